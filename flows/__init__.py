@@ -1,0 +1,1 @@
+"""Order: one flow a file."""

@@ -1,0 +1,1 @@
+"""Services: object store, tracking, launching, the local stack."""

@@ -1,0 +1,1 @@
+"""What a thing is, what made it, what it came from."""

@@ -1,0 +1,53 @@
+"""Where and how a recipe is carried out: nothing here may change what an exact artifact contains."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from rpt_core.artifacts.recipe import Frozen, canonical_json
+
+
+class Placement(Frozen):
+    """Where a stage runs. Every field defaults to ``auto``: taken from the machine and the model's size."""
+
+    pool: str = "auto"
+    """Prefect work pool: ``cpu-pool`` or ``gpu-pool``."""
+    gpus: int | Literal["auto"] = "auto"
+    """CUDA devices to use; ``auto`` takes what is there."""
+    engine: Literal["auto", "torch", "vllm"] = "auto"
+    """What draws the rollouts."""
+    backend: Literal["auto", "torch", "deepspeed"] = "auto"
+    """What takes the optimiser's step."""
+    layout: Literal["auto", "two-pass", "packed", "rows"] = "auto"
+    """How a document and its branches are laid out in one update."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    tokens_per_micro_batch: int | Literal["auto"] = "auto"
+    threads: int | Literal["auto"] = "auto"
+    """CPU threads of a training process; ``auto`` is one."""
+    checkpoint_seconds: float = Field(30.0, gt=0)
+    """Seconds between checkpoints of an unfinished build, at least; steps stay whole."""
+    stop_grace_seconds: float = Field(60.0, gt=0)
+    """How long a stopped process may take to write its last checkpoint."""
+    deadline_hours: float = Field(24.0, gt=0)
+
+
+class Numerics(Frozen):
+    """The numerics key: under the same one, the same recipe gives the same bytes (design 3.2)."""
+
+    backend: str
+    engine: str
+    layout: str
+    dtype: str
+    world_size: int
+    tokens_per_micro_batch: int
+    torch: str
+    """Version of torch, local label included."""
+    device: str
+    """CPU model or GPU name."""
+    threads: int
+
+    def key(self) -> str:
+        """16 hex digits over all fields."""
+        import hashlib
+
+        return hashlib.sha256(canonical_json(self.model_dump())).hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Text in, better text out, every drop explained."""

@@ -1,0 +1,73 @@
+"""Recipes of the corpus stages: read the sources, then clean, mask, split and segment them."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
+
+
+class SampleWorld(Frozen):
+    """The built-in world: small files in the real formats, text that rewards thinking."""
+
+    seed: int = 0
+    num_documents: int = Field(4000, ge=10)
+    """Articles and papers together, before planted duplicates and broken files."""
+    num_problems: int = Field(600, ge=10)
+    """Items of the problem set."""
+
+
+class InputFile(Frozen):
+    """One input file by content: where it lies is not part of what it is."""
+
+    name: str
+    """Path below the data folder, with forward slashes."""
+    sha256: str
+    num_bytes: int
+
+
+class IngestRecipe(Recipe):
+    """Read dumps, e-prints, problem sets and plain text into documents, problems and traces."""
+
+    kind: ClassVar[str] = "documents"
+    location_fields: ClassVar[frozenset[str]] = frozenset({"data"})
+
+    stage: Literal["ingest-corpus"] = "ingest-corpus"
+    data: str = ""
+    """File or folder of the user's own; empty for the sample world. Only its content is fingerprinted."""
+    files: tuple[InputFile, ...] = ()
+    """Content of ``data``, filled in by ``resolve``."""
+    sample: SampleWorld | None = None
+    max_document_chars: int = Field(4_000_000, ge=1000)
+    """Longer documents are dropped as ``gigantic``."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "IngestRecipe":
+        if bool(self.data) == (self.sample is not None):
+            raise ValueError("give either data=FILE|FOLDER or a sample world, not both and not neither")
+        return self
+
+
+class PrepareRecipe(Recipe):
+    """Normalise, filter, de-duplicate, decontaminate, mask, split and segment."""
+
+    kind: ClassVar[str] = "corpus"
+
+    stage: Literal["prepare-corpus"] = "prepare-corpus"
+    documents: IngestRecipe | Ref | Artifact
+    min_words: int = Field(20, ge=1)
+    """Shorter documents are dropped as ``too-short``; a CJK character counts as a word."""
+    quality: bool = True
+    """Apply the Gopher, C4 and FineWeb rules that do not punish mathematics."""
+    near_duplicate_jaccard: float = Field(0.8, gt=0, le=1)
+    """Documents at least this alike (word 5-grams) are one; the smallest id stays."""
+    num_permutations: int = Field(112, ge=16)
+    """MinHash permutations, as 14 bands x 8 rows by default (RLPT methods, 3.3 defaults)."""
+    decontaminate_ngram: int = Field(13, ge=4)
+    """Documents that share a run of this many words with a held-out problem are dropped."""
+    mask_pii: bool = True
+    eval_share: float = Field(0.08, gt=0, lt=1)
+    """Share of documents and problems held out, by hash of the near-duplicate cluster."""
+    min_segment_chars: int = Field(20, ge=1)
+    """Shorter sentences are merged into a neighbour (RLPT methods, 3.3 defaults)."""
+    seed: int = 0

@@ -1,0 +1,1 @@
+"""How hard every token is to guess, under a proxy model."""

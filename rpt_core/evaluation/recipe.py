@@ -1,0 +1,43 @@
+"""Recipe of the evaluation stage."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
+from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.difficulty.recipe import DifficultyRecipe
+from rpt_core.objectives.recipe import RlvrObjective, RptObjective
+from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
+from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe
+
+
+class EvaluationRecipe(Recipe):
+    """Next-token accuracy on held-out documents and exact answers on held-out problems, with intervals."""
+
+    kind: ClassVar[str] = "evaluation"
+
+    stage: Literal["evaluate"] = "evaluate"
+    corpus: PrepareRecipe | Ref | Artifact
+    difficulty: DifficultyRecipe | Ref | Artifact
+    """Classes the positions; the same one for all models that are compared."""
+    model: PolicyRecipe | RlvrRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
+    objective: RptObjective = RptObjective()
+    problems: RlvrObjective = RlvrObjective()
+    modes: tuple[Literal["plain", "reasoning", "forced", "problems"], ...] = (
+        "plain", "reasoning", "forced", "problems",
+    )  # fmt: skip
+    """``plain``: argmax on the raw trunk. ``reasoning``: sampled thought and prediction. ``forced``: the
+    same, with the thought's first token given. ``problems``: held-out problems."""
+    tiers_nats: tuple[float, ...] = (0.5, 1.0, 1.5)
+    """Nested entropy thresholds of easy, medium and hard (RPT, section 4.1)."""
+    num_positions: int = Field(600, ge=1)
+    """Held-out positions above the lowest threshold, drawn once by seed."""
+    num_problems: int = Field(100, ge=1)
+    samples: int = Field(8, ge=1)
+    temperature: float = Field(0.8, gt=0)
+    reasoning_tokens: int = Field(8192, ge=1)
+    context_tokens: int = Field(4096, ge=16)
+    milestones: bool = False
+    """Also evaluate, in reasoning mode, every published checkpoint of the model's training."""
+    seed: int = 0

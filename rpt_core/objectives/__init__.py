@@ -1,0 +1,1 @@
+"""How to pose a question and how to reward an answer."""

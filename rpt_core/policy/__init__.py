@@ -1,0 +1,1 @@
+"""Hold a language model, the document trunk, and draw continuations."""

@@ -1,0 +1,1 @@
+"""One page that says what was done and found; every number links to its artifact."""

@@ -1,0 +1,1 @@
+"""The built-in sample world, written in the real file formats."""

@@ -1,0 +1,1 @@
+"""FLOPs, power laws, intervals."""

@@ -1,0 +1,1 @@
+"""Advantages, losses, one pure step, one short loop, checkpoints."""

@@ -1,0 +1,83 @@
+"""Recipes of reinforcement learning: on text, and on problems with verifiable answers."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
+from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.difficulty.recipe import DifficultyRecipe
+from rpt_core.objectives.recipe import RlvrObjective, RptObjective
+from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, Optimiser
+
+
+class Selection(Frozen):
+    """Which groups of answers reach the update (DAPO's dynamic sampling)."""
+
+    drop_equal_from_step: int = Field(0, ge=0)
+    """From this step on, groups whose rewards are all equal are dropped."""
+    max_refills: int = Field(0, ge=0)
+    """Draw up to this many further batches to refill dropped groups."""
+    max_empty_steps: int = Field(5, ge=1)
+    """This many steps in a row without a usable group end the run as starved."""
+
+
+class PolicyRecipe(Recipe):
+    """Reinforcement learning on text: ``train-rpt`` trains any objective, the recipe says which."""
+
+    kind: ClassVar[str] = "policy"
+
+    stage: Literal["train-rpt"] = "train-rpt"
+    corpus: PrepareRecipe | Ref | Artifact
+    difficulty: DifficultyRecipe | Ref | Artifact
+    start: ColdStartRecipe | BaseRecipe | Ref | Artifact
+    objective: RptObjective = RptObjective()
+    loss: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
+    kl_weight: float = Field(0.0, ge=0)
+    ntp_weight: float = Field(0.0, ge=0)
+    """lambda of the dual objective: next-token loss on every document token not reasoned about (RMT)."""
+    prompts_per_step: int = Field(256, ge=1)
+    group_size: int = Field(8, ge=2)
+    cuts_per_document: int = Field(4, ge=1)
+    temperature: float = Field(0.8, gt=0)
+    reasoning_tokens: int = Field(8192, ge=1)
+    """Longest answer, thought and prediction together."""
+    context_tokens: int = Field(4096, ge=16)
+    steps: int = Field(1000, ge=1)
+    milestones: tuple[int, ...] = ()
+    """Steps whose checkpoints are published as artifacts."""
+    evaluate_every: int = Field(0, ge=0)
+    """Steps between quick held-out evaluations during training; 0 for none."""
+    selection: Selection = Selection()
+    optimiser: Optimiser = Optimiser()
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _milestones_inside(self) -> "PolicyRecipe":
+        wrong = [step for step in self.milestones if not 1 <= step <= self.steps]
+        if wrong:
+            raise ValueError(f"milestones {wrong} lie outside the run's {self.steps} steps")
+        return self
+
+
+class RlvrRecipe(Recipe):
+    """Reinforcement learning with verifiable rewards on problems, from any trained model."""
+
+    kind: ClassVar[str] = "rlvr"
+
+    stage: Literal["finetune-rlvr"] = "finetune-rlvr"
+    corpus: PrepareRecipe | Ref | Artifact
+    start: PolicyRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
+    objective: RlvrObjective = RlvrObjective()
+    loss: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
+    kl_weight: float = Field(0.0, ge=0)
+    prompts_per_step: int = Field(64, ge=1)
+    group_size: int = Field(8, ge=2)
+    temperature: float = Field(0.8, gt=0)
+    reasoning_tokens: int = Field(8192, ge=1)
+    context_tokens: int = Field(4096, ge=16)
+    steps: int = Field(60, ge=1)
+    evaluate_every: int = Field(0, ge=0)
+    selection: Selection = Selection()
+    optimiser: Optimiser = Optimiser()
+    seed: int = 0

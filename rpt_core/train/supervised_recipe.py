@@ -1,0 +1,84 @@
+"""Recipes of supervised training: the base model and the cold start."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
+from rpt_core.corpus.recipe import PrepareRecipe
+
+
+class ModelShape(Frozen):
+    """A Qwen3-shaped decoder trained from scratch; the defaults are the sample world's 0.64 M one."""
+
+    hidden_size: int = Field(128, ge=16)
+    num_layers: int = Field(3, ge=1)
+    num_heads: int = Field(4, ge=1)
+    num_kv_heads: int = Field(2, ge=1)
+    head_dim: int = Field(32, ge=8)
+    intermediate_size: int = Field(384, ge=16)
+    vocab_size: int = Field(512, ge=264)
+    """Asked for; the byte-level BPE may run out of merges earlier, and the model then has fewer rows."""
+    context_tokens: int = Field(512, ge=32)
+    rope_theta: float = 10_000.0
+    tie_embeddings: bool = True
+
+
+class GivenModel(Frozen):
+    """A Hugging Face folder or hub id, taken as it is."""
+
+    name: str
+    """Folder, or hub id such as ``org/model``."""
+    hub_revision: str = "main"
+    num_parameters: float = Field(0, ge=0)
+    """Known size, for the plan; 0 when it is to be read from the folder."""
+    digest: str = ""
+    """Content digest of the folder (or hub commit), filled in by ``resolve``."""
+
+
+class Optimiser(Frozen):
+    """One update rule with its schedule."""
+
+    name: Literal["adamw", "muon"] = "adamw"
+    """``muon``: ``torch.optim.Muon`` on 2-D hidden weights, AdamW on embeddings and norms, one rate."""
+    learning_rate: float = Field(1e-6, gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_steps: int = Field(0, ge=0)
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    final_share: float = Field(0.0, ge=0, le=1)
+    """Rate at the last step as a share of ``learning_rate`` (linear and cosine)."""
+    grad_clip: float = Field(1.0, gt=0)
+    """Largest norm of the whole gradient."""
+
+
+class BaseRecipe(Recipe):
+    """A tokenizer and next-token training from scratch, or any Hugging Face model taken as it is."""
+
+    kind: ClassVar[str] = "base"
+
+    stage: Literal["train-base"] = "train-base"
+    corpus: PrepareRecipe | Ref | Artifact
+    model: ModelShape | GivenModel = ModelShape()
+    steps: int = Field(50, ge=1)
+    documents_per_step: int = Field(8, ge=1)
+    optimiser: Optimiser = Optimiser()
+    seed: int = 0
+
+
+class ColdStartRecipe(Recipe):
+    """Supervised traces on top of a base model, so that it can answer in the asked form at all."""
+
+    kind: ClassVar[str] = "cold-start"
+
+    stage: Literal["cold-start"] = "cold-start"
+    corpus: PrepareRecipe | Ref | Artifact
+    base: BaseRecipe | Ref | Artifact
+    steps: int = Field(560, ge=1)
+    documents_per_step: int = Field(6, ge=1)
+    think_share: float = Field(0.3, ge=0, le=1)
+    """Share of answers the trained model is meant to begin with a thought; the rest guess directly."""
+    optimiser: Optimiser = Optimiser()
+    ntp_weight: float = Field(1.0, ge=0)
+    """Weight of the next-token loss on the documents themselves."""
+    seed: int = 0

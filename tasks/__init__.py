@@ -1,0 +1,1 @@
+"""Joining: one call into rpt_core, one service of infra."""
