@@ -62,7 +62,7 @@ class Build(Protocol):
 
 @dataclass
 class LocalBuild:
-    """A :class:`Build` on plain folders, for notebooks and tests; :class:`infra.attempt.StoreBuild` extends it."""
+    """A :class:`Build` on plain folders, for notebooks and tests."""
 
     inputs: Mapping[str, Path]
     out: Path

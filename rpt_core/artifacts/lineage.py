@@ -1,0 +1,28 @@
+"""What a thing came from: walks over manifests."""
+
+from collections.abc import Callable, Iterator
+
+from rpt_core.artifacts.manifest import Manifest
+from rpt_core.artifacts.recipe import Artifact
+
+
+def ancestors(
+    manifest: Manifest, load: Callable[[Artifact], Manifest]
+) -> Iterator[tuple[int, str, Manifest]]:
+    """Every artifact a thing stands on, depth first: (depth, input name, manifest), each artifact once.
+
+    Args:
+        manifest: Where to begin; not yielded itself.
+        load: Gives the manifest of an address.
+    """
+    seen: set[str] = set()
+
+    def walk(node: Manifest, depth: int) -> Iterator[tuple[int, str, Manifest]]:
+        for name, parent in node.parents.items():
+            if parent.fingerprint not in seen:
+                seen.add(parent.fingerprint)
+                found = load(parent)
+                yield depth, name, found
+                yield from walk(found, depth + 1)
+
+    yield from walk(manifest, 1)
