@@ -1,0 +1,325 @@
+"""The sample world: small texts whose next word follows from a few steps of thought.
+
+One rule makes it work. What is chosen by chance is always one of at most four (ln 4 = 1.39 nats);
+what follows from the text is one of seven or more (ln 7 = 1.95 nats). So an entropy floor between the
+two finds the positions worth a thought by itself, without knowing this file. Values turn in small
+circles (hours, days, stops), so the tables a model must know are small, yet two or more steps in a
+row cannot be guessed from the last value seen.
+
+Every document and every problem has its own random state, drawn from (seed, number): the first ten of
+a hundred are the same as the first ten of a thousand.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+STEP_COUNTS = (1, 1, 2, 3, 3, 4)
+"""Steps before a value is stated; drawn uniformly. One step teaches the tables, more ask for a thought."""
+CLAIMS_PER_PARAGRAPH = (2, 3)
+"""Stated values per paragraph: two paragraphs, five derived values in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorldTrace:
+    """A thought that leads to one derived value.
+
+    ``before`` is the text of the value's paragraph from its start up to the value; it occurs once in the
+    document. ``thought`` and ``answer`` begin with the space that the text has there.
+    """
+
+    before: str
+    thought: str
+    answer: str
+    num_steps: int
+    """Steps that must be made in the head; 1 can be known by heart."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorldDocument:
+    """One short text of one kind, without any markup."""
+
+    title: str
+    kind: str
+    paragraphs: tuple[str, ...]
+    traces: tuple[WorldTrace, ...]
+
+    @property
+    def text(self) -> str:
+        """Paragraphs with an empty line between them."""
+        return "\n\n".join(self.paragraphs)
+
+
+@dataclass(frozen=True, slots=True)
+class WorldProblem:
+    """One question with a checkable answer, worded unlike the documents."""
+
+    problem: str
+    solution: str
+    """The steps, in the form of a thought, without its leading space."""
+    answer: str
+    difficulty: float
+    """1 (one step) to 10."""
+    domain: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A circle (or a stretch) of values, the steps along it, and the sentences that speak of it."""
+
+    name: str
+    values: tuple[str, ...]
+    starts: tuple[int, ...]
+    """Positions a document may open with: at most four, so that an opening stays below the floor."""
+    amounts: tuple[int, ...]
+    directions: tuple[tuple[str, int], ...]
+    """Word and sign of each way to go."""
+    phrase: str
+    """One step, with ``{amount}``, ``{word}`` and ``{s}`` (plural)."""
+    heading: str
+    """First word of a document's title."""
+    subjects: tuple[str, ...]
+    opening: str
+    claim: str
+    """What happens and the words up to the value: ``{steps}``, and ``{start}`` where each claim starts anew."""
+    tail: str
+    """The rest of the sentence after the value."""
+    questions: tuple[str, ...]
+    wraps: bool = True
+    shown: tuple[str, ...] = ()
+    """What the text states instead of the value reached: one name per value, always the same one."""
+
+    @property
+    def restarts(self) -> bool:
+        """Whether a claim names its own start instead of going on from the last value."""
+        return "{start}" in self.claim
+
+    def state(self, position: int) -> str:
+        """The word the text uses for a position reached."""
+        return self.shown[position] if self.shown else self.values[position]
+
+
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+COMPASS = ("north", "northeast", "east", "southeast", "south", "southwest", "west", "northwest")
+STOPS = ("Abbey", "Bridge", "Castle", "Docks", "Exchange", "Fountain", "Gate", "Harbour", "Island")
+COOKS = ("Ann", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus")
+
+KINDS: tuple[Kind, ...] = (
+    Kind(
+        name="clock",
+        heading="Clock",
+        values=tuple(str(hour) for hour in range(1, 13)),
+        starts=(2, 5, 8, 11),
+        amounts=(1, 2, 3, 4),
+        directions=(("on", 1), ("back", -1)),
+        phrase="{amount} {word}",
+        subjects=("old", "tall", "town"),
+        opening="The {subject} clock shows {value}.",
+        claim="The hand moves {steps}. It shows",
+        tail=".",
+        questions=(
+            "A watch says {value}. Turn it {steps}. What does it say now?",
+            "Set a watch to {value} and turn it {steps}. Where does it end?",
+        ),
+    ),
+    Kind(
+        name="week",
+        heading="Journey",
+        values=DAYS,
+        starts=(0, 2, 4),
+        amounts=(1, 2, 3, 4),
+        directions=(("day", 1),),
+        phrase="{amount} {word}{s}",
+        subjects=("ship", "van", "coach"),
+        opening="The {subject} leaves on {value}.",
+        claim="It travels for {steps}. It rests on",
+        tail=".",
+        questions=(
+            "Today is {value}. Wait {steps}. Which day is it then?",
+            "A letter is sent on {value} and takes {steps}. Which day does it come?",
+        ),
+    ),
+    Kind(
+        name="coins",
+        heading="Purse",
+        values=tuple(str(number) for number in range(1, 21)),
+        starts=(4, 7, 10, 13),
+        amounts=(1, 2, 3, 4),
+        directions=(("finds", 1), ("spends", -1)),
+        phrase="{word} {amount}",
+        subjects=("Bob", "Ida", "Tom"),
+        opening="{subject} has {value} coins.",
+        claim="{subject} {steps}. {subject} has",
+        tail=" coins.",
+        questions=("A child with {value} pennies {steps}. How many pennies are left?",),
+        wraps=False,
+    ),
+    Kind(
+        name="months",
+        heading="Survey",
+        values=MONTHS,
+        starts=(0, 3, 6, 9),
+        amounts=(1, 2, 3, 4),
+        directions=(("month", 1),),
+        phrase="{amount} {word}{s}",
+        subjects=("river", "valley", "garden"),
+        opening="The {subject} was measured in {value}.",
+        claim="People waited {steps}. The next visit was in",
+        tail=".",
+        questions=("A cheese is made in {value} and ripens {steps}. In which month is it ready?",),
+    ),
+    Kind(
+        name="compass",
+        heading="Signals",
+        values=COMPASS,
+        starts=(0, 2, 4, 6),
+        amounts=(1, 2, 3),
+        directions=(("left", -1), ("right", 1)),
+        phrase="{amount} {word}",
+        subjects=("robot", "crane", "scout"),
+        opening="The {subject} faces {value}.",
+        claim="It turns {steps}. It faces",
+        tail=".",
+        questions=("A weathercock points {value}. The wind swings it {steps}. Which way does it point?",),
+    ),
+    Kind(
+        name="tram",
+        heading="Tramway",
+        values=STOPS,
+        starts=(0, 3, 6),
+        amounts=(1, 2, 3, 4),
+        directions=(("stop", 1),),
+        phrase="{amount} {word}{s}",
+        subjects=("red", "late", "first"),
+        opening="The {subject} tram waits at {value}.",
+        claim="It runs {steps}. It halts at",
+        tail=".",
+        questions=("Get in at {value} and ride {steps}. Where do you get out?",),
+    ),
+    Kind(
+        name="cooks",
+        heading="Kitchen",
+        values=DAYS,
+        starts=(0, 2, 4, 6),
+        amounts=(1, 2, 3, 4),
+        directions=(("night", 1),),
+        phrase="{amount} {word}{s}",
+        subjects=("inn", "camp", "farm"),
+        opening="The {subject} has seven cooks, one for each day.",
+        claim="Guests come on {start} and stay {steps}. They leave with",
+        tail=".",
+        questions=("You reach the inn on {value} and sleep there {steps}. Which cook sees you go?",),
+        shown=COOKS,
+    ),
+)
+
+
+def documents(seed: int, num: int) -> Iterator[WorldDocument]:
+    """Yield ``num`` documents, the kinds in equal shares, every title unique.
+
+    Example:
+        >>> first = next(documents(0, 1))
+        >>> first.text.count(first.traces[0].before)
+        1
+    """
+    for number in range(num):
+        rng = random.Random(f"document {seed} {number}")
+        kind = KINDS[number % len(KINDS)]
+        title = f"{kind.heading} of {_place(seed, number)}"
+        document = _document(rng, kind, title)
+        while any(document.text.count(trace.before) != 1 for trace in document.traces):
+            document = _document(rng, kind, title)
+        yield document
+
+
+def problems(seed: int, num: int) -> Iterator[WorldProblem]:
+    """Yield ``num`` problems, no two alike.
+
+    Example:
+        >>> len({p.problem for p in problems(0, 200)})
+        200
+    """
+    seen: set[str] = set()
+    for number in range(num):
+        rng = random.Random(f"problem {seed} {number}")
+        problem = _problem(rng, extra_steps=0)
+        tries = 0
+        while problem.problem in seen:
+            tries += 1
+            problem = _problem(rng, extra_steps=tries // 8)
+        seen.add(problem.problem)
+        yield problem
+
+
+def _document(rng: random.Random, kind: Kind, title: str) -> WorldDocument:
+    subject = rng.choice(kind.subjects)
+    position = rng.choice(kind.starts)
+    paragraphs: list[str] = []
+    traces: list[WorldTrace] = []
+    opening = kind.opening.format(subject=subject, value=kind.values[position])
+    for num_claims in CLAIMS_PER_PARAGRAPH:
+        text = "" if paragraphs else opening
+        for _ in range(num_claims):
+            start = rng.choice(kind.starts) if kind.restarts else position
+            steps, thought, position = _walk(rng, kind, start, rng.choice(STEP_COUNTS))
+            claim = kind.claim.format(subject=subject, start=kind.values[start], steps=", ".join(steps))
+            before = f"{text} {claim}".lstrip()
+            answer = f" {kind.state(position)}"
+            traces.append(WorldTrace(before, f" {thought}", answer, len(steps)))
+            text = before + answer + kind.tail
+        paragraphs.append(text)
+    return WorldDocument(title, kind.name, tuple(paragraphs), tuple(traces))
+
+
+def _problem(rng: random.Random, extra_steps: int) -> WorldProblem:
+    kind = rng.choice(KINDS)
+    start = rng.randrange(len(kind.values))
+    steps, thought, position = _walk(rng, kind, start, rng.choice(STEP_COUNTS) + extra_steps)
+    question = rng.choice(kind.questions).format(value=kind.values[start], steps=", ".join(steps))
+    difficulty = min(10.0, 2.0 * len(steps) - 1 + (len(kind.directions) > 1) + 0.5 * bool(kind.shown))
+    return WorldProblem(question, thought, kind.state(position), difficulty, kind.name)
+
+
+def _walk(rng: random.Random, kind: Kind, start: int, num: int) -> tuple[list[str], str, int]:
+    """``num`` steps from ``start``: their phrases, the thought that follows them, where they end."""
+    position, phrases, seen = start, [], [kind.values[start]]
+    for _ in range(num):
+        amount, (word, sign) = rng.choice(kind.amounts), rng.choice(kind.directions)
+        if not kind.wraps and not 0 <= position + sign * amount < len(kind.values):
+            word, sign = next(way for way in kind.directions if way[1] == -sign)
+        position = (position + sign * amount) % len(kind.values)
+        phrases.append(kind.phrase.format(amount=amount, word=word, s="" if amount == 1 else "s"))
+        seen.append(f"{phrases[-1]} {kind.values[position]}")
+    thought = ", ".join(seen) + (f" {kind.state(position)}" if kind.shown else "")
+    return phrases, thought, position
+
+
+def _place(seed: int, number: int) -> str:
+    """A made-up place name, another one for every number."""
+    syllables = (
+        "ba",
+        "del",
+        "fo",
+        "gar",
+        "hin",
+        "ka",
+        "lo",
+        "mer",
+        "nu",
+        "pa",
+        "ri",
+        "so",
+        "tam",
+        "vel",
+        "wi",
+    )
+    number = 15**2 + number
+    name = ""
+    while number:
+        number, digit = divmod(number, len(syllables))
+        name += syllables[(digit + seed) % len(syllables)]
+    return name.capitalize()
