@@ -1,0 +1,85 @@
+"""How any stage is made: what it needs first, each thing once, as make does."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from flows.recipes import Overrides, journey, stage, walk
+from infra.machine import check_capacity
+from infra.store import Store
+from rpt_core.artifacts.placement import Placement
+from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
+from tasks.build import build
+from tasks.home import open_store
+from tasks.resolve import resolve_input, resolve_sources
+from tasks.stages import stage_of
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One line of a plan."""
+
+    recipe: Recipe
+    action: Literal["reuse", "build", "build after its inputs"]
+    artifact: Artifact | None
+    """The finished artifact, for ``reuse``."""
+    fingerprint: str
+    """Empty while an input is not finished: identity stands on content."""
+
+
+def plan(target: Recipe, store: Store, placement: Placement) -> list[Planned]:
+    """What would be done to make ``target``, in order.
+
+    Raises:
+        CapacityError: a model does not fit this machine; nothing was touched.
+        RptError: an input does not exist.
+    """
+    recipes = walk(target)
+    for recipe in recipes:
+        check_capacity(recipe, placement)
+    made: dict[str, Artifact] = {}
+    lines = []
+    for recipe in recipes:
+        resolved = resolved_recipe(recipe, made, store)
+        if resolved is None:
+            lines.append(Planned(recipe, "build after its inputs", None, ""))
+            continue
+        fingerprint = resolved.fingerprint()
+        manifest = store.manifest(recipe.kind, fingerprint)
+        if manifest is not None:
+            made[recipe.model_dump_json()] = manifest.artifact
+        artifact = None if manifest is None else manifest.artifact
+        lines.append(Planned(recipe, "build" if manifest is None else "reuse", artifact, fingerprint))
+    return lines
+
+
+def resolved_recipe(recipe: Recipe, made: dict[str, Artifact], store: Store) -> Recipe | None:
+    """The recipe with every input a finished artifact; None while one is still to be made."""
+    inputs: dict[str, Artifact] = {}
+    for name, value in recipe.inputs().items():
+        if isinstance(value, Recipe):
+            if (key := value.model_dump_json()) not in made:
+                return None
+            inputs[name] = made[key]
+        elif isinstance(value, Ref):
+            inputs[name] = resolve_input(value, store, "")
+        else:
+            inputs[name] = value
+    return resolve_sources(recipe).with_inputs(inputs)
+
+
+def make(name: str, stage_name: str, overrides: Overrides, placement: Placement) -> Artifact:
+    """Make one stage of a named recipe, and first whatever it stands on; each stage is one Prefect task."""
+    return make_recipe(stage(journey(name, overrides), stage_name), name, placement)
+
+
+def make_recipe(target: Recipe, name: str, placement: Placement) -> Artifact:
+    """The same for a recipe in hand; what is made is spoken of as ``<name>-<kind>@<version>``."""
+    store = open_store()
+    made = {line.recipe.model_dump_json(): line.artifact for line in plan(target, store, placement) if line.artifact}
+    for recipe in walk(target):
+        key = recipe.model_dump_json()
+        resolved = resolved_recipe(recipe, made, store)
+        assert resolved is not None, "inputs come before what needs them"
+        made[key] = build.with_options(name=stage_of(resolved).recipe.stage_name())(resolved, placement)
+        store.add_ref(f"{name}-{recipe.kind}", made[key])
+    return made[target.model_dump_json()]

@@ -1,0 +1,299 @@
+"""Named recipes: plain functions that write out a whole journey, from text to report.
+
+A name such as ``rpt_14b`` gives the recipe of the last stage, the report; every stage before it is one
+of its inputs, and each flow takes the one it makes (:func:`stage`). ``data`` and ``model`` put the
+reader's own text and model in place of the recipe's.
+"""
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
+from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
+from rpt_core.difficulty.recipe import DifficultyRecipe
+from rpt_core.errors import RecipeError
+from rpt_core.evaluation.recipe import EvaluationRecipe
+from rpt_core.objectives.recipe import RlvrObjective, RptObjective
+from rpt_core.report.recipe import ReportRecipe
+from rpt_core.scaling.recipe import ScalingRecipe
+from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe, Selection
+from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, GivenModel, ModelShape, Optimiser
+
+OMNI_MATH = "omni-math"
+"""Where the papers' corpus is looked for unless ``data`` names another folder."""
+
+
+def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
+    """RPT on the built-in sample world with a 0.64 M parameter model: minutes on one CPU core."""
+    muon = Optimiser(
+        name="muon", learning_rate=3e-3, betas=(0.9, 0.95), weight_decay=0.05, warmup_steps=30, grad_clip=1.0
+    )
+    adamw = Optimiser(learning_rate=2e-4, betas=(0.9, 0.95), weight_decay=0.0, warmup_steps=5)
+    corpus = PrepareRecipe(
+        documents=_documents(data, SampleWorld(seed=seed)), quality=bool(data), seed=seed
+    )
+    base = BaseRecipe(
+        corpus=corpus, model=_model(model, ModelShape()), steps=50, documents_per_step=8, optimiser=muon, seed=seed
+    )
+    difficulty = DifficultyRecipe(corpus=corpus, proxy=base)
+    cold = muon.model_copy(
+        update={"learning_rate": 4e-3, "schedule": "linear", "final_share": 0.05}
+    )
+    start = ColdStartRecipe(
+        corpus=corpus, base=base, steps=560, documents_per_step=6, optimiser=cold, seed=seed
+    )
+    objective = RptObjective(prompt="compact", entropy_floor_nats=1.5)
+    policy = PolicyRecipe(
+        corpus=corpus,
+        difficulty=difficulty,
+        start=start,
+        objective=objective,
+        prompts_per_step=32,
+        cuts_per_document=4,
+        temperature=1.0,
+        reasoning_tokens=48,
+        context_tokens=512,
+        steps=48,
+        milestones=(2, 4, 8, 16, 32, 48),
+        evaluate_every=8,
+        ntp_weight=0.1,
+        optimiser=adamw,
+        seed=seed,
+    )
+    rlvr = RlvrRecipe(
+        corpus=corpus,
+        start=policy,
+        objective=RlvrObjective(prompt="compact"),
+        prompts_per_step=16,
+        temperature=1.0,
+        reasoning_tokens=64,
+        context_tokens=512,
+        steps=24,
+        evaluate_every=8,
+        optimiser=adamw,
+        seed=seed,
+    )
+    return _report(
+        "RPT on the sample world", difficulty, start, policy, rlvr, temperature=1.0, reasoning_tokens=64, seed=seed
+    )
+
+
+def tiny_real(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
+    """Every stage on real files with a tiny model: it proves the path, not that so small a model reasons."""
+    if not data:
+        raise RecipeError("tiny_real needs real files: say where, for example -p data=FOLDER.")
+    journey = tiny_rpt(data=data, model=model, seed=seed)
+    shape = ModelShape(vocab_size=4096)
+    changes: dict[str, dict[str, Any]] = {
+        "base": {"steps": 300} if model else {"steps": 300, "model": shape},
+        "cold-start": {"steps": 150},
+        "policy": {"steps": 12, "milestones": (2, 4, 6, 8, 10, 12), "evaluate_every": 0},
+        "rlvr": {"steps": 6, "evaluate_every": 0},
+        "evaluation": {"num_positions": 200, "num_problems": 60},
+        "report": {"title": "RPT on real text, tiny model"},
+    }
+    for kind, update in changes.items():
+        journey = rewritten(journey, kind, update)
+    return journey
+
+
+def rpt_small(*, data: str = OMNI_MATH, model: str = "Qwen/Qwen3-0.6B-Base", seed: int = 0) -> ReportRecipe:
+    """RPT at a size one 80 GB GPU trains: a 0.6 B base model, short thoughts, the paper's reward."""
+    return _paper_rpt(
+        "RPT, small", data, GivenModel(name=model, num_parameters=0.6e9), seed,
+        steps=400, prompts=64, tokens=1024, prompt="v6", milestones=(25, 50, 100, 200, 300, 400),
+    )  # fmt: skip
+
+
+def rpt_14b(
+    *, data: str = OMNI_MATH, model: str = "deepseek-ai/DeepSeek-R1-Distill-Qwen-14B", seed: int = 0
+) -> ReportRecipe:
+    """Reinforcement Pre-Training with the paper's numbers (2506.08007, table 5 and section 3.3)."""
+    return _paper_rpt(
+        "RPT, 14B", data, GivenModel(name=model, num_parameters=14.8e9), seed,
+        steps=1200, prompts=256, tokens=8192, prompt="v0", milestones=(100, 200, 400, 800, 1000, 1200),
+    )  # fmt: skip
+
+
+def _paper_rpt(
+    title: str, data: str, model: GivenModel, seed: int, *,
+    steps: int, prompts: int, tokens: int, prompt: Any, milestones: tuple[int, ...],
+) -> ReportRecipe:  # fmt: skip
+    """The paper's journey at a given size. Proxy: R1-Distill-Qwen-1.5B, top-16 entropy (section 3.3)."""
+    corpus = PrepareRecipe(documents=IngestRecipe(data=data), eval_share=0.045, seed=seed)
+    proxy = BaseRecipe(
+        corpus=corpus,
+        model=GivenModel(name="deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", num_parameters=1.78e9),
+    )
+    difficulty = DifficultyRecipe(corpus=corpus, proxy=proxy, context_tokens=4096, stride_tokens=2048)
+    start = BaseRecipe(corpus=corpus, model=model)
+    optimiser = Optimiser(learning_rate=1e-6, betas=(0.9, 0.999), weight_decay=0.01, grad_clip=0.2)
+    policy = PolicyRecipe(
+        corpus=corpus,
+        difficulty=difficulty,
+        start=start,
+        objective=RptObjective(prompt=prompt, entropy_floor_nats=0.5),
+        prompts_per_step=prompts,
+        temperature=0.8,
+        reasoning_tokens=tokens,
+        steps=steps,
+        milestones=milestones,
+        selection=Selection(drop_equal_from_step=steps // 2, max_refills=10),
+        optimiser=optimiser,
+        seed=seed,
+    )
+    rlvr = RlvrRecipe(
+        corpus=corpus, start=policy, temperature=0.6, reasoning_tokens=tokens, optimiser=optimiser, seed=seed
+    )
+    return _report(title, difficulty, start, policy, rlvr, temperature=0.8, reasoning_tokens=tokens, seed=seed)
+
+
+def _documents(data: str, sample: SampleWorld) -> IngestRecipe:
+    return IngestRecipe(data=data) if data else IngestRecipe(sample=sample)
+
+
+def _model(name: str, shape: ModelShape) -> ModelShape | GivenModel:
+    return GivenModel(name=name) if name else shape
+
+
+def _report(
+    title: str,
+    difficulty: DifficultyRecipe,
+    start: ColdStartRecipe | BaseRecipe,
+    policy: PolicyRecipe,
+    rlvr: RlvrRecipe,
+    *,
+    temperature: float,
+    reasoning_tokens: int,
+    seed: int,
+) -> ReportRecipe:
+    def evaluation(model: Any, *, milestones: bool = False) -> EvaluationRecipe:
+        return EvaluationRecipe(
+            corpus=policy.corpus,
+            difficulty=difficulty,
+            model=model,
+            objective=policy.objective,
+            problems=rlvr.objective,
+            temperature=temperature,
+            reasoning_tokens=reasoning_tokens,
+            context_tokens=policy.context_tokens,
+            milestones=milestones,
+            seed=seed,
+        )
+
+    after = evaluation(policy, milestones=True)
+    return ReportRecipe(
+        title=title,
+        before=evaluation(start),
+        after=after,
+        finetuned=evaluation(rlvr),
+        scaling=ScalingRecipe(evaluation=after, seed=seed),
+    )
+
+
+NAMED: dict[str, Callable[..., ReportRecipe]] = {
+    "tiny_rpt": tiny_rpt,
+    "tiny_real": tiny_real,
+    "rpt_small": rpt_small,
+    "rpt_14b": rpt_14b,
+}
+
+
+class Overrides(Frozen):
+    """What a run changes about a named recipe; the Prefect form shows these beside the recipe's name."""
+
+    data: str = ""
+    """A file or folder of your own text instead of the recipe's."""
+    model: str = ""
+    """A Hugging Face folder or hub id instead of the recipe's model."""
+    seed: int | None = None
+    fields: dict[str, Any] = {}
+    """Any other field, by the kind of artifact it shapes: ``{"policy.steps": 20}``."""
+
+
+def journey(name: str, overrides: Overrides | None = None) -> ReportRecipe:
+    """The named recipe with a run's changes.
+
+    Raises:
+        RecipeError: no recipe has that name, or a changed field does not exist or is out of range.
+    """
+    chosen = overrides or Overrides()
+    if name not in NAMED:
+        near = difflib.get_close_matches(name, NAMED, cutoff=0.3)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise RecipeError(f"no recipe is called {name!r}.{hint} There are {', '.join(NAMED)}.")
+    given = {key: value for key, value in (("data", chosen.data), ("model", chosen.model)) if value}
+    if chosen.seed is not None:
+        given["seed"] = chosen.seed  # type: ignore[assignment]
+    recipe = NAMED[name](**given)
+    for dotted, value in chosen.fields.items():
+        kind, _, path = dotted.rpartition(".") if dotted.count(".") == 1 else dotted.partition(".")
+        recipe = _changed(recipe, kind or "policy", path, value)
+    return recipe
+
+
+def _changed(recipe: ReportRecipe, kind: str, path: str, value: Any) -> ReportRecipe:
+    kinds = {found.kind for found in walk(recipe)}
+    if kind not in kinds:
+        raise RecipeError(f"-p {kind}.{path}: no stage writes the kind {kind!r}; there are {', '.join(sorted(kinds))}.")
+    *above, field = path.split(".")
+    update: Any = value
+    for name in reversed([*above, field]):
+        update = {name: update}
+    return rewritten(recipe, kind, update)
+
+
+def walk(recipe: Recipe) -> list[Recipe]:
+    """Every recipe of a journey, inputs before what needs them, each once."""
+    found: dict[str, Recipe] = {}
+
+    def visit(node: Recipe) -> None:
+        key = node.model_dump_json()
+        if key not in found:
+            for value in node.inputs().values():
+                if isinstance(value, Recipe):
+                    visit(value)
+            found[key] = node
+
+    visit(recipe)
+    return list(found.values())
+
+
+def stage(recipe: Recipe, name: str) -> Recipe:
+    """The recipe of one stage of a journey; of several (evaluations), the last.
+
+    Raises:
+        RecipeError: the journey has no such stage.
+    """
+    hits = [found for found in walk(recipe) if found.stage == name]
+    if not hits:
+        names = ", ".join(dict.fromkeys(found.stage for found in walk(recipe)))
+        raise RecipeError(f"this recipe has no stage {name!r}; it has {names}.")
+    return hits[-1]
+
+
+def rewritten(recipe: Any, kind: str, update: dict[str, Any]) -> Any:
+    """The same journey with fields of every recipe of one kind replaced, wherever it stands; validated again."""
+    if not isinstance(recipe, Recipe):
+        return recipe
+    data: dict[str, Any] = {}
+    for name, value in recipe:
+        if isinstance(value, tuple) and any(isinstance(item, Recipe) for item in value):
+            data[name] = tuple(rewritten(item, kind, update) for item in value)
+        else:
+            data[name] = rewritten(value, kind, update) if isinstance(value, Recipe) else value
+    if recipe.kind == kind:
+        data = _merged(data, update)
+    return type(recipe).parse(data)
+
+
+def _merged(data: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(data)
+    for name, value in update.items():
+        current = merged.get(name)
+        if isinstance(value, dict) and isinstance(current, Frozen) and not isinstance(current, Artifact | Ref):
+            merged[name] = _merged(dict(current), value)
+        else:
+            merged[name] = value
+    return merged

@@ -1,0 +1,162 @@
+"""The one task: make what a resolved recipe describes, or find it made."""
+
+import fcntl
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from infra.attempt import MILESTONES_FILE, RESULT_FILE, Job, publish
+from infra.launch import launch, rank_command, training_env
+from infra.machine import numerics_of
+from infra.store import Store
+from infra.tracking import track
+from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome
+from rpt_core.artifacts.placement import Placement
+from rpt_core.artifacts.recipe import Artifact, Recipe
+from rpt_core.errors import EngineError
+from tasks.code import code_digest, environment
+from tasks.home import home, open_store
+from tasks.stages import Stage, stage_of
+from tasks.watch import StageWatch
+
+_RETRIES = 2
+
+
+def retryable(task: Any, task_run: Any, state: Any) -> bool:
+    """Whether trying again may help: the error says so itself."""
+    try:
+        state.result()
+    except Exception as error:  # noqa: BLE001  (the state holds whatever the task raised)
+        return bool(getattr(error, "retryable", False))
+    return False
+
+
+@task(
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=_RETRIES,
+    retry_delay_seconds=5,
+    retry_condition_fn=retryable,
+)
+def build(recipe: Recipe, placement: Placement) -> Artifact:
+    """Make the artifact of a recipe whose inputs are resolved; once, however often it is called."""
+    return build_here(recipe, placement, open_store())
+
+
+def build_here(recipe: Recipe, placement: Placement, store: Store) -> Artifact:
+    """The same without Prefect.
+
+    Raises:
+        RptError: what the stage itself raised, by class and message.
+    """
+    fingerprint = recipe.fingerprint()
+    with _alone(fingerprint):
+        manifest = store.manifest(recipe.kind, fingerprint)
+        if manifest is None:
+            store.objects.probe()
+            manifest = _attempt(recipe, placement, store, fingerprint)
+            track(store, manifest, stage_of(recipe).experiment)
+    return manifest.artifact
+
+
+@contextmanager
+def _alone(fingerprint: str) -> Iterator[None]:
+    """One builder of a thing at a time on this machine: it saves work, nothing depends on it."""
+    locks = home() / "locks"
+    locks.mkdir(exist_ok=True)
+    with (locks / fingerprint[:32]).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: str) -> Manifest:
+    """Run the stage in a child process, in a folder of its own, and publish what it wrote."""
+    stage = stage_of(recipe)
+    parents = {name: value for name, value in recipe.inputs().items() if isinstance(value, Artifact)}
+    folder = home() / "scratch" / fingerprint[:24] / uuid.uuid4().hex[:12]
+    _remove_dead(folder.parent)
+    folder.mkdir(parents=True)
+    job = _job(recipe, stage, placement, store, fingerprint, parents, folder)
+    path = folder / "job.json"
+    path.write_text(job.model_dump_json())
+    with StageWatch(f"{recipe.stage}", folder) as watch:
+        outcome = launch(
+            rank_command("tasks.train_main", [str(path)]),
+            workdir=folder,
+            env=training_env(threads=job.numerics.threads if job.numerics else 1),
+            stop_grace_seconds=placement.stop_grace_seconds,
+            deadline_seconds=placement.deadline_hours * 3600,
+            on_poll=watch.poll,
+        )
+    outcome.check()
+    manifest = _publish(job, store)
+    shutil.rmtree(folder)
+    store.drop_progress(fingerprint)
+    return manifest
+
+
+def _job(
+    recipe: Recipe,
+    stage: Stage,
+    placement: Placement,
+    store: Store,
+    fingerprint: str,
+    parents: Mapping[str, Artifact],
+    folder: Path,
+) -> Job:
+    job = Job(
+        function=stage.function,
+        recipe_class=stage.recipe_class,
+        recipe=recipe.model_dump(mode="json"),
+        kind=recipe.kind,
+        fingerprint=fingerprint,
+        parents=dict(parents),
+        inputs=_materialised(store, parents, milestones=bool(getattr(recipe, "milestones", False))),
+        folder=folder,
+        placement=placement,
+        numerics=None if stage.exact else numerics_of(placement),
+        store=store.objects.url,
+        cache=store.cache,
+        code=code_digest(),
+        environment=environment(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    job.out.mkdir()
+    return job
+
+
+def _materialised(store: Store, parents: Mapping[str, Artifact], *, milestones: bool) -> dict[str, Path]:
+    """Local folders of the inputs; an evaluation over time also gets the checkpoints of its model."""
+    folders = {name: store.materialise(parent) for name, parent in parents.items()}
+    published = folders["model"] / MILESTONES_FILE if milestones and "model" in folders else None
+    if published is not None and published.exists():
+        for step, address in json.loads(published.read_text()).items():
+            folders[f"milestones.{step}"] = store.materialise(Artifact.model_validate(address))
+    return folders
+
+
+def _publish(job: Job, store: Store) -> Manifest:
+    path = job.folder / RESULT_FILE
+    if not path.exists():
+        raise EngineError(f"the stage said it was done but left no {RESULT_FILE}; its log is in {job.folder}.")
+    result = json.loads(path.read_text())
+    attempts = tuple(Attempt.model_validate(row) for row in result["attempts"])
+    return publish(store, job, job.out, Outcome.model_validate(result["outcome"]), attempts)
+
+
+def _remove_dead(parent: Path) -> None:
+    """Scratch of earlier attempts is of no use: what was worth keeping is in the store's progress."""
+    keep_seconds = 0.0 if os.environ.get("RPT_KEEP_SCRATCH") is None else float("inf")
+    for old in parent.glob("*") if parent.exists() else ():
+        if time.time() - old.stat().st_mtime > keep_seconds:
+            shutil.rmtree(old, ignore_errors=True)

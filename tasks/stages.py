@@ -1,0 +1,59 @@
+"""The stages: which recipe each has, which function of rpt_core makes it, and what its bytes depend on."""
+
+from dataclasses import dataclass
+
+from rpt_core.artifacts.recipe import Recipe
+from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
+from rpt_core.difficulty.recipe import DifficultyRecipe
+from rpt_core.errors import RecipeError
+from rpt_core.evaluation.recipe import EvaluationRecipe
+from rpt_core.report.recipe import ReportRecipe
+from rpt_core.scaling.recipe import ScalingRecipe
+from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
+from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of the journey."""
+
+    recipe: type[Recipe]
+    function: str
+    """``module:function`` of rpt_core, imported only where it runs."""
+    exact: bool
+    """Whether its content is the same on every machine (design 3.2), or only under the same numerics."""
+    experiment: str
+    """MLflow experiment its metrics go to."""
+
+    @property
+    def recipe_class(self) -> str:
+        """``module:class`` of the recipe."""
+        return f"{self.recipe.__module__}:{self.recipe.__qualname__}"
+
+
+STAGES: dict[str, Stage] = {
+    "ingest-corpus": Stage(IngestRecipe, "rpt_core.corpus.ingest:ingest", True, "rpt/data"),
+    "prepare-corpus": Stage(PrepareRecipe, "rpt_core.corpus.prepare:prepare", True, "rpt/data"),
+    "train-base": Stage(BaseRecipe, "rpt_core.train.base:train_base", False, "rpt/train"),
+    "score-difficulty": Stage(
+        DifficultyRecipe, "rpt_core.difficulty.score:score_difficulty", False, "rpt/data"
+    ),
+    "cold-start": Stage(ColdStartRecipe, "rpt_core.train.cold_start:train_cold_start", False, "rpt/train"),
+    "train-rpt": Stage(PolicyRecipe, "rpt_core.train.reinforce:train_policy", False, "rpt/train"),
+    "finetune-rlvr": Stage(RlvrRecipe, "rpt_core.train.reinforce:finetune_rlvr", False, "rpt/train"),
+    "evaluate": Stage(EvaluationRecipe, "rpt_core.evaluation.evaluate:evaluate", False, "rpt/eval"),
+    "fit-scaling": Stage(ScalingRecipe, "rpt_core.scaling.fit:fit_scaling", True, "rpt/scaling"),
+    "report": Stage(ReportRecipe, "rpt_core.report.page:write_report", True, "rpt/report"),
+}
+
+
+def stage_of(recipe: Recipe) -> Stage:
+    """The stage that makes a recipe.
+
+    Raises:
+        RecipeError: there is no such stage.
+    """
+    try:
+        return STAGES[recipe.stage]
+    except KeyError:
+        raise RecipeError(f"no stage is called {recipe.stage!r}; there are {', '.join(STAGES)}.") from None

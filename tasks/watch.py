@@ -1,0 +1,76 @@
+"""What people see of a running stage: one live line on a terminal, plain lines elsewhere."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from infra.attempt import PROGRESS_FILE
+
+QUIET_SECONDS = 2.0
+"""Stages shorter than this show no bar; longer ones always do."""
+_PLAIN_EVERY_SECONDS = 15.0
+
+console = Console(stderr=True, highlight=False)
+
+
+class StageWatch:
+    """Shows the progress a stage leaves in its attempt's folder; used as a context around the launch."""
+
+    def __init__(self, title: str, folder: Path) -> None:
+        """Watch ``folder`` for the stage called ``title``."""
+        self.title = title
+        self.file = folder / PROGRESS_FILE
+        self.begin = time.monotonic()
+        self.told = self.begin
+        self.bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+    def poll(self) -> None:
+        """Look once; cheap enough to be called several times a second."""
+        now = time.monotonic()
+        if now - self.begin < QUIET_SECONDS:
+            return
+        if not sys.stderr.isatty():
+            if now - self.told >= _PLAIN_EVERY_SECONDS:
+                self.told = now
+                done, total, note = self._read()
+                console.print(f"  {self.title}: {done:g}/{total:g} {note} ({now - self.begin:.0f} s)")
+            return
+        done, total, note = self._read()
+        if self.bar is None:
+            self.bar = _new_bar()
+            self.bar.start()
+            self.bar.add_task(self.title, total=None, note="")
+        self.bar.update(self.bar.task_ids[0], completed=done, total=total or None, note=note)
+
+    def _read(self) -> tuple[float, float, str]:
+        if not self.file.exists():
+            return 0.0, 0.0, "starting"
+        state = json.loads(self.file.read_text())
+        return float(state["done"]), float(state["total"]), str(state["note"])
+
+
+def _new_bar() -> Progress:
+    return Progress(
+        TextColumn("  {task.description:<16}"),
+        BarColumn(bar_width=32),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
