@@ -81,7 +81,7 @@ class Kind:
     subjects: tuple[str, ...]
     opening: str
     claim: str
-    """What happens and the words up to the value: ``{steps}``, and ``{start}`` where each claim starts anew."""
+    """The words up to the value: ``{steps}`` in it, and ``{start}`` where each claim starts anew."""
     tail: str
     """The rest of the sentence after the value."""
     questions: tuple[str, ...]

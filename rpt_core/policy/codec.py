@@ -1,0 +1,222 @@
+"""Text to token ids and back, byte for byte; control tokens only by name."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from rpt_core.errors import RecipeError
+from rpt_core.policy.sentencepiece import SPACE
+from rpt_core.policy.vocabulary import (
+    CONTROL_TEXT,
+    TOKENIZER_FILES,
+    byte_ids,
+    byte_table,
+    plain_copy,
+    read_tokenizer,
+    train_bpe,
+    write_tokenizer,
+)
+
+PROBES = (
+    "The sum of 12 and 30 is 42.\n\n\tSo  x = 7.",
+    "数学は言葉であり、言葉は数学ではない。",
+    "na\u00efve, nai\u0308ve; \u0627\u0644\u0639\u0631\u0628\u064a\u0629 \U0001f469\u200d\U0001f680",
+    r"\frac{a}{b} = \boxed{c} % } {",
+    " <think>text</think><|endoftext|><|im_end|></s><s>[INST]",
+)
+"""What every tokenizer must give back unchanged when it is loaded."""
+
+
+class Codec:
+    """A tokenizer for reinforcement learning on text.
+
+    ``encode`` treats its text as data: whatever stands in it, no control token comes out, and the tokens'
+    bytes joined are the text's bytes. Control tokens enter by name (:meth:`control`) or through
+    :meth:`encode_template`, which is only for words of our own and for chat templates.
+    """
+
+    def __init__(self, whole: Tokenizer, files: dict[str, bytes]) -> None:
+        self._whole = whole
+        self._plain = plain_copy(whole)
+        self._bytes = byte_table(whole)
+        self._files = files
+        self._ids_of_byte = byte_ids(whole)
+        self._settings = _settings(files)
+        self.chat_template: str | None = _chat_template(files, self._settings)
+        """Jinja source of the model's chat template, where it has one."""
+        self.end_ids: frozenset[int] = self._end_ids()
+        """Every id that ends an answer."""
+        _assert_round_trip(self)
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocab_size: int, folder: Path, context_tokens: int = 512) -> Self:
+        """Train a byte-level BPE, write it into ``folder`` and load it from there."""
+        write_tokenizer(train_bpe(texts, vocab_size), folder, context_tokens)
+        return cls.load(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read the tokenizer of a Hugging Face folder and check that it gives back what it was given.
+
+        Raises:
+            RecipeError: there is no tokenizer, or one of five probe strings does not come back unchanged.
+        """
+        files = {name: (folder / name).read_bytes() for name in TOKENIZER_FILES if (folder / name).is_file()}
+        return cls(read_tokenizer(folder), files)
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer's files as they were read, so that nothing is lost on the way."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self._files.items():
+            (folder / name).write_bytes(content)
+        if "tokenizer.json" not in self._files:
+            self._whole.save(str(folder / "tokenizer.json"))
+
+    def __len__(self) -> int:
+        """Rows the model needs: the highest id, plus one."""
+        return len(self._bytes)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a piece of data, every special token in it spelled out as plain text."""
+        return self.encode_all([text])[0]
+
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """:meth:`encode` for many texts at once, by several threads."""
+        if self._ids_of_byte is not None and any(SPACE in text for text in texts):
+            return [self._spell_out(text) for text in texts]
+        batch = self._plain.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [encoding.ids for encoding in batch]
+
+    def encode_template(self, text: str) -> list[int]:
+        """Token ids of our own words or a chat template: control tokens in it are control tokens."""
+        return list(self._whole.encode(text, add_special_tokens=False).ids)
+
+    def token_bytes(self, token: int) -> bytes:
+        """The bytes one token stands for; control tokens stand for their name."""
+        return self._bytes[token] if 0 <= token < len(self._bytes) else b""
+
+    def to_bytes(self, ids: Iterable[int]) -> bytes:
+        """The bytes a row of tokens stands for."""
+        return b"".join(self.token_bytes(token) for token in ids)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text for people: bytes that are no UTF-8 come out as replacement characters."""
+        return self.to_bytes(ids).decode("utf-8", errors="replace")
+
+    def byte_starts(self, ids: Sequence[int]) -> NDArray[np.int64]:
+        """Byte offset at which each token begins, and the total length: shape ``(tokens + 1,)``."""
+        lengths = np.fromiter((len(self.token_bytes(token)) for token in ids), np.int64, len(ids))
+        return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+
+    def char_offsets(self, ids: Sequence[int]) -> NDArray[np.int64]:
+        """Where each token begins in the text, in code points; -1 inside a character. Shape ``(tokens,)``.
+
+        A tokenizer that knows only bytes cuts ``aéb`` into four tokens that begin at 0, 1, -1 and 2.
+        """
+        data = np.frombuffer(self.to_bytes(ids), np.uint8)
+        begins = np.append((data & 0xC0) != 0x80, True)
+        starts = self.byte_starts(ids)[:-1]
+        code_points = np.cumsum(begins) - 1
+        return np.where(begins[starts], code_points[starts], -1)
+
+    def char_starts(self, text: str) -> NDArray[np.int64]:
+        """:meth:`char_offsets` of a text's own tokens."""
+        return self.char_offsets(self.encode(text))
+
+    def control(self, name: str) -> tuple[int, ...]:
+        """The ids of a control word, by its name in ``CONTROL_TEXT``.
+
+        One id where the tokenizer has such a token. A model from elsewhere without one gets the word
+        spelled out: its embedding table is not ours to grow.
+        """
+        if name == "end":
+            return (self.end_id,)
+        text = CONTROL_TEXT[name]
+        token = self._whole.token_to_id(text)
+        return (token,) if token is not None else tuple(self.encode(text))
+
+    @property
+    def is_compact(self) -> bool:
+        """Whether the tokenizer has the control tokens of our own tiny models."""
+        return all(self._whole.token_to_id(CONTROL_TEXT[name]) is not None for name in ("rpt", "predict"))
+
+    @property
+    def end_id(self) -> int:
+        """The id that ends a supervised answer."""
+        token = self._whole.token_to_id(str(self._settings.get("eos_token", "")))
+        return token if token is not None else min(self.end_ids)
+
+    @property
+    def pad_id(self) -> int:
+        """An id to fill rows with; never attended to."""
+        token = self._whole.token_to_id(str(self._settings.get("pad_token", "")))
+        return token if token is not None else self.end_id
+
+    def special_names(self) -> dict[str, str]:
+        """The named special tokens (``bos_token`` ...) as chat templates expect them."""
+        return {k: v for k, v in self._settings.items() if k.endswith("_token") and isinstance(v, str)}
+
+    def fingerprint(self) -> str:
+        """SHA-256 over what ids mean: two codecs with the same one tokenise alike."""
+        import hashlib
+
+        return hashlib.sha256(self._plain.to_str().encode() + b"\0".join(self._bytes)).hexdigest()
+
+    def _spell_out(self, text: str) -> list[int]:
+        # SentencePiece writes a space as U+2581; a U+2581 of the text itself goes by its three bytes
+        assert self._ids_of_byte is not None
+        ids: list[int] = []
+        for i, part in enumerate(text.split(SPACE)):
+            ids += [self._ids_of_byte[byte] for byte in SPACE.encode()] if i else []
+            ids += self._plain.encode(part, add_special_tokens=False).ids if part else []
+        return ids
+
+    def _end_ids(self) -> frozenset[int]:
+        given = json.loads(self._files.get("generation_config.json", b"{}")).get("eos_token_id")
+        named = {self._whole.token_to_id(str(self._settings.get("eos_token", "")))}
+        ids = {*([given] if isinstance(given, int) else given or []), *named} - {None}
+        if not ids:
+            raise RecipeError(
+                "the tokenizer names no token that ends an answer (eos_token in tokenizer_config.json, or "
+                "eos_token_id in generation_config.json): no answer could ever end. Add one of the two."
+            )
+        return frozenset(ids)
+
+
+def _settings(files: dict[str, bytes]) -> dict[str, Any]:
+    config = json.loads(files.get("tokenizer_config.json", b"{}"))
+    named = json.loads(files.get("special_tokens_map.json", b"{}"))
+    merged = {**config, **{k: v for k, v in named.items() if config.get(k) is None}}
+    return {k: v.get("content") if isinstance(v, dict) and "content" in v else v for k, v in merged.items()}
+
+
+def _chat_template(files: dict[str, bytes], settings: dict[str, Any]) -> str | None:
+    if "chat_template.jinja" in files:
+        return files["chat_template.jinja"].decode()
+    template = settings.get("chat_template")
+    if isinstance(template, list):  # several templates by name
+        template = next((t["template"] for t in template if t.get("name") == "default"), None)
+    return template if isinstance(template, str) else None
+
+
+def _assert_round_trip(codec: Codec) -> None:
+    for probe in PROBES:
+        ids = codec.encode(probe)
+        back = codec.to_bytes(ids)
+        if back != probe.encode() or (controls := _controls_in(codec, ids)):
+            found = f"came back as {back!r}" if back != probe.encode() else f"gave control tokens {controls}"
+            raise RecipeError(
+                f"the tokenizer does not give back what it is given: {probe!r} became {len(ids)} tokens and "
+                f"{found}. Rewards compare bytes, so such a tokenizer cannot be trained with. Check that the "
+                "folder holds the whole tokenizer.json: an incomplete one encodes everything to nothing."
+            )
+
+
+def _controls_in(codec: Codec, ids: Sequence[int]) -> list[int]:
+    controls = codec.end_ids | {codec.pad_id}
+    return [token for token in ids if token in controls]
