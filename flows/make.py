@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flows.recipes import Overrides, journey, stage, walk
-from infra.machine import check_capacity
 from infra.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
+from tasks import capacity
 from tasks.build import build
 from tasks.home import open_store
 from tasks.resolve import resolve_input, resolve_sources
-from tasks.stages import stage_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ def plan(target: Recipe, store: Store, placement: Placement) -> list[Planned]:
     """
     recipes = walk(target)
     for recipe in recipes:
-        check_capacity(recipe, placement)
+        capacity.check(recipe, placement)
     made: dict[str, Artifact] = {}
     lines = []
     for recipe in recipes:
@@ -46,7 +45,7 @@ def plan(target: Recipe, store: Store, placement: Placement) -> list[Planned]:
         fingerprint = resolved.fingerprint()
         manifest = store.manifest(recipe.kind, fingerprint)
         if manifest is not None:
-            made[recipe.model_dump_json()] = manifest.artifact
+            made[_key(recipe)] = manifest.artifact
         artifact = None if manifest is None else manifest.artifact
         lines.append(Planned(recipe, "build" if manifest is None else "reuse", artifact, fingerprint))
     return lines
@@ -57,7 +56,7 @@ def resolved_recipe(recipe: Recipe, made: dict[str, Artifact], store: Store) -> 
     inputs: dict[str, Artifact] = {}
     for name, value in recipe.inputs().items():
         if isinstance(value, Recipe):
-            if (key := value.model_dump_json()) not in made:
+            if (key := _key(value)) not in made:
                 return None
             inputs[name] = made[key]
         elif isinstance(value, Ref):
@@ -68,18 +67,29 @@ def resolved_recipe(recipe: Recipe, made: dict[str, Artifact], store: Store) -> 
 
 
 def make(name: str, stage_name: str, overrides: Overrides, placement: Placement) -> Artifact:
-    """Make one stage of a named recipe, and first whatever it stands on; each stage is one Prefect task."""
-    return make_recipe(stage(journey(name, overrides), stage_name), name, placement)
+    """Make one stage of a named recipe, and first whatever it stands on; each is one Prefect task.
 
+    What is made is spoken of as ``<recipe's name>-<role>@<version>``.
 
-def make_recipe(target: Recipe, name: str, placement: Placement) -> Artifact:
-    """The same for a recipe in hand; what is made is spoken of as ``<name>-<kind>@<version>``."""
+    Raises:
+        RptError: what the plan or a stage raised.
+    """
+    target = stage(journey(name, overrides), stage_name)
     store = open_store()
-    made = {line.recipe.model_dump_json(): line.artifact for line in plan(target, store, placement) if line.artifact}
+    made = {_key(line.recipe): line.artifact for line in plan(target, store, placement) if line.artifact}
     for recipe in walk(target):
-        key = recipe.model_dump_json()
         resolved = resolved_recipe(recipe, made, store)
         assert resolved is not None, "inputs come before what needs them"
-        made[key] = build.with_options(name=stage_of(resolved).recipe.stage_name())(resolved, placement)
-        store.add_ref(f"{name}-{recipe.kind}", made[key])
-    return made[target.model_dump_json()]
+        made[_key(recipe)] = build.with_options(name=recipe.stage)(resolved, placement)
+        store.add_ref(f"{name}-{role(recipe)}", made[_key(recipe)])
+    return made[_key(target)]
+
+
+def role(recipe: Recipe) -> str:
+    """What a journey calls a thing: its kind, and for an evaluation also the kind of model it judges."""
+    model = recipe.inputs().get("model")
+    return f"{recipe.kind}-of-{model.kind}" if isinstance(model, Recipe | Artifact) else recipe.kind
+
+
+def _key(recipe: Recipe) -> str:
+    return recipe.model_dump_json()

@@ -9,7 +9,9 @@ import difflib
 from collections.abc import Callable
 from typing import Any
 
-from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
+from pydantic import ValidationError
+
+from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, explain
 from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
@@ -30,16 +32,17 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
         name="muon", learning_rate=3e-3, betas=(0.9, 0.95), weight_decay=0.05, warmup_steps=30, grad_clip=1.0
     )
     adamw = Optimiser(learning_rate=2e-4, betas=(0.9, 0.95), weight_decay=0.0, warmup_steps=5)
-    corpus = PrepareRecipe(
-        documents=_documents(data, SampleWorld(seed=seed)), quality=bool(data), seed=seed
-    )
+    corpus = PrepareRecipe(documents=_documents(data, SampleWorld(seed=seed)), quality=bool(data), seed=seed)
     base = BaseRecipe(
-        corpus=corpus, model=_model(model, ModelShape()), steps=50, documents_per_step=8, optimiser=muon, seed=seed
+        corpus=corpus,
+        model=_model(model, ModelShape()),
+        steps=50,
+        documents_per_step=8,
+        optimiser=muon,
+        seed=seed,
     )
     difficulty = DifficultyRecipe(corpus=corpus, proxy=base)
-    cold = muon.model_copy(
-        update={"learning_rate": 4e-3, "schedule": "linear", "final_share": 0.05}
-    )
+    cold = muon.model_copy(update={"learning_rate": 4e-3, "schedule": "linear", "final_share": 0.05})
     start = ColdStartRecipe(
         corpus=corpus, base=base, steps=560, documents_per_step=6, optimiser=cold, seed=seed
     )
@@ -75,7 +78,14 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
         seed=seed,
     )
     return _report(
-        "RPT on the sample world", difficulty, start, policy, rlvr, temperature=1.0, reasoning_tokens=64, seed=seed
+        "RPT on the sample world",
+        difficulty,
+        start,
+        policy,
+        rlvr,
+        temperature=1.0,
+        reasoning_tokens=64,
+        seed=seed,
     )
 
 
@@ -146,7 +156,9 @@ def _paper_rpt(
     rlvr = RlvrRecipe(
         corpus=corpus, start=policy, temperature=0.6, reasoning_tokens=tokens, optimiser=optimiser, seed=seed
     )
-    return _report(title, difficulty, start, policy, rlvr, temperature=0.8, reasoning_tokens=tokens, seed=seed)
+    return _report(
+        title, difficulty, start, policy, rlvr, temperature=0.8, reasoning_tokens=tokens, seed=seed
+    )
 
 
 def _documents(data: str, sample: SampleWorld) -> IngestRecipe:
@@ -211,6 +223,18 @@ class Overrides(Frozen):
     fields: dict[str, Any] = {}
     """Any other field, by the kind of artifact it shapes: ``{"policy.steps": 20}``."""
 
+    @classmethod
+    def parse_words(cls, known: dict[str, Any], fields: dict[str, Any]) -> "Overrides":
+        """From ``-p`` words.
+
+        Raises:
+            RecipeError: a value has the wrong form.
+        """
+        try:
+            return cls(**known, fields=fields)
+        except ValidationError as error:
+            raise RecipeError(f"-p cannot be read: {explain(error)}") from None
+
 
 def journey(name: str, overrides: Overrides | None = None) -> ReportRecipe:
     """The named recipe with a run's changes.
@@ -227,21 +251,26 @@ def journey(name: str, overrides: Overrides | None = None) -> ReportRecipe:
     if chosen.seed is not None:
         given["seed"] = chosen.seed  # type: ignore[assignment]
     recipe = NAMED[name](**given)
-    for dotted, value in chosen.fields.items():
-        kind, _, path = dotted.rpartition(".") if dotted.count(".") == 1 else dotted.partition(".")
-        recipe = _changed(recipe, kind or "policy", path, value)
+    kinds = {found.kind for found in walk(recipe)}
+    for kind, update in _by_kind(chosen.fields).items():
+        if kind not in kinds:
+            raise RecipeError(
+                f"-p {kind}.*: no stage writes the kind {kind!r}; there are {', '.join(sorted(kinds))}."
+            )
+        recipe = rewritten(recipe, kind, update)
     return recipe
 
 
-def _changed(recipe: ReportRecipe, kind: str, path: str, value: Any) -> ReportRecipe:
-    kinds = {found.kind for found in walk(recipe)}
-    if kind not in kinds:
-        raise RecipeError(f"-p {kind}.{path}: no stage writes the kind {kind!r}; there are {', '.join(sorted(kinds))}.")
-    *above, field = path.split(".")
-    update: Any = value
-    for name in reversed([*above, field]):
-        update = {name: update}
-    return rewritten(recipe, kind, update)
+def _by_kind(fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Dotted names as nested changes of one kind each, so that fields that must agree change together."""
+    changes: dict[str, dict[str, Any]] = {}
+    for dotted, value in fields.items():
+        kind, *path = dotted.split(".") if "." in dotted else ["policy", dotted]
+        level = changes.setdefault(kind, {})
+        for name in path[:-1]:
+            level = level.setdefault(name, {})
+        level[path[-1]] = value
+    return changes
 
 
 def walk(recipe: Recipe) -> list[Recipe]:
@@ -274,7 +303,7 @@ def stage(recipe: Recipe, name: str) -> Recipe:
 
 
 def rewritten(recipe: Any, kind: str, update: dict[str, Any]) -> Any:
-    """The same journey with fields of every recipe of one kind replaced, wherever it stands; validated again."""
+    """The same journey with fields of every recipe of one kind replaced, wherever it stands."""
     if not isinstance(recipe, Recipe):
         return recipe
     data: dict[str, Any] = {}
@@ -292,7 +321,11 @@ def _merged(data: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
     merged = dict(data)
     for name, value in update.items():
         current = merged.get(name)
-        if isinstance(value, dict) and isinstance(current, Frozen) and not isinstance(current, Artifact | Ref):
+        if (
+            isinstance(value, dict)
+            and isinstance(current, Frozen)
+            and not isinstance(current, Artifact | Ref)
+        ):
             merged[name] = _merged(dict(current), value)
         else:
             merged[name] = value

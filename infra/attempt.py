@@ -71,14 +71,9 @@ class StoreBuild(LocalBuild):
 
     def __init__(self, job: Job, store: Store, stopping: Callable[[], bool]) -> None:
         """Open the attempt's folders."""
-        extra = {} if job.numerics is None else {"numerics": job.numerics}
-        super().__init__(
-            inputs=job.inputs,
-            out=job.out,
-            scratch=job.folder / "scratch",
-            placement=job.placement,
-            **extra,
-        )
+        super().__init__(job.inputs, job.out, job.folder / "scratch", job.placement)
+        if job.numerics is not None:
+            self.numerics = job.numerics
         self.job = job
         self.store = store
         self._stopping = stopping

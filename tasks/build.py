@@ -2,9 +2,7 @@
 
 import fcntl
 import json
-import os
 import shutil
-import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from infra.tracking import track
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -19,14 +18,14 @@ from infra.attempt import MILESTONES_FILE, RESULT_FILE, Job, publish
 from infra.launch import launch, rank_command, training_env
 from infra.machine import numerics_of
 from infra.store import Store
-from infra.tracking import track
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.errors import EngineError
+from tasks.capacity import num_parameters
 from tasks.code import code_digest, environment
 from tasks.home import home, open_store
-from tasks.stages import Stage, stage_of
+from tasks.stages import stage_of
 from tasks.watch import StageWatch
 
 _RETRIES = 2
@@ -81,15 +80,14 @@ def _alone(fingerprint: str) -> Iterator[None]:
 
 def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: str) -> Manifest:
     """Run the stage in a child process, in a folder of its own, and publish what it wrote."""
-    stage = stage_of(recipe)
-    parents = {name: value for name, value in recipe.inputs().items() if isinstance(value, Artifact)}
     folder = home() / "scratch" / fingerprint[:24] / uuid.uuid4().hex[:12]
-    _remove_dead(folder.parent)
+    shutil.rmtree(folder.parent, ignore_errors=True)  # dead attempts: what was worth keeping is in the store
     folder.mkdir(parents=True)
-    job = _job(recipe, stage, placement, store, fingerprint, parents, folder)
+    job = _job(recipe, placement, store, fingerprint, folder)
+    job.out.mkdir()
     path = folder / "job.json"
     path.write_text(job.model_dump_json())
-    with StageWatch(f"{recipe.stage}", folder) as watch:
+    with StageWatch(recipe.stage, folder) as watch:
         outcome = launch(
             rank_command("tasks.train_main", [str(path)]),
             workdir=folder,
@@ -105,34 +103,26 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
     return manifest
 
 
-def _job(
-    recipe: Recipe,
-    stage: Stage,
-    placement: Placement,
-    store: Store,
-    fingerprint: str,
-    parents: Mapping[str, Artifact],
-    folder: Path,
-) -> Job:
-    job = Job(
+def _job(recipe: Recipe, placement: Placement, store: Store, fingerprint: str, folder: Path) -> Job:
+    stage = stage_of(recipe)
+    parents = {name: value for name, value in recipe.inputs().items() if isinstance(value, Artifact)}
+    return Job(
         function=stage.function,
         recipe_class=stage.recipe_class,
         recipe=recipe.model_dump(mode="json"),
         kind=recipe.kind,
         fingerprint=fingerprint,
-        parents=dict(parents),
+        parents=parents,
         inputs=_materialised(store, parents, milestones=bool(getattr(recipe, "milestones", False))),
         folder=folder,
         placement=placement,
-        numerics=None if stage.exact else numerics_of(placement),
+        numerics=None if stage.exact else numerics_of(placement, num_parameters(recipe) or None),
         store=store.objects.url,
         cache=store.cache,
         code=code_digest(),
         environment=environment(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    job.out.mkdir()
-    return job
 
 
 def _materialised(store: Store, parents: Mapping[str, Artifact], *, milestones: bool) -> dict[str, Path]:
@@ -148,15 +138,9 @@ def _materialised(store: Store, parents: Mapping[str, Artifact], *, milestones: 
 def _publish(job: Job, store: Store) -> Manifest:
     path = job.folder / RESULT_FILE
     if not path.exists():
-        raise EngineError(f"the stage said it was done but left no {RESULT_FILE}; its log is in {job.folder}.")
+        raise EngineError(
+            f"the stage said it was done but left no {RESULT_FILE}; its log is in {job.folder}."
+        )
     result = json.loads(path.read_text())
     attempts = tuple(Attempt.model_validate(row) for row in result["attempts"])
     return publish(store, job, job.out, Outcome.model_validate(result["outcome"]), attempts)
-
-
-def _remove_dead(parent: Path) -> None:
-    """Scratch of earlier attempts is of no use: what was worth keeping is in the store's progress."""
-    keep_seconds = 0.0 if os.environ.get("RPT_KEEP_SCRATCH") is None else float("inf")
-    for old in parent.glob("*") if parent.exists() else ():
-        if time.time() - old.stat().st_mtime > keep_seconds:
-            shutil.rmtree(old, ignore_errors=True)

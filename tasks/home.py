@@ -1,4 +1,4 @@
-"""Where this machine keeps its state: ``./.rpt`` or ``RPT_HOME``; the store is in it or named by ``RPT_STORE``."""
+"""Where this machine keeps its state: ``./.rpt`` or ``RPT_HOME``; ``RPT_STORE`` may name another store."""
 
 import os
 from pathlib import Path

@@ -34,14 +34,18 @@ def input_files(data: Path) -> tuple[InputFile, ...]:
         SourceError: there is nothing.
     """
     if not data.exists():
-        raise SourceError(f"the data {str(data)!r} does not exist (seen from {Path.cwd()}). Name a file or folder.")
+        raise SourceError(
+            f"the data {str(data)!r} does not exist (seen from {Path.cwd()}). Name a file or folder."
+        )
     if data.is_file():
         return (InputFile(name=data.name, sha256=file_sha256(data), num_bytes=data.stat().st_size),)
     paths = sorted(path for path in data.rglob("*") if path.is_file() and not _hidden(path, data))
     if not paths:
         raise SourceError(f"the data folder {str(data)!r} holds no file. Put text, dumps or e-prints in it.")
     return tuple(
-        InputFile(name=path.relative_to(data).as_posix(), sha256=file_sha256(path), num_bytes=path.stat().st_size)
+        InputFile(
+            name=path.relative_to(data).as_posix(), sha256=file_sha256(path), num_bytes=path.stat().st_size
+        )
         for path in paths
     )
 
@@ -59,11 +63,15 @@ def model_digest(model: GivenModel) -> str:
     folder = Path(model.name)
     if folder.is_dir():
         if not (folder / "config.json").exists():
-            raise SourceError(f"the model folder {model.name!r} has no config.json; name a Hugging Face folder.")
+            raise SourceError(
+                f"the model folder {model.name!r} has no config.json; name a Hugging Face folder."
+            )
         rows = [[file.name, file.sha256] for file in input_files(folder)]
         return hashlib.sha256(canonical_json(rows)).hexdigest()
     if model.name.startswith((".", "/", "~")) or model.name.count("/") != 1:
-        raise SourceError(f"the model {model.name!r} is neither a folder here nor a hub id such as org/model.")
+        raise SourceError(
+            f"the model {model.name!r} is neither a folder here nor a hub id such as org/model."
+        )
     return _hub_commit(model)
 
 
@@ -74,8 +82,8 @@ def _hub_commit(model: GivenModel) -> str:
         commit = HfApi().model_info(model.name, revision=model.hub_revision, timeout=10).sha
     except Exception as error:  # noqa: BLE001  (any failure of the client means the same to the reader)
         raise SourceError(
-            f"the hub could not say what {model.name!r} at {model.hub_revision!r} is: {error}. Check the name and "
-            "the network, or download it and give the folder.",
+            f"the hub could not say what {model.name!r} at {model.hub_revision!r} is: {error}. "
+            "Check the name and the network, or download it and give the folder.",
             retryable=not isinstance(error, ValueError),
         ) from None
     if commit is None or len(commit) != _COMMIT_DIGITS:

@@ -1,0 +1,25 @@
+"""Flow `pipeline`."""
+
+from prefect import flow
+
+from flows.make import make
+from flows.recipes import Overrides
+from rpt_core.artifacts.placement import Placement
+from rpt_core.artifacts.recipe import Artifact
+
+DEFAULTS = Overrides()
+ANYWHERE = Placement()
+
+
+@flow(name="pipeline", persist_result=False)
+def pipeline(
+    recipe: str = "tiny_rpt", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+) -> Artifact:
+    """The whole journey: text, base, difficulty, cold start, RPT, RLVR, benchmarks, scaling law, report.
+
+    Args:
+        recipe: Name of a recipe; ``rpt ls --recipes`` lists them.
+        overrides: Your own data, model, seed or single fields in place of the recipe's.
+        placement: Where and how it runs; ``auto`` fits the machine.
+    """
+    return make(recipe, "report", overrides, placement)

@@ -1,0 +1,25 @@
+"""Flow `score-difficulty`."""
+
+from prefect import flow
+
+from flows.make import make
+from flows.recipes import Overrides
+from rpt_core.artifacts.placement import Placement
+from rpt_core.artifacts.recipe import Artifact
+
+DEFAULTS = Overrides()
+ANYWHERE = Placement()
+
+
+@flow(name="score-difficulty", persist_result=False)
+def score_difficulty(
+    recipe: str = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+) -> Artifact:
+    """Give every token of the corpus its entropy under the proxy model (RPT, section 3.3).
+
+    Args:
+        recipe: Name of a recipe; ``rpt ls --recipes`` lists them.
+        overrides: Your own data, model, seed or single fields in place of the recipe's.
+        placement: Where and how it runs; ``auto`` fits the machine.
+    """
+    return make(recipe, "score-difficulty", overrides, placement)

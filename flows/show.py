@@ -1,0 +1,277 @@
+"""What a person reads about finished artifacts: tables on a terminal, JSON for machines."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.tree import Tree
+
+from flows.recipes import NAMED
+from rpt_core.artifacts.lineage import ancestors
+from rpt_core.artifacts.manifest import Manifest
+from rpt_core.artifacts.recipe import Frozen
+from rpt_core.errors import RecipeError
+from tasks.home import open_store
+from tasks.stages import STAGES
+
+console = Console(highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(value, indent=1, ensure_ascii=False))  # noqa: T201
+
+
+def list_recipes(*, as_json: bool) -> None:
+    """The named recipes with their first line."""
+    rows = [{"name": name, "what": (make.__doc__ or "").splitlines()[0]} for name, make in NAMED.items()]
+    if as_json:
+        print_json(rows)
+        return
+    print_table(["recipe", "what"], ([row["name"], row["what"]] for row in rows))
+
+
+def list_store(kind: str, *, as_json: bool) -> None:
+    """Finished artifacts, newest first."""
+    store = open_store()
+    spoken: dict[str, list[str]] = {}
+    for name, versions in store.refs().items():
+        for number, artifact in enumerate(versions, start=1):
+            spoken.setdefault(artifact.fingerprint, []).append(f"{name}@{number}")
+    found = [manifest for manifest in store.manifests() if kind in {"", manifest.kind}]
+    found.sort(key=lambda manifest: manifest.created, reverse=True)
+    rows: list[dict[str, Any]] = [
+        {
+            "kind": manifest.kind,
+            "fingerprint": manifest.fingerprint,
+            "digest": manifest.digest,
+            "refs": spoken.get(manifest.fingerprint, []),
+            "created": manifest.created,
+            "num_bytes": sum(entry.num_bytes for entry in manifest.files),
+        }
+        for manifest in found
+    ]
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        console.print(f"{store.objects.url} holds nothing yet. `rpt demo` fills it.")
+    else:
+        print_table(
+            ["kind", "fingerprint", "refs", "created", "size"],
+            (
+                [
+                    row["kind"],
+                    row["fingerprint"][:12],
+                    " ".join(row["refs"]),
+                    row["created"],
+                    size(row["num_bytes"]),
+                ]
+                for row in rows
+            ),
+        )
+
+
+def show_artifact(ref: str, *, as_json: bool) -> None:
+    """Manifest, parents and row counts of one artifact."""
+    manifest = open_store().find(ref)
+    if as_json:
+        print_json(manifest.model_dump(mode="json"))
+        return
+    console.print(
+        f"[bold]{manifest.artifact.short}[/]  digest {manifest.digest[:12]}  made {manifest.created}"
+    )
+    if manifest.outcome.summary:
+        print_table(["result", "value"], ([k, number(v)] for k, v in manifest.outcome.summary.items()))
+    rows = manifest.outcome.rows
+    if rows.rows_in:
+        lines = [
+            ["in", rows.rows_in],
+            ["kept", rows.kept],
+            *([f"dropped: {k}", v] for k, v in rows.dropped.items()),
+        ]
+        print_table(["rows", "count"], lines)
+    if manifest.parents:
+        print_table(["input", "artifact"], ([k, v.short] for k, v in manifest.parents.items()))
+    print_table(
+        ["file", "size", "digest"],
+        ([entry.path, size(entry.num_bytes), entry.digest[:12]] for entry in manifest.files),
+    )
+
+
+def show_why(ref: str) -> None:
+    """The recipe's fields that differ from their defaults, and what the artifact stands on."""
+    manifest = open_store().find(ref)
+    stage = STAGES.get(str(manifest.recipe.get("stage")))
+    fields: Any = stage.recipe.model_fields if stage else {}
+    console.print(f"[bold]{manifest.artifact.short}[/] is what this recipe makes of these inputs:")
+    rows = []
+    for name, value in manifest.recipe.items():
+        if name in manifest.parents:
+            rows.append([name, manifest.parents[name].short, "input"])
+            continue
+        default: Any = fields[name].get_default(call_default_factory=True) if name in fields else None
+        plain = default.model_dump(mode="json") if isinstance(default, Frozen) else default
+        text = json.dumps(value, ensure_ascii=False)
+        same = json.dumps(plain, ensure_ascii=False, default=str) == text
+        rows.append([name, text[:100], "default" if same else "chosen"])
+    print_table(["field", "value", "from"], rows)
+    if manifest.numerics:
+        print_table(["numerics", "value"], ([k, v] for k, v in manifest.numerics.model_dump().items()))
+
+
+def show_lineage(ref: str, *, as_json: bool) -> None:
+    """All ancestors."""
+    store = open_store()
+    manifest = store.find(ref)
+    found = list(ancestors(manifest, store.load))
+    if as_json:
+        print_json(
+            [{"depth": depth, "input": name, **parent.artifact.model_dump()} for depth, name, parent in found]
+        )
+        return
+    branches = {0: Tree(f"[bold]{manifest.artifact.short}[/]")}
+    for depth, name, parent in found:
+        branches[depth] = branches[depth - 1].add(f"{name}: {parent.artifact.short}  {parent.created}")
+    console.print(branches[0])
+
+
+def show_cost(ref: str, *, as_json: bool) -> None:
+    """Seconds, FLOPs and tokens by artifact, with the sum."""
+    store = open_store()
+    manifest = store.find(ref)
+    rows = [_cost(each) for each in [manifest, *(m for _, _, m in ancestors(manifest, store.load))]]
+    total = {key: sum(row[key] for row in rows) for key in ("attempts", "seconds", "flops", "tokens")}
+    if as_json:
+        print_json({"artifacts": rows, "total": total})
+        return
+    table = [
+        [r["artifact"], r["attempts"], f"{r['seconds']:.1f}", f"{r['flops']:.3g}", r["tokens"]] for r in rows
+    ]
+    table.append(
+        ["total", total["attempts"], f"{total['seconds']:.1f}", f"{total['flops']:.3g}", total["tokens"]]
+    )
+    print_table(["artifact", "attempts", "seconds", "FLOPs", "tokens"], table)
+
+
+def _cost(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "artifact": manifest.artifact.short,
+        "attempts": len(manifest.attempts),
+        "seconds": round(sum(attempt.seconds for attempt in manifest.attempts), 3),
+        "flops": manifest.outcome.flops,
+        "tokens": manifest.outcome.tokens,
+    }
+
+
+def show_dropped(ref: str, reason: str, limit: int, *, as_json: bool) -> None:
+    """Rows a stage dropped for one reason, readable."""
+    rows = _rows(ref, "dropped.parquet")
+    reasons = sorted({row["reason"] for row in rows})
+    chosen = [row for row in rows if row["reason"] == reason][:limit]
+    if not chosen:
+        raise RecipeError(
+            f"{ref} dropped nothing for {reason!r}; it has {', '.join(reasons) or 'no dropped rows'}."
+        )
+    if as_json:
+        print_json(chosen)
+        return
+    columns = ["source", "native_id", "title", "origin", "preview"]
+    print_table(columns, ([str(row[name])[:120] for name in columns] for row in chosen))
+
+
+def show_rollouts(ref: str, limit: int, *, as_json: bool) -> None:
+    """Kept rollouts: prompt, thought, prediction, truth, verdict; the last steps first."""
+    rows = _rows(ref, "rollouts.parquet")
+    rows.sort(key=lambda row: -row["step"])
+    if as_json:
+        print_json(rows[:limit])
+        return
+    for row in rows[:limit]:
+        head = f"step {row['step']}  {row['verdict']}  reward {row['reward']:.2f}"
+        console.print(f"[bold]{head}[/]  {row['doc_id'][:12]} at {row['position']}")
+        for name in ("prompt", "thought", "prediction", "truth"):
+            console.print(f"  {name:<11}", end="")
+            console.print(repr(row[name]), markup=False)
+
+
+def _rows(ref: str, file: str) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    store = open_store()
+    manifest = store.find(ref)
+    manifest.file(file)
+    table: list[dict[str, Any]] = pq.read_table(store.materialise(manifest.artifact) / file).to_pylist()
+    return table
+
+
+def show_report(ref: str) -> None:
+    """The path of a report's page."""
+    store = open_store()
+    manifest = store.find(ref)
+    manifest.file("report.html")
+    console.print(str(store.materialise(manifest.artifact) / "report.html"), soft_wrap=True)
+
+
+def track_again(ref: str) -> None:
+    """Project one artifact to MLflow, loudly when that fails."""
+    from infra.tracking import track
+
+    store = open_store()
+    manifest = store.find(ref)
+    stage = STAGES.get(str(manifest.recipe.get("stage")))
+    track(store, manifest, stage.experiment if stage else "rpt/train", strict=True)
+    console.print(f"{manifest.artifact.short} stands in MLflow.")
+
+
+def verify_artifact(ref: str) -> None:
+    """Verify and say so."""
+    store = open_store()
+    manifest = store.find(ref)
+    store.verify(manifest)
+    console.print(f"{manifest.artifact.short}: {len(manifest.files)} files hold what their manifest says.")
+
+
+def collect_garbage(older_than_hours: float, *, remove: bool) -> None:
+    """List or remove unnamed blobs."""
+    store = open_store()
+    found = store.garbage(older_than_hours * 3600)
+    for key, _ in found if remove else ():
+        store.objects.remove(key)
+    done = "removed" if remove else "would go (--yes removes them)"
+    console.print(f"{len(found)} unnamed contents, {size(sum(s for _, s in found))}, {done}.")
+
+
+def print_table(columns: list[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Aligned text without frames."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for i, name in enumerate(columns):
+        table.add_column(name, overflow="fold", justify="left" if i == 0 else "default")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    console.print(table)
+
+
+def number(value: Any) -> str:
+    """A result for people: four significant digits, or the thing itself."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def size(num_bytes: int) -> str:
+    """Bytes for people."""
+    amount = float(num_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
+def relative(path: Path) -> str:
+    """A path as seen from here, when it lies below."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -1,0 +1,25 @@
+"""Flow `train-rpt`."""
+
+from prefect import flow
+
+from flows.make import make
+from flows.recipes import Overrides
+from rpt_core.artifacts.placement import Placement
+from rpt_core.artifacts.recipe import Artifact
+
+DEFAULTS = Overrides()
+ANYWHERE = Placement()
+
+
+@flow(name="train-rpt", persist_result=False)
+def train_rpt(
+    recipe: str = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+) -> Artifact:
+    """Reinforcement pre-training: think before every hard token, be rewarded for the truth (RPT, section 3).
+
+    Args:
+        recipe: Name of a recipe; ``rpt ls --recipes`` lists them.
+        overrides: Your own data, model, seed or single fields in place of the recipe's.
+        placement: Where and how it runs; ``auto`` fits the machine.
+    """
+    return make(recipe, "train-rpt", overrides, placement)

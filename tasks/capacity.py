@@ -1,0 +1,74 @@
+"""How large a recipe's model is, and whether this machine can hold it: asked before anything is touched."""
+
+import json
+from pathlib import Path
+
+from infra.capacity import Work, check_capacity
+from rpt_core.artifacts.placement import Placement
+from rpt_core.artifacts.recipe import Recipe
+from rpt_core.train.supervised_recipe import BaseRecipe, GivenModel, ModelShape
+
+_WORK: dict[str, Work] = {
+    "train-base": "train",
+    "cold-start": "train",
+    "train-rpt": "train",
+    "finetune-rlvr": "train",
+    "score-difficulty": "score",
+    "evaluate": "score",
+}
+_MODEL_INPUTS = ("start", "base", "proxy", "model")
+
+
+def check(recipe: Recipe, placement: Placement) -> None:
+    """Refuse a stage whose model does not fit.
+
+    Raises:
+        CapacityError: says what is missing and where it would fit.
+    """
+    work = _WORK.get(recipe.stage)
+    count = num_parameters(recipe)
+    if work is not None and count:
+        given = isinstance(recipe, BaseRecipe) and isinstance(recipe.model, GivenModel)
+        check_capacity(recipe.stage, count, "score" if given else work, placement)
+
+
+def num_parameters(recipe: Recipe) -> float:
+    """Parameters of the model a stage holds; 0 where there is none, or not known before it is loaded."""
+    if isinstance(recipe, BaseRecipe):
+        return (
+            _shape_size(recipe.model) if isinstance(recipe.model, ModelShape) else _given_size(recipe.model)
+        )
+    inputs = recipe.inputs()
+    for name in _MODEL_INPUTS:
+        value = inputs.get(name)
+        if isinstance(value, Recipe):
+            return num_parameters(value)
+    return 0.0
+
+
+def _shape_size(shape: ModelShape) -> float:
+    """Weights of a Qwen3-shaped decoder: embeddings, attention with its norms, gated feed-forward."""
+    attention = shape.hidden_size * shape.head_dim * (2 * shape.num_heads + 2 * shape.num_kv_heads)
+    layer = attention + 3 * shape.hidden_size * shape.intermediate_size
+    layer += 2 * shape.hidden_size + 2 * shape.head_dim
+    embeddings = shape.vocab_size * shape.hidden_size * (1 if shape.tie_embeddings else 2)
+    return float(embeddings + shape.num_layers * layer + shape.hidden_size)
+
+
+def _given_size(model: GivenModel) -> float:
+    """The declared size, or what the safetensors headers of a local folder add up to."""
+    if model.num_parameters or not Path(model.name).is_dir():
+        return model.num_parameters
+    return float(sum(_tensor_sizes(path) for path in Path(model.name).glob("*.safetensors")))
+
+
+def _tensor_sizes(path: Path) -> int:
+    with path.open("rb") as stream:
+        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    total = 0
+    for name, entry in header.items():
+        count = 1
+        for extent in entry["shape"] if name != "__metadata__" else (0,):
+            count *= extent
+        total += count
+    return total
