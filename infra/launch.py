@@ -221,7 +221,8 @@ def _running(command: Sequence[str], workdir: Path, env: Mapping[str, str]) -> I
     finally:
         lifeline.sweep(token)
         for process in processes:
-            process.wait()
+            with suppress(subprocess.TimeoutExpired):  # stuck in the kernel: nothing more can be done here
+                process.wait(10)
         if writer >= 0:
             os.close(writer)
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,233 @@
+"""What this machine is, and the explicit placement and numerics that ``auto`` stands for on it.
+
+Nothing here imports torch: a plan must be printed, and refused, in the first second.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+
+from rpt_core.artifacts.placement import Numerics, Placement
+from rpt_core.artifacts.recipe import Frozen
+from rpt_core.errors import CapacityError
+
+GPU_PARAMETERS_MIN = 5_000_000
+"""Below this size a GPU waits for kernel launches and one CPU core is as fast (engines.md, section 6)."""
+BFLOAT16_PARAMETERS_MIN = 100_000_000
+"""Below this size float32 fits anywhere and its small updates are not rounded away."""
+CGROUP = Path("/sys/fs/cgroup")
+_OLD_CGROUP_NAMES = {"memory.max": "memory.limit_in_bytes", "cpu.max": "cpu.cfs_quota_us"}
+_INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve")
+
+
+class Gpu(Frozen):
+    """One CUDA device as its driver describes it."""
+
+    name: str
+    memory_bytes: int
+
+
+class Machine(Frozen):
+    """What there is to run on, as this process is allowed to use it."""
+
+    cores: int
+    """CPU cores of the affinity mask, cut to the container's share."""
+    memory_bytes: int
+    """Main memory, cut to the container's limit."""
+    cpu: str
+    gpus: tuple[Gpu, ...] = ()
+    torch: str
+    """Installed version of torch, or ``absent``."""
+    torch_has_cuda: bool = False
+
+    @property
+    def usable_gpus(self) -> tuple[Gpu, ...]:
+        """The GPUs that the installed torch can use."""
+        return self.gpus if self.torch_has_cuda else ()
+
+
+@cache
+def this_machine() -> Machine:
+    """Describe the machine; asked once per process (0.1 s, a GPU driver may take 2 s)."""
+    return Machine(
+        cores=_cores(),
+        memory_bytes=min([psutil.virtual_memory().total, *_cgroup_numbers("memory.max", "memory")]),
+        cpu=_cpu_model(),
+        gpus=_gpus(),
+        torch=package_version("torch"),
+        torch_has_cuda=_torch_has_cuda(),
+    )
+
+
+def package_version(package: str) -> str:
+    """Installed version by its metadata alone, or ``absent``."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _cores() -> int:
+    allowed = len(psutil.Process().cpu_affinity()) if platform.system() == "Linux" else psutil.cpu_count() or 1
+    share = [quota // 100_000 for quota in _cgroup_numbers("cpu.max", "cpu")]
+    return max(1, min([allowed, *share]))
+
+
+def _cgroup_numbers(name: str, old_controller: str) -> Iterator[int]:
+    """Limits set on this process's control group and on every group above it.
+
+    ``cpu.max`` is ``quota period`` in microseconds; it comes out per 100 ms, whatever the period is.
+    """
+    try:
+        groups = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return  # not Linux
+    for line in groups:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            yield from _limits_upwards(CGROUP, path, name)
+        elif old_controller in controllers.split(","):
+            yield from _limits_upwards(CGROUP / old_controller, path, _OLD_CGROUP_NAMES[name])
+
+
+def _limits_upwards(root: Path, path: str, name: str) -> Iterator[int]:
+    folder = root / path.lstrip("/")
+    for group in [folder, *folder.parents]:
+        if not group.is_relative_to(root):
+            return
+        if (group / name).is_file():
+            first, *period = (group / name).read_text().split()
+            if first not in ("max", "-1"):
+                yield int(first) * 100_000 // int(period[0]) if period else int(first)  # old: 100 ms
+
+
+def _cpu_model() -> str:
+    """The model's name and its vector instructions: other ones may add up in another order (design 3.2).
+
+    A virtual machine often tells a bare "AMD EPYC", which has been several chips.
+    """
+    if platform.system() == "Linux":
+        fields = dict(
+            [part.strip() for part in line.split(":", 1)]
+            for line in Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+            if ":" in line
+        )
+        flags = set(fields.get("flags", fields.get("Features", "")).split())
+        name = fields.get("model name") or platform.machine()
+        return " ".join([name, *(flag for flag in _INSTRUCTION_SETS if flag in flags)])
+    if platform.system() == "Darwin":
+        return _output("sysctl", "-n", "machdep.cpu.brand_string").strip() or platform.machine()
+    return platform.processor() or platform.machine()
+
+
+def _gpus() -> tuple[Gpu, ...]:
+    """CUDA devices this process may see, in the driver's order."""
+    table = _output("nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits")
+    rows = [[cell.strip() for cell in line.split(",")] for line in table.splitlines() if line.count(",") == 3]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        names = [name.strip() for name in visible.split(",")]
+        rows = [
+            row for row in rows if row[0] in names or any(name and row[1].startswith(name) for name in names)
+        ]
+    mebibyte = 2**20
+    return tuple(Gpu(name=row[2], memory_bytes=int(row[3]) * mebibyte) for row in rows if row[3].isdigit())
+
+
+def _output(*command: str) -> str:
+    """What a program prints, or nothing when it is not there or does not answer."""
+    if shutil.which(command[0]) is None:
+        return ""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+def _torch_has_cuda() -> bool:
+    """Whether the installed torch is a CUDA build, seen from its files."""
+    found = find_spec("torch")
+    folders = found.submodule_search_locations if found else None
+    return any((Path(folder) / "lib" / "libtorch_cuda.so").exists() for folder in folders or ())
+
+
+def resolve_placement(
+    placement: Placement, num_parameters: float | None, machine: Machine | None = None
+) -> Placement:
+    """The same placement with every ``auto`` replaced by what it means here.
+
+    Args:
+        placement: As asked for; explicit fields are kept.
+        num_parameters: Size of the model of the stage; None when there is none or it is not known.
+        machine: Where it will run; this machine when left out.
+
+    Raises:
+        CapacityError: more GPUs are asked for than can be used.
+    """
+    machine = machine or this_machine()
+    usable = len(machine.usable_gpus)
+    gpus = _auto_gpus(num_parameters, usable) if placement.gpus == "auto" else placement.gpus
+    if gpus > usable:
+        raise CapacityError(_missing_gpus(gpus, machine))
+    on_gpu = gpus > 0
+    large = (num_parameters or 0) >= BFLOAT16_PARAMETERS_MIN
+    auto = {
+        "pool": "gpu-pool" if on_gpu else "cpu-pool",
+        "engine": "torch",
+        "backend": "deepspeed" if gpus > 1 else "torch",
+        "layout": "two-pass",
+        "dtype": "bfloat16" if on_gpu and large else "float32",
+        "tokens_per_micro_batch": 32_768 if on_gpu else 16_384 if not large else 4_096,
+        "threads": 1,
+    }
+    chosen = {name: value for name, value in auto.items() if getattr(placement, name) == "auto"}
+    return placement.model_copy(update={**chosen, "gpus": gpus})
+
+
+def _auto_gpus(num_parameters: float | None, usable: int) -> int:
+    """All there are; one if no DeepSpeed shares a model between them; none for a tiny model."""
+    if num_parameters is not None and num_parameters < GPU_PARAMETERS_MIN:
+        return 0
+    return usable if package_version("deepspeed") != "absent" else min(usable, 1)
+
+
+def _missing_gpus(wanted: int, machine: Machine) -> str:
+    there = ", ".join(gpu.name for gpu in machine.gpus) or "no GPU"
+    if machine.gpus and not machine.torch_has_cuda:
+        return (
+            f"{wanted} GPUs are asked for; this machine has {there}, but the installed torch {machine.torch} "
+            "is a CPU build. Install a CUDA build of the same version into this environment."
+        )
+    return (
+        f"{wanted} GPUs are asked for and this machine has {there}. Ask for fewer "
+        "(gpus=auto takes what is there), or run it where a gpu-pool worker has them."
+    )
+
+
+def numerics_of(
+    placement: Placement, num_parameters: float | None = None, machine: Machine | None = None
+) -> Numerics:
+    """The numerics key of a placement on this machine: same key, same recipe, same bytes (design 3.2)."""
+    machine = machine or this_machine()
+    explicit = resolve_placement(placement, num_parameters, machine)
+    gpus = int(explicit.gpus)
+    return Numerics(
+        backend=explicit.backend,
+        engine=explicit.engine,
+        layout=explicit.layout,
+        dtype=explicit.dtype,
+        world_size=max(1, gpus),
+        tokens_per_micro_batch=int(explicit.tokens_per_micro_batch),
+        torch=machine.torch,
+        device=machine.usable_gpus[0].name if gpus else machine.cpu,
+        threads=int(explicit.threads),
+    )
