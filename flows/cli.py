@@ -212,25 +212,29 @@ def _terminated(number: int, frame: object) -> None:
 
 
 def guarded(command: Callable[[], object]) -> int:
-    """Run a command; every error that is ours becomes one sentence and its exit code."""
+    """Run a command; an error that is ours, or of the words typed, becomes a sentence and an exit code."""
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        command()
+        code = command()
     except RptError as error:
         print(f"rpt: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("rpt: stopped. The same command goes on from the last checkpoint.", file=sys.stderr)
         return EXIT_TRY_AGAIN
-    except SystemExit as leaving:
-        code = leaving.code
-        return code if isinstance(code, int) else EXIT_YOUR_INPUT if code else 0
-    return 0
+    except Exception as error:
+        show_usage = getattr(error, "show", None)  # Typer's own errors say what was wrong with the words
+        if show_usage is None:
+            raise
+        show_usage()
+        return EXIT_YOUR_INPUT
+    return code if isinstance(code, int) else 0
 
 
 def prepare_prefect() -> None:
     """Keep Prefect's state in our folder, its telemetry off, and its tracebacks out of the reader's way."""
     home = Path(os.environ.get("RPT_HOME") or ".rpt").absolute()
+    (home / "prefect").mkdir(parents=True, exist_ok=True)
     settings = {
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from flows.recipes import Overrides, journey, stage, walk
+from flows.recipes import Overrides, journey, mapped, stage, walk
 from infra.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
@@ -11,6 +11,20 @@ from tasks import capacity
 from tasks.build import build
 from tasks.home import open_store
 from tasks.resolve import resolve_input, resolve_sources
+
+
+def chosen(name: str, stage_name: str, overrides: Overrides, placement: Placement) -> Recipe:
+    """The recipe of one stage of a named journey, with data and models known by content.
+
+    Raises:
+        RecipeError: there is no such recipe, stage or field.
+        CapacityError: a model does not fit this machine; no input was touched.
+        SourceError: data or a model is not there.
+    """
+    target = stage(journey(name, overrides), stage_name)
+    for recipe in sorted(walk(target), key=capacity.num_parameters, reverse=True):  # the largest says most
+        capacity.check(recipe, placement)
+    return mapped(target, resolve_sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +39,9 @@ class Planned:
     """Empty while an input is not finished: identity stands on content."""
 
 
-def plan(target: Recipe, store: Store, placement: Placement) -> list[Planned]:
-    """What would be done to make ``target``, in order.
-
-    Raises:
-        CapacityError: a model does not fit this machine; nothing was touched.
-        RptError: an input does not exist.
-    """
+def plan(target: Recipe, store: Store) -> list[Planned]:
+    """What would be done to make ``target``, in order."""
     recipes = walk(target)
-    for recipe in recipes:
-        capacity.check(recipe, placement)
     made: dict[str, Artifact] = {}
     lines = []
     for recipe in recipes:
@@ -63,7 +70,7 @@ def resolved_recipe(recipe: Recipe, made: dict[str, Artifact], store: Store) -> 
             inputs[name] = resolve_input(value, store, "")
         else:
             inputs[name] = value
-    return resolve_sources(recipe).with_inputs(inputs)
+    return recipe.with_inputs(inputs)
 
 
 def make(name: str, stage_name: str, overrides: Overrides, placement: Placement) -> Artifact:
@@ -74,9 +81,9 @@ def make(name: str, stage_name: str, overrides: Overrides, placement: Placement)
     Raises:
         RptError: what the plan or a stage raised.
     """
-    target = stage(journey(name, overrides), stage_name)
+    target = chosen(name, stage_name, overrides, placement)
     store = open_store()
-    made = {_key(line.recipe): line.artifact for line in plan(target, store, placement) if line.artifact}
+    made = {_key(line.recipe): line.artifact for line in plan(target, store) if line.artifact}
     for recipe in walk(target):
         resolved = resolved_recipe(recipe, made, store)
         assert resolved is not None, "inputs come before what needs them"

@@ -302,19 +302,26 @@ def stage(recipe: Recipe, name: str) -> Recipe:
     return hits[-1]
 
 
-def rewritten(recipe: Any, kind: str, update: dict[str, Any]) -> Any:
+def rewritten(recipe: ReportRecipe, kind: str, update: dict[str, Any]) -> ReportRecipe:
     """The same journey with fields of every recipe of one kind replaced, wherever it stands."""
-    if not isinstance(recipe, Recipe):
-        return recipe
-    data: dict[str, Any] = {}
+
+    def change(node: Recipe) -> Recipe:
+        return type(node).parse(_merged(dict(node), update)) if node.kind == kind else node
+
+    changed = mapped(recipe, change)
+    assert isinstance(changed, ReportRecipe)
+    return changed
+
+
+def mapped(recipe: Recipe, change: Callable[[Recipe], Recipe]) -> Recipe:
+    """The same tree with every recipe changed, inputs before what needs them."""
+    update: dict[str, Any] = {}
     for name, value in recipe:
-        if isinstance(value, tuple) and any(isinstance(item, Recipe) for item in value):
-            data[name] = tuple(rewritten(item, kind, update) for item in value)
-        else:
-            data[name] = rewritten(value, kind, update) if isinstance(value, Recipe) else value
-    if recipe.kind == kind:
-        data = _merged(data, update)
-    return type(recipe).parse(data)
+        if isinstance(value, Recipe):
+            update[name] = mapped(value, change)
+        elif isinstance(value, tuple) and any(isinstance(item, Recipe) for item in value):
+            update[name] = tuple(mapped(v, change) if isinstance(v, Recipe) else v for v in value)
+    return change(recipe.model_copy(update=update))
 
 
 def _merged(data: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flows.make import Planned, plan, role
-from flows.recipes import Overrides, journey, stage
+from flows.make import Planned, chosen, plan, role
+from flows.recipes import Overrides
 from flows.show import console, number, print_json, print_table, relative
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
@@ -31,7 +31,7 @@ FLOWS: dict[str, tuple[str, dict[str, str]]] = {
 
 def show_plan(name: str, to: str, overrides: Overrides, *, as_json: bool) -> None:
     """Print what :func:`run_recipe` would do."""
-    lines = plan(stage(journey(name, overrides), to), open_store(), ANYWHERE)
+    lines = plan(chosen(name, to, overrides, ANYWHERE), open_store())
     if as_json:
         print_json([_plain(line) for line in lines])
     else:
@@ -58,7 +58,7 @@ def _plain(line: Planned) -> dict[str, Any]:
 
 def run_recipe(name: str, to: str, overrides: Overrides) -> Artifact:
     """Make a stage of a named recipe through its flow, then say what came out."""
-    print_plan(plan(stage(journey(name, overrides), to), open_store(), ANYWHERE))
+    print_plan(plan(chosen(name, to, overrides, ANYWHERE), open_store()))
     begin = time.monotonic()
     artifact = _flow(to)(name, overrides=overrides)
     show_results(artifact, time.monotonic() - begin)

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from infra.tracking import track
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -63,6 +62,8 @@ def build_here(recipe: Recipe, placement: Placement, store: Store) -> Artifact:
         manifest = store.manifest(recipe.kind, fingerprint)
         if manifest is None:
             store.objects.probe()
+            from infra.tracking import track
+
             manifest = _attempt(recipe, placement, store, fingerprint)
             track(store, manifest, stage_of(recipe).experiment)
     return manifest.artifact

@@ -1,6 +1,7 @@
 """From what a person wrote to what can be fingerprinted: data and models by content, refs by address."""
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
 from infra.store import Store
@@ -38,16 +39,23 @@ def input_files(data: Path) -> tuple[InputFile, ...]:
             f"the data {str(data)!r} does not exist (seen from {Path.cwd()}). Name a file or folder."
         )
     if data.is_file():
-        return (InputFile(name=data.name, sha256=file_sha256(data), num_bytes=data.stat().st_size),)
+        return (_input_file(data, data.name),)
     paths = sorted(path for path in data.rglob("*") if path.is_file() and not _hidden(path, data))
     if not paths:
         raise SourceError(f"the data folder {str(data)!r} holds no file. Put text, dumps or e-prints in it.")
-    return tuple(
-        InputFile(
-            name=path.relative_to(data).as_posix(), sha256=file_sha256(path), num_bytes=path.stat().st_size
-        )
-        for path in paths
-    )
+    return tuple(_input_file(path, path.relative_to(data).as_posix()) for path in paths)
+
+
+def _input_file(path: Path, name: str) -> InputFile:
+    state = path.stat()
+    sha256 = _sha256(path, state.st_mtime_ns, state.st_size)
+    return InputFile(name=name, sha256=sha256, num_bytes=state.st_size)
+
+
+@cache
+def _sha256(path: Path, _mtime_ns: int, _num_bytes: int) -> str:
+    """Hashed once a process while it does not change: a plan is printed before the flow plans again."""
+    return file_sha256(path)
 
 
 def _hidden(path: Path, root: Path) -> bool:
