@@ -1,0 +1,286 @@
+"""Which places of a scored corpus are worth asking about, and in which order they come up.
+
+A position t asks for token t of a document given the tokens before it. It is eligible when the proxy
+model was uncertain enough there, a character begins there, and what follows is not part of an answer
+marker. Every token refused is counted under the first rule that refused it.
+
+Long documents are cut into overlapping windows; each position belongs to exactly one of them, the one
+that shows it the most of what came before. What is kept in memory is one count per window; the tokens
+are read again, a row group at a time, when their window's turn comes.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rpt_core.artifacts.manifest import RowCounts
+from rpt_core.objectives.rewards.prefix import BOX, END_OF_THOUGHT
+from rpt_core.policy.codec import Codec
+
+MARKERS = (b"<think>", END_OF_THOUGHT, BOX)
+"""The answer format's own words. A text that holds them would be mistaken for an answer."""
+
+Ids = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What makes a position eligible."""
+
+    entropy_floor_nats: float
+    window_tokens: int
+    """Document tokens a trunk may hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of a document and the eligible positions that belong to it."""
+
+    doc_id: str
+    start: int
+    """First document token of the window."""
+    end: int
+    document_ids: Ids
+    """All tokens of the document: a truth may run past the window."""
+    positions: NDArray[np.int64]
+    """Eligible positions, counted from the document's beginning, ascending."""
+    entropies_nats: NDArray[np.float32]
+
+    @property
+    def key(self) -> str:
+        """Names the window in random streams."""
+        return f"{self.doc_id}@{self.start}"
+
+
+@dataclass
+class Positions:
+    """The eligible positions of one split of a scored corpus."""
+
+    tokens: Path
+    """``tokens.parquet`` of a difficulty artifact."""
+    rules: Rules
+    codec: Codec
+    groups: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    """By window: row group of the table, row in it, window number in the document, eligible positions."""
+    rows: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    windows: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    counts: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    balance: RowCounts = field(default_factory=RowCounts)
+    """Tokens in, eligible, and refused by reason."""
+
+    def __post_init__(self) -> None:
+        self._begins_inside = np.array(
+            [bool(b) and b[0] & 0xC0 == 0x80 for b in map(self.codec.token_bytes, range(len(self.codec)))]
+        )
+        self._group = lru_cache(maxsize=4)(self._read_group)
+
+    @classmethod
+    def open(
+        cls, corpus: Path, difficulty: Path, codec: Codec, rules: Rules, split: Literal["train", "eval"]
+    ) -> "Positions":
+        """Look through all tokens once and keep a count per window.
+
+        Args:
+            corpus: Folder of a corpus artifact; says which documents are held out.
+            difficulty: Folder of a difficulty artifact.
+            codec: The policy's codec.
+            rules: What makes a position eligible.
+            split: Documents to look at. Documents of ``eval`` never train anything.
+        """
+        found = cls(difficulty / "tokens.parquet", rules, codec)
+        wanted = documents_of(corpus, split)
+        columns: list[tuple[int, int, int, int]] = []
+        refused: dict[str, int] = {}
+        num_tokens = 0
+        for group in range(pq.ParquetFile(found.tokens).num_row_groups):
+            for row, (doc_id, ids, entropies) in enumerate(found._read_group(group)):
+                if doc_id not in wanted:
+                    continue
+                num_tokens += len(ids)
+                eligible = found._eligible(ids, entropies, refused)
+                owners = window_of(eligible, rules.window_tokens)
+                for window, count in zip(*np.unique(owners, return_counts=True), strict=True):
+                    columns.append((group, row, int(window), int(count)))
+        table = np.array(columns, np.int32).reshape(-1, 4)
+        found.groups, found.rows, found.windows, found.counts = table.T.copy()
+        found.balance = RowCounts(rows_in=num_tokens, kept=found.num, dropped=refused)
+        return found
+
+    @property
+    def num(self) -> int:
+        """Eligible positions."""
+        return int(self.counts.sum())
+
+    def read(self, index: int) -> Window:
+        """The window at ``index``, 0 to ``len(counts) - 1``."""
+        doc_id, ids, entropies = self._group(int(self.groups[index]))[int(self.rows[index])]
+        window, size = int(self.windows[index]), self.rules.window_tokens
+        start = window * _stride(size)
+        eligible = self._eligible(ids, entropies, {})
+        mine = eligible[window_of(eligible, size) == window]
+        return Window(doc_id, start, min(start + size, len(ids)), ids, mine, entropies[mine])
+
+    def why_none(self) -> str:
+        """One sentence: how many tokens were looked at and which rules refused them."""
+        refused = ", ".join(f"{n} {reason}" for reason, n in sorted(self.balance.dropped.items()))
+        return (
+            f"{self.balance.rows_in} tokens were looked at and none is eligible "
+            f"({refused or 'no document'}); the entropy floor is {self.rules.entropy_floor_nats} nats"
+        )
+
+    def _read_group(self, group: int) -> list[tuple[str, Ids, NDArray[np.float32]]]:
+        table = pq.ParquetFile(self.tokens).read_row_group(group, ["doc_id", "token_ids", "entropy_nats"])
+        ids, entropies = table["token_ids"].combine_chunks(), table["entropy_nats"].combine_chunks()
+        return [
+            (
+                doc_id,
+                ids[i].values.to_numpy(zero_copy_only=False),
+                entropies[i].values.to_numpy(zero_copy_only=False).astype(np.float32),
+            )
+            for i, doc_id in enumerate(table["doc_id"].to_pylist())
+        ]
+
+    def _eligible(
+        self, ids: Ids, entropies: NDArray[np.float32], refused: dict[str, int]
+    ) -> NDArray[np.int64]:
+        """Eligible positions of one document; what is refused is added up in ``refused``."""
+        left = np.ones(len(ids), bool)
+        rules = {
+            "no-token-before": np.arange(len(ids)) == 0,
+            "below-the-floor": ~(entropies >= self.rules.entropy_floor_nats),
+            "inside-a-character": self._begins_inside[ids],
+            "answer-marker": _in_marker(ids, self.codec),
+        }
+        for reason, refuses in rules.items():
+            if num := int((left & refuses).sum()):
+                refused[reason] = refused.get(reason, 0) + num
+            left &= ~refuses
+        return np.flatnonzero(left)
+
+
+def documents_of(corpus: Path, split: str) -> set[str]:
+    """Ids of a split's documents."""
+    ids: set[str] = set()
+    for batch in pq.ParquetFile(corpus / "documents.parquet").iter_batches(columns=["doc_id", "split"]):
+        rows = zip(batch["doc_id"].to_pylist(), batch["split"].to_pylist(), strict=True)
+        ids.update(doc_id for doc_id, of in rows if of == split)
+    return ids
+
+
+def window_of(positions: NDArray[np.int64], window_tokens: int) -> NDArray[np.int64]:
+    """Which window each position belongs to: windows begin half a window apart.
+
+    Position t must lie inside its window, with at least half a window before it except at the start.
+
+    Example:
+        >>> window_of(np.array([0, 7, 8, 11, 12]), 8).tolist()
+        [0, 0, 1, 1, 2]
+    """
+    stride = _stride(window_tokens)
+    return np.maximum(0, -((window_tokens - 1 - positions) // stride))
+
+
+def _stride(window_tokens: int) -> int:
+    return max(1, window_tokens // 2)
+
+
+def _in_marker(ids: Ids, codec: Codec) -> NDArray[np.bool_]:
+    """Whether a token shares a byte with one of the answer format's own words."""
+    hit = np.zeros(len(ids), bool)
+    content = codec.to_bytes(ids.tolist())
+    spans = [(at, at + len(marker)) for marker in MARKERS for at in _occurrences(content, marker)]
+    if spans:
+        starts = codec.byte_starts(ids.tolist())
+        for begin, end in spans:
+            hit |= (starts[:-1] < end) & (starts[1:] > begin)
+    return hit
+
+
+def _occurrences(content: bytes, marker: bytes) -> Iterator[int]:
+    at = content.find(marker)
+    while at >= 0:
+        yield at
+        at = content.find(marker, at + 1)
+
+
+@dataclass
+class Rounds:
+    """An endless order over counted items: a few at a time from each owner, without replacement.
+
+    In round r of an epoch every owner with more than ``r * per_visit`` items is visited once, in random
+    order, and gives its next ``per_visit`` items (an owner's own order is random too). So an epoch uses
+    every item once, and neighbours in time come from different owners. The place in this order is one
+    integer: items drawn so far.
+    """
+
+    counts: NDArray[np.int32]
+    per_visit: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        self._visits = lru_cache(maxsize=2)(self._lay_out)
+        self._ends: list[int] = []
+
+    @property
+    def num(self) -> int:
+        """Items of one epoch."""
+        return int(self.counts.sum())
+
+    def take(self, cursor: int, num: int) -> list[tuple[int, NDArray[np.int64]]]:
+        """The ``num`` items after ``cursor``: (owner, which of its items, ascending) by visit."""
+        taken: list[tuple[int, NDArray[np.int64]]] = []
+        while num > 0:
+            epoch, within = divmod(cursor, self.num)
+            number, before = self._round_at(within)
+            owners, ends = self._visits(epoch, number)
+            visit = int(np.searchsorted(ends, within - before, side="right"))
+            begin = int(ends[visit - 1]) if visit else 0
+            skip, size = within - before - begin, int(ends[visit]) - begin
+            owner, use = int(owners[visit]), min(size - skip, num)
+            first = number * self.per_visit + skip
+            taken.append((owner, np.sort(self._items(epoch, owner)[first : first + use])))
+            cursor, num = cursor + use, num - use
+        return taken
+
+    def _round_at(self, within: int) -> tuple[int, int]:
+        """The round that holds an epoch's item, and how many items the rounds before it have."""
+        while not self._ends or self._ends[-1] <= within:
+            before = self._ends[-1] if self._ends else 0
+            self._ends.append(before + int(self._sizes(len(self._ends)).sum()))
+        number = bisect_right(self._ends, within)
+        return number, self._ends[number - 1] if number else 0
+
+    def _sizes(self, number: int) -> NDArray[np.int32]:
+        return np.clip(self.counts - number * self.per_visit, 0, self.per_visit)
+
+    def _lay_out(self, epoch: int, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        sizes = self._sizes(number)
+        owners = np.flatnonzero(sizes)
+        np.random.default_rng([self.seed, epoch, number]).shuffle(owners)
+        return owners, np.cumsum(sizes[owners])
+
+    def _items(self, epoch: int, owner: int) -> NDArray[np.int64]:
+        rng = np.random.default_rng([self.seed, epoch, owner, 1])
+        return rng.permutation(int(self.counts[owner])).astype(np.int64)
+
+
+def truth_ids(window: Window, position: int, num: int, codec: Codec) -> tuple[int, ...]:
+    """Up to ``num`` true tokens from ``position`` on, stopping before an answer marker."""
+    ids = window.document_ids[position : position + num]
+    marked = np.flatnonzero(_in_marker(ids, codec))
+    return tuple(ids[: marked[0] if len(marked) else len(ids)].tolist())
+
+
+def merge_visits(visits: Sequence[tuple[int, NDArray[np.int64]]]) -> list[tuple[int, NDArray[np.int64]]]:
+    """Visits to the same owner as one, at the place of the first."""
+    merged: dict[int, NDArray[np.int64]] = {}
+    for owner, items in visits:
+        merged[owner] = np.union1d(merged[owner], items) if owner in merged else items
+    return list(merged.items())

@@ -1,0 +1,121 @@
+r"""The prefix reward: a prediction earns 1 when it is how the text goes on, byte for byte (RPT, eq. 3).
+
+Let X be the bytes of the true continuation and Y those of the prediction. The reward is 1 if Y equals
+the first len(Y) bytes of X and len(Y) is a sum of whole true tokens, else 0. Nothing is stripped: a
+leading space is part of the prediction. An empty prediction is on no boundary and earns nothing, and so
+does one that ends inside a token. A boundary inside a UTF-8 character does not count either: half a
+character is no prediction that text could hold.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rpt_core.policy.codec import Codec
+
+END_OF_THOUGHT = b"</think>"
+BOX = b"\\boxed{"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an answer says: the thought, and the content of its last box."""
+
+    thought: bytes
+    predictions: tuple[bytes, ...]
+    r"""Ways to read the box, likeliest first: braces in balance, then up to the last brace. A prediction
+    may itself be a brace, so ``\boxed{}}`` may mean nothing or ``}``; either way counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The true continuation and where its tokens end."""
+
+    content: bytes
+    boundaries: frozenset[int]
+    """Bytes after 1, 2, ... whole tokens, those inside a character left out."""
+
+
+def read(answer: bytes, *, newline_escapes: bool = False) -> Reading | None:
+    r"""Find the last ``\boxed{}`` after the end of the thought.
+
+    Args:
+        answer: All bytes of the answer, without its end token.
+        newline_escapes: Also read ``\n`` inside the box as a line break, for prompts whose examples write
+            it so (RPT's template v4).
+
+    Returns:
+        None when there is no end of thought, or no closed box after it.
+
+    Example:
+        >>> read(b" so</think>\\boxed{ 7}").predictions
+        (b' 7',)
+        >>> read(b"\\boxed{ 7}</think> is all") is None
+        True
+    """
+    thought, ended, rest = answer.partition(END_OF_THOUGHT)
+    at = rest.rfind(BOX)
+    if not ended or at < 0:
+        return None
+    inside = rest[at + len(BOX) :]
+    ends = [end for end in (_balanced(inside), inside.rfind(b"}")) if end >= 0]
+    readings = list(dict.fromkeys(inside[:end] for end in ends))
+    if newline_escapes:
+        readings += [text.replace(b"\\n", b"\n") for text in readings if b"\\n" in text]
+    return Reading(thought, tuple(readings)) if readings else None
+
+
+def truth_of(tokens: Sequence[bytes]) -> Truth:
+    """The continuation that these tokens spell.
+
+    Example:
+        >>> sorted(truth_of([b" para", b"meter", b"s"]).boundaries)
+        [5, 10, 11]
+    """
+    content = b"".join(tokens)
+    lengths, total = set(), 0
+    for token in tokens:
+        total += len(token)
+        if total == len(content) or content[total] & 0xC0 != 0x80:
+            lengths.add(total)
+    if content and not _is_whole(content):
+        lengths.discard(len(content))
+    return Truth(content, frozenset(lengths - {0}))
+
+
+def is_prefix(prediction: bytes, truth: Truth) -> bool:
+    """RPT's equation 3.
+
+    Example:
+        >>> truth = truth_of([b" para", b"meter", b"s"])
+        >>> [is_prefix(y, truth) for y in (b" para", b" parameter", b" param", b"para", b"")]
+        [True, True, False, False, False]
+    """
+    return len(prediction) in truth.boundaries and truth.content.startswith(prediction)
+
+
+def is_first_token(prediction: bytes, truth_id: int, codec: Codec) -> bool:
+    """The first-token variant: the prediction's own first token is the true one, the rest is ignored."""
+    try:
+        ids = codec.encode(prediction.decode())
+    except UnicodeDecodeError:  # half a character is no text, and so no token of one
+        return False
+    return bool(ids) and ids[0] == truth_id
+
+
+def _balanced(inside: bytes) -> int:
+    """Where the brace that closes the box stands; -1 when none does."""
+    depth = 1
+    for at, byte in enumerate(inside):
+        depth += (byte == 0x7B) - (byte == 0x7D)
+        if depth == 0:
+            return at
+    return -1
+
+
+def _is_whole(content: bytes) -> bool:
+    """Whether the bytes end with a whole character."""
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        return error.end < len(content)
+    return True

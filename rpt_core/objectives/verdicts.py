@@ -1,0 +1,56 @@
+"""From a drawn answer to what is written down about it: the same for every objective."""
+
+from rpt_core.objectives.objective import Verdict, VerdictName
+from rpt_core.objectives.rewards.prefix import END_OF_THOUGHT, Reading
+from rpt_core.policy.codec import Codec
+from rpt_core.policy.trunk import Sample
+
+
+def answer_bytes(sample: Sample, codec: Codec) -> bytes:
+    """What an answer says, without the token that ends it."""
+    ids = sample.token_ids
+    if sample.finish == "stop" and ids and ids[-1] in codec.end_ids:
+        ids = ids[:-1]
+    return codec.to_bytes(ids)
+
+
+def verdict(
+    sample: Sample, codec: Codec, reading: Reading | None, is_right: bool | None, score: float | None = None
+) -> Verdict:
+    """What an answer earned, and why.
+
+    Args:
+        sample: The answer.
+        codec: The policy's codec.
+        reading: What was read from it, if anything.
+        is_right: None where what was read could not be compared.
+        score: The reward where it is more than right or wrong.
+    """
+    name: VerdictName
+    if sample.finish == "length":
+        name = "truncated"
+    elif reading is None or is_right is None:
+        name = "unparsed"
+    else:
+        name = "correct" if is_right else "wrong"
+    return Verdict(
+        score=float(name == "correct") if score is None else score,
+        verdict=name,
+        thought_tokens=thought_tokens(sample, codec),
+        answer_tokens=len(sample.token_ids),
+        thought=_text(reading.thought if reading else answer_bytes(sample, codec)),
+        prediction=_text(reading.predictions[0]) if reading else "",
+    )
+
+
+def thought_tokens(sample: Sample, codec: Codec) -> int:
+    """Tokens before the end of the thought; all of them where the thought never ends."""
+    total = codec.to_bytes(sample.token_ids).find(END_OF_THOUGHT)
+    if total < 0:
+        return len(sample.token_ids)
+    starts = codec.byte_starts(sample.token_ids)[:-1]
+    return int((starts < total).sum())
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", errors="replace")
