@@ -1,0 +1,106 @@
+"""What readers yield: documents, problems, supervised traces, and what they could not read.
+
+A row's identity comes from what it is (source, native id, revision, content), never from where it
+lay or when it was read; so another file layout gives the same ids.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from rpt_core.corpus.reasons import known
+
+PREVIEW_CHARS = 200
+
+
+def stable_id(*parts: str) -> str:
+    """BLAKE2b-128 over the parts, hex; parts are separated, so ("ab", "c") and ("a", "bc") differ.
+
+    Example:
+        >>> stable_id("wikipedia", "12", "3") == stable_id("wikipedia", "1", "23")
+        False
+    """
+    joined = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(joined, digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One text: an article, a paper, a book."""
+
+    source: str
+    """``wikipedia``, ``arxiv``, ``latex`` or ``text``."""
+    native_id: str
+    revision: str
+    title: str
+    text: str
+    origin: str
+    """File name below the data folder."""
+    categories: tuple[str, ...] = ()
+    license: str = ""
+
+    @property
+    def doc_id(self) -> str:
+        """Independent of the file it lay in."""
+        return stable_id(self.source, self.native_id, self.revision)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One question with a checkable answer."""
+
+    source: str
+    """Name of its set."""
+    problem: str
+    answer: str
+    origin: str
+    solution: str = ""
+    difficulty: float | None = None
+    domain: str = ""
+    benchmark: str = ""
+    """Name of the benchmark it belongs to; such a problem is never trained on. Empty for own sets."""
+
+    @property
+    def problem_id(self) -> str:
+        """By content: the same item in two files of one set is one item."""
+        return stable_id(self.source, self.problem, self.answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """In the document called ``title``, after the text that ends in ``before``, ``thought`` leads to ``answer``."""
+
+    title: str
+    before: str
+    thought: str
+    answer: str
+    kind: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A file, page or row that was not kept, and why."""
+
+    source: str
+    origin: str
+    reason: str
+    native_id: str = ""
+    title: str = ""
+    preview: str = ""
+    step: str = "ingest"
+
+    def __post_init__(self) -> None:
+        known(self.reason)
+
+
+Row = Document | Problem | Trace | Dropped
+
+
+def preview(text: str) -> str:
+    """The first characters of a text on one line, for a reader of dropped rows.
+
+    Example:
+        >>> preview("two\\nlines" )
+        'two lines'
+    """
+    return " ".join(text[: 2 * PREVIEW_CHARS].split())[:PREVIEW_CHARS]

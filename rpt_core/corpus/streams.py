@@ -1,0 +1,194 @@
+"""Bytes out of files that may be compressed, broken or hostile, a piece at a time.
+
+Whatever was read before a break is handed out first; the break itself is a :class:`Broken`, whose
+reason ends up in the table of dropped rows. Nothing here holds more than a few megabytes.
+"""
+
+import bz2
+import codecs
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+CHUNK = 1 << 20
+GZIP, BZIP2 = b"\x1f\x8b", b"BZh"
+
+
+class Broken(Exception):  # noqa: N818  (an input's fault, turned into a dropped row by the reader)
+    """An input that cannot be read on, with the reason to record."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class _Codec:
+    """How one compression names its two ways to be broken, and how a stream of it starts."""
+
+    name: str
+    errors: tuple[type[Exception], ...]
+
+    def decompressor(self) -> "bz2.BZ2Decompressor | zlib._Decompress":
+        return bz2.BZ2Decompressor() if self.name == "bz2" else zlib.decompressobj(wbits=31)
+
+
+_CODECS = {BZIP2: _Codec("bz2", (OSError, ValueError)), GZIP: _Codec("gzip", (zlib.error,))}
+
+
+def file_chunks(path: Path) -> Iterator[bytes]:
+    """The file's bytes as they are.
+
+    Raises:
+        Broken: the operating system refuses.
+    """
+    try:
+        with path.open("rb") as stream:
+            while piece := stream.read(CHUNK):
+                yield piece
+    except OSError as error:
+        raise Broken("unreadable-file", error.strerror or str(error)) from None
+
+
+def open_chunks(path: Path) -> Iterator[bytes]:
+    """The file's content, decompressed when it is gzip or bzip2 by its first bytes.
+
+    Several streams one after another (multistream dumps, concatenated files) read as one.
+
+    Raises:
+        Broken: truncated or wrong bytes, after everything before them was yielded.
+    """
+    return decompressed(file_chunks(path))
+
+
+def decompressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """One layer of gzip or bzip2 taken off, if there is one."""
+    first = next(chunks, b"")
+    codec = next((found for magic, found in _CODECS.items() if first.startswith(magic)), None)
+    if codec is None:
+        yield first
+        yield from chunks
+        return
+    yield from _decompress(codec, first, chunks)
+
+
+def _decompress(codec: _Codec, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    worker, open_stream = codec.decompressor(), False
+    for piece in _chain(first, chunks):
+        data = piece
+        while data:
+            open_stream = True
+            try:
+                yield from _inflate(worker, data)
+            except codec.errors as error:
+                raise Broken(f"broken-{codec.name}", str(error)) from None
+            data = b""
+            if worker.eof:
+                # Padding with zeros after the last stream is allowed by gzip and bzip2 tools alike.
+                data = worker.unused_data.lstrip(b"\0")
+                worker, open_stream = codec.decompressor(), False
+    if open_stream:
+        raise Broken(f"truncated-{codec.name}", "the file ends inside a compressed stream")
+
+
+def _inflate(worker: "bz2.BZ2Decompressor | zlib._Decompress", data: bytes) -> Iterator[bytes]:
+    """Decompress ``data`` into pieces of bounded size, however well it is packed."""
+    if isinstance(worker, bz2.BZ2Decompressor):
+        yield worker.decompress(data, CHUNK)
+        while not (worker.eof or worker.needs_input):
+            yield worker.decompress(b"", CHUNK)
+        return
+    yield worker.decompress(data, CHUNK)
+    while worker.unconsumed_tail:
+        yield worker.decompress(worker.unconsumed_tail, CHUNK)
+    while not worker.eof and (pending := worker.decompress(b"", CHUNK)):
+        yield pending
+
+
+def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def read_limited(chunks: Iterable[bytes], limit: int) -> bytes:
+    """All of a stream that must fit in memory.
+
+    Raises:
+        Broken: it is longer than ``limit`` bytes, or broken.
+    """
+    held = bytearray()
+    for piece in chunks:
+        held += piece
+        if len(held) > limit:
+            raise Broken("archive-bomb", f"more than {limit} bytes after decompression")
+    return bytes(held)
+
+
+def lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes | Broken]:
+    r"""Lines without their ends; one longer than ``limit`` bytes becomes a :class:`Broken` in its place.
+
+    Example:
+        >>> list(lines([b"a\nb", b"c\n"], 10))
+        [b'a', b'bc']
+    """
+    held, skipping = b"", False
+    for piece in chunks:
+        *whole, held = (held + piece).split(b"\n")
+        for line in whole:
+            if not skipping:
+                yield line if len(line) <= limit else Broken("gigantic", f"a line of {len(line)} bytes")
+            skipping = False
+        if len(held) > limit:
+            if not skipping:
+                yield Broken("gigantic", f"a line of more than {limit} bytes")
+            held, skipping = b"", True
+    if held and not skipping:
+        yield held
+
+
+def as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same text in UTF-8 without a byte-order mark; UTF-16 and UTF-32 are known by theirs."""
+    first = next(chunks, b"")
+    for mark, name in _MARKS:
+        if first.startswith(mark):
+            if name == "utf-8":
+                yield first[len(mark) :]
+                break
+            yield from _transcode(name, first, chunks)
+            return
+    else:
+        yield first
+    yield from chunks
+
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def _transcode(name: str, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(name)()
+    try:
+        for piece in _chain(first, chunks):
+            yield decoder.decode(piece).encode()
+        yield decoder.decode(b"", final=True).encode()
+    except UnicodeError as error:
+        raise Broken("not-utf-8", f"{name}: {error}") from None
+
+
+def decode(data: bytes) -> str:
+    """Text of a whole file in UTF-8, or in UTF-16/32 with a byte-order mark.
+
+    Raises:
+        Broken: other bytes. Guessing an encoding would turn a broken file into broken sentences.
+    """
+    try:
+        return b"".join(as_utf8(iter([data]))).decode()
+    except UnicodeDecodeError as error:
+        raise Broken("not-utf-8", str(error)) from None

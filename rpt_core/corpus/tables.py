@@ -1,0 +1,96 @@
+"""The corpus tables on disk: their columns, and writers that hold a bounded number of bytes."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROW_GROUP_BYTES = 32 << 20
+"""Text per row group: what a reader of one group must hold."""
+ZSTD_LEVEL = 3
+_META = {"rpt.schema": "1"}
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    return pa.schema(list(columns.items()), metadata=_META)
+
+
+STRING, LARGE = pa.string(), pa.large_string()
+
+DOCUMENTS = _schema(
+    doc_id=STRING, source=STRING, native_id=STRING, revision=STRING, title=STRING, text=LARGE,
+    categories=pa.list_(STRING), license=STRING, origin=STRING,
+)  # fmt: skip
+PROBLEMS = _schema(
+    problem_id=STRING, source=STRING, problem=LARGE, solution=LARGE, answer=LARGE,
+    difficulty=pa.float64(), domain=STRING, origin=STRING,
+)  # fmt: skip
+BENCHMARKS = PROBLEMS.append(pa.field("benchmark", STRING))
+"""Items of known benchmarks: decontamination reads them, training never does."""
+TRACES = _schema(title=STRING, before=LARGE, thought=LARGE, answer=LARGE, kind=STRING)
+DROPPED = _schema(
+    source=STRING, native_id=STRING, title=STRING, origin=STRING, reason=STRING, step=STRING, preview=STRING
+)
+
+CORPUS_DOCUMENTS = _schema(
+    doc_id=STRING, source=STRING, title=STRING, text=LARGE, split=STRING, lang=STRING,
+    lang_score=pa.float32(), native_id=STRING, revision=STRING, categories=pa.list_(STRING),
+    license=STRING, origin=STRING, cluster=STRING, metrics=STRING, pii=STRING,
+)  # fmt: skip
+"""``metrics`` and ``pii`` are JSON objects: metric -> number, type -> count."""
+SEGMENTS = _schema(doc_id=STRING, ordinal=pa.int32(), start=pa.int32(), end=pa.int32())
+CORPUS_PROBLEMS = PROBLEMS.append(pa.field("split", STRING)).append(pa.field("cluster", STRING))
+CORPUS_TRACES = _schema(
+    doc_id=STRING, char_offset=pa.int64(), thought=LARGE, answer=LARGE, kind=STRING, split=STRING
+)
+HITS = _schema(
+    doc_id=STRING, kind=STRING, benchmark=STRING, item_id=STRING, num_shared=pa.int32(),
+    coverage=pa.float32(), removed=pa.bool_(),
+)  # fmt: skip
+"""Which held-out items were met in which training rows, whether or not the row was removed."""
+
+
+class TableWriter:
+    """A Parquet file written row by row, one row group per ``ROW_GROUP_BYTES`` of text."""
+
+    def __init__(self, path: Path, schema: pa.Schema, budget_bytes: int = ROW_GROUP_BYTES) -> None:
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd", compression_level=ZSTD_LEVEL)
+        self._schema = schema
+        self._budget = budget_bytes
+        self._rows: list[Mapping[str, Any]] = []
+        self._held = 0
+        self.num_rows = 0
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Append one row; missing columns become null."""
+        self._rows.append(row)
+        self._held += 64 + sum(len(value) for value in row.values() if isinstance(value, str))
+        self.num_rows += 1
+        if self._held >= self._budget:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            table = pa.Table.from_pylist(self._rows, schema=self._schema)
+            self._writer.write_table(table, row_group_size=max(1, len(self._rows)))
+            self._rows, self._held = [], 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._flush()
+        self._writer.close()
+
+
+def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Rows of a Parquet file as plain dicts, one row group in memory at a time."""
+    file = pq.ParquetFile(path)
+    for group in range(file.num_row_groups):
+        yield from file.read_row_group(group, columns=columns).to_pylist()

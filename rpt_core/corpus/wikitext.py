@@ -1,0 +1,377 @@
+"""Wikitext to prose, in one linear pass.
+
+mwparserfromhell takes quadratic time on what is opened and never closed (16 KB of ``{{a|`` need
+seconds), its ``strip_code`` leaks captions, categories and citations, and a faithful tree is more
+than prose needs. So mark-up is scanned once with a stack: a frame is rendered when it closes, and
+what never closes falls back to its words. No input takes more than linear time.
+
+Dropped: templates without a value, tables, files and their captions, categories, citations,
+galleries, and closing sections (references, links). Kept: formulas as ``$..$``, code in fences,
+lists as lines, headings as lines of their own.
+"""
+
+import html
+import re
+from dataclasses import dataclass, field
+
+from rpt_core.corpus.rows import preview
+from rpt_core.corpus.streams import Broken
+from rpt_core.corpus.wiki_names import CLOSING_SECTIONS, SiteNames
+from rpt_core.corpus.wiki_templates import render
+
+NESTING_MAX = 5000
+"""Open frames at once; no page a person wrote comes near."""
+
+_RAW_TAGS = (
+    "nowiki|math|chem|ce|pre|syntaxhighlight|source|ref|references|gallery|timeline|score|hiero|imagemap|"
+    "mapframe|maplink|graph|templatestyles|inputbox|categorytree|section|includeonly"
+)
+_TOKEN = re.compile(
+    # One character class first: the engine then skips plain text at the speed of memory.
+    r"[<{}\[\]|](?:(?<=<)(?P<comment>!--)"
+    rf"|(?<=<)(?P<tag>(?i:{_RAW_TAGS}))(?=[\s>/])(?P<attributes>[^<>]{{0,2000}})>"
+    r"|(?<=<)(?P<htmltable>(?i:table)\b)|(?<=<)(?P<unhtmltable>/(?i:table)\s*>)"
+    r"|(?<=\{)(?P<open>\{+)|(?<=\})(?P<close>\}+)|(?<=\[)(?P<link>\[)|(?<=\])(?P<unlink>\])"
+    r"|(?<=\{)(?P<table>\|)|(?<=\|)(?P<untable>\}(?!\}))|(?<=\|)(?P<bar>))"
+)
+_KEEP, _KEPT = "\ue000", "\ue001"
+"""Private-use marks round the number of a piece that no later step may touch."""
+_PIECE = re.compile(f"{_KEEP}(\\d+){_KEPT}")
+
+
+@dataclass(slots=True)
+class _Frame:
+    """Something opened: its mark, and what it holds so far, split at the bars."""
+
+    kind: str
+    mark: str
+    parts: list[list[str]] = field(default_factory=lambda: [[]])
+    """Closed pieces of every argument."""
+
+    def add(self, text: str) -> None:
+        if text:
+            self.parts[-1].append(text)
+
+    def strings(self) -> list[str]:
+        return ["".join(part) for part in self.parts]
+
+
+def to_text(wikitext: str, site: SiteNames | None = None) -> str:
+    """Prose of one page: paragraphs separated by empty lines.
+
+    Raises:
+        Broken: ``too-costly``, nested deeper than any real page.
+
+    Example:
+        >>> to_text("'''Ada''' was {{convert|5|ft}} tall.<ref>x</ref> [[File:a.jpg|thumb|b]]")
+        'Ada was 5 feet tall.'
+    """
+    if _UNWANTED.search(wikitext):
+        wikitext = _UNWANTED.sub("", wikitext)
+    scanner = _Scanner(wikitext, site or SiteNames())
+    text = scanner.run()
+    return scanner.restore(_lines(_inline(text)))
+
+
+_UNWANTED = re.compile(f"[{_KEEP}{_KEPT}\0\r]")
+
+
+class _Scanner:
+    """One pass over the mark-up that nests; the rest is lines and characters."""
+
+    def __init__(self, text: str, site: SiteNames) -> None:
+        self.text = text
+        self.site = site
+        self.stack = [_Frame("root", "")]
+        self.open = {"template": 0, "link": 0, "table": 0, "htmltable": 0}
+        self.pieces: list[str] = []
+        self.unclosed: set[str] = set()
+
+    def run(self) -> str:
+        position, text = 0, self.text
+        while match := _TOKEN.search(text, position):
+            self.stack[-1].add(text[position : match.start()])
+            position = self._token(match)
+            if len(self.stack) > NESTING_MAX:
+                raise Broken("too-costly", f"more than {NESTING_MAX} marks open at once: {preview(text)}")
+        self.stack[-1].add(text[position:])
+        while len(self.stack) > 1:
+            self._give_up()
+        return "".join(self.stack[0].strings())
+
+    def _token(self, match: re.Match[str]) -> int:
+        kind, token = match.lastgroup or "", match[0]
+        if kind in ("table", "untable") and not self._starts_line(match.start()):
+            # Elsewhere these are a brace and a bar.
+            self.stack[-1].add("{" if kind == "table" else "")
+            return match.start() + 1 if kind == "table" else self._bar(match.start() + 1)
+        if kind == "comment":
+            return self._skip(match.end(), "-->")
+        if kind == "attributes":
+            return self._raw(match)
+        if kind == "open":
+            self._open("template", "{{", len(token) // 2)
+            self.stack[-1].add("{" * (len(token) % 2))
+        elif kind == "close":
+            left = len(token)
+            while left >= 2 and self._close("template"):
+                left -= 2
+            self.stack[-1].add("}" * left)
+        elif kind == "bar":
+            self._bar(match.end())
+        elif kind.startswith("un"):
+            if not self._close(kind[2:]):
+                self.stack[-1].add(token if kind == "unlink" else "")
+        else:
+            self._open(kind, token if kind == "link" else "", 1)
+        return match.end()
+
+    def _bar(self, after: int) -> int:
+        """A bar between arguments, or (outside templates and links) just a bar."""
+        frame = self.stack[-1]
+        if frame.kind in ("template", "link"):
+            frame.parts.append([])
+        else:
+            frame.add("|")
+        return after
+
+    def _starts_line(self, position: int) -> bool:
+        """Whether only blanks and colons stand before a position on its line."""
+        start = position
+        while start and self.text[start - 1] in " \t:" and position - start < 100:
+            start -= 1
+        return start == 0 or self.text[start - 1] == "\n"
+
+    def _skip(self, start: int, end_mark: str) -> int:
+        """Position after the next ``end_mark``; without one, everything is swallowed (as MediaWiki does)."""
+        end = self.text.find(end_mark, start)
+        return len(self.text) if end < 0 else end + len(end_mark)
+
+    def _open(self, kind: str, mark: str, times: int) -> None:
+        for _ in range(times):
+            self.stack.append(_Frame(kind, mark))
+        self.open[kind] += times
+
+    def _close(self, kind: str) -> bool:
+        """Close the innermost frame of a kind; frames inside it that never closed give up their words."""
+        if not self.open[kind]:
+            return False
+        while self.stack[-1].kind != kind:
+            self._give_up()
+        frame = self.stack.pop()
+        self.open[kind] -= 1
+        if kind == "template":
+            self.stack[-1].add(self._safe(render(frame.strings())))
+        elif kind == "link":
+            self.stack[-1].add(self._link(frame.strings()))
+        return True
+
+    def _give_up(self) -> None:
+        """The innermost frame never closes: a template or table is dropped mark-up, a link is its words."""
+        frame = self.stack.pop()
+        self.open[frame.kind] -= 1
+        if frame.kind == "template":
+            # An unclosed box swallows what follows it up to the next empty line, not the whole page.
+            held = "|".join(frame.strings())
+            self.stack[-1].add(held.partition("\n\n")[2])
+        elif frame.kind == "link":
+            self.stack[-1].add("|".join(frame.strings()))
+        else:
+            self.stack[-1].add("".join(frame.strings()).partition("\n\n")[2])
+
+    def _safe(self, text: str) -> str:
+        """A rendered ``|`` or ``=`` must not be read as mark-up of the frame round it."""
+        return self.keep(text) if text in ("|", "=") else text
+
+    def _link(self, parts: list[str]) -> str:
+        target, label = parts[0], parts[-1].strip() if len(parts) > 1 else ""
+        kind = self.site.link_kind(target)
+        if kind in ("file", "category"):
+            return ""
+        if kind == "other":
+            return label
+        if label:
+            return label
+        shown = target.strip().lstrip(":").partition("#")[0] or target.strip().lstrip("#")
+        if kind == "shown":
+            prefix, colon, rest = shown.partition(":")
+            return rest if colon and prefix.islower() else shown
+        if re.fullmatch(r"\w+:\S[^:]*", shown) and self._alone():
+            return ""
+        # A bar without a label ("[[Paris (Texas)|]]") asks for the target without its qualifier.
+        return re.sub(r"\s*\([^()]*\)$", "", shown) if len(parts) > 1 else shown
+
+    def _alone(self) -> bool:
+        """Whether the link just closed begins its line: categories of editions whose word we do not know."""
+        last = self.stack[-1].parts[-1]
+        return not last or last[-1].endswith("\n")
+
+    def _raw(self, match: re.Match[str]) -> int:
+        """A tag whose content is not wikitext: keep it, drop it, or (never closed) ignore the tag."""
+        tag = match["tag"].lower()
+        if match["attributes"].endswith("/"):
+            return match.end()
+        if tag in self.unclosed:
+            return match.end()
+        closing = _CLOSING[tag].search(self.text, match.end())
+        if not closing:
+            # Remembered, so that a thousand unclosed tags do not each search to the end.
+            self.unclosed.add(tag)
+            return match.end()
+        content = self.text[match.end() : closing.start()]
+        if tag in ("math", "chem", "ce"):
+            formula = " ".join(content.split())
+            self.stack[-1].add(self.keep(f"${formula}$") if formula else "")
+        elif tag == "nowiki":
+            self.stack[-1].add(self.keep(html.unescape(content)))
+        elif tag in ("pre", "syntaxhighlight", "source"):
+            self._code(content)
+        return closing.end()
+
+    def _code(self, content: str) -> None:
+        code = html.unescape(content).strip("\n").rstrip()
+        if "\n" in code:
+            self.stack[-1].add(f"\n\n{self.keep(f'```{chr(10)}{code}{chr(10)}```')}\n\n")
+        else:
+            self.stack[-1].add(self.keep(code))
+
+    def keep(self, piece: str) -> str:
+        self.pieces.append(piece)
+        return f"{_KEEP}{len(self.pieces) - 1}{_KEPT}"
+
+    def restore(self, text: str) -> str:
+        return _PIECE.sub(lambda match: self.pieces[int(match[1])], text)
+
+
+_CLOSING = {tag: re.compile(rf"</{tag}\s*>", re.IGNORECASE) for tag in _RAW_TAGS.split("|")}
+
+
+def categories(wikitext: str, site: SiteNames | None = None) -> tuple[str, ...]:
+    """Names of the categories a page puts itself in, in order.
+
+    Example:
+        >>> categories("[[Category:Greek heroes|Achilles]] [[Homer]]")
+        ('Greek heroes',)
+    """
+    site = site or SiteNames()
+    found = (match[1] for match in re.finditer(r"\[\[([^\[\]|{}\n]{1,300}:[^\[\]|{}\n]{1,300})(?:\|[^\[\]]{0,300})?\]\]", wikitext))
+    names = (target.partition(":")[2].strip() for target in found if site.link_kind(target) == "category")
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+_BREAKING = "p|div|blockquote|poem|li|ul|ol|dl|dt|dd|center|tr|td|th|caption|h[1-6]|hr|table|tbody|section"
+_TAG = re.compile(
+    rf"<(?P<br>/?(?:br)\b)[^<>]{{0,300}}>|</?(?P<block>{_BREAKING})\b[^<>]{{0,600}}>"
+    r"|</?(?:span|small|big|b|i|u|s|em|strong|font|cite|code|tt|sub|sup|abbr|var|del|ins|q|kbd|samp|a|bdi|bdo|strike|mark|"
+    r"noinclude|onlyinclude|includeonly|nowiki|math|ref|references|ruby|rb|rt|rp|time|data|wbr|dfn|gallery|poem)\b[^<>]{0,600}>",
+    re.IGNORECASE,
+)
+_SUP = re.compile(r"<sup\b[^<>]{0,200}>\s*([^<>\n]{1,60}?)\s*</sup\s*>", re.IGNORECASE)
+_EXTERNAL = re.compile(r"\[(?:https?:|ftp:|mailto:|irc:|news:)?//?[^\s\[\]]{1,2000}(?:[ \t]+([^\[\]\n]{0,500}))?\]")
+_MAGIC = re.compile(r"__[A-Z]{3,30}__")
+_VARIANT = re.compile(r"-\{([^{}]{0,300})\}-")
+_QUOTES = re.compile(r"'{2,}")
+
+
+def _inline(text: str) -> str:
+    """Characters and tags inside a line."""
+    text = _SUP.sub(_superscript, text)
+    text = _TAG.sub(lambda m: " " if m["br"] else "\n" if m["block"] else "", text)
+    text = _EXTERNAL.sub(lambda m: m[1] or "", text)
+    text = _VARIANT.sub(_variant, text)
+    text = _MAGIC.sub("", _QUOTES.sub("", text))
+    text = html.unescape(text) if "&" in text else text
+    return text.replace("\xa0", " ").replace("\u200b", "").replace("\u00ad", "")
+
+
+def _superscript(match: re.Match[str]) -> str:
+    """``10<sup>6</sup>`` is 10^6; ordinals and trademarks stay letters."""
+    raised = html.unescape(match[1])
+    if re.fullmatch(r"[a-zA-Zº°ª™®]{1,4}", raised) and len(raised) > 1 or raised in "º°ª™®":
+        return raised
+    return f"^{raised}" if re.fullmatch(r"[-−+]?[\w.]+", raised) else f"^({raised})"
+
+
+def _variant(match: re.Match[str]) -> str:
+    """Chinese script variants ``-{zh-hans:A;zh-hant:B}-``: the first."""
+    first = match[1].split(";")[0]
+    return first.partition(":")[2] if ":" in first else first
+
+
+_HEADING = re.compile(r"^(={1,6})\s*(.+?)\s*={1,6}\s*$")
+_LIST = re.compile(r"^[*#:;]+\s*")
+_HOLE = re.compile(r"[(（][\s,;:،、，；：)）]|[\s,;:،、，；：][)）]|[;,،]\s*[;,،]|\s[.,;:!?،؛؟]|[ \t]{2}|[(（](?:or|and|pron)")
+"""Whether a line may have a hole at all: most have none, and eight substitutions cost more than one search."""
+_EMPTY_PAREN = re.compile(r"[(（]\s*(?:[,;:،、，；：]|\bor\b|\band\b|\bpronounced\b|\s|[-–—/])*\s*[)）]")
+_HOLES = (
+    (re.compile(r"([(（])\s*(?:[,;:،、，；：]\s*)+"), r"\1"),
+    (re.compile(r"(?:\s*[,;:،、，；：])+\s*([)）])"), r"\1"),
+    (re.compile(r"([;,،])(?:\s*[;,،])+"), r"\1"),
+    (re.compile(r"([(（])[ \t]+"), r"\1"),
+    (re.compile(r"[ \t]+([)）])"), r"\1"),
+    (re.compile(r"[ \t]+([.,;:!?،؛؟](?:\s|$))"), r"\1"),
+    (re.compile(r"[ \t]{2,}"), " "),
+)
+
+
+def _mend(line: str) -> str:
+    """Close the holes that dropped mark-up leaves: empty brackets, doubled commas, spaces before stops."""
+    if not _HOLE.search(line):
+        return line.strip()
+    before = None
+    while before != line:
+        before, line = line, _EMPTY_PAREN.sub("", line)
+    for pattern, better in _HOLES:
+        line = pattern.sub(better, line)
+    return line.strip()
+
+
+def _lines(text: str) -> str:
+    """Headings, lists and paragraphs; closing sections and headings without prose fall away."""
+    blocks: list[str] = []
+    pending: list[tuple[int, str]] = []
+    skip_level = 0
+    in_list = False
+    for raw in text.split("\n"):
+        heading = _HEADING.match(raw) if raw.startswith("=") else None
+        if heading:
+            _drop_dangling(blocks)
+            level, name = len(heading[1]), _mend(heading[2])
+            if skip_level and level > skip_level:
+                continue
+            skip_level = level if name.lower().rstrip(":") in CLOSING_SECTIONS else 0
+            pending = [above for above in pending if above[0] < level]
+            if not skip_level and name:
+                pending.append((level, name))
+            in_list = False
+            continue
+        if skip_level:
+            continue
+        line = _mend(raw)
+        mark = _LIST.match(line)
+        body = line[mark.end() :].strip() if mark else line
+        if not _has_prose(body):
+            in_list = in_list and bool(body)
+            continue
+        blocks.extend(name for _, name in pending)
+        pending = []
+        item = bool(mark) and "*" in line[: mark.end()] + " " and line[0] in "*#"
+        shown = f"- {body}" if item else body
+        if item and in_list:
+            blocks[-1] += f"\n{shown}"
+        else:
+            blocks.append(shown)
+        in_list = item
+    _drop_dangling(blocks)
+    return "\n\n".join(blocks)
+
+
+def _drop_dangling(blocks: list[str]) -> None:
+    """A section's last line that announces a table or gallery which is not there any more."""
+    if blocks and blocks[-1].endswith((":", "：")) and "\n" not in blocks[-1]:
+        blocks.pop()
+
+
+def _has_prose(line: str) -> bool:
+    """Whether a line holds a letter, a digit or a kept piece."""
+    return any(character.isalnum() or character == _KEEP for character in line)
