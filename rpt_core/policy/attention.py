@@ -1,0 +1,290 @@
+r"""Attention over a document trunk and its branches, registered as one attention function.
+
+Three shapes of the same mathematics, each exactly that of separate rows:
+
+- :class:`Causal`: ordinary rows, padded on the right. Keeps keys and values, with gradient, for
+  the branches below.
+- :class:`Branches`: suffixes and answers as one ragged row of tokens. Each token attends to the trunk
+  up to its cut, to its cut's suffix, and to its own answer so far. Trunk keys are read where they
+  lie, once per document, never repeated per answer or per head.
+- :class:`Masked`: one packed row under an explicit mask.
+
+Attention over two sets of keys is joined by their log-normalisers: with ``o_i`` the attention over
+set ``i`` alone and ``l_i`` its log-sum of exponentials, the attention over both is
+``w o_1 + (1 - w) o_2`` with ``w = sigmoid(l_1 - l_2)``.
+
+Letters: B rows or documents, H query heads, K key/value heads, R = H/K, M queries, D keys, C head
+dimension, N tokens of a ragged row.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+ATTENTION = "rpt_tree"
+"""Name of the registered function. It has no mask function of that name, so models build no mask."""
+
+EMPTY_MAX = -1e30
+"""Stands for the largest of no scores, so that ``exp(-inf - EMPTY_MAX)`` is 0 and never NaN."""
+
+
+class TreeAttention(Protocol):
+    """How the tokens of one forward pass attend."""
+
+    def attend(self, layer: int, q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, scaling: float) -> Tensor:
+        """Outputs of shape ``(B, T, H, C)`` for queries, keys and values of shape ``(B, heads, T, C)``."""
+
+
+@dataclass
+class Causal:
+    """Every token attends to itself and what stands before it in its row.
+
+    Rows padded on the right need no mask: no real token stands after the padding.
+    """
+
+    keep: bool = False
+    keys: list[Tensor] = field(default_factory=list)
+    """By layer, shape ``(B, K, D, C)``, rotary positions applied; filled when ``keep``."""
+    values: list[Tensor] = field(default_factory=list)
+
+    def attend(self, layer: int, q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, scaling: float) -> Tensor:
+        """Plain causal attention, grouped-query heads kept grouped."""
+        if self.keep:
+            self.keys.append(k_BKTC)
+            self.values.append(v_BKTC)
+        grouped = q_BHTC.shape[1] != k_BKTC.shape[1]
+        out_BHTC = scaled_dot_product_attention(
+            q_BHTC, k_BKTC, v_BKTC, is_causal=True, scale=scaling, enable_gqa=grouped
+        )
+        return out_BHTC.transpose(1, 2)
+
+
+@dataclass
+class Masked:
+    """Every token attends where an explicit mask allows it."""
+
+    mask_B1TT: Tensor
+    """True where the query (row) may see the key (column)."""
+
+    def attend(self, layer: int, q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, scaling: float) -> Tensor:
+        """Dense masked attention."""
+        grouped = q_BHTC.shape[1] != k_BKTC.shape[1]
+        out_BHTC = scaled_dot_product_attention(
+            q_BHTC, k_BKTC, v_BKTC, attn_mask=self.mask_B1TT, scale=scaling, enable_gqa=grouped
+        )
+        return out_BHTC.transpose(1, 2)
+
+
+@dataclass
+class Local:
+    """Rows of like length that attend to keys among the ragged tokens themselves."""
+
+    query_LM: Tensor
+    """Ragged token in each query slot of each row; padding repeats token 0."""
+    key_LD: Tensor
+    """Ragged token in each key slot: the shared suffix, then the row's own tokens."""
+    sees_LMD: Tensor
+
+
+@dataclass
+class Branches:
+    """Tokens below the cuts of several documents, as one ragged row, against the kept trunks.
+
+    The same tokens are looked at twice: grouped by document, as queries of the trunk's keys, and
+    grouped by local row (a cut's suffix, or one answer), as queries of the suffix's and their own
+    keys. ``slot_*_N`` say where each ragged token sits in the flattened groups.
+    """
+
+    trunk: Causal
+    query_BM: Tensor
+    sees_BMD: Tensor
+    """True where the slot's token may see the trunk token: those before its cut."""
+    slot_trunk_N: Tensor
+    locals: list[Local]
+    slot_local_N: Tensor
+    keep: bool = False
+    keys: list[Tensor] = field(default_factory=list)
+    """By layer, shape ``(N, K, C)``; filled when ``keep``."""
+    values: list[Tensor] = field(default_factory=list)
+
+    def attend(self, layer: int, q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, scaling: float) -> Tensor:
+        """Trunk and local attention, joined."""
+        q_NHC, k_NKC, v_NKC = (x[0].transpose(0, 1).contiguous() for x in (q_BHTC, k_BKTC, v_BKTC))
+        if self.keep:
+            self.keys.append(k_NKC)
+            self.values.append(v_NKC)
+        trunk = self.trunk.keys[layer], self.trunk.values[layer]
+        above = [_grouped(q_NHC, self.query_BM, *trunk, self.sees_BMD, scaling)]
+        beside = [self._local(q_NHC, k_NKC, v_NKC, local, scaling) for local in self.locals]
+        return _join(_back(above, self.slot_trunk_N), _back(beside, self.slot_local_N))[None]
+
+    @staticmethod
+    def _local(q_NHC: Tensor, k_NKC: Tensor, v_NKC: Tensor, local: Local, scaling: float) -> "Normed":
+        keys, values = (_gather(x, local.key_LD).transpose(1, 2) for x in (k_NKC, v_NKC))
+        return _grouped(q_NHC, local.query_LM, keys, values, local.sees_LMD, scaling)
+
+
+def tree_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    tree: TreeAttention | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """The registered function: attends as the pass's ``tree`` says, causally where none is given.
+
+    Raises:
+        ValueError: a mask came in. Models build none for this function, so it was made by hand and
+            would be ignored.
+    """
+    if attention_mask is not None:
+        raise ValueError(
+            f"an attention mask of shape {tuple(attention_mask.shape)} was given to {ATTENTION!r}, which "
+            "takes none: pad on the right, or pass a tree."
+        )
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    layer = int(module.layer_idx)  # type: ignore[arg-type]
+    return (tree or Causal()).attend(layer, query, key, value, scaling).contiguous(), None
+
+
+class _AttendWithNorm(torch.autograd.Function):
+    """Softmax attention and its log-normaliser, both differentiable.
+
+    Written out because no fused kernel of torch gives a gradient through the normaliser on a CPU. Only
+    the probabilities are kept for the backward pass.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, q_BKRMC: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, sees_BMD: Tensor, scaling: float
+    ) -> tuple[Tensor, Tensor]:
+        out, norm, weights = _attend(q_BKRMC, k_BKDC, v_BKDC, sees_BMD, scaling)
+        ctx.save_for_backward(q_BKRMC, k_BKDC, v_BKDC, weights, out)
+        ctx.scaling = scaling
+        return out, norm
+
+    @staticmethod
+    def backward(ctx: Any, d_out: Tensor, d_norm: Tensor) -> tuple[Tensor | None, ...]:
+        q_BKRMC, k_BKDC, v_BKDC, weights, out = ctx.saved_tensors
+        flat = (*out.shape[:2], -1, out.shape[-1])
+        d_out, out, q = d_out.reshape(flat), out.reshape(flat), q_BKRMC.reshape(flat)
+        probs = weights.view(*d_out.shape[:-1], -1)
+        d_v = torch.matmul(probs.mT, d_out)
+        inner = (d_out * out).sum(-1, keepdim=True) - d_norm.reshape(*d_out.shape[:-1], 1).to(out.dtype)
+        d_scores = torch.matmul(d_out, v_BKDC.mT).sub_(inner).mul_(probs).mul_(ctx.scaling)
+        d_q = torch.matmul(d_scores, k_BKDC).view(q_BKRMC.shape)
+        d_k = torch.matmul(d_scores.mT, q)
+        return d_q, d_k, d_v, None, None
+
+
+def _attend(
+    q_BKRMC: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, sees_BMD: Tensor | None, scaling: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Outputs, log-normalisers and probabilities."""
+    batch, heads, repeats, queries, width = q_BKRMC.shape
+    scores = torch.matmul(q_BKRMC.reshape(batch, heads, repeats * queries, width), k_BKDC.mT)
+    scores = scores.float().mul_(scaling).view(batch, heads, repeats, queries, -1)
+    if sees_BMD is not None:
+        scores.masked_fill_(~sees_BMD[:, None, None], -torch.inf)
+    largest = scores.amax(-1, keepdim=True).clamp_(min=EMPTY_MAX)
+    weights = scores.sub_(largest).exp_()
+    total = weights.sum(-1, keepdim=True)
+    norm_BKRM = (largest + total.log()).squeeze(-1)
+    weights = weights.div_(total.clamp_(min=torch.finfo(torch.float32).tiny)).to(v_BKDC.dtype)
+    out = torch.matmul(weights.view(batch, heads, repeats * queries, -1), v_BKDC)
+    return out.view(q_BKRMC.shape), norm_BKRM, weights
+
+
+def attend_with_norm(
+    q_BHMC: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, sees_BMD: Tensor | None, scaling: float
+) -> tuple[Tensor, Tensor]:
+    """Attention of each row's queries over its keys, and the log-sum of exponentials beside it.
+
+    Args:
+        q_BHMC: Queries, ``H`` a multiple of the keys' ``K`` heads.
+        k_BKDC: Keys, never repeated.
+        v_BKDC: Values.
+        sees_BMD: True where a query may see a key; None where it may see all.
+        scaling: Factor on the scores.
+
+    Returns:
+        Outputs ``(B, H, M, C)`` and log-normalisers ``(B, H, M)``, float32; zeros and ``-inf`` for a
+        query that sees nothing.
+    """
+    batch, heads, queries, width = q_BHMC.shape
+    q_BKRMC = q_BHMC.view(batch, k_BKDC.shape[1], -1, queries, width)
+    if torch.is_grad_enabled():
+        out, norm = _AttendWithNorm.apply(q_BKRMC, k_BKDC, v_BKDC, sees_BMD, scaling)  # type: ignore[no-untyped-call]
+    else:
+        out, norm, _ = _attend(q_BKRMC, k_BKDC, v_BKDC, sees_BMD, scaling)
+    return out.view(batch, heads, queries, width), norm.view(batch, heads, queries)
+
+
+@dataclass
+class Decode:
+    """One new token of every answer, against the kept trunks and the answer's own growing keys.
+
+    Queries are grouped by document, so a trunk's keys are read once for all answers below it.
+    """
+
+    trunk: Causal
+    query_BM: Tensor
+    """Row in each query slot of each document; padding repeats row 0."""
+    sees_BMD: Tensor
+    slot_N: Tensor
+    keys: list[Tensor]
+    """By layer, shape ``(N, K, room, C)``: suffix, aligned on the right, then the answer so far."""
+    values: list[Tensor]
+    sees_own_N1D: Tensor | None
+    """False where a shorter suffix leaves room unused; None when all suffixes are of one length."""
+    length: int
+    """Filled places of ``keys``."""
+
+    def attend(self, layer: int, q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, scaling: float) -> Tensor:
+        """Keep the new token's key and value, then attend to trunk and own tokens."""
+        end = self.length + 1
+        keys, values = self.keys[layer], self.values[layer]
+        keys[:, :, self.length], values[:, :, self.length] = k_BKTC[:, :, 0], v_BKTC[:, :, 0]
+        trunk = self.trunk.keys[layer], self.trunk.values[layer]
+        above = [_grouped(q_BHTC[:, :, 0], self.query_BM, *trunk, self.sees_BMD, scaling)]
+        sees = None if self.sees_own_N1D is None else self.sees_own_N1D[:, :, :end]
+        out_NH1C, norm_NH1 = attend_with_norm(q_BHTC, keys[:, :, :end], values[:, :, :end], sees, scaling)
+        return _join(_back(above, self.slot_N), (out_NH1C[:, :, 0], norm_NH1[:, :, 0]))[:, None]
+
+
+Normed = tuple[Tensor, Tensor]
+"""Attention outputs ``(N, H, C)`` and their log-normalisers ``(N, H)``."""
+
+
+def _gather(x_NHC: Tensor, index_BM: Tensor) -> Tensor:
+    return x_NHC.index_select(0, index_BM.reshape(-1)).view(*index_BM.shape, *x_NHC.shape[1:])
+
+
+def _grouped(
+    q_NHC: Tensor, query_BM: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, sees_BMD: Tensor, scaling: float
+) -> Normed:
+    """Attention of ragged tokens in groups; the result runs over the groups' slots."""
+    q_BHMC = _gather(q_NHC, query_BM).transpose(1, 2).contiguous()
+    out_BHMC, norm_BHM = attend_with_norm(q_BHMC, k_BKDC, v_BKDC, sees_BMD, scaling)
+    return out_BHMC.transpose(1, 2).flatten(0, 1), norm_BHM.transpose(1, 2).flatten(0, 1)
+
+
+def _back(groups: list[Normed], slot_N: Tensor) -> Normed:
+    outs, norms = zip(*groups, strict=True)
+    return torch.cat(outs).index_select(0, slot_N), torch.cat(norms).index_select(0, slot_N)
+
+
+def _join(one: Normed, other: Normed) -> Tensor:
+    """Attention over two disjoint sets of keys from attention over each."""
+    share_NH1 = torch.sigmoid(one[1] - other[1])[..., None].to(one[0].dtype)
+    return torch.lerp(other[0], one[0], share_NH1)
+
+
+AttentionInterface.register(ATTENTION, tree_attention)

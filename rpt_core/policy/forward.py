@@ -1,0 +1,201 @@
+"""One forward pass over documents and all that hangs below them, in three layouts of equal results.
+
+``two-pass``: the trunks as padded rows, keeping keys and values with gradient; then all suffixes and
+answers as one ragged row against them. Best on a CPU and for small models.
+``packed``: everything in one row under a block mask, positions restarted. Works with activation
+checkpointing; FlexAttention on a GPU, a dense mask on a CPU.
+``rows``: every path from root to leaf as an ordinary row under Hugging Face's own attention. The
+oracle the other two are checked against.
+
+A suffix is computed once for all answers below its cut. The last token of an answer predicts nothing
+and is not forwarded.
+
+Letters: B trunks, T trunk tokens, N scored answer tokens, M scored document tokens, E hidden size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rpt_core.errors import RecipeError
+from rpt_core.policy.attention import Branches, Causal, Local, Masked
+from rpt_core.policy.flex import Flex, flex_mask
+from rpt_core.policy.head import score_tokens, score_top_k
+from rpt_core.policy.layout import Ragged, group_by_document, group_locally, lay_out, visible
+from rpt_core.policy.model import Policy
+from rpt_core.policy.trunk import Answers, Trunk
+
+Layout = Literal["two-pass", "packed", "rows"]
+
+
+@dataclass(frozen=True)
+class DocumentScores:
+    """What the trunk pass says of the documents' own tokens, in trunk order."""
+
+    nll_M: Tensor
+    """Negative log-likelihood in nats at temperature 1; with gradient in a pass that has one."""
+    entropies_M: Tensor
+    """Nats; of the whole distribution, or of its head where ``top_k`` was asked."""
+    trunk_M: NDArray[np.int64]
+    token_M: NDArray[np.int64]
+    """Index of the predicted token in its document; token 0 only where an instruction predicts it."""
+
+
+@dataclass(frozen=True)
+class BranchScores:
+    """What a pass says of the answers' tokens, in order of (trunk, cut, answer, position)."""
+
+    logprobs_N: Tensor
+    """Natural logs at the given temperature, with gradient."""
+    entropies_N: Tensor
+    answer_N: Tensor
+    """Number of the answer each token belongs to, counted through in the same order; int64."""
+    num_answers: int
+    document: DocumentScores | None
+    num_tokens: int
+    """Tokens that went through the model, padding included."""
+
+
+def branch_logprobs(
+    policy: Policy,
+    trunks: Sequence[Trunk],
+    answers: Answers,
+    layout: Layout = "two-pass",
+    temperature: float = 1.0,
+    *,
+    with_document: bool = True,
+) -> BranchScores:
+    """Score every token of every answer, and the documents' own tokens from the same pass.
+
+    Args:
+        policy: The model.
+        trunks: Documents with their cuts.
+        answers: Token ids by trunk, cut and answer; answers may be empty, and differ in number.
+        layout: How the tree is laid out; results agree to rounding.
+        temperature: Divides the answers' logits, as when they were drawn.
+        with_document: Also score the documents' own tokens (at temperature 1).
+
+    Raises:
+        RecipeError: activation checkpointing is on in the two-pass layout, where the trunk's kept keys
+            would have no gradient.
+    """
+    tree = lay_out(trunks, answers)
+    hidden_PE, num_tokens = forward_states(policy, tree, layout)
+    weight = policy.output_weight
+    predictors_N, targets_N, answer_N = _to_device(policy, tree.predictor_N, tree.target_N, tree.answer_N)
+    logprobs_N, entropies_N = score_tokens(
+        hidden_PE.index_select(0, predictors_N), weight, targets_N, temperature
+    )
+    document = _document_scores(policy, tree, hidden_PE, top_k=0) if with_document else None
+    return BranchScores(logprobs_N, entropies_N, answer_N, tree.num_answers, document, num_tokens)
+
+
+def document_scores(policy: Policy, trunks: Sequence[Trunk], top_k: int = 0) -> DocumentScores:
+    """Score the documents' own tokens, without branches.
+
+    Args:
+        policy: The model.
+        trunks: Documents; cuts are ignored. Trunks of like length waste the least.
+        top_k: When positive, entropies are those of the ``top_k`` likeliest tokens, renormalised, and
+            nothing carries a gradient (RPT, section 3.3).
+    """
+    tree = lay_out(trunks, [[[] for _ in trunk.cuts] for trunk in trunks])
+    hidden_PE = policy.hidden(*_trunk_input(policy, tree), tree=Causal()).flatten(0, 1)
+    return _document_scores(policy, tree, hidden_PE, top_k)
+
+
+def _document_scores(policy: Policy, tree: Ragged, hidden_PE: Tensor, top_k: int) -> DocumentScores:
+    predictors_M, targets_M, trunk_M, token_M = tree.document_targets()
+    chosen_ME = hidden_PE.index_select(0, torch.from_numpy(predictors_M).to(policy.device))
+    targets = torch.from_numpy(targets_M).to(policy.device)
+    if top_k:
+        nll_M, entropies_M = score_top_k(chosen_ME, policy.output_weight, targets, top_k)
+    else:
+        logprobs_M, entropies_M = score_tokens(chosen_ME, policy.output_weight, targets)
+        nll_M = -logprobs_M
+    return DocumentScores(nll_M, entropies_M, trunk_M, token_M)
+
+
+def trunk_pass(policy: Policy, tree: Ragged) -> tuple[Tensor, Causal]:
+    """Hidden states ``(B, T, E)`` of the padded trunks, and their keys and values by layer."""
+    kept = Causal(keep=True)
+    return policy.hidden(*_trunk_input(policy, tree), tree=kept), kept
+
+
+def branch_pass(policy: Policy, tree: Ragged, kept: Causal, *, keep: bool = False) -> tuple[Tensor, Branches]:
+    """Hidden states ``(tokens, E)`` of all suffixes and answers, and how they attended."""
+    branches = _branches(policy, tree, kept, keep=keep)
+    ids_1N, positions_1N = _to_device(policy, tree.ids[None], tree.position[None])
+    return policy.hidden(ids_1N, positions_1N, branches)[0], branches
+
+
+def _branches(policy: Policy, tree: Ragged, kept: Causal, *, keep: bool) -> Branches:
+    def there(array: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(array).to(policy.device)
+
+    query_BM, sees_BMD, slot_trunk_N = group_by_document(tree)
+    groups, slot_local_N = group_locally(tree)
+    rows = [Local(there(group.query_LM), there(group.key_LD), there(group.sees_LMD)) for group in groups]
+    return Branches(
+        kept, there(query_BM), there(sees_BMD), there(slot_trunk_N), rows, there(slot_local_N), keep=keep
+    )
+
+
+def _two_pass(policy: Policy, tree: Ragged) -> tuple[Tensor, int]:
+    if policy.checkpoints_activations:
+        raise RecipeError(
+            "activation checkpointing is on and the layout is two-pass: the trunk's keys would be kept from "
+            "the pass without gradient, and the update would be silently wrong. Take layout=packed, or turn "
+            "checkpointing off."
+        )
+    hidden_BTE, kept = trunk_pass(policy, tree)
+    hidden_PE = hidden_BTE.flatten(0, 1)
+    if tree.num_branch_tokens:
+        hidden_NE, _ = branch_pass(policy, tree, kept)
+        hidden_PE = torch.cat([hidden_PE, hidden_NE])
+    return hidden_PE, len(hidden_PE)
+
+
+def _packed(policy: Policy, tree: Ragged) -> tuple[Tensor, int]:
+    row, order = tree.packed()
+    ids_1T, positions_1T = _to_device(policy, row.ids[None], row.position[None])
+    attention = Flex(flex_mask(row, policy.device)) if policy.device.type == "cuda" else _dense(row)
+    hidden_TE = policy.hidden(ids_1T, positions_1T, attention)[0]
+    return hidden_TE.index_select(0, torch.from_numpy(order).to(policy.device)), len(hidden_TE)
+
+
+def _dense(row: Ragged) -> Masked:
+    index = np.arange(len(row.ids))
+    return Masked(torch.from_numpy(visible(row, index[:, None], index[None]))[None, None])
+
+
+def _rows(policy: Policy, tree: Ragged) -> tuple[Tensor, int]:
+    ids_BT, back = tree.separate_rows()
+    positions_BT = np.broadcast_to(np.arange(ids_BT.shape[1]), ids_BT.shape).copy()
+    with policy.attending("sdpa"), policy.autocast():
+        ids, positions = _to_device(policy, ids_BT, positions_BT)
+        output = policy.model.base_model(input_ids=ids, position_ids=positions, use_cache=False)
+    hidden_PE = output.last_hidden_state.flatten(0, 1)
+    return hidden_PE.index_select(0, torch.from_numpy(back).to(policy.device)), len(hidden_PE)
+
+
+def forward_states(policy: Policy, tree: Ragged, layout: Layout) -> tuple[Tensor, int]:
+    """Hidden states of every slot, shape ``(slots, E)``, and the number of tokens forwarded."""
+    passes = {"two-pass": _two_pass, "packed": _packed, "rows": _rows}
+    return passes[layout](policy, tree)
+
+
+def _trunk_input(policy: Policy, tree: Ragged) -> tuple[Tensor, Tensor]:
+    ids_BT = tree.trunk_ids_BT
+    positions_BT = np.broadcast_to(np.arange(ids_BT.shape[1]), ids_BT.shape).copy()
+    ids, positions = _to_device(policy, ids_BT, positions_BT)
+    return ids, positions
+
+
+def _to_device(policy: Policy, *arrays: NDArray[np.int64]) -> tuple[Tensor, ...]:
+    return tuple(torch.from_numpy(array).to(policy.device) for array in arrays)

@@ -1,0 +1,80 @@
+"""A language model with its tokenizer, and what every forward pass of the project needs to know of it."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from rpt_core.policy.attention import ATTENTION, TreeAttention
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
+    from rpt_core.policy.codec import Codec
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """A causal language model, its tokenizer and its configuration, ready for trunk passes.
+
+    Load one with :func:`rpt_core.policy.load.load_policy`, which refuses by name every model whose
+    attention this project's layouts would get silently wrong.
+    """
+
+    model: "PreTrainedModel"
+    codec: "Codec"
+    config: "PretrainedConfig"
+    compute_dtype: torch.dtype = torch.float32
+    """Products are taken in this type; parameters may be kept in a longer one."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters lie."""
+        return self.output_weight.device
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The head's matrix, shape ``(vocab, hidden)``; the embedding itself where the two are tied."""
+        head: nn.Linear = self.model.get_output_embeddings()
+        return head.weight
+
+    @property
+    def num_parameters(self) -> int:
+        """Every parameter once, a tied embedding as one."""
+        return sum(parameter.numel() for parameter in self.model.parameters())
+
+    @property
+    def checkpoints_activations(self) -> bool:
+        """Whether layers forget their activations and compute them again in the backward pass."""
+        return any(getattr(module, "gradient_checkpointing", False) for module in self.model.modules())
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Take products in ``compute_dtype``; nothing to do where parameters already have it."""
+        if self.output_weight.dtype == self.compute_dtype:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.compute_dtype)
+
+    def hidden(self, ids_BT: Tensor, positions_BT: Tensor, tree: TreeAttention) -> Tensor:
+        """Last hidden states, shape ``(B, T, hidden)``, of tokens that attend as ``tree`` says.
+
+        No cache is ever made: with one, Hugging Face models stop separating packed rows and stop
+        building masks, both without a word (engines.md, section 6).
+        """
+        with self.autocast():
+            output = self.model.base_model(
+                input_ids=ids_BT, position_ids=positions_BT, use_cache=False, tree=tree
+            )
+        hidden_BTE: Tensor = output.last_hidden_state
+        return hidden_BTE
+
+    @contextmanager
+    def attending(self, name: str) -> Iterator[None]:
+        """Use another attention function of Hugging Face's for a while (``eager`` for the oracle)."""
+        self.model.set_attn_implementation(name)
+        try:
+            yield
+        finally:
+            self.model.set_attn_implementation(ATTENTION)

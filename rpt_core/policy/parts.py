@@ -1,0 +1,83 @@
+"""Cuts the work of an update into micro-batches of a token budget, never through an answer.
+
+A document's group of answers stays with its trunk. Where the group is larger than the budget it is
+split by its branches: the trunk is then computed again for each part, and only the first part counts
+the document's own loss. Sums over parts are the sums over the whole, so nothing depends on the split.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rpt_core.policy.trunk import Answers, Trunk
+
+Branch = tuple[int, int]
+"""(cut, answer) within one trunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some branches of one trunk, to be forwarded with it."""
+
+    trunk: int
+    """Index of the trunk in the batch."""
+    branches: tuple[Branch, ...]
+    counts_document: bool
+    """Whether this part carries the document's own loss: true for exactly one part of a trunk."""
+    num_tokens: int
+    """Tokens forwarded: the trunk, the suffixes asked, the answers."""
+
+    def pick(
+        self, trunk: Trunk, answers: Sequence[Sequence[Sequence[int]]]
+    ) -> tuple[Trunk, list[list[Sequence[int]]]]:
+        """The trunk with the cuts of this part alone, and their answers."""
+        cuts = sorted({cut for cut, _ in self.branches})
+        picked: dict[int, list[Sequence[int]]] = {cut: [] for cut in cuts}
+        for cut, answer in self.branches:
+            picked[cut].append(answers[cut][answer])
+        kept = Trunk(trunk.key, trunk.instruction_ids, trunk.document_ids, tuple(trunk.cuts[c] for c in cuts))
+        return kept, [picked[cut] for cut in cuts]
+
+
+def micro_batches(trunks: Sequence[Trunk], answers: Answers, budget: int) -> list[list[Part]]:
+    """Parts gathered into micro-batches of at most ``budget`` tokens, trunks of like length together.
+
+    A trunk with a single answer that is longer than the budget makes a micro-batch of its own.
+
+    Args:
+        trunks: The batch's documents.
+        answers: Token ids by trunk, cut and answer.
+        budget: Largest number of tokens forwarded at once (``tokens_per_micro_batch``).
+
+    Returns:
+        Micro-batches; every answer of the batch is in exactly one part.
+    """
+    order = sorted(range(len(trunks)), key=lambda index: (trunks[index].num_tokens, index))
+    batches: list[list[Part]] = []
+    room = 0
+    for index in order:
+        for part in _parts(index, trunks[index], answers[index], budget):
+            if part.num_tokens > room or not batches:
+                batches.append([])
+                room = budget
+            batches[-1].append(part)
+            room -= part.num_tokens
+    return batches
+
+
+def _parts(
+    index: int, trunk: Trunk, answers: Sequence[Sequence[Sequence[int]]], budget: int
+) -> Iterator[Part]:
+    branches: list[Branch] = []
+    first, tokens, last_cut = True, trunk.num_tokens, -1
+    for cut, at_cut in enumerate(answers):
+        for answer, ids in enumerate(at_cut):
+            suffix = 0 if cut == last_cut else len(trunk.cuts[cut].suffix_ids)
+            if branches and tokens + suffix + len(ids) > budget:
+                yield Part(index, tuple(branches), first, tokens)
+                branches, first, tokens = [], False, trunk.num_tokens
+                suffix = len(trunk.cuts[cut].suffix_ids)
+            branches.append((cut, answer))
+            tokens += suffix + len(ids)
+            last_cut = cut
+    if branches or first:
+        yield Part(index, tuple(branches), first, tokens)
