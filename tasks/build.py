@@ -25,6 +25,7 @@ from tasks.capacity import num_parameters
 from tasks.code import code_digest, environment
 from tasks.home import home, open_store
 from tasks.stages import stage_of
+from tasks.views import show_finished
 from tasks.watch import StageWatch
 
 _RETRIES = 2
@@ -66,6 +67,7 @@ def build_here(recipe: Recipe, placement: Placement, store: Store) -> Artifact:
 
             manifest = _attempt(recipe, placement, store, fingerprint)
             track(store, manifest, stage_of(recipe).experiment)
+            show_finished(manifest)
     return manifest.artifact
 
 

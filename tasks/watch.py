@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from infra.attempt import PROGRESS_FILE
+from tasks.views import ProgressView
 
 QUIET_SECONDS = 2.0
 """Stages shorter than this show no bar; longer ones always do."""
@@ -29,6 +30,7 @@ class StageWatch:
         self.begin = time.monotonic()
         self.told = self.begin
         self.bar: Progress | None = None
+        self.view = ProgressView(title)
 
     def __enter__(self) -> Self:
         return self
@@ -44,13 +46,15 @@ class StageWatch:
         now = time.monotonic()
         if now - self.begin < QUIET_SECONDS:
             return
-        if not sys.stderr.isatty():
-            if now - self.told >= _PLAIN_EVERY_SECONDS:
-                self.told = now
-                done, total, note = self._read()
-                console.print(f"  {self.title}: {done:g}/{total:g} {note} ({now - self.begin:.0f} s)")
-            return
         done, total, note = self._read()
+        self.view.tell(done, total)
+        if sys.stderr.isatty():
+            self._draw(done, total, note)
+        elif now - self.told >= _PLAIN_EVERY_SECONDS:
+            self.told = now
+            console.print(f"  {self.title}: {done:g}/{total:g} {note} ({now - self.begin:.0f} s)")
+
+    def _draw(self, done: float, total: float, note: str) -> None:
         if self.bar is None:
             self.bar = _new_bar()
             self.bar.start()

@@ -1,0 +1,91 @@
+"""What Prefect shows of a stage: a progress bar while it runs, a page when it is done; never the record."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.context import TaskRunContext
+
+from rpt_core.artifacts.manifest import Manifest
+
+_EVERY_SECONDS = 5.0
+_logger = logging.getLogger("rpt.views")
+
+
+def best_effort(what: str, call: Callable[[], Any]) -> Any:
+    """Call Prefect; an outage there is one warning, since finished work must not be lost to a view."""
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001  (whatever a remote view raises, the work goes on)
+        _logger.warning("Prefect did not take the %s: %s", what, error)
+        return None
+
+
+class ProgressView:
+    """A Prefect progress artifact, updated every few seconds; nothing outside a task run."""
+
+    def __init__(self, title: str) -> None:
+        """Prepare a view of the stage called ``title``."""
+        self.title = title
+        self.artifact_id: Any = None
+        self.told = time.monotonic()
+
+    def tell(self, done: float, total: float) -> None:
+        """Show ``done`` of ``total``."""
+        now = time.monotonic()
+        if TaskRunContext.get() is None or total <= 0 or now - self.told < _EVERY_SECONDS:
+            return
+        self.told = now
+        percent = 100 * min(done / total, 1.0)
+        if self.artifact_id is None:
+            self.artifact_id = best_effort(
+                "progress", lambda: create_progress_artifact(progress=percent, description=self.title)
+            )
+        else:
+            best_effort("progress", lambda: update_progress_artifact(self.artifact_id, progress=percent))
+
+
+def show_finished(manifest: Manifest) -> None:
+    """A page about a finished artifact, under a key that groups its versions by kind."""
+    if TaskRunContext.get() is not None:
+        text = page(manifest)
+        best_effort(
+            "page",
+            lambda: create_markdown_artifact(text, key=manifest.kind, description=manifest.artifact.short),
+        )
+
+
+def page(manifest: Manifest) -> str:
+    """Markdown: results, row balance, inputs, cost."""
+    lines = [f"## {manifest.artifact.short}", ""]
+    if manifest.outcome.summary:
+        lines += _table(["result", "value"], [[k, _plain(v)] for k, v in manifest.outcome.summary.items()])
+    rows = manifest.outcome.rows
+    if rows.rows_in:
+        balance = [
+            ["in", rows.rows_in],
+            ["kept", rows.kept],
+            *([f"dropped: {k}", v] for k, v in rows.dropped.items()),
+        ]
+        lines += _table(["rows", "count"], balance)
+    if manifest.parents:
+        lines += _table(
+            ["input", "artifact"], [[name, parent.short] for name, parent in manifest.parents.items()]
+        )
+    seconds = sum(attempt.seconds for attempt in manifest.attempts)
+    lines.append(
+        f"{seconds:.1f} s in {len(manifest.attempts)} attempts, {manifest.outcome.flops:.3g} FLOPs. "
+    )
+    lines.append(f"`rpt show {manifest.artifact.short}`")
+    return "\n".join(lines)
+
+
+def _table(columns: list[str], rows: list[list[Any]]) -> list[str]:
+    head = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    return [*head, *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows), ""]
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
