@@ -22,13 +22,13 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
-def stream_keys(seed: int, step: int, rows: Iterable[tuple[str, int, int]]) -> NDArray[np.uint64]:
+def stream_keys(seed: int, step: int, rows: Iterable[tuple[str, str, int]]) -> NDArray[np.uint64]:
     """A 64-bit key for every (document, cut, answer), the root of its draws.
 
     Args:
         seed: The recipe's seed.
         step: The training step; 0 for evaluation.
-        rows: (trunk key, cut, answer) of each answer.
+        rows: (trunk key, name of the cut, answer) of each answer.
     """
     digests = (
         blake2b(f"{seed}/{step}/{cut}/{answer}/{key}".encode(), digest_size=8) for key, cut, answer in rows
@@ -40,7 +40,7 @@ def uniforms(keys: NDArray[np.uint64], position: int) -> NDArray[np.float64]:
     """Numbers in [0, 1) for one position of every stream (the finaliser of SplitMix64).
 
     Example:
-        >>> keys = stream_keys(0, 1, [("doc", 0, 0), ("doc", 0, 1)])
+        >>> keys = stream_keys(0, 1, [("doc", "7", 0), ("doc", "7", 1)])
         >>> float(uniforms(keys, 3)[1]) == float(uniforms(keys[1:], 3)[0])
         True
     """

@@ -12,6 +12,9 @@ Drawn = list[list[list[Sample]]]
 class RolloutEngine(Protocol):
     """Draws continuations of trunks under the weights it was last given."""
 
+    num_forwarded: int
+    """Tokens that went through the model since the engine was opened."""
+
     def generate(self, trunks: list[Trunk], sampling: Sampling, step: int) -> Drawn:
         """``sampling.group_size`` answers at every cut.
 

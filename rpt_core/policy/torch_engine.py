@@ -3,6 +3,7 @@
 Letters: R answers being drawn, C cuts, V vocabulary, E hidden size.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,7 +133,7 @@ class _Answers:
         names = [
             (trunk.key, cut, answer)
             for trunk in trunks
-            for cut in range(len(trunk.cuts))
+            for cut in _cut_names(trunk)
             for answer in range(sampling.group_size)
         ]
         self.keys = stream_keys(sampling.seed, step, names)
@@ -170,3 +171,13 @@ class _Answers:
             for ids, logp, stopped in pieces
         )
         return [[[next(samples) for _ in range(self.sampling.group_size)] for _ in t.cuts] for t in trunks]
+
+
+def _cut_names(trunk: Trunk) -> list[str]:
+    """Cuts by position, so that a stream does not depend on which other cuts are asked beside it."""
+    seen: Counter[int] = Counter()
+    names = []
+    for cut in trunk.cuts:
+        names.append(f"{cut.position}.{seen[cut.position]}")
+        seen[cut.position] += 1
+    return names

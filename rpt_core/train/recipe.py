@@ -20,6 +20,8 @@ class Selection(Frozen):
     """Draw up to this many further batches to refill dropped groups."""
     max_empty_steps: int = Field(5, ge=1)
     """This many steps in a row without a usable group end the run as starved."""
+    mask_truncated: bool = False
+    """Answers cut off at the length limit stay out of the loss and of its denominator."""
 
 
 class PolicyRecipe(Recipe):

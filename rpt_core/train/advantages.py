@@ -1,0 +1,43 @@
+"""How much better than its group an answer was."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+DELTA = 1e-6
+"""Added to the deviation, as in the papers' whitened advantage (methods 0)."""
+
+
+def group_advantages(scores: Sequence[float], *, by_deviation: bool) -> NDArray[np.float32]:
+    """Rewards of one group, compared with their mean.
+
+    A group whose rewards are all equal says nothing and gets exactly zero, whatever rounding does to its
+    mean.
+
+    Args:
+        scores: Rewards of all answers to one question.
+        by_deviation: Also divide by the group's standard deviation (of a sample, n - 1, as verl does, on
+            which RPT was built); Dr.GRPO leaves it out.
+
+    Returns:
+        One advantage per answer, float32, summing to about zero.
+
+    Example:
+        >>> group_advantages([1.0, 0.0, 0.0, 0.0], by_deviation=False).tolist()
+        [0.75, -0.25, -0.25, -0.25]
+        >>> group_advantages([0.1, 0.1, 0.1], by_deviation=True).tolist()
+        [0.0, 0.0, 0.0]
+    """
+    rewards = np.asarray(scores, np.float64)
+    if len(rewards) < 2 or is_equal(scores):
+        return np.zeros(len(rewards), np.float32)
+    centred = rewards - rewards.mean()
+    if by_deviation:
+        centred = centred / (rewards.std(ddof=1) + DELTA)
+    return centred.astype(np.float32)
+
+
+def is_equal(scores: Sequence[float]) -> bool:
+    """Whether all rewards of a group are the same, so that there is nothing to compare."""
+    return all(score == scores[0] for score in scores)

@@ -1,0 +1,42 @@
+"""Seconds by phase of one step."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+PHASES = ("rollout", "reward", "select", "update", "sync", "eval")
+
+
+class Clock:
+    """Measures one step; whatever no phase accounts for is ``idle``."""
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter()
+        self._seconds = dict.fromkeys(PHASES, 0.0)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count the block's seconds to a phase."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[name] += time.perf_counter() - begun
+
+    def read(self, num_tokens: int) -> dict[str, float]:
+        """Seconds by phase, tokens per second over the whole step, and this process's memory.
+
+        Args:
+            num_tokens: Tokens forwarded in the step.
+        """
+        total = time.perf_counter() - self._begun
+        phases = {f"seconds/{name}": seconds for name, seconds in self._seconds.items()}
+        return {
+            "seconds": total,
+            **phases,
+            "seconds/idle": total - sum(self._seconds.values()),
+            "tokens_per_second": num_tokens / total,
+            "rss_bytes": float(psutil.Process().memory_info().rss),
+        }

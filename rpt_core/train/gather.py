@@ -1,0 +1,115 @@
+"""One step's questions: drawn, answered, judged, and those worth an update picked out."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rpt_core.errors import StarvedError
+from rpt_core.objectives.objective import VERDICTS, Asked, Question, Verdict
+from rpt_core.policy.trunk import Sample
+from rpt_core.train.clock import Clock
+from rpt_core.train.selection import kept_groups
+from rpt_core.train.state import Progress, Trainer
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All answers to one question."""
+
+    question: Question
+    samples: Sequence[Sample]
+    verdicts: Sequence[Verdict]
+    keep: bool
+    """Whether the group takes part in the update."""
+
+    @property
+    def scores(self) -> list[float]:
+        """The answers' rewards."""
+        return [verdict.score for verdict in self.verdicts]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One document with the groups at its cuts."""
+
+    asked: Asked
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step learns from, and what it saw on the way."""
+
+    documents: tuple[Answered, ...]
+    cursor: int
+    """The objective's, after this batch."""
+    num_forwarded: int
+    """Tokens the engine forwarded."""
+
+    @property
+    def groups(self) -> Iterator[Group]:
+        """Every group, kept or not."""
+        return (group for document in self.documents for group in document.groups)
+
+    @property
+    def num_kept(self) -> int:
+        """Groups that take part in the update."""
+        return sum(group.keep for group in self.groups)
+
+    def verdict_counts(self) -> dict[str, int]:
+        """Answers by verdict, every verdict named."""
+        found = Counter(verdict.verdict for group in self.groups for verdict in group.verdicts)
+        return {name: found[name] for name in VERDICTS}
+
+
+def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
+    """Draw questions until enough groups are worth an update, or the refills are used up.
+
+    Raises:
+        StarvedError: the objective has no question to ask.
+    """
+    step, recipe = progress.step + 1, trainer.recipe
+    documents: list[Answered] = []
+    cursor, wanted, forwarded = progress.cursor, recipe.prompts_per_step, 0
+    for _ in range(1 + recipe.selection.max_refills):
+        asked, cursor = trainer.objective.draw(step, cursor, wanted)
+        if not asked:
+            raise StarvedError(
+                f"the objective {trainer.objective.name} had no question to ask at step {step}: no position "
+                "is eligible. Lower its floor, or give it more text."
+            )
+        with clock.phase("rollout"):
+            before = trainer.engine.num_forwarded
+            drawn = trainer.engine.generate([a.trunk for a in asked], trainer.sampling, step)
+            forwarded += trainer.engine.num_forwarded - before
+        with clock.phase("reward"):
+            verdicts = [judge(trainer, a, samples) for a, samples in zip(asked, drawn, strict=True)]
+        with clock.phase("select"):
+            documents += _select(trainer, step, asked, drawn, verdicts)
+        wanted = recipe.prompts_per_step - sum(
+            group.keep for document in documents for group in document.groups
+        )
+        if wanted <= 0:
+            break
+    return Batch(tuple(documents), cursor, forwarded)
+
+
+def judge(trainer: Trainer, asked: Asked, samples: Sequence[Sequence[Sample]]) -> list[list[Verdict]]:
+    """Verdicts of one document's answers, by cut."""
+    return [trainer.objective.judge(asked, cut, group) for cut, group in enumerate(samples)]
+
+
+def _select(
+    trainer: Trainer,
+    step: int,
+    asked: Sequence[Asked],
+    drawn: Sequence[Sequence[Sequence[Sample]]],
+    verdicts: Sequence[Sequence[Sequence[Verdict]]],
+) -> list[Answered]:
+    documents = []
+    for one, samples, judged in zip(asked, drawn, verdicts, strict=True):
+        scores = [[verdict.score for verdict in group] for group in judged]
+        keep = kept_groups(scores, trainer.recipe.selection, step)
+        groups = (Group(*row) for row in zip(one.questions, samples, judged, keep, strict=True))
+        documents.append(Answered(one, tuple(groups)))
+    return documents

@@ -1,0 +1,124 @@
+"""The two stages of reinforcement learning: on text, and on problems with verifiable answers."""
+
+import importlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from rpt_core.artifacts.build import METRICS_FILE, Build
+from rpt_core.artifacts.manifest import Outcome, RowCounts
+from rpt_core.errors import CapacityError, StarvedError
+from rpt_core.objectives.objective import Objective
+from rpt_core.policy.codec import Codec
+from rpt_core.policy.forward import Layout
+from rpt_core.policy.load import Precision, load_policy, save_policy
+from rpt_core.policy.model import Policy
+from rpt_core.scaling.flops import GIGA
+from rpt_core.train.checkpoint import MODEL_FOLDER, saved_progress
+from rpt_core.train.loop import loop
+from rpt_core.train.optimiser import Update
+from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
+from rpt_core.train.record import ROLLOUTS_FILE, Record
+from rpt_core.train.state import Progress, RlRecipe, Trainer, open_engine
+
+
+def train_policy(recipe: PolicyRecipe, build: Build) -> Outcome:
+    """Reinforcement learning on text, by the objective the recipe names.
+
+    Reads ``corpus``, ``difficulty`` and ``start``; writes ``model/`` and ``rollouts.parquet``.
+
+    Raises:
+        StarvedError: no position is eligible, or steps in a row found nothing to learn from.
+        EngineError: the loss became infinite or NaN; nothing is published.
+        Stopped: somebody asked to stop.
+    """
+    return _reinforce(recipe, build, frozenset(recipe.milestones))
+
+
+def finetune_rlvr(recipe: RlvrRecipe, build: Build) -> Outcome:
+    """Reinforcement learning on problems whose answers can be checked.
+
+    Reads ``corpus`` and ``start``; writes ``model/`` and ``rollouts.parquet``; ends like
+    :func:`train_policy`.
+    """
+    return _reinforce(recipe, build, frozenset())
+
+
+def open_objective(recipe: RlRecipe, inputs: Mapping[str, Path], codec: Codec) -> Objective:
+    """The objective a recipe names, over the stage's inputs."""
+    module = importlib.import_module(f"rpt_core.objectives.{recipe.objective.name}")
+    return cast(Objective, module.open_objective(recipe, inputs, codec))
+
+
+def _reinforce(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcome:
+    saved = build.resume()
+    start = build.inputs["start"] / MODEL_FOLDER
+    policy = _policy(build, saved.folder / MODEL_FOLDER if saved else start)
+    trainer = Trainer(
+        recipe=recipe,
+        policy=policy,
+        engine=open_engine(build.numerics.engine, policy),
+        objective=open_objective(recipe, build.inputs, policy.codec),
+        update=Update(policy.model, recipe.optimiser, recipe.steps),
+        layout=cast(Layout, build.numerics.layout),
+        tokens_per_micro_batch=build.numerics.tokens_per_micro_batch,
+        reference=_policy(build, start) if recipe.kl_weight else None,
+    )
+    progress, record = Progress(), Record()
+    if saved:
+        progress, record = saved_progress(saved.folder, recipe), Record(saved.folder / ROLLOUTS_FILE)
+        trainer.update.load(saved.folder)
+    progress = loop(trainer, build, progress, record, milestones)
+    trainer.engine.close()
+    if not progress.used:
+        raise StarvedError(
+            f"none of {progress.asked} groups in {progress.step} steps had answers that differ in reward, so "
+            "the policy is still the start model. Start from a better cold start, or ask easier questions."
+        )
+    save_policy(policy, build.out / MODEL_FOLDER)
+    record.write(build.out / ROLLOUTS_FILE)
+    return _outcome(progress, build)
+
+
+def _policy(build: Build, folder: Path) -> Policy:
+    """The model, on the device of the placement.
+
+    Raises:
+        CapacityError: the placement asks for more than one process, or another back end than torch's.
+    """
+    numerics = build.numerics
+    if numerics.world_size > 1 or numerics.backend != "torch":
+        raise CapacityError(
+            f"the placement asks for {numerics.world_size} processes under {numerics.backend}; this version "
+            "trains in one process with the torch back end. Set gpus=1 and backend=torch."
+        )
+    wanted = build.placement.gpus != 0 and torch.cuda.is_available()
+    device = "cuda" if wanted else "cpu"
+    return load_policy(folder, cast(Precision, numerics.dtype), device, for_training=True)
+
+
+def _outcome(progress: Progress, build: Build) -> Outcome:
+    rows = [json.loads(line) for line in (build.out / METRICS_FILE).read_text().splitlines()]
+    looks = [row["eval/accuracy"] for row in rows if "eval/accuracy" in row]
+    last = rows[-1]
+    summary: dict[str, float | int | str | bool | None] = {
+        "steps": progress.step,
+        "reward_mean": last["reward_mean"],
+        "kept_fraction": last["kept_fraction"],
+        "think_share": last["think_share"],
+        "gflops": progress.gflops,
+    }
+    if looks:
+        summary |= {"eval_accuracy_first": looks[0], "eval_accuracy_last": looks[-1]}
+    unused = progress.asked - progress.used
+    return Outcome(
+        rows=RowCounts(
+            rows_in=progress.asked, kept=progress.used, dropped={"equal-rewards": unused} if unused else {}
+        ),
+        flops=progress.gflops * GIGA,
+        tokens=progress.tokens,
+        summary=summary,
+    )

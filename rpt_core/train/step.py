@@ -1,0 +1,291 @@
+"""One training step: what a batch of judged answers does to the policy.
+
+The loss of a batch is a sum over micro-batches, each already divided by the denominators of the whole
+batch, so it does not depend on how the batch is split (design 3.3).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rpt_core.errors import EngineError, StarvedError
+from rpt_core.policy.forward import BranchScores, DocumentScores, branch_logprobs
+from rpt_core.policy.parts import Part, micro_batches
+from rpt_core.policy.trunk import Trunk
+from rpt_core.scaling.flops import GIGA, forward_flops, update_flops
+from rpt_core.train.advantages import group_advantages
+from rpt_core.train.gather import Answered, Batch
+from rpt_core.train.losses import denominator, importance_weights, kl_terms, policy_terms, token_weights
+from rpt_core.train.state import Progress, Trainer
+
+IMPORTANCE_CAP = 2.0
+"""Largest token-level weight between engine and trainer; 1 throughout when both share a module."""
+MISMATCH_NATS_MAX = 0.5
+"""Mean gap of log-probabilities between engine and trainer beyond which updates mean nothing."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learnt from one document: the kept cuts, their answers and advantages."""
+
+    trunk: Trunk
+    answers: list[list[tuple[int, ...]]]
+    engine_logprobs: list[list[tuple[float, ...]]]
+    advantages: list[list[float]]
+    counted: list[list[bool]]
+    """False for answers that stay out of the loss and its denominator."""
+    reasoned: frozenset[int]
+    """Document tokens that were asked about: not part of the documents' own loss."""
+
+
+@dataclass
+class Sums:
+    """What the micro-batches add up to; means are taken once, at the end."""
+
+    loss: float = 0.0
+    policy_loss: float = 0.0
+    ntp_loss: float = 0.0
+    kl: float = 0.0
+    entropy: float = 0.0
+    mismatch: float = 0.0
+    ratio_error: float = 0.0
+    answer_tokens: int = 0
+    forwarded: int = 0
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Denominators of the whole batch."""
+
+    policy: float
+    ntp: float
+
+
+def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, dict[str, float]]:
+    """Update the policy on one batch.
+
+    A batch without a group worth an update changes nothing and counts as empty.
+
+    Returns:
+        How far the training is now, and the step's metrics.
+
+    Raises:
+        StarvedError: too many empty steps in a row.
+        EngineError: the loss is not finite, or engine and trainer disagree about the answers drawn.
+    """
+    number, sums, norm = progress.step + 1, Sums(), 0.0
+    if batch.num_kept:
+        lessons = [_lesson(trainer, document) for document in batch.documents]
+        sums = accumulate(trainer, lessons)
+        _refuse_mismatch(sums, number)
+        _refuse_not_finite(sums.loss, 0.0, number)
+        norm = trainer.update.step(number)
+        _refuse_not_finite(sums.loss, norm, number)
+    advanced = _advance(trainer, progress, batch, sums)
+    if advanced.empty_steps >= trainer.recipe.selection.max_empty_steps:
+        raise StarvedError(_starved(advanced, batch))
+    return advanced, {**describe(batch), **_means(sums), "grad_norm": norm, **_totals(advanced)}
+
+
+def accumulate(trainer: Trainer, lessons: Sequence[Lesson]) -> Sums:
+    """Leave the gradient of the whole batch's loss in the model; the sums behind its metrics."""
+    sums = Sums()
+    counted = [len(ids) for one in lessons for ids, counts in _flat(one.answers, one.counted) if counts]
+    scales = Scales(
+        denominator(counted, trainer.preset, trainer.recipe.reasoning_tokens),
+        float(max(sum(_num_own(one) for one in lessons), 1)),
+    )
+    trunks, answers = [one.trunk for one in lessons], [one.answers for one in lessons]
+    for parts in micro_batches(trunks, answers, trainer.tokens_per_micro_batch):
+        useful = [part for part in parts if part.branches or trainer.ntp_weight]
+        if useful:
+            loss = _part_loss(trainer, lessons, useful, scales, sums)
+            loss.backward()  # type: ignore[no-untyped-call]
+            sums.loss += float(loss.detach())
+    return sums
+
+
+def _part_loss(
+    trainer: Trainer, lessons: Sequence[Lesson], parts: Sequence[Part], scales: Scales, sums: Sums
+) -> Tensor:
+    """The loss of one micro-batch, its share of the batch's."""
+    picked = [part.pick(lessons[part.trunk].trunk, lessons[part.trunk].answers) for part in parts]
+    trunks, answers = [trunk for trunk, _ in picked], [ids for _, ids in picked]
+    scores = branch_logprobs(
+        trainer.policy, trunks, answers, trainer.layout, trainer.recipe.temperature,
+        with_document=trainer.ntp_weight > 0,
+    )  # fmt: skip
+    sums.forwarded += scores.num_tokens
+    loss = _policy_loss(trainer, lessons, parts, scores, scales, sums)
+    if trainer.reference is not None:
+        with torch.no_grad():
+            reference = branch_logprobs(
+                trainer.reference,
+                trunks,
+                answers,
+                trainer.layout,
+                trainer.recipe.temperature,
+                with_document=False,
+            )
+        terms_N = kl_terms(scores.logprobs_N, reference.logprobs_N)
+        sums.kl += float(terms_N.detach().sum())
+        loss = loss + trainer.recipe.kl_weight * terms_N.sum() / scales.policy
+    if scores.document is not None:
+        ntp = _ntp_loss(lessons, parts, scores.document) / scales.ntp
+        sums.ntp_loss += float(ntp.detach())
+        loss = loss + trainer.ntp_weight * ntp
+    return loss
+
+
+def _policy_loss(
+    trainer: Trainer,
+    lessons: Sequence[Lesson],
+    parts: Sequence[Part],
+    scores: BranchScores,
+    scales: Scales,
+    sums: Sums,
+) -> Tensor:
+    device = scores.logprobs_N.device
+    rows = [(lessons[part.trunk], *branch) for part in parts for branch in part.branches]
+    advantages_A = torch.tensor([one.advantages[c][a] for one, c, a in rows], device=device)
+    counted_A = torch.tensor([one.counted[c][a] for one, c, a in rows], dtype=torch.bool, device=device)
+    engine_N = torch.tensor([x for one, c, a in rows for x in one.engine_logprobs[c][a]], device=device)
+    now_N = scores.logprobs_N.detach()
+    weights_N = token_weights(scores.answer_N, counted_A, trainer.preset, scales.policy)
+    weights_N = weights_N * importance_weights(now_N, engine_N, IMPORTANCE_CAP)
+    # one update per batch: the policy that drew the answers is the one being updated
+    terms_N = policy_terms(scores.logprobs_N, now_N, advantages_A, scores.answer_N, trainer.preset)
+    loss = (weights_N * terms_N).sum()
+    sums.policy_loss += float(loss.detach())
+    sums.entropy += float(scores.entropies_N.detach().sum())
+    sums.mismatch += float((engine_N - now_N).abs().sum())
+    if len(now_N):
+        sums.ratio_error = max(sums.ratio_error, float(((now_N - engine_N).exp() - 1).abs().max()))
+    sums.answer_tokens += len(now_N)
+    return loss
+
+
+def _ntp_loss(lessons: Sequence[Lesson], parts: Sequence[Part], document: DocumentScores) -> Tensor:
+    """Next-token loss over the document tokens that were not asked about, summed."""
+    own = [
+        parts[trunk].counts_document and token not in lessons[parts[trunk].trunk].reasoned
+        for trunk, token in zip(document.trunk_M.tolist(), document.token_M.tolist(), strict=True)
+    ]
+    return document.nll_M[torch.tensor(own, device=document.nll_M.device)].sum()
+
+
+def _num_own(lesson: Lesson) -> int:
+    """Document tokens in the document's own loss."""
+    first = 0 if lesson.trunk.instruction_ids else 1
+    tokens = len(lesson.trunk.document_ids)
+    return max(tokens - first, 0) - sum(first <= position < tokens for position in lesson.reasoned)
+
+
+def _lesson(trainer: Trainer, document: Answered) -> Lesson:
+    trunk, groups = document.asked.trunk, document.groups
+    kept = [(cut, group) for cut, group in zip(trunk.cuts, groups, strict=True) if group.keep]
+    masked = trainer.recipe.selection.mask_truncated
+    return Lesson(
+        trunk=replace(trunk, cuts=tuple(cut for cut, _ in kept)),
+        answers=[[sample.token_ids for sample in group.samples] for _, group in kept],
+        engine_logprobs=[[sample.logprobs for sample in group.samples] for _, group in kept],
+        advantages=[
+            group_advantages(group.scores, by_deviation=trainer.preset.by_deviation).tolist()
+            for _, group in kept
+        ],
+        counted=[[not (masked and s.finish == "length") for s in group.samples] for _, group in kept],
+        reasoned=frozenset(cut.position for cut in trunk.cuts),
+    )
+
+
+def _flat(
+    answers: list[list[tuple[int, ...]]], counted: list[list[bool]]
+) -> list[tuple[tuple[int, ...], bool]]:
+    pairs = zip(answers, counted, strict=True)
+    return [pair for ids, counts in pairs for pair in zip(ids, counts, strict=True)]
+
+
+def _advance(trainer: Trainer, progress: Progress, batch: Batch, sums: Sums) -> Progress:
+    parameters = trainer.policy.num_parameters
+    flops = forward_flops(parameters, batch.num_forwarded) + update_flops(parameters, sums.forwarded)
+    if trainer.reference is not None:
+        flops += forward_flops(trainer.reference.num_parameters, sums.forwarded)
+    return Progress(
+        step=progress.step + 1,
+        cursor=batch.cursor,
+        empty_steps=0 if batch.num_kept else progress.empty_steps + 1,
+        asked=progress.asked + sum(1 for _ in batch.groups),
+        used=progress.used + batch.num_kept,
+        tokens=progress.tokens + batch.num_forwarded + sums.forwarded,
+        gflops=progress.gflops + flops / GIGA,
+    )
+
+
+def describe(batch: Batch) -> dict[str, float]:
+    """Metrics of the answers themselves."""
+    verdicts = [verdict for group in batch.groups for verdict in group.verdicts]
+    thoughts = np.array([verdict.thought_tokens for verdict in verdicts])
+    counts = {f"verdict/{name}": float(count) for name, count in batch.verdict_counts().items()}
+    return {
+        "reward_mean": float(np.mean([verdict.score for verdict in verdicts])),
+        **counts,
+        "kept_fraction": batch.num_kept / sum(1 for _ in batch.groups),
+        "groups_kept": float(batch.num_kept),
+        "think_share": float((thoughts > 0).mean()),
+        "thought_tokens": float(thoughts.mean()),
+        "answer_tokens": float(np.mean([verdict.answer_tokens for verdict in verdicts])),
+    }
+
+
+def _means(sums: Sums) -> dict[str, float]:
+    tokens = max(sums.answer_tokens, 1)
+    return {
+        "loss": sums.loss,
+        "policy_loss": sums.policy_loss,
+        "ntp_loss": sums.ntp_loss,
+        "kl": sums.kl / tokens,
+        "entropy": sums.entropy / tokens,
+        "mismatch_nats": sums.mismatch / tokens,
+        "ratio_error_max": sums.ratio_error,
+        "update_tokens": float(sums.forwarded),
+    }
+
+
+def _totals(progress: Progress) -> dict[str, float]:
+    return {
+        "tokens_total": float(progress.tokens),
+        "gflops_total": progress.gflops,
+        "questions_total": float(progress.asked),
+    }
+
+
+def _refuse_mismatch(sums: Sums, number: int) -> None:
+    gap = sums.mismatch / max(sums.answer_tokens, 1)
+    if gap > MISMATCH_NATS_MAX:
+        raise EngineError(
+            f"engine and trainer differ by {gap:.2f} nats a token at step {number} (at most "
+            f"{MISMATCH_NATS_MAX}): the engine serves other weights or another temperature than the trainer "
+            "updates. Look at the engine's log for its last weight version."
+        )
+
+
+def _refuse_not_finite(loss: float, norm: float, number: int) -> None:
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise EngineError(
+            f"the loss is {loss} (gradient norm {norm}) at step {number}; the last good step was "
+            f"{number - 1}. Nothing was published. Lower optimiser.learning_rate or lengthen warmup_steps."
+        )
+
+
+def _starved(progress: Progress, batch: Batch) -> str:
+    mix = ", ".join(f"{count} {name}" for name, count in batch.verdict_counts().items() if count)
+    return (
+        f"{progress.empty_steps} steps in a row, up to step {progress.step}, had no group whose answers "
+        f"differ in reward; the last one's answers were {mix}. There is nothing to compare and nothing to "
+        "learn from. All wrong or unparsed: start from a better cold start, or ask easier questions. All "
+        "correct: ask harder ones (raise entropy_floor_nats)."
+    )
