@@ -57,7 +57,7 @@ def next_token_prompt(name: Literal["auto", "v0", "v6", "compact"], codec: Codec
     """The words for next-token reasoning (RPT, appendix D).
 
     Args:
-        name: The template; ``auto`` takes ``compact`` where the tokenizer has its control tokens, else ``v6``.
+        name: The template; ``auto`` is ``compact`` where the tokenizer has its control tokens, else ``v6``.
         codec: The policy's codec.
 
     Raises:

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from rpt_core.errors import ResumeError
+from rpt_core.train.muon import Muon
 from rpt_core.train.supervised_recipe import Optimiser as OptimiserRecipe
 
 MUON_MOMENTUM = 0.9
@@ -41,11 +42,8 @@ class Update:
         self.rules: list[torch.optim.Optimizer] = []
         if inner:
             self.rules.append(
-                torch.optim.Muon(
-                    inner, lr=recipe.learning_rate, momentum=MUON_MOMENTUM, weight_decay=MUON_WEIGHT_DECAY,
-                    adjust_lr_fn="match_rms_adamw",
-                )
-            )  # fmt: skip
+                Muon(inner, recipe.learning_rate, momentum=MUON_MOMENTUM, weight_decay=MUON_WEIGHT_DECAY)
+            )
         if outer:
             self.rules.append(
                 torch.optim.AdamW(

@@ -40,7 +40,7 @@ class Optimiser(Frozen):
     """One update rule with its schedule."""
 
     name: Literal["adamw", "muon"] = "adamw"
-    """``muon``: ``torch.optim.Muon`` on 2-D hidden weights, AdamW on embeddings and norms, one rate."""
+    """``muon``: Muon on 2-D hidden weights, AdamW on embeddings and norms, one rate."""
     learning_rate: float = Field(1e-6, gt=0)
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(0.01, ge=0)

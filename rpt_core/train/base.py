@@ -1,0 +1,168 @@
+"""The base model: a tokenizer and next-token training from scratch, or a given model taken as it is."""
+
+import math
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from transformers import AutoModelForCausalLM, Qwen3Config
+
+from rpt_core.artifacts.build import Build
+from rpt_core.artifacts.manifest import Outcome, RowCounts
+from rpt_core.errors import RecipeError, StarvedError
+from rpt_core.policy.codec import Codec
+from rpt_core.policy.forward import document_scores
+from rpt_core.policy.load import load_policy, model_folder, read_config, refuse_unfaithful, save_policy
+from rpt_core.policy.model import Policy
+from rpt_core.policy.trunk import Trunk
+from rpt_core.policy.vocabulary import TOKENIZER_FILES
+from rpt_core.scaling.flops import forward_flops, update_flops
+from rpt_core.train.supervised import Learned, device_of, train_supervised
+from rpt_core.train.supervised_recipe import BaseRecipe, GivenModel, ModelShape
+from rpt_core.train.windows import Windows, shuffled, texts_of
+
+HELD_OUT_WINDOWS = 64
+"""Held-out windows the finished model is measured on."""
+
+
+def train_base(recipe: BaseRecipe, build: Build) -> Outcome:
+    """Write ``model/``, an ordinary Hugging Face folder.
+
+    Raises:
+        RecipeError: a given model cannot be read, or holds pickled weights only.
+        StarvedError: the corpus has no document to train on.
+    """
+    if isinstance(recipe.model, GivenModel):
+        return _take(recipe.model, build)
+    return _from_scratch(recipe, recipe.model, build)
+
+
+def _take(given: GivenModel, build: Build) -> Outcome:
+    source = model_folder(given.name, given.hub_revision)
+    weights = sorted(source.glob("*.safetensors"))
+    if not weights:
+        pickled = sorted(path.name for path in source.glob("*.bin"))
+        found = f"only pickled weights ({pickled[0]})" if pickled else "no weights"
+        raise RecipeError(
+            f"the model {given.name} has {found}, and only safetensors are read: a pickle may run any code. "
+            "Convert it once (model.save_pretrained writes safetensors) or take another revision."
+        )
+    target = build.out / "model"
+    target.mkdir(parents=True)
+    for path in [*weights, *(source / name for name in ("config.json", *TOKENIZER_FILES))]:
+        if path.is_file():
+            shutil.copyfile(path, target / path.name)
+    index = source / "model.safetensors.index.json"
+    if index.is_file():
+        shutil.copyfile(index, target / index.name)
+    refuse_unfaithful(read_config(target), given.name)
+    codec = Codec.load(target)
+    parameters = sum(_num_parameters(target / path.name) for path in weights)
+    return Outcome(summary={"parameters": parameters, "vocabulary": len(codec), "trained": False})
+
+
+def _num_parameters(file: Path) -> int:
+    """Numbers in a safetensors file, by its header: the weights themselves may not fit into memory."""
+    with safe_open(file, framework="pt") as stored:
+        shapes = [stored.get_slice(name).get_shape() for name in stored.keys()]  # noqa: SIM118  (no mapping)
+    return sum(math.prod(shape) for shape in shapes)
+
+
+def _from_scratch(recipe: BaseRecipe, shape: ModelShape, build: Build) -> Outcome:
+    corpus = build.inputs["corpus"]
+    start = build.scratch / "start"
+    codec = Codec.train(texts_of(corpus, "train"), shape.vocab_size, start, shape.context_tokens)
+    windows = Windows.build(corpus, "train", codec, shape.context_tokens, build.scratch / "train.tokens")
+    if not len(windows):
+        raise StarvedError(
+            f"there is nothing to train on: the corpus has {windows.num_documents} training documents, none "
+            "of two tokens or more. Look at what prepare-corpus dropped, or give more text."
+        )
+    _initialise(shape, len(codec), codec, recipe.seed, start)
+    policy = load_policy(start, device=device_of(build), for_training=True)
+    trained = train_supervised(
+        build,
+        policy,
+        recipe.optimiser,
+        recipe.steps,
+        lambda step: _learn(policy, windows, recipe, build, step),
+    )
+    save_policy(policy, build.out / "model")
+    held_out = Windows.build(corpus, "eval", codec, shape.context_tokens, build.scratch / "eval.tokens")
+    nll, scored = held_out_nll(policy, held_out)
+    dropped = {"too-short": windows.num_too_short} if windows.num_too_short else {}
+    return Outcome(
+        rows=RowCounts(
+            rows_in=windows.num_documents, kept=windows.num_documents - windows.num_too_short, dropped=dropped
+        ),
+        flops=update_flops(policy.num_parameters, trained.num_tokens)
+        + forward_flops(policy.num_parameters, scored),
+        tokens=trained.num_tokens,
+        summary={
+            "parameters": policy.num_parameters,
+            "vocabulary": len(codec),
+            "windows": len(windows),
+            "long_documents": windows.num_long_documents,
+            "final_nll_nats": trained.last.get("nll_nats"),
+            "held_out_nll_nats": nll,
+            "trained": True,
+        },
+    )
+
+
+def _initialise(shape: ModelShape, vocab_size: int, codec: Codec, seed: int, folder: Path) -> None:
+    """Write a randomly initialised model; its vocabulary is what the tokenizer really has."""
+    config = Qwen3Config(
+        vocab_size=vocab_size,
+        hidden_size=shape.hidden_size,
+        num_hidden_layers=shape.num_layers,
+        num_attention_heads=shape.num_heads,
+        num_key_value_heads=shape.num_kv_heads,
+        head_dim=shape.head_dim,
+        intermediate_size=shape.intermediate_size,
+        max_position_embeddings=2 * shape.context_tokens,
+        rope_parameters={"rope_type": "default", "rope_theta": shape.rope_theta},
+        tie_word_embeddings=shape.tie_embeddings,
+        eos_token_id=codec.end_id,
+        pad_token_id=codec.pad_id,
+        bos_token_id=None,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+
+
+def _learn(policy: Policy, windows: Windows, recipe: BaseRecipe, build: Build, step: int) -> Learned:
+    """Mean next-token loss of the step's windows, split by the token budget."""
+    chosen = shuffled(len(windows), recipe.documents_per_step, step, recipe.seed)
+    trunks = [Trunk(str(index), (), windows[index]) for index in chosen.tolist()]
+    num_targets = sum(trunk.num_tokens - 1 for trunk in trunks)
+    total = forwarded = 0.0
+    for part in _by_budget(trunks, build.numerics.tokens_per_micro_batch):
+        loss = document_scores(policy, part).nll_M.sum() / num_targets
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += float(loss.detach())
+        forwarded += len(part) * max(trunk.num_tokens for trunk in part)
+    return Learned(total, {"nll_nats": total}, int(forwarded))
+
+
+def _by_budget(trunks: list[Trunk], budget: int) -> list[list[Trunk]]:
+    """Trunks of like length together, padded size within the budget where one alone allows it."""
+    parts: list[list[Trunk]] = []
+    for trunk in sorted(trunks, key=lambda trunk: trunk.num_tokens):
+        if not parts or (len(parts[-1]) + 1) * trunk.num_tokens > budget:
+            parts.append([])
+        parts[-1].append(trunk)
+    return parts
+
+
+@torch.no_grad()
+def held_out_nll(policy: Policy, windows: Windows) -> tuple[float | None, int]:
+    """Mean negative log-likelihood in nats over the first held-out windows, and tokens forwarded."""
+    trunks = [Trunk(str(i), (), windows[i]) for i in range(min(HELD_OUT_WINDOWS, len(windows)))]
+    if not trunks:
+        return None, 0
+    total = sum(float(document_scores(policy, [trunk]).nll_M.sum()) for trunk in trunks)
+    tokens = sum(trunk.num_tokens for trunk in trunks)
+    return total / (tokens - len(trunks)), tokens
