@@ -68,14 +68,15 @@ def join_run(folder: Path) -> Callable[[], bool]:
         signal.signal(number, lambda *_: stop.set())
     token, line = os.environ.get(lifeline.RUN_TOKEN), os.environ.get(lifeline.LIFELINE)
     if token and line:
-        threading.Thread(target=lifeline.watch, args=(line, lambda: _end_run(token)), daemon=True).start()
+        ended = lambda: _end_run(token, line)  # noqa: E731
+        threading.Thread(target=lifeline.watch, args=(line, ended), daemon=True).start()
     (folder / RANKS_FOLDER).mkdir(parents=True, exist_ok=True)
     (folder / RANKS_FOLDER / str(rank())).write_text(str(os.getpid()))
     return stop.is_set
 
 
-def _end_run(token: str) -> None:
-    lifeline.sweep(token)
+def _end_run(token: str, line: str) -> None:
+    lifeline.end(token, line)
     os.kill(os.getpid(), signal.SIGKILL)  # no clean-up of ours may hang on a launcher that is gone
 
 

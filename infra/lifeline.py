@@ -92,17 +92,18 @@ def sweep(token: str) -> int:
     return len(killed)
 
 
+def end(token: str, path: str) -> None:
+    """End a run whose launcher is gone, and remove the line it left."""
+    sweep(token)
+    shutil.rmtree(Path(path).parent, ignore_errors=True)
+
+
 def main() -> None:
     """Watch for one run: ``python -I lifeline.py`` with the token and the lifeline in the environment."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     token, path = os.environ[RUN_TOKEN], os.environ[LIFELINE]
-
-    def end() -> None:
-        sweep(token)
-        shutil.rmtree(Path(path).parent, ignore_errors=True)
-
-    watch(path, end)
+    watch(path, lambda: end(token, path))
 
 
 if __name__ == "__main__":

@@ -76,7 +76,9 @@ def package_version(package: str) -> str:
 
 
 def _cores() -> int:
-    allowed = len(psutil.Process().cpu_affinity()) if platform.system() == "Linux" else psutil.cpu_count() or 1
+    allowed = psutil.cpu_count() or 1
+    if platform.system() == "Linux":
+        allowed = len(psutil.Process().cpu_affinity())
     share = [quota // 100_000 for quota in _cgroup_numbers("cpu.max", "cpu")]
     return max(1, min([allowed, *share]))
 

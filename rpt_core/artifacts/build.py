@@ -16,8 +16,13 @@ from rpt_core.artifacts.placement import Numerics, Placement
 
 METRICS_FILE = "metrics.jsonl"
 """One line a step: ``{"step": 3, "name": value, ...}``; logical."""
+FLOPS = "flops"
+"""Name of the metric that counts this build's floating-point operations up to and including a step: the
+compute axis of every view. A line without it has no place on that axis."""
 TIMINGS_FILE = "timings.jsonl"
 """Seconds and rates of the same steps; volatile."""
+SECONDS = "seconds"
+"""Name of the timing that holds a step's own duration."""
 VOLATILE_FILES = frozenset({TIMINGS_FILE, "environment.json", "log.txt"})
 
 

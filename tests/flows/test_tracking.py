@@ -1,0 +1,214 @@
+"""MLflow as a view: each step once, however often and from wherever it is projected, and never a failure."""
+
+import json
+import logging
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from infra import projection, tracking
+from infra.projection import View, flat, project
+from infra.tracking import LiveView, sqlite_uri, track
+from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome, RowCounts
+from rpt_core.artifacts.placement import Placement
+
+STARTED = "2026-11-20T10:00:00+00:00"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    """One database for the module (its tables take two seconds), at a path that needs quoting."""
+    return tmp_path_factory.mktemp("a home é 50% #1")
+
+
+@pytest.fixture
+def client(home):
+    with projection._client(sqlite_uri(home), home) as one:
+        return one
+
+
+@pytest.fixture
+def view(tmp_path, request) -> View:
+    fingerprint = request.node.name[-60:].encode().hex()[:64]
+    recipe = {"steps": 6, "optimiser": {"name": "adamw"}, "stage": "train-rpt"}
+    return View("rpt/train", "policy", fingerprint, recipe, tmp_path, STARTED)
+
+
+def log(view: View, steps: range, offset: float = 0.0, *, flops: bool = True) -> None:
+    with (
+        (view.folder / "metrics.jsonl").open("a") as metrics,
+        (view.folder / "timings.jsonl").open("a") as timings,
+    ):
+        for step in steps:
+            row = {"step": step, "reward": step + offset, "odd % name": 1.0}
+            metrics.write(json.dumps({**row, "flops": 2.5e9 * step} if flops else row) + "\n")
+            timings.write(json.dumps({"step": step, "seconds": 2.0}) + "\n")
+
+
+def history(client, view: View, metric: str) -> list[tuple[int, float]]:
+    run = the_run(client, view)
+    return sorted((m.step, m.value) for m in client.get_metric_history(run.info.run_id, metric))
+
+
+def the_run(client, view: View):
+    experiment = client.get_experiment_by_name(view.experiment)
+    runs = client.search_runs([experiment.experiment_id], f"tags.`rpt.fingerprint` = '{view.fingerprint}'")
+    assert len(runs) == 1
+    return runs[0]
+
+
+def test_every_metric_is_shown_over_steps_and_over_computing(home, client, view):
+    log(view, range(1, 4))
+    project(view, sqlite_uri(home), home)
+    assert history(client, view, "reward") == [(1, 1.0), (2, 2.0), (3, 3.0)]
+    assert history(client, view, "reward_by_gflops") == [(2, 1.0), (5, 2.0), (7, 3.0)]
+    assert history(client, view, "odd _ name") == [(1, 1.0), (2, 1.0), (3, 1.0)]
+    run = the_run(client, view)
+    assert run.data.params["optimiser.name"] == "adamw"
+    assert run.info.status == "RUNNING"
+    points = client.get_metric_history(run.info.run_id, "reward")
+    assert sorted(p.timestamp - run.info.start_time for p in points) == [2000, 4000, 6000]
+
+
+def test_a_record_without_flops_has_no_computing_axis(home, client, view):
+    log(view, range(1, 3), flops=False)
+    project(view, sqlite_uri(home), home)
+    assert "reward_by_gflops" not in the_run(client, view).data.metrics
+
+
+def test_a_growing_record_is_shown_piece_by_piece_and_once(home, client, view):
+    for steps in (range(1, 3), range(3, 5), range(5, 5)):
+        log(view, steps)
+        project(view, sqlite_uri(home), home)
+    with (view.folder / "metrics.jsonl").open("a") as metrics:
+        metrics.write('{"step": 5, "rew')  # a line half written
+    project(view, sqlite_uri(home), home)
+    assert history(client, view, "reward") == [(i, float(i)) for i in range(1, 5)]
+
+
+def test_a_writer_that_died_before_it_noted_how_far_it_was_repeats_nothing(home, client, view, monkeypatch):
+    log(view, range(1, 4))
+    with monkeypatch.context() as broken:
+        broken.setattr("infra.projection._tag", lambda *args: (_ for _ in ()).throw(OSError("killed here")))
+        with pytest.raises(OSError, match="killed here"):
+            project(view, sqlite_uri(home), home)
+    project(view, sqlite_uri(home), home)
+    assert history(client, view, "reward") == [(1, 1.0), (2, 2.0), (3, 3.0)]
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5], ids=["same", "other"])
+def test_a_resumed_run_has_no_step_twice(home, client, view, offset):
+    log(view, range(1, 6))
+    project(view, sqlite_uri(home), home)
+    for name in ("metrics.jsonl", "timings.jsonl"):
+        path = view.folder / name
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:3]))
+    log(view, range(4, 5), offset)
+    project(view, sqlite_uri(home), home)  # still behind what was shown
+    log(view, range(5, 7), offset)
+    project(view, sqlite_uri(home), home)
+    expected = [(i, float(i) + (offset if i > 3 else 0)) for i in range(1, 7)]
+    assert history(client, view, "reward") == expected
+
+
+def manifest_of(view: View) -> Manifest:
+    return Manifest(
+        kind=view.kind,
+        fingerprint=view.fingerprint,
+        digest="cd" * 32,
+        recipe=dict(view.recipe),
+        placement=Placement(),
+        parents={},
+        files=(),
+        outcome=Outcome(
+            rows=RowCounts(rows_in=10, kept=8, dropped={"too-short": 2}),
+            flops=3e12,
+            summary={"accuracy": 0.5, "note": "text is not a metric"},
+        ),
+        code="ab" * 32,
+        environment={},
+        created=STARTED,
+        attempts=(Attempt(started=STARTED, seconds=12.5, outcome="done"),),
+    )
+
+
+class Folder:
+    """A store that holds one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def materialise(self, artifact) -> Path:
+        return self.folder
+
+
+def test_a_finished_artifact_is_shown_and_shown_again_without_change(home, client, view, monkeypatch):
+    monkeypatch.setenv("RPT_HOME", str(home))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    log(view, range(1, 4))
+    for _ in range(3):
+        assert (
+            track(Folder(view.folder), manifest_of(view), "rpt/train", {"prefect.flow_run_id": "f-1"}) == ""
+        )
+    run = the_run(client, view)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["result/accuracy"] == 0.5
+    assert run.data.metrics["spent/gflops"] == 3000
+    assert run.data.metrics["spent/rows_kept"] == 8
+    assert run.data.tags["prefect.flow_run_id"] == "f-1"
+    assert re.fullmatch(r"[0-9a-f]{40}|unknown", run.data.tags["git_sha"])
+    assert len(client.get_metric_history(run.info.run_id, "reward")) == 3
+
+
+def test_pictures_go_along(home, client, view):
+    (view.folder / "curve.png").write_bytes(b"\x89PNG")
+    from dataclasses import replace
+
+    project(replace(view, digest="ef" * 32), sqlite_uri(home), home, [view.folder / "curve.png"])
+    run = the_run(client, view)
+    assert [item.path for item in client.list_artifacts(run.info.run_id)] == ["curve.png"]
+    assert run.info.artifact_uri.startswith((home / "mlflow-files").as_uri())
+
+
+def test_a_live_view_waits_its_period(home, client, view, monkeypatch):
+    monkeypatch.setenv("RPT_HOME", str(home))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    log(view, range(1, 3))
+    live = LiveView(view, every_seconds=0.2)
+    live.poll()
+    experiment = client.get_experiment_by_name(view.experiment)
+    query = f"tags.`rpt.fingerprint` = '{view.fingerprint}'"
+    assert not client.search_runs([experiment.experiment_id], query)
+    time.sleep(0.25)
+    live.poll()
+    assert history(client, view, "reward") == [(1, 1.0), (2, 2.0)]
+
+
+@pytest.fixture
+def fresh_outage(monkeypatch):
+    monkeypatch.setattr(tracking, "_down_until", 0.0)
+    yield
+    tracking._down_until = 0.0
+
+
+def test_an_outage_is_one_warning_and_no_failure(view, monkeypatch, caplog, fresh_outage):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    log(view, range(1, 3))
+    with caplog.at_level(logging.WARNING, "rpt.tracking"):
+        begin = time.monotonic()
+        for _ in range(3):
+            assert track(Folder(view.folder), manifest_of(view), "rpt/train") == ""
+        assert time.monotonic() - begin < 20
+        tracking._down_until = 1e-9  # the pause is over, MLflow still away
+        assert track(Folder(view.folder), manifest_of(view), "rpt/train") == ""
+    told = [record.getMessage() for record in caplog.records if record.name == "rpt.tracking"]
+    assert len(told) == 1
+    assert "rpt track" in told[0]
+
+
+def test_a_recipe_becomes_flat_text():
+    nested = {"a": [{"b": 1}, {"b": 2}], "c": None, "d": (0.9, 0.95)}
+    assert flat(nested) == {"a.0.b": "1", "a.1.b": "2", "c": "None", "d": "0.9, 0.95"}
