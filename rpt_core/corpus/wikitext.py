@@ -14,6 +14,7 @@ import html
 import re
 from dataclasses import dataclass, field
 
+from rpt_core.corpus.pieces import KEEP, Pieces, mend, without_marks
 from rpt_core.corpus.rows import preview
 from rpt_core.corpus.streams import Broken
 from rpt_core.corpus.wiki_names import CLOSING_SECTIONS, SiteNames
@@ -34,9 +35,6 @@ _TOKEN = re.compile(
     r"|(?<=\{)(?P<open>\{+)|(?<=\})(?P<close>\}+)|(?<=\[)(?P<link>\[)|(?<=\])(?P<unlink>\])"
     r"|(?<=\{)(?P<table>\|)|(?<=\|)(?P<untable>\}(?!\}))|(?<=\|)(?P<bar>))"
 )
-_KEEP, _KEPT = "\ue000", "\ue001"
-"""Private-use marks round the number of a piece that no later step may touch."""
-_PIECE = re.compile(f"{_KEEP}(\\d+){_KEPT}")
 
 
 @dataclass(slots=True)
@@ -66,14 +64,9 @@ def to_text(wikitext: str, site: SiteNames | None = None) -> str:
         >>> to_text("'''Ada''' was {{convert|5|ft}} tall.<ref>x</ref> [[File:a.jpg|thumb|b]]")
         'Ada was 5 feet tall.'
     """
-    if _UNWANTED.search(wikitext):
-        wikitext = _UNWANTED.sub("", wikitext)
-    scanner = _Scanner(wikitext, site or SiteNames())
+    scanner = _Scanner(without_marks(wikitext), site or SiteNames())
     text = scanner.run()
-    return scanner.restore(_lines(_inline(text)))
-
-
-_UNWANTED = re.compile(f"[{_KEEP}{_KEPT}\0\r]")
+    return scanner.pieces.restore(_lines(_inline(text)))
 
 
 class _Scanner:
@@ -84,7 +77,7 @@ class _Scanner:
         self.site = site
         self.stack = [_Frame("root", "")]
         self.open = {"template": 0, "link": 0, "table": 0, "htmltable": 0}
-        self.pieces: list[str] = []
+        self.pieces = Pieces()
         self.unclosed: set[str] = set()
 
     def run(self) -> str:
@@ -181,7 +174,7 @@ class _Scanner:
 
     def _safe(self, text: str) -> str:
         """A rendered ``|`` or ``=`` must not be read as mark-up of the frame round it."""
-        return self.keep(text) if text in ("|", "=") else text
+        return self.pieces.keep(text) if text in ("|", "=") else text
 
     def _link(self, parts: list[str]) -> str:
         target, label = parts[0], parts[-1].strip() if len(parts) > 1 else ""
@@ -221,9 +214,9 @@ class _Scanner:
         content = self.text[match.end() : closing.start()]
         if tag in ("math", "chem", "ce"):
             formula = " ".join(content.split())
-            self.stack[-1].add(self.keep(f"${formula}$") if formula else "")
+            self.stack[-1].add(self.pieces.keep(f"${formula}$") if formula else "")
         elif tag == "nowiki":
-            self.stack[-1].add(self.keep(html.unescape(content)))
+            self.stack[-1].add(self.pieces.keep(html.unescape(content)))
         elif tag in ("pre", "syntaxhighlight", "source"):
             self._code(content)
         return closing.end()
@@ -231,16 +224,9 @@ class _Scanner:
     def _code(self, content: str) -> None:
         code = html.unescape(content).strip("\n").rstrip()
         if "\n" in code:
-            self.stack[-1].add(f"\n\n{self.keep(f'```{chr(10)}{code}{chr(10)}```')}\n\n")
+            self.stack[-1].add(f"\n\n{self.pieces.keep(f'```{chr(10)}{code}{chr(10)}```')}\n\n")
         else:
-            self.stack[-1].add(self.keep(code))
-
-    def keep(self, piece: str) -> str:
-        self.pieces.append(piece)
-        return f"{_KEEP}{len(self.pieces) - 1}{_KEPT}"
-
-    def restore(self, text: str) -> str:
-        return _PIECE.sub(lambda match: self.pieces[int(match[1])], text)
+            self.stack[-1].add(self.pieces.keep(code))
 
 
 _CLOSING = {tag: re.compile(rf"</{tag}\s*>", re.IGNORECASE) for tag in _RAW_TAGS.split("|")}
@@ -300,32 +286,6 @@ def _variant(match: re.Match[str]) -> str:
 
 _HEADING = re.compile(r"^(={1,6})\s*(.+?)\s*={1,6}\s*$")
 _LIST = re.compile(r"^[*#:;]+\s*")
-_HOLE = re.compile(r"[(（][\s,;:،、，；：)）]|[\s,;:،、，；：][)）]|[;,،]\s*[;,،]|\s[.,;:!?،؛؟]|[ \t]{2}|[(（](?:or|and|pron)")
-"""Whether a line may have a hole at all: most have none, and eight substitutions cost more than one search."""
-_EMPTY_PAREN = re.compile(r"[(（]\s*(?:[,;:،、，；：]|\bor\b|\band\b|\bpronounced\b|\s|[-–—/])*\s*[)）]")
-_HOLES = (
-    (re.compile(r"([(（])\s*(?:[,;:،、，；：]\s*)+"), r"\1"),
-    (re.compile(r"(?:\s*[,;:،、，；：])+\s*([)）])"), r"\1"),
-    (re.compile(r"([;,،])(?:\s*[;,،])+"), r"\1"),
-    (re.compile(r"([(（])[ \t]+"), r"\1"),
-    (re.compile(r"[ \t]+([)）])"), r"\1"),
-    (re.compile(r"[ \t]+([.,;:!?،؛؟](?:\s|$))"), r"\1"),
-    (re.compile(r"[ \t]{2,}"), " "),
-)
-
-
-def _mend(line: str) -> str:
-    """Close the holes that dropped mark-up leaves: empty brackets, doubled commas, spaces before stops."""
-    if not _HOLE.search(line):
-        return line.strip()
-    before = None
-    while before != line:
-        before, line = line, _EMPTY_PAREN.sub("", line)
-    for pattern, better in _HOLES:
-        line = pattern.sub(better, line)
-    return line.strip()
-
-
 def _lines(text: str) -> str:
     """Headings, lists and paragraphs; closing sections and headings without prose fall away."""
     blocks: list[str] = []
@@ -336,7 +296,7 @@ def _lines(text: str) -> str:
         heading = _HEADING.match(raw) if raw.startswith("=") else None
         if heading:
             _drop_dangling(blocks)
-            level, name = len(heading[1]), _mend(heading[2])
+            level, name = len(heading[1]), mend(heading[2])
             if skip_level and level > skip_level:
                 continue
             skip_level = level if name.lower().rstrip(":") in CLOSING_SECTIONS else 0
@@ -347,7 +307,7 @@ def _lines(text: str) -> str:
             continue
         if skip_level:
             continue
-        line = _mend(raw)
+        line = mend(raw)
         mark = _LIST.match(line)
         body = line[mark.end() :].strip() if mark else line
         if not _has_prose(body):
@@ -374,4 +334,4 @@ def _drop_dangling(blocks: list[str]) -> None:
 
 def _has_prose(line: str) -> bool:
     """Whether a line holds a letter, a digit or a kept piece."""
-    return any(character.isalnum() or character == _KEEP for character in line)
+    return any(character.isalnum() or character == KEEP for character in line)
