@@ -1,0 +1,201 @@
+"""Draw answers to questions and judge them: the core that every sampled evaluation shares.
+
+Letters: C cuts, R answers, V vocabulary, E hidden size.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from rpt_core.objectives.objective import Asked, Question, Verdict
+from rpt_core.policy.attention import Causal
+from rpt_core.policy.decoding import Decoding
+from rpt_core.policy.draws import inverse_cdf, stream_keys, uniforms
+from rpt_core.policy.engine import Drawn, RolloutEngine
+from rpt_core.policy.head import chunks, product
+from rpt_core.policy.model import Policy
+from rpt_core.policy.trunk import Cut, Sample, Sampling, Trunk
+
+Judge = Callable[[Question, Sample], Verdict]
+Draw = Callable[[list[Trunk]], Drawn]
+
+ANSWERS_AT_ONCE = 2048
+"""Answers between two reports of progress; results do not depend on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One answer to one question, with what it earned."""
+
+    question: Question
+    sample: int
+    """Number of the answer among those to its question."""
+    verdict: Verdict
+
+
+def judged_answers(
+    asked: Sequence[Asked], draw: Draw, judge: Judge, group_size: int
+) -> Iterator[list[Judged]]:
+    """Draw and judge, a few documents at a time.
+
+    Args:
+        asked: Documents with their questions.
+        draw: Answers by trunk, cut and answer: an engine's, or :func:`draw_thinking`.
+        judge: The objective's.
+        group_size: Answers per question, to size the portions.
+
+    Yields:
+        The judged answers of some whole documents, in order.
+    """
+    for some in portions(asked, ANSWERS_AT_ONCE // group_size):
+        drawn = draw([one.trunk for one in some])
+        yield [
+            Judged(question, number, judge(question, sample))
+            for one, of_trunk in zip(some, drawn, strict=True)
+            for question, of_cut in zip(one.questions, of_trunk, strict=True)
+            for number, sample in enumerate(of_cut)
+        ]
+
+
+def portions(asked: Sequence[Asked], num_questions: int) -> Iterator[list[Asked]]:
+    """Whole documents, about ``num_questions`` questions at a time."""
+    some: list[Asked] = []
+    for one in asked:
+        if some and sum(len(a.questions) for a in some) + len(one.questions) > num_questions:
+            yield some
+            some = []
+        some.append(one)
+    if some:
+        yield some
+
+
+def draw_thinking(
+    policy: Policy, engine: RolloutEngine, trunks: list[Trunk], sampling: Sampling, step: int = 0
+) -> Drawn:
+    """Answers that must think: the first token is given, and it is never one that ends the thought.
+
+    Which word a thought begins with depends on the question, so no fixed token can be given. It is
+    drawn from the policy's own distribution with the ways out of a thought (its end, the box, the end
+    of the answer) taken away. The engine then goes on from there, so this works over any engine.
+
+    Returns:
+        Answers by trunk, cut and answer; given tokens have the probability they were drawn with.
+    """
+    first = _first_tokens(policy, trunks, sampling, step)
+    opened = [
+        replace(
+            trunk,
+            cuts=tuple(
+                Cut(cut.position, (*cut.suffix_ids, token))
+                for cut, given in zip(trunk.cuts, of_trunk, strict=True)
+                for token, _ in given
+            ),
+        )
+        for trunk, of_trunk in zip(trunks, first, strict=True)
+    ]
+    rest = replace(sampling, group_size=1, max_new_tokens=sampling.max_new_tokens - 1)
+    drawn = engine.generate(opened, rest, step)
+    return [_joined(of_trunk, answers) for of_trunk, answers in zip(first, drawn, strict=True)]
+
+
+First = list[list[tuple[int, float]]]
+"""Of one trunk, by cut and answer: the token given and the log-probability it was drawn with."""
+
+
+@torch.no_grad()
+def _first_tokens(policy: Policy, trunks: list[Trunk], sampling: Sampling, step: int) -> list[First]:
+    codec, size = policy.codec, sampling.group_size
+    out = sorted({codec.control("end_think")[0], codec.control("box_open")[0], *sampling.stop_ids})
+    names = [(t.key, f"first.{cut.position}", a) for t in trunks for cut in t.cuts for a in range(size)]
+    numbers_R = torch.from_numpy(uniforms(stream_keys(sampling.seed, step, names), 0))
+    entry_CE = Decoding(policy, trunks, 1).entry_CE
+    logits_CV = product(entry_CE, policy.output_weight.mT).cpu() / sampling.temperature
+    logits_CV[:, out] = -torch.inf
+    logp_RV = logits_CV.log_softmax(1).repeat_interleave(size, 0)
+    tokens_R, _ = inverse_cdf(logp_RV.exp(), numbers_R)
+    logp_R = logp_RV.gather(1, tokens_R[:, None]).squeeze(1)
+    pairs = iter(zip(tokens_R.tolist(), logp_R.tolist(), strict=True))
+    return [[[next(pairs) for _ in range(size)] for _ in trunk.cuts] for trunk in trunks]
+
+
+def _joined(first: First, answers: list[list[Sample]]) -> list[list[Sample]]:
+    """Put the given token back before what followed it, answers gathered by cut again."""
+    follows = iter(of_cut[0] for of_cut in answers)
+    joined: list[list[Sample]] = []
+    for given in first:
+        joined.append([])
+        for token, logprob in given:
+            rest = next(follows)
+            joined[-1].append(Sample((token, *rest.token_ids), (logprob, *rest.logprobs), rest.finish))
+    return joined
+
+
+def next_token_guesses(
+    policy: Policy, asked: Sequence[Asked], *, instructed: bool, tokens_per_batch: int = 16_384
+) -> list[list[int]]:
+    """The likeliest next token at every question, without an answer being drawn.
+
+    Args:
+        policy: The model.
+        asked: Documents with their questions.
+        instructed: Whether the objective's instruction stands before the document. Without it the trunk
+            is raw: what the model says of plain text (design 3.3).
+        tokens_per_batch: Most tokens forwarded at once, padding included.
+
+    Returns:
+        Token ids by document and question.
+    """
+    guesses: list[list[int]] = [[] for _ in asked]
+    lengths = [_length(one, instructed) for one in asked]
+    by_length = sorted(range(len(asked)), key=lengths.__getitem__)
+    for batch in _batches(by_length, lengths, tokens_per_batch):
+        some = [asked[index] for index in batch]
+        for index, tokens in zip(batch, _guess_batch(policy, some, instructed), strict=True):
+            guesses[index] = tokens
+    return guesses
+
+
+def _length(one: Asked, instructed: bool) -> int:
+    """Tokens before the last cut: what follows it changes nothing."""
+    before = len(one.trunk.instruction_ids) if instructed else 0
+    return before + max(cut.position for cut in one.trunk.cuts)
+
+
+def _batches(order: list[int], lengths: list[int], tokens_per_batch: int) -> Iterator[list[int]]:
+    """Neighbours in length, so that little is padded."""
+    batch: list[int] = []
+    for index in order:
+        if batch and lengths[index] * (len(batch) + 1) > tokens_per_batch:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+@torch.no_grad()
+def _guess_batch(policy: Policy, asked: list[Asked], instructed: bool) -> list[list[int]]:
+    before = len(asked[0].trunk.instruction_ids) if instructed else 0
+    width = max(_length(one, instructed) for one in asked)
+    ids_BT = np.zeros((len(asked), width), np.int64)
+    for row, one in zip(ids_BT, asked, strict=True):
+        path = (one.trunk.token_ids if instructed else one.trunk.document_ids)[: _length(one, instructed)]
+        row[: len(path)] = path
+    positions_BT = np.broadcast_to(np.arange(width), ids_BT.shape).copy()
+    ids, positions = (torch.from_numpy(x).to(policy.device) for x in (ids_BT, positions_BT))
+    hidden_PE = policy.hidden(ids, positions, Causal()).flatten(0, 1)
+    slots = [i * width + before + cut.position - 1 for i, one in enumerate(asked) for cut in one.trunk.cuts]
+    chosen_CE = hidden_PE.index_select(0, torch.tensor(slots, device=policy.device))
+    tokens = iter(_argmax(policy, chosen_CE))
+    return [[next(tokens) for _ in one.trunk.cuts] for one in asked]
+
+
+def _argmax(policy: Policy, hidden_CE: torch.Tensor) -> list[int]:
+    weight = policy.output_weight
+    return [
+        token
+        for chunk in chunks(len(hidden_CE), weight)
+        for token in product(hidden_CE[chunk], weight.mT).argmax(1).tolist()
+    ]

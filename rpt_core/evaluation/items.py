@@ -1,0 +1,123 @@
+"""The table of outcomes: one row per answer. Every score of an evaluation is a function of it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rpt_core.objectives.objective import VerdictName
+
+ITEMS_FILE = "items.parquet"
+FINAL = "final"
+"""``checkpoint`` of the model that was asked for; its milestones are called ``000120`` and so on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One answer to one question, in one mode, by one checkpoint."""
+
+    checkpoint: str
+    step: int | None
+    """Training step of a milestone; None for the final model."""
+    gflops: float | None
+    """Training compute up to a milestone, in units of 1e9 operations."""
+    mode: str
+    """``plain``, ``plain-instructed``, ``reasoning``, ``forced`` or ``problems``."""
+    item_id: str
+    """The same for every model asked the same question."""
+    doc_id: str
+    """Document or problem: the cluster."""
+    position: int | None
+    entropy_nats: float | None
+    """Under the proxy model; None for problems."""
+    tier: str
+    """The highest tier the entropy reaches (``hard`` is also medium and easy); empty for problems."""
+    sample: int
+    verdict: VerdictName
+    score: float
+    thinks: bool
+    thought_tokens: int
+    answer_tokens: int
+    first_token: bool | None
+    """Whether the prediction's first token is the true one (RPT, appendix A); None for problems."""
+    prediction: str
+    truth: str
+    tail: str | None = None
+    """Words before the cut; written once per item and mode, for the final model."""
+    thought: str | None = None
+    """For the final model only: the texts of many checkpoints would be most of the file."""
+
+
+SCHEMA = pa.schema(
+    [
+        ("checkpoint", pa.string()),
+        ("step", pa.int32()),
+        ("gflops", pa.float64()),
+        ("mode", pa.string()),
+        ("item_id", pa.string()),
+        ("doc_id", pa.string()),
+        ("position", pa.int32()),
+        ("entropy_nats", pa.float32()),
+        ("tier", pa.string()),
+        ("sample", pa.int32()),
+        ("verdict", pa.string()),
+        ("score", pa.float64()),
+        ("thinks", pa.bool_()),
+        ("thought_tokens", pa.int32()),
+        ("answer_tokens", pa.int32()),
+        ("first_token", pa.bool_()),
+        ("prediction", pa.large_string()),
+        ("truth", pa.large_string()),
+        ("tail", pa.large_string()),
+        ("thought", pa.large_string()),
+    ]
+)
+
+
+def as_table(items: Iterable[Item]) -> pa.Table:
+    """Items as columns."""
+    names = [field.name for field in fields(Item)]
+    rows = [[getattr(item, name) for name in names] for item in items]
+    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+    return pa.table(dict(zip(names, map(list, columns), strict=True)), schema=SCHEMA)
+
+
+def write_items(tables: Sequence[pa.Table], folder: Path) -> pa.Table:
+    """Write ``items.parquet`` and give back the whole table."""
+    table = pa.concat_tables(tables)
+    pq.write_table(table, folder / ITEMS_FILE, compression="zstd")
+    return table
+
+
+def read_items(folder: Path) -> pa.Table:
+    """The table of an evaluation's folder.
+
+    Raises:
+        FileNotFoundError: it is not an evaluation.
+    """
+    return pq.read_table(folder / ITEMS_FILE)
+
+
+def tier_names(thresholds_nats: Sequence[float]) -> list[str]:
+    """``easy``, ``medium``, ``hard`` for three thresholds (RPT, 4.1), else named by their thresholds.
+
+    Example:
+        >>> tier_names((0.5, 1.0, 1.5)), tier_names((0.5, 2.0))
+        (['easy', 'medium', 'hard'], ['over 0.5', 'over 2'])
+    """
+    if len(thresholds_nats) == 3:
+        return ["easy", "medium", "hard"]
+    return [f"over {threshold:g}" for threshold in thresholds_nats]
+
+
+def tier_of(entropy_nats: float, thresholds_nats: Sequence[float]) -> str:
+    """The highest tier an entropy reaches.
+
+    Example:
+        >>> [tier_of(h, (0.5, 1.0, 1.5)) for h in (0.5, 1.2, 1.5, 9.0)]
+        ['easy', 'medium', 'hard', 'hard']
+    """
+    reached = sum(entropy_nats >= threshold for threshold in thresholds_nats)
+    return tier_names(thresholds_nats)[max(reached, 1) - 1]
