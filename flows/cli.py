@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from infra.links import live_api_url
 from rpt_core.errors import EXIT_TRY_AGAIN, EXIT_YOUR_INPUT, RecipeError, RptError
 
 app = typer.Typer(
@@ -72,7 +73,6 @@ def run(
 def up() -> None:
     """Prefect, MLflow and one worker per pool on this machine, until Ctrl-C."""
     from infra.stack import run_stack
-
     from tasks.home import home
 
     raise typer.Exit(run_stack(home()))
@@ -245,6 +245,7 @@ def prepare_prefect() -> None:
     }
     for name, value in settings.items():
         os.environ.setdefault(name, value)
+    live_api_url()
 
 
 def main() -> None:

@@ -36,7 +36,12 @@ class Artifacts(Protocol):
 
 
 def track(
-    store: Artifacts, manifest: Manifest, experiment: str, tags: Mapping[str, str] | None = None
+    store: Artifacts,
+    manifest: Manifest,
+    experiment: str,
+    tags: Mapping[str, str] | None = None,
+    *,
+    strict: bool = False,
 ) -> str:
     """Show a finished artifact in MLflow, or bring what is shown up to date.
 
@@ -45,11 +50,14 @@ def track(
         manifest: The artifact.
         experiment: Name of the MLflow experiment.
         tags: Further tags, such as ``prefect.flow_run_id``.
+        strict: Raise what MLflow raises, for a person who asked for just this.
 
     Returns:
         The run's address in a browser when an MLflow server was written to; otherwise an empty string,
         also when MLflow could not be reached.
     """
+    if strict:
+        return _track(store, manifest, experiment, tags or {})
     return _guarded(lambda: _track(store, manifest, experiment, tags or {}))
 
 

@@ -16,7 +16,9 @@ from prefect.cache_policies import NO_CACHE
 from infra.attempt import MILESTONES_FILE, RESULT_FILE, Job, publish
 from infra.launch import launch, rank_command, training_env
 from infra.machine import numerics_of
+from infra.projection import View
 from infra.store import Store
+from infra.tracking import LiveView, track
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
@@ -25,7 +27,7 @@ from tasks.capacity import num_parameters
 from tasks.code import code_digest, environment
 from tasks.home import home, open_store
 from tasks.stages import stage_of
-from tasks.views import show_finished
+from tasks.views import prefect_tags, show_finished
 from tasks.watch import StageWatch
 
 _RETRIES = 2
@@ -63,10 +65,8 @@ def build_here(recipe: Recipe, placement: Placement, store: Store) -> Artifact:
         manifest = store.manifest(recipe.kind, fingerprint)
         if manifest is None:
             store.objects.probe()
-            from infra.tracking import track
-
             manifest = _attempt(recipe, placement, store, fingerprint)
-            track(store, manifest, stage_of(recipe).experiment)
+            track(store, manifest, stage_of(recipe).experiment, prefect_tags())
             show_finished(manifest)
     return manifest.artifact
 
@@ -90,6 +90,7 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
     job.out.mkdir()
     path = folder / "job.json"
     path.write_text(job.model_dump_json())
+    live = LiveView(_view(job, stage_of(recipe).experiment))
     with StageWatch(recipe.stage, folder) as watch:
         outcome = launch(
             rank_command("tasks.train_main", [str(path)]),
@@ -97,7 +98,7 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
             env=training_env(threads=job.numerics.threads if job.numerics else 1),
             stop_grace_seconds=placement.stop_grace_seconds,
             deadline_seconds=placement.deadline_hours * 3600,
-            on_poll=watch.poll,
+            on_poll=lambda: (watch.poll(), live.poll()),
         )
     outcome.check()
     manifest = _publish(job, store)
@@ -125,6 +126,19 @@ def _job(recipe: Recipe, placement: Placement, store: Store, fingerprint: str, f
         code=code_digest(),
         environment=environment(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _view(job: Job, experiment: str) -> View:
+    """What MLflow shows of a stage while it runs."""
+    return View(
+        experiment=experiment,
+        kind=job.kind,
+        fingerprint=job.fingerprint,
+        recipe=job.recipe,
+        folder=job.out,
+        started=job.started,
+        tags={"rpt.code": job.code[:16], **prefect_tags()},
     )
 
 

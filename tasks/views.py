@@ -23,6 +23,14 @@ def best_effort(what: str, call: Callable[[], Any]) -> Any:
         return None
 
 
+def prefect_tags() -> dict[str, str]:
+    """The flow run this happens in, as MLflow tags; empty outside Prefect."""
+    context = TaskRunContext.get()
+    if context is None or context.task_run.flow_run_id is None:
+        return {}
+    return {"prefect.flow_run_id": str(context.task_run.flow_run_id)}
+
+
 class ProgressView:
     """A Prefect progress artifact, updated every few seconds; nothing outside a task run."""
 

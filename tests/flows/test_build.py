@@ -25,7 +25,7 @@ TOY = Stage(ToyRecipe, "tests.flows.toy:toy", exact=False, experiment="rpt/test"
 def store(tmp_path: Path, monkeypatch) -> Store:
     monkeypatch.setenv("RPT_HOME", str(tmp_path / "home"))
     monkeypatch.setitem(STAGES, "toy", TOY)
-    monkeypatch.setattr("infra.tracking.track", lambda *_, **__: None)
+    monkeypatch.setattr(build_module, "track", lambda *_, **__: "")
     return Store(str(tmp_path / "store"), tmp_path / "cache")
 
 
@@ -70,15 +70,15 @@ DRIVER = """
 import sys
 from pathlib import Path
 from infra.store import Store
-import infra.tracking
-infra.tracking.track = lambda *a, **k: None
+import tasks.build
+tasks.build.track = lambda *a, **k: ""
 from rpt_core.artifacts.placement import Placement
 from tasks.build import build_here
 from tasks.stages import STAGES
 from tests.flows.test_build import TOY
 from tests.flows.toy import ToyRecipe
 STAGES["toy"] = TOY
-build_here(ToyRecipe(steps=12, step_seconds=0.3), Placement(), Store(sys.argv[1], Path(sys.argv[2])))
+build_here(ToyRecipe(steps=8, step_seconds=0.25), Placement(), Store(sys.argv[1], Path(sys.argv[2])))
 """
 
 
@@ -110,7 +110,7 @@ def wait_for_progress(store: Store, recipe: ToyRecipe, step: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["stage", "launcher", "launcher-term"])
 def test_killed_and_started_again_it_ends_in_the_same_bytes(store: Store, tmp_path: Path, victim: str):
-    recipe = ToyRecipe(steps=12, step_seconds=0.3)
+    recipe = ToyRecipe(steps=8, step_seconds=0.25)
     driver = start_driver(store)
     stage = child_of(driver)
     wait_for_progress(store, recipe, 3)
