@@ -8,7 +8,7 @@ once, in linear time; what does not match is a reason, not an exception from dee
 
 import bisect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from rpt_core.corpus.latex_numbers import number_labels
@@ -44,7 +44,14 @@ _TOKEN = re.compile(
 )
 _MATH_END = re.compile(r"\\.|[{}$]|\n[ \t]*\n", re.DOTALL)
 _BLANK = re.compile(r"[ \t]*(?:\n(?![ \t]*\n)[ \t]*)?")
-_TEXT_WIDE = re.compile(r"\\(?:label\s*\{[^{}]*\}|nonumber|notag|tag\*?\s*\{[^{}]*\}|displaystyle|allowdisplaybreaks)(?![a-zA-Z])")
+_NOT_SHOWN = re.compile(
+    r"\\(?:label\s*\{[^{}]*\}|nonumber|notag|tag\*?\s*\{[^{}]*\}|displaystyle|allowdisplaybreaks|xspace|ensuremath(?=\s*\{))"
+    r"(?![a-zA-Z])"
+)
+r"""In a formula: bookkeeping, and ``\ensuremath``, whose braces alone do no harm."""
+_CODES = re.compile(r"(?:\{[\w:.\-/*=]{1,40}\}){2,}(?=\s*\n)")
+"""Arguments of an unknown command that are keys, not words: two or more on the rest of a line."""
+_LABEL = re.compile(r"\\label\s*\{\s*([^{}]{1,200}?)\s*\}")
 
 
 @dataclass(slots=True)
@@ -129,7 +136,8 @@ class Renderer:
             end = self._structure.environments.get(begin.start(), ("", 0, end, end))[2]
         rendered = self._render(start, end)
         blocks = (_block(block) for block in re.split(r"\n[ \t]*\n\s*", rendered))
-        return self._pieces.restore("\n\n".join(block for block in blocks if _has_words(block)))
+        kept = _without_closing_sections(block for block in blocks if _has_words(block))
+        return self._pieces.restore("\n\n".join(kept))
 
     def _render(self, start: int, end: int) -> str:
         self._depth += 1
@@ -195,7 +203,7 @@ class Renderer:
         raise Broken("latex-unbalanced", f"a formula never closes: {_around(self._text, match.start())}")
 
     def _formula(self, start: int, end: int, display: bool = False, wrap: str = "") -> str:
-        content = _TEXT_WIDE.sub("", self._text[start:end])
+        content = _NOT_SHOWN.sub("", self._text[start:end])
         content = " ".join(content.split())
         if not content:
             return ""
@@ -215,7 +223,7 @@ class Renderer:
             return "", closing.end() if closing else after
         if name in SECTIONS:
             heading, position = self._argument(self._skip_optional(after, end), end)
-            return f"\n\n{_flat(heading)}\n\n", position
+            return f"\n\n{HEADING}{SECTIONS[name]}{_flat(heading)}\n\n", position
         if name in CITES:
             return self._citation(name, after, end, out)
         if name in REFS:
@@ -248,6 +256,8 @@ class Renderer:
         if name in ACCENTS and len(name) == 1:
             letter, position = self._argument(after, end)
             return accented(name, letter), position
+        if name == "xspace":
+            return " " if self._text[after : after + 1].isalnum() else "", after
         if name in SPACES:
             return SPACES[name], after
         if name in SYMBOLS:
@@ -256,7 +266,9 @@ class Renderer:
         if name == "ensuremath":
             content, position = self._raw_argument(after, end)
             return self._pieces.keep(f"${content}$"), position
-        return "", self._skip_optional(after, end)
+        after = self._skip_optional(after, end)
+        codes = _CODES.match(self._text, after, end)
+        return "", codes.end() if codes else after
 
     def _environment(self, match: re.Match[str], end: int) -> tuple[str, int]:
         found = self._structure.environments.get(match.start())
@@ -266,7 +278,8 @@ class Renderer:
         name, start, content_end, after = found
         if name in DISPLAY:
             start = self._skip_arguments(start, content_end, ENVIRONMENT_ARGS.get(name, 0))
-            wrap = "aligned" if name in ROWS and ("\\\\" in self._text[start:content_end]) else ""
+            inner = self._text[start:content_end]
+            wrap = "aligned" if name in ROWS and ("\\\\" in inner or "&" in inner) else ""
             return self._formula(start, content_end, display=name != "math", wrap=wrap), after
         if name in DROPPED:
             return "", after
@@ -288,6 +301,10 @@ class Renderer:
             if inner_end:
                 note, start = f" ({_flat(self._render(bracket.end(), inner_end))})", inner_end + 1
         name = _flat(re.sub(r"\\[a-zA-Z]+\s*|[{}]", "", spoken))
+        label = _LABEL.search(self._text, start, end)
+        if label and (numbered := self._numbers.get(label[1])) and numbered[0] == name:
+            # Only what the text can refer to gets its number: elsewhere it would be noise.
+            name = f"{name} {numbered[1]}"
         return f"\n\n{name}{note}. {self._render(start, end).lstrip()}\n\n"
 
     def _item(self, position: int, end: int) -> tuple[str, int]:
@@ -304,6 +321,8 @@ class Renderer:
         keys, position = self._raw_argument(position, end)
         numbers = [self._cited.setdefault(key.strip(), len(self._cited) + 1) for key in keys.split(",")]
         before = "".join(out[-3:])[-30:]
+        if before.rstrip().endswith("(") and self._text[position : position + 1] == ")":
+            return "", position
         textual = name.lower() in ("citet", "textcite", "citealt", "citeauthor", "citetalias", "shortcite", "citen", "cites")
         if textual or _NEEDS_NOUN.search(before) or not before.strip() or before.endswith("\n"):
             return f"[{', '.join(str(number) for number in numbers)}]", position
@@ -351,9 +370,8 @@ class Renderer:
         return position
 
     def _skip_optional(self, position: int, end: int) -> int:
-        if position < end and self._text[position] == "[":
-            close = self._bracket_end(position, end)
-            return close + 1 if close else position
+        while position < end and self._text[position] == "[" and (close := self._bracket_end(position, end)):
+            position = close + 1
         return position
 
     def _bracket_end(self, position: int, end: int) -> int | None:
@@ -371,6 +389,37 @@ class Renderer:
                 return None
             at += 1
         return None
+
+
+HEADING = "\ue003"
+"""Stands before a heading, with its level, until closing sections are gone."""
+_CLOSING = re.compile(
+    r"(acknowledge?ments?|references|bibliography|funding|author contributions?|data availability.*|conflicts? of interest.*|"
+    r"competing interests|contents|list of (figures|tables)|index|disclosures?|supplementary materials?)\W*$",
+    re.IGNORECASE,
+)
+
+
+def _without_closing_sections(blocks: Iterable[str]) -> list[str]:
+    """Blocks without acknowledgements and lists of sources, and without headings nothing follows."""
+    kept: list[str] = []
+    waiting: list[tuple[int, str]] = []
+    skipping: int | None = None
+    for block in blocks:
+        if not block.startswith(HEADING):
+            if skipping is None:
+                kept.extend(heading for _, heading in waiting)
+                kept.append(block)
+                waiting = []
+            continue
+        level, heading = int(block[1]), block[2:]
+        if skipping is not None and level > skipping:
+            continue
+        skipping = level if _CLOSING.match(heading) else None
+        waiting = [above for above in waiting if above[0] < level]
+        if skipping is None:
+            waiting.append((level, heading))
+    return kept
 
 
 _PLAIN = {"~": " ", "&": " ", "\n": "\n", "`": "‘", "'": "'", "-": "-"}

@@ -20,7 +20,8 @@ _MAIN = re.compile(r"\\document(?:class|style)\b")
 _BEGIN = re.compile(r"\\begin\s*\{document\}")
 _NAMES = ("main", "ms", "paper", "article", "manuscript", "thesis", "book", "arxiv", "draft")
 _LITERAL = re.compile(
-    r"\\begin\s*\{(verbatim\*?|Verbatim|lstlisting|minted|alltt|code|BVerbatim|python|spverbatim|filecontents\*?|comment)\}"
+    r"^[ \t]*\\begin\s*\{(verbatim\*?|Verbatim|lstlisting|minted|alltt|code|BVerbatim|python|spverbatim|filecontents\*?|comment)\}",
+    re.MULTILINE,
 )
 _VERB = re.compile(r"\\(?:verb\*?|lstinline(?:\[[^\]\n]{0,200}\])?)(?P<mark>[^a-zA-Z\s*{\[])(?P<body>[^\n]*?)(?P=mark)")
 _COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%[^\n]*(?:\n[ \t]*(?!\n))?")
@@ -47,10 +48,11 @@ def _undefined_in_cp1252(data: bytes) -> bool:
 
 
 def main_files(files: Mapping[str, bytes]) -> list[str]:
-    """The main file, in a list; every file that has prose of its own when there is no main file.
+    """The main file, then further documents of the tree (a supplement); every root when none has a class.
 
-    The main file has a document class (or at least begins a document) and is not input by another one.
-    Of several (a book's page formats) the one with a telling name, nearest to the top, comes first.
+    The main file has or reaches a document class (or at least begins a document) and is not input by
+    another one. Of several (a book's page formats) the one nearest the top, with a telling name or
+    else with most text, is taken.
     """
     texts = {name: decode_tex(data) for name, data in files.items() if name.lower().endswith(TEX_SUFFIXES)}
     for name, data in files.items():
@@ -68,8 +70,15 @@ def main_files(files: Mapping[str, bytes]) -> list[str]:
         found = [name for name in roots if reach[name] & marked] or sorted(marked)
         if found:
             size = {name: sum(len(texts[file]) for file in reach.get(name, {name})) for name in found}
-            return [min(found, key=lambda name: _rank(name, size[name]))]
+            best = min(found, key=lambda name: _rank(name, size[name]))
+            return [best, *_others(best, found, marked, reach)]
     return sorted(roots)
+
+
+def _others(best: str, found: list[str], marked: set[str], reach: Mapping[str, set[str]]) -> list[str]:
+    """Further documents of the same tree: files with a class of their own that share nothing with the paper."""
+    taken = reach.get(best, {best})
+    return sorted(name for name in found if name in marked and not reach.get(name, {name}) & taken)
 
 
 def _rank(name: str, num_chars: int) -> tuple[int, int, int, str]:

@@ -59,7 +59,8 @@ DROP_ARGS = {
         "vphantom hphantom urlstyle newfloat preprint reportnum editor facilities facility software ccsdesc "
         "acmConference acmYear copyrightyear doi isbn setcopyright symbolfootnote stepcounter refstepcounter tag "
         "setmainfont pdfbookmark currentpdfbookmark markright nameref pdfinfo hskip leadauthor equalauthors "
-        "papertype maketag corrauthor extrainfo".split(),
+        "papertype maketag corrauthor extrainfo newgeometry "
+        "markleft fancyhead fancyfoot fancyhf enlargethispage penalty".split(),
         1,
     ),
     **dict.fromkeys(
@@ -113,7 +114,7 @@ ACCENTS = {
 }  # fmt: skip
 
 HANDLED = (
-    frozenset(SECTIONS) | frozenset(DROP_ARGS) | frozenset(SECOND_SHOWN) | CITES | REFS | frozenset(SPACES) | frozenset(SYMBOLS)
+    frozenset(SECTIONS) | frozenset(DROP_ARGS) | frozenset(SECOND_SHOWN) | CITES | {"ref"} | frozenset(SPACES) | frozenset(SYMBOLS)
     | frozenset(ACCENTS)
     | frozenset(
         "title begin end item footnote emph textbf textit textsc texttt textrm textsf text mbox url path underline "

@@ -7,9 +7,9 @@ put them back at the end. The marks are private-use characters; readers remove t
 import re
 
 KEEP, KEPT, BREAK = "\ue000", "\ue001", "\ue002"
-"""Marks round a piece's number, and a line break that is meant."""
+"""Marks round a piece's number, and a line break that is meant; U+E000 to U+E00F are ours."""
 _PIECE = re.compile(f"{KEEP}(\\d+){KEPT}")
-_MARKS = re.compile(f"[{KEEP}{KEPT}{BREAK}\\0\\r]")
+_MARKS = re.compile(f"[{KEEP}-\ue00f\\0\\r]")
 
 
 def without_marks(text: str) -> str:

@@ -1,0 +1,102 @@
+"""E-prints as arXiv serves them, and other LaTeX: one file, a gzip of one file, or a tar of a tree."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from rpt_core.corpus.archives import Tree, read_tree
+from rpt_core.corpus.latex import to_text
+from rpt_core.corpus.latex_tree import TEX_SUFFIXES, WANTED, decode_tex, main_files
+from rpt_core.corpus.rows import Document, Dropped, Row, preview
+from rpt_core.corpus.sources import Source
+from rpt_core.corpus.streams import Broken, open_chunks, read_limited
+
+SINGLE_BYTES_MAX = 32 << 20
+
+_NUMBER = re.compile(r"^(?P<id>\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?[_/]?\d{7})(?:v(?P<version>\d+))?$")
+_WITHDRAWN = re.compile(r"\b(this (paper|article|submission|manuscript|work) (has been|is|was) withdrawn|withdrawn by the authors?)\b", re.I)
+_WITHDRAWN_CHARS_MAX = 2000
+"""A withdrawal is a note; a paper that mentions one is longer."""
+
+
+def read_eprint(source: Source, max_chars: int) -> Iterator[Row]:
+    """The documents of one e-print or LaTeX file, and what could not be read of it."""
+    name = _source_name(source)
+    if source.form == "pdf":
+        yield Dropped(name, source.name, "pdf-only", native_id=_identity(source)[0])
+        return
+    if source.form == "tex":
+        yield from _single(source, name, max_chars)
+        return
+    tree = read_tree(open_chunks(source.path), WANTED)
+    yield from read_papers(source, tree, max_chars)
+
+
+def read_papers(source: Source, tree: Tree, max_chars: int) -> Iterator[Row]:
+    """The documents of an archive already read."""
+    name = _source_name(source)
+    for broken in tree.refused:
+        yield Dropped(name, source.name, broken.reason, native_id=_identity(source)[0], preview=preview(broken.detail))
+    if not any(path.lower().endswith(TEX_SUFFIXES) for path in tree.files):
+        if not tree.refused:
+            yield Dropped(name, source.name, "pdf-only" if tree.has_pdf else "no-tex", native_id=_identity(source)[0])
+        return
+    mains = main_files(tree.files)
+    for number, main in enumerate(mains):
+        yield _document(source, tree.files, main, "" if number == 0 else main, max_chars)
+
+
+def _single(source: Source, name: str, max_chars: int) -> Iterator[Row]:
+    try:
+        data = read_limited(open_chunks(source.path), SINGLE_BYTES_MAX)
+    except Broken as broken:
+        yield Dropped(name, source.name, broken.reason, native_id=_identity(source)[0], preview=preview(broken.detail))
+        return
+    yield _document(source, {"main.tex": data}, "main.tex", "", max_chars)
+
+
+def _document(source: Source, files: Mapping[str, bytes], main: str, inner: str, max_chars: int) -> Row:
+    """One document of a tree; ``inner`` names it when it is not the tree's main one."""
+    name = _source_name(source)
+    native_id, version = _identity(source)
+    native_id = f"{native_id}/{inner}" if inner else native_id
+
+    def drop(reason: str, detail: str, title: str = "") -> Dropped:
+        return Dropped(name, source.name, reason, native_id, title, preview(detail))
+
+    try:
+        latex = to_text(files, main)
+    except Broken as broken:
+        return drop(broken.reason, broken.detail)
+    if len(latex.text) < _WITHDRAWN_CHARS_MAX and _WITHDRAWN.search(latex.text):
+        return drop("withdrawn", latex.text, latex.title)
+    if not latex.text:
+        return drop("no-prose", decode_tex(files[main]))
+    if len(latex.text) > max_chars:
+        return drop("gigantic", latex.text, latex.title)
+    title = latex.title or _stem(main if inner else source.stem)
+    return Document(name, native_id, version, title, latex.text, origin=source.name)
+
+
+def _stem(path: str) -> str:
+    return re.sub(r"\.(tex|ltx|latex)$", "", path.rsplit("/", 1)[-1]).replace("_", " ").replace("-", " ")
+
+
+def _identity(source: Source) -> tuple[str, str]:
+    """Number and version of an e-print from its file name; other LaTeX is named by its path.
+
+    Example:
+        >>> from pathlib import Path
+        >>> _identity(Source(Path("1202.3665v2.tar.gz"), "x/1202.3665v2.tar.gz", "tar", 1))
+        ('1202.3665', '2')
+    """
+    match = _NUMBER.match(source.stem)
+    if match:
+        return match["id"].replace("_", "/"), match["version"] or ""
+    return source.name, ""
+
+
+def _source_name(source: Source) -> str:
+    """``arxiv`` for e-prints by number, and in folders that say so; ``latex`` for books and notes."""
+    if _NUMBER.match(source.stem) or "arxiv" in source.name.lower() or "eprint" in source.name.lower().replace("-", ""):
+        return "arxiv"
+    return "latex"

@@ -1,0 +1,169 @@
+"""The ingest stage: read every source once, write what it holds and what was dropped."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rpt_core.artifacts.build import Build
+from rpt_core.artifacts.manifest import Outcome, RowCounts
+from rpt_core.corpus.readers import read_source
+from rpt_core.corpus.recipe import IngestRecipe
+from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, preview
+from rpt_core.corpus.sources import Source, describe, find_sources
+from rpt_core.corpus.tables import BENCHMARKS, DOCUMENTS, DROPPED, PROBLEMS, TRACES, TableWriter
+from rpt_core.errors import SourceError, Stopped
+from rpt_core.sample.files import write_sample
+
+FILES = {
+    "documents": DOCUMENTS,
+    "problems": PROBLEMS,
+    "benchmarks": BENCHMARKS,
+    "traces": TRACES,
+    "dropped": DROPPED,
+}
+
+
+def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
+    """Read dumps, e-prints, problem sets, plain text and traces into tables.
+
+    Writes ``documents``, ``problems``, ``benchmarks`` (items of known test sets, which nothing trains on),
+    ``traces`` and ``dropped`` as Parquet. One source row is held at a time; writers hold one row group.
+
+    Raises:
+        SourceError: ``data`` does not exist or holds nothing that can be read.
+        Stopped: somebody asked the stage to stop; it keeps no state and starts again.
+    """
+    with ExitStack() as stack:
+        data = _data_folder(recipe, stack)
+        sources = find_sources(data)
+        build.progress(0, 1, f"found {describe(sources)}")
+        tally = Tally()
+        writers = {
+            name: stack.enter_context(TableWriter(build.out / f"{name}.parquet", schema))
+            for name, schema in FILES.items()
+        }
+        for row in _rows(sources, recipe.max_document_chars, build):
+            row = encodable(row)
+            tally.count(row)
+            writers[_TABLE[type(row)] if not _is_benchmark(row) else "benchmarks"].add(as_record(row))
+    counts = tally.counts()
+    if not counts.kept:
+        raise SourceError(
+            f"data={data}: {describe(sources)}, but not one document, problem or trace could be read "
+            f"(reasons: {counts.dropped}). Put .txt, .md, .jsonl, .parquet, MediaWiki dumps or e-prints there."
+        )
+    return Outcome(rows=counts, summary={"found": describe(sources), **tally.kinds})
+
+
+def _data_folder(recipe: IngestRecipe, stack: ExitStack) -> Path:
+    if recipe.sample is None:
+        return Path(recipe.data)
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rpt-sample-"))
+    return write_sample(recipe.sample, Path(folder))
+
+
+def _rows(sources: list[Source], max_chars: int, build: Build) -> Iterator[Row]:
+    total = float(sum(source.num_bytes for source in sources)) or 1.0
+    done = 0
+    for source in sources:
+        for number, row in enumerate(read_source(source, max_chars)):
+            if number % 500 == 0 and build.stopping():
+                raise Stopped(f"stopped while reading {source.name}; the same command reads from the start.")
+            yield row
+        done += source.num_bytes
+        build.progress(done, total, source.name)
+
+
+_TABLE: dict[type, str] = {Document: "documents", Problem: "problems", Trace: "traces", Dropped: "dropped"}
+
+
+def _is_benchmark(row: Row) -> bool:
+    return isinstance(row, Problem) and bool(row.benchmark)
+
+
+def encodable(row: Row) -> Row:
+    """The row, or a dropped one when its text holds half of a surrogate pair, which UTF-8 cannot."""
+    for value in _texts(row):
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                shown = value.encode("utf-8", "replace").decode()
+                name = getattr(row, "source", "traces")
+                return Dropped(name, row.origin, "not-utf-8", preview=preview(f"{error.reason}: {shown}"))
+    return row
+
+
+def _texts(row: Row) -> tuple[str, ...]:
+    match row:
+        case Document():
+            return (row.title, row.text, row.native_id)
+        case Problem():
+            return (row.problem, row.answer, row.solution, row.domain)
+        case Trace():
+            return (row.title, row.before, row.thought, row.answer, row.kind)
+    return (row.title, row.preview, row.native_id, row.origin)
+
+
+def as_record(row: Row) -> dict[str, object]:
+    """The row under its table's column names."""
+    match row:
+        case Document():
+            return {
+                "doc_id": row.doc_id, "source": row.source, "native_id": row.native_id, "revision": row.revision,
+                "title": row.title, "text": row.text, "categories": list(row.categories), "license": row.license,
+                "origin": row.origin,
+            }  # fmt: skip
+        case Problem():
+            return {
+                "problem_id": row.problem_id, "source": row.source, "problem": row.problem, "solution": row.solution,
+                "answer": row.answer, "difficulty": row.difficulty, "domain": row.domain, "origin": row.origin,
+                "benchmark": row.benchmark,
+            }  # fmt: skip
+        case Trace():
+            return {
+                "title": row.title, "before": row.before, "thought": row.thought, "answer": row.answer,
+                "kind": row.kind,
+            }  # fmt: skip
+    return {
+        "source": row.source, "native_id": row.native_id, "title": row.title, "origin": row.origin,
+        "reason": row.reason, "step": row.step, "preview": row.preview,
+    }  # fmt: skip
+
+
+@dataclass
+class Tally:
+    """Counts as rows go by: kept and dropped by reason, per source."""
+
+    kept: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, dict[str, int]] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+
+    def count(self, row: Row) -> None:
+        """Take one row in."""
+        if isinstance(row, Dropped):
+            reasons = self.dropped.setdefault(row.source, {})
+            reasons[row.reason] = reasons.get(row.reason, 0) + 1
+            return
+        source = "traces" if isinstance(row, Trace) else row.source
+        self.kept[source] = self.kept.get(source, 0) + 1
+        kind = "benchmarks" if _is_benchmark(row) else _TABLE[type(row)]
+        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+
+    def counts(self) -> RowCounts:
+        """The closed balance, whole and per source."""
+        by_source = {
+            source: balance(self.kept.get(source, 0), self.dropped.get(source, {}))
+            for source in sorted({*self.kept, *self.dropped})
+        }
+        total = RowCounts()
+        for part in by_source.values():
+            total = total + part
+        return total.model_copy(update={"by_source": by_source})
+
+
+def balance(kept: int, dropped: dict[str, int]) -> RowCounts:
+    """A closed balance from what was kept and dropped."""
+    return RowCounts(rows_in=kept + sum(dropped.values()), kept=kept, dropped=dict(sorted(dropped.items())))

@@ -1,0 +1,195 @@
+r"""Problem sets of any shape: which column holds what, and which sets are benchmarks.
+
+Omni-MATH, MATH, AIME, GSM8K, DeepScaleR, MMLU, verl-style chat rows ... differ in names only. A column
+map names, for each of our fields, the columns to look in; the first that holds something wins.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rpt_core.corpus.rows import Problem
+from rpt_core.corpus.streams import Broken
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "problem": ("problem", "question", "prompt", "query", "input"),
+    "answer": (
+        "answer", "final_answer", "ground_truth", "reward_model.ground_truth", "expected_answer", "target", "label",
+    ),
+    "solution": ("solution", "rationale", "cot", "explanation", "solution_1"),
+    "difficulty": ("difficulty", "level", "difficulty_level"),
+    "domain": ("domain", "subject", "subfield", "type", "category", "ability", "topic"),
+    "context": ("context", "passage"),
+    "options": ("options", "choices"),
+}  # fmt: skip
+"""Our field -> columns to look in, in order; a dot reaches into a nested row."""
+
+BENCHMARKS = (
+    "aime24", "aime25", "aime2024", "aime2025", "amc23", "math500", "math-500", "mmlu-pro", "mmlu", "gpqa", "supergpqa",
+    "olympiadbench", "kor-bench", "korbench", "minerva", "hendrycks", "livebench", "bbh", "arc", "hellaswag",
+    "humaneval", "mbpp", "gsm8k", "omni-math", "math", "agieval", "ceval", "cmmlu", "theoremqa",
+)  # fmt: skip
+"""Names of benchmarks, as they stand in file and folder names; longer ones first where one holds another."""
+TEST_ONLY = frozenset(
+    "aime24 aime25 aime2024 aime2025 amc23 math500 math-500 gpqa supergpqa olympiadbench kor-bench korbench minerva livebench "
+    "bbh humaneval mmlu mmlu-pro agieval theoremqa".split()
+)
+"""Benchmarks that nobody trains on, whatever their file is called."""
+_HELD_OUT = re.compile(r"(?<![a-z])(test|tests|testing|eval|evaluation|val|valid|validation|dev|heldout|held[-_]out|benchmark)(?![a-z])", re.I)
+_TRAIN = re.compile(r"(?<![a-z])(train|training|sft|rl|rlvr)(?![a-z])", re.I)
+
+_BOILERPLATE = re.compile(
+    r"\s*(Let's think step by step and output the final answer (within|after) [^.]{0,30}\.?|"
+    r"Please reason step by step, and put your final answer within \\boxed\{\}\.?)\s*$"
+)
+_CALCULATOR = re.compile(r"<<[^<>]{0,200}>>")
+_GSM = re.compile(r"\s*\n?####\s*(.+?)\s*$", re.DOTALL)
+
+
+def benchmark_of(name: str, records_split: str = "") -> str:
+    """The benchmark a file holds held-out items of, by its path; empty for a training set.
+
+    Args:
+        name: Path below the data folder.
+        records_split: What the row itself says its split is, if anything.
+
+    Example:
+        >>> benchmark_of("aime24/test.jsonl"), benchmark_of("gsm8k/train.jsonl.gz"), benchmark_of("mine/test.jsonl")
+        ('aime24', '', 'mine')
+    """
+    lowered = name.lower().replace("_", "-")
+    words = set(re.findall(r"[a-z]+(?:-[a-z]+)*\d*|[a-z]+\d*", lowered)) | set(re.split(r"[/.\-]", lowered))
+    found = next((known for known in BENCHMARKS if known in words or f"/{known}/" in f"/{lowered}"), "")
+    held_out = bool(_HELD_OUT.search(lowered)) or records_split in ("test", "validation", "dev", "val", "eval")
+    if found in TEST_ONLY or (held_out and not _TRAIN.search(lowered.rsplit("/", 1)[-1])):
+        return found or set_name(name)
+    return ""
+
+
+def set_name(name: str) -> str:
+    """What a problem set is called: its folder, or its file where that lies alone.
+
+    Example:
+        >>> set_name("omni-math/omni_math_rule.sample.jsonl.gz"), set_name("mine.jsonl")
+        ('omni-math', 'mine')
+    """
+    folder, _, file = name.rpartition("/")
+    return folder.split("/")[-1] if folder else file.split(".")[0]
+
+
+def is_problem(record: Mapping[str, Any]) -> bool:
+    """Whether a row has a column for the problem and one for its answer."""
+    asked = any(isinstance(_look_up(record, column), str | list) for column in COLUMNS["problem"])
+    return asked and any(_look_up(record, column) is not _ABSENT for column in COLUMNS["answer"])
+
+
+_ABSENT = object()
+
+
+def _look_up(record: Mapping[str, Any], column: str) -> Any:
+    value: Any = record
+    for part in column.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return _ABSENT
+        value = value[part]
+    return value
+
+
+def _field(record: Mapping[str, Any], field: str) -> str:
+    """Text of one of our fields: the first of its columns that holds something."""
+    for column in COLUMNS[field]:
+        value = _look_up(record, column)
+        if value is not _ABSENT and (text := _as_text(value)):
+            return text
+    return ""
+
+
+def _as_text(value: Any) -> str:
+    """Text of a cell: a string, a number, a chat (its user's words), a list (its parts)."""
+    if value is None or isinstance(value, bool):
+        return ""
+    if isinstance(value, str):
+        return _unquoted(value.strip())
+    if isinstance(value, int | float):
+        return str(int(value)) if float(value).is_integer() else str(value)
+    if isinstance(value, list):
+        if value and all(isinstance(turn, Mapping) and "content" in turn for turn in value):
+            asked = [str(turn["content"]) for turn in value if turn.get("role", "user") == "user"]
+            return asked[-1].strip() if asked else ""
+        return ", ".join(text for part in value if (text := _as_text(part)))
+    return ""
+
+
+def _unquoted(text: str) -> str:
+    r"""``["3"]`` written as text is the value 3, as some carriers store lists."""
+    if text.startswith('["') and text.endswith('"]'):
+        try:
+            parts = json.loads(text)
+        except ValueError:
+            return text
+        return ", ".join(str(part) for part in parts)
+    return text
+
+
+def parse_problem(record: Mapping[str, Any], source: str, origin: str, benchmark: str) -> Problem:
+    """One row as a problem.
+
+    Raises:
+        Broken: ``missing-column`` when problem or answer is empty, ``retyped-column`` when it is no text.
+    """
+    problem, answer, solution = (_field(record, name) for name in ("problem", "answer", "solution"))
+    if gsm := _GSM.search(answer):
+        solution, answer = solution or _CALCULATOR.sub("", answer[: gsm.start()]).strip(), gsm[1]
+    problem = _with_options(_BOILERPLATE.sub("", problem), record)
+    if context := _field(record, "context"):
+        problem = f"{context}\n\n{problem}"
+    answer = _letter(answer, record)
+    for name, text in (("problem", problem), ("answer", answer)):
+        if not text:
+            held = [value for column in COLUMNS[name] if (value := _look_up(record, column)) is not _ABSENT]
+            wrong = any(value not in (None, "", []) for value in held)
+            raise Broken("retyped-column" if wrong else "missing-column", f"{name}: {str(held)[:100]}")
+    return Problem(
+        source, problem, answer, origin, solution, _number(_field(record, "difficulty")), _domain(record), benchmark
+    )
+
+
+def _options(record: Mapping[str, Any]) -> list[str]:
+    for column in COLUMNS["options"]:
+        value = _look_up(record, column)
+        if isinstance(value, list) and value:
+            return [_as_text(option) for option in value]
+    numbered = [key for key in (f"choice{i}" for i in range(26)) if key in record]
+    return [_as_text(record[key]) for key in numbered]
+
+
+def _with_options(problem: str, record: Mapping[str, Any]) -> str:
+    options = _options(record)
+    if not options or not problem:
+        return problem
+    return problem + "\n" + "\n".join(f"{chr(ord('A') + i)}. {option}" for i, option in enumerate(options[:26]))
+
+
+def _letter(answer: str, record: Mapping[str, Any]) -> str:
+    """The letter of an option given by number."""
+    options = _options(record)
+    if options and answer.isdigit() and int(answer) < min(len(options), 26):
+        return chr(ord("A") + int(answer))
+    return answer
+
+
+def _number(text: str) -> float | None:
+    match = re.search(r"-?\d+(\.\d+)?", text)
+    return float(match[0]) if match else None
+
+
+def _domain(record: Mapping[str, Any]) -> str:
+    """The first domain, its parts joined as Omni-MATH writes them."""
+    for column in COLUMNS["domain"]:
+        value = _look_up(record, column)
+        if isinstance(value, list) and value:
+            return _as_text(value[0])
+        if value is not _ABSENT and (text := _as_text(value)):
+            return text
+    return ""

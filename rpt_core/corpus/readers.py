@@ -1,0 +1,50 @@
+"""One function from a source to its rows, whatever its form."""
+
+from collections.abc import Iterator
+
+from rpt_core.corpus.archives import read_tree
+from rpt_core.corpus.arxiv import read_eprint, read_papers
+from rpt_core.corpus.datafiles import read_data, rows_of
+from rpt_core.corpus.latex_tree import WANTED
+from rpt_core.corpus.plain import read_text
+from rpt_core.corpus.problems import set_name
+from rpt_core.corpus.records import csv_tree
+from rpt_core.corpus.rows import Dropped, Row
+from rpt_core.corpus.sources import Source
+from rpt_core.corpus.streams import open_chunks
+from rpt_core.corpus.wikipedia import read_dump
+
+
+def read_source(source: Source, max_chars: int) -> Iterator[Row]:
+    """Every document, problem and trace of a source, and every part of it that could not be read.
+
+    Bad input never raises: it is a :class:`~rpt_core.corpus.rows.Dropped` row.
+
+    Args:
+        source: What :func:`~rpt_core.corpus.sources.find_sources` found.
+        max_chars: Longer documents are dropped as ``gigantic``.
+    """
+    if source.form == "refused":
+        yield Dropped(set_name(source.name), source.name, source.reason, source.name)
+    elif source.form == "mediawiki":
+        yield from read_dump(source, max_chars)
+    elif source.form in ("tex", "pdf"):
+        yield from read_eprint(source, max_chars)
+    elif source.form == "tar":
+        yield from _read_archive(source, max_chars)
+    elif source.form in ("text", "markdown"):
+        yield from read_text(source, max_chars)
+    else:
+        yield from read_data(source, max_chars)
+
+
+def _read_archive(source: Source, max_chars: int) -> Iterator[Row]:
+    """A paper's tree, or a folder of CSV files."""
+    tree = read_tree(open_chunks(source.path), (*WANTED, ".csv"))
+    tables = {name: data for name, data in tree.files.items() if name.lower().endswith(".csv")}
+    if tables and len(tables) == len(tree.files):
+        for broken in tree.refused:
+            yield Dropped(set_name(source.name), source.name, broken.reason, source.name, preview=broken.detail[:200])
+        yield from rows_of(source, csv_tree(tree), max_chars)
+        return
+    yield from read_papers(source, tree, max_chars)
