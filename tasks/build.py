@@ -92,13 +92,18 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
     path.write_text(job.model_dump_json())
     live = LiveView(_view(job, stage_of(recipe).experiment))
     with StageWatch(recipe.stage, folder) as watch:
+
+        def look() -> None:
+            watch.poll()
+            live.poll()
+
         outcome = launch(
             rank_command("tasks.train_main", [str(path)]),
             workdir=folder,
             env=training_env(threads=job.numerics.threads if job.numerics else 1),
             stop_grace_seconds=placement.stop_grace_seconds,
             deadline_seconds=placement.deadline_hours * 3600,
-            on_poll=lambda: (watch.poll(), live.poll()),
+            on_poll=look,
         )
     outcome.check()
     manifest = _publish(job, store)
