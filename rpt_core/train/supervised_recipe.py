@@ -78,6 +78,14 @@ class ColdStartRecipe(Recipe):
     documents_per_step: int = Field(6, ge=1)
     think_share: float = Field(0.3, ge=0, le=1)
     """Share of answers the trained model is meant to begin with a thought; the rest guess directly."""
+    problems_per_step: int = Field(4, ge=0)
+    """Problems with a solution, beside the documents of every step; 0 leaves them to reinforcement."""
+    trace_kinds: tuple[str, ...] = ()
+    """Patterns such as ``clock-*``: only traces of these kinds are shown; empty for all."""
+    thought_tokens_max: int = Field(256, ge=1)
+    """Longer thoughts are left out (counted)."""
+    prompt: Literal["auto", "v0", "v6", "compact"] = "auto"
+    """Words around documents; the same as the objective that follows."""
     optimiser: Optimiser = Optimiser()
     ntp_weight: float = Field(1.0, ge=0)
     """Weight of the next-token loss on the documents themselves."""
