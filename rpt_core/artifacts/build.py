@@ -115,6 +115,7 @@ class LocalBuild:
     def resume(self) -> Saved | None:
         """The highest save, and metrics cut back to it."""
         if not self.saves:
+            cut_metrics(self.out, -1)
             return None
         step = max(self.saves)
         cut_metrics(self.out, step)

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
+from transformers.utils.logging import disable_progress_bar
 
 from rpt_core.errors import EngineError, RecipeError
 from rpt_core.policy.attention import ATTENTION
@@ -52,6 +53,7 @@ def load_policy(
     config = read_config(path)
     refuse_unfaithful(config, str(folder))
     codec = Codec.load(path)
+    disable_progress_bar()
     compute = getattr(torch, dtype)
     model = AutoModelForCausalLM.from_pretrained(
         path, config=config, dtype=torch.float32 if for_training else compute, use_safetensors=True,

@@ -51,6 +51,14 @@ class Policy:
         """Whether layers forget their activations and compute them again in the backward pass."""
         return any(getattr(module, "gradient_checkpointing", False) for module in self.model.modules())
 
+    def checkpoint_activations(self) -> None:
+        """Trade time for memory in packed rows: layers compute activations again when differentiated."""
+        model: Any = self.model
+        renamed = "activation_checkpointing_enable"  # transformers 5.23; older ones know the other name only
+        enable = getattr(model, renamed if hasattr(model, renamed) else "gradient_checkpointing_enable")
+        enable({"use_reentrant": False})
+        model.train()  # layers checkpoint in training mode only; dropout was refused at load
+
     def autocast(self) -> AbstractContextManager[Any]:
         """Take products in ``compute_dtype``; nothing to do where parameters already have it."""
         if self.output_weight.dtype == self.compute_dtype:

@@ -54,6 +54,7 @@ class TorchEngine:
             )
         return drawn
 
+    @torch.no_grad()
     def load_weights(self, path: Path, version: int) -> None:
         """Read the parameters of a Hugging Face folder into the module.
 
@@ -62,15 +63,16 @@ class TorchEngine:
         """
         files = sorted(path.glob("*.safetensors"))
         stored = {name: tensor for file in files for name, tensor in load_file(file).items()}
-        result = self.policy.model.load_state_dict(stored, strict=False)
-        known = {id(p) for name, p in self.policy.model.named_parameters() if name in stored}
-        state = dict(self.policy.model.named_parameters(remove_duplicate=False))
-        missing = [name for name in result.missing_keys if id(state.get(name)) not in known]
-        if wrong := missing + result.unexpected_keys:
+        named = dict(self.policy.model.named_parameters())
+        wrong = [name for name in named if name not in stored or stored[name].shape != named[name].shape]
+        if wrong := wrong + sorted(stored.keys() - named.keys()):
             raise EngineError(
                 f"the weights in {path} do not fit the model being served: {', '.join(wrong[:5])} "
-                f"({len(wrong)} names) are missing or unknown. Load weights of the same architecture."
+                f"({len(wrong)} names) are missing, unknown or of another shape. Load weights of the same "
+                "architecture."
             )
+        for name, parameter in named.items():
+            parameter.copy_(stored[name])
         self.version = version
 
     def close(self) -> None:

@@ -34,7 +34,8 @@ def loop(
         build.log(0, quick_look(trainer))
     while progress.step < recipe.steps:
         if build.stopping():
-            save(build, trainer, progress, record)
+            if progress.step:
+                save(build, trainer, progress, record)
             raise Stopped(f"stopped after step {progress.step} of {recipe.steps}; the same command goes on.")
         clock, tokens_before = Clock(), progress.tokens
         batch = gather(trainer, progress, clock)

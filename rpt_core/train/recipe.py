@@ -58,7 +58,9 @@ class PolicyRecipe(Recipe):
     def _milestones_inside(self) -> "PolicyRecipe":
         wrong = [step for step in self.milestones if not 1 <= step <= self.steps]
         if wrong:
-            raise ValueError(f"milestones {wrong} lie outside the run's {self.steps} steps; change both together")
+            raise ValueError(
+                f"milestones {wrong} lie outside the run's {self.steps} steps; change both together"
+            )
         return self
 
 

@@ -77,7 +77,8 @@ def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, 
         StarvedError: too many empty steps in a row.
         EngineError: the loss is not finite, or engine and trainer disagree about the answers drawn.
     """
-    number, sums, norm = progress.step + 1, Sums(), 0.0
+    number, sums = progress.step + 1, Sums()
+    learnt: dict[str, float] = {}
     if batch.num_kept:
         lessons = [_lesson(trainer, document) for document in batch.documents]
         sums = accumulate(trainer, lessons)
@@ -85,10 +86,11 @@ def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, 
         _refuse_not_finite(sums.loss, 0.0, number)
         norm = trainer.update.step(number)
         _refuse_not_finite(sums.loss, norm, number)
+        learnt = {**_means(sums), "grad_norm": norm}
     advanced = _advance(trainer, progress, batch, sums)
     if advanced.empty_steps >= trainer.recipe.selection.max_empty_steps:
         raise StarvedError(_starved(advanced, batch))
-    return advanced, {**describe(batch), **_means(sums), "grad_norm": norm, **_totals(advanced)}
+    return advanced, {**describe(batch), **learnt, **_totals(advanced)}
 
 
 def accumulate(trainer: Trainer, lessons: Sequence[Lesson]) -> Sums:

@@ -1,0 +1,146 @@
+"""Rollouts: the right distribution, the log-probabilities they were drawn with, and no trace of the batch."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from rpt_core.errors import EngineError, RecipeError
+from rpt_core.policy.draws import inverse_cdf, stream_keys, truncate, uniforms
+from rpt_core.policy.forward import branch_logprobs
+from rpt_core.policy.load import save_policy
+from rpt_core.policy.torch_engine import TorchEngine
+from rpt_core.policy.trunk import Cut, Sampling, Trunk
+from tests.toys import random_tree, save_tiny_model, tiny_policy
+
+CUTS = [[(0, 2), (3, 1), (3, 0), (9, 5)], [], [(5, 2)], [(12, 0)]]
+SAMPLING = Sampling(0.8, 14, frozenset({5, 6, 7, 8}), 3, seed=1)
+
+
+def _ids(drawn):
+    return [[[list(sample.token_ids) for sample in group] for group in trunk] for trunk in drawn]
+
+
+def test_returned_logprobs_are_those_of_separate_rows():
+    policy, (trunks, _) = tiny_policy(sharpness=2.0), random_tree(0, CUTS)
+    drawn = TorchEngine(policy).generate(trunks, SAMPLING, step=3)
+    scores = branch_logprobs(policy, trunks, _ids(drawn), "rows", SAMPLING.temperature)
+    returned = [x for trunk in drawn for group in trunk for sample in group for x in sample.logprobs]
+    ratio = np.exp(scores.logprobs_N.detach().numpy() - np.array(returned))
+    assert np.abs(ratio - 1).max() < 1e-5
+
+
+def test_answers_end_at_a_stop_or_at_the_limit():
+    trunks, _ = random_tree(0, CUTS)
+    engine = TorchEngine(tiny_policy(sharpness=1.5))
+    samples = [s for trunk in engine.generate(trunks, SAMPLING, 1) for group in trunk for s in group]
+    assert {sample.finish for sample in samples} == {"stop", "length"}
+    for sample in samples:
+        ends = [token in SAMPLING.stop_ids for token in sample.token_ids]
+        assert not any(ends[:-1])
+        assert ends[-1] == (sample.finish == "stop")
+        assert sample.finish == "stop" or len(sample.token_ids) == SAMPLING.max_new_tokens
+
+
+def test_the_same_answers_whatever_the_batch():
+    policy, (trunks, _) = tiny_policy(sharpness=2.0), random_tree(0, CUTS)
+    whole = TorchEngine(policy).generate(trunks, SAMPLING, 1)
+    engine = TorchEngine(policy, answers_per_batch=3)
+    assert _ids(engine.generate(trunks, SAMPLING, 1)) == _ids(whole)
+    assert _ids(engine.generate(trunks[::-1], SAMPLING, 1))[::-1] == _ids(whole)
+    fewer = [replace(trunk, cuts=trunk.cuts[1:]) for trunk in trunks]
+    assert _ids(engine.generate(fewer, SAMPLING, 1)) == [cuts[1:] for cuts in _ids(whole)]
+    more = engine.generate(trunks, replace(SAMPLING, group_size=5), 1)
+    assert [[group[:3] for group in cuts] for cuts in _ids(more)] == _ids(whole)
+    assert _ids(engine.generate(trunks, SAMPLING, 2)) != _ids(whole)
+    assert _ids(engine.generate(trunks, replace(SAMPLING, seed=2), 1)) != _ids(whole)
+
+
+def test_forced_tokens_come_first_and_are_scored():
+    policy, (trunks, _) = tiny_policy(), random_tree(0, CUTS)
+    sampling = replace(SAMPLING, forced_ids=(9, 5), max_new_tokens=6)
+    drawn = TorchEngine(policy).generate(trunks, sampling, 1)
+    assert {
+        ids[:2] == [9, 5] and len(ids) > 2 for trunk in _ids(drawn) for group in trunk for ids in group
+    } == {True}
+    scores = branch_logprobs(policy, trunks, _ids(drawn), "rows", sampling.temperature)
+    returned = [x for trunk in drawn for group in trunk for sample in group for x in sample.logprobs]
+    np.testing.assert_allclose(scores.logprobs_N.detach().numpy(), returned, atol=1e-4)
+
+
+def test_drawn_tokens_follow_the_softmax():
+    policy = tiny_policy(sharpness=2.0)
+    trunk = Trunk("doc", (3,), (4, 5, 6), (Cut(2, (7,)),))
+    sampling = Sampling(0.7, 1, frozenset(), 20_000, seed=0)
+    drawn = TorchEngine(policy).generate([trunk], sampling, 1)[0][0]
+    counts = np.bincount([sample.token_ids[0] for sample in drawn], minlength=64)
+    answers = [[[[token] for token in range(64)]]]
+    expected = (
+        branch_logprobs(policy, [trunk], answers, "rows", 0.7).logprobs_N.detach().double().exp().numpy()
+    )
+    assert expected.min() * 20_000 > 5
+    assert chisquare(counts, expected / expected.sum() * 20_000).pvalue > 1e-3
+
+
+def test_truncated_sampling_keeps_the_head_and_its_own_logprobs():
+    policy, (trunks, _) = tiny_policy(sharpness=2.0), random_tree(0, CUTS)
+    best = TorchEngine(policy).generate(trunks, replace(SAMPLING, top_k=1), 1)
+    assert {x for trunk in best for group in trunk for s in group for x in s.logprobs} == {0.0}
+    assert _ids(best)[0][0][0] == _ids(best)[0][0][1]
+
+
+def test_top_p_keeps_the_smallest_head_that_reaches_the_mass():
+    logits = torch.tensor([[0.1, 0.5, 0.15, 0.25]]).log()
+    kept = truncate(logits, 0, 0.7).softmax(1)
+    torch.testing.assert_close(kept, torch.tensor([[0.0, 2 / 3, 0.0, 1 / 3]]))
+    torch.testing.assert_close(truncate(logits, 3, 1.0).softmax(1)[0, 0], torch.tensor(0.0))
+
+
+@pytest.mark.parametrize("vocab", [3, 256, 700])
+def test_inverse_cdf_is_the_cumulative_sum(vocab):
+    rng = np.random.default_rng(vocab)
+    probs = rng.dirichlet(np.full(vocab, 0.1), 500).astype(np.float32)
+    numbers = rng.random(500)
+    numbers[:2] = 0.0, np.nextafter(1.0, 0)
+    tokens, distance = inverse_cdf(torch.from_numpy(probs), torch.from_numpy(numbers))
+    ends = np.cumsum(probs.astype(np.float64), 1)
+    expected = [np.searchsorted(end, u * end[-1], side="right") for end, u in zip(ends, numbers, strict=True)]
+    agree = tokens.numpy() == np.minimum(expected, vocab - 1)
+    assert agree[distance.numpy() > 1e-9].all()
+    assert (probs[np.arange(500), tokens] > 0).all()
+
+
+def test_uniform_numbers_are_uniform_and_keyed():
+    keys = stream_keys(0, 1, [("doc", "3.0", answer) for answer in range(2000)])
+    numbers = np.concatenate([uniforms(keys, position) for position in range(10)])
+    assert chisquare(np.histogram(numbers, 50, (0, 1))[0]).pvalue > 1e-3
+    assert abs(np.corrcoef(uniforms(keys, 0), uniforms(keys, 1))[0, 1]) < 0.1
+    assert len(set(stream_keys(0, 1, [("a", "1.0", 0), ("b", "1.0", 0), ("a", "1.1", 0)]))) == 3
+
+
+def test_close_draws_are_counted():
+    engine = TorchEngine(tiny_policy())
+    trunks, _ = random_tree(0, CUTS)
+    engine.generate(trunks, SAMPLING, 1)
+    assert 0 <= engine.num_close_draws <= engine.num_draws / 10
+
+
+def test_weights_travel_by_file(tmp_path):
+    policy = save_tiny_model(tmp_path / "model")
+    with torch.no_grad():
+        policy.output_weight.mul_(2)
+    save_policy(policy, tmp_path / "new")
+    other = save_tiny_model(tmp_path / "model")
+    engine = TorchEngine(other)
+    engine.load_weights(tmp_path / "new", version=2)
+    assert engine.version == 2
+    assert torch.equal(other.output_weight, policy.output_weight)
+    with pytest.raises(EngineError, match="of another shape"):
+        TorchEngine(tiny_policy("llama", tied=False)).load_weights(tmp_path / "new", 1)
+
+
+def test_impossible_sampling_is_refused_by_field():
+    with pytest.raises(RecipeError, match=r"temperature 0 .*top_p 0"):
+        Sampling(0, 10, frozenset(), 1, 0, top_p=0)
