@@ -1,16 +1,15 @@
 """The ingest stage: read every source once, write what it holds and what was dropped."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.corpus.readers import read_source
 from rpt_core.corpus.recipe import IngestRecipe
-from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, preview
+from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace
 from rpt_core.corpus.sources import Source, describe, find_sources
 from rpt_core.corpus.tables import BENCHMARKS, DOCUMENTS, DROPPED, PROBLEMS, TRACES, TableWriter
 from rpt_core.errors import SourceError, Stopped
@@ -36,7 +35,7 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
         Stopped: somebody asked the stage to stop; it keeps no state and starts again.
     """
     with ExitStack() as stack:
-        data = _data_folder(recipe, stack)
+        data = write_sample(recipe.sample, build.scratch / "world") if recipe.sample else Path(recipe.data)
         sources = find_sources(data)
         build.progress(0, 1, f"found {describe(sources)}")
         tally = Tally()
@@ -55,13 +54,6 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
             f"(reasons: {counts.dropped}). Put .txt, .md, .jsonl, .parquet, MediaWiki dumps or e-prints there."
         )
     return Outcome(rows=counts, summary={"found": describe(sources), **tally.kinds})
-
-
-def _data_folder(recipe: IngestRecipe, stack: ExitStack) -> Path:
-    if recipe.sample is None:
-        return Path(recipe.data)
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rpt-sample-"))
-    return write_sample(recipe.sample, Path(folder))
 
 
 def _rows(sources: list[Source], max_chars: int, build: Build) -> Iterator[Row]:
@@ -85,15 +77,22 @@ def _is_benchmark(row: Row) -> bool:
 
 def encodable(row: Row) -> Row:
     """The row, or a dropped one when its text holds half of a surrogate pair, which UTF-8 cannot."""
-    for value in _texts(row):
-        if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError as error:
-                shown = value.encode("utf-8", "replace").decode()
-                name = getattr(row, "source", "traces")
-                return Dropped(name, row.origin, "not-utf-8", preview=preview(f"{error.reason}: {shown}"))
-    return row
+    if all(value.isascii() or _is_unicode(value) for value in _texts(row)):
+        return row
+    if isinstance(row, Dropped):
+        shown = (value.encode("utf-8", "replace").decode() for value in (row.native_id, row.title, row.preview))
+        native_id, title, text = shown
+        return replace(row, native_id=native_id, title=title, preview=text)
+    name = "traces" if isinstance(row, Trace) else row.source
+    return Dropped(name, row.origin, "not-utf-8", preview="a lone surrogate, such as \\ud800, stands in its text")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _texts(row: Row) -> tuple[str, ...]:
@@ -104,7 +103,7 @@ def _texts(row: Row) -> tuple[str, ...]:
             return (row.problem, row.answer, row.solution, row.domain)
         case Trace():
             return (row.title, row.before, row.thought, row.answer, row.kind)
-    return (row.title, row.preview, row.native_id, row.origin)
+    return (row.title, row.preview, row.native_id)
 
 
 def as_record(row: Row) -> dict[str, object]:
