@@ -129,6 +129,7 @@ def service_env(home: Path, prefect_url: str, mlflow_url: str) -> dict[str, str]
         **prefect_settings(home),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # it leaves orphans behind (measured)
+        "PREFECT_WORKER_QUERY_SECONDS": "2",  # a person waits for the run just asked for
         "PYTHONUNBUFFERED": "1",
     }
 

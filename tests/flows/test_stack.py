@@ -1,0 +1,250 @@
+"""The local stack as a user meets it: `rpt up`, deployments, a watched run, Ctrl-C; and nothing left."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra import links
+from infra.prefect_api import PrefectApi
+from infra.stack import POOLS, REPOSITORY, free_port
+from rpt_core.errors import RecipeError
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+UP = "import sys; from flows.cli import main; sys.argv = ['rpt', 'up']; main()"
+FLOWS = {
+    "ingest-corpus", "prepare-corpus", "score-difficulty", "cold-start", "train-rpt", "finetune-rlvr",
+    "evaluate", "fit-scaling", "pipeline",
+}  # fmt: skip
+ON_GPU = {"cold-start", "score-difficulty", "train-rpt", "finetune-rlvr", "evaluate"}
+TRIVIAL = """
+import time
+from pathlib import Path
+from prefect import flow
+
+@flow
+def trivial(seconds: float = 0.0, told: str = "") -> str:
+    print("here is", Path.cwd())
+    Path(told).write_text("begun")
+    try:
+        time.sleep(seconds)
+    except BaseException as stop:
+        Path(told).write_text(type(stop).__name__)
+        raise
+    return str(Path.cwd())
+"""
+TRIVIAL_YAML = """
+pull:
+  - prefect.deployments.steps.set_working_directory: {directory: "{{ $RPT_WORKDIR }}"}
+deployments:
+  - {name: here, entrypoint: "trivial.py:trivial", work_pool: {name: cpu-pool}}
+"""
+
+
+def of_home(home: Path) -> list[str]:
+    """Processes that carry this state folder in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("RPT_HOME") == str(home) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(f"{process.pid} {process.cmdline()[:6]}")
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+class Up:
+    """A running `rpt up` in its own folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "state é"
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_", "RPT_"))}
+        self.log = (folder / "up.log").open("w")
+        self.process = self.spawn(self.log)
+
+    def spawn(self, output) -> subprocess.Popen:
+        env = {**self.env, "RPT_HOME": str(self.home)}
+        command = [sys.executable, "-c", UP]
+        return subprocess.Popen(command, cwd=self.folder, env=env, stdout=output, stderr=subprocess.STDOUT)
+
+    def wait_until_up(self) -> None:
+        give_up = time.monotonic() + 240
+        while "Ctrl-C stops" not in self.said():
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < give_up, self.said()
+            time.sleep(0.2)
+
+    def said(self) -> str:
+        return (self.folder / "up.log").read_text()
+
+    @property
+    def links(self) -> dict[str, str]:
+        return links.read_env(self.folder / ".env")
+
+    @property
+    def api(self) -> PrefectApi:
+        return PrefectApi(self.links[links.PREFECT])
+
+    def prefect(self, *arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess:
+        """The command a user types: Prefect finds the server by .env in the folder it is started in."""
+        command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
+        return subprocess.run(
+            command,
+            cwd=cwd or self.folder,
+            env={**self.env, **env},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        code = self.process.wait(150)
+        self.log.close()
+        return code
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory):
+    """A stack while ports 4200 and 5000 are taken, in a folder whose .env has a line of the user's."""
+    folder = tmp_path_factory.mktemp("a clone")
+    (folder / ".env").write_text("MINE=1\n")
+    with ExitStack() as taken:
+        for port in (4200, 5000):
+            listener = taken.enter_context(socket.socket())
+            try:
+                listener.bind(("127.0.0.1", port))
+                listener.listen()
+            except OSError:
+                pass  # taken already, which is what is wanted
+        stack = Up(folder)
+        try:
+            stack.wait_until_up()
+            yield stack
+        finally:
+            if stack.process.poll() is None:
+                stack.stop()
+            assert not of_home(stack.home)
+
+
+def deploy_trivial(up: Up) -> None:
+    folder = up.folder / "elsewhere"
+    folder.mkdir(exist_ok=True)
+    (folder / "trivial.py").write_text(TRIVIAL)
+    (folder / "prefect.yaml").write_text(TRIVIAL_YAML)
+    done = up.prefect("deploy", "--all", cwd=folder, PREFECT_API_URL=up.api.url, RPT_WORKDIR=str(folder))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_takes_other_ports_and_says_so_in_env(up):
+    assert set(up.links) == {"MINE", links.PREFECT, links.MLFLOW}
+    assert not {":4200", ":5000"} & {url.removesuffix("/api")[-5:] for url in up.links.values()}
+    assert links.answers(up.links[links.MLFLOW] + "/health")
+
+
+def test_every_flow_is_deployed_twice_on_the_pool_it_needs(up):
+    found = {}
+    for deployment in up.api.call("POST", "/deployments/filter", {"limit": 200}):
+        flow = up.api.call("GET", f"/flows/{deployment['flow_id']}")["name"]
+        found[f"{flow}/{deployment['name']}"] = deployment
+    wanted = {f"{flow}/{name}" for flow in FLOWS for name in ("local", "prod")}
+    assert wanted <= set(found)
+    for name in wanted:
+        flow, kind = name.split("/")
+        pool = "gpu-pool" if kind == "prod" and flow in ON_GPU else "cpu-pool"
+        assert found[name]["work_pool_name"] == pool
+        assert found[name]["parameters"] == {"recipe": "tiny_rpt" if kind == "local" else "rpt_14b"}
+        steps = found[name]["pull_steps"]
+        assert [step["directory"] for step in steps[0].values()] == [str(REPOSITORY)]
+
+
+def test_pools_have_limits_and_keep_their_type(up):
+    for pool in POOLS:
+        found = up.api.call("GET", f"/work_pools/{pool}")
+        assert found["type"] == "process"
+        assert found["concurrency_limit"] >= 1
+    up.api.call("POST", "/work_pools/", {"name": "cluster", "type": "kubernetes"})
+    with pytest.raises(RecipeError, match="'kubernetes'"):
+        up.api.ensure_process_pool("cluster", 1)
+    assert up.api.call("GET", "/work_pools/cluster")["type"] == "kubernetes"
+
+
+def test_a_second_stack_on_the_same_state_is_refused(up):
+    second = up.spawn(subprocess.PIPE)
+    said, _ = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert b"a stack already runs" in said
+    assert up.process.poll() is None
+
+
+def test_a_watched_run_of_a_deployment_made_elsewhere_exits_0(up):
+    """The pull step's folder is the one named when it was deployed: here not the repository."""
+    deploy_trivial(up)
+    told = up.folder / "told"
+    done = up.prefect("deployment", "run", "trivial/here", "-p", f"told={told}", "--watch")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert told.read_text() == "begun"
+
+
+def test_the_papers_recipe_is_refused_within_a_minute_saying_what_to_do(up):
+    if any(Path("/dev").glob("nvidia[0-9]")):
+        pytest.skip("this machine has a GPU")
+    begin = time.monotonic()
+    done = up.prefect("deployment", "run", "train-rpt/prod", "--watch")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert time.monotonic() - begin < 60
+    runs = up.api.call("POST", "/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["FAILED"]}}}})
+    [message] = [run["state"]["message"] for run in runs]
+    for part in ("CapacityError", "no GPU", "gpu-pool", "tiny_rpt"):
+        assert part in message
+
+
+def test_sigterm_cancels_what_runs_and_leaves_nothing(up):
+    """The last test of this stack: it ends it."""
+    deploy_trivial(up)
+    told = up.folder / "told"
+    told.unlink(missing_ok=True)
+    parameters = json.dumps({"seconds": 300, "told": str(told)})
+    begun = up.prefect("deployment", "run", "trivial/here", "--params", parameters)
+    assert begun.returncode == 0, begun.stderr
+    give_up = time.monotonic() + 60
+    while not told.exists():
+        assert time.monotonic() < give_up
+        time.sleep(0.2)
+    assert up.stop(signal.SIGTERM) == 0
+    assert told.read_text() == "TerminationSignal"  # it was asked, not killed
+    assert "did not end in time" not in up.said()
+    assert not of_home(up.home)
+    assert (up.folder / ".env").read_text() == "MINE=1\n"
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("number", "seconds"), [("SIGINT", 0.7), ("SIGINT", 4.0), ("SIGTERM", 9.0), ("SIGKILL", 9.0)]
+)
+def test_stopped_while_starting_it_leaves_nothing(tmp_path, number, seconds):
+    stack = Up(tmp_path)
+    time.sleep(seconds)
+    code = stack.stop(signal.Signals[number])
+    assert code in ({"SIGINT": (0, 130, -2), "SIGTERM": (0, -15), "SIGKILL": (-9,)}[number])
+    give_up = time.monotonic() + 10
+    while left := of_home(stack.home):
+        assert time.monotonic() < give_up, left
+        time.sleep(0.1)
+
+
+def test_a_taken_port_is_passed_over():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        assert free_port(port) > port
