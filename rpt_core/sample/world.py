@@ -81,18 +81,14 @@ class Kind:
     subjects: tuple[str, ...]
     opening: str
     claim: str
-    """The words up to the value: ``{steps}`` in it, and ``{start}`` where each claim starts anew."""
-    tail: str
-    """The rest of the sentence after the value."""
+    """What happens, as ``{steps}``, and the words up to the value. Three words on either side, and the value
+    last in its sentence, in every kind: so what a small model learns of one kind helps with the others."""
     questions: tuple[str, ...]
     wraps: bool = True
+    tail: str = "."
+    """The rest of the sentence."""
     shown: tuple[str, ...] = ()
-    """What the text states instead of the value reached: one name per value, always the same one."""
-
-    @property
-    def restarts(self) -> bool:
-        """Whether a claim names its own start instead of going on from the last value."""
-        return "{start}" in self.claim
+    """What is asked instead of the value reached: one name per value, always the same one (a look-up)."""
 
     def state(self, position: int) -> str:
         """The word the text uses for a position reached."""
@@ -114,16 +110,15 @@ KINDS: tuple[Kind, ...] = (
         heading="Clock",
         values=tuple(str(hour) for hour in range(1, 13)),
         starts=(2, 5, 8, 11),
-        amounts=(1, 2, 3, 4),
+        amounts=(1, 2, 3),
         directions=(("on", 1), ("back", -1)),
         phrase="{amount} {word}",
         subjects=("old", "tall", "town"),
         opening="The {subject} clock shows {value}.",
-        claim="The hand moves {steps}. It shows",
-        tail=".",
+        claim="The hand moves {steps}. It now shows",
         questions=(
-            "A watch says {value}. Turn it {steps}. What does it say now?",
-            "Set a watch to {value} and turn it {steps}. Where does it end?",
+            "A watch says {value}. Turn its wheel {steps}. What hour?",
+            "My alarm rang at {value}. Now shift it {steps}. When then?",
         ),
     ),
     Kind(
@@ -137,10 +132,9 @@ KINDS: tuple[Kind, ...] = (
         subjects=("ship", "van", "coach"),
         opening="The {subject} leaves on {value}.",
         claim="It travels for {steps}. It rests on",
-        tail=".",
         questions=(
-            "Today is {value}. Wait {steps}. Which day is it then?",
-            "A letter is sent on {value} and takes {steps}. Which day does it come?",
+            "Today is {value}. Please wait another {steps}. Which day?",
+            "A letter was sent {value}. The post took {steps}. Came when?",
         ),
     ),
     Kind(
@@ -148,14 +142,13 @@ KINDS: tuple[Kind, ...] = (
         heading="Purse",
         values=tuple(str(number) for number in range(1, 21)),
         starts=(4, 7, 10, 13),
-        amounts=(1, 2, 3, 4),
-        directions=(("finds", 1), ("spends", -1)),
-        phrase="{word} {amount}",
-        subjects=("Bob", "Ida", "Tom"),
-        opening="{subject} has {value} coins.",
-        claim="{subject} {steps}. {subject} has",
-        tail=" coins.",
-        questions=("A child with {value} pennies {steps}. How many pennies are left?",),
+        amounts=(1, 2, 3),
+        directions=(("in", 1), ("out", -1)),
+        phrase="{amount} {word}",
+        subjects=("tin", "jar", "box"),
+        opening="The {subject} of coins holds {value}.",
+        claim="The day brings {steps}. It now holds",
+        questions=("The count of pennies was {value}. There were then {steps}. How many?",),
         wraps=False,
     ),
     Kind(
@@ -168,9 +161,8 @@ KINDS: tuple[Kind, ...] = (
         phrase="{amount} {word}{s}",
         subjects=("river", "valley", "garden"),
         opening="The {subject} was measured in {value}.",
-        claim="People waited {steps}. The next visit was in",
-        tail=".",
-        questions=("A cheese is made in {value} and ripens {steps}. In which month is it ready?",),
+        claim="People waited for {steps}. They returned in",
+        questions=("A cheese was made in {value}. It must ripen {steps}. Ready when?",),
     ),
     Kind(
         name="compass",
@@ -182,9 +174,8 @@ KINDS: tuple[Kind, ...] = (
         phrase="{amount} {word}",
         subjects=("robot", "crane", "scout"),
         opening="The {subject} faces {value}.",
-        claim="It turns {steps}. It faces",
-        tail=".",
-        questions=("A weathercock points {value}. The wind swings it {steps}. Which way does it point?",),
+        claim="It then turns {steps}. It now faces",
+        questions=("A weathercock points {value}. The wind swings {steps}. Points where?",),
     ),
     Kind(
         name="tram",
@@ -196,9 +187,8 @@ KINDS: tuple[Kind, ...] = (
         phrase="{amount} {word}{s}",
         subjects=("red", "late", "first"),
         opening="The {subject} tram waits at {value}.",
-        claim="It runs {steps}. It halts at",
-        tail=".",
-        questions=("Get in at {value} and ride {steps}. Where do you get out?",),
+        claim="It then runs {steps}. It halts at",
+        questions=("Someone gets in at {value}. They ride along {steps}. Out where?",),
     ),
     Kind(
         name="cooks",
@@ -209,10 +199,10 @@ KINDS: tuple[Kind, ...] = (
         directions=(("night", 1),),
         phrase="{amount} {word}{s}",
         subjects=("inn", "camp", "farm"),
-        opening="The {subject} has seven cooks, one for each day.",
-        claim="Guests come on {start} and stay {steps}. They leave with",
-        tail=".",
-        questions=("You reach the inn on {value} and sleep there {steps}. Which cook sees you go?",),
+        opening="The {subject} opens on {value}.",
+        claim="Guests stay for {steps}. They leave with",
+        tail=" on {value}.",
+        questions=("You reach the inn on {value}. You sleep there {steps}. Whose breakfast?",),
         shown=COOKS,
     ),
 )
@@ -264,13 +254,11 @@ def _document(rng: random.Random, kind: Kind, title: str) -> WorldDocument:
     for num_claims in CLAIMS_PER_PARAGRAPH:
         text = "" if paragraphs else opening
         for _ in range(num_claims):
-            start = rng.choice(kind.starts) if kind.restarts else position
-            steps, thought, position = _walk(rng, kind, start, rng.choice(STEP_COUNTS))
-            claim = kind.claim.format(subject=subject, start=kind.values[start], steps=", ".join(steps))
-            before = f"{text} {claim}".lstrip()
+            steps, thought, position = _walk(rng, kind, position, rng.choice(STEP_COUNTS))
+            before = f"{text} {kind.claim.format(steps=', '.join(steps))}".lstrip()
             answer = f" {kind.state(position)}"
             traces.append(WorldTrace(before, f" {thought}", answer, len(steps)))
-            text = before + answer + kind.tail
+            text = before + answer + kind.tail.format(value=kind.values[position])
         paragraphs.append(text)
     return WorldDocument(title, kind.name, tuple(paragraphs), tuple(traces))
 
@@ -285,7 +273,11 @@ def _problem(rng: random.Random, extra_steps: int) -> WorldProblem:
 
 
 def _walk(rng: random.Random, kind: Kind, start: int, num: int) -> tuple[list[str], str, int]:
-    """``num`` steps from ``start``: their phrases, the thought that follows them, where they end."""
+    """``num`` steps from ``start``: their phrases, the thought that follows them, where they end.
+
+    A thought has as many words a step as the text has signs: the value reached stands where the text has
+    its comma. So thought and text run side by side, and copying a step means looking back by a fixed span.
+    """
     position, phrases, seen = start, [], [kind.values[start]]
     for _ in range(num):
         amount, (word, sign) = rng.choice(kind.amounts), rng.choice(kind.directions)
@@ -294,8 +286,9 @@ def _walk(rng: random.Random, kind: Kind, start: int, num: int) -> tuple[list[st
         position = (position + sign * amount) % len(kind.values)
         phrases.append(kind.phrase.format(amount=amount, word=word, s="" if amount == 1 else "s"))
         seen.append(f"{phrases[-1]} {kind.values[position]}")
-    thought = ", ".join(seen) + (f" {kind.state(position)}" if kind.shown else "")
-    return phrases, thought, position
+    if kind.shown:
+        seen.append(kind.state(position))
+    return phrases, " ".join(seen), position
 
 
 def _place(seed: int, number: int) -> str:
