@@ -183,7 +183,7 @@ def evaluate(recipe: EvaluationRecipe, build: Build) -> Outcome:
         evaluation.run(REASONING, checkpoint)
     evaluation.engine.close()
     items = write_items(evaluation.tables, build.out)
-    scores = _scores(recipe, items, milestones, places, tasks)
+    scores = summarise(recipe, items, milestones, places, tasks)
     (build.out / SCORES_FILE).write_text(json.dumps(scores, indent=1, allow_nan=False))
     _log(build, scores)
     forwarded = evaluation.engine.num_forwarded + evaluation.num_forwarded
@@ -240,9 +240,10 @@ def _num_answers(recipe: EvaluationRecipe, places: Places, tasks: Tasks, num_mil
     return plain + recipe.samples * (asked * sampled + len(tasks.asked))
 
 
-def _scores(
+def summarise(
     recipe: EvaluationRecipe, items: pa.Table, milestones: list[Checkpoint], places: Places, tasks: Tasks
 ) -> dict[str, Any]:
+    """What ``scores.json`` says: every number follows from the table of outcomes."""
     nats = recipe.tiers_nats
     scores: dict[str, Any] = {
         "thresholds_nats": dict(zip(tier_names(nats), nats, strict=True)),

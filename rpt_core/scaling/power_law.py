@@ -73,6 +73,16 @@ class PowerLawFit:
     ceiling: Range | None
     """None when the points do not bound it."""
     interval: Literal["bootstrap", "leave-one-out", "none"]
+    others: tuple[Law, ...] = ()
+    """The fits to resampled points, from which the intervals are."""
+
+    def band(self, flops_N: ArrayLike) -> tuple[Floats, Floats] | None:
+        """Interval of the curve itself at some amounts of compute; None when undecided."""
+        if self.law is None:
+            return None
+        curves = np.stack([law.at(flops_N) for law in self.others])
+        low, high = np.quantile(curves, _levels(self.interval), axis=0)
+        return low, high
 
 
 def fit_power_law(flops_N: ArrayLike, accuracy_N: ArrayLike, errors_N: ArrayLike | None = None) -> Law:
@@ -216,8 +226,8 @@ def judge_power_law(
             f"the ceiling is open: anything from {ceiling.low:.2f} to {ceiling.high:.2f} fits; "
             "more compute would have to be spent to see it"
         )
-        return PowerLawFit("fits", (note,), law, alpha, a, None, kind)
-    return PowerLawFit("fits", (), law, alpha, a, ceiling, kind)
+        return PowerLawFit("fits", (note,), law, alpha, a, None, kind, tuple(laws))
+    return PowerLawFit("fits", (), law, alpha, a, ceiling, kind, tuple(laws))
 
 
 def _undecided(*reasons: str) -> PowerLawFit:
@@ -239,9 +249,13 @@ def _other_laws(
 
 
 def _range(values: list[float], kind: str) -> Range:
-    """95 % percentiles of a bootstrap; the extremes where there are only as many fits as points."""
-    low, high = np.quantile(values, (0.025, 0.975) if kind == "bootstrap" else (0.0, 1.0))
+    low, high = np.quantile(values, _levels(kind))
     return Range(float(low), float(high))
+
+
+def _levels(kind: str) -> tuple[float, float]:
+    """95 % percentiles of a bootstrap; the extremes where there are only as many fits as points."""
+    return (0.025, 0.975) if kind == "bootstrap" else (0.0, 1.0)
 
 
 def _why_undecided(

@@ -1,0 +1,102 @@
+"""The picture of a scaling law: accuracy over compute, one colour per tier."""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+
+from rpt_core.report.ink import LIGHT, as_png, bare, new_figure, style
+
+COLOURS = (LIGHT.easy, LIGHT.medium, LIGHT.hard)
+
+
+def draw_curve(fit: dict[str, Any]) -> bytes:
+    """``curve.png``: the points with their intervals and the fitted laws.
+
+    Args:
+        fit: The content of ``fit.json``.
+    """
+    with style():
+        figure = new_figure(620, 400)
+        axes = figure.add_axes((0.1, 0.14, 0.76, 0.76))
+        plot_curve(axes, fit)
+        axes.set_title("Accuracy over training compute", loc="left", fontsize=13, fontweight="bold", pad=12)
+        return as_png(figure)
+
+
+def plot_curve(axes: Axes, fit: dict[str, Any]) -> None:
+    """Points with 95 % intervals, and for each identified law its curve with a band.
+
+    Tiers whose law is undecided keep their points, joined by a thin dotted line that claims nothing.
+    """
+    bare(axes)
+    drawn = [(tier, found) for tier, found in fit["tiers"].items() if found["points"]]
+    for index, (tier, found) in enumerate(drawn):
+        colour = COLOURS[index % len(COLOURS)]
+        _plot_law(axes, found["power_law"], colour)
+        _plot_points(axes, found, colour, shift=1 + 0.02 * (index - (len(drawn) - 1) / 2))
+        last = found["points"][-1]
+        axes.annotate(
+            tier, (last["gflops"], last["value"]), xytext=(9, -4), textcoords="offset points",
+            color=colour, fontweight="bold", annotation_clip=False,
+        )  # fmt: skip
+    if not drawn:
+        axes.text(
+            0.5,
+            0.5,
+            "no checkpoints were evaluated",
+            ha="center",
+            transform=axes.transAxes,
+            color=LIGHT.muted,
+        )
+        axes.set_xticks([])
+        axes.set_yticks([])
+        return
+    _scale(axes, [point["gflops"] for _, found in drawn for point in found["points"]])
+
+
+def _plot_points(axes: Axes, found: dict[str, Any], colour: str, shift: float) -> None:
+    points = found["points"]
+    x = [point["gflops"] * shift for point in points]
+    y = [point["value"] for point in points]
+    known = [point for point in points if point["low"] is not None]
+    axes.vlines(
+        [point["gflops"] * shift for point in known], [point["low"] for point in known],
+        [point["high"] for point in known], color=colour, linewidth=1.6, alpha=0.55,
+    )  # fmt: skip
+    if found["power_law"]["curve"] is None:
+        axes.plot(x, y, color=colour, linewidth=1.0, linestyle=(0, (1, 3)))
+    axes.plot(x, y, "o", color=colour, markersize=6.5, markeredgecolor=LIGHT.paper, markeredgewidth=1.2)
+
+
+def _plot_law(axes: Axes, law: dict[str, Any], colour: str) -> None:
+    if law["curve"] is None:
+        return
+    x, y, low, high = ([point[name] for point in law["curve"]] for name in ("gflops", "value", "low", "high"))
+    axes.fill_between(x, low, high, color=colour, alpha=0.14, linewidth=0)
+    axes.plot(x, y, color=colour, linewidth=2.0)
+
+
+def _scale(axes: Axes, gflops: list[float]) -> None:
+    axes.grid(axis="y")
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.set_xlabel("training compute, GFLOPs")
+    axes.set_ylim(0, 1)
+    if max(gflops) > 4 * min(gflops):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+
+
+def short_number(value: float) -> str:
+    """A number with at most three digits and a letter for its size.
+
+    Example:
+        >>> short_number(1530.0), short_number(0.2), short_number(2e9)
+        ('1.53k', '0.2', '2G')
+    """
+    for size, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"
