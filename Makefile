@@ -1,0 +1,56 @@
+# Two commands for a reader: `make demo` and `make test`. Each sets up what it needs, once.
+#   PYTHON=python3.12   which Python to use      PIP_ARGS="--index-url ..."   what else to tell pip
+
+BIN := .venv/bin
+PACKAGES := flows tasks infra rpt_core
+PYTEST := $(BIN)/python -m pytest
+NOT_HERE := not long and not gpu and not s3
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-s3 clean
+
+help:  ## what there is to do
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+setup:  ## .venv with everything, tests and tools included
+	@sh infra/setup.sh dev
+
+setup-core:  ## .venv with what running needs
+	@sh infra/setup.sh core
+
+demo: setup-core  ## the whole pipeline on the built-in sample world
+	@$(BIN)/rpt demo
+
+demo-seeds: setup-core  ## the same for seeds 0, 1 and 2, compared
+	@$(BIN)/rpt demo --seeds 0,1,2
+
+up: setup-core  ## Prefect, MLflow and workers on this machine, until Ctrl-C
+	@$(BIN)/rpt up
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/codespell
+
+test-unit: setup
+	@$(PYTEST) -q -n 2 --dist loadfile -m "not slow and not faults and $(NOT_HERE)" tests/unit $(PACKAGES)
+
+check: lint test-unit  ## the fast half: lint, types, import contract, unit tests
+
+test: lint  ## everything but what takes many minutes or a GPU
+	@$(PYTEST) -q -n 2 --dist loadfile -m "$(NOT_HERE)" tests $(PACKAGES)
+
+test-faults: setup  ## processes killed at every stage
+	@$(PYTEST) -q -m "faults and not gpu" tests
+
+test-long: setup  ## learning on three seeds, and other tests of many minutes
+	@$(PYTEST) -q -m "long and not gpu" tests
+
+test-s3: setup  ## the store against a real S3 server (RPT_TEST_S3)
+	@$(PYTEST) -q -m s3 tests
+
+clean:  ## remove .venv and caches; results in .rpt stay
+	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find $(PACKAGES) tests -name __pycache__ -prune -exec rm -rf {} +

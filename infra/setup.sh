@@ -1,0 +1,74 @@
+#!/bin/sh
+# Make .venv in this clone and install the project into it; nothing happens when that is done already.
+#   sh infra/setup.sh core|dev      PYTHON and PIP_ARGS are honoured
+set -eu
+cd "$(dirname "$0")/.."
+kind=${1:-dev}
+venv=.venv
+suits='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))'
+
+fail() {
+    printf '%s\n' "$@" >&2
+    exit 2
+}
+
+find_python() {
+    if [ -n "${PYTHON:-}" ]; then
+        "$PYTHON" -c "$suits" 2>/dev/null || fail \
+            "PYTHON=$PYTHON is not a Python 3.11 to 3.14 that runs here." \
+            "Name one that is, or leave PYTHON out to have one looked for."
+        printf '%s' "$PYTHON"
+        return
+    fi
+    for candidate in python3.11 python3.12 python3.13 python3.14 python3 python; do
+        if "$candidate" -c "$suits" >/dev/null 2>&1; then
+            printf '%s' "$candidate"
+            return
+        fi
+    done
+    fail "No Python 3.11 to 3.14 was found on PATH (looked for python3.11 ... python3.14, python3, python)." \
+        "Install one, for example:  apt install python3.11 python3.11-venv  |  brew install python@3.12" \
+        "and run this again, or name it:  make ${MAKECMDGOALS:-setup} PYTHON=/path/to/python3.12"
+}
+
+wanted() {
+    # A move of the clone counts: an editable install and the scripts' first lines hold its path.
+    printf '%s\n' "$PWD" "${PIP_ARGS:-}"
+    cat pyproject.toml constraints.txt
+}
+
+stamp_of() { printf '%s/.installed-%s' "$venv" "$1"; }
+
+sum=$(wanted | cksum)
+for done_kind in dev "$kind"; do
+    stamp=$(stamp_of "$done_kind")
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ]; then
+        exit 0
+    fi
+done
+
+if ! { grep -qF "$PWD/$venv" "$venv/bin/activate" \
+    && "$venv/bin/python" -c "$suits" && "$venv/bin/python" -m pip --version; } >/dev/null 2>&1; then
+    python=$(find_python)
+    echo "setting up $venv with $("$python" --version)"
+    "$python" -c 'import venv, ensurepip' 2>/dev/null || fail \
+        "$python cannot make virtual environments: its venv module is not installed." \
+        "On Debian or Ubuntu:  apt install $("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+    rm -rf "$venv"
+    "$python" -m venv "$venv"
+fi
+
+case $kind in
+    dev) what='.[dev]' ;;
+    core) what='.' ;;
+    *) fail "setup.sh takes core or dev, not '$kind'." ;;
+esac
+echo "installing $what (torch is the large one; later runs skip this)"
+quiet=-q
+[ -t 1 ] && quiet=
+# shellcheck disable=SC2086  # PIP_ARGS is several words, and quiet may be none
+"$venv/bin/python" -m pip install --disable-pip-version-check --no-input $quiet \
+    ${PIP_ARGS:-} -c constraints.txt -e "$what" </dev/null || fail \
+    "pip could not install the project (its own words are above). When it is the network, try again: what was" \
+    "downloaded is kept. PIP_ARGS is passed to pip, for example a mirror or a CPU build of torch (README)."
+printf '%s' "$sum" >"$(stamp_of "$kind")"
