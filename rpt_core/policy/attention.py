@@ -28,8 +28,14 @@ from transformers import AttentionInterface
 ATTENTION = "rpt_tree"
 """Name of the registered function. It has no mask function of that name, so models build no mask."""
 
-EMPTY_MAX = -1e30
-"""Stands for the largest of no scores, so that ``exp(-inf - EMPTY_MAX)`` is 0 and never NaN."""
+UNSEEN = -1e30
+"""Added to the score of a key that may not be seen. Finite, so that a query without any key has a norm of
+about this much and a share of exactly 0 in a join, and never a NaN."""
+
+
+def bias(sees: Tensor) -> Tensor:
+    """What is added to scores so that only keys that may be seen count: 0, or :data:`UNSEEN`."""
+    return torch.zeros(sees.shape, dtype=torch.float32, device=sees.device).masked_fill_(~sees, UNSEEN)
 
 
 class TreeAttention(Protocol):
@@ -87,7 +93,7 @@ class Local:
     """Ragged token in each query slot of each row; padding repeats token 0."""
     key_LD: Tensor
     """Ragged token in each key slot: the shared suffix, then the row's own tokens."""
-    sees_LMD: Tensor
+    bias_LMD: Tensor
 
 
 @dataclass
@@ -101,8 +107,8 @@ class Branches:
 
     trunk: Causal
     query_BM: Tensor
-    sees_BMD: Tensor
-    """True where the slot's token may see the trunk token: those before its cut."""
+    bias_BMD: Tensor
+    """Of what each slot's token may see of its trunk: the tokens before its cut."""
     slot_trunk_N: Tensor
     locals: list[Local]
     slot_local_N: Tensor
@@ -118,14 +124,14 @@ class Branches:
             self.keys.append(k_NKC)
             self.values.append(v_NKC)
         trunk = self.trunk.keys[layer], self.trunk.values[layer]
-        above = [_grouped(q_NHC, self.query_BM, *trunk, self.sees_BMD, scaling)]
+        above = [_grouped(q_NHC, self.query_BM, *trunk, self.bias_BMD, scaling)]
         beside = [self._local(q_NHC, k_NKC, v_NKC, local, scaling) for local in self.locals]
         return _join(_back(above, self.slot_trunk_N), _back(beside, self.slot_local_N))[None]
 
     @staticmethod
     def _local(q_NHC: Tensor, k_NKC: Tensor, v_NKC: Tensor, local: Local, scaling: float) -> "Normed":
         keys, values = (_gather(x, local.key_LD).transpose(1, 2) for x in (k_NKC, v_NKC))
-        return _grouped(q_NHC, local.query_LM, keys, values, local.sees_LMD, scaling)
+        return _grouped(q_NHC, local.query_LM, keys, values, local.bias_LMD, scaling)
 
 
 def tree_attention(
@@ -163,9 +169,9 @@ class _AttendWithNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, q_BKRMC: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, sees_BMD: Tensor, scaling: float
+        ctx: Any, q_BKRMC: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, bias_BMD: Tensor | None, scaling: float
     ) -> tuple[Tensor, Tensor]:
-        out, norm, weights = _attend(q_BKRMC, k_BKDC, v_BKDC, sees_BMD, scaling)
+        out, norm, weights = _attend(q_BKRMC, k_BKDC, v_BKDC, bias_BMD, scaling)
         ctx.save_for_backward(q_BKRMC, k_BKDC, v_BKDC, weights, out)
         ctx.scaling = scaling
         return out, norm
@@ -185,25 +191,27 @@ class _AttendWithNorm(torch.autograd.Function):
 
 
 def _attend(
-    q_BKRMC: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, sees_BMD: Tensor | None, scaling: float
+    q_BKRMC: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, bias_BMD: Tensor | None, scaling: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Outputs, log-normalisers and probabilities."""
     batch, heads, repeats, queries, width = q_BKRMC.shape
-    scores = torch.matmul(q_BKRMC.reshape(batch, heads, repeats * queries, width), k_BKDC.mT)
-    scores = scores.float().mul_(scaling).view(batch, heads, repeats, queries, -1)
-    if sees_BMD is not None:
-        scores.masked_fill_(~sees_BMD[:, None, None], -torch.inf)
-    largest = scores.amax(-1, keepdim=True).clamp_(min=EMPTY_MAX)
-    weights = scores.sub_(largest).exp_()
-    total = weights.sum(-1, keepdim=True)
-    norm_BKRM = (largest + total.log()).squeeze(-1)
-    weights = weights.div_(total.clamp_(min=torch.finfo(torch.float32).tiny)).to(v_BKDC.dtype)
+    scores = torch.matmul(q_BKRMC.reshape(batch, heads, repeats * queries, width), k_BKDC.mT).float()
+    scores = scores.view(batch, heads, repeats, queries, -1)
+    if bias_BMD is None:
+        scores = scores.mul_(scaling)
+    else:
+        scores = torch.add(bias_BMD[:, None, None], scores, alpha=scaling)
+    weights = scores.softmax(-1)
+    norm_BKRM = (
+        scores.amax(-1) - weights.amax(-1).log()
+    )  # the likeliest key's score is its log-weight plus the norm
+    weights = weights.to(v_BKDC.dtype)
     out = torch.matmul(weights.view(batch, heads, repeats * queries, -1), v_BKDC)
     return out.view(q_BKRMC.shape), norm_BKRM, weights
 
 
 def attend_with_norm(
-    q_BHMC: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, sees_BMD: Tensor | None, scaling: float
+    q_BHMC: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, bias_BMD: Tensor | None, scaling: float
 ) -> tuple[Tensor, Tensor]:
     """Attention of each row's queries over its keys, and the log-sum of exponentials beside it.
 
@@ -211,19 +219,19 @@ def attend_with_norm(
         q_BHMC: Queries, ``H`` a multiple of the keys' ``K`` heads.
         k_BKDC: Keys, never repeated.
         v_BKDC: Values.
-        sees_BMD: True where a query may see a key; None where it may see all.
+        bias_BMD: :func:`bias` of what each query may see; None where it may see every key.
         scaling: Factor on the scores.
 
     Returns:
-        Outputs ``(B, H, M, C)`` and log-normalisers ``(B, H, M)``, float32; zeros and ``-inf`` for a
+        Outputs ``(B, H, M, C)`` and log-normalisers ``(B, H, M)``, float32; about :data:`UNSEEN` for a
         query that sees nothing.
     """
     batch, heads, queries, width = q_BHMC.shape
     q_BKRMC = q_BHMC.view(batch, k_BKDC.shape[1], -1, queries, width)
     if torch.is_grad_enabled():
-        out, norm = _AttendWithNorm.apply(q_BKRMC, k_BKDC, v_BKDC, sees_BMD, scaling)  # type: ignore[no-untyped-call]
+        out, norm = _AttendWithNorm.apply(q_BKRMC, k_BKDC, v_BKDC, bias_BMD, scaling)  # type: ignore[no-untyped-call]
     else:
-        out, norm, _ = _attend(q_BKRMC, k_BKDC, v_BKDC, sees_BMD, scaling)
+        out, norm, _ = _attend(q_BKRMC, k_BKDC, v_BKDC, bias_BMD, scaling)
     return out.view(batch, heads, queries, width), norm.view(batch, heads, queries)
 
 
@@ -237,13 +245,13 @@ class Decode:
     trunk: Causal
     query_BM: Tensor
     """Row in each query slot of each document; padding repeats row 0."""
-    sees_BMD: Tensor
+    bias_BMD: Tensor
     slot_N: Tensor
     keys: list[Tensor]
     """By layer, shape ``(N, K, room, C)``: suffix, aligned on the right, then the answer so far."""
     values: list[Tensor]
-    sees_own_N1D: Tensor | None
-    """False where a shorter suffix leaves room unused; None when all suffixes are of one length."""
+    bias_own_N1D: Tensor | None
+    """Hides the room a shorter suffix leaves unused; None when all suffixes are of one length."""
     length: int
     """Filled places of ``keys``."""
 
@@ -253,9 +261,9 @@ class Decode:
         keys, values = self.keys[layer], self.values[layer]
         keys[:, :, self.length], values[:, :, self.length] = k_BKTC[:, :, 0], v_BKTC[:, :, 0]
         trunk = self.trunk.keys[layer], self.trunk.values[layer]
-        above = [_grouped(q_BHTC[:, :, 0], self.query_BM, *trunk, self.sees_BMD, scaling)]
-        sees = None if self.sees_own_N1D is None else self.sees_own_N1D[:, :, :end]
-        out_NH1C, norm_NH1 = attend_with_norm(q_BHTC, keys[:, :, :end], values[:, :, :end], sees, scaling)
+        above = [_grouped(q_BHTC[:, :, 0], self.query_BM, *trunk, self.bias_BMD, scaling)]
+        hidden = None if self.bias_own_N1D is None else self.bias_own_N1D[:, :, :end]
+        out_NH1C, norm_NH1 = attend_with_norm(q_BHTC, keys[:, :, :end], values[:, :, :end], hidden, scaling)
         return _join(_back(above, self.slot_N), (out_NH1C[:, :, 0], norm_NH1[:, :, 0]))[:, None]
 
 
@@ -268,15 +276,17 @@ def _gather(x_NHC: Tensor, index_BM: Tensor) -> Tensor:
 
 
 def _grouped(
-    q_NHC: Tensor, query_BM: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, sees_BMD: Tensor, scaling: float
+    q_NHC: Tensor, query_BM: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, bias_BMD: Tensor, scaling: float
 ) -> Normed:
     """Attention of ragged tokens in groups; the result runs over the groups' slots."""
     q_BHMC = _gather(q_NHC, query_BM).transpose(1, 2).contiguous()
-    out_BHMC, norm_BHM = attend_with_norm(q_BHMC, k_BKDC, v_BKDC, sees_BMD, scaling)
+    out_BHMC, norm_BHM = attend_with_norm(q_BHMC, k_BKDC, v_BKDC, bias_BMD, scaling)
     return out_BHMC.transpose(1, 2).flatten(0, 1), norm_BHM.transpose(1, 2).flatten(0, 1)
 
 
 def _back(groups: list[Normed], slot_N: Tensor) -> Normed:
+    if len(groups) == 1:
+        return groups[0][0].index_select(0, slot_N), groups[0][1].index_select(0, slot_N)
     outs, norms = zip(*groups, strict=True)
     return torch.cat(outs).index_select(0, slot_N), torch.cat(norms).index_select(0, slot_N)
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rpt_core.policy.attention import Branches, Causal, Decode
+from rpt_core.policy.attention import Branches, Causal, Decode, bias
 from rpt_core.policy.forward import branch_pass, trunk_pass
 from rpt_core.policy.layout import Bools, Ints, Ragged, lay_out
 from rpt_core.policy.model import Policy
@@ -47,9 +47,9 @@ class Decoding:
         """Position of each answer's first token in its path."""
         self.entry_CE = hidden_PE[self._there(tree.entry)]
         """States that predict the first token of the answers at each cut."""
-        keys, values, sees = self._suffixes(tree, kept, below, group_size)
+        keys, values, hidden = self._suffixes(tree, kept, below, group_size)
         self.attention = Decode(
-            kept, *self._by_document(kept), keys, values, sees, length=int(tree.suffixes[:, 1].max())
+            kept, *self._by_document(kept), keys, values, hidden, length=int(tree.suffixes[:, 1].max())
         )
 
     def keep(self, going_R: Bools) -> None:
@@ -57,12 +57,12 @@ class Decoding:
         rows = self._there(np.flatnonzero(going_R))
         self.document, self.limit, self.start = (x[going_R] for x in (self.document, self.limit, self.start))
         old = self.attention
-        query_BM, sees_BMD, slot_N = self._by_document(old.trunk)
+        query_BM, bias_BMD, slot_N = self._by_document(old.trunk)
         self.attention = replace(
-            old, query_BM=query_BM, sees_BMD=sees_BMD, slot_N=slot_N,
+            old, query_BM=query_BM, bias_BMD=bias_BMD, slot_N=slot_N,
             keys=[x.index_select(0, rows) for x in old.keys],
             values=[x.index_select(0, rows) for x in old.values],
-            sees_own_N1D=None if old.sees_own_N1D is None else old.sees_own_N1D.index_select(0, rows),
+            bias_own_N1D=None if old.bias_own_N1D is None else old.bias_own_N1D.index_select(0, rows),
         )  # fmt: skip
 
     def advance(self, tokens_R: Tensor, position: int) -> Tensor:
@@ -100,16 +100,16 @@ class Decoding:
         if not (place_CL < 0).any():
             return keys, values, None
         sees_CL = np.concatenate([place_CL >= 0, np.ones((len(place_CL), FIRST_ROOM), bool)], 1)
-        return keys, values, self._there(np.repeat(sees_CL, group_size, 0)[:, None])
+        return keys, values, bias(self._there(np.repeat(sees_CL, group_size, 0)[:, None]))
 
     def _grow(self) -> None:
         state = self.attention
         more = state.keys[0].shape[2]
         state.keys = [torch.cat([x, torch.zeros_like(x)], 2) for x in state.keys]
         state.values = [torch.cat([x, torch.zeros_like(x)], 2) for x in state.values]
-        if state.sees_own_N1D is not None:
-            new = torch.ones(len(self.document), 1, more, dtype=torch.bool, device=self.policy.device)
-            state.sees_own_N1D = torch.cat([state.sees_own_N1D, new], 2)
+        if state.bias_own_N1D is not None:
+            new = state.bias_own_N1D.new_zeros(len(self.document), 1, more)
+            state.bias_own_N1D = torch.cat([state.bias_own_N1D, new], 2)
 
     def _by_document(self, kept: Causal) -> tuple[Tensor, Tensor, Tensor]:
         """Rows as queries of their documents' trunks: slots (B, M), sight (B, M, D), each row's flat slot."""
@@ -122,7 +122,7 @@ class Decoding:
         limit_BM = np.where(filled_BM, self.limit[query_BM], 0)
         slot_N = self.document * len(slots) + np.arange(len(self.document)) - starts[self.document]
         sees_BMD = np.arange(depth) < limit_BM[..., None]
-        return self._there(query_BM), self._there(sees_BMD), self._there(slot_N)
+        return self._there(query_BM), bias(self._there(sees_BMD)), self._there(slot_N)
 
     def _there(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.policy.device)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rpt_core.errors import RecipeError
-from rpt_core.policy.attention import Branches, Causal, Local, Masked
+from rpt_core.policy.attention import Branches, Causal, Local, Masked, bias
 from rpt_core.policy.flex import Flex, flex_mask
 from rpt_core.policy.head import score_tokens, score_top_k
 from rpt_core.policy.layout import Ragged, group_by_document, group_locally, lay_out, visible
@@ -140,9 +140,17 @@ def _branches(policy: Policy, tree: Ragged, kept: Causal, *, keep: bool) -> Bran
 
     query_BM, sees_BMD, slot_trunk_N = group_by_document(tree)
     groups, slot_local_N = group_locally(tree)
-    rows = [Local(there(group.query_LM), there(group.key_LD), there(group.sees_LMD)) for group in groups]
+    rows = [
+        Local(there(group.query_LM), there(group.key_LD), bias(there(group.sees_LMD))) for group in groups
+    ]
     return Branches(
-        kept, there(query_BM), there(sees_BMD), there(slot_trunk_N), rows, there(slot_local_N), keep=keep
+        kept,
+        there(query_BM),
+        bias(there(sees_BMD)),
+        there(slot_trunk_N),
+        rows,
+        there(slot_local_N),
+        keep=keep,
     )
 
 
