@@ -21,11 +21,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rpt_core.artifacts.manifest import RowCounts
+from rpt_core.errors import RecipeError
 from rpt_core.objectives.rewards.prefix import BOX, END_OF_THOUGHT
 from rpt_core.policy.codec import Codec
 
 MARKERS = (b"<think>", END_OF_THOUGHT, BOX)
 """The answer format's own words. A text that holds them would be mistaken for an answer."""
+
+CODEC_KEY = b"codec"
+"""Schema metadata of ``tokens.parquet``: fingerprint of the tokenizer its ids belong to."""
 
 Ids = NDArray[np.int32]
 
@@ -93,8 +97,12 @@ class Positions:
             codec: The policy's codec.
             rules: What makes a position eligible.
             split: Documents to look at. Documents of ``eval`` never train anything.
+
+        Raises:
+            RecipeError: the corpus was scored with another tokenizer than the policy's.
         """
         found = cls(difficulty / "tokens.parquet", rules, codec)
+        found._refuse_other_tokenizer()
         wanted = documents_of(corpus, split)
         columns: list[tuple[int, int, int, int]] = []
         refused: dict[str, int] = {}
@@ -134,6 +142,15 @@ class Positions:
             f"{self.balance.rows_in} tokens were looked at and none is eligible "
             f"({refused or 'no document'}); the entropy floor is {self.rules.entropy_floor_nats} nats"
         )
+
+    def _refuse_other_tokenizer(self) -> None:
+        stored = (pq.read_schema(self.tokens).metadata or {}).get(CODEC_KEY, b"").decode()
+        if stored != self.codec.fingerprint():
+            raise RecipeError(
+                f"the difficulty was scored with another tokenizer ({stored[:12] or 'unnamed'}) than the "
+                f"policy's ({self.codec.fingerprint()[:12]}): its token ids mean other words here. Score the "
+                "corpus with a proxy model of the policy's own vocabulary."
+            )
 
     def _read_group(self, group: int) -> list[tuple[str, Ids, NDArray[np.float32]]]:
         table = pq.ParquetFile(self.tokens).read_row_group(group, ["doc_id", "token_ids", "entropy_nats"])

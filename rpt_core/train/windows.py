@@ -60,8 +60,8 @@ class Windows:
         return tuple(self.token_ids[self.starts[index] : self.ends[index]].tolist())
 
 
-def tokenised(corpus: Path, split: str, codec: Codec) -> Iterator[tuple[str, list[int]]]:
-    """Ids and tokens of a split's documents, streamed."""
+def tokenised(corpus: Path, split: str | None, codec: Codec) -> Iterator[tuple[str, list[int]]]:
+    """Ids and tokens of a split's documents (of all with None), streamed."""
     for ids, texts in _batches(corpus, split):
         yield from zip(ids, codec.encode_all(texts), strict=True)
 
@@ -72,10 +72,10 @@ def texts_of(corpus: Path, split: str) -> Iterator[str]:
         yield from texts
 
 
-def _batches(corpus: Path, split: str) -> Iterator[tuple[list[str], list[str]]]:
+def _batches(corpus: Path, split: str | None) -> Iterator[tuple[list[str], list[str]]]:
     table = pq.ParquetFile(corpus / "documents.parquet")
     for batch in table.iter_batches(BATCH_ROWS, columns=["doc_id", "text", "split"]):
-        rows = [row for row in batch.to_pylist() if row["split"] == split]
+        rows = [row for row in batch.to_pylist() if split in (None, row["split"])]
         if rows:
             yield [row["doc_id"] for row in rows], [row["text"] for row in rows]
 
