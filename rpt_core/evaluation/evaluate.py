@@ -247,6 +247,7 @@ def summarise(
     nats = recipe.tiers_nats
     scores: dict[str, Any] = {
         "thresholds_nats": dict(zip(tier_names(nats), nats, strict=True)),
+        "floor_nats": recipe.objective.entropy_floor_nats,
         "places": places.balance.model_dump(),
         "problems": tasks.balance.model_dump(),
         "samples": recipe.samples,

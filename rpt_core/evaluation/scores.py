@@ -33,6 +33,8 @@ class Outcomes:
     item_ids: NDArray[np.str_]
     documents: NDArray[np.str_]
     tiers: NDArray[np.str_]
+    entropies_nats: Floats
+    """NaN for problems."""
     samples: Floats
     score: Floats
     """Sum over the item's samples, like all that follow."""
@@ -49,6 +51,10 @@ class Outcomes:
     def where(self, keep_I: NDArray[np.bool_]) -> "Outcomes":
         """Some of the items."""
         return Outcomes(*(getattr(self, name)[keep_I] for name in self.__dataclass_fields__))
+
+    def above(self, floor_nats: float) -> "Outcomes":
+        """The places at least this uncertain under the proxy model."""
+        return self.where(self.entropies_nats >= floor_nats)
 
     def of_tiers(self, names: Sequence[str]) -> "Outcomes":
         """The items whose own tier is one of these."""
@@ -81,6 +87,7 @@ def outcomes(items: pa.Table, mode: str, checkpoint: str = FINAL) -> Outcomes:
         item_ids=ids,
         documents=np.array(table["doc_id"], dtype=str)[first_I],
         tiers=np.array(table["tier"], dtype=str)[first_I],
+        entropies_nats=np.array(table["entropy_nats"].to_pylist(), dtype=np.float64)[first_I],
         samples=total(np.ones(len(table))),
         score=total(np.array(table["score"])),
         correct=total(correct),

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import torch
 from transformers import AutoModelForCausalLM, Qwen3Config
 
+from rpt_core.objectives.positions import CODEC_KEY
 from rpt_core.policy.codec import Codec
 
 WORDS = ["the", "clock", "shows", "three", "four", "five", "six", "it", "moves", "back", "on", "noon"]
@@ -65,4 +66,5 @@ def write_corpus(folder: Path, codec: Codec, *, num: int = 24, num_problems: int
             "nll_nats": pa.array(entropies, pa.list_(pa.float32())),
         }
     )
+    tokens = tokens.replace_schema_metadata({CODEC_KEY: codec.fingerprint()})
     pq.write_table(tokens, folder / "tokens.parquet")
