@@ -21,7 +21,7 @@ _DECORATION = re.compile(
 _WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mbox|operatorname|boxed|fbox)\s*\{([^{}]*)\}")
 _FRACTION = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]+)\}|(\w))\s*(?:\{([^{}]+)\}|(\w))")
 _NUMBER = re.compile(r"[+-]?(?:\d{1,300}(?:\.\d{0,300})?|\.\d{1,300})")
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?:\D|$))")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _WORD = re.compile(r"[^\W\d_]+(?: [^\W\d_]+)*")
 
 
@@ -59,11 +59,12 @@ def normalise(answer: str) -> str:
     text = answer.strip().replace("\u2212", "-").replace("\\%", "").replace("%", "")
     text = _repeat(_WRAPPED, r"\1", _DECORATION.sub("", text))
     text = _repeat(_FRACTION, lambda m: f"({m[1] or m[2]})/({m[3] or m[4]})", text)
-    text = _THOUSANDS.sub("", text.replace("\\{", "{").replace("\\}", "}"))
+    text = text.replace("{,}", ",").replace("\\{", "{").replace("\\}", "}")
     text = re.sub(r"\s+", " ", text).strip().rstrip(".").strip()
     text = re.sub(r"^[A-Za-z]\w{0,2} ?= ?", "", text)
-    text = re.sub(r" ?([-+*/^=(),:;<>{}\[\]|]) ?", r"\1", text)
-    return text.casefold() if _WORD.fullmatch(text) else text
+    if _THOUSANDS.fullmatch(text):
+        text = text.replace(",", "")
+    return text.casefold() if _WORD.fullmatch(text) else text.replace(" ", "")
 
 
 def _repeat(pattern: re.Pattern[str], by: object, text: str) -> str:

@@ -1,0 +1,84 @@
+"""The answer reward: equal numbers are equal however written, and what cannot be compared is not wrong."""
+
+import time
+
+import pytest
+
+from rpt_core.objectives.rewards.answer import match_answer
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        (" 10", "10"),
+        ("10", "$10$"),
+        ("10.0", "10"),
+        (r"\frac{1}{2}", "0.5"),
+        (r"\dfrac12", "1/2"),
+        (r"-\frac{3}{4}", "-0.75"),
+        (r"3\frac{1}{2}", "7/2"),
+        (r"-3\frac{1}{2}", "-3.5"),
+        ("1,000", "1000"),
+        ("12{,}345", "12345"),
+        (r"50\%", "50"),
+        ("x = 5", "5"),
+        (r"90^\circ", "90"),
+        (r"\text{Tuesday}", "tuesday"),
+        ("(1, 2)", r"\left(1,2\right)"),
+        ("[0, 1)", "[0,1)"),
+        (r"\{1, 2\}", "{1,2}"),
+        ("(C)", "C"),
+        (r"2\sqrt{3}", r"2 \sqrt{3}"),
+        ("(1,200)", "(1, 200)"),
+        ("−4", "-4"),
+        ("7.", "7"),
+        (r"\boxed{3}", "3"),
+    ],
+)
+def test_equal_answers(given: str, known: str):
+    assert match_answer(given, known) == "correct"
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ("9", "10"), ("0.5", r"\frac{1}{3}"), ("(1,2)", "(2,1)"), ("(0,1)", "[0,1]"), ("Monday", "Tuesday"),
+        ("1", "Tuesday"), ("1,2", "1,2,3"), ("-4", "4"), ("A", "B"),
+    ],
+)  # fmt: skip
+def test_wrong_answers(given: str, known: str):
+    assert match_answer(given, known) == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ("", "1"),
+        (" ", "1"),
+        (r"\sqrt{12}", r"2\sqrt{3}"),
+        ("x^2+1", "1+x^2"),
+        ("1/0", "1"),
+        ("9" * 3000, "1"),
+    ],
+)
+def test_what_cannot_be_compared_is_unparsed(given: str, known: str):
+    assert match_answer(given, known) == "unparsed"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "9**9**9**9",
+        "(" * 1500,
+        "{" * 1999,
+        r"\frac" * 300,
+        "1," * 900,
+        r"\text{" * 300,
+        "-" * 1999,
+        "1e999999999",
+    ],
+)
+def test_hostile_answers_cost_no_time(given: str):
+    begun = time.perf_counter()
+    assert match_answer(given, "10") in ("wrong", "unparsed")
+    assert time.perf_counter() - begun < 0.5

@@ -1,0 +1,167 @@
+"""What is asked, in which words, and what answers earn."""
+
+from pathlib import Path
+
+import pytest
+
+from rpt_core.artifacts.recipe import Artifact
+from rpt_core.errors import RecipeError, StarvedError
+from rpt_core.objectives import rlvr, rpt
+from rpt_core.objectives.prompts import boxed, next_token_prompt, problem_prompt
+from rpt_core.objectives.recipe import RlvrObjective, RptObjective
+from rpt_core.policy.codec import Codec
+from rpt_core.policy.trunk import Sample
+from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
+from tests.unit.small_corpus import write_corpus
+from tests.unit.test_positions import write_difficulty
+
+NOWHERE = Artifact(kind="any", fingerprint="0" * 64, digest="0" * 64)
+
+
+@pytest.fixture(scope="module")
+def codec(tmp_path_factory) -> Codec:
+    return Codec.train(["The clock shows 3. It rests on Monday. " * 20], 300, tmp_path_factory.mktemp("c"))
+
+
+@pytest.fixture(scope="module")
+def inputs(codec: Codec, tmp_path_factory) -> dict[str, Path]:
+    folder = write_difficulty(write_corpus(tmp_path_factory.mktemp("corpus"), 40), codec)
+    return {"corpus": folder, "difficulty": folder}
+
+
+def policy_recipe(**changes) -> PolicyRecipe:
+    objective = changes.pop("objective", RptObjective(prompt="compact", entropy_floor_nats=1.5))
+    given = {"corpus": NOWHERE, "difficulty": NOWHERE, "start": NOWHERE, "context_tokens": 256}
+    return PolicyRecipe(objective=objective, **given, **changes)
+
+
+def answer(codec: Codec, thought: str, prediction: str, finish: str = "stop") -> Sample:
+    ids = (*codec.encode(thought), *boxed(codec, tuple(codec.encode(prediction))))
+    return Sample(ids, (0.0,) * len(ids), finish)
+
+
+def test_cuts_stand_where_the_truth_begins(codec: Codec, inputs):
+    objective = rpt.open_objective(policy_recipe(cuts_per_document=3), inputs, codec)
+    asked, cursor = objective.draw(1, 0, 12)
+    assert cursor == 12
+    assert sum(len(a.questions) for a in asked) == 12
+    for a in asked:
+        for cut, question in zip(a.trunk.cuts, a.questions, strict=True):
+            assert a.trunk.document_ids[cut.position :][:3] == question.truth_ids[:3]
+            assert cut.suffix_ids == codec.control("predict") + codec.control("think")
+        assert a.trunk.instruction_ids == codec.control("rpt")
+
+
+def test_drawing_depends_on_the_cursor_alone(codec: Codec, inputs):
+    first, second = (rpt.open_objective(policy_recipe(), inputs, codec) for _ in range(2))
+    first.draw(1, 0, 8)
+    assert first.draw(2, 8, 8) == second.draw(2, 8, 8)
+    assert first.draw(2, 8, 8) != first.draw(2, 16, 8)
+    assert first.held_out(10) == second.held_out(10)
+
+
+def test_every_verdict(codec: Codec, inputs):
+    objective = rpt.open_objective(policy_recipe(), inputs, codec)
+    (asked, *_), _ = objective.draw(1, 0, 4)
+    truth = codec.decode(asked.questions[0].truth_ids[:1])
+    samples = [
+        answer(codec, " a thought", truth),
+        answer(codec, "", truth),
+        answer(codec, " a thought", truth + "?!"),
+        Sample((*codec.encode("no box"), codec.end_id), (0.0,) * 9, "stop"),
+        answer(codec, "", truth, finish="length"),
+    ]
+    verdicts = objective.judge(asked, 0, samples)
+    assert [v.verdict for v in verdicts] == ["correct", "correct", "wrong", "unparsed", "truncated"]
+    assert [v.score for v in verdicts] == [1.0, 1.0, 0.0, 0.0, 0.0]
+    assert verdicts[0].thought_tokens == len(codec.encode(" a thought"))
+    assert verdicts[1].thought_tokens == 0
+    assert verdicts[0].thought == " a thought"
+    assert verdicts[0].prediction == truth
+
+
+def test_the_end_of_a_thought_may_be_spelled_in_several_tokens(codec: Codec, inputs):
+    objective = rpt.open_objective(policy_recipe(), inputs, codec)
+    (asked, *_), _ = objective.draw(1, 0, 1)
+    truth = codec.decode(asked.questions[0].truth_ids[:1])
+    ids = (*codec.encode(" so</think>\\boxed{" + truth + "}"), codec.end_id)
+    (verdict,) = objective.judge(asked, 0, [Sample(tuple(ids), (0.0,) * len(ids), "stop")])
+    assert verdict.verdict == "correct"
+    assert verdict.thought_tokens == len(codec.encode(" so"))
+
+
+def test_the_first_token_variant_ignores_the_rest(codec: Codec, inputs):
+    settings = RptObjective(prompt="compact", entropy_floor_nats=1.5, reward="first-token")
+    objective = rpt.open_objective(policy_recipe(objective=settings), inputs, codec)
+    (asked, *_), _ = objective.draw(1, 0, 1)
+    truth = codec.decode(asked.questions[0].truth_ids[:1])
+    assert objective.judge(asked, 0, [answer(codec, "", truth + " \n?")])[0].verdict == "correct"
+
+
+def test_nothing_eligible_is_a_named_end(codec: Codec, inputs):
+    settings = RptObjective(prompt="compact", entropy_floor_nats=9.0)
+    with pytest.raises(StarvedError, match="below-the-floor"):
+        rpt.open_objective(policy_recipe(objective=settings), inputs, codec)
+
+
+def rlvr_recipe(**changes) -> RlvrRecipe:
+    given = {"corpus": NOWHERE, "start": NOWHERE, "context_tokens": 256, **changes}
+    return RlvrRecipe(objective=RlvrObjective(prompt="compact"), **given)
+
+
+def test_problems_are_asked_at_their_end(codec: Codec, inputs):
+    objective = rlvr.open_objective(rlvr_recipe(), inputs, codec)
+    asked, cursor = objective.draw(1, 0, 6)
+    assert cursor == 6
+    assert len({a.trunk.key for a in asked}) == 6
+    (one, *_) = asked
+    assert one.trunk.cuts[0].position == len(one.trunk.document_ids)
+    truth = one.questions[0].truth
+    given = [answer(codec, " hm", f" {truth}"), answer(codec, "", "Nowhere"), answer(codec, "", "")]
+    assert [v.verdict for v in objective.judge(one, 0, given)] == ["correct", "wrong", "unparsed"]
+    held_out = {a.trunk.key for a in objective.held_out(100)}
+    assert held_out
+    assert not held_out & {a.trunk.key for a in objective.draw(1, 0, 18)[0]}
+
+
+def test_no_problem_that_fits_is_a_named_end(codec: Codec, inputs):
+    with pytest.raises(StarvedError, match="18 do not fit"):
+        rlvr.open_objective(rlvr_recipe(context_tokens=16), inputs, codec)
+
+
+@pytest.mark.parametrize("name", ["v0", "v6"])
+def test_the_document_stands_between_instruction_and_suffix(codec: Codec, name: str):
+    prompt = next_token_prompt(name, codec)
+    assert "\\boxed{}" in codec.decode(prompt.instruction_ids + prompt.suffix_ids)
+    assert codec.decode(prompt.suffix_ids).rstrip().endswith("<think>")
+
+
+def test_a_chat_template_is_cut_at_the_document(codec: Codec, tmp_path: Path):
+    codec.save(tmp_path)
+    template = "{% for m in messages %}<|end|>{{ m['role'] }}\n{{ m['content'] }}{% endfor %}"
+    (tmp_path / "chat_template.jinja").write_text(
+        template + "{% if add_generation_prompt %}ok<think>\n{% endif %}"
+    )
+    chat = Codec.load(tmp_path)
+    prompt = problem_prompt("plain", chat)
+    assert chat.decode(prompt.instruction_ids).startswith("<|end|>user\nSolve")
+    assert prompt.instruction_ids[0] == chat.end_id
+    assert chat.decode(prompt.suffix_ids) == "ok<think>\n"
+
+
+def test_a_template_that_hides_the_document_is_refused(codec: Codec, tmp_path: Path):
+    codec.save(tmp_path)
+    (tmp_path / "chat_template.jinja").write_text("hello")
+    with pytest.raises(RecipeError, match="leaves out the user's message"):
+        next_token_prompt("v0", Codec.load(tmp_path))
+
+
+def test_auto_and_compact(codec: Codec, tmp_path: Path):
+    assert next_token_prompt("auto", codec) == next_token_prompt("compact", codec)
+    codec.save(tmp_path)
+    text = (tmp_path / "tokenizer.json").read_text().replace("<|rpt|>", "<|other|>")
+    (tmp_path / "tokenizer.json").write_text(text)
+    other = Codec.load(tmp_path)
+    assert next_token_prompt("auto", other) == next_token_prompt("v6", other)
+    with pytest.raises(RecipeError, match="prompt=v6"):
+        next_token_prompt("compact", other)
