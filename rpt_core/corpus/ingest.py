@@ -1,12 +1,15 @@
 """The ingest stage: read every source once, write what it holds and what was dropped."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rpt_core.artifacts.build import Build
-from rpt_core.artifacts.manifest import Outcome, RowCounts
+from rpt_core.artifacts.manifest import Outcome
+from rpt_core.corpus.ledger import Balance
+from rpt_core.corpus.pii import mask
 from rpt_core.corpus.readers import read_source
 from rpt_core.corpus.recipe import IngestRecipe
 from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace
@@ -38,22 +41,25 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
         data = write_sample(recipe.sample, build.scratch / "world") if recipe.sample else Path(recipe.data)
         sources = find_sources(data)
         build.progress(0, 1, f"found {describe(sources)}")
-        tally = Tally()
+        kinds, balance = Counter[str](), Balance()
         writers = {
             name: stack.enter_context(TableWriter(build.out / f"{name}.parquet", schema))
             for name, schema in FILES.items()
         }
         for row in _rows(sources, recipe.max_document_chars, build):
             row = encodable(row)
-            tally.count(row)
-            writers[_TABLE[type(row)] if not _is_benchmark(row) else "benchmarks"].add(as_record(row))
-    counts = tally.counts()
+            table = "benchmarks" if isinstance(row, Problem) and row.benchmark else _TABLE[type(row)]
+            writers[table].add(as_record(row))
+            kinds[table] += 1
+            source = "traces" if isinstance(row, Trace) else row.source
+            balance.count(source, row.reason if isinstance(row, Dropped) else None)
+    counts = balance.counts()
     if not counts.kept:
         raise SourceError(
             f"data={data}: {describe(sources)}, but not one document, problem or trace could be read "
             f"(reasons: {counts.dropped}). Put .txt, .md, .jsonl, .parquet, MediaWiki dumps or e-prints there."
         )
-    return Outcome(rows=counts, summary={"found": describe(sources), **tally.kinds})
+    return Outcome(rows=counts, summary={"found": describe(sources), **dict(sorted(kinds.items()))})
 
 
 def _rows(sources: list[Source], max_chars: int, build: Build) -> Iterator[Row]:
@@ -69,10 +75,6 @@ def _rows(sources: list[Source], max_chars: int, build: Build) -> Iterator[Row]:
 
 
 _TABLE: dict[type, str] = {Document: "documents", Problem: "problems", Trace: "traces", Dropped: "dropped"}
-
-
-def _is_benchmark(row: Row) -> bool:
-    return isinstance(row, Problem) and bool(row.benchmark)
 
 
 def encodable(row: Row) -> Row:
@@ -128,41 +130,6 @@ def as_record(row: Row) -> dict[str, object]:
             }  # fmt: skip
     return {
         "source": row.source, "native_id": row.native_id, "title": row.title, "origin": row.origin,
-        "reason": row.reason, "step": row.step, "preview": row.preview,
+        "reason": row.reason, "step": row.step,
+        "preview": mask(row.preview, phones=True)[0],
     }  # fmt: skip
-
-
-@dataclass
-class Tally:
-    """Counts as rows go by: kept and dropped by reason, per source."""
-
-    kept: dict[str, int] = field(default_factory=dict)
-    dropped: dict[str, dict[str, int]] = field(default_factory=dict)
-    kinds: dict[str, int] = field(default_factory=dict)
-
-    def count(self, row: Row) -> None:
-        """Take one row in."""
-        if isinstance(row, Dropped):
-            reasons = self.dropped.setdefault(row.source, {})
-            reasons[row.reason] = reasons.get(row.reason, 0) + 1
-            return
-        source = "traces" if isinstance(row, Trace) else row.source
-        self.kept[source] = self.kept.get(source, 0) + 1
-        kind = "benchmarks" if _is_benchmark(row) else _TABLE[type(row)]
-        self.kinds[kind] = self.kinds.get(kind, 0) + 1
-
-    def counts(self) -> RowCounts:
-        """The closed balance, whole and per source."""
-        by_source = {
-            source: balance(self.kept.get(source, 0), self.dropped.get(source, {}))
-            for source in sorted({*self.kept, *self.dropped})
-        }
-        total = RowCounts()
-        for part in by_source.values():
-            total = total + part
-        return total.model_copy(update={"by_source": by_source})
-
-
-def balance(kept: int, dropped: dict[str, int]) -> RowCounts:
-    """A closed balance from what was kept and dropped."""
-    return RowCounts(rows_in=kept + sum(dropped.values()), kept=kept, dropped=dict(sorted(dropped.items())))

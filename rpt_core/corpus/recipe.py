@@ -66,6 +66,10 @@ class PrepareRecipe(Recipe):
     decontaminate_ngram: int = Field(13, ge=4)
     """Documents that share a run of this many words with a held-out problem are dropped."""
     mask_pii: bool = True
+    mask_phones: bool = False
+    """Most of what looks like a phone number in encyclopaedic text is none."""
+    languages: tuple[str, ...] = ()
+    """Keep only these (ISO codes, ``und`` for undecided); empty keeps all."""
     eval_share: float = Field(0.08, gt=0, lt=1)
     """Share of documents and problems held out, by hash of the near-duplicate cluster."""
     min_segment_chars: int = Field(20, ge=1)

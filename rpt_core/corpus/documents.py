@@ -1,0 +1,238 @@
+"""Documents on their way through prepare: two passes over the text, nothing of it held.
+
+The first pass normalises, measures, filters, and notes what the later decisions need: hashes, signatures,
+runs of words shared with held-out items. Then duplicates are resolved. The second pass drops, masks,
+splits and cuts into sentences. Order: filter, exact, near-duplicate, decontaminate, PII, split, segment.
+"""
+
+import json
+import statistics
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from rpt_core.artifacts.build import Build
+from rpt_core.corpus.batches import by_size
+from rpt_core.corpus.cleaning import is_broken, normalise
+from rpt_core.corpus.decontaminate import Contamination, Hit, canonical
+from rpt_core.corpus.dedup import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
+from rpt_core.corpus.language import detect_language
+from rpt_core.corpus.ledger import Ledger
+from rpt_core.corpus.pii import mask
+from rpt_core.corpus.problem_sets import text_hashes
+from rpt_core.corpus.quality import measure, verdict
+from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.corpus.segments import PunktSample, Splitter
+from rpt_core.corpus.shield import spans, without
+from rpt_core.corpus.splits import split_of
+from rpt_core.corpus.tables import CORPUS_DOCUMENTS, DOCUMENTS, HITS, SEGMENTS, TableWriter, read_rows
+from rpt_core.corpus.words import ngrams, split_words
+from rpt_core.errors import Stopped
+
+PRIORITY = {"arxiv": 0, "latex": 1, "wikipedia": 2, "text": 3}
+"""Of two equal documents the one of the source that was read with more care stays."""
+CUT_CHARS_MIN = 20_000
+"""A longer document loses the paragraphs that leak; a shorter one is dropped."""
+REASONS = {EXACT: ("exact-duplicate", "exact"), SAME_ID: ("same-id", "exact")}
+_CLEAN = DOCUMENTS.append(pa.field("lang", pa.string())).append(pa.field("lang_score", pa.float32())).append(
+    pa.field("metrics", pa.string())
+)
+
+
+@dataclass
+class DocumentReport:
+    """What the card tells about the documents."""
+
+    languages: Counter[str] = field(default_factory=Counter)
+    split: Counter[str] = field(default_factory=Counter)
+    pii: Counter[str] = field(default_factory=Counter)
+    chars: dict[str, list[int]] = field(default_factory=dict)
+    """Lengths of the kept documents of every source."""
+    num_segments: int = 0
+    num_cut: int = 0
+    """Long documents that lost paragraphs to decontamination."""
+    leaks: Counter[str] = field(default_factory=Counter)
+    """Benchmark -> documents dropped or cut."""
+
+    def lengths(self) -> dict[str, dict[str, float]]:
+        """Number, sum, median and largest of the lengths, per source."""
+        return {
+            source: {
+                "documents": len(found),
+                "chars": sum(found),
+                "median_chars": statistics.median(found),
+                "max_chars": max(found),
+            }
+            for source, found in sorted(self.chars.items())
+        }
+
+
+class Documents:
+    """The document passes of one run."""
+
+    def __init__(self, recipe: PrepareRecipe, build: Build, ledger: Ledger, contamination: Contamination) -> None:
+        self._recipe = recipe
+        self._build = build
+        self._ledger = ledger
+        self._contamination = contamination
+        self._finder = DuplicateFinder(
+            build.scratch / "duplicates", recipe.num_permutations, recipe.near_duplicate_jaccard
+        )
+        self._sample = PunktSample()
+        self._clean = build.scratch / "clean.parquet"
+        self._ids: list[str] = []
+        self.report = DocumentReport()
+        self.resolution: Resolution | None = None
+
+    def run(self) -> DocumentReport:
+        """Both passes; writes ``documents``, ``segments`` and ``hits``."""
+        self._first_pass(self._build.inputs["documents"] / "documents.parquet")
+        self.resolution = self._finder.resolve()
+        self._second_pass(self.resolution, Splitter.train(self._sample.texts()))
+        return self.report
+
+    def _first_pass(self, path: Path) -> None:
+        with TableWriter(self._clean, _CLEAN) as writer:
+            for batch in by_size(read_rows(path), "text"):
+                if self._build.stopping():
+                    raise Stopped("stopped while cleaning documents; the same command starts this stage again.")
+                kept = self._filter([{**row, "text": normalise(row["text"]), "title": normalise(row["title"])} for row in batch])
+                for row in kept:
+                    writer.add(row)
+                self._note(kept)
+
+    def _filter(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Measure every row, keep what passes, with its measures."""
+        kept = []
+        proses = [without(row["text"]) for row in rows]
+        words = split_words(proses)
+        for number, (row, prose) in enumerate(zip(rows, proses, strict=True)):
+            lang, score = detect_language(prose)
+            metrics = measure(row["text"], prose, words, number)
+            reason = "control-characters" if is_broken(row["text"]) else ""
+            reason = reason or verdict(metrics, prose, row["source"], lang, self._recipe.min_words, self._recipe.quality)
+            if not reason and self._recipe.languages and lang not in self._recipe.languages:
+                reason = "language"
+            if reason:
+                step = "normalise" if reason == "control-characters" else "quality"
+                self._ledger.drop(row["source"], row, reason, step, row["text"])
+                continue
+            kept.append({**row, "lang": lang, "lang_score": score, "metrics": json.dumps(metrics.as_dict(), sort_keys=True)})
+        return kept
+
+    def _note(self, rows: list[dict[str, Any]]) -> None:
+        """What later decisions need to know of rows that passed the filter."""
+        if not rows:
+            return
+        texts = [row["text"] for row in rows]
+        words = split_words([canonical(text) for text in texts])
+        ids = [row["doc_id"] for row in rows]
+        priorities = [PRIORITY.get(row["source"], len(PRIORITY)) for row in rows]
+        self._finder.add(ids, priorities, text_hashes(texts), words)
+        first = len(self._ids)
+        self._contamination.scan(range(first, first + len(rows)), words)
+        self._ids += ids
+        for row in rows:
+            self._sample.offer(row["doc_id"], row["lang"], row["text"])
+
+    def _second_pass(self, resolution: Resolution, splitter: Splitter) -> None:
+        leaks = self._contamination.leaks()
+        out = self._build.out
+        with TableWriter(out / "documents.parquet", CORPUS_DOCUMENTS) as documents, TableWriter(
+            out / "segments.parquet", SEGMENTS
+        ) as segments:
+            for number, row in enumerate(read_rows(self._clean)):
+                if number % 1000 == 0:
+                    self._build.progress(number, len(self._ids), "masking and segmenting documents")
+                    if self._build.stopping():
+                        raise Stopped("stopped while segmenting documents; the same command starts this stage again.")
+                finished = self._finish(number, row, resolution, leaks)
+                if finished is None:
+                    continue
+                documents.add(finished)
+                found = splitter.split(finished["text"], row["lang"], self._recipe.min_segment_chars)
+                for ordinal, (start, end) in enumerate(found):
+                    segments.add({"doc_id": row["doc_id"], "ordinal": ordinal, "start": start, "end": end})
+                self.report.num_segments += len(found)
+        self._write_hits(leaks, resolution)
+
+    def _finish(
+        self, number: int, row: dict[str, Any], resolution: Resolution, leaks: dict[int, list[Hit]]
+    ) -> dict[str, Any] | None:
+        """The row as it is published, or None when it is dropped here."""
+        found = int(resolution.verdict[number])
+        if found != KEPT:
+            reason, step = REASONS.get(found, ("near-duplicate", "near-duplicate"))
+            self._ledger.drop(row["source"], row, reason, step, row["text"])
+            return None
+        text = row["text"]
+        if number in leaks:
+            text = self._cut(text, leaks[number])
+            if not text:
+                self._ledger.drop(row["source"], row, "benchmark-leak", "decontaminate", row["text"])
+                return None
+        pii: dict[str, int] = {}
+        if self._recipe.mask_pii:
+            text, pii = mask(text, self._recipe.mask_phones, spans(text))
+        cluster = self._ids[resolution.cluster[number]]
+        split = split_of(cluster, self._recipe.seed, self._recipe.eval_share)
+        self._tell(row, text, split, pii)
+        return {**row, "text": text, "split": split, "cluster": cluster, "pii": json.dumps(pii)}
+
+    def _tell(self, row: dict[str, Any], text: str, split: str, pii: dict[str, int]) -> None:
+        self._ledger.count(row["source"])
+        self.report.languages[row["lang"]] += 1
+        self.report.split[split] += 1
+        self.report.pii.update(pii)
+        self.report.chars.setdefault(row["source"], []).append(len(text))
+
+    def _cut(self, text: str, hits: list[Hit]) -> str:
+        """A long text without the paragraphs that leak; nothing of a short one."""
+        for benchmark in {self._contamination.items[hit.item].benchmark for hit in hits}:
+            self.report.leaks[benchmark] += 1
+        if len(text) < CUT_CHARS_MIN:
+            return ""
+        runs = {int(run) for hit in hits for run in hit.runs}
+        lengths = {self._contamination.run_words(hit.item) for hit in hits}
+        cleared = cut_paragraphs(text, runs, lengths)
+        self.report.num_cut += 1
+        return cleared
+
+    def _write_hits(self, leaks: dict[int, list[Hit]], resolution: Resolution) -> None:
+        with TableWriter(self._build.out / "hits.parquet", HITS) as writer:
+            for hit in sorted(self._contamination.hits, key=lambda hit: (hit.row, hit.item)):
+                item = self._contamination.items[hit.item]
+                writer.add(
+                    {
+                        "doc_id": self._ids[hit.row], "kind": "document", "benchmark": item.benchmark,
+                        "item_id": item.item_id, "num_shared": len(hit.runs), "coverage": round(hit.coverage, 4),
+                        "removed": hit.row in leaks and resolution.verdict[hit.row] == KEPT,
+                    }
+                )  # fmt: skip
+
+
+def cut_paragraphs(text: str, runs: set[int], lengths: set[int]) -> str:
+    """The text without paragraphs that hold, alone or with the next one, any of the runs of words."""
+    paragraphs = text.split("\n\n")
+    pairs = [*("\n".join(pair) for pair in zip(paragraphs, paragraphs[1:], strict=False)), paragraphs[-1]]
+    alone, joined = _holding(paragraphs, runs, lengths), _holding(pairs, runs, lengths)
+    lost = set(alone)
+    for number in joined:
+        if number not in alone and number + 1 not in alone:
+            lost |= {number, number + 1}
+    return "\n\n".join(paragraph for number, paragraph in enumerate(paragraphs) if number not in lost)
+
+
+def _holding(texts: list[str], runs: set[int], lengths: set[int]) -> set[int]:
+    words = split_words([canonical(text) for text in texts])
+    found: set[int] = set()
+    for length in lengths:
+        hashes, offsets = ngrams(words, length)
+        for number in range(len(texts)):
+            if not runs.isdisjoint(hashes[offsets[number] : offsets[number + 1]].tolist()):
+                found.add(number)
+    return found
+

@@ -1,0 +1,137 @@
+"""Problem sets on their way through prepare: one of each kind, split by cluster, clear of what is held out.
+
+Items are split before anything else happens to them, by a hash of their near-duplicate cluster; two
+items are duplicates only when their answers agree too (the same question with another number is
+another question, but must stand on the same side).
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from rpt_core.artifacts.build import Build
+from rpt_core.corpus.batches import by_size
+from rpt_core.corpus.cleaning import normalise
+from rpt_core.corpus.decontaminate import Contamination, Item, canonical
+from rpt_core.corpus.dedup import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
+from rpt_core.corpus.ledger import Ledger
+from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.corpus.splits import split_of
+from rpt_core.corpus.tables import BENCHMARKS, CORPUS_PROBLEMS, TableWriter, read_rows
+from rpt_core.corpus.words import U64, split_words
+
+REASONS = {EXACT: "exact-duplicate", SAME_ID: "exact-duplicate"}
+"""Verdict -> reason; the rest is ``near-duplicate``. A problem's id is its content, so equal ids are equal items."""
+HELD_OUT = "held-out"
+
+
+@dataclass
+class ProblemReport:
+    """What happened to the problems."""
+
+    split: Counter[str] = field(default_factory=Counter)
+    items: Counter[str] = field(default_factory=Counter)
+    """Held-out items per benchmark."""
+
+
+def prepare_problems(recipe: PrepareRecipe, build: Build, ledger: Ledger) -> tuple[Contamination, ProblemReport]:
+    """Split, de-duplicate and decontaminate all problem sets; write ``problems`` and ``benchmarks``.
+
+    Returns:
+        The index of everything held out, for the documents to be checked against.
+    """
+    folder = build.inputs["documents"]
+    resolution, ids = _resolve(recipe, folder / "problems.parquet", build.scratch / "problem-duplicates")
+    report = ProblemReport()
+    benchmarks = list(_benchmarks(folder / "benchmarks.parquet", build.out, ledger))
+    own = list(_held_out(recipe, folder / "problems.parquet", resolution, ids))
+    contamination = Contamination.index([*benchmarks, *own], recipe.decontaminate_ngram)
+    for item in contamination.items:
+        report.items[item.benchmark] += 1
+    leaks = _scan(folder / "problems.parquet", recipe, resolution, ids, contamination)
+    with TableWriter(build.out / "problems.parquet", CORPUS_PROBLEMS) as writer:
+        for number, row in enumerate(_normalised(folder / "problems.parquet")):
+            verdict = int(resolution.verdict[number])
+            split = split_of(ids[resolution.cluster[number]], recipe.seed, recipe.eval_share)
+            if verdict != KEPT:
+                ledger.drop(row["source"], row, REASONS.get(verdict, "near-duplicate"), _step(verdict), row["problem"])
+            elif number in leaks and split == "train":
+                ledger.drop(row["source"], row, "benchmark-leak", "decontaminate", row["problem"])
+            else:
+                ledger.count(row["source"])
+                report.split[split] += 1
+                writer.add({**row, "split": split, "cluster": ids[resolution.cluster[number]]})
+    contamination.hits.clear()
+    contamination.forget_documents()
+    return contamination, report
+
+
+def _step(verdict: int) -> str:
+    return "exact" if verdict in REASONS else "near-duplicate"
+
+
+def _normalised(path: Path) -> Iterator[dict[str, Any]]:
+    for row in read_rows(path):
+        yield {**row, **{name: normalise(row[name] or "") for name in ("problem", "solution", "answer")}}
+
+
+def _resolve(recipe: PrepareRecipe, path: Path, folder: Path) -> tuple[Resolution, list[str]]:
+    finder = DuplicateFinder(folder, recipe.num_permutations, recipe.near_duplicate_jaccard)
+    ids: list[str] = []
+    for batch in by_size(_normalised(path), "problem"):
+        words = split_words([canonical(row["problem"]) for row in batch])
+        guards = np.array([_hash64(canonical(row["answer"])) for row in batch], np.uint64)
+        finder.add([row["problem_id"] for row in batch], [0] * len(batch), text_hashes([row["problem"] for row in batch]), words, guards)
+        ids += [row["problem_id"] for row in batch]
+    return finder.resolve(), ids
+
+
+def text_hashes(texts: list[str]) -> U64:
+    """XXH3-128 of every text, shape (D, 2)."""
+    digests = b"".join(xxhash.xxh3_128_digest(text.encode()) for text in texts)
+    return np.frombuffer(digests, ">u8").astype(np.uint64).reshape(-1, 2)
+
+
+def _hash64(text: str) -> int:
+    squeezed = "".join(text.split()).lower()
+    return int.from_bytes(hashlib.blake2b(squeezed.encode(), digest_size=8).digest(), "big")
+
+
+def _benchmarks(path: Path, out: Path, ledger: Ledger) -> Iterator[Item]:
+    """Items of known benchmarks: passed on as they are, never split, never trained on."""
+    with TableWriter(out / "benchmarks.parquet", BENCHMARKS) as writer:
+        for row in read_rows(path):
+            writer.add(row)
+            ledger.count(row["source"])
+            yield Item(row["problem_id"], row["benchmark"], normalise(row["problem"]), normalise(row["answer"]))
+
+
+def _held_out(recipe: PrepareRecipe, path: Path, resolution: Resolution, ids: list[str]) -> Iterator[Item]:
+    for number, row in enumerate(_normalised(path)):
+        split = split_of(ids[resolution.cluster[number]], recipe.seed, recipe.eval_share)
+        if split == "eval" and resolution.verdict[number] == KEPT:
+            yield Item(row["problem_id"], HELD_OUT, row["problem"], row["answer"])
+
+
+def _scan(
+    path: Path, recipe: PrepareRecipe, resolution: Resolution, ids: list[str], contamination: Contamination
+) -> set[int]:
+    """Numbers of the training problems that leak a held-out one."""
+    numbered = ({**row, "number": number} for number, row in enumerate(_normalised(path)))
+    training = (
+        row
+        for row in numbered
+        if resolution.verdict[row["number"]] == KEPT
+        and split_of(ids[resolution.cluster[row["number"]]], recipe.seed, recipe.eval_share) == "train"
+    )
+    for batch in by_size(training, "problem"):
+        # A problem names its own answer nowhere, so its text is followed by it for items matched whole.
+        texts = [canonical(f"{row['problem']}\n{row['answer']}") for row in batch]
+        contamination.scan([row["number"] for row in batch], split_words(texts))
+    return set(contamination.leaks())

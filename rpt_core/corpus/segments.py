@@ -1,0 +1,153 @@
+"""Sentences as offsets: spans that, one after another, are the text, character for character.
+
+Punkt (Kiss & Strunk 2006) learns abbreviations from the corpus itself, without labels; formulas and code
+are covered while it reads. Marks that end a sentence without a blank after them (Chinese, Japanese) and
+line ends of paragraphs cut as well. What is shorter than the recipe's least joins a neighbour, within
+its paragraph where it can.
+"""
+
+import heapq
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer, PunktTrainer
+
+from rpt_core.corpus.shield import cover, spans
+
+TRAINING_CHARS = 1_000_000
+"""Text per language that Punkt learns from; more changes few abbreviations."""
+TRAINING_CHARS_MIN = 200_000
+"""Languages with less are learnt together: marks and numbers are much the same in all."""
+DOCUMENT_CHARS_MAX = 100_000
+"""Of one document, so that no single book teaches its own style."""
+
+_KNOWN = frozenset(
+    "eq eqs fig figs thm lem prop cor def ref refs sec secs ch app resp cf e.g i.e etc et al viz vs approx "
+    "dr mr mrs ms prof st no nos vol pp p ed eds ca c dept est jr sr inc ltd co corp u.s u.k ph.d b.c a.d".split()
+)
+"""Abbreviations of scientific English, whatever the corpus shows."""
+_WIDE_END = re.compile(r"[。！？｡]+[」』）”’\"]*|[।॥]+")
+_LINE_END = re.compile(r"\n+")
+
+
+class PunktSample:
+    """A fixed choice of documents to learn from: the smallest ids, up to a number of characters per language."""
+
+    def __init__(self, chars: int = TRAINING_CHARS) -> None:
+        self._chars = chars
+        self._heaps: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        self._held: dict[str, int] = defaultdict(int)
+
+    def offer(self, doc_id: str, lang: str, text: str) -> None:
+        """Consider one document; which ones stay does not depend on the order of offers."""
+        part = text[:DOCUMENT_CHARS_MAX]
+        heap = self._heaps[lang]
+        heapq.heappush(heap, (-int(doc_id, 16), part))
+        self._held[lang] += len(part)
+        while heap and self._held[lang] - len(heap[0][1]) >= self._chars:
+            self._held[lang] -= len(heapq.heappop(heap)[1])
+
+    def texts(self) -> dict[str, list[str]]:
+        """Chosen texts by language, in order of id."""
+        return {
+            lang: [text for _, text in sorted(heap, reverse=True)] for lang, heap in sorted(self._heaps.items())
+        }
+
+
+class Splitter:
+    """Sentence splitters for every language of a corpus."""
+
+    def __init__(self, parameters: Mapping[str, PunktParameters], common: PunktParameters) -> None:
+        self._by_lang = {lang: PunktSentenceTokenizer(found) for lang, found in parameters.items()}
+        self._common = PunktSentenceTokenizer(common)
+
+    @classmethod
+    def train(cls, texts: Mapping[str, Iterable[str]]) -> "Splitter":
+        """Learn abbreviations, collocations and sentence starters from the corpus's own text."""
+        by_lang: dict[str, PunktParameters] = {}
+        rest: list[str] = []
+        for lang, documents in texts.items():
+            proses = [cover(text) for text in documents]
+            if sum(map(len, proses)) >= TRAINING_CHARS_MIN:
+                by_lang[lang] = _learn(proses)
+            else:
+                rest += proses
+        if len(by_lang) == 1 and not rest:
+            return cls(by_lang, next(iter(by_lang.values())))
+        return cls(by_lang, _learn(rest))
+
+    def split(self, text: str, lang: str = "", min_chars: int = 1) -> list[tuple[int, int]]:
+        """Start and end of every sentence, blanks after it included.
+
+        Args:
+            text: Any text.
+            lang: Chooses the parameters; unknown languages use those of the whole corpus.
+            min_chars: Shorter sentences (blanks aside) are merged into a neighbour.
+
+        Returns:
+            Spans from 0 to ``len(text)`` without gap or overlap; none for an empty text.
+        """
+        if not text:
+            return []
+        covered = cover(text, spans(text))
+        cuts = {0, len(text)}
+        tokenizer = self._by_lang.get(lang, self._common)
+        for start, end in _paragraphs(covered):
+            cuts.add(start)
+            cuts.update(start + first for first, _ in tokenizer.span_tokenize(covered[start:end]))
+        for match in _WIDE_END.finditer(covered):
+            cuts.add(_after_blanks(covered, match.end()))
+        borders = sorted(cuts)
+        return merge_short(text, list(zip(borders, borders[1:], strict=False)), min_chars)
+
+
+def _learn(proses: Iterable[str]) -> PunktParameters:
+    trainer = PunktTrainer()
+    for prose in proses:
+        trainer.train(prose, finalize=False)
+    trainer.finalize_training()
+    parameters: PunktParameters = trainer.get_params()
+    parameters.abbrev_types.update(_KNOWN)
+    return parameters
+
+
+def _paragraphs(text: str) -> Iterable[tuple[int, int]]:
+    start = 0
+    for match in _LINE_END.finditer(text):
+        if match.start() > start:
+            yield start, match.start()
+        start = match.end()
+    if start < len(text):
+        yield start, len(text)
+
+
+def _after_blanks(text: str, position: int) -> int:
+    while position < len(text) and text[position].isspace():
+        position += 1
+    return position
+
+
+def merge_short(text: str, found: list[tuple[int, int]], min_chars: int) -> list[tuple[int, int]]:
+    """Join sentences that are too short to the next one, or to the one before at the end of a paragraph.
+
+    Example:
+        >>> merge_short("No. It is a long one.", [(0, 4), (4, 21)], 5)
+        [(0, 21)]
+    """
+    merged: list[tuple[int, int]] = []
+    start: int | None = None
+    for first, end in found:
+        start = first if start is None else start
+        piece = text[start:end]
+        if len(piece.strip()) >= min_chars:
+            merged.append((start, end))
+            start = None
+        elif piece.endswith("\n") and merged and not text[merged[-1][0] : merged[-1][1]].endswith("\n"):
+            merged[-1] = (merged[-1][0], end)
+            start = None
+    if start is not None:
+        # The last piece of the text: to the one before, or alone when it is all there is.
+        first = merged.pop()[0] if merged else start
+        merged.append((first, found[-1][1]))
+    return merged
