@@ -55,6 +55,8 @@ class Recipe(Frozen):
     """Kind of artifact this stage writes."""
     location_fields: ClassVar[frozenset[str]] = frozenset()
     """Fields that say where content lies, not what it is; outside the fingerprint."""
+    reads_lineage: ClassVar[bool] = False
+    """Whether the stage also reads the manifests of all its ancestors (input folder ``lineage``)."""
 
     stage: str
     revision: int = 1

@@ -13,7 +13,19 @@ from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import IntegrityError, StarvedError, Stopped
 from rpt_core.evaluation.answers import Draw, Judge, draw_thinking, judged_answers, next_token_guesses
 from rpt_core.evaluation.compare import compare
-from rpt_core.evaluation.items import FINAL, Item, as_table, tier_names, tier_of, write_items
+from rpt_core.evaluation.items import (
+    FINAL,
+    FORCED,
+    INSTRUCTED,
+    PLAIN,
+    PROBLEMS,
+    REASONING,
+    Item,
+    as_table,
+    tier_names,
+    tier_of,
+    write_items,
+)
 from rpt_core.evaluation.questions import Places, Tasks, draw_places, draw_problems, item_id
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.evaluation.scores import mode_scores, outcomes, paired, tiers_of
@@ -30,9 +42,6 @@ from rpt_core.train.supervised import device_of
 
 SCORES_FILE = "scores.json"
 MILESTONE_FILE = "milestone.json"
-PLAIN, INSTRUCTED, REASONING, FORCED, PROBLEMS = (
-    "plain", "plain-instructed", "reasoning", "forced", "problems",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

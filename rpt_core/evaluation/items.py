@@ -10,6 +10,10 @@ import pyarrow.parquet as pq
 from rpt_core.objectives.objective import VerdictName
 
 ITEMS_FILE = "items.parquet"
+PLAIN, INSTRUCTED, REASONING, FORCED, PROBLEMS = (
+    "plain", "plain-instructed", "reasoning", "forced", "problems",
+)  # fmt: skip
+"""Modes: argmax on the raw trunk; on the instructed trunk; free to think; made to think; problems."""
 FINAL = "final"
 """``checkpoint`` of the model that was asked for; its milestones are called ``000120`` and so on."""
 
@@ -24,7 +28,6 @@ class Item:
     gflops: float | None
     """Training compute up to a milestone, in units of 1e9 operations."""
     mode: str
-    """``plain``, ``plain-instructed``, ``reasoning``, ``forced`` or ``problems``."""
     item_id: str
     """The same for every model asked the same question."""
     doc_id: str

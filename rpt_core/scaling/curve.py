@@ -1,5 +1,7 @@
 """The picture of a scaling law: accuracy over compute, one colour per tier."""
 
+from itertools import pairwise
+from math import ceil, floor
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -31,15 +33,10 @@ def plot_curve(axes: Axes, fit: dict[str, Any]) -> None:
     """
     bare(axes)
     drawn = [(tier, found) for tier, found in fit["tiers"].items() if found["points"]]
-    for index, (tier, found) in enumerate(drawn):
+    for index, (_, found) in enumerate(drawn):
         colour = COLOURS[index % len(COLOURS)]
         _plot_law(axes, found["power_law"], colour)
         _plot_points(axes, found, colour, shift=1 + 0.02 * (index - (len(drawn) - 1) / 2))
-        last = found["points"][-1]
-        axes.annotate(
-            tier, (last["gflops"], last["value"]), xytext=(9, -4), textcoords="offset points",
-            color=colour, fontweight="bold", annotation_clip=False,
-        )  # fmt: skip
     if not drawn:
         axes.text(
             0.5,
@@ -52,7 +49,14 @@ def plot_curve(axes: Axes, fit: dict[str, Any]) -> None:
         axes.set_xticks([])
         axes.set_yticks([])
         return
-    _scale(axes, [point["gflops"] for _, found in drawn for point in found["points"]])
+    points = [point for _, found in drawn for point in found["points"]]
+    _scale(axes, points)
+    ends = [(found["points"][-1]["gflops"], found["points"][-1]["value"]) for _, found in drawn]
+    for index, y in enumerate(_apart([y for _, y in ends], axes)):
+        axes.annotate(
+            drawn[index][0], (ends[index][0], y), xytext=(10, 0), textcoords="offset points",
+            va="center", color=COLOURS[index % len(COLOURS)], fontweight="bold", annotation_clip=False,
+        )  # fmt: skip
 
 
 def _plot_points(axes: Axes, found: dict[str, Any], colour: str, shift: float) -> None:
@@ -77,14 +81,34 @@ def _plot_law(axes: Axes, law: dict[str, Any], colour: str) -> None:
     axes.plot(x, y, color=colour, linewidth=2.0)
 
 
-def _scale(axes: Axes, gflops: list[float]) -> None:
+def _apart(heights: list[float], axes: Axes) -> list[float]:
+    """The same heights, pushed apart until labels of one line each do not touch."""
+    low, high = axes.get_ylim()
+    line = 0.058 * (high - low)
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    placed = list(heights)
+    for _ in range(50):
+        for below, above in pairwise(order):
+            overlap = line - (placed[above] - placed[below])
+            if overlap > 0:
+                placed[below] -= overlap / 2
+                placed[above] += overlap / 2
+    return placed
+
+
+def _scale(axes: Axes, points: list[dict[str, Any]]) -> None:
+    gflops = [point["gflops"] for point in points]
+    lows = [point["value"] if point["low"] is None else point["low"] for point in points]
+    highs = [point["value"] if point["high"] is None else point["high"] for point in points]
     axes.grid(axis="y")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_xlabel("training compute, GFLOPs")
-    axes.set_ylim(0, 1)
+    bottom = floor(10 * (min(lows) - 0.02)) / 10
+    axes.set_ylim(max(0.0, bottom) if bottom > 0.25 else 0.0, min(1.0, ceil(10 * (max(highs) + 0.02)) / 10))
     if max(gflops) > 4 * min(gflops):
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
+        subs = (1.0,) if max(gflops) > 500 * min(gflops) else (1.0, 2.0, 5.0)
+        axes.xaxis.set_major_locator(LogLocator(10, subs=subs))
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
 

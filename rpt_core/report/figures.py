@@ -1,0 +1,163 @@
+"""The report's pictures: accuracy by tier, accuracy over compute, and where a gain comes from.
+
+All are drawn in the light palette; :mod:`rpt_core.report.ink` turns them into themed SVG or PNG.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, PercentFormatter
+
+from rpt_core.evaluation.intervals import Estimate
+from rpt_core.evaluation.strategy import Split
+from rpt_core.report.ink import LIGHT, bare, new_figure
+from rpt_core.scaling.curve import plot_curve
+
+MODE_NAMES = {"plain": "plain next token", "reasoning": "thinks if it likes", "forced": "made to think"}
+ROW, GAP = 1.0, 0.9
+MARGIN = 0.015
+"""Left edge of headings, as a share of the figure's width."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One evaluation as a series of marks."""
+
+    name: str
+    colour: str
+    scores: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    y: float
+    label: str
+    mode: str
+    tier: str
+
+
+def accuracy_figure(models: Sequence[Model], width: float = 480) -> Figure:
+    """Accuracy by tier and mode, one mark per model with its 95 % interval."""
+    rows, headings, depth = _rows(models)
+    height = 74 + 21 * depth
+    figure = new_figure(width, height)
+    axes = figure.add_axes((0.315, 40 / height, 0.655, 1 - 74 / height))
+    plot_accuracy(axes, models, rows, headings, depth)
+    return figure
+
+
+def curve_figure(fit: dict[str, Any], width: float = 480, height: float = 330) -> Figure:
+    """Accuracy over compute with the fitted laws."""
+    figure = new_figure(width, height)
+    plot_curve(figure.add_axes((0.105, 0.15, 0.765, 0.81)), fit)
+    return figure
+
+
+def picture(models: Sequence[Model], fit: dict[str, Any], title: str) -> Figure:
+    """Both side by side, for a README."""
+    rows, headings, depth = _rows(models)
+    height = max(400.0, 120 + 21 * depth)
+    figure = new_figure(1060, height)
+    left = figure.add_axes((0.155, 46 / height, 0.33, 1 - 140 / height))
+    plot_accuracy(left, models, rows, headings, depth)
+    right = figure.add_axes((0.565, 46 / height, 0.36, 1 - 140 / height))
+    plot_curve(right, fit)
+    figure.text(MARGIN, 1 - 26 / height, title, fontsize=16, fontweight="bold", va="center")
+    for x, text in ((MARGIN, "Held-out accuracy, 95 % intervals"), (0.53, "Accuracy over training compute")):
+        figure.text(x, 1 - 56 / height, text, fontsize=11.5, color=LIGHT.muted, va="center")
+    return figure
+
+
+def _rows(models: Sequence[Model]) -> tuple[list[_Row], list[tuple[float, str]], float]:
+    """Rows from the top down, headings of their groups, and how deep it all is."""
+    modes = models[-1].scores["modes"]
+    rows, headings, y = [], [], 0.0
+    for tier, threshold in models[-1].scores["thresholds_nats"].items():
+        shown = [mode for mode in MODE_NAMES if tier in modes.get(mode, {}).get("accuracy", {})]
+        if shown:
+            headings.append((y, f"{tier} (≥ {threshold:g} nats)"))
+            rows += [_Row(y + ROW * (i + 1), MODE_NAMES[mode], mode, tier) for i, mode in enumerate(shown)]
+            y += ROW * (len(shown) + 1) + GAP * 0.4
+    if "all" in modes.get("problems", {}).get("accuracy", {}):
+        headings.append((y, "problems"))
+        rows.append(_Row(y + ROW, "exact answer", "problems", "all"))
+        y += 2 * ROW
+    return rows, headings, y
+
+
+def plot_accuracy(
+    axes: Axes, models: Sequence[Model], rows: list[_Row], headings: list[tuple[float, str]], depth: float
+) -> None:
+    """Dots with whiskers, models a little apart from each other in every row."""
+    bare(axes)
+    place = axes.get_position()
+    edge = (MARGIN - place.x0) / place.width
+    step = 0.62 / max(len(models), 1)
+    for index, model in enumerate(models):
+        shift = step * (index - (len(models) - 1) / 2)
+        found = [(row.y + shift, _estimate(model, row)) for row in rows]
+        marks = [(y, e) for y, e in found if e]
+        known = [(y, e) for y, e in marks if e["low"] is not None]
+        axes.hlines(
+            [y for y, _ in known], [e["low"] for _, e in known], [e["high"] for _, e in known],
+            color=model.colour, linewidth=2.2, alpha=0.5,
+        )  # fmt: skip
+        axes.plot(
+            [e["value"] for _, e in marks], [y for y, _ in marks], "o", color=model.colour, label=model.name,
+            markersize=6.5, markeredgecolor=LIGHT.paper, markeredgewidth=1.0,
+        )  # fmt: skip
+    for y, text in headings:
+        axes.text(edge, y, text, transform=axes.get_yaxis_transform(), fontweight="bold", va="center")
+    axes.set_yticks([row.y for row in rows], [row.label for row in rows])
+    axes.set_ylim(depth - 0.2, -0.55)
+    axes.set_xlim(-0.02, 1.02)
+    axes.grid(axis="x")
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(edge, 1.0), ncols=len(models), frameon=False, handletextpad=0.1,
+        columnspacing=1.2, borderaxespad=0.0, labelcolor=LIGHT.ink,
+    )  # fmt: skip
+
+
+def _estimate(model: Model, row: _Row) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = model.scores["modes"].get(row.mode, {}).get("accuracy", {}).get(row.tier)
+    return found
+
+
+def strategy_figure(split: Split, before: Estimate, after: Estimate, width: float = 480) -> Figure:
+    """From the start model's accuracy to the trained one's: the habit of thinking, then what is beyond it."""
+    height = 216
+    figure = new_figure(width, height)
+    axes = figure.add_axes((0.315, 34 / height, 0.61, 1 - 50 / height))
+    bare(axes)
+    bars: list[tuple[str, float, Estimate, str]] = [("start model", 0.0, before, LIGHT.before)]
+    level = before.value
+    if split.habit and split.beyond_habit:
+        bars.append(("+ habit of thinking", level, split.habit, LIGHT.medium))
+        bars.append(("+ beyond the habit", level + split.habit.value, split.beyond_habit, LIGHT.after))
+    else:
+        bars.append(("+ gain", level, split.gain, LIGHT.after))
+    bars.append(("trained model", 0.0, after, LIGHT.after))
+    for y, (_, start, part, colour) in enumerate(bars):
+        _bar(axes, y, start, part, colour, signed=0 < y < len(bars) - 1)
+    axes.set_yticks(range(len(bars)), [name for name, *_ in bars], color=LIGHT.ink)
+    axes.set_ylim(len(bars) - 0.45, -0.55)
+    axes.set_xlim(
+        0, min(1.12, max(0.3, 1.15 * max(start + abs(part.value) for _, start, part, _ in bars) + 0.08))
+    )
+    axes.grid(axis="x")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.0%}" if x <= 1 else ""))
+    return figure
+
+
+def _bar(axes: Axes, y: float, start: float, part: Estimate, colour: str, *, signed: bool) -> None:
+    axes.barh(y, part.value, left=start, height=0.56, color=colour, alpha=0.9)
+    ends = [start + part.value]
+    if part.low is not None and part.high is not None:
+        axes.hlines(y, start + part.low, start + part.high, color=LIGHT.ink, linewidth=1.4)
+        ends += [start + part.high]
+    text = f"{100 * part.value:+.1f}" if signed else f"{part.value:.1%}"
+    axes.text(max(*ends, start) + 0.012, y, text, va="center", fontweight="bold")

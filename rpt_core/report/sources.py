@@ -1,0 +1,160 @@
+"""Where the numbers of a page came from: the artifacts it stands on, and a row for each stage."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rpt_core.artifacts.manifest import Manifest
+
+MANIFEST_FILE = "manifest.json"
+LINEAGE = "lineage"
+"""Input folder with one manifest per ancestor, where whoever runs the stage supplies it."""
+
+STAGE_NAMES = {
+    "documents": "Text read",
+    "corpus": "Corpus prepared",
+    "base": "Base model",
+    "difficulty": "Difficulty scored",
+    "cold-start": "Cold start",
+    "policy": "RPT",
+    "rlvr": "Verifiable rewards",
+    "evaluation": "Evaluated",
+    "scaling": "Scaling law",
+}
+"""Kinds in the order of the journey."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One artifact a page draws on."""
+
+    kind: str
+    fingerprint: str
+    """Empty where the folder does not say."""
+    digest: str = ""
+    manifest: Manifest | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether numbers can be linked to it."""
+        return bool(self.fingerprint)
+
+    @property
+    def short(self) -> str:
+        """``kind/12 hex digits``, as the command line takes it."""
+        return f"{self.kind}/{self.fingerprint[:12]}" if self.known else self.kind
+
+    @property
+    def anchor(self) -> str:
+        """Its place in the page."""
+        return f"artifact-{self.kind}-{self.fingerprint[:12]}"
+
+    @property
+    def command(self) -> str:
+        """What to type to see all of it."""
+        return f"rpt show {self.fingerprint[:12]}"
+
+
+def source_of(folder: Path, kind: str) -> Source:
+    """The artifact an input folder holds; one without a manifest is named by its kind alone."""
+    path = folder / MANIFEST_FILE
+    if not path.exists():
+        return Source(kind, "")
+    return _source(Manifest.model_validate_json(path.read_text()))
+
+
+def lineage(inputs: Mapping[str, Path]) -> list[Source]:
+    """Everything the inputs stand on and the inputs themselves, in the order of the journey.
+
+    Without a ``lineage`` folder only the inputs are known.
+    """
+    found: dict[str, Source] = {}
+    for path in _manifests(inputs):
+        source = _source(Manifest.model_validate_json(path.read_text()))
+        found[source.fingerprint] = source
+    order = list(STAGE_NAMES)
+
+    def place(source: Source) -> tuple[int, str, str]:
+        rank = order.index(source.kind) if source.kind in order else len(order)
+        return rank, source.manifest.created if source.manifest else "", source.fingerprint
+
+    return sorted(found.values(), key=place)
+
+
+def _manifests(inputs: Mapping[str, Path]) -> Iterator[Path]:
+    for name, folder in inputs.items():
+        if name == LINEAGE:
+            yield from sorted(folder.glob("*.json"))
+        elif (folder / MANIFEST_FILE).exists():
+            yield folder / MANIFEST_FILE
+
+
+def _source(manifest: Manifest) -> Source:
+    return Source(manifest.kind, manifest.fingerprint, manifest.digest, manifest)
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One stage of the journey, as a row."""
+
+    name: str
+    source: Source
+    rows_in: int
+    kept: int
+    dropped: list[tuple[str, int]]
+    """Most frequent reason first."""
+    facts: list[tuple[str, str]]
+    flops: float
+    tokens: int
+    seconds: float
+
+
+def journey(sources: list[Source], roles: Mapping[str, str]) -> list[Leg]:
+    """A row per artifact.
+
+    Args:
+        sources: In the order wanted.
+        roles: Fingerprint -> what the page calls it (``Evaluated: cold start``).
+    """
+    return [_leg(source, roles) for source in sources if source.manifest]
+
+
+def _leg(source: Source, roles: Mapping[str, str]) -> Leg:
+    assert source.manifest is not None, "only sources with a manifest become rows"
+    outcome = source.manifest.outcome
+    dropped = sorted(outcome.rows.dropped.items(), key=lambda pair: (-pair[1], pair[0]))
+    return Leg(
+        name=roles.get(source.fingerprint, STAGE_NAMES.get(source.kind, source.kind)),
+        source=source,
+        rows_in=outcome.rows.rows_in,
+        kept=outcome.rows.kept,
+        dropped=dropped,
+        facts=[(key.replace("_", " "), fact(value)) for key, value in outcome.summary.items()],
+        flops=outcome.flops,
+        tokens=outcome.tokens,
+        seconds=sum(attempt.seconds for attempt in source.manifest.attempts),
+    )
+
+
+def fact(value: Any) -> str:
+    """A summary's value, short.
+
+    Example:
+        >>> fact(0.123456), fact(True), fact(None), fact(643136)
+        ('0.123', 'yes', '-', '643,136')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file."""
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
