@@ -79,7 +79,8 @@ class School:
             StarvedError: nothing.
         """
         codec, corpus = policy.codec, build.inputs["corpus"]
-        longest, room = recipe.thought_tokens_max, _context_tokens(policy) - recipe.thought_tokens_max
+        longest = recipe.thought_tokens_max
+        room = min(recipe.context_tokens, _context_tokens(policy) - longest)
         prompt = next_token_prompt(recipe.prompt, codec)
         window = max(2, room - prompt.num_tokens)
         traced = TracedDocuments.open(

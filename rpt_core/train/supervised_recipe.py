@@ -84,6 +84,8 @@ class ColdStartRecipe(Recipe):
     """Patterns such as ``clock-*``: only traces of these kinds are shown; empty for all."""
     thought_tokens_max: int = Field(256, ge=1)
     """Longer thoughts are left out (counted)."""
+    context_tokens: int = Field(512, ge=16)
+    """Longest trunk; longer documents are shown in windows, longer problems left out (counted)."""
     prompt: Literal["auto", "v0", "v6", "compact"] = "auto"
     """Words around documents; the same as the objective that follows."""
     optimiser: Optimiser = Optimiser()
