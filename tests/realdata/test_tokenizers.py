@@ -1,0 +1,131 @@
+"""Real tokenizers on real scripts: GPT-2, Qwen2 (bytes), Mistral (SentencePiece with byte fallback)."""
+
+import gzip
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rpt_core.objectives.rewards.prefix import is_first_token, is_prefix, truth_of
+from rpt_core.policy.codec import Codec
+
+DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data")) / "tokenizers"
+pytestmark = [
+    pytest.mark.realdata,
+    pytest.mark.skipif(not DATA.is_dir(), reason=f"real tokenizers: {DATA} is absent (RPT_TEST_DATA)"),
+]
+
+TEXTS = {
+    "english": "The quick brown fox, 1984; \tit's fine.\r\n\n  Two  spaces.",
+    "chinese": "强化学习把没有标注的文本变成奖励信号。",
+    "japanese": "言葉の続きを考えてから当てる。",
+    "arabic": "التنبؤ بالكلمة التالية بعد التفكير",
+    "emoji": "ok \U0001f469\u200d\U0001f680\U0001f3fd and \U0001f1f3\U0001f1f1!",
+    "latex": r"Thus $\frac{a}{b} = \boxed{\sqrt{2}}$ and \text{so} on \\ % {",
+    "markup": "</think><think><s></s><|endoftext|><|im_end|>[INST]\u2581x",
+    "combining": "nai\u0308ve e\u0301 \u1e9b\u0323 ﬁ",
+}
+
+
+def unpack(source: Path, folder: Path, names: dict[str, str], settings: dict[str, str]) -> Path:
+    folder.mkdir()
+    for name, kept in names.items():
+        content = (source / name).read_bytes()
+        (folder / kept).write_bytes(gzip.decompress(content) if name.endswith(".gz") else content)
+    if settings:
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def codecs(tmp_path_factory) -> dict[str, Codec]:
+    """As their makers publish them: vocabulary and merges, or a SentencePiece model."""
+    at = tmp_path_factory.mktemp("tokenizers")
+    folders = [
+        unpack(DATA / "gpt2", at / "gpt2", {"encoder.json": "vocab.json", "vocab.bpe": "merges.txt"},
+               {"eos_token": "<|endoftext|>"}),
+        unpack(DATA / "qwen2", at / "qwen2",
+               {"vocab.json.gz": "vocab.json", "merges.txt": "merges.txt",
+                "tokenizer_config.json": "tokenizer_config.json"}, {}),
+        unpack(DATA / "mistral", at / "mistral", {"tokenizer.model.v1": "tokenizer.model"},
+               {"bos_token": "<s>", "eos_token": "</s>"}),
+    ]  # fmt: skip
+    for folder, kind in zip(folders, ("gpt2", "qwen2", "mistral"), strict=True):
+        (folder / "config.json").write_text(json.dumps({"model_type": kind}))
+    return {folder.name: Codec.load(folder) for folder in folders}
+
+
+NAMES = ("gpt2", "qwen2", "mistral")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("script", TEXTS)
+def test_every_script_comes_back_byte_for_byte(codecs, name: str, script: str):
+    codec, text = codecs[name], TEXTS[script]
+    ids = codec.encode(text)
+    assert codec.to_bytes(ids) == text.encode()
+    assert not set(ids) & codec.end_ids
+    offsets = codec.char_starts(text)
+    for token, offset in zip(ids, offsets, strict=True):
+        assert (offset < 0) == (codec.token_bytes(token)[0] & 0xC0 == 0x80)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "text", "ids"),
+    [
+        ("gpt2", 50257, "Hello world", [15496, 995]),
+        ("qwen2", 151646, "Hello world", [9707, 1879]),
+        ("mistral", 32000, " Hello world", [22557, 1526]),
+    ],
+)
+def test_ids_are_the_published_ones(codecs, name: str, size: int, text: str, ids: list[int]):
+    assert len(codecs[name]) == size
+    assert codecs[name].encode(text) == ids
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("script", TEXTS)
+def test_every_whole_prefix_of_the_truth_earns_the_reward(codecs, name: str, script: str):
+    codec, text = codecs[name], TEXTS[script]
+    tokens = [codec.token_bytes(token) for token in codec.encode(text)]
+    truth = truth_of(tokens)
+    right = {length for length in range(len(text.encode()) + 1) if is_prefix(text.encode()[:length], truth)}
+    lengths = {len(b"".join(tokens[:count])) for count in range(1, len(tokens) + 1)}
+    assert right == {n for n in lengths if n == len(text.encode()) or text.encode()[n] & 0xC0 != 0x80}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_token_rule(codecs, name: str):
+    codec = codecs[name]
+    truth = codec.encode(" parameters")[0]
+    assert is_first_token(b" parameters", truth, codec)
+    assert not is_first_token(b" zebra", truth, codec)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(max_size=40))
+def test_any_text_comes_back(codecs, name: str, text: str):
+    codec = codecs[name]
+    assert codec.to_bytes(codec.encode(text)) == text.encode()
+
+
+def test_chat_templates_of_a_real_family(codecs):
+    from rpt_core.objectives.prompts import next_token_prompt
+
+    codec = codecs["qwen2"]
+    prompt = next_token_prompt("v6", codec)
+    assert codec.decode(prompt.instruction_ids).startswith("<|im_start|>system\n")
+    assert prompt.instruction_ids[0] == 151644
+    assert codec.decode(prompt.suffix_ids).endswith("<|im_end|>\n<|im_start|>assistant\n<think>\n")
+
+
+def test_saving_a_sentencepiece_model_keeps_it(codecs, tmp_path: Path):
+    codecs["mistral"].save(tmp_path)
+    again = Codec.load(tmp_path)
+    assert again.encode(TEXTS["japanese"]) == codecs["mistral"].encode(TEXTS["japanese"])
+    shutil.rmtree(tmp_path)
