@@ -50,11 +50,19 @@ def align_traces(traces: Path, documents: Path, out: Path, ledger: Ledger) -> Co
                 if trace["state"] == "placed":
                     ledger.count("traces")
                 else:
-                    ledger.drop("traces", trace, trace["state"], "align", f"{trace['before'][-100:]} | {trace['answer']}")
+                    ledger.drop(
+                        "traces",
+                        trace,
+                        trace["state"],
+                        "align",
+                        f"{trace['before'][-100:]} | {trace['answer']}",
+                    )
     return splits
 
 
-def _place(trace: dict[str, Any], document: dict[str, Any], writer: TableWriter, splits: Counter[str]) -> None:
+def _place(
+    trace: dict[str, Any], document: dict[str, Any], writer: TableWriter, splits: Counter[str]
+) -> None:
     if trace["state"] == "placed":
         return
     offset = find_place(document["text"], trace["before"], trace["answer"])

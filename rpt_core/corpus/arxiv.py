@@ -13,7 +13,11 @@ from rpt_core.corpus.streams import Broken, open_chunks, read_limited
 SINGLE_BYTES_MAX = 32 << 20
 
 _NUMBER = re.compile(r"^(?P<id>\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?[_/]?\d{7})(?:v(?P<version>\d+))?$")
-_WITHDRAWN = re.compile(r"\b(this (paper|article|submission|manuscript|work) (has been|is|was) withdrawn|withdrawn by the authors?)\b", re.I)
+_WITHDRAWN = re.compile(
+    r"\b(this (paper|article|submission|manuscript|work) (has been|is|was) withdrawn|"
+    r"withdrawn by the authors?)\b",
+    re.I,
+)
 _WITHDRAWN_CHARS_MAX = 2000
 """A withdrawal is a note; a paper that mentions one is longer."""
 
@@ -35,10 +39,14 @@ def read_papers(source: Source, tree: Tree, max_chars: int) -> Iterator[Row]:
     """The documents of an archive already read."""
     name = _source_name(source)
     for broken in tree.refused:
-        yield Dropped(name, source.name, broken.reason, native_id=_identity(source)[0], preview=preview(broken.detail))
+        yield Dropped(
+            name, source.name, broken.reason, native_id=_identity(source)[0], preview=preview(broken.detail)
+        )
     if not any(path.lower().endswith(TEX_SUFFIXES) for path in tree.files):
         if not tree.refused:
-            yield Dropped(name, source.name, "pdf-only" if tree.has_pdf else "no-tex", native_id=_identity(source)[0])
+            yield Dropped(
+                name, source.name, "pdf-only" if tree.has_pdf else "no-tex", native_id=_identity(source)[0]
+            )
         return
     mains = main_files(tree.files)
     for number, main in enumerate(mains):
@@ -49,7 +57,9 @@ def _single(source: Source, name: str, max_chars: int) -> Iterator[Row]:
     try:
         data = read_limited(open_chunks(source.path), SINGLE_BYTES_MAX)
     except Broken as broken:
-        yield Dropped(name, source.name, broken.reason, native_id=_identity(source)[0], preview=preview(broken.detail))
+        yield Dropped(
+            name, source.name, broken.reason, native_id=_identity(source)[0], preview=preview(broken.detail)
+        )
         return
     yield _document(source, {"main.tex": data}, "main.tex", "", max_chars)
 
@@ -97,6 +107,10 @@ def _identity(source: Source) -> tuple[str, str]:
 
 def _source_name(source: Source) -> str:
     """``arxiv`` for e-prints by number, and in folders that say so; ``latex`` for books and notes."""
-    if _NUMBER.match(source.stem) or "arxiv" in source.name.lower() or "eprint" in source.name.lower().replace("-", ""):
+    if (
+        _NUMBER.match(source.stem)
+        or "arxiv" in source.name.lower()
+        or "eprint" in source.name.lower().replace("-", "")
+    ):
         return "arxiv"
     return "latex"

@@ -8,7 +8,9 @@ BATCH_CHARS = 1 << 20
 BATCH_ROWS = 2048
 
 
-def by_size(rows: Iterable[dict[str, Any]], column: str, chars: int = BATCH_CHARS) -> Iterator[list[dict[str, Any]]]:
+def by_size(
+    rows: Iterable[dict[str, Any]], column: str, chars: int = BATCH_CHARS
+) -> Iterator[list[dict[str, Any]]]:
     """Batches of about ``chars`` characters of one column, at least one row each.
 
     Example:

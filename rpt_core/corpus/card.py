@@ -28,7 +28,11 @@ def write_card(
         "steps": {step: dict(sorted(reasons.items())) for step, reasons in sorted(ledger.steps.items())},
         "languages": dict(sorted(documents.languages.items())),
         "lengths": documents.lengths(),
-        "splits": {"documents": dict(sorted(documents.split.items())), "problems": dict(sorted(problems.split.items())), "traces": traces},
+        "splits": {
+            "documents": dict(sorted(documents.split.items())),
+            "problems": dict(sorted(problems.split.items())),
+            "traces": traces,
+        },
         "segments": documents.num_segments,
         "pii": dict(sorted(documents.pii.items())),
         "duplicates": duplicates,
@@ -54,7 +58,11 @@ def _page(report: dict[str, Any], counts: RowCounts) -> str:
         why = ", ".join(f"{reason} {num}" for reason, num in rows.dropped.items()) or "-"
         lines.append(f"| {source} | {rows.rows_in} | {rows.kept} | {why} |")
     lines += [f"| **all** | {counts.rows_in} | {counts.kept} | {sum(counts.dropped.values())} |", ""]
-    for title, key in (("Languages", "languages"), ("Personal data masked", "pii"), ("Duplicates", "duplicates")):
+    for title, key in (
+        ("Languages", "languages"),
+        ("Personal data masked", "pii"),
+        ("Duplicates", "duplicates"),
+    ):
         shown = ", ".join(f"{name} {num}" for name, num in report[key].items()) or "none"
         lines += [f"## {title}", "", shown, ""]
     lines += ["## Contamination", "", "| benchmark | items | too short | documents |", "|---|---:|---:|---:|"]

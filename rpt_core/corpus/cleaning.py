@@ -34,5 +34,5 @@ def normalise(text: str) -> str:
 
 
 def is_broken(text: str) -> bool:
-    """Whether a text holds so many control or replacement characters that it was no text, or another encoding."""
+    """Whether controls and replacement characters show that this was no text, or another encoding."""
     return len(_BROKEN.findall(text)) > max(2.0, BROKEN_SHARE_MAX * len(text))

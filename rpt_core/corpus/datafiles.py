@@ -1,6 +1,6 @@
 """Data files whose rows are documents, problems or supervised traces; told apart by their columns."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from rpt_core.corpus.problems import benchmark_of, is_problem, parse_problem, set_name
@@ -9,7 +9,7 @@ from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, preview
 from rpt_core.corpus.sources import Source
 from rpt_core.corpus.streams import Broken
 
-TEXT_COLUMNS = ("text", "content", "document", "body", "article", "markdown")
+TEXT_COLUMNS = ("text", "content", "document", "article", "markdown")
 TITLE_COLUMNS = ("title", "name", "headline", "url")
 ID_COLUMNS = ("id", "doc_id", "_id", "uuid", "url")
 TRACE_COLUMNS = ("title", "before", "thought", "answer")
@@ -25,18 +25,32 @@ def rows_of(source: Source, records: Iterable[Record | Broken], max_chars: int) 
     kind = ""
     for number, record in enumerate(records):
         if isinstance(record, Broken):
-            yield Dropped(set_name(source.name), source.name, record.reason, f"{source.name}#{number}", preview=preview(record.detail))
+            yield Dropped(
+                set_name(source.name),
+                source.name,
+                record.reason,
+                f"{source.name}#{number}",
+                preview=preview(record.detail),
+            )
             continue
         kind = kind or _kind(record)
         if not kind:
             shown = f"columns: {', '.join(map(str, list(record)[:20]))}"
-            yield Dropped(set_name(source.name), source.name, "unrecognised-columns", source.name, preview=preview(shown))
+            yield Dropped(
+                set_name(source.name),
+                source.name,
+                "unrecognised-columns",
+                source.name,
+                preview=preview(shown),
+            )
             return
         try:
             yield _READERS[kind](source, record, number, max_chars)
         except Broken as broken:
             name = kind if kind == "text" else set_name(source.name)
-            yield Dropped(name, source.name, broken.reason, f"{source.name}#{number}", preview=preview(broken.detail))
+            yield Dropped(
+                name, source.name, broken.reason, f"{source.name}#{number}", preview=preview(broken.detail)
+            )
 
 
 def _kind(record: Mapping[str, Any]) -> str:
@@ -95,4 +109,8 @@ def _document(source: Source, record: Record, number: int, max_chars: int) -> Do
     )  # fmt: skip
 
 
-_READERS = {"trace": _trace, "problem": _problem, "text": _document}
+_READERS: dict[str, Callable[[Source, Record, int, int], Row]] = {
+    "trace": _trace,
+    "problem": _problem,
+    "text": _document,
+}

@@ -30,7 +30,10 @@ ANSWER_WORDS = 48
 """How near the answer must stand after an item that was matched whole."""
 
 _FRACTION = re.compile(r"\\[dt]?frac\s*(\w)\s*(\w)")
-_SET_IN = re.compile(r"\\(?:text|mathrm|mathbf|mathit|operatorname|left|right|displaystyle|[dt]frac)(?![a-zA-Z])|\\[,;:! ]|[{}$~]")
+_SET_IN = re.compile(
+    r"\\(?:text|mathrm|mathbf|mathit|operatorname|left|right|displaystyle|[dt]frac)(?![a-zA-Z])"
+    r"|\\[,;:! ]|[{}$~]"
+)
 _SPELLING = re.compile(r"(?<=\d),(?=\d{3})|\\(?=[%$])")
 
 
@@ -112,13 +115,17 @@ class Contamination:
         runs, offsets = ngrams(words, self.n)
         owners = np.repeat(np.arange(len(self.items)), np.diff(offsets))
         # The same question in two packs is one item for the count of templates.
-        same = {}
-        for i in range(len(self.items)):
-            key = words.hashes_W[words.offsets[i] : words.offsets[i + 1]].tobytes()
-            same[i] = same.get(key) if key in same else i  # type: ignore[call-overload]
-            same.setdefault(key, i)  # type: ignore[call-overload]
-        distinct = np.array([same[int(owner)] for owner in owners], np.int64)
-        pairs = np.unique(np.stack([runs, distinct.astype(np.uint64)], 1), axis=0) if len(runs) else np.zeros((0, 2), np.uint64)
+        first: dict[bytes, int] = {}
+        keys = (
+            words.hashes_W[words.offsets[i] : words.offsets[i + 1]].tobytes() for i in range(len(self.items))
+        )
+        same = np.array([first.setdefault(key, i) for i, key in enumerate(keys)], np.int64)
+        distinct = same[owners]
+        pairs = (
+            np.unique(np.stack([runs, distinct.astype(np.uint64)], 1), axis=0)
+            if len(runs)
+            else np.zeros((0, 2), np.uint64)
+        )
         unique, counts = np.unique(pairs[:, 0], return_counts=True)
         telling = unique[counts <= ITEM_FREQUENCY_MAX]
         keep = np.isin(runs, telling)
@@ -159,7 +166,9 @@ class Contamination:
             met = {int(run) for (other, _), places in found.items() if other == row for _, run in places}
             self._documents.update(met)
 
-    def _scan_long(self, rows: Sequence[int], words: Words, found: dict[tuple[int, int], list[tuple[int, int]]]) -> None:
+    def _scan_long(
+        self, rows: Sequence[int], words: Words, found: dict[tuple[int, int], list[tuple[int, int]]]
+    ) -> None:
         runs, offsets = ngrams(words, self.n)
         if not len(self._runs) or not len(runs):
             return
@@ -174,7 +183,9 @@ class Contamination:
                 found[key].append((int(place - offsets[document]), int(run)))
                 first += 1
 
-    def _scan_short(self, rows: Sequence[int], words: Words, found: dict[tuple[int, int], list[tuple[int, int]]]) -> None:
+    def _scan_short(
+        self, rows: Sequence[int], words: Words, found: dict[tuple[int, int], list[tuple[int, int]]]
+    ) -> None:
         for length, short in self._short.items():
             runs, offsets = ngrams(words, length)
             if not len(runs):

@@ -65,7 +65,12 @@ class DuplicateFinder:
             path.write_bytes(b"")
 
     def add(
-        self, ids: list[str], priorities: list[int], text_hashes: NDArray[np.uint64], words: Words, guards: U64 | None = None
+        self,
+        ids: list[str],
+        priorities: list[int],
+        text_hashes: NDArray[np.uint64],
+        words: Words,
+        guards: U64 | None = None,
     ) -> None:
         """Take in a batch.
 
@@ -134,7 +139,9 @@ def band_hash(part: U32) -> U64:
 class _Search:
     """Candidate pairs out of the bands, compared exactly."""
 
-    def __init__(self, finder: DuplicateFinder, rank: NDArray[np.int64], num_shingles: NDArray[np.int64]) -> None:
+    def __init__(
+        self, finder: DuplicateFinder, rank: NDArray[np.int64], num_shingles: NDArray[np.int64]
+    ) -> None:
         self._finder = finder
         self._rank = rank
         self._offsets = np.concatenate([[0], np.cumsum(num_shingles)])
@@ -145,7 +152,9 @@ class _Search:
 
     def edges(self) -> Iterator[tuple[int, int]]:
         self._shingles = (
-            np.memmap(self._finder._shingles_path, np.uint32, "r") if self._offsets[-1] else np.zeros(0, np.uint32)
+            np.memmap(self._finder._shingles_path, np.uint32, "r")
+            if self._offsets[-1]
+            else np.zeros(0, np.uint32)
         )
         for band in range(self._finder._bands):
             for bucket in self._buckets(band):
@@ -256,7 +265,7 @@ def _equal_rows(keys: U64, order: NDArray[np.int64]) -> Iterator[tuple[int, int]
 def _verdicts(
     cluster: NDArray[np.int64], guards: U64, ids: U64, texts: U64, rank: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
-    """In every (cluster, guard) the lowest rank stays; the others are named by how they equal an earlier one."""
+    """In every (cluster, guard) the lowest rank stays; the others are named by how they equal it."""
     order = np.lexsort((rank, guards, cluster))
     first = np.ones(len(order), np.bool_)
     first[1:] = (cluster[order][1:] != cluster[order][:-1]) | (guards[order][1:] != guards[order][:-1])

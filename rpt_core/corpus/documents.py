@@ -9,6 +9,7 @@ import json
 import statistics
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,10 @@ PRIORITY = {"arxiv": 0, "latex": 1, "wikipedia": 2, "text": 3}
 CUT_CHARS_MIN = 20_000
 """A longer document loses the paragraphs that leak; a shorter one is dropped."""
 REASONS = {EXACT: ("exact-duplicate", "exact"), SAME_ID: ("same-id", "exact")}
-_CLEAN = DOCUMENTS.append(pa.field("lang", pa.string())).append(pa.field("lang_score", pa.float32())).append(
-    pa.field("metrics", pa.string())
+_CLEAN = (
+    DOCUMENTS.append(pa.field("lang", pa.string()))
+    .append(pa.field("lang_score", pa.float32()))
+    .append(pa.field("metrics", pa.string()))
 )
 
 
@@ -73,7 +76,9 @@ class DocumentReport:
 class Documents:
     """The document passes of one run."""
 
-    def __init__(self, recipe: PrepareRecipe, build: Build, ledger: Ledger, contamination: Contamination) -> None:
+    def __init__(
+        self, recipe: PrepareRecipe, build: Build, ledger: Ledger, contamination: Contamination
+    ) -> None:
         self._recipe = recipe
         self._build = build
         self._ledger = ledger
@@ -98,11 +103,20 @@ class Documents:
         with TableWriter(self._clean, _CLEAN) as writer:
             for batch in by_size(read_rows(path), "text"):
                 if self._build.stopping():
-                    raise Stopped("stopped while cleaning documents; the same command starts this stage again.")
-                kept = self._filter([{**row, "text": normalise(row["text"]), "title": normalise(row["title"])} for row in batch])
+                    raise Stopped(
+                        "stopped while cleaning documents; the same command starts this stage again."
+                    )
+                kept = self._filter([row for row in map(self._normalise, batch) if row])
                 for row in kept:
                     writer.add(row)
                 self._note(kept)
+
+    def _normalise(self, row: dict[str, Any]) -> dict[str, Any] | None:
+        """The row in normal form, or None when what it holds never was text."""
+        if is_broken(row["text"]):
+            self._ledger.drop(row["source"], row, "control-characters", "normalise", normalise(row["text"]))
+            return None
+        return {**row, "text": normalise(row["text"]), "title": normalise(row["title"])}
 
     def _filter(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Measure every row, keep what passes, with its measures."""
@@ -112,15 +126,22 @@ class Documents:
         for number, (row, prose) in enumerate(zip(rows, proses, strict=True)):
             lang, score = detect_language(prose)
             metrics = measure(row["text"], prose, words, number)
-            reason = "control-characters" if is_broken(row["text"]) else ""
-            reason = reason or verdict(metrics, prose, row["source"], lang, self._recipe.min_words, self._recipe.quality)
+            reason = verdict(
+                metrics, prose, row["source"], lang, self._recipe.min_words, self._recipe.quality
+            )
             if not reason and self._recipe.languages and lang not in self._recipe.languages:
                 reason = "language"
             if reason:
-                step = "normalise" if reason == "control-characters" else "quality"
-                self._ledger.drop(row["source"], row, reason, step, row["text"])
+                self._ledger.drop(row["source"], row, reason, "quality", row["text"])
                 continue
-            kept.append({**row, "lang": lang, "lang_score": score, "metrics": json.dumps(metrics.as_dict(), sort_keys=True)})
+            kept.append(
+                {
+                    **row,
+                    "lang": lang,
+                    "lang_score": score,
+                    "metrics": json.dumps(metrics.as_dict(), sort_keys=True),
+                }
+            )
         return kept
 
     def _note(self, rows: list[dict[str, Any]]) -> None:
@@ -141,14 +162,17 @@ class Documents:
     def _second_pass(self, resolution: Resolution, splitter: Splitter) -> None:
         leaks = self._contamination.leaks()
         out = self._build.out
-        with TableWriter(out / "documents.parquet", CORPUS_DOCUMENTS) as documents, TableWriter(
-            out / "segments.parquet", SEGMENTS
-        ) as segments:
+        with (
+            TableWriter(out / "documents.parquet", CORPUS_DOCUMENTS) as documents,
+            TableWriter(out / "segments.parquet", SEGMENTS) as segments,
+        ):
             for number, row in enumerate(read_rows(self._clean)):
                 if number % 1000 == 0:
                     self._build.progress(number, len(self._ids), "masking and segmenting documents")
                     if self._build.stopping():
-                        raise Stopped("stopped while segmenting documents; the same command starts this stage again.")
+                        raise Stopped(
+                            "stopped while segmenting documents; the same command starts this stage again."
+                        )
                 finished = self._finish(number, row, resolution, leaks)
                 if finished is None:
                     continue
@@ -208,7 +232,8 @@ class Documents:
                 writer.add(
                     {
                         "doc_id": self._ids[hit.row], "kind": "document", "benchmark": item.benchmark,
-                        "item_id": item.item_id, "num_shared": len(hit.runs), "coverage": round(hit.coverage, 4),
+                        "item_id": item.item_id, "num_shared": len(hit.runs),
+                        "coverage": round(hit.coverage, 4),
                         "removed": hit.row in leaks and resolution.verdict[hit.row] == KEPT,
                     }
                 )  # fmt: skip
@@ -217,7 +242,7 @@ class Documents:
 def cut_paragraphs(text: str, runs: set[int], lengths: set[int]) -> str:
     """The text without paragraphs that hold, alone or with the next one, any of the runs of words."""
     paragraphs = text.split("\n\n")
-    pairs = [*("\n".join(pair) for pair in zip(paragraphs, paragraphs[1:], strict=False)), paragraphs[-1]]
+    pairs = [*("\n".join(pair) for pair in pairwise(paragraphs)), paragraphs[-1]]
     alone, joined = _holding(paragraphs, runs, lengths), _holding(pairs, runs, lengths)
     lost = set(alone)
     for number in joined:
@@ -235,4 +260,3 @@ def _holding(texts: list[str], runs: set[int], lengths: set[int]) -> set[int]:
             if not runs.isdisjoint(hashes[offsets[number] : offsets[number + 1]].tolist()):
                 found.add(number)
     return found
-

@@ -46,8 +46,8 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
             name: stack.enter_context(TableWriter(build.out / f"{name}.parquet", schema))
             for name, schema in FILES.items()
         }
-        for row in _rows(sources, recipe.max_document_chars, build):
-            row = encodable(row)
+        for read in _rows(sources, recipe.max_document_chars, build):
+            row = encodable(read)
             table = "benchmarks" if isinstance(row, Problem) and row.benchmark else _TABLE[type(row)]
             writers[table].add(as_record(row))
             kinds[table] += 1
@@ -57,7 +57,8 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
     if not counts.kept:
         raise SourceError(
             f"data={data}: {describe(sources)}, but not one document, problem or trace could be read "
-            f"(reasons: {counts.dropped}). Put .txt, .md, .jsonl, .parquet, MediaWiki dumps or e-prints there."
+            f"(reasons: {counts.dropped}). Put .txt, .md, .jsonl, .parquet, MediaWiki dumps or e-prints "
+            f"there."
         )
     return Outcome(rows=counts, summary={"found": describe(sources), **dict(sorted(kinds.items()))})
 
@@ -82,11 +83,15 @@ def encodable(row: Row) -> Row:
     if all(value.isascii() or _is_unicode(value) for value in _texts(row)):
         return row
     if isinstance(row, Dropped):
-        shown = (value.encode("utf-8", "replace").decode() for value in (row.native_id, row.title, row.preview))
+        shown = (
+            value.encode("utf-8", "replace").decode() for value in (row.native_id, row.title, row.preview)
+        )
         native_id, title, text = shown
         return replace(row, native_id=native_id, title=title, preview=text)
     name = "traces" if isinstance(row, Trace) else row.source
-    return Dropped(name, row.origin, "not-utf-8", preview="a lone surrogate, such as \\ud800, stands in its text")
+    return Dropped(
+        name, row.origin, "not-utf-8", preview="a lone surrogate, such as \\ud800, stands in its text"
+    )
 
 
 def _is_unicode(text: str) -> bool:
@@ -113,14 +118,18 @@ def as_record(row: Row) -> dict[str, object]:
     match row:
         case Document():
             return {
-                "doc_id": row.doc_id, "source": row.source, "native_id": row.native_id, "revision": row.revision,
-                "title": row.title, "text": row.text, "categories": list(row.categories), "license": row.license,
+                "doc_id": row.doc_id, "source": row.source, "native_id": row.native_id,
+                "revision": row.revision,
+                "title": row.title, "text": row.text, "categories": list(row.categories),
+                "license": row.license,
                 "origin": row.origin,
             }  # fmt: skip
         case Problem():
             return {
-                "problem_id": row.problem_id, "source": row.source, "problem": row.problem, "solution": row.solution,
-                "answer": row.answer, "difficulty": row.difficulty, "domain": row.domain, "origin": row.origin,
+                "problem_id": row.problem_id, "source": row.source, "problem": row.problem,
+                "solution": row.solution,
+                "answer": row.answer, "difficulty": row.difficulty, "domain": row.domain,
+                "origin": row.origin,
                 "benchmark": row.benchmark,
             }  # fmt: skip
         case Trace():

@@ -27,9 +27,10 @@ _SLOT = re.compile(r"##?(\d)")
 _SPEC = re.compile(r"\s*(m|s|o|O\s*\{([^{}]*)\}|g)")
 _CONDITION = re.compile(r"\\(if[a-zA-Z@]*|else|fi)(?![a-zA-Z@])")
 _PROGRAM = re.compile(
-    r"\\(?:[a-zA-Z]*@[a-zA-Z@]*|futurelet|ifx|expandafter|csname|catcode|afterassignment|loop|aftergroup|read)(?![a-zA-Z])"
+    r"\\(?:[a-zA-Z]*@[a-zA-Z@]*|futurelet|ifx|expandafter|csname|catcode|afterassignment|loop|aftergroup|"
+    r"read)(?![a-zA-Z])"
 )
-"""TeX programmes look ahead and test; what they would do cannot be known here, so their uses stay as they are."""
+"""TeX programmes look ahead and test; what they would do cannot be known here, so their uses stay."""
 _NOT_CONDITIONS = frozenset({"iff", "ifthenelse", "iflanguage", "ifdefinedthen"})
 
 
@@ -113,7 +114,11 @@ class Expander:
         elif match[1] and (name.startswith("if") or name in ("else", "fi")) and name not in _NOT_CONDITIONS:
             self._push(buffer, self._condition(name, buffer, match.end()))
             return
-        elif match[1] and (switch := re.fullmatch(r"(.+?)(true|false)", name)) and switch[1] in self.known.switches:
+        elif (
+            match[1]
+            and (switch := re.fullmatch(r"(.+?)(true|false)", name))
+            and switch[1] in self.known.switches
+        ):
             self.known.switches[switch[1]] = switch[2] == "true"
             self._push(buffer, match.end())
             return
@@ -197,10 +202,10 @@ def _group(buffer: str, position: int) -> tuple[str, int] | None:
         return None
     depth = 0
     for match in _BRACE.finditer(buffer, position):
-        token = match[0]
-        if token == "{":
+        brace = match[0]
+        if brace == "{":
             depth += 1
-        elif token == "}":
+        elif brace == "}":
             depth -= 1
             if depth == 0:
                 return buffer[position + 1 : match.start()], match.end()
@@ -301,7 +306,9 @@ def _def(expander: Expander, buffer: str, position: int, word: str) -> int | Non
 
 
 def _let(expander: Expander, buffer: str, position: int, word: str) -> int | None:
-    match = re.compile(r"\s*\\([a-zA-Z@]+|.)\s*=?\s*(\\(?:[a-zA-Z@]+|.)|[^\s\\])", re.DOTALL).match(buffer, position)
+    match = re.compile(r"\s*\\([a-zA-Z@]+|.)\s*=?\s*(\\(?:[a-zA-Z@]+|.)|[^\s\\])", re.DOTALL).match(
+        buffer, position
+    )
     if not match:
         return None
     known = expander.known.macros.get(match[2].lstrip("\\"))
@@ -365,6 +372,7 @@ _DEFINERS = {
     "DeclareRobustCommand": _new_command, "NewDocumentCommand": _new_command,
     "RenewDocumentCommand": _new_command, "ProvideDocumentCommand": _new_command,
     "def": _def, "gdef": _def, "edef": _def, "xdef": _def, "let": _let,
-    "DeclareMathOperator": _operator, "newenvironment": _new_environment, "renewenvironment": _new_environment,
+    "DeclareMathOperator": _operator, "newenvironment": _new_environment,
+    "renewenvironment": _new_environment,
     "newtheorem": _new_theorem, "spnewtheorem": _new_theorem, "newif": _new_if,
 }  # fmt: skip

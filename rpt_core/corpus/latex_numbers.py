@@ -14,7 +14,13 @@ _EVENT = re.compile(
     r"|\\(?P<side>begin|end)\s*\{\s*(?P<name>[^{}\\]{1,60}?)\s*\}"
     r"|\\label\s*\{\s*(?P<label>[^{}]{1,200}?)\s*\}|\\(?P<appendix>appendix)\b|\\(?P<item>item)\b"
 )
-_FLOATS = {"figure": "Figure", "table": "Table", "deluxetable": "Table", "longtable": "Table", "algorithm": "Algorithm"}
+_FLOATS = {
+    "figure": "Figure",
+    "table": "Table",
+    "deluxetable": "Table",
+    "longtable": "Table",
+    "algorithm": "Algorithm",
+}
 
 
 def number_labels(text: str, theorems: Mapping[str, str]) -> dict[str, tuple[str, str]]:

@@ -6,12 +6,12 @@ drawings, footnotes, bibliographies, what stands before the text. Braces and env
 once, in linear time; what does not match is a reason, not an exception from deep inside.
 """
 
-import bisect
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 
+from rpt_core.corpus.latex_blocks import HEADING, block, flat, has_words, without_closing_sections
 from rpt_core.corpus.latex_numbers import number_labels
+from rpt_core.corpus.latex_structure import around, match_structure
 from rpt_core.corpus.latex_words import (
     ACCENTS,
     CITES,
@@ -30,16 +30,16 @@ from rpt_core.corpus.latex_words import (
     THEOREMS,
     accented,
 )
-from rpt_core.corpus.pieces import BREAK, KEEP, Pieces, mend
+from rpt_core.corpus.pieces import BREAK, Pieces
 from rpt_core.corpus.streams import Broken
 
 NESTING_MAX = 120
 """Commands within commands; Python's own stack ends later."""
 
-_STRUCTURE = re.compile(r"\\(begin|end)\s*\{\s*([^{}\\]{1,60}?)\s*\}|\\.|[{}]", re.DOTALL)
 _TOKEN = re.compile(
     r"[\\{}$~&#\n`'\-](?:(?<=\\)(?:(?P<name>[a-zA-Z@]+)\*?[ \t]*(?:\n(?![ \t]*\n)[ \t]*)?|(?P<sign>.))"
-    r"|(?<=\n)(?P<par>[ \t]*\n\s*)|(?<=`)(?P<quote>`)|(?<=')(?P<unquote>')|(?<=-)(?P<dash>--?)|(?<=\$)(?P<display>\$)?)?",
+    r"|(?<=\n)(?P<par>[ \t]*\n\s*)|(?<=`)(?P<quote>`)|(?<=')(?P<unquote>')|(?<=-)(?P<dash>--?)"
+    r"|(?<=\$)(?P<display>\$)?)?",
     re.DOTALL,
 )
 _MATH_END = re.compile(r"\\.|[{}$]|\n[ \t]*\n", re.DOTALL)
@@ -52,58 +52,6 @@ r"""In a formula: bookkeeping, and ``\ensuremath``, whose braces alone do no har
 _CODES = re.compile(r"(?:\{[\w:.\-/*=]{1,40}\}){2,}(?=\s*\n)")
 """Arguments of an unknown command that are keys, not words: two or more on the rest of a line."""
 _LABEL = re.compile(r"\\label\s*\{\s*([^{}]{1,200}?)\s*\}")
-
-
-@dataclass(slots=True)
-class Structure:
-    """Where every brace and environment of a text ends."""
-
-    braces: dict[int, int] = field(default_factory=dict)
-    """Position of ``{`` -> position of its ``}``."""
-    environments: dict[int, tuple[str, int, int, int]] = field(default_factory=dict)
-    r"""Position of ``\begin`` -> name, start of the content, its end, end of ``\end{..}``."""
-
-
-def match_structure(text: str) -> Structure:
-    """Match braces and environments in one pass.
-
-    Raises:
-        Broken: ``latex-unbalanced``, with what stays open and the text it stands in.
-    """
-    found, braces = Structure(), list[int]()
-    open_environments: list[tuple[str, int, int]] = []
-    for match in _STRUCTURE.finditer(text):
-        token = match[0]
-        if token == "{":
-            braces.append(match.start())
-        elif token == "}":
-            if not braces:
-                raise Broken("latex-unbalanced", f"a }} without its {{ in: {_around(text, match.start())}")
-            found.braces[braces.pop()] = match.start()
-        elif match[1] == "begin":
-            open_environments.append((match[2], match.start(), match.end()))
-        elif match[1] == "end":
-            _close(found, open_environments, match)
-    if braces:
-        raise Broken("latex-unbalanced", f"a {{ that never closes in: {_around(text, braces[-1])}")
-    for name, start, _ in open_environments:
-        if name != "document":
-            raise Broken("latex-unbalanced", f"\\begin{{{name}}} never ends: {_around(text, start)}")
-    return found
-
-
-def _close(found: Structure, waiting: list[tuple[str, int, int]], match: re.Match[str]) -> None:
-    r"""Match an ``\end`` with the innermost ``\begin`` of its name; the ones left open inside it are void."""
-    for depth in range(1, min(len(waiting), 8) + 1):
-        name, start, content = waiting[-depth]
-        if name == match[2]:
-            found.environments[start] = (name, content, match.start(), match.end())
-            del waiting[-depth:]
-            return
-
-
-def _around(text: str, position: int) -> str:
-    return " ".join(text[max(0, position - 40) : position + 80].split())
 
 
 class Renderer:
@@ -120,11 +68,14 @@ class Renderer:
 
     def title(self) -> str:
         r"""The argument of ``\title``, or of the first heading; empty without one."""
-        for command in (r"\\title\s*(?:\[[^\]]{0,300}\])?\s*(?=\{)", r"\\(?:chapter|section)\*?\s*(?:\[[^\]]{0,300}\])?\s*(?=\{)"):
+        for command in (
+            r"\\title\s*(?:\[[^\]]{0,300}\])?\s*(?=\{)",
+            r"\\(?:chapter|section)\*?\s*(?:\[[^\]]{0,300}\])?\s*(?=\{)",
+        ):
             match = re.search(command, self._text)
             if match:
                 inside = self._render(match.end() + 1, self._structure.braces[match.end()])
-                return _flat(self._pieces.restore(inside))
+                return flat(self._pieces.restore(inside))
         return ""
 
     def body(self) -> str:
@@ -135,14 +86,16 @@ class Renderer:
             start = begin.end()
             end = self._structure.environments.get(begin.start(), ("", 0, end, end))[2]
         rendered = self._render(start, end)
-        blocks = (_block(block) for block in re.split(r"\n[ \t]*\n\s*", rendered))
-        kept = _without_closing_sections(block for block in blocks if _has_words(block))
+        blocks = (block(part) for part in re.split(r"\n[ \t]*\n\s*", rendered))
+        kept = without_closing_sections(part for part in blocks if has_words(part))
         return self._pieces.restore("\n\n".join(kept))
 
     def _render(self, start: int, end: int) -> str:
         self._depth += 1
         if self._depth > NESTING_MAX:
-            raise Broken("latex-unbalanced", f"commands nest deeper than {NESTING_MAX}: {_around(self._text, start)}")
+            raise Broken(
+                "latex-unbalanced", f"commands nest deeper than {NESTING_MAX}: {around(self._text, start)}"
+            )
         out: list[str] = []
         position = start
         while (match := _TOKEN.search(self._text, position, end)) is not None:
@@ -161,21 +114,15 @@ class Renderer:
             return self._sign(match["sign"], after, end)
         if first == "$":
             return self._math(match, end)
-        if match["par"]:
-            return "\n\n", after
-        if match["quote"]:
-            return "“", after
-        if match["unquote"]:
-            return "”", after
-        if match["dash"]:
-            return "–" if match["dash"] == "-" else "—", after
-        return _PLAIN.get(first, ""), after
+        # What is left stands for itself, or for the mark two of it make.
+        made = _DOUBLED.get(match[0]) or ("\n\n" if match["par"] else _PLAIN.get(first, ""))
+        return made, after
 
     def _sign(self, sign: str, after: int, end: int) -> tuple[str, int]:
         if sign in "([":
             closing = self._text.find("\\)" if sign == "(" else "\\]", after, end)
             if closing < 0:
-                raise Broken("latex-unbalanced", f"\\{sign} never closes: {_around(self._text, after)}")
+                raise Broken("latex-unbalanced", f"\\{sign} never closes: {around(self._text, after)}")
             return self._formula(after, closing, display=sign == "["), closing + 2
         if sign == "\\":
             star = re.compile(r"\*?(?:\s*\[[^\]\n]{0,40}\])?").match(self._text, after)
@@ -200,7 +147,7 @@ class Renderer:
                 return self._formula(start, token.start(), display), token.end() + display
             elif token[0].startswith("\n") and not display:
                 break
-        raise Broken("latex-unbalanced", f"a formula never closes: {_around(self._text, match.start())}")
+        raise Broken("latex-unbalanced", f"a formula never closes: {around(self._text, match.start())}")
 
     def _formula(self, start: int, end: int, display: bool = False, wrap: str = "") -> str:
         content = _NOT_SHOWN.sub("", self._text[start:end])
@@ -218,57 +165,60 @@ class Renderer:
         after = match.end()
         if name == "begin":
             return self._environment(match, end)
-        if name == "end":
-            closing = re.compile(r"\s*\{[^{}]*\}").match(self._text, after)
-            return "", closing.end() if closing else after
-        if name in SECTIONS:
-            heading, position = self._argument(self._skip_optional(after, end), end)
-            return f"\n\n{HEADING}{SECTIONS[name]}{_flat(heading)}\n\n", position
         if name in CITES:
             return self._citation(name, after, end, out)
+        if handler := _HANDLERS.get(name):
+            return handler(self, after, end)
         if name in REFS:
             keys, position = self._raw_argument(self._skip_optional(after, end), end)
             return self._reference(name, keys), position
-        if name == "item":
-            label, position = self._item(after, end)
-            return f"{BREAK}- {label}", position
-        return self._word(name, match, end)
+        if name in SECTIONS:
+            heading, position = self._argument(self._skip_optional(after, end), end)
+            return f"\n\n{HEADING}{SECTIONS[name]}{flat(heading)}\n\n", position
+        return self._word(name, after, end)
 
-    def _word(self, name: str, match: re.Match[str], end: int) -> tuple[str, int]:
-        """Everything that needs no state: symbols, accents, fonts, commands to drop."""
-        after = match.end()
-        if name in ("footnote", "title", "subtitle"):
-            return "", self._skip_arguments(after, end, 1)
-        if name in ("textsuperscript", "textsubscript"):
-            raised, position = self._argument(after, end)
-            mark = "^" if name == "textsuperscript" and not raised.isalpha() else ""
-            return mark + raised, position
+    def _word(self, name: str, after: int, end: int) -> tuple[str, int]:
+        """Words of the tables: commands to drop, to look through, accents, blanks, symbols."""
         if name in DROP_ARGS:
             return "", self._skip_arguments(after, end, DROP_ARGS[name])
-        if name in FIRST_OF_TWO:
-            shown, position = self._argument(after, end)
-            return shown, self._skip_arguments(position, end, 1)
         if name in SECOND_SHOWN:
             return self._argument(self._skip_arguments(after, end, SECOND_SHOWN[name]), end)
-        if name in ("url", "path"):
-            address, position = self._raw_argument(after, end)
-            return self._pieces.keep(address.replace("\\", "")), position
-        if name in ACCENTS and len(name) == 1:
+        if name in ACCENTS:
             letter, position = self._argument(after, end)
             return accented(name, letter), position
-        if name == "xspace":
-            return " " if self._text[after : after + 1].isalnum() else "", after
-        if name in SPACES:
-            return SPACES[name], after
-        if name in SYMBOLS:
-            # The space after a command's name belongs to the command.
-            return SYMBOLS[name], after
-        if name == "ensuremath":
-            content, position = self._raw_argument(after, end)
-            return self._pieces.keep(f"${content}$"), position
+        shown = SPACES.get(name, SYMBOLS.get(name))
+        if shown is not None:
+            return shown, after
         after = self._skip_optional(after, end)
         codes = _CODES.match(self._text, after, end)
         return "", codes.end() if codes else after
+
+    def _end(self, after: int, end: int) -> tuple[str, int]:
+        closing = re.compile(r"\s*\{[^{}]*\}").match(self._text, after)
+        return "", closing.end() if closing else after
+
+    def _note(self, after: int, end: int) -> tuple[str, int]:
+        """Footnotes and titles are not read where they stand."""
+        return "", self._skip_arguments(after, end, 1)
+
+    def _raised(self, after: int, end: int) -> tuple[str, int]:
+        raised, position = self._argument(after, end)
+        return raised if raised.isalpha() else f"^{raised}", position
+
+    def _first_of_two(self, after: int, end: int) -> tuple[str, int]:
+        shown, position = self._argument(after, end)
+        return shown, self._skip_arguments(position, end, 1)
+
+    def _address(self, after: int, end: int) -> tuple[str, int]:
+        address, position = self._raw_argument(after, end)
+        return self._pieces.keep(address.replace("\\", "")), position
+
+    def _in_formula(self, after: int, end: int) -> tuple[str, int]:
+        content, position = self._raw_argument(after, end)
+        return self._pieces.keep(f"${content}$"), position
+
+    def _xspace(self, after: int, end: int) -> tuple[str, int]:
+        return " " if self._text[after : after + 1].isalnum() else "", after
 
     def _environment(self, match: re.Match[str], end: int) -> tuple[str, int]:
         found = self._structure.environments.get(match.start())
@@ -276,22 +226,26 @@ class Renderer:
             closing = re.compile(r"\s*\{[^{}]*\}").match(self._text, match.end())
             return "", closing.end() if closing else match.end()
         name, start, content_end, after = found
-        if name in DISPLAY:
-            start = self._skip_arguments(start, content_end, ENVIRONMENT_ARGS.get(name, 0))
-            inner = self._text[start:content_end]
-            wrap = "aligned" if name in ROWS and ("\\\\" in inner or "&" in inner) else ""
-            return self._formula(start, content_end, display=name != "math", wrap=wrap), after
+        return self._content(name, start, content_end), after
+
+    def _content(self, name: str, start: int, end: int) -> str:
+        """What an environment shows, by its kind."""
         if name in DROPPED:
-            return "", after
+            return ""
+        if name in DISPLAY:
+            return self._display(name, start, end)
         spoken = self._theorems.get(name) or self._theorems.get(name.rstrip("*"))
         if spoken:
-            return self._theorem(spoken, start, content_end), after
-        start = self._skip_optional(start, content_end)
-        start = self._skip_arguments(start, content_end, ENVIRONMENT_ARGS.get(name, 0))
-        inside = self._render(start, content_end)
-        if name in LISTS:
-            return f"{BREAK}{inside.strip()}{BREAK}", after
-        return f"\n\n{inside}\n\n", after
+            return self._theorem(spoken, start, end)
+        start = self._skip_arguments(start, end, ENVIRONMENT_ARGS.get(name, 0))
+        inside = self._render(start, end)
+        return f"{BREAK}{inside.strip()}{BREAK}" if name in LISTS else f"\n\n{inside}\n\n"
+
+    def _display(self, name: str, start: int, end: int) -> str:
+        start = self._skip_arguments(start, end, ENVIRONMENT_ARGS.get(name, 0))
+        inner = self._text[start:end]
+        wrap = "aligned" if name in ROWS and ("\\\\" in inner or "&" in inner) else ""
+        return self._formula(start, end, display=name != "math", wrap=wrap)
 
     def _theorem(self, spoken: str, start: int, end: int) -> str:
         bracket = re.compile(r"\s*\[").match(self._text, start)
@@ -299,8 +253,8 @@ class Renderer:
         if bracket:
             inner_end = self._bracket_end(bracket.end() - 1, end)
             if inner_end:
-                note, start = f" ({_flat(self._render(bracket.end(), inner_end))})", inner_end + 1
-        name = _flat(re.sub(r"\\[a-zA-Z]+\s*|[{}]", "", spoken))
+                note, start = f" ({flat(self._render(bracket.end(), inner_end))})", inner_end + 1
+        name = flat(re.sub(r"\\[a-zA-Z]+\s*|[{}]", "", spoken))
         label = _LABEL.search(self._text, start, end)
         if label and (numbered := self._numbers.get(label[1])) and numbered[0] == name:
             # Only what the text can refer to gets its number: elsewhere it would be noise.
@@ -308,12 +262,13 @@ class Renderer:
         return f"\n\n{name}{note}. {self._render(start, end).lstrip()}\n\n"
 
     def _item(self, position: int, end: int) -> tuple[str, int]:
+        """A line of a list, with its label where it has one."""
         bracket = re.compile(r"\s*\[").match(self._text, position, end)
         inner_end = self._bracket_end(bracket.end() - 1, end) if bracket else None
         if bracket is None or inner_end is None:
-            return "", position
-        label = _flat(self._render(bracket.end(), inner_end))
-        return f"{label} " if _has_words(label) else "", inner_end + 1
+            return f"{BREAK}- ", position
+        label = flat(self._render(bracket.end(), inner_end))
+        return f"{BREAK}- {label} " if has_words(label) else f"{BREAK}- ", inner_end + 1
 
     def _citation(self, name: str, after: int, end: int, out: list[str]) -> tuple[str, int]:
         """A number where the sentence needs a noun ("as shown by [3]"), nothing where it does not."""
@@ -323,7 +278,16 @@ class Renderer:
         before = "".join(out[-3:])[-30:]
         if before.rstrip().endswith("(") and self._text[position : position + 1] == ")":
             return "", position
-        textual = name.lower() in ("citet", "textcite", "citealt", "citeauthor", "citetalias", "shortcite", "citen", "cites")
+        textual = name.lower() in (
+            "citet",
+            "textcite",
+            "citealt",
+            "citeauthor",
+            "citetalias",
+            "shortcite",
+            "citen",
+            "cites",
+        )
         if textual or _NEEDS_NOUN.search(before) or not before.strip() or before.endswith("\n"):
             return f"[{', '.join(str(number) for number in numbers)}]", position
         return "", position
@@ -334,7 +298,9 @@ class Renderer:
         if not found:
             return ""
         if name in ("cref", "autoref", "fref", "vref", "Cref", "Fref"):
-            return f"{found[0][0] if name[0].isupper() or name == 'autoref' else found[0][0].lower()} {numbers}"
+            return (
+                f"{found[0][0] if name[0].isupper() or name == 'autoref' else found[0][0].lower()} {numbers}"
+            )
         return f"({numbers})" if name == "eqref" else numbers
 
     def _argument(self, position: int, end: int) -> tuple[str, int]:
@@ -391,37 +357,7 @@ class Renderer:
         return None
 
 
-HEADING = "\ue003"
-"""Stands before a heading, with its level, until closing sections are gone."""
-_CLOSING = re.compile(
-    r"(acknowledge?ments?|references|bibliography|funding|author contributions?|data availability.*|conflicts? of interest.*|"
-    r"competing interests|contents|list of (figures|tables)|index|disclosures?|supplementary materials?)\W*$",
-    re.IGNORECASE,
-)
-
-
-def _without_closing_sections(blocks: Iterable[str]) -> list[str]:
-    """Blocks without acknowledgements and lists of sources, and without headings nothing follows."""
-    kept: list[str] = []
-    waiting: list[tuple[int, str]] = []
-    skipping: int | None = None
-    for block in blocks:
-        if not block.startswith(HEADING):
-            if skipping is None:
-                kept.extend(heading for _, heading in waiting)
-                kept.append(block)
-                waiting = []
-            continue
-        level, heading = int(block[1]), block[2:]
-        if skipping is not None and level > skipping:
-            continue
-        skipping = level if _CLOSING.match(heading) else None
-        waiting = [above for above in waiting if above[0] < level]
-        if skipping is None:
-            waiting.append((level, heading))
-    return kept
-
-
+_DOUBLED = {"``": "“", "''": "”", "--": "–", "---": "—"}
 _PLAIN = {"~": " ", "&": " ", "\n": "\n", "`": "‘", "'": "'", "-": "-"}
 _NEEDS_NOUN = re.compile(
     r"(?:\b(?:in|by|of|from|see|with|to|following|as|and|e\.g\.|cf\.|Ref\.?|Refs\.?|also|like|per|using|via|on|at|than|both|for)"
@@ -429,16 +365,16 @@ _NEEDS_NOUN = re.compile(
     re.IGNORECASE,
 )
 
-
-def _flat(text: str) -> str:
-    return mend(" ".join(text.replace(BREAK, " ").split()))
-
-
-def _block(text: str) -> str:
-    """One paragraph: blanks folded, meant line breaks kept, holes mended."""
-    lines = (mend(" ".join(line.split())) for line in text.split(BREAK))
-    return "\n".join(line for line in lines if line and line != "-")
-
-
-def _has_words(text: str) -> bool:
-    return any(character.isalnum() or character == KEEP for character in text)
+_HANDLERS: dict[str, Callable[[Renderer, int, int], tuple[str, int]]] = {
+    "end": Renderer._end,
+    "item": Renderer._item,
+    "footnote": Renderer._note,
+    "title": Renderer._note,
+    "subtitle": Renderer._note,
+    "textsuperscript": Renderer._raised,
+    "url": Renderer._address,
+    "path": Renderer._address,
+    "ensuremath": Renderer._in_formula,
+    "xspace": Renderer._xspace,
+    **dict.fromkeys(FIRST_OF_TWO, Renderer._first_of_two),
+}

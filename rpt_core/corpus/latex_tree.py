@@ -20,10 +20,13 @@ _MAIN = re.compile(r"\\document(?:class|style)\b")
 _BEGIN = re.compile(r"\\begin\s*\{document\}")
 _NAMES = ("main", "ms", "paper", "article", "manuscript", "thesis", "book", "arxiv", "draft")
 _LITERAL = re.compile(
-    r"^[ \t]*\\begin\s*\{(verbatim\*?|Verbatim|lstlisting|minted|alltt|code|BVerbatim|python|spverbatim|filecontents\*?|comment)\}",
+    r"^[ \t]*\\begin\s*\{(verbatim\*?|Verbatim|lstlisting|minted|alltt|code|BVerbatim|python|spverbatim|"
+    r"filecontents\*?|comment)\}",
     re.MULTILINE,
 )
-_VERB = re.compile(r"\\(?:verb\*?|lstinline(?:\[[^\]\n]{0,200}\])?)(?P<mark>[^a-zA-Z\s*{\[])(?P<body>[^\n]*?)(?P=mark)")
+_VERB = re.compile(
+    r"\\(?:verb\*?|lstinline(?:\[[^\]\n]{0,200}\])?)(?P<mark>[^a-zA-Z\s*{\[])(?P<body>[^\n]*?)(?P=mark)"
+)
 _COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%[^\n]*(?:\n[ \t]*(?!\n))?")
 _INPUT = re.compile(
     r"\\(?:input|include|subfile|subfileinclude)\s*\{\s*(?P<file>[^{}\\]{1,300})\s*\}"
@@ -31,7 +34,10 @@ _INPUT = re.compile(
     r"|\\(?:sub)?import\*?\s*\{(?P<folder>[^{}\\]{0,300})\}\s*\{(?P<inner>[^{}\\]{1,300})\}"
     r"|\\(?:usepackage|RequirePackage)\s*(?:\[[^\]]{0,500}\])?\s*\{(?P<packages>[^{}\\]{1,500})\}"
 )
-_READ_ME_MAIN = re.compile(r"^\s*(\S+\.tex)\s+toplevelfile|\"filename\"\s*:\s*\"([^\"]+\.tex)\"[^}]*\"usage\"\s*:\s*\"toplevel\"", re.M)
+_READ_ME_MAIN = re.compile(
+    r"^\s*(\S+\.tex)\s+toplevelfile|\"filename\"\s*:\s*\"([^\"]+\.tex)\"[^}]*\"usage\"\s*:\s*\"toplevel\"",
+    re.M,
+)
 
 
 def decode_tex(data: bytes) -> str:
@@ -76,7 +82,7 @@ def main_files(files: Mapping[str, bytes]) -> list[str]:
 
 
 def _others(best: str, found: list[str], marked: set[str], reach: Mapping[str, set[str]]) -> list[str]:
-    """Further documents of the same tree: files with a class of their own that share nothing with the paper."""
+    """Further documents of the same tree: files with a class of their own, apart from the paper."""
     taken = reach.get(best, {best})
     return sorted(name for name in found if name in marked and not reach.get(name, {name}) & taken)
 
@@ -103,7 +109,8 @@ def _targets(text: str, name: str, texts: Mapping[str, str]) -> list[str]:
 
 
 def _resolve(match: re.Match[str], name: str, files: Mapping[str, object]) -> list[str]:
-    r"""Files of the tree that one ``\input``, ``\import`` or ``\usepackage`` names, relative to the main file or to its own."""
+    r"""Files of the tree that an ``\input`` or ``\usepackage`` names, from the top or its own folder."""
+    suffixes: tuple[str, ...]
     if match["packages"]:
         wanted, suffixes = [f"{part.strip()}.sty" for part in match["packages"].split(",")], ("",)
     elif match["inner"]:
@@ -112,7 +119,11 @@ def _resolve(match: re.Match[str], name: str, files: Mapping[str, object]) -> li
         wanted, suffixes = [(match["file"] or match["bare"]).strip().strip('"')], ("", ".tex", ".ltx")
     folders = dict.fromkeys(("", posixpath.dirname(name)))
     paths = (
-        [posixpath.normpath(posixpath.join(folder, want + suffix)) for folder in folders for suffix in suffixes]
+        [
+            posixpath.normpath(posixpath.join(folder, want + suffix))
+            for folder in folders
+            for suffix in suffixes
+        ]
         for want in wanted
     )
     return [found for tries in paths if (found := next((path for path in tries if path in files), None))]

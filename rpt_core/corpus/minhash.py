@@ -58,7 +58,9 @@ def signatures(hashes_S: U32, offsets: NDArray[np.int64], num: int) -> U32:
     return out
 
 
-def _blocks(offsets: NDArray[np.int64], filled: NDArray[np.int64]) -> list[tuple[NDArray[np.int64], int, int]]:
+def _blocks(
+    offsets: NDArray[np.int64], filled: NDArray[np.int64]
+) -> list[tuple[NDArray[np.int64], int, int]]:
     """Runs of documents of about BLOCK shingles; a longer document is a block of its own."""
     blocks, first = [], 0
     while first < len(filled):

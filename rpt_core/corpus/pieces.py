@@ -35,8 +35,11 @@ class Pieces:
         return text
 
 
-_HOLE = re.compile(r"[(（][\s,;:،、，；：)）]|[\s,;:،、，；：][)）]|[;,،]\s*[;,،]|\s[.,;:!?،؛؟]|[ \t]{2}|[(（](?:or|and|pron)")
-"""Whether a line may have a hole at all: most have none, and eight substitutions cost more than one search."""
+_HOLE = re.compile(
+    r"[(（][\s,;:،、，；：)）]|[\s,;:،、，；：][)）]|[;,،]\s*[;,،]|\s[.,;:!?،؛؟]|[ \t]{2}"
+    r"|[(（](?:or|and|pron)"
+)
+"""Whether a line may have a hole: most have none, and one search is cheaper than eight substitutions."""
 _EMPTY_PAREN = re.compile(r"[(（]\s*(?:[,;:،、，；：]|\bor\b|\band\b|\bpronounced\b|\s|[-–—/])*\s*[)）]")
 _HOLES = (
     (re.compile(r"([(（])\s*(?:[,;:،、，；：]\s*)+"), r"\1"),

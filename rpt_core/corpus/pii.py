@@ -48,8 +48,10 @@ def luhn(digits: str) -> bool:
 
 
 _CARD_LENGTHS: dict[str, tuple[int, ...]] = {
-    "1800": (15,), "2131": (15,), "34": (15,), "37": (15,), "30": (14, 16), "36": (14,), "38": (14,), "39": (14,),
-    "35": (16, 17, 18, 19), "50": (12, 16), "56": (12, 16), "57": (12, 16), "58": (12, 16), "63": (12, 16), "67": (12, 16, 18, 19),
+    "1800": (15,), "2131": (15,), "34": (15,), "37": (15,), "30": (14, 16), "36": (14,), "38": (14,),
+    "39": (14,),
+    "35": (16, 17, 18, 19), "50": (12, 16), "56": (12, 16), "57": (12, 16), "58": (12, 16), "63": (12, 16),
+    "67": (12, 16, 18, 19),
     "4": (13, 16, 19), "5": (16,), "2": (16,), "6": (16, 17, 18, 19),
 }  # fmt: skip
 """First digits of the issuers, the longest prefix first, and how long their numbers are."""
@@ -62,12 +64,18 @@ def _is_card(match: re.Match[str], text: str) -> bool:
 
 
 _IBAN_LENGTHS = {
-    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28, "CH": 21,
-    "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29, "ES": 24, "FI": 18, "FO": 18, "FR": 27,
-    "GB": 22, "GE": 22, "GI": 23, "GL": 18, "GR": 27, "GT": 28, "HR": 21, "HU": 28, "IE": 22, "IL": 23, "IQ": 23, "IS": 26,
-    "IT": 27, "JO": 30, "KW": 30, "KZ": 20, "LB": 28, "LC": 32, "LI": 21, "LT": 20, "LU": 20, "LV": 21, "LY": 25, "MC": 27,
-    "MD": 24, "ME": 22, "MK": 19, "MR": 27, "MT": 31, "MU": 30, "NL": 18, "NO": 15, "PK": 24, "PL": 28, "PS": 29, "PT": 25,
-    "QA": 29, "RO": 24, "RS": 22, "SA": 24, "SC": 31, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "ST": 25, "SV": 28, "TL": 23,
+    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29,
+    "BY": 28, "CH": 21,
+    "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29, "ES": 24, "FI": 18,
+    "FO": 18, "FR": 27,
+    "GB": 22, "GE": 22, "GI": 23, "GL": 18, "GR": 27, "GT": 28, "HR": 21, "HU": 28, "IE": 22, "IL": 23,
+    "IQ": 23, "IS": 26,
+    "IT": 27, "JO": 30, "KW": 30, "KZ": 20, "LB": 28, "LC": 32, "LI": 21, "LT": 20, "LU": 20, "LV": 21,
+    "LY": 25, "MC": 27,
+    "MD": 24, "ME": 22, "MK": 19, "MR": 27, "MT": 31, "MU": 30, "NL": 18, "NO": 15, "PK": 24, "PL": 28,
+    "PS": 29, "PT": 25,
+    "QA": 29, "RO": 24, "RS": 22, "SA": 24, "SC": 31, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "ST": 25,
+    "SV": 28, "TL": 23,
     "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
 }  # fmt: skip
 
@@ -87,7 +95,9 @@ def is_iban(text: str) -> bool:
 
 
 _VERSION_WORDS = re.compile(
-    r"(?:section|sections|sec\.|chapter|clause|version|release|v|ver\.?|rfc|firmware|figure|fig\.|table|appendix|§+|==|[<>~]=)\s*$", re.I
+    r"(?:section|sections|sec\.|chapter|clause|version|release|v|ver\.?|rfc|firmware|figure|fig\.|table|"
+    r"appendix|§+|==|[<>~]=)\s*$",
+    re.I,
 )
 
 
@@ -139,14 +149,65 @@ def _is_resident_id(match: re.Match[str], text: str) -> bool:
     """China: eighteen places, a date and a check character."""
     digits = match[0].upper()
     weights = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-    dated = 1 <= int(digits[10:12]) <= 12 and 1 <= int(digits[12:14]) <= 31 and digits[6:8] in ("18", "19", "20")
+    dated = (
+        1 <= int(digits[10:12]) <= 12 and 1 <= int(digits[12:14]) <= 31 and digits[6:8] in ("18", "19", "20")
+    )
     return dated and "10X98765432"[_weighted(digits[:17], weights, 11)] == digits[17]
 
 
+_ODD_PLACES = dict(
+    zip(
+        "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+        (
+            1,
+            0,
+            5,
+            7,
+            9,
+            13,
+            15,
+            17,
+            19,
+            21,
+            1,
+            0,
+            5,
+            7,
+            9,
+            13,
+            15,
+            17,
+            19,
+            21,
+            2,
+            4,
+            18,
+            20,
+            11,
+            3,
+            6,
+            8,
+            12,
+            14,
+            16,
+            10,
+            22,
+            25,
+            24,
+            23,
+        ),
+        strict=True,
+    )
+)
+"""Values of the characters at odd places of an Italian fiscal code."""
+
+
 def _is_codice_fiscale(match: re.Match[str], text: str) -> bool:
-    odd = dict(zip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23), strict=True))  # fmt: skip
     code = match[0]
-    total = sum(odd[c] if i % 2 == 0 else (int(c) if c.isdigit() else ord(c) - 65) for i, c in enumerate(code[:15]))
+    total = sum(
+        _ODD_PLACES[c] if i % 2 == 0 else (int(c) if c.isdigit() else ord(c) - 65)
+        for i, c in enumerate(code[:15])
+    )
     return chr(65 + total % 26) == code[15]
 
 
@@ -166,7 +227,9 @@ RECOGNISERS: tuple[Recogniser, ...] = (
     Recogniser(
         "EMAIL",
         re.compile("@"),
-        re.compile(r"(?<![\w.+%@-])[\w.+%'-]{1,64}(?<![.'])@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,8}[A-Za-z]{2,24}(?![\w@])"),
+        re.compile(
+            r"(?<![\w.+%@-])[\w.+%'-]{1,64}(?<![.'])@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62})\.){1,8}[A-Za-z]{2,24}(?![\w@])"
+        ),
     ),
     Recogniser(
         "IBAN",
@@ -189,19 +252,37 @@ RECOGNISERS: tuple[Recogniser, ...] = (
     Recogniser(
         "IP",
         re.compile(r"[0-9a-fA-F]:[0-9a-fA-F:]*:"),
-        re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){2,7}(?::?[0-9a-fA-F]{1,4}){1,6}(?:%\w+)?(?![\w:])|(?<![\w:])(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}(?![\w:])"),
-        lambda match, text: match[0].count(":") > 3 or "::" in match[0] and _is_address(match, text),
+        re.compile(
+            r"(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){2,7}(?::?[0-9a-fA-F]{1,4}){1,6}(?:%\w+)?(?![\w:])|"
+            r"(?<![\w:])(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}(?![\w:])"
+        ),
+        lambda match, text: match[0].count(":") > 3 or ("::" in match[0] and _is_address(match, text)),
     ),
-    Recogniser("US_SSN", re.compile(r"\d{3}[- ]\d\d[- ]\d{4}"), re.compile(rf"{_B}\d{{3}}([- ])\d\d\1\d{{4}}{_E}"), _is_ssn),
+    Recogniser(
+        "US_SSN",
+        re.compile(r"\d{3}[- ]\d\d[- ]\d{4}"),
+        re.compile(rf"{_B}\d{{3}}([- ])\d\d\1\d{{4}}{_E}"),
+        _is_ssn,
+    ),
     Recogniser(
         "NATIONAL_ID",
         re.compile(r"\d{3}\.\d{3}\.\d{3}-\d\d"),
         re.compile(rf"{_B}\d{{3}}\.\d{{3}}\.\d{{3}}-\d\d{_E}"),
         _is_cpf,
     ),
-    Recogniser("NATIONAL_ID", re.compile(r"\d{7}[ -]?[A-Z]\b"), re.compile(rf"{_B}(?:\d{{8}}|[XYZ]\d{{7}})-?[A-HJ-NP-TV-Z]{_E}"), _is_dni),
+    Recogniser(
+        "NATIONAL_ID",
+        re.compile(r"\d{7}[ -]?[A-Z]\b"),
+        re.compile(rf"{_B}(?:\d{{8}}|[XYZ]\d{{7}})-?[A-HJ-NP-TV-Z]{_E}"),
+        _is_dni,
+    ),
     Recogniser("NATIONAL_ID", re.compile("PESEL|pesel|Pesel"), re.compile(rf"{_B}\d{{11}}{_E}"), _is_pesel),
-    Recogniser("NATIONAL_ID", re.compile(r"\d{17}[\dXx]"), re.compile(rf"{_B}[1-9]\d{{16}}[\dXx]{_E}"), _is_resident_id),
+    Recogniser(
+        "NATIONAL_ID",
+        re.compile(r"\d{17}[\dXx]"),
+        re.compile(rf"{_B}[1-9]\d{{16}}[\dXx]{_E}"),
+        _is_resident_id,
+    ),
     Recogniser(
         "NATIONAL_ID",
         re.compile(r"[A-Z]{6}\d\d[A-Z]"),
@@ -224,7 +305,8 @@ RECOGNISERS: tuple[Recogniser, ...] = (
         "SECRET",
         re.compile(r"AKIA|ASIA|gh[pousr]_|xox[baprs]-|AIza|sk-|PRIVATE KEY|eyJ"),
         re.compile(
-            r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36,255}\b|\bxox[baprs]-[A-Za-z0-9-]{10,250}\b|"
+            r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36,255}\b|"
+            r"\bxox[baprs]-[A-Za-z0-9-]{10,250}\b|"
             r"\bAIza[0-9A-Za-z_-]{35}\b|\bsk-(?:proj-)?[A-Za-z0-9_-]{32,200}\b|"
             r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[\s\S]{1,8000}?-----END [A-Z ]{0,30}PRIVATE KEY-----|"
             r"\beyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,2000}"
@@ -234,7 +316,10 @@ RECOGNISERS: tuple[Recogniser, ...] = (
 PHONE = Recogniser(
     "PHONE",
     re.compile(r"\+\d|\(\d{2,4}\)|\d{3}[-. ]\d{3}[-. ]\d{4}"),
-    re.compile(r"(?<![\w.+-])(?:\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){2,5}\d{2,4}|\(\d{3}\) ?\d{3}-\d{4}|\d{3}[-.]\d{3}[-.]\d{4})(?![\w-])"),
+    re.compile(
+        r"(?<![\w.+-])(?:\+\d{1,3}[ .-]?(?:\(?\d{1,4}\)?[ .-]?){2,5}\d{2,4}|\(\d{3}\) "
+        r"?\d{3}-\d{4}|\d{3}[-.]\d{3}[-.]\d{4})(?![\w-])"
+    ),
     lambda match, text: 8 <= len(_digits(match[0])) <= 15,
 )
 """Off unless the recipe asks: in encyclopaedic text most of what looks like one is none."""
@@ -275,7 +360,9 @@ def _disjoint(found: list[Found]) -> list[Found]:
     return kept
 
 
-def mask(text: str, phones: bool = False, shielded: list[tuple[int, int]] | None = None) -> tuple[str, dict[str, int]]:
+def mask(
+    text: str, phones: bool = False, shielded: list[tuple[int, int]] | None = None
+) -> tuple[str, dict[str, int]]:
     """The text with every value replaced by its type's mark, and how many of each type there were.
 
     Example:

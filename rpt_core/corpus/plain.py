@@ -11,7 +11,9 @@ SOURCE = "text"
 FILE_BYTES_MAX = 256 << 20
 
 _GUTENBERG_START = re.compile(r"^.*\*\*\* ?START OF TH(E|IS) PROJECT GUTENBERG.*$", re.M | re.I)
-_GUTENBERG_END = re.compile(r"^.*(\*\*\* ?END OF TH(E|IS) PROJECT GUTENBERG|^End of (the )?Project Gutenberg).*$", re.M | re.I)
+_GUTENBERG_END = re.compile(
+    r"^.*(\*\*\* ?END OF TH(E|IS) PROJECT GUTENBERG|^End of (the )?Project Gutenberg).*$", re.M | re.I
+)
 _GUTENBERG_TITLE = re.compile(r"^Title:[ \t]*(.+)$", re.M)
 _WIKITEXT_TITLE = re.compile(r"^ = ([^=\n]+) = *$", re.M)
 _WIKITEXT_JOINTS = ((" @-@ ", "-"), (" @,@ ", ","), (" @.@ ", "."))
@@ -54,7 +56,9 @@ def split_text(text: str, source: Source) -> Iterator[tuple[str, str, str]]:
     yield source.name, title, unwrap(text).strip()
 
 
-def _wikitext_articles(text: str, heads: list[re.Match[str]], source: Source) -> Iterator[tuple[str, str, str]]:
+def _wikitext_articles(
+    text: str, heads: list[re.Match[str]], source: Source
+) -> Iterator[tuple[str, str, str]]:
     """The articles of a WikiText file: ``= Title =`` on a line of its own, words set apart by blanks."""
     ends = [head.start() for head in heads[1:]] + [len(text)]
     for number, (head, end) in enumerate(zip(heads, ends, strict=True)):
@@ -81,7 +85,9 @@ def unwrap(text: str) -> str:
     width = lengths[int(0.95 * (len(lengths) - 1))]
     if not _WRAPPED_LINE_MIN <= width <= 120:
         return text
-    return "\n\n".join(_unwrap(paragraph, width) for paragraph in re.split(r"\n[ \t]*\n\s*?(?=\S|[ \t])", text))
+    return "\n\n".join(
+        _unwrap(paragraph, width) for paragraph in re.split(r"\n[ \t]*\n\s*?(?=\S|[ \t])", text)
+    )
 
 
 def _unwrap(paragraph: str, width: int) -> str:

@@ -41,13 +41,26 @@ def prepare(recipe: PrepareRecipe, build: Build) -> Outcome:
         clock.lap("traces")
     counts = ledger.counts()
     num_kept = sum(report.split.values())
-    if counts.rows_in and not num_kept and any(step for step in ledger.steps if step != "align") and not problems.split:
+    if (
+        counts.rows_in
+        and not num_kept
+        and any(step for step in ledger.steps if step != "align")
+        and not problems.split
+    ):
         raise SourceError(
             f"of {counts.rows_in} rows none was kept: {counts.dropped}. Look at dropped rows, "
             "then lower min_words, set quality=false, or give other data."
         )
     found = documents.resolution
-    duplicates = {"pairs_compared": found.num_pairs, "pairs_alike": found.num_edges, "buckets_capped": found.num_capped} if found else {}
+    duplicates = (
+        {
+            "pairs_compared": found.num_pairs,
+            "pairs_alike": found.num_edges,
+            "buckets_capped": found.num_capped,
+        }
+        if found
+        else {}
+    )
     write_card(build.out, ledger, report, problems, contamination, duplicates, dict(sorted(splits.items())))
     summary: dict[str, float | int | str | bool | None] = {
         "documents": num_kept,

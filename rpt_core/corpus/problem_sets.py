@@ -27,7 +27,7 @@ from rpt_core.corpus.tables import BENCHMARKS, CORPUS_PROBLEMS, TableWriter, rea
 from rpt_core.corpus.words import U64, split_words
 
 REASONS = {EXACT: "exact-duplicate", SAME_ID: "exact-duplicate"}
-"""Verdict -> reason; the rest is ``near-duplicate``. A problem's id is its content, so equal ids are equal items."""
+"""Verdict -> reason, else ``near-duplicate``. A problem's id is its content: equal ids are equal items."""
 HELD_OUT = "held-out"
 
 
@@ -40,7 +40,9 @@ class ProblemReport:
     """Held-out items per benchmark."""
 
 
-def prepare_problems(recipe: PrepareRecipe, build: Build, ledger: Ledger) -> tuple[Contamination, ProblemReport]:
+def prepare_problems(
+    recipe: PrepareRecipe, build: Build, ledger: Ledger
+) -> tuple[Contamination, ProblemReport]:
     """Split, de-duplicate and decontaminate all problem sets; write ``problems`` and ``benchmarks``.
 
     Returns:
@@ -60,7 +62,9 @@ def prepare_problems(recipe: PrepareRecipe, build: Build, ledger: Ledger) -> tup
             verdict = int(resolution.verdict[number])
             split = split_of(ids[resolution.cluster[number]], recipe.seed, recipe.eval_share)
             if verdict != KEPT:
-                ledger.drop(row["source"], row, REASONS.get(verdict, "near-duplicate"), _step(verdict), row["problem"])
+                ledger.drop(
+                    row["source"], row, REASONS.get(verdict, "near-duplicate"), _step(verdict), row["problem"]
+                )
             elif number in leaks and split == "train":
                 ledger.drop(row["source"], row, "benchmark-leak", "decontaminate", row["problem"])
             else:
@@ -87,7 +91,13 @@ def _resolve(recipe: PrepareRecipe, path: Path, folder: Path) -> tuple[Resolutio
     for batch in by_size(_normalised(path), "problem"):
         words = split_words([canonical(row["problem"]) for row in batch])
         guards = np.array([_hash64(canonical(row["answer"])) for row in batch], np.uint64)
-        finder.add([row["problem_id"] for row in batch], [0] * len(batch), text_hashes([row["problem"] for row in batch]), words, guards)
+        finder.add(
+            [row["problem_id"] for row in batch],
+            [0] * len(batch),
+            text_hashes([row["problem"] for row in batch]),
+            words,
+            guards,
+        )
         ids += [row["problem_id"] for row in batch]
     return finder.resolve(), ids
 
@@ -109,7 +119,9 @@ def _benchmarks(path: Path, out: Path, ledger: Ledger) -> Iterator[Item]:
         for row in read_rows(path):
             writer.add(row)
             ledger.count(row["source"])
-            yield Item(row["problem_id"], row["benchmark"], normalise(row["problem"]), normalise(row["answer"]))
+            yield Item(
+                row["problem_id"], row["benchmark"], normalise(row["problem"]), normalise(row["answer"])
+            )
 
 
 def _held_out(recipe: PrepareRecipe, path: Path, resolution: Resolution, ids: list[str]) -> Iterator[Item]:

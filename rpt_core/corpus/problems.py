@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905  (word lists read better as text)
 r"""Problem sets of any shape: which column holds what, and which sets are benchmarks.
 
 Omni-MATH, MATH, AIME, GSM8K, DeepScaleR, MMLU, verl-style chat rows ... differ in names only. A column
@@ -15,7 +16,8 @@ from rpt_core.corpus.streams import Broken
 COLUMNS: dict[str, tuple[str, ...]] = {
     "problem": ("problem", "question", "prompt", "query", "input"),
     "answer": (
-        "answer", "final_answer", "ground_truth", "reward_model.ground_truth", "expected_answer", "target", "label",
+        "answer", "final_answer", "ground_truth", "reward_model.ground_truth", "expected_answer", "target",
+        "label",
     ),
     "solution": ("solution", "rationale", "cot", "explanation", "solution_1"),
     "difficulty": ("difficulty", "level", "difficulty_level"),
@@ -26,17 +28,23 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 """Our field -> columns to look in, in order; a dot reaches into a nested row."""
 
 BENCHMARKS = (
-    "aime24", "aime25", "aime2024", "aime2025", "amc23", "math500", "math-500", "mmlu-pro", "mmlu", "gpqa", "supergpqa",
+    "aime24", "aime25", "aime2024", "aime2025", "amc23", "math500", "math-500", "mmlu-pro", "mmlu", "gpqa",
+    "supergpqa",
     "olympiadbench", "kor-bench", "korbench", "minerva", "hendrycks", "livebench", "bbh", "arc", "hellaswag",
     "humaneval", "mbpp", "gsm8k", "omni-math", "math", "agieval", "ceval", "cmmlu", "theoremqa",
 )  # fmt: skip
 """Names of benchmarks, as they stand in file and folder names; longer ones first where one holds another."""
 TEST_ONLY = frozenset(
-    "aime24 aime25 aime2024 aime2025 amc23 math500 math-500 gpqa supergpqa olympiadbench kor-bench korbench minerva livebench "
+    "aime24 aime25 aime2024 aime2025 amc23 math500 math-500 gpqa supergpqa olympiadbench kor-bench "
+    "korbench minerva livebench "
     "bbh humaneval mmlu mmlu-pro agieval theoremqa".split()
 )
 """Benchmarks that nobody trains on, whatever their file is called."""
-_HELD_OUT = re.compile(r"(?<![a-z])(test|tests|testing|eval|evaluation|val|valid|validation|dev|heldout|held[-_]out|benchmark)(?![a-z])", re.I)
+_HELD_OUT = re.compile(
+    r"(?<![a-z])(test|tests|testing|eval|evaluation|val|valid|validation|dev|heldout|held[-_]out|"
+    r"benchmark)(?![a-z])",
+    re.I,
+)
 _TRAIN = re.compile(r"(?<![a-z])(train|training|sft|rl|rlvr)(?![a-z])", re.I)
 
 _BOILERPLATE = re.compile(
@@ -55,13 +63,20 @@ def benchmark_of(name: str, records_split: str = "") -> str:
         records_split: What the row itself says its split is, if anything.
 
     Example:
-        >>> benchmark_of("aime24/test.jsonl"), benchmark_of("gsm8k/train.jsonl.gz"), benchmark_of("mine/test.jsonl")
+        >>> benchmark_of("aime24/test.jsonl"), benchmark_of("gsm8k/train.jsonl.gz"),
+        benchmark_of("mine/test.jsonl")
         ('aime24', '', 'mine')
     """
     lowered = name.lower().replace("_", "-")
     words = set(re.findall(r"[a-z]+(?:-[a-z]+)*\d*|[a-z]+\d*", lowered)) | set(re.split(r"[/.\-]", lowered))
     found = next((known for known in BENCHMARKS if known in words or f"/{known}/" in f"/{lowered}"), "")
-    held_out = bool(_HELD_OUT.search(lowered)) or records_split in ("test", "validation", "dev", "val", "eval")
+    held_out = bool(_HELD_OUT.search(lowered)) or records_split in (
+        "test",
+        "validation",
+        "dev",
+        "val",
+        "eval",
+    )
     if found in TEST_ONLY or (held_out and not _TRAIN.search(lowered.rsplit("/", 1)[-1])):
         return found or set_name(name)
     return ""
@@ -151,7 +166,14 @@ def parse_problem(record: Mapping[str, Any], source: str, origin: str, benchmark
             wrong = any(value not in (None, "", []) for value in held)
             raise Broken("retyped-column" if wrong else "missing-column", f"{name}: {str(held)[:100]}")
     return Problem(
-        source, problem, answer, origin, solution, _number(_field(record, "difficulty")), _domain(record), benchmark
+        source,
+        problem,
+        answer,
+        origin,
+        solution,
+        _number(_field(record, "difficulty")),
+        _domain(record),
+        benchmark,
     )
 
 
@@ -168,7 +190,9 @@ def _with_options(problem: str, record: Mapping[str, Any]) -> str:
     options = _options(record)
     if not options or not problem:
         return problem
-    return problem + "\n" + "\n".join(f"{chr(ord('A') + i)}. {option}" for i, option in enumerate(options[:26]))
+    return (
+        problem + "\n" + "\n".join(f"{chr(ord('A') + i)}. {option}" for i, option in enumerate(options[:26]))
+    )
 
 
 def _letter(answer: str, record: Mapping[str, Any]) -> str:

@@ -19,7 +19,28 @@ REPETITION_WORDS_MIN = 200
 _BULLET = ("-", "*", "•", "‣", "▪", "#")
 _STOP_WORDS = frozenset({"the", "be", "to", "of", "and", "that", "have", "with", "is", "in", "a", "it"})
 _BOILERPLATE = re.compile(r"lorem ipsum|enable javascript|javascript is (disabled|required)", re.I)
-_END = (".", "!", "?", '"', "”", "’", "'", "。", "！", "？", "؟", "।", ":", "…", ")", "」", ";", "$", "`", "»")
+_END = (
+    ".",
+    "!",
+    "?",
+    '"',
+    "”",
+    "’",
+    "'",
+    "。",
+    "！",
+    "？",
+    "؟",
+    "।",
+    ":",
+    "…",
+    ")",
+    "」",
+    ";",
+    "$",
+    "`",
+    "»",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +187,9 @@ def verdict(metrics: Metrics, prose: str, source: str, lang: str, min_words: int
         rules: Whether anything but the length counts.
     """
     # A page of formulas has few words: eight characters of a formula stand for one.
-    length = metrics.num_words + int(metrics.formula_share * len(prose) / max(1e-9, 1 - metrics.formula_share) / 8)
+    length = metrics.num_words + int(
+        metrics.formula_share * len(prose) / max(1e-9, 1 - metrics.formula_share) / 8
+    )
     if length < min_words:
         return "too-short"
     if not rules:
@@ -174,7 +197,10 @@ def verdict(metrics: Metrics, prose: str, source: str, lang: str, min_words: int
     profile = PROFILES.get(source, _DEFAULT)
     checks = (
         ("boilerplate", bool(_BOILERPLATE.search(prose[:20_000]))),
-        ("word-length", _scripted(lang) and not profile.word_chars[0] <= metrics.word_chars <= profile.word_chars[1]),
+        (
+            "word-length",
+            _scripted(lang) and not profile.word_chars[0] <= metrics.word_chars <= profile.word_chars[1],
+        ),
         ("few-letters", metrics.letter_share < profile.letter_share_min),
         ("symbols", metrics.symbol_share > profile.symbol_share_max),
         ("list-like", metrics.bullet_share > profile.bullet_share_max),
@@ -183,7 +209,12 @@ def verdict(metrics: Metrics, prose: str, source: str, lang: str, min_words: int
         ("line-repetition", metrics.repeated_line_share > profile.repeated_line_share_max),
         ("ngram-repetition", metrics.top_ngram_share > profile.top_ngram_share_max),
         ("ngram-repetition", metrics.repeated_ngram_share > profile.repeated_ngram_share_max),
-        ("few-stop-words", lang == "en" and metrics.num_words >= REPETITION_WORDS_MIN and metrics.stop_words < profile.stop_words_min),
+        (
+            "few-stop-words",
+            lang == "en"
+            and metrics.num_words >= REPETITION_WORDS_MIN
+            and metrics.stop_words < profile.stop_words_min,
+        ),
     )
     return next((reason for reason, broken in checks if broken), "")
 

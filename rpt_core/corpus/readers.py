@@ -44,7 +44,9 @@ def _read_archive(source: Source, max_chars: int) -> Iterator[Row]:
     tables = {name: data for name, data in tree.files.items() if name.lower().endswith(".csv")}
     if tables and len(tables) == len(tree.files):
         for broken in tree.refused:
-            yield Dropped(set_name(source.name), source.name, broken.reason, source.name, preview=broken.detail[:200])
+            yield Dropped(
+                set_name(source.name), source.name, broken.reason, source.name, preview=broken.detail[:200]
+            )
         yield from rows_of(source, csv_tree(tree), max_chars)
         return
     yield from read_papers(source, tree, max_chars)

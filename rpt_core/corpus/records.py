@@ -147,7 +147,7 @@ _BETWEEN_ITEMS = re.compile(r"[\s,]*")
 
 
 def _items(held: str) -> Generator[Record | Broken, None, tuple[int, bool]]:
-    """Yield the whole items at the start of ``held``; return where the rest starts, and whether the array ended."""
+    """Yield the whole items of ``held``; return where the rest starts, and whether the array ended."""
     position = 0
     while True:
         position = _BETWEEN_ITEMS.match(held, position).end()  # type: ignore[union-attr]

@@ -67,7 +67,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """In the document called ``title``, after the text that ends in ``before``, ``thought`` leads to ``answer``."""
+    """In the document ``title``, after the text that ends in ``before``, ``thought`` leads to ``answer``."""
 
     title: str
     before: str
@@ -97,10 +97,10 @@ Row = Document | Problem | Trace | Dropped
 
 
 def preview(text: str) -> str:
-    """The first characters of a text on one line, for a reader of dropped rows.
+    r"""The first characters of a text on one line, for a reader of dropped rows.
 
     Example:
-        >>> preview("two\\nlines" )
+        >>> preview("two\nlines")
         'two lines'
     """
     return " ".join(text[: 2 * PREVIEW_CHARS].split())[:PREVIEW_CHARS]

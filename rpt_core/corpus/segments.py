@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905  (word lists read better as text)
 """Sentences as offsets: spans that, one after another, are the text, character for character.
 
 Punkt (Kiss & Strunk 2006) learns abbreviations from the corpus itself, without labels; formulas and code
@@ -10,6 +11,7 @@ import heapq
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 
 from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer, PunktTrainer
 
@@ -24,7 +26,8 @@ DOCUMENT_CHARS_MAX = 100_000
 
 _KNOWN = frozenset(
     "eq eqs fig figs thm lem prop cor def ref refs sec secs ch app resp cf e.g i.e etc et al viz vs approx "
-    "dr mr mrs ms prof st no nos vol pp p ed eds ca c dept est jr sr inc ltd co corp u.s u.k ph.d b.c a.d".split()
+    "dr mr mrs ms prof st no nos vol pp p ed eds ca c dept est jr sr inc ltd co corp u.s u.k ph.d b.c "
+    "a.d".split()
 )
 """Abbreviations of scientific English, whatever the corpus shows."""
 _WIDE_END = re.compile(r"[。！？｡]+[」』）”’\"]*|[।॥]+")
@@ -32,7 +35,7 @@ _LINE_END = re.compile(r"\n+")
 
 
 class PunktSample:
-    """A fixed choice of documents to learn from: the smallest ids, up to a number of characters per language."""
+    """A fixed choice of documents to learn from: the smallest ids, up to so many characters per language."""
 
     def __init__(self, chars: int = TRAINING_CHARS) -> None:
         self._chars = chars
@@ -51,7 +54,8 @@ class PunktSample:
     def texts(self) -> dict[str, list[str]]:
         """Chosen texts by language, in order of id."""
         return {
-            lang: [text for _, text in sorted(heap, reverse=True)] for lang, heap in sorted(self._heaps.items())
+            lang: [text for _, text in sorted(heap, reverse=True)]
+            for lang, heap in sorted(self._heaps.items())
         }
 
 
@@ -99,7 +103,7 @@ class Splitter:
         for match in _WIDE_END.finditer(covered):
             cuts.add(_after_blanks(covered, match.end()))
         borders = sorted(cuts)
-        return merge_short(text, list(zip(borders, borders[1:], strict=False)), min_chars)
+        return merge_short(text, list(pairwise(borders)), min_chars)
 
 
 def _learn(proses: Iterable[str]) -> PunktParameters:

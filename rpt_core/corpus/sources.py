@@ -17,7 +17,7 @@ Form = Literal[
 ]
 HEAD_BYTES = 1 << 16
 
-_ABOUT = re.compile(r"^(licen[cs]e|copying|notice|readme|authors|citation|changelog)\b|__licen[cs]e", re.I)
+_ABOUT = re.compile(r"(^|__)(licen[cs]e|copying|notice|readme|authors|citation|changelog)\b", re.I)
 _TEX = re.compile(rb"\\(documentclass|documentstyle|begin\s*\{document\}|section|chapter|newcommand|input)\b")
 _INDEX = re.compile(rb"\A\d+:\d+:[^\n]*\n(\d+:\d+:|\Z)")
 _SUFFIX: dict[str, Form] = {
@@ -115,24 +115,20 @@ def sniff(head: bytes, file_name: str) -> tuple[Form, str]:
         return "refused", known("empty-file")
     if _ABOUT.search(file_name):
         return "refused", known("licence-or-readme")
-    by_bytes = _by_bytes(head)
-    if by_bytes:
-        return by_bytes, ""
-    plain = re.sub(r"\.(gz|bz2)$", "", file_name.lower())
-    suffix = Path(plain).suffix
     if _INDEX.match(head):
         return "refused", known("companion-file")
-    if suffix in (".tex", ".ltx") or _TEX.search(head):
-        return ("refused", known("unrecognised-format")) if suffix in _NOT_PAPERS else ("tex", "")
-    if suffix in _SUFFIX and not _is_lookup(head):
-        return _SUFFIX[suffix], ""
-    if re.fullmatch(r"\.\d{4,5}(v\d+)?", suffix):
-        # arXiv serves single files as ID.gz; what is left after that suffix is part of the number.
-        return "tex", ""
-    return "refused", known("unrecognised-format")
+    form = _by_bytes(head) or _by_name(head, file_name)
+    return (form, "") if form else ("refused", known("unrecognised-format"))
 
 
-_NOT_PAPERS = frozenset({".cls", ".sty", ".bst", ".bbl", ".clo", ".def", ".md", ".txt", ".py", ".jsonl", ".json"})
+def _by_name(head: bytes, file_name: str) -> Form | None:
+    """By suffix where it tells; LaTeX also by its commands, since arXiv serves it as plain ``ID.gz``."""
+    suffix = Path(re.sub(r"\.(gz|bz2)$", "", file_name.lower())).suffix
+    if suffix in _SUFFIX and suffix:
+        return None if _is_lookup(head) else _SUFFIX[suffix]
+    if re.fullmatch(r"(\.\d{4,5}(v\d+)?)?", suffix):
+        return "tex" if suffix or _TEX.search(head) else None if _is_lookup(head) else "text"
+    return None
 
 
 def _by_bytes(head: bytes) -> Form | None:

@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905  (word lists read better as text)
 """Names that differ between language editions: namespaces, disambiguation, closing sections.
 
 A dump's header names its own namespaces; the lists here serve the editions whose header is missing or
@@ -24,39 +25,49 @@ _CATEGORY = frozenset(
 _OTHER = frozenset(
     "template wikipedia help portal user talk special module project draft mediawiki vorlage hilfe benutzer "
     "spezial modèle aide portail utilisateur spécial шаблон википедия справка портал участник قالب ويكيبيديا "
-    "بوابة テンプレート wikipedia 模板 维基百科 維基百科 틀 위키백과 साँचा विकिपीडिया s wikisource wikt wiktionary "
-    "commons q wikiquote b wikibooks n wikinews v wikiversity voy wikivoyage d wikidata m meta species".split()
+    "بوابة テンプレート wikipedia 模板 维基百科 維基百科 틀 위키백과 "
+    "साँचा विकिपीडिया s wikisource wikt wiktionary "
+    "commons q wikiquote b wikibooks n wikinews v wikiversity voy wikivoyage d wikidata m meta "
+    "species".split()
 )
-_LANGUAGE_CODE = re.compile(r"[a-z]{2,3}(-[a-z]{2,8})?$|^(simple|be-x-old|zh-min-nan|roa-rup|map-bms|fiu-vro)$")
-_MEDIA = re.compile(r"\.(jpe?g|png|svg|gif|tiff?|webp|xcf|ogg|oga|ogv|webm|mp3|mid|wav|flac|pdf|djvu|stl)\s*$", re.I)
+_LANGUAGE_CODE = re.compile(
+    r"[a-z]{2,3}(-[a-z]{2,8})?$|^(simple|be-x-old|zh-min-nan|roa-rup|map-bms|fiu-vro)$"
+)
+_MEDIA = re.compile(
+    r"\.(jpe?g|png|svg|gif|tiff?|webp|xcf|ogg|oga|ogv|webm|mp3|mid|wav|flac|pdf|djvu|stl)\s*$", re.I
+)
 
 _DISAMBIGUATION = re.compile(
     r"\{\{\s*(disambig(uation)?|dab|hndis|geodis|human name disambiguation|place name disambiguation|"
     r"(letter|number|mathematical|species|school|hospital|road|airport)[- ]?\w* ?disambiguation|surname|"
-    r"begriffsklärung|homonymie|desambiguaci[oó]n|desambiguação|disambigua|doorverwijspagina|ujednoznacznienie|"
+    r"begriffsklärung|homonymie|desambiguaci[oó]n|desambiguação|disambigua|doorverwijspagina|"
+    r"ujednoznacznienie|"
     r"неоднозначность|многозначность|пояснення|توضيح|aimai|曖昧さ回避|人名の曖昧さ回避|消歧义|消歧義|disambigpage|"
     r"동음이의|동명이인|बहुविकल्पी(?: शब्द)?)\s*(\||\}\})",
     re.I,
 )
 _DISAMBIGUATION_TITLE = re.compile(
-    r"\((disambiguation|Begriffsklärung|homonymie|desambiguación|disambigua|значения|توضيح|曖昧さ回避|消歧义|消歧義|동음이의|बहुविकल्पी)\)$"
+    r"\((disambiguation|Begriffsklärung|homonymie|desambiguación|disambigua|значения|توضيح|曖昧さ回避|消歧义|消歧義|"
+    r"동음이의|बहुविकल्पी)\)$"
 )
 
 CLOSING_SECTIONS = frozenset(
     section.strip()
     for section in """
-    see also; references; reference; external links; external link; further reading; notes; footnotes; bibliography; citations;
-    sources; notes and references; references and notes; works cited; gallery; publications; selected bibliography;
-    siehe auch; weblinks; einzelnachweise; literatur; anmerkungen; quellen; belege; fußnoten; literatur (auswahl);
-    voir aussi; notes et références; liens externes; bibliographie; articles connexes; références; lien externe; annexes; notes;
-    véase también; referencias; enlaces externos; bibliografía; note; collegamenti esterni; altri progetti; voci correlate;
-    см. также; примечания; литература; ссылки; источники; комментарии; вижте също; външни препратки; източници; бележки;
-    انظر أيضا; انظر أيضًا; مراجع; المراجع; وصلات خارجية; المصادر; مصادر; هوامش; معرض صور;
-    関連項目; 脚注; 参考文献; 外部リンク; 出典; 注釈; 関連書籍; 注釈・出典; 関連文献; ギャラリー;
-    参见; 參見; 参考资料; 參考資料; 参考文献; 參考文獻; 外部链接; 外部連結; 注释; 註釋; 延伸阅读; 延伸閱讀; 参看; 相關條目; 圖集; 图集; 备注;
-    같이 보기; 각주; 외부 링크; 참고 문헌; 주석; 참고자료; 참고 자료;
-    इन्हें भी देखें; सन्दर्भ; संदर्भ; बाहरी कड़ियाँ; टिप्पणी; चित्र दीर्घा; यह भी देखिए; बाहरी कड़ियां;
-    mga sumpay ha gawas; mga kasarigan; bibliografia; zobacz też; przypisy; linki zewnętrzne; zie ook; externe links
+    see also; references; reference; external links; external link; further reading; notes; footnotes;
+    bibliography; citations; sources; notes and references; references and notes; works cited; gallery;
+    publications; selected bibliography; siehe auch; weblinks; einzelnachweise; literatur; anmerkungen;
+    quellen; belege; fußnoten; literatur (auswahl); voir aussi; notes et références; liens externes;
+    bibliographie; articles connexes; références; lien externe; annexes; véase también; referencias;
+    enlaces externos; bibliografía; note; collegamenti esterni; altri progetti; voci correlate;
+    см. также; примечания; литература; ссылки; источники; комментарии; вижте също; външни препратки;
+    източници; бележки; انظر أيضا; انظر أيضًا; مراجع; المراجع; وصلات خارجية; المصادر; مصادر; هوامش;
+    معرض صور; 関連項目; 脚注; 参考文献; 外部リンク; 出典; 注釈; 関連書籍; 注釈・出典; 関連文献;
+    ギャラリー; 参见; 參見; 参考资料; 參考資料; 參考文獻; 外部链接; 外部連結; 注释; 註釋; 延伸阅读;
+    延伸閱讀; 参看; 相關條目; 圖集; 图集; 备注; 같이 보기; 각주; 외부 링크; 참고 문헌; 주석; 참고자료;
+    참고 자료; इन्हें भी देखें; सन्दर्भ; संदर्भ; बाहरी कड़ियाँ; टिप्पणी; चित्र दीर्घा; यह भी देखिए;
+    बाहरी कड़ियां; mga sumpay ha gawas; mga kasarigan; bibliografia; zobacz też; przypisy;
+    linki zewnętrzne; zie ook; externe links
     """.split(";")
 )
 """Headings whose section holds links and citations, not prose; compared in lower case."""
@@ -108,7 +119,7 @@ class SiteNames:
         return match[1] if match else self.dbname or "wiki"
 
     def link_kind(self, target: str) -> str:
-        """``file``, ``category``, ``other`` (no prose either), ``article``, or ``shown`` for ``[[:File:..]]``."""
+        """``file``, ``category``, ``other``, ``article``, or ``shown`` (``[[:File:..]]``)."""
         target = target.strip()
         if target.startswith(":"):
             return "shown"

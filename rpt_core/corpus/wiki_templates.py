@@ -95,7 +95,7 @@ def _by_prefix(name: str) -> "Handler | None":
     if re.match(r"(u?s|us|au|ca|hk|nz|a|c)\$$", name):
         return lambda call: f"{name.upper()}{call.arg(0)}"
     if re.match(r"[ivxlc]+e siècle$", name):
-        return lambda call: f"{name.split('e ')[0].upper()}e siècle"
+        return lambda call: f"{name.partition('e ')[0].upper()}e siècle"
     return None
 
 
@@ -123,12 +123,18 @@ def _constant(text: str) -> Handler:
 
 
 _UNITS = {
-    "sqmi": "sq mi", "sqkm": "km²", "km2": "km²", "m2": "m²", "cm2": "cm²", "ha": "ha", "m3": "m³", "km3": "km³", "cuft": "cu ft",
-    "sqft": "sq ft", "cuin": "cu in", "c": "°C", "f": "°F", "km/h": "km/h", "ftin": "ft", "in": "in", "cm3": "cm³",
-    "usgal": "US gal", "impgal": "imp gal", "lt": "long tons", "st": "short tons", "nmi": "nautical miles", "mi": "miles",
-    "ft": "feet", "lb": "lb", "foot": "foot", "mile": "mile", "kn": "knots", "acre": "acres", "oz": "oz", "yd": "yards",
+    "sqmi": "sq mi", "sqkm": "km²", "km2": "km²", "m2": "m²", "cm2": "cm²", "ha": "ha", "m3": "m³",
+    "km3": "km³", "cuft": "cu ft",
+    "sqft": "sq ft", "cuin": "cu in", "c": "°C", "f": "°F", "km/h": "km/h", "ftin": "ft", "in": "in",
+    "cm3": "cm³",
+    "usgal": "US gal", "impgal": "imp gal", "lt": "long tons", "st": "short tons", "nmi": "nautical miles",
+    "mi": "miles",
+    "ft": "feet", "lb": "lb", "foot": "foot", "mile": "mile", "kn": "knots", "acre": "acres", "oz": "oz",
+    "yd": "yards",
 }  # fmt: skip
-_BETWEEN = {"-": "–", "–": "–", "to": " to ", "and": " and ", "by": " by ", "x": " × ", "or": " or ", "+/-": " ± ", "to about": " to about ", "to(-)": " to ", "×": " × ", "*": " × ", "and(-)": " and "}  # fmt: skip
+_BETWEEN = {"-": "–", "–": "–", "to": " to ", "and": " and ", "by": " by ", "x": " × ", "or": " or ",
+"+/-": " ± ", "to about": " to about ", "to(-)": " to ", "×": " × ", "*": " × ",
+"and(-)": " and "}  # fmt: skip
 
 
 def _convert(call: Call) -> str:
@@ -141,8 +147,16 @@ def _convert(call: Call) -> str:
             out += _BETWEEN[args.pop(0).lower()]
             continue
         if args:
-            out += f" {_UNITS.get(word, args.pop(0))}" if word not in _UNITS else f" {_UNITS[args.pop(0).lower()]}"
-        if len(args) >= 2 and re.fullmatch(r"\d+(\.\d+)?", args[0]) and word in ("ft", "lb", "st", "mi", "yd"):
+            out += (
+                f" {_UNITS.get(word, args.pop(0))}"
+                if word not in _UNITS
+                else f" {_UNITS[args.pop(0).lower()]}"
+            )
+        if (
+            len(args) >= 2
+            and re.fullmatch(r"\d+(\.\d+)?", args[0])
+            and word in ("ft", "lb", "st", "mi", "yd")
+        ):
             out += " "
             continue
         break
@@ -245,14 +259,18 @@ def _ordinal(call: Call) -> str:
     number = call.arg(0)
     if not number.isdigit():
         return number
-    ending = "th" if number[-2:] in ("11", "12", "13") else {"1": "st", "2": "nd", "3": "rd"}.get(number[-1], "th")
+    ending = (
+        "th" if number[-2:] in ("11", "12", "13") else {"1": "st", "2": "nd", "3": "rd"}.get(number[-1], "th")
+    )
     return number + ending
 
 
 _NAMES: dict[Handler, str] = {
     _first: (
-        "nowrap nobr nobreak small big larger smaller sic smallcaps sc strong em mvar var math bigmath nbsp-wrap noitalic "
-        "linktext ill interlanguage_link interlanguage_link_multi link-interwiki lj1 angbr angle_bracket abbr abbrlink "
+        "nowrap nobr nobreak small big larger smaller sic smallcaps sc strong em mvar var math bigmath "
+        "nbsp-wrap noitalic "
+        "linktext ill interlanguage_link interlanguage_link_multi link-interwiki lj1 angbr angle_bracket "
+        "abbr abbrlink "
         "tooltip hover_title nombre numero nb keypress kbd samp code mono tt underline u strikethrough "
         "del ins bold i italic b textdir rtl-lang ruby-base blend audio "
         " not_a_typo typo proper_name as_written keep_together isbnt le tsl illm le2 "

@@ -9,6 +9,7 @@ it every entity attack, never reaches a parser.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from lxml import etree
 
@@ -157,7 +158,7 @@ def _header(xml: bytes) -> Header:
 def _cut(piece: bytes) -> Iterator[bytes | Broken]:
     """The page at the end of ``piece``; an unclosed one before it is reported, not lost."""
     starts = [match.start() for match in re.finditer(_OPEN, piece)]
-    for start, following in zip(starts[:-1], starts[1:], strict=True):
+    for start, following in pairwise(starts):
         yield Broken("broken-xml", piece[start : min(following, start + 200)].decode("utf-8", "replace"))
     if starts:
         yield piece[starts[-1] :]

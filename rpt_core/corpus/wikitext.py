@@ -240,7 +240,12 @@ def categories(wikitext: str, site: SiteNames | None = None) -> tuple[str, ...]:
         ('Greek heroes',)
     """
     site = site or SiteNames()
-    found = (match[1] for match in re.finditer(r"\[\[([^\[\]|{}\n]{1,300}:[^\[\]|{}\n]{1,300})(?:\|[^\[\]]{0,300})?\]\]", wikitext))
+    found = (
+        match[1]
+        for match in re.finditer(
+            r"\[\[([^\[\]|{}\n]{1,300}:[^\[\]|{}\n]{1,300})(?:\|[^\[\]]{0,300})?\]\]", wikitext
+        )
+    )
     names = (target.partition(":")[2].strip() for target in found if site.link_kind(target) == "category")
     return tuple(dict.fromkeys(name for name in names if name))
 
@@ -253,7 +258,9 @@ _TAG = re.compile(
     re.IGNORECASE,
 )
 _SUP = re.compile(r"<sup\b[^<>]{0,200}>\s*([^<>\n]{1,60}?)\s*</sup\s*>", re.IGNORECASE)
-_EXTERNAL = re.compile(r"\[(?:https?:|ftp:|mailto:|irc:|news:)?//?[^\s\[\]]{1,2000}(?:[ \t]+([^\[\]\n]{0,500}))?\]")
+_EXTERNAL = re.compile(
+    r"\[(?:https?:|ftp:|mailto:|irc:|news:)?//?[^\s\[\]]{1,2000}(?:[ \t]+([^\[\]\n]{0,500}))?\]"
+)
 _MAGIC = re.compile(r"__[A-Z]{3,30}__")
 _VARIANT = re.compile(r"-\{([^{}]{0,300})\}-")
 _QUOTES = re.compile(r"'{2,}")
@@ -273,7 +280,7 @@ def _inline(text: str) -> str:
 def _superscript(match: re.Match[str]) -> str:
     """``10<sup>6</sup>`` is 10^6; ordinals and trademarks stay letters."""
     raised = html.unescape(match[1])
-    if re.fullmatch(r"[a-zA-Zº°ª™®]{1,4}", raised) and len(raised) > 1 or raised in "º°ª™®":
+    if (re.fullmatch(r"[a-zA-Zº°ª™®]{1,4}", raised) and len(raised) > 1) or raised in "º°ª™®":
         return raised
     return f"^{raised}" if re.fullmatch(r"[-−+]?[\w.]+", raised) else f"^({raised})"
 
@@ -286,6 +293,8 @@ def _variant(match: re.Match[str]) -> str:
 
 _HEADING = re.compile(r"^(={1,6})\s*(.+?)\s*={1,6}\s*$")
 _LIST = re.compile(r"^[*#:;]+\s*")
+
+
 def _lines(text: str) -> str:
     """Headings, lists and paragraphs; closing sections and headings without prose fall away."""
     blocks: list[str] = []
@@ -315,7 +324,7 @@ def _lines(text: str) -> str:
             continue
         blocks.extend(name for _, name in pending)
         pending = []
-        item = bool(mark) and "*" in line[: mark.end()] + " " and line[0] in "*#"
+        item = mark is not None and line[0] in "*#"
         shown = f"- {body}" if item else body
         if item and in_list:
             blocks[-1] += f"\n{shown}"

@@ -19,8 +19,9 @@ U64 = NDArray[np.uint64]
 _TABLE = 0x20000
 """Code points with an entry of their own; beyond them lie rare Han characters."""
 _LONE_RANGES = (
-    (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0x2FDF), (0x3005, 0x3007), (0x3040, 0x30FF),
-    (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF),
+    (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0x2FDF),
+    (0x3005, 0x3007), (0x3040, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
 )  # fmt: skip
 """Scripts written without spaces between words."""
 _BASE = np.uint64(0x9E3779B97F4A7C15 | 1)
@@ -133,7 +134,7 @@ def _hash_runs(folded_C: NDArray[np.uint32], starts: NDArray[np.int64], ends: ND
 
     sum over i in word of c_i B^i, divided by B^start: the base is odd, so it has an inverse modulo 2^64.
     """
-    size = 1 << max(16, int(len(folded_C)).bit_length())
+    size = 1 << max(16, len(folded_C).bit_length())
     powers, inverses = _powers(size)
     with np.errstate(over="ignore"):
         running = np.zeros(len(folded_C) + 1, np.uint64)
