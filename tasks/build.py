@@ -19,6 +19,7 @@ from infra.machine import numerics_of
 from infra.projection import View
 from infra.store import Store
 from infra.tracking import LiveView, track
+from rpt_core.artifacts.lineage import ancestors
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
@@ -105,6 +106,8 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
             deadline_seconds=placement.deadline_hours * 3600,
             on_poll=look,
         )
+    if outcome.error == EngineError.__name__:
+        raise EngineError(f"{outcome.message}\nThe log of this attempt is {folder / 'log.txt'}.")
     outcome.check()
     manifest = _publish(job, store)
     shutil.rmtree(folder)
@@ -122,7 +125,10 @@ def _job(recipe: Recipe, placement: Placement, store: Store, fingerprint: str, f
         kind=recipe.kind,
         fingerprint=fingerprint,
         parents=parents,
-        inputs=_materialised(store, parents, milestones=bool(getattr(recipe, "milestones", False))),
+        inputs={
+            **_materialised(store, parents, milestones=bool(getattr(recipe, "milestones", False))),
+            **(_lineage(store, parents, folder / "lineage") if recipe.reads_lineage else {}),
+        },
         folder=folder,
         placement=placement,
         numerics=None if stage.exact else numerics_of(placement, num_parameters(recipe) or None),
@@ -155,6 +161,16 @@ def _materialised(store: Store, parents: Mapping[str, Artifact], *, milestones: 
         for step, address in json.loads(published.read_text()).items():
             folders[f"milestones.{step}"] = store.materialise(Artifact.model_validate(address))
     return folders
+
+
+def _lineage(store: Store, parents: Mapping[str, Artifact], folder: Path) -> dict[str, Path]:
+    """One file per ancestor's manifest, for stages that tell where everything came from."""
+    folder.mkdir()
+    for parent in parents.values():
+        manifest = store.load(parent)
+        for found in (manifest, *(each for _, _, each in ancestors(manifest, store.load))):
+            (folder / f"{found.fingerprint}.json").write_text(found.model_dump_json())
+    return {"lineage": folder}
 
 
 def _publish(job: Job, store: Store) -> Manifest:
