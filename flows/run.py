@@ -1,14 +1,17 @@
 """`rpt demo`, `rpt plan` and `rpt run`: the flows, called in this process."""
 
 import importlib
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from flows.make import Planned, chosen, plan, role
 from flows.recipes import Overrides
 from flows.show import console, number, print_json, print_table, relative
+from infra.lifeline import owned
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from tasks.home import home, open_store
@@ -58,6 +61,19 @@ def _plain(line: Planned) -> dict[str, Any]:
 
 def run_recipe(name: str, to: str, overrides: Overrides) -> Artifact:
     """Make a stage of a named recipe through its flow, then say what came out."""
+    with _owning():
+        return _run_recipe(name, to, overrides)
+
+
+@contextmanager
+def _owning() -> Iterator[None]:
+    """Whatever this command starts ends with it, the server that Prefect runs for it included."""
+    with owned() as marks:
+        os.environ.update(marks)
+        yield
+
+
+def _run_recipe(name: str, to: str, overrides: Overrides) -> Artifact:
     print_plan(plan(chosen(name, to, overrides, ANYWHERE), open_store()))
     begin = time.monotonic()
     artifact = _flow(to)(name, overrides=overrides)
@@ -74,9 +90,10 @@ def _flow(to: str) -> Callable[..., Artifact]:
 
 def run_demo(seeds: list[int]) -> None:
     """The whole journey for every seed."""
-    for seed in seeds:
-        console.print(f"[bold]seed {seed}[/]")
-        run_recipe("tiny_rpt", "report", Overrides(seed=seed))
+    with _owning():
+        for seed in seeds:
+            console.print(f"[bold]seed {seed}[/]")
+            _run_recipe("tiny_rpt", "report", Overrides(seed=seed))
 
 
 def show_results(artifact: Artifact, seconds: float) -> None:

@@ -11,14 +11,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from infra import lifeline
 from infra.child import RANKS_FOLDER, Status
@@ -201,45 +198,27 @@ def _tell(child: _Child, on_line: Callable[[str], None] | None, on_poll: Callabl
 
 @contextmanager
 def _running(command: Sequence[str], workdir: Path, env: Mapping[str, str]) -> Iterator[_Child]:
-    """Start the child and its watcher; on leaving, nothing that carries the run's token is alive."""
+    """Start the child; on leaving, nothing of it is alive."""
     workdir.mkdir(parents=True, exist_ok=True)
     for old in workdir.glob("outcome*.json"):
         old.unlink()
     shutil.rmtree(workdir / RANKS_FOLDER, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix="rpt-run-"))
-    token, line = uuid.uuid4().hex, folder / "line"
-    whole_env = {**os.environ, **env, lifeline.RUN_TOKEN: token, lifeline.LIFELINE: str(line)}
-    processes: list[subprocess.Popen[bytes]] = []
-    writer = -1
-    try:
-        writer = lifeline.create(line)
-        processes.append(_spawn([sys.executable, "-I", lifeline.__file__], whole_env, subprocess.DEVNULL))
-        with (workdir / LOG_FILE).open("ab") as log:
-            offset = log.tell()
-            processes.append(_spawn(command, whole_env, log))
-        yield _Child(processes[-1], token, workdir, offset)
-    finally:
-        lifeline.sweep(token)
-        for process in processes:
+    with lifeline.owned() as marks, (workdir / LOG_FILE).open("ab") as log:
+        offset = log.tell()
+        process = subprocess.Popen(  # noqa: S603  (the command is ours)
+            command,
+            env={**os.environ, **env, **marks},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C at the terminal reaches the launcher alone, which decides
+        )
+        try:
+            yield _Child(process, marks[lifeline.RUN_TOKEN], workdir, offset)
+        finally:
+            lifeline.sweep(marks[lifeline.RUN_TOKEN])
             with suppress(subprocess.TimeoutExpired):  # stuck in the kernel: nothing more can be done here
                 process.wait(10)
-        if writer >= 0:
-            os.close(writer)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _spawn(
-    command: Sequence[str], env: Mapping[str, str], output: IO[bytes] | int
-) -> subprocess.Popen[bytes]:
-    """A child in its own session: a Ctrl-C at the terminal reaches the launcher alone, which decides."""
-    return subprocess.Popen(  # noqa: S603  (the command is ours)
-        command,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
 
 
 def _read_outcome(workdir: Path, code: int | None, why_stopped: str, seconds: float) -> ProcessOutcome:

@@ -16,7 +16,11 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
+import sys
+import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +30,33 @@ RUN_TOKEN = "RPT_RUN_TOKEN"  # noqa: S105  (a name, not a secret)
 LIFELINE = "RPT_LIFELINE"
 TICK_SECONDS = 0.5
 SWEEP_ROUNDS = 20
+
+
+@contextlib.contextmanager
+def owned() -> Iterator[dict[str, str]]:
+    """Own every process that is started with the yielded variables in its environment, and all it starts.
+
+    None of them is alive when the context ends, nor, within a second or two, when this process is killed.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="rpt-line-"))
+    marks = {RUN_TOKEN: uuid.uuid4().hex, LIFELINE: str(folder / "line")}
+    writer, watcher = create(folder / "line"), None
+    try:
+        watcher = subprocess.Popen(  # noqa: S603  (this very file)
+            [sys.executable, "-I", __file__],
+            env={**os.environ, **marks},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        yield marks
+    finally:
+        sweep(marks[RUN_TOKEN])
+        if watcher is not None:
+            watcher.wait()
+        os.close(writer)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def create(path: Path) -> int:

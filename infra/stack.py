@@ -8,14 +8,12 @@ takes all of it (:mod:`infra.lifeline`).
 
 import fcntl
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -118,14 +116,14 @@ class Stack:
             time.sleep(0.1)
 
 
-def service_env(home: Path, prefect_url: str, mlflow_url: str) -> dict[str, str]:
+def service_env(home: Path, links: Mapping[str, str]) -> dict[str, str]:
     """Environment of everything in the stack, and of whoever wants to talk to it."""
+    quieted = {"PREFECT_LOGGING_LEVEL"}  # our own commands silence Prefect; a server's runs have their logs
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in quieted},
         "RPT_HOME": str(home),
         "RPT_WORKDIR": str(REPOSITORY),
-        PREFECT: prefect_url,
-        MLFLOW: mlflow_url,
+        **links,
         **prefect_settings(home),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # it leaves orphans behind (measured)
@@ -147,6 +145,10 @@ def prefect_settings(home: Path) -> dict[str, str]:
 
 def free_port(preferred: int) -> int:
     """``preferred``, or the next port on 127.0.0.1 that nobody listens on."""
+    return next(_free_ports(preferred))
+
+
+def _free_ports(preferred: int) -> Iterator[int]:
     for port in range(preferred, preferred + 200):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -154,8 +156,23 @@ def free_port(preferred: int) -> int:
                 probe.bind((HOST, port))
             except OSError:
                 continue
-            return port
+        yield port
     raise EngineError(f"ports {preferred} to {preferred + 199} are all taken on {HOST}; free one of them.")
+
+
+@contextmanager
+def _reserved_port(preferred: int) -> Iterator[int]:
+    """A free port that no other stack of this user takes while its server is still starting."""
+    folder = Path(tempfile.gettempdir()) / f"rpt-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for port in _free_ports(preferred):
+        with (folder / str(port)).open("w") as note:
+            try:
+                fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            yield port
+            return
 
 
 def run_stack(home: Path, *, console: Console | None = None, env_file: Path = Path(".env")) -> int:
@@ -180,20 +197,25 @@ def run_stack(home: Path, *, console: Console | None = None, env_file: Path = Pa
         )
     home = home.absolute()
     home.mkdir(parents=True, exist_ok=True)
-    with suppress(KeyboardInterrupt), _only_one(home) as note, _signals() as heard:
-        prefect_url = f"http://{HOST}:{free_port(4200)}/api"
-        mlflow_url = f"http://{HOST}:{free_port(5000)}"
-        links = {PREFECT: prefect_url, MLFLOW: mlflow_url}
-        with _running(home, service_env(home, prefect_url, mlflow_url), console, heard) as stack:
+    with (
+        suppress(KeyboardInterrupt),
+        _only_one(home) as note,
+        _signals() as heard,
+        _reserved_port(4200) as prefect_port,
+        _reserved_port(5000) as mlflow_port,
+    ):
+        links = {PREFECT: f"http://{HOST}:{prefect_port}/api", MLFLOW: f"http://{HOST}:{mlflow_port}"}
+        with _running(home, service_env(home, links), console, heard) as stack:
+            api = PrefectApi(links[PREFECT])
             try:
-                _start(stack, PrefectApi(prefect_url), mlflow_url)
+                _start(stack, api, links[MLFLOW])
                 add_lines(links, env_file)
                 _announce(note, console, links)
                 return _keep(stack)
             finally:
                 heard.stopping = True
                 remove_lines(links, env_file)
-                _take_down(stack, PrefectApi(prefect_url))
+                _take_down(stack, api)
     return 0
 
 
@@ -252,22 +274,16 @@ def _signals() -> Iterator[_Heard]:
 @contextmanager
 def _running(home: Path, env: Mapping[str, str], console: Console, heard: _Heard) -> Iterator[Stack]:
     """A stack whose every process is gone when the context ends, however it ends."""
-    folder = Path(tempfile.mkdtemp(prefix="rpt-up-"))
-    token, line = uuid.uuid4().hex, folder / "line"
-    marked = {**env, lifeline.RUN_TOKEN: token, lifeline.LIFELINE: str(line)}
-    stack = heard.stack = Stack(home, marked, console)
-    writer = lifeline.create(line)
-    try:
-        stack.start("watcher", [sys.executable, "-I", lifeline.__file__])
-        yield stack
-    finally:
-        heard.stopping = True
-        lifeline.sweep(token)
-        for service in stack.services:
-            with suppress(subprocess.TimeoutExpired):
-                service.process.wait(10)
-        os.close(writer)
-        shutil.rmtree(folder, ignore_errors=True)
+    with lifeline.owned() as marks:
+        stack = heard.stack = Stack(home, {**env, **marks}, console)
+        try:
+            yield stack
+        finally:
+            heard.stopping = True
+            lifeline.sweep(marks[lifeline.RUN_TOKEN])
+            for service in stack.services:
+                with suppress(subprocess.TimeoutExpired):
+                    service.process.wait(10)
 
 
 def _start(stack: Stack, api: PrefectApi, mlflow_url: str) -> None:

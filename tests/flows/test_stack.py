@@ -15,7 +15,7 @@ import pytest
 
 from infra import links
 from infra.prefect_api import PrefectApi
-from infra.stack import POOLS, REPOSITORY, free_port
+from infra.stack import POOLS, REPOSITORY, _reserved_port, free_port
 from rpt_core.errors import RecipeError
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -193,6 +193,8 @@ def test_a_watched_run_of_a_deployment_made_elsewhere_exits_0(up):
     done = up.prefect("deployment", "run", "trivial/here", "-p", f"told={told}", "--watch")
     assert done.returncode == 0, done.stdout + done.stderr
     assert told.read_text() == "begun"
+    logs = up.api.call("POST", "/logs/filter", {"limit": 100})
+    assert any("Beginning flow run" in line["message"] for line in logs), "runs leave no log in the UI"
 
 
 def test_the_papers_recipe_is_refused_within_a_minute_saying_what_to_do(up):
@@ -240,6 +242,11 @@ def test_stopped_while_starting_it_leaves_nothing(tmp_path, number, seconds):
     while left := of_home(stack.home):
         assert time.monotonic() < give_up, left
         time.sleep(0.1)
+
+
+def test_a_port_another_stack_has_in_mind_is_passed_over():
+    with _reserved_port(free_port(4300)) as first, _reserved_port(first) as second:
+        assert first != second
 
 
 def test_a_taken_port_is_passed_over():
