@@ -14,7 +14,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-STEP_COUNTS = (1, 1, 2, 3, 3, 4)
+STEP_COUNTS = (1, 2, 2, 3, 3, 4)
 """Steps before a value is stated; drawn uniformly. One step teaches the tables, more ask for a thought."""
 CLAIMS_PER_PARAGRAPH = (2, 3)
 """Stated values per paragraph: two paragraphs, five derived values in all."""
@@ -110,7 +110,7 @@ KINDS: tuple[Kind, ...] = (
         heading="Clock",
         values=tuple(str(hour) for hour in range(1, 13)),
         starts=(2, 5, 8, 11),
-        amounts=(1, 2, 3),
+        amounts=(1, 2),
         directions=(("on", 1), ("back", -1)),
         phrase="{amount} {word}",
         subjects=("old", "tall", "town"),
@@ -126,7 +126,7 @@ KINDS: tuple[Kind, ...] = (
         heading="Journey",
         values=DAYS,
         starts=(0, 2, 4),
-        amounts=(1, 2, 3, 4),
+        amounts=(1, 2, 3),
         directions=(("day", 1),),
         phrase="{amount} {word}{s}",
         subjects=("ship", "van", "coach"),
@@ -140,9 +140,9 @@ KINDS: tuple[Kind, ...] = (
     Kind(
         name="coins",
         heading="Purse",
-        values=tuple(str(number) for number in range(1, 21)),
-        starts=(4, 7, 10, 13),
-        amounts=(1, 2, 3),
+        values=tuple(str(number) for number in range(1, 17)),
+        starts=(3, 6, 9, 12),
+        amounts=(1, 2),
         directions=(("in", 1), ("out", -1)),
         phrase="{amount} {word}",
         subjects=("tin", "jar", "box"),
@@ -156,7 +156,7 @@ KINDS: tuple[Kind, ...] = (
         heading="Survey",
         values=MONTHS,
         starts=(0, 3, 6, 9),
-        amounts=(1, 2, 3, 4),
+        amounts=(1, 2, 3),
         directions=(("month", 1),),
         phrase="{amount} {word}{s}",
         subjects=("river", "valley", "garden"),
@@ -169,7 +169,7 @@ KINDS: tuple[Kind, ...] = (
         heading="Signals",
         values=COMPASS,
         starts=(0, 2, 4, 6),
-        amounts=(1, 2, 3),
+        amounts=(1, 2),
         directions=(("left", -1), ("right", 1)),
         phrase="{amount} {word}",
         subjects=("robot", "crane", "scout"),
@@ -182,7 +182,7 @@ KINDS: tuple[Kind, ...] = (
         heading="Tramway",
         values=STOPS,
         starts=(0, 3, 6),
-        amounts=(1, 2, 3, 4),
+        amounts=(1, 2, 3),
         directions=(("stop", 1),),
         phrase="{amount} {word}{s}",
         subjects=("red", "late", "first"),
@@ -195,7 +195,7 @@ KINDS: tuple[Kind, ...] = (
         heading="Kitchen",
         values=DAYS,
         starts=(0, 2, 4, 6),
-        amounts=(1, 2, 3, 4),
+        amounts=(1, 2, 3),
         directions=(("night", 1),),
         phrase="{amount} {word}{s}",
         subjects=("inn", "camp", "farm"),

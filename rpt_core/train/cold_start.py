@@ -129,14 +129,19 @@ def _learn(policy: Policy, school: School, recipe: ColdStartRecipe, build: Build
     stocks = school.lessons(recipe, step)
     lessons = [lesson for stock in stocks for lesson in stock]
     batch = _Batch(
-        first_token_weights([a for x in lessons for at in x.answers for a in at], recipe.think_share),
         sum(len(answer.ids) for lesson in lessons for at in lesson.answers for answer in at),
         sum(lesson.trunk.num_tokens - 1 for lesson in lessons),
         recipe.ntp_weight,
     )
     layout, budget = cast(Layout, build.numerics.layout), build.numerics.tokens_per_micro_batch
     # documents and problems apart: problems are short, and would be padded to a document's length
-    done = [batch.learn(policy, stock, layout, budget) for stock in stocks]
+    shares = [
+        first_token_weights([a for x in stock for at in x.answers for a in at], recipe.think_share)
+        for stock in stocks
+    ]
+    done = [
+        batch.learn(policy, stock, first, layout, budget) for stock, first in zip(stocks, shares, strict=True)
+    ]
     names = ("loss", "nll_nats", "answer_nll_nats", "tokens")
     sums = {name: sum(one[i] for one in done) for i, name in enumerate(names)}
     forwarded = int(sums.pop("tokens"))
@@ -145,15 +150,19 @@ def _learn(policy: Policy, school: School, recipe: ColdStartRecipe, build: Build
 
 @dataclass(frozen=True, slots=True)
 class _Batch:
-    """What all parts of one step share: the weights and the denominators of its means."""
+    """What all parts of one step share: the denominators of its means, and the weight between them."""
 
-    first: dict[bool, float]
     num_answer_tokens: int
     num_document_tokens: int
     ntp_weight: float
 
     def learn(
-        self, policy: Policy, lessons: Sequence[Lesson], layout: Layout, budget: int
+        self,
+        policy: Policy,
+        lessons: Sequence[Lesson],
+        first: dict[bool, float],
+        layout: Layout,
+        budget: int,
     ) -> tuple[float, float, float, int]:
         """Add the gradient of some lessons; loss, document and answer loss, tokens forwarded."""
         trunks = [lesson.trunk for lesson in lessons]
@@ -163,20 +172,20 @@ class _Batch:
         for parts in micro_batches(trunks, answers, budget):
             picked = [part.pick(trunks[part.trunk], answers[part.trunk]) for part in parts]
             scores = branch_logprobs(policy, [t for t, _ in picked], [a for _, a in picked], layout)
-            losses = self._losses(scores, parts, lessons)
+            losses = self._losses(scores, _token_weights(parts, lessons, first), parts)
             losses[0].backward()  # type: ignore[no-untyped-call]
             sums += [float(loss.detach()) for loss in losses]
             forwarded += scores.num_tokens
         return float(sums[0]), float(sums[1]), float(sums[2]), forwarded
 
     def _losses(
-        self, scores: BranchScores, parts: Sequence[Part], lessons: Sequence[Lesson]
+        self, scores: BranchScores, weights: NDArray[np.float32], parts: Sequence[Part]
     ) -> tuple[Tensor, Tensor, Tensor]:
         assert scores.document is not None
         nll_M = scores.document.nll_M
         counted = np.array([part.counts_document for part in parts])[scores.document.trunk_M]
         nll = nll_M[torch.from_numpy(counted).to(nll_M.device)].sum() / self.num_document_tokens
-        weights_N = torch.from_numpy(_token_weights(parts, lessons, self.first)).to(nll_M.device)
+        weights_N = torch.from_numpy(weights).to(nll_M.device)
         answer_nll_N = -scores.logprobs_N / self.num_answer_tokens
         return (weights_N * answer_nll_N).sum() + self.ntp_weight * nll, nll, answer_nll_N.sum()
 
