@@ -39,20 +39,20 @@ class _Row:
     tier: str
 
 
-def accuracy_figure(models: Sequence[Model], width: float = 480) -> Figure:
+def accuracy_figure(models: Sequence[Model], width: float = 400) -> Figure:
     """Accuracy by tier and mode, one mark per model with its 95 % interval."""
     rows, headings, depth = _rows(models)
-    height = 74 + 21 * depth
+    height = 60 + 21 * depth
     figure = new_figure(width, height)
-    axes = figure.add_axes((0.315, 40 / height, 0.655, 1 - 74 / height))
+    axes = figure.add_axes((0.345, 30 / height, 0.635, 1 - 60 / height))
     plot_accuracy(axes, models, rows, headings, depth)
     return figure
 
 
-def curve_figure(fit: dict[str, Any], width: float = 480, height: float = 330) -> Figure:
+def curve_figure(fit: dict[str, Any], width: float = 400, height: float = 300) -> Figure:
     """Accuracy over compute with the fitted laws."""
     figure = new_figure(width, height)
-    plot_curve(figure.add_axes((0.105, 0.15, 0.765, 0.81)), fit)
+    plot_curve(figure.add_axes((0.11, 0.15, 0.725, 0.83)), fit)
     return figure
 
 
@@ -127,11 +127,11 @@ def _estimate(model: Model, row: _Row) -> dict[str, Any] | None:
     return found
 
 
-def strategy_figure(split: Split, before: Estimate, after: Estimate, width: float = 480) -> Figure:
+def strategy_figure(split: Split, before: Estimate, after: Estimate, width: float = 400) -> Figure:
     """From the start model's accuracy to the trained one's: the habit of thinking, then what is beyond it."""
-    height = 216
+    height = 200
     figure = new_figure(width, height)
-    axes = figure.add_axes((0.315, 34 / height, 0.61, 1 - 50 / height))
+    axes = figure.add_axes((0.36, 24 / height, 0.575, 1 - 28 / height))
     bare(axes)
     bars: list[tuple[str, float, Estimate, str]] = [("start model", 0.0, before, LIGHT.before)]
     level = before.value
@@ -161,3 +161,32 @@ def _bar(axes: Axes, y: float, start: float, part: Estimate, colour: str, *, sig
         ends += [start + part.high]
     text = f"{100 * part.value:+.1f}" if signed else f"{part.value:.1%}"
     axes.text(max(*ends, start) + 0.012, y, text, va="center", fontweight="bold")
+
+
+def seeds_figure(seeds: Sequence[tuple[str, Split]], mean: Estimate, width: float = 640) -> Figure:
+    """Each seed's gain with its interval, what of it is beyond the habit, and the mean over seeds."""
+    height = 74 + 34 * (len(seeds) + 1)
+    figure = new_figure(width, height)
+    axes = figure.add_axes((0.13, 34 / height, 0.84, 1 - 66 / height))
+    bare(axes)
+    for y, (_, split) in enumerate(seeds):
+        _mark(axes, y, split.gain, LIGHT.after, "gain" if y == 0 else "")
+        if split.beyond_habit:
+            _mark(axes, y + 0.24, split.beyond_habit, LIGHT.medium, "beyond the habit" if y == 0 else "")
+    _mark(axes, len(seeds), mean, LIGHT.ink, "mean gain, interval over seeds")
+    axes.axvline(0, color=LIGHT.muted, linewidth=1)
+    axes.set_yticks(range(len(seeds) + 1), [*(f"seed {name}" for name, _ in seeds), "mean"], color=LIGHT.ink)
+    axes.set_ylim(len(seeds) + 0.5, -0.5)
+    axes.grid(axis="x")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:+.0f}" if abs(x) > 1e-9 else "0"))
+    axes.set_xlabel("points of accuracy")
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.15, 1.0), ncols=3, frameon=False, handletextpad=0.1)
+    return figure
+
+
+def _mark(axes: Axes, y: float, part: Estimate, colour: str, label: str) -> None:
+    if part.low is not None and part.high is not None:
+        axes.hlines(y, part.low, part.high, color=colour, linewidth=2.4, alpha=0.5)
+    axes.plot(
+        [part.value], [y], "o", color=colour, markersize=7, markeredgecolor=LIGHT.paper, label=label or None
+    )

@@ -50,13 +50,13 @@ LIGHT = Palette(
 DARK = Palette(
     paper="#14161c", ink="#ebe8e2", muted="#9ba2b0", grid="#2b303b",
     before="#7c8596", after="#35cdb9", finetuned="#ff9a5c",
-    easy="#456f9b", medium="#6fa9dd", hard="#bddcff",
+    easy="#5286bd", medium="#82b6e8", hard="#cfe5ff",
     holds="#4fce8d", fails="#ff8277", undecided="#e3b04b",
 )  # fmt: skip
 
 STYLE = {
     "font.family": "DejaVu Sans",
-    "font.size": 11.5,
+    "font.size": 12,
     "svg.fonttype": "none",
     "axes.edgecolor": LIGHT.grid,
     "axes.labelcolor": LIGHT.muted,

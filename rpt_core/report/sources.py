@@ -139,11 +139,11 @@ def _leg(source: Source, roles: Mapping[str, str]) -> Leg:
 
 
 def fact(value: Any) -> str:
-    """A summary's value, short.
+    r"""A summary's value, short.
 
     Example:
         >>> fact(0.123456), fact(True), fact(None), fact(643136)
-        ('0.123', 'yes', '-', '643,136')
+        ('0.123', 'yes', '-', '643\u2009136')
     """
     if value is None:
         return "-"
@@ -151,7 +151,7 @@ def fact(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}".replace(",", "\u2009") if isinstance(value, int) else str(value)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -1,0 +1,134 @@
+"""Numbers and texts as a page writes them: the filters of its templates."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from rpt_core.scaling.curve import short_number
+
+DASH = "–"
+
+
+def percent(value: float) -> str:
+    """A share in percent.
+
+    Example:
+        >>> percent(0.7777)
+        '77.8 %'
+    """
+    return f"{100 * value:.1f} %"
+
+
+def percent_bare(value: float) -> str:
+    """The same without the sign, for the ends of an interval."""
+    return f"{100 * value:.1f}"
+
+
+def points(value: float) -> str:
+    """A difference of shares in points, signed, with a true minus.
+
+    Example:
+        >>> points(0.0312), points(-0.2), points(-0.0001)
+        ('+3.1', '−20.0', '0.0')
+    """
+    text = f"{100 * value:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+
+
+def p_value(value: float) -> str:
+    """Three digits, or a bound where it is tiny.
+
+    Example:
+        >>> p_value(0.0421), p_value(1e-9)
+        ('0.042', '< 0.001')
+    """
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def count_of(value: float) -> str:
+    """A count, its thousands apart; a dash for none."""
+    return f"{int(value):,}".replace(",", "\u2009") if value else DASH
+
+
+def flops_of(value: float) -> str:
+    """Operations with a letter for their size; a dash for none.
+
+    Example:
+        >>> flops_of(3.21e12), flops_of(0)
+        ('3.21T', '–')
+    """
+    return short_number(value) if value else DASH
+
+
+def clip(text: str | None, length: int, from_end: bool = False) -> str:
+    """At most ``length`` characters, with an ellipsis where something was left out.
+
+    Example:
+        >>> clip("abcdef", 4), clip("abcdef", 4, True)
+        ('abc…', '…def')
+    """
+    given = text or ""
+    if len(given) <= length:
+        return given
+    return "…" + given[1 - length :] if from_end else given[: length - 1] + "…"
+
+
+def visible(text: str) -> str:
+    r"""Spaces and line breaks that a page would swallow, as marks.
+
+    Example:
+        >>> visible(" 10"), visible("a b\n")
+        ('·10', 'a b↵')
+    """
+    marked = text.replace("\n", "↵").replace("\t", "⇥")
+    stripped = marked.lstrip(" ")
+    return "·" * (len(marked) - len(stripped)) + stripped
+
+
+def cell(text: str) -> str:
+    """A text inside a Markdown table: one line, its bars escaped."""
+    return visible(text.replace("|", "\\|")) if text else DASH
+
+
+def _field(estimate: Any, name: str) -> Any:
+    return estimate[name] if isinstance(estimate, Mapping) else getattr(estimate, name)
+
+
+def interval(estimate: Any) -> str:
+    """A share and its interval in one string."""
+    return _with_ends(estimate, percent, percent_bare)
+
+
+def difference(estimate: Any) -> str:
+    """A difference of shares and its interval in one string, in points."""
+    return _with_ends(estimate, points, points)
+
+
+def _with_ends(estimate: Any, whole: Callable[[float], str], end: Callable[[float], str]) -> str:
+    if not estimate:
+        return DASH
+    low, high = _field(estimate, "low"), _field(estimate, "high")
+    text = whole(_field(estimate, "value"))
+    return text if low is None else f"{text} [{end(low)}, {end(high)}]"
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    function.__name__: function
+    for function in (
+        percent, percent_bare, points, p_value, count_of, flops_of, clip, visible, cell, interval, difference,
+    )
+}  # fmt: skip
+
+
+def environment() -> Environment:
+    """Templates of this package: HTML escaped, an unknown name an error."""
+    found = Environment(
+        loader=PackageLoader("rpt_core.report", "."),
+        autoescape=select_autoescape(["html.j2"]),
+        undefined=StrictUndefined,
+        trim_blocks=False,
+        keep_trailing_newline=True,
+    )
+    found.filters |= FILTERS
+    return found
