@@ -163,11 +163,11 @@ def _bar(axes: Axes, y: float, start: float, part: Estimate, colour: str, *, sig
     axes.text(max(*ends, start) + 0.012, y, text, va="center", fontweight="bold")
 
 
-def seeds_figure(seeds: Sequence[tuple[str, Split]], mean: Estimate, width: float = 640) -> Figure:
+def seeds_figure(seeds: Sequence[tuple[str, Split]], mean: Estimate, width: float = 460) -> Figure:
     """Each seed's gain with its interval, what of it is beyond the habit, and the mean over seeds."""
     height = 74 + 34 * (len(seeds) + 1)
     figure = new_figure(width, height)
-    axes = figure.add_axes((0.13, 34 / height, 0.84, 1 - 66 / height))
+    axes = figure.add_axes((0.15, 34 / height, 0.82, 1 - 66 / height))
     bare(axes)
     for y, (_, split) in enumerate(seeds):
         _mark(axes, y, split.gain, LIGHT.after, "gain" if y == 0 else "")
@@ -180,7 +180,14 @@ def seeds_figure(seeds: Sequence[tuple[str, Split]], mean: Estimate, width: floa
     axes.grid(axis="x")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:+.0f}" if abs(x) > 1e-9 else "0"))
     axes.set_xlabel("points of accuracy")
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.15, 1.0), ncols=3, frameon=False, handletextpad=0.1)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.18, 1.0),
+        ncols=3,
+        frameon=False,
+        handletextpad=0.0,
+        columnspacing=0.8,
+    )
     return figure
 
 
