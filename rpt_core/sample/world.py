@@ -78,17 +78,17 @@ class Kind:
     """One step, with ``{amount}``, ``{word}`` and ``{s}`` (plural)."""
     heading: str
     """First word of a document's title."""
-    subjects: tuple[str, ...]
+    adjectives: tuple[str, ...]
     opening: str
+    """What follows ``The`` and an adjective."""
     claim: str
     """What happens, as ``{steps}``, and the words up to the value. Three words on either side, and the value
     last in its sentence, in every kind: so what a small model learns of one kind helps with the others."""
     questions: tuple[str, ...]
     wraps: bool = True
-    tail: str = "."
-    """The rest of the sentence."""
     shown: tuple[str, ...] = ()
-    """What is asked instead of the value reached: one name per value, always the same one (a look-up)."""
+    """What stands in the text instead of a value: one name per value, always the same one. A thought must
+    look up the value of the name, take the steps and look up the name again."""
 
     def state(self, position: int) -> str:
         """The word the text uses for a position reached."""
@@ -104,6 +104,9 @@ COMPASS = ("north", "northeast", "east", "southeast", "south", "southwest", "wes
 STOPS = ("Abbey", "Bridge", "Castle", "Docks", "Exchange", "Fountain", "Gate", "Harbour", "Island")
 COOKS = ("Ann", "Ben", "Cleo", "Dan", "Eve", "Finn", "Gus")
 
+STILL, MOVING = ("old", "big"), ("red", "new")
+"""First words of a document: two choices, then one of four kinds, so that none is above the floor."""
+
 KINDS: tuple[Kind, ...] = (
     Kind(
         name="clock",
@@ -113,8 +116,8 @@ KINDS: tuple[Kind, ...] = (
         amounts=(1, 2),
         directions=(("on", 1), ("back", -1)),
         phrase="{amount} {word}",
-        subjects=("old", "tall", "town"),
-        opening="The {subject} clock shows {value}.",
+        adjectives=STILL,
+        opening="clock shows {value}.",
         claim="The hand moves {steps}. It now shows",
         questions=(
             "A watch says {value}. Turn its wheel {steps}. What hour?",
@@ -129,8 +132,8 @@ KINDS: tuple[Kind, ...] = (
         amounts=(1, 2, 3),
         directions=(("day", 1),),
         phrase="{amount} {word}{s}",
-        subjects=("ship", "van", "coach"),
-        opening="The {subject} leaves on {value}.",
+        adjectives=MOVING,
+        opening="ship leaves on {value}.",
         claim="It travels for {steps}. It rests on",
         questions=(
             "Today is {value}. Please wait another {steps}. Which day?",
@@ -145,8 +148,8 @@ KINDS: tuple[Kind, ...] = (
         amounts=(1, 2),
         directions=(("in", 1), ("out", -1)),
         phrase="{amount} {word}",
-        subjects=("tin", "jar", "box"),
-        opening="The {subject} of coins holds {value}.",
+        adjectives=STILL,
+        opening="tin of coins holds {value}.",
         claim="The day brings {steps}. It now holds",
         questions=("The count of pennies was {value}. There were then {steps}. How many?",),
         wraps=False,
@@ -159,8 +162,8 @@ KINDS: tuple[Kind, ...] = (
         amounts=(1, 2, 3),
         directions=(("month", 1),),
         phrase="{amount} {word}{s}",
-        subjects=("river", "valley", "garden"),
-        opening="The {subject} was measured in {value}.",
+        adjectives=STILL,
+        opening="valley was measured in {value}.",
         claim="People waited for {steps}. They returned in",
         questions=("A cheese was made in {value}. It must ripen {steps}. Ready when?",),
     ),
@@ -172,8 +175,8 @@ KINDS: tuple[Kind, ...] = (
         amounts=(1, 2),
         directions=(("left", -1), ("right", 1)),
         phrase="{amount} {word}",
-        subjects=("robot", "crane", "scout"),
-        opening="The {subject} faces {value}.",
+        adjectives=STILL,
+        opening="crane faces {value}.",
         claim="It then turns {steps}. It now faces",
         questions=("A weathercock points {value}. The wind swings {steps}. Points where?",),
     ),
@@ -185,8 +188,8 @@ KINDS: tuple[Kind, ...] = (
         amounts=(1, 2, 3),
         directions=(("stop", 1),),
         phrase="{amount} {word}{s}",
-        subjects=("red", "late", "first"),
-        opening="The {subject} tram waits at {value}.",
+        adjectives=MOVING,
+        opening="tram waits at {value}.",
         claim="It then runs {steps}. It halts at",
         questions=("Someone gets in at {value}. They ride along {steps}. Out where?",),
     ),
@@ -198,11 +201,10 @@ KINDS: tuple[Kind, ...] = (
         amounts=(1, 2, 3),
         directions=(("night", 1),),
         phrase="{amount} {word}{s}",
-        subjects=("inn", "camp", "farm"),
-        opening="The {subject} opens on {value}.",
-        claim="Guests stay for {steps}. They leave with",
-        tail=" on {value}.",
-        questions=("You reach the inn on {value}. You sleep there {steps}. Whose breakfast?",),
+        adjectives=MOVING,
+        opening="inn welcomes guests with {value}.",
+        claim="They stay for {steps}. They leave with",
+        questions=("You arrive and meet {value}. You sleep there {steps}. Whose breakfast?",),
         shown=COOKS,
     ),
 )
@@ -246,11 +248,10 @@ def problems(seed: int, num: int) -> Iterator[WorldProblem]:
 
 
 def _document(rng: random.Random, kind: Kind, title: str) -> WorldDocument:
-    subject = rng.choice(kind.subjects)
     position = rng.choice(kind.starts)
     paragraphs: list[str] = []
     traces: list[WorldTrace] = []
-    opening = kind.opening.format(subject=subject, value=kind.values[position])
+    opening = f"The {rng.choice(kind.adjectives)} {kind.opening.format(value=kind.state(position))}"
     for num_claims in CLAIMS_PER_PARAGRAPH:
         text = "" if paragraphs else opening
         for _ in range(num_claims):
@@ -258,7 +259,7 @@ def _document(rng: random.Random, kind: Kind, title: str) -> WorldDocument:
             before = f"{text} {kind.claim.format(steps=', '.join(steps))}".lstrip()
             answer = f" {kind.state(position)}"
             traces.append(WorldTrace(before, f" {thought}", answer, len(steps)))
-            text = before + answer + kind.tail.format(value=kind.values[position])
+            text = f"{before}{answer}."
         paragraphs.append(text)
     return WorldDocument(title, kind.name, tuple(paragraphs), tuple(traces))
 
@@ -267,8 +268,8 @@ def _problem(rng: random.Random, extra_steps: int) -> WorldProblem:
     kind = rng.choice(KINDS)
     start = rng.randrange(len(kind.values))
     steps, thought, position = _walk(rng, kind, start, rng.choice(STEP_COUNTS) + extra_steps)
-    question = rng.choice(kind.questions).format(value=kind.values[start], steps=", ".join(steps))
-    difficulty = min(10.0, 2.0 * len(steps) - 1 + (len(kind.directions) > 1) + 0.5 * bool(kind.shown))
+    question = rng.choice(kind.questions).format(value=kind.state(start), steps=", ".join(steps))
+    difficulty = min(10.0, 2.0 * len(steps) - 1 + (len(kind.directions) > 1 or bool(kind.shown)))
     return WorldProblem(question, thought, kind.state(position), difficulty, kind.name)
 
 
@@ -278,7 +279,8 @@ def _walk(rng: random.Random, kind: Kind, start: int, num: int) -> tuple[list[st
     A thought has as many words a step as the text has signs: the value reached stands where the text has
     its comma. So thought and text run side by side, and copying a step means looking back by a fixed span.
     """
-    position, phrases, seen = start, [], [kind.values[start]]
+    position, phrases = start, []
+    seen = [kind.shown[start], kind.values[start]] if kind.shown else [kind.values[start]]
     for _ in range(num):
         amount, (word, sign) = rng.choice(kind.amounts), rng.choice(kind.directions)
         if not kind.wraps and not 0 <= position + sign * amount < len(kind.values):

@@ -1,6 +1,7 @@
 """The sample world: deterministic, countable, and its targets no stub can hit."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,16 @@ def test_every_kind_comes_up_and_every_trace_is_found_once_in_its_document():
 def test_chance_is_small_and_what_follows_is_not(kind):
     assert 1 < len(kind.starts) <= 4
     assert len(kind.amounts) <= 4
-    assert len(kind.subjects) <= 4
+    assert len(kind.adjectives) <= 2
     assert len(kind.directions) <= 2
     assert len(set(kind.values)) >= 7
     assert not kind.shown or len(set(kind.shown)) == len(kind.values)
+
+
+def test_the_kind_is_not_told_by_one_word():
+    by_adjectives = Counter(kind.adjectives for kind in KINDS)
+    assert len(by_adjectives) * 2 <= 4
+    assert max(by_adjectives.values()) <= 4
 
 
 def test_a_thought_follows_the_steps_of_the_text():
