@@ -201,7 +201,7 @@ def _unread(model: Judged) -> Iterator[str]:
         if total and sum(unread.values()) > MAX_UNREAD_SHARE * total:
             parts = ", ".join(f"{count} {name}" for name, count in unread.items())
             yield (
-                f"{sum(unread.values()) / total:.0%} of the answers of {model.name} in mode {mode} went "
+                f"{sum(unread.values()) / total:.1%} of the answers of {model.name} in mode {mode} went "
                 f"unread ({parts} of {total}); they score nothing, and are not wrong."
             )
 

@@ -1,6 +1,5 @@
 """The evaluation stage on a model that knows nothing: what is asked, counted and written."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from rpt_core.evaluation.answers import draw_thinking, next_token_guesses
 from rpt_core.evaluation.evaluate import evaluate
 from rpt_core.evaluation.items import read_items, tier_of
 from rpt_core.evaluation.questions import draw_places
-from rpt_core.evaluation.quick import quick_accuracy
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.objectives.objective import VERDICTS
 from rpt_core.objectives.recipe import RlvrObjective, RptObjective
@@ -238,37 +236,3 @@ def test_a_stop_is_heeded(folders, tmp_path):
     with pytest.raises(Stopped):
         evaluate(RECIPE, build)
     assert not (build.out / "scores.json").exists()
-
-
-@dataclasses.dataclass
-class Echo:
-    """An objective that calls every answer with an even first token right."""
-
-    name: str = "echo"
-    stop_ids: frozenset = frozenset()
-
-    def judge(self, asked, cut, samples):
-        from rpt_core.objectives.objective import Verdict
-
-        return [
-            Verdict(
-                1.0, "correct" if s.token_ids[0] % 2 == 0 else "wrong", s.token_ids[0] % 3, len(s.token_ids)
-            )
-            for s in samples
-        ]
-
-
-def test_quick_accuracy_counts_what_was_drawn(folders):
-    policy = load_policy(folders["first"] / "model")
-    places = draw_places(RECIPE, folders["corpus"], folders["corpus"], policy.codec)
-    engine, sampling = TorchEngine(policy), Sampling(1.0, 8, policy.codec.end_ids, group_size=4, seed=0)
-    numbers = quick_accuracy(engine, Echo(), places.asked, sampling)
-    drawn = engine.generate([one.trunk for one in places.asked], sampling, 0)
-    first = np.array([s.token_ids[0] for t in drawn for c in t for s in c])
-    assert numbers["accuracy"] == pytest.approx(np.mean(first % 2 == 0))
-    assert numbers["think_share"] == pytest.approx(np.mean(first % 3 > 0))
-    assert numbers["accuracy_given_thinking"] == pytest.approx(np.mean((first % 2 == 0)[first % 3 > 0]))
-    assert numbers["num_questions"] == 40
-    assert sum(v for k, v in numbers.items() if k.startswith("share_")) == pytest.approx(1)
-    assert numbers == quick_accuracy(engine, Echo(), places.asked, sampling)
-    assert quick_accuracy(engine, Echo(), [], sampling) == {}
