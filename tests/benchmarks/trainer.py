@@ -1,0 +1,144 @@
+"""Our trainer beside TRL's GRPOTrainer: first that both compute the same, then how long each takes.
+
+See :mod:`tests.benchmarks.trl_side` for the environment. Steps alternate between the two; the first
+round is discarded, medians are shown. Exits with 1 when the two disagree or a target is missed.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import torch
+
+from rpt_core.policy.forward import branch_logprobs
+from rpt_core.policy.trunk import Sampling
+from tests.benchmarks.workload import Ours, Seconds, Shape, model_of, nested, reward, single
+
+TARGETS = {
+    "P=512 R=32 G=8": {"update": 5.0, "rollout": 3.0, "whole": 4.0},
+    "P=96 R=32 G=8": {"whole": 2.0},
+    "P=32 R=32 G=8": {"whole": 1.0},
+    "D=1024, 16 cuts, G=8": {"whole": 8.0},
+}
+"""How many times faster than the peer, at least."""
+LARGE = single(96, vocab=151_936)
+
+
+def main() -> None:
+    """Run what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--shapes", nargs="*", default=list(TARGETS))
+    parser.add_argument("--races-only", action="store_true")
+    parser.add_argument(
+        "--memory-of", choices=("ours", "trl"), help="one step at V=152k, its peak memory only"
+    )
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    if options.memory_of:
+        print(json.dumps(peak_bytes(options.memory_of)))
+        return
+    missed = [line for name in options.shapes for line in race(_shape(name), options.rounds)]
+    missed += [] if options.races_only else doubling(options.rounds) + memory()
+    if missed:
+        sys.exit("missed: " + "; ".join(missed))
+
+
+def race(shape: Shape, rounds: int) -> list[str]:
+    """Check that both sides agree, then let them alternate; the targets that were missed."""
+    from tests.benchmarks.trl_side import Peer
+
+    model = model_of(shape)
+    ours, peer = Ours(shape, model), Peer(shape, model, rounds + 1)
+    print(f"\n{shape.name}: {assert_equal(shape, ours, peer)}")
+    mine: list[Seconds] = []
+    theirs = peer.race(lambda: mine.append(ours.step()))
+    print(f"{'':10}{'TRL':>10}{'ours':>10}{'times':>8}")
+    missed = []
+    for what in ("rollout", "update", "whole", "cpu"):
+        slow, fast = (statistics.median(getattr(s, what) for s in side[1:]) for side in (theirs, mine))
+        target = TARGETS.get(shape.name, {}).get(what)
+        print(
+            f"{what:10}{slow:9.3f}s{fast:9.3f}s{slow / fast:8.2f}"
+            + (f"  (target {target:g})" if target else "")
+        )
+        if target and slow / fast < target:
+            missed.append(f"{shape.name} {what} {slow / fast:.2f} < {target:g}")
+    return missed
+
+
+def assert_equal(shape: Shape, ours: Ours, peer: object) -> str:
+    """Log-probabilities, loss gradient: the same on both sides, or the race is off."""
+    sampling = Sampling(1.0, shape.answer_tokens, frozenset(), shape.group_size, seed=7)
+    drawn = ours.trainer.engine.generate(shape.trunks(), sampling, 0)
+    answers = [[[list(s.token_ids) for s in group] for group in trunk] for trunk in drawn]
+    rows = torch.tensor([ids for trunk in answers for group in trunk for ids in group])
+    scores = torch.tensor([reward(ids) for ids in rows.tolist()])
+    advantages = scores - scores.mean()
+    loss, logprobs = peer.loss_and_logprobs(shape, rows, advantages)  # type: ignore[attr-defined]
+    loss.backward()
+    scored = branch_logprobs(ours.policy, shape.trunks(), answers, with_document=False)
+    (-(scored.logprobs_N * advantages[scored.answer_N]).sum() / rows.numel()).backward()
+    error = float((scored.logprobs_N.detach() - logprobs.flatten()).abs().max())
+    theirs = dict(peer.trainer.model.named_parameters())  # type: ignore[attr-defined]
+    relative = max(
+        float((p.grad - theirs[name].grad).norm() / theirs[name].grad.norm())
+        for name, p in ours.policy.model.named_parameters()
+    )
+    peer.trainer.model.zero_grad()  # type: ignore[attr-defined]
+    ours.policy.model.zero_grad()
+    if error > 1e-4 or relative > 1e-3:
+        sys.exit(f"{shape.name}: log-probabilities differ by {error:.1e}, gradients by {relative:.1e}")
+    return f"log-probabilities equal to {error:.1e}, gradients to {relative:.1e}"
+
+
+def doubling(rounds: int) -> list[str]:
+    """What it costs to ask twice as many questions of one document for the same answer tokens."""
+    sides = [Ours(shape, model_of(shape)) for shape in (nested(8, 16), nested(16, 8))]
+    times: list[list[float]] = [[], []]
+    for _ in range(rounds + 1):
+        for side, seconds in zip(sides, times, strict=True):
+            seconds.append(side.step().whole)
+    few, many = (statistics.median(seconds[1:]) for seconds in times)
+    print(f"\n8 cuts, G=16: {few:.3f}s; 16 cuts, G=8: {many:.3f}s: {many / few:.2f} times (target < 1.2)")
+    return [] if many / few < 1.2 else [f"doubling the cuts costs {many / few:.2f}"]
+
+
+def memory() -> list[str]:
+    """Peak resident memory of one whole step at a vocabulary of 152k, each side in a fresh process."""
+    command = [sys.executable, "-m", "tests.benchmarks.trainer", "--memory-of"]
+    outputs = [
+        subprocess.run([*command, side], check=True, capture_output=True, text=True).stdout
+        for side in ("ours", "trl")
+    ]
+    ours, trl = (json.loads(output.splitlines()[-1]) for output in outputs)
+    sizes = f"ours {ours / 2**30:.2f} GiB, TRL {trl / 2**30:.2f} GiB"
+    print(f"\npeak memory of a step at V=152k: {sizes} (target <= 1/2)")
+    return [] if ours <= trl / 2 else [f"peak memory {ours / trl:.2f} of TRL's"]
+
+
+def peak_bytes(side: str) -> int:
+    """Two steps, then this process's largest resident size."""
+    if side == "ours":
+        ours = Ours(LARGE, model_of(LARGE))
+        ours.step()
+        ours.step()
+    else:
+        from tests.benchmarks.trl_side import Peer
+
+        Peer(LARGE, model_of(LARGE), 2).race(lambda: None)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _shape(name: str) -> Shape:
+    known: Sequence[Shape] = [single(512), single(96), single(32), nested(16, 8)]
+    return next(shape for shape in known if shape.name == name)
+
+
+if __name__ == "__main__":
+    main()

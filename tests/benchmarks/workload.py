@@ -1,0 +1,157 @@
+"""What both trainers are given: the same weights, prompts, group size and lengths; and our own side."""
+
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, Qwen3Config
+
+from rpt_core.artifacts.recipe import Artifact
+from rpt_core.objectives.objective import Asked, Question, Verdict
+from rpt_core.policy.attention import ATTENTION
+from rpt_core.policy.codec import Codec
+from rpt_core.policy.forward import Layout
+from rpt_core.policy.model import Policy
+from rpt_core.policy.torch_engine import TorchEngine
+from rpt_core.policy.trunk import Cut, Sample, Trunk
+from rpt_core.train.clock import Clock
+from rpt_core.train.gather import gather
+from rpt_core.train.optimiser import Update
+from rpt_core.train.recipe import PolicyRecipe, Selection
+from rpt_core.train.state import Progress, Trainer
+from rpt_core.train.step import step
+from rpt_core.train.supervised_recipe import Optimiser
+
+LEARNING_RATE = 1e-6
+FIRST_ID = 8
+"""Ids below are special tokens of the benchmark's tokenizer."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One race: whose prompts are prefixes of shared documents, or each its own document with one cut."""
+
+    name: str
+    document_tokens: int
+    cuts: tuple[int, ...]
+    documents: int
+    answer_tokens: int = 32
+    group_size: int = 8
+    vocab: int = 512
+
+    @property
+    def num_prompts(self) -> int:
+        """Questions a step."""
+        return self.documents * len(self.cuts)
+
+    def trunks(self) -> list[Trunk]:
+        """The documents; the same at every call."""
+        rng = np.random.default_rng(0)
+        cuts = tuple(Cut(position) for position in self.cuts)
+        return [
+            Trunk(
+                str(number),
+                (),
+                tuple(rng.integers(FIRST_ID, self.vocab, self.document_tokens).tolist()),
+                cuts,
+            )
+            for number in range(self.documents)
+        ]
+
+    def prompts(self) -> list[tuple[int, ...]]:
+        """The same questions as separate prompts."""
+        return [trunk.document_ids[: cut.position] for trunk in self.trunks() for cut in trunk.cuts]
+
+
+def single(length: int, vocab: int = 512) -> Shape:
+    """Four prompts of one length."""
+    return Shape(f"P={length} R=32 G=8" + f" V={vocab}" * (vocab > 512), length, (length,), 4, vocab=vocab)
+
+
+def nested(num_cuts: int, group_size: int) -> Shape:
+    """One document of 1024 tokens, cut at even distances up to its end."""
+    cuts = tuple(1024 * (place + 1) // num_cuts for place in range(num_cuts))
+    return Shape(f"D=1024, {num_cuts} cuts, G={group_size}", 1024, cuts, 1, group_size=group_size)
+
+
+def model_of(shape: Shape) -> torch.nn.Module:
+    """A Qwen3-shaped decoder of about a million parameters (more where the vocabulary is large)."""
+    torch.manual_seed(0)
+    config = Qwen3Config(
+        vocab_size=shape.vocab, hidden_size=128, num_hidden_layers=4, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=32, intermediate_size=512, tie_word_embeddings=True,
+        max_position_embeddings=2048, bos_token_id=None, eos_token_id=1, pad_token_id=0,
+    )  # fmt: skip
+    return AutoModelForCausalLM.from_config(config).eval()
+
+
+def reward(token_ids: Sequence[int]) -> float:
+    """Something that differs between answers: whether the first token is even."""
+    return float(token_ids[0] % 2 == 0)
+
+
+@dataclass
+class FixedQuestions:
+    """The shape's questions at every step."""
+
+    shape: Shape
+    name: str = "fixed"
+    stop_ids: frozenset[int] = frozenset()
+
+    def draw(self, step: int, cursor: int, num_prompts: int) -> tuple[list[Asked], int]:
+        asked = [
+            Asked(t, tuple(Question(t.key, c.position, "") for c in t.cuts)) for t in self.shape.trunks()
+        ]
+        return asked, cursor + num_prompts
+
+    def held_out(self, num_prompts: int) -> list[Asked]:
+        return []
+
+    def judge(self, asked: Asked, cut: int, samples: Sequence[Sample]) -> list[Verdict]:
+        return [Verdict(reward(s.token_ids), "wrong", 0, len(s.token_ids)) for s in samples]
+
+
+@dataclass
+class Seconds:
+    """What one step took: by phase, and of the processor in all."""
+
+    rollout: float
+    update: float
+    whole: float
+    cpu: float
+
+
+class Ours:
+    """This project's trainer on a shape."""
+
+    def __init__(self, shape: Shape, model: torch.nn.Module, layout: Layout = "two-pass") -> None:
+        model = copy.deepcopy(model)
+        model.set_attn_implementation(ATTENTION)
+        self.policy = Policy(model, cast(Codec, None), model.config)
+        given = Artifact(kind="none", fingerprint="0" * 64, digest="0" * 64)
+        recipe = PolicyRecipe(
+            corpus=given, difficulty=given, start=given, prompts_per_step=shape.num_prompts,
+            group_size=shape.group_size, reasoning_tokens=shape.answer_tokens, temperature=1.0, steps=10_000,
+            optimiser=Optimiser(learning_rate=LEARNING_RATE),
+            selection=Selection(drop_equal_from_step=10_000),
+        )  # fmt: skip
+        update = Update(model, recipe.optimiser, recipe.steps)
+        engine = TorchEngine(self.policy)
+        self.trainer = Trainer(recipe, self.policy, engine, FixedQuestions(shape), update, layout, 1 << 20)
+        self.progress = Progress()
+
+    def step(self) -> Seconds:
+        """One whole step, timed."""
+        clock, begun, cpu = Clock(), time.perf_counter(), time.process_time()
+        batch = gather(self.trainer, self.progress, clock)
+        with clock.phase("update"):
+            self.progress, _ = step(self.trainer, self.progress, batch)
+        phases = clock.read(1)
+        return Seconds(
+            phases["seconds/rollout"], phases["seconds/update"],
+            time.perf_counter() - begun, time.process_time() - cpu,
+        )  # fmt: skip
