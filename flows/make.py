@@ -14,14 +14,21 @@ from tasks.resolve import resolve_input, resolve_sources
 
 
 def chosen(name: str, stage_name: str, overrides: Overrides, placement: Placement) -> Recipe:
-    """The recipe of one stage of a named journey, with data and models known by content.
+    """The recipe of one stage of a named journey, ready to be planned (:func:`fitted`).
 
     Raises:
         RecipeError: there is no such recipe, stage or field.
+    """
+    return fitted(stage(journey(name, overrides), stage_name), placement)
+
+
+def fitted(target: Recipe, placement: Placement) -> Recipe:
+    """A recipe that fits this machine, with data and models known by content.
+
+    Raises:
         CapacityError: a model does not fit this machine; no input was touched.
         SourceError: data or a model is not there.
     """
-    target = stage(journey(name, overrides), stage_name)
     for recipe in sorted(walk(target), key=capacity.num_parameters, reverse=True):  # the largest says most
         capacity.check(recipe, placement)
     return mapped(target, resolve_sources)
@@ -74,14 +81,19 @@ def resolved_recipe(recipe: Recipe, made: dict[str, Artifact], store: Store) -> 
 
 
 def make(name: str, stage_name: str, overrides: Overrides, placement: Placement) -> Artifact:
-    """Make one stage of a named recipe, and first whatever it stands on; each is one Prefect task.
-
-    What is made is spoken of as ``<recipe's name>-<role>@<version>``.
+    """Make one stage of a named recipe, and first whatever it stands on.
 
     Raises:
         RptError: what the plan or a stage raised.
     """
-    target = chosen(name, stage_name, overrides, placement)
+    return make_recipe(chosen(name, stage_name, overrides, placement), name, placement)
+
+
+def make_recipe(target: Recipe, name: str, placement: Placement) -> Artifact:
+    """The same for a recipe in hand; each stage is one Prefect task.
+
+    What is made is spoken of as ``<name>-<role>@<version>``.
+    """
     store = open_store()
     made = {_key(line.recipe): line.artifact for line in plan(target, store) if line.artifact}
     for recipe in walk(target):

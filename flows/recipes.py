@@ -17,7 +17,7 @@ from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.objectives.recipe import RlvrObjective, RptObjective
-from rpt_core.report.recipe import ReportRecipe
+from rpt_core.report.recipe import ReportRecipe, SeedsRecipe
 from rpt_core.scaling.recipe import ScalingRecipe
 from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe, Selection
 from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, GivenModel, ModelShape, Optimiser
@@ -74,6 +74,8 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
         context_tokens=512,
         steps=24,
         evaluate_every=8,
+        # a text of one's own may hold no problem at all: the policy then goes on as it is
+        selection=Selection(when_starved="pass-on" if data else "stop"),
         optimiser=adamw,
         seed=seed,
     )
@@ -95,11 +97,17 @@ def tiny_real(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe
         raise RecipeError("tiny_real needs real files: say where, for example -p data=FOLDER.")
     journey = tiny_rpt(data=data, model=model, seed=seed)
     shape = ModelShape(vocab_size=4096)
+    patient = Selection(max_empty_steps=1000, when_starved="pass-on")
     changes: dict[str, dict[str, Any]] = {
         "base": {"steps": 300} if model else {"steps": 300, "model": shape},
         "cold-start": {"steps": 150},
-        "policy": {"steps": 12, "milestones": (2, 4, 6, 8, 10, 12), "evaluate_every": 0},
-        "rlvr": {"steps": 6, "evaluate_every": 0},
+        "policy": {
+            "steps": 12,
+            "milestones": (2, 4, 6, 8, 10, 12),
+            "evaluate_every": 0,
+            "selection": patient,
+        },
+        "rlvr": {"steps": 6, "evaluate_every": 0, "selection": patient},
         "evaluation": {"num_positions": 200, "num_problems": 60},
         "report": {"title": "RPT on real text, tiny model"},
     }
@@ -201,6 +209,17 @@ def _report(
         after=after,
         finetuned=evaluation(rlvr),
         scaling=ScalingRecipe(evaluation=after, seed=seed),
+    )
+
+
+def over_seeds(name: str, seeds: tuple[int, ...], overrides: "Overrides") -> SeedsRecipe:
+    """The same journey under several seeds: each cold start and each policy, evaluated and compared."""
+    runs = [journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
+    return SeedsRecipe(
+        title=f"{runs[0].title}: seeds {', '.join(str(seed) for seed in seeds)}",
+        before=tuple(run.before for run in runs),
+        after=tuple(run.after for run in runs),
+        seeds=seeds,
     )
 
 

@@ -192,7 +192,7 @@ def show_rollouts(ref: str, limit: int, *, as_json: bool) -> None:
     for row in rows[:limit]:
         head = f"step {row['step']}  {row['verdict']}  reward {row['reward']:.2f}"
         console.print(f"[bold]{head}[/]  {row['doc_id'][:12]} at {row['position']}")
-        for name in ("prompt", "thought", "prediction", "truth"):
+        for name in ("prompt_tail", "thought", "prediction", "truth"):
             console.print(f"  {name:<11}", end="")
             console.print(repr(row[name]), markup=False)
 

@@ -102,7 +102,8 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
             rank_command("tasks.train_main", [str(path)]),
             workdir=folder,
             env=training_env(threads=job.numerics.threads if job.numerics else 1),
-            stop_grace_seconds=placement.stop_grace_seconds,
+            # a data stage keeps no checkpoints: there is nothing to wait for
+            stop_grace_seconds=placement.stop_grace_seconds if job.numerics else 1.0,
             deadline_seconds=placement.deadline_hours * 3600,
             on_poll=look,
         )

@@ -7,7 +7,7 @@ from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.recipe import EvaluationRecipe
-from rpt_core.report.recipe import ReportRecipe
+from rpt_core.report.recipe import ReportRecipe, SeedsRecipe
 from rpt_core.scaling.recipe import ScalingRecipe
 from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
 from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe
@@ -44,6 +44,7 @@ STAGES: dict[str, Stage] = {
     "evaluate": Stage(EvaluationRecipe, "rpt_core.evaluation.evaluate:evaluate", False, "rpt/eval"),
     "fit-scaling": Stage(ScalingRecipe, "rpt_core.scaling.fit:fit_scaling", True, "rpt/scaling"),
     "report": Stage(ReportRecipe, "rpt_core.report.page:write_report", True, "rpt/report"),
+    "report-seeds": Stage(SeedsRecipe, "rpt_core.report.seeds:write_seeds_report", True, "rpt/report"),
 }
 
 

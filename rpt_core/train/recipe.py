@@ -20,6 +20,9 @@ class Selection(Frozen):
     """Draw up to this many further batches to refill dropped groups."""
     max_empty_steps: int = Field(5, ge=1)
     """This many steps in a row without a usable group end the run as starved."""
+    when_starved: Literal["stop", "pass-on"] = "stop"
+    """Where nothing can be learned at all (no question, or no group that differs in any step): ``stop`` by
+    name, or ``pass-on`` the start model unchanged, which the outcome says."""
     mask_truncated: bool = False
     """Answers cut off at the length limit stay out of the loss and of its denominator."""
 

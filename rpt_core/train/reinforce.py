@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -54,6 +55,22 @@ def open_objective(recipe: RlRecipe, inputs: Mapping[str, Path], codec: Codec) -
 
 
 def _reinforce(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcome:
+    try:
+        return _train(recipe, build, milestones)
+    except StarvedError as starved:
+        if recipe.selection.when_starved == "stop":
+            raise
+        return _passed_on(build, starved)
+
+
+def _passed_on(build: Build, starved: StarvedError) -> Outcome:
+    """The start model unchanged, and why."""
+    shutil.copytree(build.inputs["start"] / MODEL_FOLDER, build.out / MODEL_FOLDER, dirs_exist_ok=True)
+    Record().write(build.out / ROLLOUTS_FILE)
+    return Outcome(summary={"steps": 0, "passed_on_unchanged": str(starved)})
+
+
+def _train(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcome:
     saved = build.resume()
     start = build.inputs["start"] / MODEL_FOLDER
     policy = _policy(build, saved.folder / MODEL_FOLDER if saved else start)

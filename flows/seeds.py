@@ -1,0 +1,30 @@
+"""Flow `seeds`."""
+
+from prefect import flow
+
+from flows.make import fitted, make_recipe
+from flows.recipes import Overrides, over_seeds
+from rpt_core.artifacts.placement import Placement
+from rpt_core.artifacts.recipe import Artifact
+
+DEFAULTS = Overrides()
+ANYWHERE = Placement()
+
+
+@flow(name="seeds", persist_result=False)
+def seeds(
+    recipe: str = "tiny_rpt",
+    seeds: tuple[int, ...] = (0, 1, 2),
+    overrides: Overrides = DEFAULTS,
+    placement: Placement = ANYWHERE,
+) -> Artifact:
+    """One journey under several seeds, up to the evaluation of the policy: is the gain there every time?
+
+    Args:
+        recipe: Name of a recipe; ``rpt ls --recipes`` lists them.
+        seeds: Data, model and training all follow the seed.
+        overrides: Your own data, model or single fields in place of the recipe's.
+        placement: Where and how it runs; ``auto`` fits the machine.
+    """
+    target = fitted(over_seeds(recipe, seeds, overrides), placement)
+    return make_recipe(target, recipe, placement)
