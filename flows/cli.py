@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,9 +40,11 @@ def demo(
     seeds: Annotated[str, typer.Option(help="Seeds, by commas; several are compared in one report.")] = "0",
 ) -> None:
     """The whole journey on the built-in sample world; minutes on a laptop, no account, no network."""
-    from flows.run import run_demo
+    numbers = [_seed(part) for part in seeds.split(",")]
+    with _prefect() as ready:
+        from flows.run import run_demo
 
-    run_demo([_seed(part) for part in seeds.split(",")])
+        run_demo(numbers, ready)
 
 
 @app.command()
@@ -64,9 +67,10 @@ def run(
     to: Annotated[str, typer.Option(help="Stop at this stage.")] = "report",
 ) -> None:
     """Make a recipe, and first whatever it stands on."""
-    from flows.run import run_recipe
+    with _prefect() as ready:
+        from flows.run import run_recipe
 
-    run_recipe(recipe, to, _overrides(param))
+        run_recipe(recipe, to, _overrides(param), ready)
 
 
 @app.command()
@@ -177,6 +181,14 @@ def gc(
     from flows.show import collect_garbage
 
     collect_garbage(older_than_hours, remove=yes)
+
+
+def _prefect() -> AbstractContextManager[Callable[[], None]]:
+    """A Prefect server for this command; Prefect itself is imported inside, when its address is known."""
+    from infra.own_server import prefect_at_hand
+    from tasks.home import home
+
+    return prefect_at_hand(home())
 
 
 def _seed(text: str) -> int:

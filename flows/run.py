@@ -1,17 +1,15 @@
 """`rpt demo`, `rpt plan` and `rpt run`: the flows, called in this process."""
 
 import importlib
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from flows.make import Planned, chosen, plan, role
-from flows.recipes import Overrides
+from flows.make import Planned, chosen, fitted, plan, role
+from flows.recipes import Overrides, over_seeds
 from flows.show import console, number, print_json, print_table, relative
-from infra.lifeline import owned
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from tasks.home import home, open_store
@@ -59,22 +57,21 @@ def _plain(line: Planned) -> dict[str, Any]:
     }
 
 
-def run_recipe(name: str, to: str, overrides: Overrides) -> Artifact:
-    """Make a stage of a named recipe through its flow, then say what came out."""
-    with _owning():
-        return _run_recipe(name, to, overrides)
+def _at_hand() -> None:
+    """Prefect is there already."""
 
 
-@contextmanager
-def _owning() -> Iterator[None]:
-    """Whatever this command starts ends with it, the server that Prefect runs for it included."""
-    with owned() as marks:
-        os.environ.update(marks)
-        yield
+def run_recipe(name: str, to: str, overrides: Overrides, ready: Callable[[], None] = _at_hand) -> Artifact:
+    """Make a stage of a named recipe through its flow, then say what came out.
 
-
-def _run_recipe(name: str, to: str, overrides: Overrides) -> Artifact:
+    Args:
+        name: Of the recipe.
+        to: The stage to make.
+        overrides: What the reader puts in place of the recipe's own.
+        ready: Called before the first flow; returns when Prefect can be reported to.
+    """
     print_plan(plan(chosen(name, to, overrides, ANYWHERE), open_store()))
+    ready()
     begin = time.monotonic()
     artifact = _flow(to)(name, overrides=overrides)
     show_results(artifact, time.monotonic() - begin)
@@ -88,12 +85,18 @@ def _flow(to: str) -> Callable[..., Artifact]:
     return partial(flow, **options)
 
 
-def run_demo(seeds: list[int]) -> None:
-    """The whole journey for every seed."""
-    with _owning():
-        for seed in seeds:
-            console.print(f"[bold]seed {seed}[/]")
-            _run_recipe("tiny_rpt", "report", Overrides(seed=seed))
+def run_demo(seeds: list[int], ready: Callable[[], None] = _at_hand) -> None:
+    """The whole journey for one seed; for several, each up to its evaluation, and all of them compared."""
+    if len(seeds) == 1:
+        run_recipe("tiny_rpt", "report", Overrides(seed=seeds[0]), ready)
+        return
+    numbers = tuple(seeds)
+    print_plan(plan(fitted(over_seeds("tiny_rpt", numbers, Overrides()), ANYWHERE), open_store()))
+    ready()
+    from flows.seeds import seeds as compare_seeds
+
+    begin = time.monotonic()
+    show_results(compare_seeds("tiny_rpt", numbers), time.monotonic() - begin)
 
 
 def show_results(artifact: Artifact, seconds: float) -> None:
@@ -116,7 +119,7 @@ def show_doctor(*, as_json: bool) -> int:
 
     checks = examine(open_store().objects.probe)
     if as_json:
-        print_json([vars(check) if hasattr(check, "__dict__") else check.model_dump() for check in checks])
+        print_json([asdict(check) for check in checks])
     else:
         print_table(
             ["check", "state", "what", "remedy"], ([c.name, c.state, c.what, c.remedy] for c in checks)

@@ -161,7 +161,7 @@ def _free_ports(preferred: int) -> Iterator[int]:
 
 
 @contextmanager
-def _reserved_port(preferred: int) -> Iterator[int]:
+def reserved_port(preferred: int) -> Iterator[int]:
     """A free port that no other stack of this user takes while its server is still starting."""
     folder = Path(tempfile.gettempdir()) / f"rpt-ports-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -201,8 +201,8 @@ def run_stack(home: Path, *, console: Console | None = None, env_file: Path = Pa
         suppress(KeyboardInterrupt),
         _only_one(home) as note,
         _signals() as heard,
-        _reserved_port(4200) as prefect_port,
-        _reserved_port(5000) as mlflow_port,
+        reserved_port(4200) as prefect_port,
+        reserved_port(5000) as mlflow_port,
     ):
         links = {PREFECT: f"http://{HOST}:{prefect_port}/api", MLFLOW: f"http://{HOST}:{mlflow_port}"}
         with _running(home, service_env(home, links), console, heard) as stack:

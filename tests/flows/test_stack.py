@@ -15,7 +15,7 @@ import pytest
 
 from infra import links
 from infra.prefect_api import PrefectApi
-from infra.stack import POOLS, REPOSITORY, _reserved_port, free_port
+from infra.stack import POOLS, REPOSITORY, free_port, reserved_port
 from rpt_core.errors import RecipeError
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -245,7 +245,7 @@ def test_stopped_while_starting_it_leaves_nothing(tmp_path, number, seconds):
 
 
 def test_a_port_another_stack_has_in_mind_is_passed_over():
-    with _reserved_port(free_port(4300)) as first, _reserved_port(first) as second:
+    with reserved_port(free_port(4300)) as first, reserved_port(first) as second:
         assert first != second
 
 
