@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rpt_core.corpus.latex_macros import Expander
+from rpt_core.corpus.latex_structure import check_braces
 from rpt_core.corpus.latex_text import Renderer
 from rpt_core.corpus.latex_tree import Flat
 from rpt_core.corpus.latex_words import HANDLED, HANDLED_ENVIRONMENTS
@@ -32,6 +33,7 @@ def to_text(files: Mapping[str, bytes], main: str) -> LatexText:
         'Let $x\\in\\mathbb{R}$.'
     """
     flat = Flat(files, main)
+    check_braces(flat.text)
     expander = Expander(HANDLED, HANDLED_ENVIRONMENTS)
     expanded = expander.expand(flat.text)
     renderer = Renderer(expanded, flat.pieces, expander.known.theorems)

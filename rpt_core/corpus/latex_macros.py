@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from rpt_core.corpus.streams import Broken
 
-EXPANSIONS_MAX = 500_000
+EXPANSIONS_MAX = 100_000
 OUTPUT_CHARS_MAX = 64_000_000
 DEPTH_MAX = 400
-ARGUMENT_CHARS_MAX = 50_000_000
+ARGUMENT_CHARS_MAX = 8_000_000
 """All arguments ever read, nested ones counted at every level."""
 
 _COMMAND = re.compile(r"\\(?:([a-zA-Z@]+)[ \t]*(\n(?![ \t]*\n)[ \t]*)?|(.))", re.DOTALL)
@@ -71,6 +71,7 @@ class Expander:
         self._num_argument_chars = 0
         self._stack: list[tuple[str, int]] = []
         self._out: list[str] = []
+        self._endless = ""
 
     def expand(self, text: str) -> str:
         """The text with definitions taken in and out, and every use of them replaced.
@@ -172,6 +173,8 @@ class Expander:
             return position
         if name != "else" and (name == "iftrue" or self.known.switches.get(name[2:], False)):
             return position
+        if buffer is self._endless:
+            return position
         depth = 0
         for match in _CONDITION.finditer(buffer, position):
             if match[1] == "fi":
@@ -183,6 +186,8 @@ class Expander:
                     return match.end()
             elif match[1] not in _NOT_CONDITIONS:
                 depth += 1
+        # Remembered, so that a thousand unclosed tests do not each search to the end.
+        self._endless = buffer
         return position
 
     def define(self, name: str, macro: Macro) -> None:
@@ -359,11 +364,12 @@ def _new_theorem(expander: Expander, buffer: str, position: int, word: str) -> i
     return position
 
 
-def _new_if(expander: Expander, buffer: str, position: int, word: str) -> int | None:
+def _new_if(expander: Expander, buffer: str, position: int, command: str) -> int | None:
     name = _NAME.match(buffer, position)
-    if not name or not (name[1] or "").startswith("if"):
+    word = (name[1] or name[2]) if name else ""
+    if not name or not word.startswith("if"):
         return None
-    expander.known.switches[(name[1] or name[2])[2:]] = False
+    expander.known.switches[word[2:]] = False
     return name.end()
 
 

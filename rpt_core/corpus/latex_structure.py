@@ -8,6 +8,9 @@ from rpt_core.corpus.streams import Broken
 _STRUCTURE = re.compile(r"\\(begin|end)\s*\{\s*([^{}\\]{1,60}?)\s*\}|\\.|[{}]", re.DOTALL)
 
 
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+
+
 @dataclass(slots=True)
 class Structure:
     """Where every brace and environment of a text ends."""
@@ -16,6 +19,21 @@ class Structure:
     """Position of ``{`` -> position of its ``}``."""
     environments: dict[int, tuple[str, int, int, int]] = field(default_factory=dict)
     r"""Position of ``\begin`` -> name, start of the content, its end, end of ``\end{..}``."""
+
+
+def check_braces(text: str) -> None:
+    """Refuse a source whose braces do not match, before any macro looks for the end of its argument.
+
+    Raises:
+        Broken: ``latex-unbalanced``.
+    """
+    depth = 0
+    for match in _BRACE.finditer(text):
+        depth += {"{": 1, "}": -1}.get(match[0], 0)
+        if depth < 0:
+            raise Broken("latex-unbalanced", f"a }} without its {{ in: {around(text, match.start())}")
+    if depth:
+        raise Broken("latex-unbalanced", f"{depth} braces never close")
 
 
 def match_structure(text: str) -> Structure:
@@ -51,6 +69,11 @@ def _close(found: Structure, waiting: list[tuple[str, int, int]], match: re.Matc
     for depth in range(1, min(len(waiting), 8) + 1):
         name, start, content = waiting[-depth]
         if name == match[2]:
+            if name == "document" and depth > 1:
+                inner, begun, _ = waiting[-1]
+                raise Broken(
+                    "latex-unbalanced", f"\\begin{{{inner}}} never ends: {around(match.string, begun)}"
+                )
             found.environments[start] = (name, content, match.start(), match.end())
             del waiting[-depth:]
             return

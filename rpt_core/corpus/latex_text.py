@@ -45,8 +45,8 @@ _TOKEN = re.compile(
 _MATH_END = re.compile(r"\\.|[{}$]|\n[ \t]*\n", re.DOTALL)
 _BLANK = re.compile(r"[ \t]*(?:\n(?![ \t]*\n)[ \t]*)?")
 _NOT_SHOWN = re.compile(
-    r"\\(?:label\s*\{[^{}]*\}|nonumber|notag|tag\*?\s*\{[^{}]*\}|displaystyle|allowdisplaybreaks|xspace|ensuremath(?=\s*\{))"
-    r"(?![a-zA-Z])"
+    r"\\(?:label\s*\{[^{}]*\}|tag\*?\s*\{[^{}]*\}|ensuremath(?=\s*\{)"
+    r"|(?:nonumber|notag|displaystyle|allowdisplaybreaks|xspace)(?![a-zA-Z]))"
 )
 r"""In a formula: bookkeeping, and ``\ensuremath``, whose braces alone do no harm."""
 _CODES = re.compile(r"(?:\{[\w:.\-/*=]{1,40}\}){2,}(?=\s*\n)")
@@ -275,7 +275,7 @@ class Renderer:
         position = self._skip_optional(self._skip_optional(after, end), end)
         keys, position = self._raw_argument(position, end)
         numbers = [self._cited.setdefault(key.strip(), len(self._cited) + 1) for key in keys.split(",")]
-        before = "".join(out[-3:])[-30:]
+        before = "".join(out[-12:])[-30:]
         if before.rstrip().endswith("(") and self._text[position : position + 1] == ")":
             return "", position
         textual = name.lower() in (

@@ -27,6 +27,7 @@ _LITERAL = re.compile(
 _VERB = re.compile(
     r"\\(?:verb\*?|lstinline(?:\[[^\]\n]{0,200}\])?)(?P<mark>[^a-zA-Z\s*{\[])(?P<body>[^\n]*?)(?P=mark)"
 )
+_ADDRESS = re.compile(r"\\(?:(?P<href>href)|url|path)\s*\{(?P<address>[^{}\n]{1,2000})\}")
 _COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%[^\n]*(?:\n[ \t]*(?!\n))?")
 _INPUT = re.compile(
     r"\\(?:input|include|subfile|subfileinclude)\s*\{\s*(?P<file>[^{}\\]{1,300})\s*\}"
@@ -161,8 +162,13 @@ class Flat:
     def _without_literals(self, text: str) -> str:
         """Verbatim blocks held aside first: a per cent sign in one starts no comment."""
         text = "".join(self._blocks(text))
+        text = _ADDRESS.sub(self._address, text)
         text = _VERB.sub(lambda match: self.pieces.keep(match["body"]), text)
         return _COMMENT.sub(r"\1", text)
+
+    def _address(self, match: re.Match[str]) -> str:
+        """A per cent sign in an address starts no comment either."""
+        return "\\href{}" if match["href"] else self.pieces.keep(match["address"].replace("\\", ""))
 
     def _blocks(self, text: str) -> Iterator[str]:
         """The text with every closed verbatim block as one piece; linear even when none closes."""

@@ -171,8 +171,8 @@ def accented(accent: str, letter: str) -> str:
     """A letter under an accent, composed.
 
     Example:
-        >>> accented("'", "e"), accented("c", "ç")
-        ('é', 'ç')
+        >>> accented("'", "e"), accented("v", "s")
+        ('é', 'š')
     """
     base = {"ı": "i", "ȷ": "j"}.get(letter[:1], letter[:1])
     if not base:

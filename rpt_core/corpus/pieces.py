@@ -40,15 +40,14 @@ _HOLE = re.compile(
     r"|[(（](?:or|and|pron)"
 )
 """Whether a line may have a hole: most have none, and one search is cheaper than eight substitutions."""
-_EMPTY_PAREN = re.compile(r"[(（]\s*(?:[,;:،、，；：]|\bor\b|\band\b|\bpronounced\b|\s|[-–—/])*\s*[)）]")
+_EMPTY_PAREN = re.compile(r"[(（](?:[\s,;:،、，；：\-–—/]|\b(?:or|and|pronounced)\b)*+[)）]")
 _HOLES = (
-    (re.compile(r"([(（])\s*(?:[,;:،、，；：]\s*)+"), r"\1"),
-    (re.compile(r"(?:\s*[,;:،、，；：])+\s*([)）])"), r"\1"),
-    (re.compile(r"([;,،])(?:\s*[;,،])+"), r"\1"),
-    (re.compile(r"([(（])[ \t]+"), r"\1"),
-    (re.compile(r"[ \t]+([)）])"), r"\1"),
-    (re.compile(r"[ \t]+([.,;:!?،؛؟](?:\s|$))"), r"\1"),
-    (re.compile(r"[ \t]{2,}"), " "),
+    (re.compile(r"([(（])[\s,;:،、，；：]++"), r"\1"),
+    # Only from the start of a run: tried at every blank of a long one, this would take quadratic time.
+    (re.compile(r"(?<![\s,;:،、，；：])[\s,;:،、，；：]++(?=[)）])"), ""),
+    (re.compile(r"([;,،])(?:\s*+[;,،])++"), r"\1"),
+    (re.compile(r"(?<![ \t])[ \t]++(?=[.,;:!?،؛؟](?:\s|$))"), ""),
+    (re.compile(r"[ \t]{2,}+"), " "),
 )
 
 

@@ -95,8 +95,8 @@ def is_iban(text: str) -> bool:
 
 
 _VERSION_WORDS = re.compile(
-    r"(?:section|sections|sec\.|chapter|clause|version|release|v|ver\.?|rfc|firmware|figure|fig\.|table|"
-    r"appendix|§+|==|[<>~]=)\s*$",
+    r"(?:(?<![a-z])(?:sections?|sec\.|chapter|clause|version|release|v|ver\.?|rfc|firmware|figure|fig\.|table|"
+    r"appendix)|§+|==|[<>~]=)\s*$",
     re.I,
 )
 

@@ -63,9 +63,8 @@ def benchmark_of(name: str, records_split: str = "") -> str:
         records_split: What the row itself says its split is, if anything.
 
     Example:
-        >>> benchmark_of("aime24/test.jsonl"), benchmark_of("gsm8k/train.jsonl.gz"),
-        benchmark_of("mine/test.jsonl")
-        ('aime24', '', 'mine')
+        >>> benchmark_of("aime24/test.jsonl"), benchmark_of("gsm8k/train.jsonl.gz")
+        ('aime24', '')
     """
     lowered = name.lower().replace("_", "-")
     words = set(re.findall(r"[a-z]+(?:-[a-z]+)*\d*|[a-z]+\d*", lowered)) | set(re.split(r"[/.\-]", lowered))

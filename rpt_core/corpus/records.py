@@ -139,8 +139,7 @@ def json_array(chunks: Iterable[bytes], limit: int = LINE_BYTES_MAX) -> Iterator
         if len(held) > limit:
             yield Broken("gigantic", f"an item of more than {limit} characters")
             return
-    if held.strip():
-        yield Broken("bad-json", f"the array ends inside an item or without its bracket: {held[:80]}")
+    yield Broken("bad-json", f"the array ends inside an item or without its bracket: {held[:80]}")
 
 
 _BETWEEN_ITEMS = re.compile(r"[\s,]*")

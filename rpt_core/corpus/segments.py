@@ -9,8 +9,8 @@ its paragraph where it can.
 
 import heapq
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer, PunktTrainer
@@ -26,10 +26,16 @@ DOCUMENT_CHARS_MAX = 100_000
 
 _KNOWN = frozenset(
     "eq eqs fig figs thm lem prop cor def ref refs sec secs ch app resp cf e.g i.e etc et al viz vs approx "
-    "dr mr mrs ms prof st no nos vol pp p ed eds ca c dept est jr sr inc ltd co corp u.s u.k ph.d b.c "
-    "a.d".split()
+    "dr mr mrs ms prof st no nos vol pp p ed eds ca c dept est jr sr inc ltd co corp u.s u.k ph.d b.c a.d "
+    "gov sen rep lt col gen capt sgt maj rev hon mt ft messrs pres supt fr br jan feb apr aug sept sep oct "
+    "nov dec trans rev lat gr cap art arts bros mme mlle".split()
 )
-"""Abbreviations of scientific English, whatever the corpus shows."""
+"""Abbreviations of scientific and encyclopaedic English, whatever the corpus shows."""
+_FOLLOWED = re.compile(r"(?<![\w.])([^\W\d_]{1,20})\.\s+([^\W\d_])")
+_CAPITAL_SHARE_MAX = 0.9
+"""A learnt abbreviation nearly always followed by a capital is a word that likes to end sentences."""
+_ORDINALS = frozenset("de da nb nn no fi cs sk hu hr sl sr et lv is tr lb fo eo pl".split())
+"""Languages that write ordinals as a number and a point: "am 4. Oktober" ends no sentence."""
 _WIDE_END = re.compile(r"[。！？｡]+[」』）”’\"]*|[।॥]+")
 _LINE_END = re.compile(r"\n+")
 
@@ -74,7 +80,7 @@ class Splitter:
         for lang, documents in texts.items():
             proses = [cover(text) for text in documents]
             if sum(map(len, proses)) >= TRAINING_CHARS_MIN:
-                by_lang[lang] = _learn(proses)
+                by_lang[lang] = _learn(proses, ordinals=lang in _ORDINALS)
             else:
                 rest += proses
         if len(by_lang) == 1 and not rest:
@@ -106,14 +112,30 @@ class Splitter:
         return merge_short(text, list(pairwise(borders)), min_chars)
 
 
-def _learn(proses: Iterable[str]) -> PunktParameters:
+def _learn(proses: Sequence[str], ordinals: bool = True) -> PunktParameters:
+    """Punkt's parameters, without what its statistics get wrong in text of few templates."""
     trainer = PunktTrainer()
     for prose in proses:
         trainer.train(prose, finalize=False)
     trainer.finalize_training()
     parameters: PunktParameters = trainer.get_params()
-    parameters.abbrev_types.update(_KNOWN)
+    parameters.abbrev_types -= _sentence_ends(proses, parameters.abbrev_types)
+    parameters.abbrev_types |= _KNOWN
+    if not ordinals:
+        parameters.collocations = {pair for pair in parameters.collocations if pair[0] != "##number##"}
     return parameters
+
+
+def _sentence_ends(proses: Sequence[str], learnt: set[str]) -> set[str]:
+    """Learnt abbreviations that are words: what follows them nearly always begins with a capital."""
+    followed, capital = Counter[str](), Counter[str]()
+    for prose in proses:
+        for word, letter in _FOLLOWED.findall(prose):
+            lowered = word.lower()
+            if lowered in learnt:
+                followed[lowered] += 1
+                capital[lowered] += letter.isupper()
+    return {word for word, num in followed.items() if capital[word] > _CAPITAL_SHARE_MAX * num}
 
 
 def _paragraphs(text: str) -> Iterable[tuple[int, int]]:

@@ -20,6 +20,7 @@ HEAD_BYTES = 1 << 16
 _ABOUT = re.compile(r"(^|__)(licen[cs]e|copying|notice|readme|authors|citation|changelog)\b", re.I)
 _TEX = re.compile(rb"\\(documentclass|documentstyle|begin\s*\{document\}|section|chapter|newcommand|input)\b")
 _INDEX = re.compile(rb"\A\d+:\d+:[^\n]*\n(\d+:\d+:|\Z)")
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a]")
 _SUFFIX: dict[str, Form] = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tex": "tex", ".ltx": "tex",
     ".md": "markdown", ".markdown": "markdown", ".txt": "text", ".text": "text", "": "text",
@@ -127,7 +128,9 @@ def _by_name(head: bytes, file_name: str) -> Form | None:
     if suffix in _SUFFIX and suffix:
         return None if _is_lookup(head) else _SUFFIX[suffix]
     if re.fullmatch(r"(\.\d{4,5}(v\d+)?)?", suffix):
-        return "tex" if suffix or _TEX.search(head) else None if _is_lookup(head) else "text"
+        if suffix or _TEX.search(head):
+            return None if _CONTROLS.search(head) else "tex"
+        return None if _is_lookup(head) else "text"
     return None
 
 

@@ -23,6 +23,8 @@ SOURCE = "wikipedia"
 LICENSE = "CC BY-SA"
 PAGE_BYTES_MAX = 64 << 20
 """A longer page is skipped without being held; the longest real articles have about 4 MB."""
+MARKUP_FACTOR = 4
+"""A page may have this many times the recipe's characters before its mark-up is taken away."""
 _HEADER_BYTES_MAX = 1 << 20
 _OPEN, _CLOSE = b"<page>", b"</page>"
 _FORBIDDEN = re.compile(rb"<!(DOCTYPE|ENTITY)")
@@ -75,14 +77,14 @@ def _row(source: Source, fragment: bytes, site: SiteNames, max_chars: int) -> Ro
     reason = refusal(page)
     if reason:
         return _drop(source, reason, page)
-    if len(page.wikitext) > max_chars:
+    if len(page.wikitext) > MARKUP_FACTOR * max_chars:
         return _drop(source, "gigantic", page)
     try:
         text = to_text(page.wikitext, site)
     except Broken as broken:
         return _drop(source, broken.reason, page, broken.detail)
-    if not text:
-        return _drop(source, "no-prose", page)
+    if not text or len(text) > max_chars:
+        return _drop(source, "gigantic" if text else "no-prose", page)
     return Document(
         SOURCE,
         native_id=f"{site.database(source.path.name)}:{page.page_id}",

@@ -76,7 +76,8 @@ class _Scanner:
         self.text = text
         self.site = site
         self.stack = [_Frame("root", "")]
-        self.open = {"template": 0, "link": 0, "table": 0, "htmltable": 0}
+        self.braces: list[str] = []
+        self.open = {"template": 0, "argument": 0, "link": 0, "table": 0, "htmltable": 0}
         self.pieces = Pieces()
         self.unclosed: set[str] = set()
 
@@ -103,13 +104,9 @@ class _Scanner:
         if kind == "attributes":
             return self._raw(match)
         if kind == "open":
-            self._open("template", "{{", len(token) // 2)
-            self.stack[-1].add("{" * (len(token) % 2))
+            self._open_braces(len(token))
         elif kind == "close":
-            left = len(token)
-            while left >= 2 and self._close("template"):
-                left -= 2
-            self.stack[-1].add("}" * left)
+            self._close_braces(len(token))
         elif kind == "bar":
             self._bar(match.end())
         elif kind.startswith("un"):
@@ -122,7 +119,7 @@ class _Scanner:
     def _bar(self, after: int) -> int:
         """A bar between arguments, or (outside templates and links) just a bar."""
         frame = self.stack[-1]
-        if frame.kind in ("template", "link"):
+        if frame.kind in ("template", "argument", "link"):
             frame.parts.append([])
         else:
             frame.add("|")
@@ -144,6 +141,26 @@ class _Scanner:
         for _ in range(times):
             self.stack.append(_Frame(kind, mark))
         self.open[kind] += times
+        if kind in ("template", "argument"):
+            self.braces += [kind] * times
+
+    def _open_braces(self, num: int) -> None:
+        """Two open a template, three an argument (of a template's own page, pasted into an article)."""
+        if num in (3, 5):
+            if num == 5:
+                self._open("template", "{{", 1)
+            self._open("argument", "{{{", 1)
+            return
+        self._open("template", "{{", num // 2)
+        self.stack[-1].add("{" * (num % 2))
+
+    def _close_braces(self, left: int) -> None:
+        while self.braces:
+            need = 3 if self.braces[-1] == "argument" else 2
+            if left < need or not self._close(self.braces[-1]):
+                break
+            left -= need
+        self.stack[-1].add("}" * left)
 
     def _close(self, kind: str) -> bool:
         """Close the innermost frame of a kind; frames inside it that never closed give up their words."""
@@ -151,19 +168,26 @@ class _Scanner:
             return False
         while self.stack[-1].kind != kind:
             self._give_up()
-        frame = self.stack.pop()
-        self.open[kind] -= 1
-        if kind == "template":
+        frame = self._pop()
+        if kind == "argument":
+            self.stack[-1].add("".join(frame.strings()[1:2]))
+        elif kind == "template":
             self.stack[-1].add(self._safe(render(frame.strings())))
         elif kind == "link":
             self.stack[-1].add(self._link(frame.strings()))
         return True
 
-    def _give_up(self) -> None:
-        """The innermost frame never closes: a template or table is dropped mark-up, a link is its words."""
+    def _pop(self) -> _Frame:
         frame = self.stack.pop()
         self.open[frame.kind] -= 1
-        if frame.kind == "template":
+        if frame.kind in ("template", "argument"):
+            self.braces.pop()
+        return frame
+
+    def _give_up(self) -> None:
+        """The innermost frame never closes: a template or table is dropped mark-up, a link is its words."""
+        frame = self._pop()
+        if frame.kind in ("template", "argument"):
             # An unclosed box swallows what follows it up to the next empty line, not the whole page.
             held = "|".join(frame.strings())
             self.stack[-1].add(held.partition("\n\n")[2])
@@ -188,7 +212,7 @@ class _Scanner:
         shown = target.strip().lstrip(":").partition("#")[0] or target.strip().lstrip("#")
         if kind == "shown":
             prefix, colon, rest = shown.partition(":")
-            return rest if colon and prefix.islower() else shown
+            return rest if colon and (prefix.islower() or self.site.link_kind(shown) != "article") else shown
         if re.fullmatch(r"\w+:\S[^:]*", shown) and self._alone():
             return ""
         # A bar without a label ("[[Paris (Texas)|]]") asks for the target without its qualifier.
