@@ -137,7 +137,7 @@ SYMBOLS = {
     "lq": "‘", "rq": "’", "textsection": "§", "textpm": "±", "guillemotleft": "«", "guillemotright": "»",
     "og": "«", "fg": "»",
     "aap": "A&A", "apj": "ApJ", "lbrack": "[", "rbrack": "]", "textquotesingle": "'", "dh": "ð", "th": "þ",
-    "sim": "~",
+    "sim": "~", "textasciigrave": "`", "textasciiacute": "´",
 }  # fmt: skip
 ACCENTS = {
     "`": "\u0300", "'": "\u0301", "^": "\u0302", "~": "\u0303", '"': "\u0308", "=": "\u0304", ".": "\u0307",

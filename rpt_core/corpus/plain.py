@@ -94,4 +94,7 @@ def _unwrap(paragraph: str, width: int) -> str:
     lines = [line.rstrip() for line in paragraph.strip("\n").split("\n")]
     if len(lines) < 2 or any(len(line) < 0.6 * width or line.startswith((" ", "\t")) for line in lines[:-1]):
         return "\n".join(lines)
+    if len(set(lines)) <= len(lines) // 2 and all(line.endswith((".", "!", "?")) for line in lines):
+        # Whole sentences that come again are no wrapped prose; a filter counts them as they stand.
+        return "\n".join(lines)
     return " ".join(line.strip() for line in lines)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from rpt_core.corpus.shield import cover
 from rpt_core.corpus.words import U64, Words
 
 REPETITION_WORDS_MIN = 200
@@ -59,7 +60,7 @@ class Metrics:
     ellipsis_share: float
     """Lines that end in an ellipsis."""
     ended_share: float
-    """Lines that end in a punctuation mark (FineWeb)."""
+    """Lines that end in a punctuation mark (FineWeb); a formula or code ends a line as well."""
     repeated_line_share: float
     """Characters in lines that stood before."""
     top_ngram_share: float
@@ -124,13 +125,18 @@ def measure(text: str, prose: str, words: Words, document: int) -> Metrics:
         symbol_share=(prose.count("#") + prose.count("…") + prose.count("...")) / max(num, 1),
         bullet_share=sum(line.startswith(_BULLET) for line in lines) / max(len(lines), 1),
         ellipsis_share=sum(line.endswith(("…", "...")) for line in lines) / max(len(lines), 1),
-        ended_share=sum(line.endswith(_END) for line in lines) / max(len(lines), 1),
+        ended_share=_ended(lines if len(prose) == len(text) else cover(text, letter="$").split("\n")),
         repeated_line_share=_repeated_lines(lines),
         top_ngram_share=_top_ngrams(hashes),
         repeated_ngram_share=_repeated_ngrams(hashes, 10),
         stop_words=len(_STOP_WORDS.intersection(word.lower() for word in pieces[:2000])),
         formula_share=(len(text) - len(prose)) / max(len(text), 1),
     )
+
+
+def _ended(lines: list[str]) -> float:
+    ends = [line.rstrip().endswith(_END) for line in lines if line.strip()]
+    return sum(ends) / max(len(ends), 1)
 
 
 def _letter_share(pieces: list[str]) -> float:

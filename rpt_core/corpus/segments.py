@@ -7,6 +7,7 @@ line ends of paragraphs cut as well. What is shorter than the recipe's least joi
 its paragraph where it can.
 """
 
+import copy
 import heapq
 import re
 from collections import Counter, defaultdict
@@ -76,16 +77,19 @@ class Splitter:
     def train(cls, texts: Mapping[str, Iterable[str]]) -> "Splitter":
         """Learn abbreviations, collocations and sentence starters from the corpus's own text."""
         by_lang: dict[str, PunktParameters] = {}
-        rest: list[str] = []
+        rest: dict[str, list[str]] = {}
         for lang, documents in texts.items():
             proses = [cover(text) for text in documents]
             if sum(map(len, proses)) >= TRAINING_CHARS_MIN:
                 by_lang[lang] = _learn(proses, ordinals=lang in _ORDINALS)
             else:
-                rest += proses
+                rest[lang] = proses
         if len(by_lang) == 1 and not rest:
             return cls(by_lang, next(iter(by_lang.values())))
-        return cls(by_lang, _learn(rest))
+        common = _learn([prose for proses in rest.values() for prose in proses])
+        plain = _without_ordinals(common)
+        by_lang |= {lang: common if lang in _ORDINALS else plain for lang in rest}
+        return cls(by_lang, common)
 
     def split(self, text: str, lang: str = "", min_chars: int = 1) -> list[tuple[int, int]]:
         """Start and end of every sentence, blanks after it included.
@@ -121,8 +125,13 @@ def _learn(proses: Sequence[str], ordinals: bool = True) -> PunktParameters:
     parameters: PunktParameters = trainer.get_params()
     parameters.abbrev_types -= _sentence_ends(proses, parameters.abbrev_types)
     parameters.abbrev_types |= _KNOWN
-    if not ordinals:
-        parameters.collocations = {pair for pair in parameters.collocations if pair[0] != "##number##"}
+    return parameters if ordinals else _without_ordinals(parameters)
+
+
+def _without_ordinals(learnt: PunktParameters) -> PunktParameters:
+    """The same, but a number and a point before a capital end a sentence, however often both meet."""
+    parameters = copy.copy(learnt)
+    parameters.collocations = {pair for pair in learnt.collocations if pair[0] != "##number##"}
     return parameters
 
 

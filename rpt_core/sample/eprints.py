@@ -11,9 +11,9 @@ _ESCAPES = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%",
     "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "“": "``", "”": "''", "…": r"\ldots{}",
-    "–": "--", "—": "---",
+    "–": "--", "—": "---", "`": r"\textasciigrave{}",
 }  # fmt: skip
-_LIGATURES = re.compile(r"-(?=-)|(?<=')'|(?<=`)`|'(?=')|`(?=`)")
+_LIGATURES = re.compile(r"-(?=-)|(?<=')'|'(?=')")
 
 
 def literal(text: str) -> str:

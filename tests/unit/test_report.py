@@ -243,7 +243,8 @@ def test_unread_answers_are_not_called_wrong(inputs):
         "correct": 60, "wrong": 20, "unparsed": 5, "truncated": 15, "timed out": 0,
     }  # fmt: skip
     assert any(
-        "20.0% of the answers of after RPT in mode reasoning went unread (5 unparsed, 15 truncated of 100)" in s
+        "20.0% of the answers of after RPT in mode reasoning went unread (5 unparsed, 15 truncated of 100)"
+        in s
         for s in shortfalls({"after": after}, [], {})
     )
 

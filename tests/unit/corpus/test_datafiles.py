@@ -1,0 +1,202 @@
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from rpt_core.corpus.problems import benchmark_of, parse_problem
+from rpt_core.corpus.readers import read_source
+from rpt_core.corpus.records import json_array, json_lines
+from rpt_core.corpus.rows import Document, Dropped, Problem, Trace
+from rpt_core.corpus.sources import find_sources
+from rpt_core.corpus.streams import Broken
+
+
+def read(tmp_path, name, data):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+    return list(read_source(find_sources(tmp_path)[0], 1000))
+
+
+def rows_of(*records):
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
+OMNI = {
+    "domain": ["Mathematics -> Algebra", "x"],
+    "difficulty": 7.5,
+    "problem": "Find $x$.",
+    "solution": "So.",
+    "answer": "3",
+    "source": "s",
+}
+
+
+def test_omni_math_rows(tmp_path):
+    (row,) = read(tmp_path, "omni-math/omni.jsonl", rows_of(OMNI))
+    assert row == Problem(
+        "omni-math", "Find $x$.", "3", "omni-math/omni.jsonl", "So.", 7.5, "Mathematics -> Algebra", ""
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "problem", "answer"),
+    [
+        ({"question": "Q?", "answer": "Sum <<1+1=2>>2\n#### 2"}, "Q?", "2"),
+        ({"problem": "Q?", "final_answer": ["2"]}, "Q?", "2"),
+        ({"problem": "Q?", "answer": '["2"]'}, "Q?", "2"),
+        (
+            {
+                "prompt": [
+                    {"role": "system", "content": "S"},
+                    {
+                        "role": "user",
+                        "content": "Q? Let's think step by step and output the final answer "
+                        "within \\boxed{}.",
+                    },
+                ],
+                "reward_model": {"ground_truth": "2"},
+            },
+            "Q?",
+            "2",
+        ),
+        ({"question": "Q?", "options": ["x", "y"], "answer": "B"}, "Q?\nA. x\nB. y", "B"),
+        ({"question": "Q?", "choice0": "x", "choice1": "y", "answer": "1"}, "Q?\nA. x\nB. y", "B"),
+        ({"context": "Given.", "question": "Q?", "answer": 2}, "Given.\n\nQ?", "2"),
+        ({"problem": "Q?", "answer": 27.0}, "Q?", "27"),
+        ({"problem": "Q?", "answer": 0.5}, "Q?", "0.5"),
+    ],
+)
+def test_problem_sets_of_other_shapes(record, problem, answer):
+    found = parse_problem(record, "set", "set/x.jsonl", "")
+    assert (found.problem, found.answer) == (problem, answer)
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"problem": "", "answer": "2"}, "missing-column"),
+        ({"problem": "Q?", "answer": None}, "missing-column"),
+        ({"problem": "Q?", "answer": {"a": 1}}, "retyped-column"),
+        ({"problem": "Q?", "answer": True}, "retyped-column"),
+    ],
+)
+def test_problems_without_their_parts(record, reason):
+    with pytest.raises(Broken, match=reason):
+        parse_problem(record, "set", "x", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "benchmark"),
+    [
+        ("aime24/test.jsonl", "", "aime24"),
+        ("math500/test.jsonl", "", "math500"),
+        ("kor-bench/cipher/sample.jsonl", "", "kor-bench"),
+        ("mmlu/mmlu_dev.tar.gz", "", "mmlu"),
+        ("skywork-or1/eval_aime24.parquet", "", "aime24"),
+        ("gsm8k/train.jsonl.gz", "", ""),
+        ("gsm8k/test.jsonl", "", "gsm8k"),
+        ("omni-math/omni_math_rule.jsonl", "", ""),
+        ("rlvr/deepscaler_train_aime.json", "", ""),
+        ("rlvr/set.parquet", "test", "rlvr"),
+        ("mine/held_out.jsonl", "", "mine"),
+        ("contest/latest.jsonl", "", ""),
+    ],
+)
+def test_which_sets_are_benchmarks(name, split, benchmark):
+    assert benchmark_of(name, split) == benchmark
+
+
+def test_traces_documents_and_unknown_rows(tmp_path):
+    trace = {"title": "T", "before": "b", "thought": " t", "answer": " a", "kind": "k", "more": 1}
+    assert read(tmp_path, "a.jsonl", rows_of(trace)) == [Trace("T", "b", " t", " a", "k", "a.jsonl")]
+    (row,) = read(tmp_path, "a.jsonl", rows_of({"id": 5, "title": "T", "text": "Words.", "license": "CC0"}))
+    assert isinstance(row, Document)
+    assert (row.source, row.native_id, row.title, row.license) == ("text", "a:5", "T", "CC0")
+    (row,) = read(tmp_path, "a.jsonl", rows_of({"colour": 1}, {"colour": 2}))
+    assert (row.reason, row.preview) == ("unrecognised-columns", "columns: colour")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"text": "cut', "bad-json"),
+        (b'{"text": NaN}', "bad-json"),
+        (b'{"text": Infinity}', "bad-json"),
+        (b'{"text": "a", "text": "b"}', "bad-json"),
+        (b'["text"]', "bad-json"),
+        (b'"text"', "bad-json"),
+        (b"null", "bad-json"),
+        (b"[" * 100_000, "bad-json"),
+        (b'{"text": "\xff"}', "not-utf-8"),
+        (b'{"text": 5}', "retyped-column"),
+        (b'{"other": "x"}', "missing-column"),
+        (b'{"text": " "}', "no-prose"),
+        (b'{"text": "' + b"x" * 2000 + b'"}', "gigantic"),
+    ],
+)
+def test_a_bad_line_costs_itself_and_no_other(tmp_path, line, reason):
+    good = b'{"text": "Good words."}\n'
+    rows = read(tmp_path, "a.jsonl", good + line + b"\n" + good)
+    assert [row.reason if isinstance(row, Dropped) else row.text for row in rows] == [
+        "Good words.",
+        reason,
+        "Good words.",
+    ]
+
+
+def test_a_line_of_ten_megabytes_is_read_and_one_beyond_the_limit_is_not():
+    rows = list(json_lines([json.dumps({"text": "x" * 10_000_000}).encode()], limit=20 << 20))
+    assert len(rows[0]["text"]) == 10_000_000
+    assert next(iter(json_lines([b"x" * 1000], limit=100))).reason == "gigantic"
+
+
+def test_arrays_in_pieces_of_any_size():
+    data = json.dumps([{"text": f"a]{{,{i}"} for i in range(50)], indent=1).encode()
+    for size in (1, 3, 17, 1000):
+        rows = list(json_array(data[i : i + size] for i in range(0, len(data), size)))
+        assert [row["text"] for row in rows] == [f"a]{{,{i}" for i in range(50)]
+
+
+@pytest.mark.parametrize(
+    "data", [b'[{"a": 1}, {"a"', b'[{"a": 1}, oops]', b'[{"a": 1}, {"a": NaN}]', b'[{"a": 1}']
+)
+def test_an_array_is_read_up_to_its_break(data):
+    first, broken = json_array([data])
+    assert first == {"a": 1}
+    assert broken.reason == "bad-json"
+
+
+def test_packed_truncated_lines_keep_what_came_before(tmp_path):
+    packed = gzip.compress(rows_of(*({"text": f"Words {i} of a tale."} for i in range(5000))).encode())
+    rows = read(tmp_path, "a.jsonl.gz", packed[: len(packed) // 2])
+    assert [row.reason for row in rows if isinstance(row, Dropped)][-1] == "truncated-gzip"
+    assert sum(isinstance(row, Document) for row in rows) > 100
+
+
+def test_parquet_rows_and_broken_parquet(tmp_path):
+    pq.write_table(
+        pa.table({"problem": ["Q?", None, "R?"], "answer": ["1", "2", "3"]}), tmp_path / "a.parquet"
+    )
+    rows = list(read_source(find_sources(tmp_path)[0], 1000))
+    assert [row.reason if isinstance(row, Dropped) else row.answer for row in rows] == [
+        "1",
+        "missing-column",
+        "3",
+    ]
+    whole = (tmp_path / "a.parquet").read_bytes()
+    assert [row.reason for row in read(tmp_path, "a.parquet", whole[:-20])] == ["bad-parquet"]
+    pq.write_table(pa.table({"problem": [1, 2], "answer": ["1", "2"]}), tmp_path / "a.parquet")
+    assert [row.reason for row in read_source(find_sources(tmp_path)[0], 1000)] == ["unrecognised-columns"]
+
+
+def test_settings_files_are_one_row(tmp_path):
+    rows = read(tmp_path, "config.json", json.dumps({"a": 1, "b": {"c": [1]}}, indent=2))
+    assert [row.reason for row in rows] == ["unrecognised-columns"]
+
+
+def test_csv_problem_sets_and_broken_csv(tmp_path):
+    (row,) = read(tmp_path, "sums.csv", 'problem,answer\n"One, and one?",2\n')
+    assert (row.problem, row.answer) == ("One, and one?", "2")
+    assert read(tmp_path, "sums.csv", 'problem,answer\n"One"x,2\n')[-1].reason == "bad-csv"

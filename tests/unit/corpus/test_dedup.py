@@ -1,0 +1,144 @@
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rpt_core.corpus.dedup import EXACT, KEPT, NEAR, SAME_ID, DuplicateFinder
+from rpt_core.corpus.problem_sets import text_hashes
+from rpt_core.corpus.rows import stable_id
+from rpt_core.corpus.words import ngrams, shingles, split_words
+
+
+def resolve(folder: Path, texts, ids=None, priorities=None, guards=None, jaccard=0.8, batch=7):
+    finder = DuplicateFinder(folder, 112, jaccard)
+    ids = ids or [stable_id(str(i)) for i in range(len(texts))]
+    priorities = priorities or [0] * len(texts)
+    for i in range(0, len(texts), batch):
+        part = slice(i, i + batch)
+        finder.add(
+            ids[part],
+            priorities[part],
+            text_hashes(texts[part]),
+            split_words(texts[part]),
+            None if guards is None else np.array(guards[part], np.uint64),
+        )
+    return finder.resolve()
+
+
+def sentence(rng, num=60):
+    return " ".join(rng.choice(WORDS) for _ in range(num))
+
+
+WORDS = [f"word{i}" for i in range(500)]
+
+
+def test_the_smallest_id_stays_whatever_the_order(tmp_path):
+    rng = random.Random(0)
+    base = sentence(rng)
+    texts = [f"{base} one more", base, base, sentence(rng)]
+    ids = ["0" * 31 + str(i) for i in (3, 1, 2, 0)]
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]):
+        found = resolve(tmp_path, [texts[i] for i in order], [ids[i] for i in order])
+        by_row = {order[i]: int(verdict) for i, verdict in enumerate(found.verdict)}
+        assert by_row == {0: NEAR, 1: KEPT, 2: EXACT, 3: KEPT}
+
+
+def test_the_source_read_with_more_care_stays(tmp_path):
+    base = sentence(random.Random(1))
+    found = resolve(tmp_path, [base, f"{base} more"], ["0" * 32, "f" * 32], [3, 0])
+    assert found.verdict.tolist() == [NEAR, KEPT]
+    assert found.cluster.tolist() == [1, 1]
+
+
+def test_the_same_page_twice_is_one_whatever_it_says(tmp_path):
+    rng = random.Random(2)
+    found = resolve(tmp_path, [sentence(rng), sentence(rng)], ["a" * 32, "a" * 32])
+    assert sorted(found.verdict.tolist()) == [KEPT, SAME_ID]
+
+
+def test_alike_questions_with_other_answers_share_a_side_but_both_stay(tmp_path):
+    base = sentence(random.Random(3))
+    found = resolve(tmp_path, [base, f"{base} more", f"{base} again"], guards=[1, 2, 1])
+    assert len(set(found.cluster.tolist())) == 1
+    assert sorted(found.verdict.tolist()) == [KEPT, KEPT, NEAR]
+
+
+def test_below_the_threshold_nothing_happens(tmp_path):
+    rng = random.Random(4)
+    words = [rng.choice(WORDS) for _ in range(60)]
+    other = [*words[:30], *(rng.choice(WORDS) for _ in range(30))]
+    assert resolve(tmp_path, [" ".join(words), " ".join(other)]).verdict.tolist() == [KEPT, KEPT]
+
+
+def test_texts_without_words_are_never_alike(tmp_path):
+    assert resolve(tmp_path, ["...", "!!!", ""]).verdict.tolist() == [KEPT] * 3
+
+
+def test_short_texts_are_alike_only_when_equal(tmp_path):
+    assert resolve(tmp_path, ["one two", "One, two!", "one three"]).verdict.tolist().count(NEAR) == 1
+
+
+def test_no_rows_at_all(tmp_path):
+    assert len(resolve(tmp_path, []).verdict) == 0
+
+
+def test_a_small_partition_budget_changes_nothing(tmp_path, monkeypatch):
+    rng = random.Random(5)
+    texts = [sentence(rng) for _ in range(40)]
+    texts += [f"{text} end" for text in texts[:20]]
+    whole = resolve(tmp_path / "a", texts)
+    monkeypatch.setattr("rpt_core.corpus.dedup.PARTITION_BYTES", 64)
+    parts = resolve(tmp_path / "b", texts)
+    assert whole.verdict.tolist() == parts.verdict.tolist()
+    assert whole.verdict.tolist().count(NEAR) == 20
+
+
+def test_planted_duplicates_are_found(tmp_path):
+    """Recall at least 0.95 of the pairs at Jaccard 0.8 and more; every pair named is one (precision 1)."""
+    rng = random.Random(6)
+    texts, truth = [], []
+    for _ in range(300):
+        words = [rng.choice(WORDS) for _ in range(200)]
+        rate = rng.choice([0.0, 0.005, 0.01, 0.02])
+        edited = [rng.choice(WORDS) if rng.random() < rate else word for word in words]
+        texts += [" ".join(words), " ".join(edited)]
+        hashes, offsets = shingles(split_words(texts[-2:]), 5)
+        a, b = set(hashes[: offsets[1]].tolist()), set(hashes[offsets[1] :].tolist())
+        truth.append(len(a & b) / len(a | b))
+    found = resolve(tmp_path, texts, batch=64)
+    met = [found.cluster[2 * i] == found.cluster[2 * i + 1] for i in range(300)]
+    alike = [i for i, jaccard in enumerate(truth) if jaccard >= 0.8]
+    assert sum(met[i] for i in alike) >= 0.95 * len(alike)
+    assert not [i for i in range(300) if met[i] and truth[i] < 0.8]
+
+
+@pytest.mark.parametrize(
+    ("text", "num"),
+    [
+        ("", 0),
+        ("...", 0),
+        ("one two-three", 3),
+        ("naïve café", 2),
+        ("a1 b2", 2),
+        ("漢字かな交じり", 7),
+        ("بسم الله", 2),
+        ("हिन्दी में", 2),
+        ("ภาษา", 4),
+        ("\U00020000\U00020001", 2),
+    ],
+)
+def test_words_in_any_script(text, num):
+    assert split_words([text]).count(0) == num
+
+
+def test_words_know_where_they_stand():
+    words = split_words(["x", "The  Cat,sat", "猫cat"])
+    spans = list(zip(words.starts_W.tolist(), words.ends_W.tolist(), strict=True))
+    assert spans == [(0, 1), (0, 3), (5, 8), (9, 12), (0, 1), (1, 4)]
+
+
+def test_runs_of_words_never_cross_texts():
+    hashes, offsets = ngrams(split_words(["a b c d", "e f", "", "g h i"]), 3)
+    assert offsets.tolist() == [0, 2, 2, 2, 3]
+    assert len(hashes) == 3

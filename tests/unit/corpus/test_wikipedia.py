@@ -1,0 +1,157 @@
+import bz2
+
+import pytest
+
+from rpt_core.corpus.rows import Document, Dropped
+from rpt_core.corpus.sources import find_sources
+from rpt_core.corpus.streams import Broken
+from rpt_core.corpus.wikipedia import Header, read_dump, split_pages
+from rpt_core.sample.dump import FOOTER, HEADER, page_xml
+
+PROSE = "The tower was built in 1889 and stands near the river."
+
+
+def page(title="Tower", wikitext=PROSE, page_id=7, **options):
+    return page_xml(title, page_id, 70 + page_id, wikitext, **options)
+
+
+def read(tmp_path, data, name="samplewiki-x.xml", max_chars=10_000):
+    (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+    return list(read_dump(find_sources(tmp_path / name)[0], max_chars))
+
+
+def reasons(rows):
+    return [row.reason for row in rows if isinstance(row, Dropped)]
+
+
+def test_an_article_with_its_provenance(tmp_path):
+    (row,) = read(tmp_path, HEADER + page(wikitext=f"'''{PROSE}'''\n[[Category:Towers|T]]") + FOOTER)
+    assert (row.source, row.native_id, row.revision, row.title) == (
+        "wikipedia",
+        "samplewiki:7",
+        "77",
+        "Tower",
+    )
+    assert (row.text, row.categories, row.license) == (PROSE, ("Towers",), "CC BY-SA")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"namespace": 1}, "other-namespace"),
+        ({"redirect": "Other"}, "redirect"),
+        ({"wikitext": "#WEITERLEITUNG [[Turm]]"}, "redirect"),
+        ({"wikitext": "#REDIRECT [[Turm]]"}, "redirect"),
+        ({"model": "json"}, "not-wikitext"),
+        ({"wikitext": "'''Mercury''' may be\n* a planet\n{{disambiguation}}"}, "disambiguation"),
+        ({"wikitext": "{{Begriffsklärung}}\n'''Berlin''' ist"}, "disambiguation"),
+        ({"title": "Mercury (disambiguation)"}, "disambiguation"),
+        ({"wikitext": "   "}, "no-prose"),
+        ({"wikitext": "{{Infobox|a=b}}"}, "no-prose"),
+        ({"wikitext": PROSE * 300}, "gigantic"),
+        ({"wikitext": "[[" * 20_000}, "too-costly"),
+    ],
+)
+def test_pages_that_are_no_articles_are_named(tmp_path, options, reason):
+    assert reasons(read(tmp_path, HEADER + page(**options) + FOOTER)) == [reason]
+
+
+def test_multistream_and_plain_dumps_read_the_same(tmp_path):
+    plain = read(tmp_path, HEADER + page() + page("Bridge", page_id=8) + FOOTER)
+    streams = b"".join(
+        bz2.compress(part.encode()) for part in (HEADER, page(), page("Bridge", page_id=8), FOOTER)
+    )
+    packed = read(tmp_path, streams, "samplewiki-x.xml.bz2")
+    assert [row.doc_id for row in plain] == [row.doc_id for row in packed]
+
+
+def test_utf_16_dumps_are_read(tmp_path):
+    (row,) = read(tmp_path, (HEADER + page("Календар", PROSE) + FOOTER).encode("utf-16"))
+    assert row.title == "Календар"
+
+
+def test_pages_of_two_editions_with_one_number_are_two_documents(tmp_path):
+    first, second = (
+        read(tmp_path, HEADER + page() + FOOTER, name)[0] for name in ("dewiki-a.xml", "frwiki-a.xml")
+    )
+    assert first.doc_id != second.doc_id
+
+
+def test_a_broken_page_takes_no_other_page_with_it(tmp_path):
+    broken = page("Broken").replace("</text>", "</txt>")
+    rows = read(tmp_path, HEADER + page("A", page_id=1) + broken + page("B", page_id=2) + FOOTER)
+    assert [row.title for row in rows if isinstance(row, Document)] == ["A", "B"]
+    assert reasons(rows) == ["broken-xml"]
+
+
+def test_a_page_that_never_closes_is_reported_and_the_next_one_read(tmp_path):
+    rows = read(tmp_path, HEADER + page("A").replace("</page>", "") + page("B") + FOOTER)
+    assert [row.title for row in rows if isinstance(row, Document)] == ["B"]
+    assert reasons(rows) == ["broken-xml"]
+
+
+@pytest.mark.parametrize("cut", [30, 200, 300])
+def test_a_dump_that_ends_inside_a_page(tmp_path, cut):
+    rows = read(tmp_path, (HEADER + page("A") + page("B") + FOOTER)[: -len(FOOTER) - cut])
+    assert [row.title for row in rows if isinstance(row, Document)] == ["A"]
+    assert reasons(rows) == ["truncated-xml"]
+
+
+def test_a_truncated_bz2_keeps_the_streams_before_the_break(tmp_path):
+    data = bz2.compress((HEADER + page("A")).encode()) + bz2.compress(page("B" * 2000).encode())[:-30]
+    rows = read(tmp_path, data, "samplewiki-x.xml.bz2")
+    assert [row.title for row in rows if isinstance(row, Document)] == ["A"]
+    assert reasons(rows) == ["truncated-bz2"]
+
+
+def test_a_dump_without_header_is_read(tmp_path):
+    rows = read(tmp_path, "<mediawiki>" + page("A") + FOOTER)
+    assert rows[0].native_id == "samplewiki:7"
+
+
+def test_entities_never_reach_a_parser(tmp_path):
+    bomb = (
+        '<!DOCTYPE mediawiki [<!ENTITY a "x"><!ENTITY b "&a;&a;">]>' + HEADER + page(wikitext="&b;") + FOOTER
+    )
+    assert reasons(read(tmp_path, bomb)) == ["entity-declaration"]
+    assert reasons(read(tmp_path, HEADER + page().replace("The tower", "&bomb; tower") + FOOTER)) == [
+        "broken-xml"
+    ]
+
+
+def test_a_gigantic_page_is_skipped_without_being_held():
+    chunks = [
+        HEADER.encode(),
+        b"<page>",
+        *([b"x" * 10_000] * 200),
+        b"</page>",
+        page("B").encode(),
+        FOOTER.encode(),
+    ]
+    found = list(split_pages(iter(chunks), page_bytes_max=100_000))
+    assert [type(piece) for piece in found] == [Header, Broken, bytes]
+    assert found[1].reason == "gigantic"
+
+
+def test_control_bytes_in_a_page_are_broken_xml(tmp_path):
+    assert reasons(
+        read(tmp_path, HEADER.encode() + page().encode().replace(b"tower", b"to\x01wer") + FOOTER.encode())
+    ) == ["broken-xml"]
+
+
+def test_invalid_utf_8_in_one_page_is_broken_xml_of_that_page(tmp_path):
+    data = (
+        HEADER.encode()
+        + page("A").encode().replace(b"tower", b"to\xffwer")
+        + page("B").encode()
+        + FOOTER.encode()
+    )
+    rows = read(tmp_path, data)
+    assert reasons(rows) == ["broken-xml"]
+    assert [row.title for row in rows if isinstance(row, Document)] == ["B"]
+
+
+def test_the_last_revision_of_a_history_counts(tmp_path):
+    old = "<revision><id>1</id><text>Old words that were replaced later on.</text></revision>"
+    (row,) = read(tmp_path, HEADER + page().replace("    <revision>", old + "<revision>", 1) + FOOTER)
+    assert (row.revision, row.text) == ("77", PROSE)
