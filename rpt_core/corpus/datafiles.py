@@ -13,6 +13,8 @@ TEXT_COLUMNS = ("text", "content", "document", "article", "markdown")
 TITLE_COLUMNS = ("title", "name", "headline", "url")
 ID_COLUMNS = ("id", "doc_id", "_id", "uuid", "url")
 TRACE_COLUMNS = ("title", "before", "thought", "answer")
+ROWS_WITHOUT_SHAPE_MAX = 100
+"""Rows of no known shape after which a file is given up."""
 
 
 def read_data(source: Source, max_chars: int) -> Iterator[Row]:
@@ -21,36 +23,41 @@ def read_data(source: Source, max_chars: int) -> Iterator[Row]:
 
 
 def rows_of(source: Source, records: Iterable[Record | Broken], max_chars: int) -> Iterator[Row]:
-    """Turn records into rows; a file whose first row has no known shape is one dropped row, not thousands."""
+    """Turn records into rows.
+
+    The first row of a known shape tells what the file holds; odd ones before it are dropped one by one.
+    A file without such a row at its head is one dropped row, not thousands.
+    """
     kind = ""
+    waiting: list[tuple[int, Record]] = []
     for number, record in enumerate(records):
         if isinstance(record, Broken):
-            yield Dropped(
-                set_name(source.name),
-                source.name,
-                record.reason,
-                f"{source.name}#{number}",
-                preview=preview(record.detail),
-            )
+            yield _broken(source, set_name(source.name), number, record)
             continue
         kind = kind or _kind(record)
-        if not kind:
-            shown = f"columns: {', '.join(map(str, list(record)[:20]))}"
-            yield Dropped(
-                set_name(source.name),
-                source.name,
-                "unrecognised-columns",
-                source.name,
-                preview=preview(shown),
-            )
-            return
-        try:
-            yield _READERS[kind](source, record, number, max_chars)
-        except Broken as broken:
-            name = kind if kind == "text" else set_name(source.name)
-            yield Dropped(
-                name, source.name, broken.reason, f"{source.name}#{number}", preview=preview(broken.detail)
-            )
+        waiting.append((number, record))
+        if kind:
+            for place, held in waiting:
+                yield _row(source, kind, place, held, max_chars)
+            waiting = []
+        elif len(waiting) == ROWS_WITHOUT_SHAPE_MAX:
+            break
+    if waiting:
+        types = (f"{name} ({type(value).__name__})" for name, value in list(waiting[0][1].items())[:20])
+        shown = preview(f"columns: {', '.join(types)}")
+        yield Dropped(set_name(source.name), source.name, "unrecognised-columns", source.name, preview=shown)
+
+
+def _row(source: Source, kind: str, number: int, record: Record, max_chars: int) -> Row:
+    try:
+        return _READERS[kind](source, record, number, max_chars)
+    except Broken as broken:
+        return _broken(source, kind if kind == "text" else set_name(source.name), number, broken)
+
+
+def _broken(source: Source, name: str, number: int, broken: Broken) -> Dropped:
+    native_id = f"{source.name}#{number}"
+    return Dropped(name, source.name, broken.reason, native_id, preview=preview(broken.detail))
 
 
 def _kind(record: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.corpus.pii import mask
 from rpt_core.corpus.reasons import known
-from rpt_core.corpus.rows import preview
+from rpt_core.corpus.rows import preview, printable
 from rpt_core.corpus.tables import TableWriter
 
 
@@ -59,6 +59,6 @@ class Ledger(Balance):
         """
         self.count(source, reason)
         self.steps[step][reason] += 1
-        names = {name: str(row.get(name) or "") for name in ("native_id", "title", "origin")}
+        names = {name: printable(str(row.get(name) or "")) for name in ("native_id", "title", "origin")}
         shown = preview(mask(text[:1000], phones=True)[0])
         self._dropped.add({"source": source, **names, "reason": reason, "step": step, "preview": shown})

@@ -5,6 +5,7 @@ lay or when it was read; so another file layout gives the same ids.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 from rpt_core.corpus.reasons import known
@@ -91,16 +92,32 @@ class Dropped:
 
     def __post_init__(self) -> None:
         known(self.reason)
+        for name in ("native_id", "title", "preview"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
 
 
 Row = Document | Problem | Trace | Dropped
 
 
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
+"""What would move a terminal's cursor, or worse."""
+
+
+def printable(text: str) -> str:
+    r"""The text with every control character shown as a replacement mark.
+
+    Example:
+        >>> printable("a\x1b[2J") == "a\ufffd[2J"
+        True
+    """
+    return _CONTROLS.sub("\ufffd", text)
+
+
 def preview(text: str) -> str:
-    r"""The first characters of a text on one line, for a reader of dropped rows.
+    r"""The first characters of a text on one line, for a reader of dropped rows; controls made visible.
 
     Example:
         >>> preview("two\nlines")
         'two lines'
     """
-    return " ".join(text[: 2 * PREVIEW_CHARS].split())[:PREVIEW_CHARS]
+    return printable(" ".join(text[: 2 * PREVIEW_CHARS].split()))[:PREVIEW_CHARS]

@@ -115,7 +115,7 @@ def test_traces_documents_and_unknown_rows(tmp_path):
     assert isinstance(row, Document)
     assert (row.source, row.native_id, row.title, row.license) == ("text", "a:5", "T", "CC0")
     (row,) = read(tmp_path, "a.jsonl", rows_of({"colour": 1}, {"colour": 2}))
-    assert (row.reason, row.preview) == ("unrecognised-columns", "columns: colour")
+    assert (row.reason, row.preview) == ("unrecognised-columns", "columns: colour (int)")
 
 
 @pytest.mark.parametrize(
