@@ -29,23 +29,25 @@ OMNI_MATH = "omni-math"
 def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
     """RPT on the built-in sample world with a 0.64 M parameter model: minutes on one CPU core."""
     muon = Optimiser(
-        name="muon", learning_rate=3e-3, betas=(0.9, 0.95), weight_decay=0.05, warmup_steps=30, grad_clip=1.0
-    )
+        name="muon", learning_rate=3e-3, betas=(0.9, 0.95), weight_decay=0.05, warmup_steps=30,
+        schedule="linear", final_share=0.3,
+    )  # fmt: skip
     adamw = Optimiser(learning_rate=2e-4, betas=(0.9, 0.95), weight_decay=0.0, warmup_steps=5)
     corpus = PrepareRecipe(documents=_documents(data, SampleWorld(seed=seed)), quality=bool(data), seed=seed)
     base = BaseRecipe(
         corpus=corpus,
-        model=_model(model, ModelShape()),
-        steps=50,
+        model=_model(model, ModelShape(vocab_size=768)),
+        steps=100,
         documents_per_step=8,
         optimiser=muon,
         seed=seed,
     )
     difficulty = DifficultyRecipe(corpus=corpus, proxy=base)
-    cold = muon.model_copy(update={"learning_rate": 4e-3, "schedule": "linear", "final_share": 0.05})
+    cold = muon.model_copy(update={"learning_rate": 4e-3, "final_share": 0.05})
     start = ColdStartRecipe(
-        corpus=corpus, base=base, steps=560, documents_per_step=6, optimiser=cold, seed=seed
-    )
+        corpus=corpus, base=base, steps=400, documents_per_step=6, problems_per_step=3, ntp_weight=0.3,
+        optimiser=cold, seed=seed,
+    )  # fmt: skip
     objective = RptObjective(prompt="compact", entropy_floor_nats=1.5)
     policy = PolicyRecipe(
         corpus=corpus,
@@ -88,6 +90,8 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
         temperature=1.0,
         reasoning_tokens=64,
         seed=seed,
+        # below 1.5 nats the sample world's text only chooses its wording, which no thought can tell
+        tiers_nats=(0.5, 1.0, 1.5) if data else (1.5, 2.0, 2.5),
     )
 
 
@@ -187,6 +191,7 @@ def _report(
     temperature: float,
     reasoning_tokens: int,
     seed: int,
+    tiers_nats: tuple[float, float, float] = (0.5, 1.0, 1.5),
 ) -> ReportRecipe:
     def evaluation(model: Any, *, milestones: bool = False) -> EvaluationRecipe:
         return EvaluationRecipe(
@@ -199,6 +204,7 @@ def _report(
             reasoning_tokens=reasoning_tokens,
             context_tokens=policy.context_tokens,
             milestones=milestones,
+            tiers_nats=tiers_nats,
             seed=seed,
         )
 

@@ -52,7 +52,8 @@ class StageWatch:
             self._draw(done, total, note)
         elif now - self.told >= _PLAIN_EVERY_SECONDS:
             self.told = now
-            console.print(f"  {self.title}: {done:g}/{total:g} {note} ({now - self.begin:.0f} s)")
+            share = f"{done:g}/{total:g} " if total else ""
+            console.print(f"  {self.title}: {share}{note} ({now - self.begin:.0f} s)")
 
     def _draw(self, done: float, total: float, note: str) -> None:
         if self.bar is None:

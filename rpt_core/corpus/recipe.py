@@ -13,7 +13,7 @@ class SampleWorld(Frozen):
     seed: int = 0
     num_documents: int = Field(4000, ge=10)
     """Articles and papers together, before planted duplicates and broken files."""
-    num_problems: int = Field(600, ge=10)
+    num_problems: int = Field(1250, ge=10)
     """Items of the problem set."""
 
 

@@ -23,7 +23,7 @@ from rpt_core.scaling.flops import forward_flops
 from rpt_core.train.supervised import device_of
 from rpt_core.train.windows import tokenised
 
-PART_TOKENS = 1 << 18
+PART_TOKENS = 1 << 16
 """Tokens scored, held and written at a time: one row group of the table."""
 TIERS_NATS = (0.5, 1.0, 1.5)
 STATE_FILE = "state.json"
@@ -69,9 +69,10 @@ def score_difficulty(recipe: DifficultyRecipe, build: Build) -> Outcome:
     parts.mkdir(exist_ok=True)
     tally = _resume(build, parts)
     saved = time.monotonic()
+    total = pq.read_metadata(build.inputs["corpus"] / "documents.parquet").num_rows
     for documents in _chunks(build.inputs["corpus"], policy, skip=tally.documents):
         _score_part(policy, documents, recipe, build.numerics.tokens_per_micro_batch, parts, tally)
-        build.progress(tally.documents, tally.documents, f"{tally.tokens} tokens")
+        build.progress(tally.documents, total, f"{tally.tokens} tokens")
         if build.stopping() or time.monotonic() - saved > build.placement.checkpoint_seconds:
             (parts / STATE_FILE).write_text(json.dumps(vars(tally)))
             build.save(tally.parts, parts)

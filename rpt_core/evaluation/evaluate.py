@@ -1,8 +1,9 @@
 """Stage ``evaluate``: what a model knows of held-out text and problems, with and without thinking."""
 
+import filecmp
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rpt_core.evaluation.items import (
     REASONING,
     Item,
     as_table,
+    from_table,
     tier_names,
     tier_of,
     write_items,
@@ -92,6 +94,17 @@ class Evaluation:
         else:
             draw = self._thinking if mode == FORCED else self._free
             self._sampled(checkpoint, mode, self.places.asked, draw, self.next_token.judge)
+
+    def repeat(self, mode: str, checkpoint: Checkpoint) -> None:
+        """Give a checkpoint with the final model's weights the final model's answers."""
+        for table in list(self.tables):
+            items = [
+                replace(item, checkpoint=checkpoint.name, step=checkpoint.step, gflops=checkpoint.gflops)
+                for item in from_table(table)
+                if item.mode == mode and item.checkpoint == FINAL
+            ]
+            if items:
+                self._add([replace(item, tail=None, thought=None) for item in items], f"{mode}, repeated")
 
     def _plain(self, checkpoint: Checkpoint, mode: str, *, instructed: bool) -> None:
         asked, codec = self.places.asked, self.policy.codec
@@ -188,6 +201,9 @@ def evaluate(recipe: EvaluationRecipe, build: Build) -> Outcome:
     for mode in recipe.modes:
         evaluation.run(mode, final)
     for checkpoint in milestones:
+        if REASONING in recipe.modes and _same_weights(checkpoint, final):
+            evaluation.repeat(REASONING, checkpoint)
+            continue
         evaluation.engine.load_weights(checkpoint.folder, checkpoint.step or 0)
         evaluation.run(REASONING, checkpoint)
     evaluation.engine.close()
@@ -207,6 +223,11 @@ def evaluate(recipe: EvaluationRecipe, build: Build) -> Outcome:
 def model_folder(folder: Path) -> Path:
     """The Hugging Face folder inside an artifact's folder, or the folder itself."""
     return folder / "model" if (folder / "model").is_dir() else folder
+
+
+def _same_weights(one: Checkpoint, other: Checkpoint) -> bool:
+    weights = [checkpoint.folder / "model.safetensors" for checkpoint in (one, other)]
+    return all(path.is_file() for path in weights) and filecmp.cmp(*weights, shallow=False)
 
 
 def _dtype(build: Build) -> Any:

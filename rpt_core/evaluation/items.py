@@ -87,6 +87,11 @@ def as_table(items: Iterable[Item]) -> pa.Table:
     return pa.table(dict(zip(names, map(list, columns), strict=True)), schema=SCHEMA)
 
 
+def from_table(table: pa.Table) -> list[Item]:
+    """The items of :func:`as_table` again."""
+    return [Item(**row) for row in table.to_pylist()]
+
+
 def write_items(tables: Sequence[pa.Table], folder: Path) -> pa.Table:
     """Write ``items.parquet`` and give back the whole table."""
     table = pa.concat_tables(tables)

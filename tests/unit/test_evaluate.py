@@ -217,6 +217,25 @@ def test_milestones_are_judged_by_their_own_weights(folders, tmp_path):
         run(folders, tmp_path, recipe, name="bad", **{"milestones.8": folders["root"] / "nameless"})
 
 
+def test_a_milestone_with_the_final_weights_is_not_asked_again(folders, tmp_path):
+    last = folders["root"] / "last"
+    if not last.exists():
+        last.mkdir()
+        (last / "model").symlink_to(folders["first"] / "model")
+        (last / "milestone.json").write_text('{"step": 9, "gflops_total": 20.0}')
+    recipe = RECIPE.model_copy(update={"modes": ("reasoning",), "milestones": True})
+    alone, _ = run(folders, tmp_path, recipe)
+    outcome, build = run(folders, tmp_path, recipe, name="both", **{"milestones.9": last})
+    assert outcome.tokens == alone.tokens
+    items = read_items(build.out).to_pylist()
+    final, repeated = ([i for i in items if i["checkpoint"] == name] for name in ("final", "000009"))
+    assert len(repeated) == 120
+    assert [(i["item_id"], i["sample"], i["verdict"], i["prediction"]) for i in repeated] == [
+        (i["item_id"], i["sample"], i["verdict"], i["prediction"]) for i in final
+    ]
+    assert {(i["step"], i["gflops"], i["tail"], i["thought"]) for i in repeated} == {(9, 20.0, None, None)}
+
+
 def test_nothing_to_ask_is_said_by_name(folders, tmp_path):
     high = RECIPE.model_copy(update={"tiers_nats": (9.0, 10.0, 11.0)})
     with pytest.raises(StarvedError, match=r"below-the-floor.*9\.0 nats.*Lower the lowest of tiers_nats"):

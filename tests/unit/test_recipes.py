@@ -28,7 +28,7 @@ def test_a_fingerprint_stands_on_content_not_on_where_it_came_from():
 
 def test_the_fingerprint_is_golden():
     """Changes only when a field is added, renamed or given another default: then raise the revision."""
-    assert PrepareRecipe(documents=DOCUMENTS).fingerprint().startswith("ee29a9114f9a2a6a")
+    assert PrepareRecipe(documents=DOCUMENTS).fingerprint().startswith("527905ff866e103c")
 
 
 def test_a_folder_may_move_without_a_new_fingerprint():
