@@ -226,8 +226,8 @@ def model_folder(folder: Path) -> Path:
 
 
 def _same_weights(one: Checkpoint, other: Checkpoint) -> bool:
-    weights = [checkpoint.folder / "model.safetensors" for checkpoint in (one, other)]
-    return all(path.is_file() for path in weights) and filecmp.cmp(*weights, shallow=False)
+    first, second = (checkpoint.folder / "model.safetensors" for checkpoint in (one, other))
+    return first.is_file() and second.is_file() and filecmp.cmp(first, second, shallow=False)
 
 
 def _dtype(build: Build) -> Any:
