@@ -37,10 +37,10 @@ class Pieces:
 
 _HOLE = re.compile(
     r"[(（][\s,;:،、，；：)）]|[\s,;:،、，；：][)）]|[;,،]\s*[;,،]|\s[.,;:!?،؛؟]|[ \t]{2}"
-    r"|[(（](?:or|and|pron)"
+    r"|[(（](?:or|and|pron|years ago|aged?)"
 )
 """Whether a line may have a hole: most have none, and one search is cheaper than eight substitutions."""
-_EMPTY_PAREN = re.compile(r"[(（](?:[\s,;:،、，；：\-–—/]|\b(?:or|and|pronounced)\b)*+[)）]")
+_EMPTY_PAREN = re.compile(r"[(（](?:[\s,;:،、，；：\-–—/]|\b(?:or|and|pronounced|years ago|aged?)\b)*+[)）]")
 _HOLES = (
     (re.compile(r"([(（])[\s,;:،、，；：]++"), r"\1"),
     # Only from the start of a run: tried at every blank of a long one, this would take quadratic time.

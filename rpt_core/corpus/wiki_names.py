@@ -56,7 +56,8 @@ CLOSING_SECTIONS = frozenset(
     for section in """
     see also; references; reference; external links; external link; further reading; notes; footnotes;
     bibliography; citations; sources; notes and references; references and notes; works cited; gallery;
-    publications; selected bibliography; siehe auch; weblinks; einzelnachweise; literatur; anmerkungen;
+    publications; selected bibliography; other websites; related pages;
+    reference literature; siehe auch; weblinks; einzelnachweise; literatur; anmerkungen;
     quellen; belege; fußnoten; literatur (auswahl); voir aussi; notes et références; liens externes;
     bibliographie; articles connexes; références; lien externe; annexes; véase también; referencias;
     enlaces externos; bibliografía; note; collegamenti esterni; altri progetti; voci correlate;

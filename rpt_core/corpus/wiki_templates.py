@@ -96,6 +96,8 @@ def _by_prefix(name: str) -> "Handler | None":
         return lambda call: f"{name.upper()}{call.arg(0)}"
     if re.match(r"[ivxlc]+e siècle$", name):
         return lambda call: f"{name.partition('e ')[0].upper()}e siècle"
+    if re.match(r"\d{1,4}(er|re|e|ème)$", name):
+        return lambda call: f"{name} {call.arg(0)}".strip()
     return None
 
 
@@ -107,7 +109,7 @@ def _first(call: Call) -> str:
 
 
 def _second(call: Call) -> str:
-    return call.arg(1) or call.named.get("text", "")
+    return call.arg(1) or call.named.get("text") or call.named.get("texte", "")
 
 
 def _last(call: Call) -> str:
@@ -232,6 +234,33 @@ def _height(call: Call) -> str:
     return " ".join(f"{call.named[key]} {unit}" for key, unit in units if call.named.get(key))
 
 
+def _linked(call: Call) -> str:
+    """A link to an article another edition has: its label, else its title."""
+    named = (call.named.get(key) for key in ("texte", "text", "lt", "label", "fr"))
+    return next((value for value in named if value), call.arg(0))
+
+
+def _height_de(call: Call) -> str:
+    return f"{call.arg(0)} m" if call.arg(0) else ""
+
+
+def _hour_fr(call: Call) -> str:
+    return " ".join(part for part in (call.arg(0), "h", call.arg(1)) if part) if call.arg(0) else ""
+
+
+def _quoted_de(call: Call) -> str:
+    text = call.named.get("text") or call.arg(0)
+    return f"„{text}“" if text else ""
+
+
+def _aside(call: Call) -> str:
+    return f" – {call.arg(0)} – " if call.arg(0) else ""
+
+
+def _listed(call: Call) -> str:
+    return ", ".join(call.texts)
+
+
 def _money(sign: str) -> Handler:
     return lambda call: f"{sign}{call.arg(0)}"
 
@@ -269,19 +298,22 @@ _NAMES: dict[Handler, str] = {
     _first: (
         "nowrap nobr nobreak small big larger smaller sic smallcaps sc strong em mvar var math bigmath "
         "nbsp-wrap noitalic "
-        "linktext ill interlanguage_link interlanguage_link_multi link-interwiki lj1 angbr angle_bracket "
+        "linktext lj1 angbr angle_bracket flag flagcountry vanchor vr latin "
+        "ألمانية إنجليزية فرنسية railgauge "
+        "oldstyledate old_style_date oldstyledatedy oldstyledateny "
         "abbr abbrlink "
         "tooltip hover_title nombre numero nb keypress kbd samp code mono tt underline u strikethrough "
         "del ins bold i italic b textdir rtl-lang ruby-base blend audio "
         " not_a_typo typo proper_name as_written keep_together isbnt le tsl illm le2 "
-        "仮リンク 別名 读 lien lien2 iw не_переведено не_переведено_5 nouse s2 "
+        "仮リンク 別名 读 iw не_переведено не_переведено_5 нп нп3 нп5 nouse s2 "
         " term glossary_link defn hs2 nts number "
         " nwr nobold normal midsize allow_wrap"
     ),
     _second: (
         "lang langue wikt-lang langx transl transliteration llang linktext-lang "
-        "lang-txt lingua idioma язык lang2 rtl-lang color colour font_color fontcolor bg font"
+        "lang-txt lingua idioma язык lang2 en_langue rtl-lang color colour font_color fontcolor bg font"
     ),
+    _linked: "ill interlanguage_link interlanguage_link_multi link-interwiki lien lien2",
     _last: "sort script",
     _joined: "chem shy mset",
     _convert: "convert cvt conv",
@@ -303,14 +335,21 @@ _NAMES: dict[Handler, str] = {
     _money("¥"): "¥ jpy cny yen",
     _money("A$"): "aud a$",
     _money("C$"): "cad c$ cad$",
-    _unit_fr: "unité unite",
+    _unit_fr: "unité unite tmp",
+    _height_de: "höhe",
+    _hour_fr: "heure",
+    _quoted_de: '" „',
+    _aside: "incise",
+    _listed: "hlist flatlist",
     _century: "s siècle s- sp-",
     _sup: "sup",
     _chem: "chem2 sub",
     _ordinal: "ordinal nth ord",
     _constant("–"): "ndash en_dash – endash",
     _constant(" – "): "spaced_ndash snd spnd spaced_en_dash dash",
-    _constant("—"): "mdash em_dash — emdash spaced_mdash",
+    _constant("⇌"): "eqm",
+    _constant("etc."): "etc. etc",
+    _constant("—"): "mdashb mdash em_dash — emdash spaced_mdash",
     _constant(" "): "nbsp space spaces thinsp thin_space hair_space hsp pad",
     _constant("|"): "! pipe",
     _constant("="): "=",
@@ -330,6 +369,12 @@ _NAMES: dict[Handler, str] = {
     _constant("1re"): "1re 1ère",
     _constant("av. J.-C."): "av_jc avjc av_j-c",
 }  # fmt: skip
-_HANDLERS: dict[str, Handler] = {
+_ELEMENTS = {
+    "hydrogen": "H", "helium": "He", "carbon": "C", "nitrogen": "N", "oxygen": "O", "fluorine": "F",
+    "sodium": "Na", "magnesium": "Mg", "aluminium": "Al", "silicon": "Si", "phosphorus": "P",
+    "sulfur": "S", "chlorine": "Cl", "potassium": "K", "calcium": "Ca", "iron": "Fe", "copper": "Cu",
+    "zinc": "Zn", "bromine": "Br", "iodine": "I",
+}  # fmt: skip
+_HANDLERS: dict[str, Handler] = {name: _constant(symbol) for name, symbol in _ELEMENTS.items()} | {
     word.replace("_", " "): handler for handler, words in _NAMES.items() for word in words.split()
 }

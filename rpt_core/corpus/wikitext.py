@@ -288,17 +288,33 @@ _EXTERNAL = re.compile(
 _MAGIC = re.compile(r"__[A-Z]{3,30}__")
 _VARIANT = re.compile(r"-\{([^{}]{0,300})\}-")
 _QUOTES = re.compile(r"'{2,}")
+_POEM = re.compile(r"(</?poem\b[^<>]{0,300}>)", re.IGNORECASE)
 
 
 def _inline(text: str) -> str:
     """Characters and tags inside a line."""
-    text = _SUP.sub(_superscript, text)
-    text = _TAG.sub(lambda m: " " if m["br"] else "\n" if m["block"] else "", text)
+    text = _SUP.sub(_superscript, _with_verses(text))
+    text = _TAG.sub(lambda m: " " if m["br"] else "\n\n" if m["block"] else "", text)
     text = _EXTERNAL.sub(lambda m: m[1] or "", text)
     text = _VARIANT.sub(_variant, text)
-    text = _MAGIC.sub("", _QUOTES.sub("", text))
+    text = _MAGIC.sub("", _QUOTES.sub(_apostrophes, text))
     text = html.unescape(text) if "&" in text else text
     return text.replace("\xa0", " ").replace("\u200b", "").replace("\u00ad", "")
+
+
+def _with_verses(text: str) -> str:
+    """The lines of a ``<poem>`` set apart: elsewhere a line end is a blank."""
+    parts = _POEM.split(text)
+    for number in range(1, len(parts) - 1, 2):
+        if not parts[number].startswith("</"):
+            parts[number + 1] = parts[number + 1].replace("\n", "\n\n")
+    return "".join(parts)
+
+
+def _apostrophes(match: re.Match[str]) -> str:
+    """Quotes that mean bold and italic vanish; a fourth one, or a sixth, is an apostrophe (``L''''Eau``)."""
+    num = len(match[0])
+    return "'" if num == 4 else "'" * (num - 5)
 
 
 def _superscript(match: re.Match[str]) -> str:
@@ -325,6 +341,8 @@ def _lines(text: str) -> str:
     pending: list[tuple[int, str]] = []
     skip_level = 0
     in_list = False
+    before = ""
+    """What the line before was, if this one may go on with it: ``line`` of a paragraph, ``verbatim``."""
     for raw in text.split("\n"):
         heading = _HEADING.match(raw) if raw.startswith("=") else None
         if heading:
@@ -336,7 +354,7 @@ def _lines(text: str) -> str:
             pending = [above for above in pending if above[0] < level]
             if not skip_level and name:
                 pending.append((level, name))
-            in_list = False
+            in_list, before = False, ""
             continue
         if skip_level:
             continue
@@ -344,17 +362,21 @@ def _lines(text: str) -> str:
         mark = _LIST.match(line)
         body = line[mark.end() :].strip() if mark else line
         if not _has_prose(body):
-            in_list = in_list and bool(body)
+            in_list, before = in_list and bool(body), ""
             continue
         blocks.extend(name for _, name in pending)
         pending = []
         item = mark is not None and line[0] in "*#"
         shown = f"- {body}" if item else body
+        kind = "" if mark else "verbatim" if raw.startswith(" ") else "line"
         if item and in_list:
             blocks[-1] += f"\n{shown}"
+        elif kind and kind == before:
+            # One line feed ends no paragraph; lines that begin with a blank are shown as they stand.
+            blocks[-1] += f" {shown}" if kind == "line" else f"\n{shown}"
         else:
             blocks.append(shown)
-        in_list = item
+        in_list, before = item, kind
     _drop_dangling(blocks)
     return "\n\n".join(blocks)
 

@@ -58,6 +58,16 @@ from rpt_core.corpus.wikitext import categories, to_text
         ("Achilles ({{lang-grc|}}; , {{unknown|x}}) was {{nobr|very tall}} .", "Achilles was very tall."),
         ("城市-{zh-hans:柏林;zh-hant:柏林市}-。", "城市柏林。"),
         ("Text {{{2|default}}} end.", "Text default end."),
+        ("One line\nand its end.\n\nNext.", "One line and its end.\n\nNext."),
+        ("It said:\n a = 1\n b = 2\nDone now.", "It said:\n\na = 1\nb = 2\n\nDone now."),
+        ("<poem>\nShall I\ncompare thee\n</poem>", "Shall I\n\ncompare thee"),
+        ("L''''Autriche''' est", "L'Autriche est"),
+        ("L''''Autriche'''' est", "L'Autriche' est"),
+        (
+            "Born {{OldStyleDate|February 2|1905|January 20}} ({{age|1905|2|2}} years ago).",
+            "Born February 2.",
+        ),
+        ("{{Carbon}}<sub>''n''</sub>{{Hydrogen}}<sub>2''n''+2</sub>", "CnH2n+2"),
     ],
 )
 def test_markup_becomes_prose(wikitext, text):
@@ -97,6 +107,16 @@ def test_markup_becomes_prose(wikitext, text):
         ("{{nowrap|{{convert|3|km}} away}}", "3 km away"),
         ("{{abbr|BCE|before the common era}}", "BCE"),
         ("{{sic|teh}}", "teh"),
+        ("{{Lien|langue=en|trad=A|fr=B|texte=C}}", "C"),
+        ("{{ill|Name|de|Nom|lt=Label}}", "Label"),
+        ("{{tmp|2|°C}}", "2 °C"),
+        ("{{heure|4|30}}", "4 h 30"),
+        ("{{84e|congrès}}", "84e congrès"),
+        ("{{en langue|de|Österreich}}", "Österreich"),
+        ("{{Höhe|115|DE-NHN}}", "115 m"),
+        ('{{"|Wort}}', "„Wort“"),
+        ("{{incise|so there}}", "– so there –"),
+        ("{{hlist|a|b}}", "a, b"),
     ],
 )
 def test_templates_that_carry_a_value_are_rendered(call, value):
