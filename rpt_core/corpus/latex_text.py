@@ -6,6 +6,7 @@ drawings, footnotes, bibliographies, what stands before the text. Braces and env
 once, in linear time; what does not match is a reason, not an exception from deep inside.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Mapping
 
@@ -20,6 +21,7 @@ from rpt_core.corpus.latex_words import (
     DROPPED,
     ENVIRONMENT_ARGS,
     FIRST_OF_TWO,
+    GLUES,
     LISTS,
     REFS,
     ROWS,
@@ -27,6 +29,7 @@ from rpt_core.corpus.latex_words import (
     SECTIONS,
     SPACES,
     SYMBOLS,
+    THANKS,
     THEOREMS,
     accented,
 )
@@ -52,6 +55,9 @@ r"""In a formula: bookkeeping, and ``\ensuremath``, whose braces alone do no har
 _CODES = re.compile(r"(?:\{[\w:.\-/*=]{1,40}\}){2,}(?=\s*\n)")
 """Arguments of an unknown command that are keys, not words: two or more on the rest of a line."""
 _LABEL = re.compile(r"\\label\s*\{\s*([^{}]{1,200}?)\s*\}")
+_LENGTH = r"[-+]?(?:\d+\.?\d*|\.\d+)[ \t]*(?:true)?(?:pt|em|ex|cm|mm|in|pc|bp|sp|mu|fil+|\\[a-zA-Z]+)"
+_GLUE = re.compile(rf"[ \t]*=?[ \t]*{_LENGTH}(?:[ \t]*(?:plus|minus)[ \t]*{_LENGTH}){{0,2}}")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
 class Renderer:
@@ -151,7 +157,7 @@ class Renderer:
 
     def _formula(self, start: int, end: int, display: bool = False, wrap: str = "") -> str:
         content = _NOT_SHOWN.sub("", self._text[start:end])
-        content = " ".join(content.split())
+        content = _single_braces(_inner_formulas(" ".join(content.split())))
         if not content:
             return ""
         if wrap:
@@ -214,8 +220,20 @@ class Renderer:
         return self._pieces.keep(address.replace("\\", "")), position
 
     def _in_formula(self, after: int, end: int) -> tuple[str, int]:
-        content, position = self._raw_argument(after, end)
-        return self._pieces.keep(f"${content}$"), position
+        start = _BLANK.match(self._text, after, end).end()  # type: ignore[union-attr]
+        if start >= end or self._text[start] != "{":
+            return "", after
+        close = self._structure.braces[start]
+        return self._formula(start + 1, close), close + 1
+
+    def _thanks(self, after: int, end: int) -> tuple[str, int]:
+        """Acknowledgements without an environment: a closing section from here."""
+        return f"\n\n{HEADING}1Acknowledgments\n\n", after
+
+    def _glue(self, after: int, end: int) -> tuple[str, int]:
+        r"""A length that follows without braces (``\vskip 10pt plus 2pt``, ``\parindent=0pt``)."""
+        length = _GLUE.match(self._text, after, end)
+        return " ", length.end() if length else after
 
     def _xspace(self, after: int, end: int) -> tuple[str, int]:
         return " " if self._text[after : after + 1].isalnum() else "", after
@@ -357,6 +375,40 @@ class Renderer:
         return None
 
 
+def _inner_formulas(formula: str) -> str:
+    r"""Formulas inside a formula's words (``\mbox{if $x$}``) marked without dollars, so that none stands inside.
+
+    Example:
+        >>> _inner_formulas(r"a \mbox{ if $x$}, \$5")
+        'a \\mbox{ if \\(x\\)}, \\$5'
+    """
+    if "$" not in formula:
+        return formula
+    marks = itertools.cycle(("\\(", "\\)"))
+    return re.sub(r"\\.|\$", lambda match: match[0] if len(match[0]) > 1 else next(marks), formula)
+
+
+def _single_braces(formula: str) -> str:
+    r"""Braces round nothing but braces taken off: macros expanded into macros leave them by the dozen.
+
+    Example:
+        >>> _single_braces("{{{x}}}_{{k}}")
+        '{x}_{k}'
+    """
+    if "{{" not in formula:
+        return formula
+    waiting: list[int] = []
+    closes: dict[int, int] = {}
+    for match in _BRACE.finditer(formula):
+        if match[0] == "{":
+            waiting.append(match.start())
+        elif match[0] == "}" and waiting:
+            closes[waiting.pop()] = match.start()
+    doubled = [(start, end) for start, end in closes.items() if closes.get(start + 1) == end - 1]
+    gone = {place for pair in doubled for place in pair}
+    return "".join(character for place, character in enumerate(formula) if place not in gone)
+
+
 _DOUBLED = {"``": "“", "''": "”", "--": "–", "---": "—"}
 _PLAIN = {"~": " ", "&": " ", "\n": "\n", "`": "‘", "'": "'", "-": "-"}
 _NEEDS_NOUN = re.compile(
@@ -376,5 +428,7 @@ _HANDLERS: dict[str, Callable[[Renderer, int, int], tuple[str, int]]] = {
     "path": Renderer._address,
     "ensuremath": Renderer._in_formula,
     "xspace": Renderer._xspace,
+    **dict.fromkeys(THANKS, Renderer._thanks),
+    **dict.fromkeys(GLUES, Renderer._glue),
     **dict.fromkeys(FIRST_OF_TWO, Renderer._first_of_two),
 }

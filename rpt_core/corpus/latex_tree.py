@@ -167,7 +167,9 @@ class Flat:
         return _COMMENT.sub(r"\1", text)
 
     def _address(self, match: re.Match[str]) -> str:
-        """A per cent sign in an address starts no comment either."""
+        """A per cent sign in an address starts no comment either; macros in one are left to be expanded."""
+        if not match["href"] and "%" not in match["address"] and re.search(r"\\[a-zA-Z]", match["address"]):
+            return match[0]
         return "\\href{}" if match["href"] else self.pieces.keep(match["address"].replace("\\", ""))
 
     def _blocks(self, text: str) -> Iterator[str]:

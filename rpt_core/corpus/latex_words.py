@@ -72,7 +72,8 @@ DROP_ARGS = {
         "vphantom hphantom urlstyle newfloat preprint reportnum editor facilities facility software ccsdesc "
         "acmConference acmYear copyrightyear doi isbn setcopyright symbolfootnote stepcounter "
         "refstepcounter tag "
-        "setmainfont pdfbookmark currentpdfbookmark markright nameref pdfinfo hskip leadauthor equalauthors "
+        "setmainfont pdfbookmark currentpdfbookmark markright nameref pdfinfo leadauthor equalauthors "
+        "altaffiliation features fontfamily fontseries fontshape fontencoding "
         "papertype maketag corrauthor extrainfo newgeometry "
         "markleft fancyhead fancyfoot fancyhf enlargethispage penalty".split(),
         1,
@@ -86,7 +87,7 @@ DROP_ARGS = {
         2,
     ),
     **dict.fromkeys("addcontentsline contentsline definecolorset titlespacing".split(), 3),
-    **dict.fromkeys("SetMathAlphabet DeclareFontFamily".split(), 4),
+    **dict.fromkeys("SetMathAlphabet DeclareFontFamily usefont".split(), 4),
     **dict.fromkeys("DeclareFontShape DeclareMathAlphabet titleformat".split(), 5),
 }  # fmt: skip
 r"""Commands whose arguments are no text, and how many they take (optional ones come off as well)."""
@@ -98,6 +99,15 @@ SECOND_SHOWN = {
     "texorpdfstring": 0, "makebox": 0, "framebox": 0, "adjustbox": 1, "pdftooltip": 0,
 }  # fmt: skip
 """Commands that show the argument after so many dropped ones."""
+THANKS = frozenset("acknowledgments acknowledgements acknowledgment acknowledgement acks".split())
+"""Commands, in some classes, that begin the acknowledgements."""
+GLUES = frozenset(
+    "vskip hskip kern mkern mskip baselineskip parskip parindent textheight textwidth topmargin "
+    "oddsidemargin "
+    "evensidemargin columnsep hoffset voffset leftskip rightskip abovedisplayskip belowdisplayskip "
+    "hangindent tabcolsep fboxsep".split()
+)
+"""Lengths of TeX, set or used without braces."""
 FIRST_OF_TWO = frozenset({"texorpdfstring", "pdftooltip"})
 """Commands that show their first argument and drop the second."""
 

@@ -69,6 +69,14 @@ def text(body, preamble="", **files):
         ("\\begin{unknownenv}[opt] inner \\end{unknownenv}", "inner"),
         ("{\\bf bold} and {\\it italic}", "bold and italic"),
         ("Caf\\'{e} a\\ b~c", "Café a b c"),
+        ("Text.\n\\acknowledgements\nWe thank all.\n\\section{End}\nLast.", "Text.\n\nEnd\n\nLast."),
+        ("\\vskip-36pt plus 1fil Text\\kern .5em here.\\parindent=0pt", "Text here."),
+        ("{\\usefont{OT1}{ppl}{b}{n} Bold} word", "Bold word"),
+        (
+            "$a \\mbox{ if $x$ is}$ and $$b \\text{, $y$}$$",
+            "$a \\mbox{ if \\(x\\) is}$ and\n$$b \\text{, \\(y\\)}$$",
+        ),
+        ("It is \\ensuremath{{\\boldsymbol{{x}}}}.", "It is ${\\boldsymbol{x}}$."),
     ],
 )
 def test_latex_becomes_prose(body, expected):
@@ -82,6 +90,11 @@ def test_latex_becomes_prose(body, expected):
     ("preamble", "body", "expected"),
     [
         ("\\newcommand{\\R}{\\mathbb{R}}", "in $\\R^n$ and \\R.", "in $\\mathbb{R}^n$ and R."),
+        (
+            "\\newcommand{\\this}{emcee}",
+            "at \\url{http://dan.iel.fm/\\this} now",
+            "at http://dan.iel.fm/emcee now",
+        ),
         ("\\newcommand{\\kepler}{\\emph{Kepler}}", "the \\kepler\\ mission", "the Kepler mission"),
         ("\\newcommand{\\ccl}{CCL\\xspace}", "the \\ccl library, \\ccl.", "the CCL library, CCL."),
         ("\\newcommand{\\norm}[1]{\\|#1\\|}", "$\\norm{x}$", "$\\|x\\|$"),
