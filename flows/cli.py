@@ -172,6 +172,26 @@ def verify(ref: Spoken) -> None:
     verify_artifact(ref)
 
 
+@app.command("copy")
+def copy_artifact(
+    ref: Spoken,
+    store: Annotated[str, typer.Argument(metavar="STORE", help="A folder, or s3://bucket/prefix.")],
+    as_json: Json = False,
+) -> None:
+    """Copy an artifact and everything it stands on into another store."""
+    from flows.copies import copy_to
+
+    copy_to(ref, store, as_json=as_json)
+
+
+@app.command("compare")
+def compare_two(first: Spoken, second: Spoken, as_json: Json = False) -> None:
+    """Two artifacts of one kind: evaluations item by item, anything else by recipe, digests and results."""
+    from flows.compare import compare_artifacts
+
+    compare_artifacts(first, second, as_json=as_json)
+
+
 @app.command()
 def gc(
     older_than_hours: Annotated[float, typer.Option(help="Spare what is younger.")] = 24.0,

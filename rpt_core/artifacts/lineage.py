@@ -26,3 +26,22 @@ def ancestors(
                 yield from walk(found, depth + 1)
 
     yield from walk(manifest, 1)
+
+
+def foundations(manifest: Manifest, load: Callable[[Artifact], Manifest]) -> Iterator[Manifest]:
+    """A thing and all it stands on, each once, nothing before what it stands on itself.
+
+    Args:
+        manifest: What is yielded last.
+        load: Gives the manifest of an address.
+    """
+    seen: set[str] = set()
+
+    def walk(node: Manifest) -> Iterator[Manifest]:
+        for parent in node.parents.values():
+            if parent.fingerprint not in seen:
+                seen.add(parent.fingerprint)
+                yield from walk(load(parent))
+        yield node
+
+    yield from walk(manifest)
