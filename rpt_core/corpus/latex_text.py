@@ -376,7 +376,7 @@ class Renderer:
 
 
 def _inner_formulas(formula: str) -> str:
-    r"""Formulas inside a formula's words (``\mbox{if $x$}``) marked without dollars, so that none stands inside.
+    r"""Formulas inside a formula's words (``\mbox{if $x$}``) without dollars, so that none stands inside it.
 
     Example:
         >>> _inner_formulas(r"a \mbox{ if $x$}, \$5")
