@@ -73,4 +73,12 @@ quiet=-q
     ${PIP_ARGS:-} -c constraints.txt -e "$what" </dev/null || fail \
     "pip could not install the project (its own words are above). When it is the network, try again: what was" \
     "downloaded is kept. PIP_ARGS is passed to pip, for example a mirror or a CPU build of torch (README)."
+# What every run loads is compiled here, side by side, even where PYTHONDONTWRITEBYTECODE is set: else each of
+# the dozen processes of a run would compile torch and transformers again (7 s each, measured).
+unset PYTHONDONTWRITEBYTECODE
+"$venv/bin/python" -W ignore -c 'import rpt_core.train.reinforce, rpt_core.evaluation.evaluate, rpt_core.report.page' &
+science=$!
+"$venv/bin/python" -W ignore -c 'import tasks.build, infra.projection, prefect.server.api.server, mlflow.tracking' ||
+    fail "the installed project cannot be loaded (Python's own words are above)."
+wait $science || fail "the installed project cannot be loaded (Python's own words are above)."
 printf '%s' "$sum" >"$(stamp_of "$kind")"
