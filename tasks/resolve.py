@@ -1,31 +1,86 @@
 """From what a person wrote to what can be fingerprinted: data and models by content, refs by address."""
 
 import hashlib
+import sys
+import time
 from functools import cache
 from pathlib import Path
 
+from infra.download import download, is_remote, parse_address
 from infra.store import Store
 from rpt_core.artifacts.digest import file_sha256
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref, canonical_json
 from rpt_core.corpus.recipe import IngestRecipe, InputFile
 from rpt_core.errors import RecipeError, SourceError
 from rpt_core.train.supervised_recipe import BaseRecipe, GivenModel
+from tasks.home import home
 
 _COMMIT_DIGITS = 40
+_LIST_SUFFIX = ".urls"
+_TELL_SECONDS = 5.0
 
 
 def resolve_sources(recipe: Recipe) -> Recipe:
     """Fill in the content of what lies outside the store: the data of an ingest, the model of a base.
 
+    Data named by address is downloaded first: only its content says what it is.
+
     Raises:
         SourceError: it is not there.
     """
     if isinstance(recipe, IngestRecipe) and recipe.data and not recipe.files:
-        return recipe.model_copy(update={"files": input_files(Path(recipe.data))})
+        data = fetched(recipe.data)
+        return recipe.model_copy(update={"data": str(data), "files": input_files(data)})
     if isinstance(recipe, BaseRecipe) and isinstance(recipe.model, GivenModel) and not recipe.model.digest:
         digest = model_digest(recipe.model)
         return recipe.model_copy(update={"model": recipe.model.model_copy(update={"digest": digest})})
     return recipe
+
+
+def fetched(data: str) -> Path:
+    """Where data lies on this machine: a path as it is, an address or a ``.urls`` list after its download.
+
+    Raises:
+        SourceError: an address gives nothing, or two of a list name files alike.
+    """
+    if is_remote(data):
+        return download(data, _download_folder(parse_address(data)[0]), progress=_Teller(data))
+    path = Path(data)
+    if path.suffix != _LIST_SUFFIX or not path.is_file():
+        return path
+    lines = (line.strip() for line in path.read_text().splitlines())
+    addresses = [line for line in lines if line and not line.startswith("#")]
+    names = [parse_address(address)[1] for address in addresses]
+    for address, name in zip(addresses, names, strict=True):
+        if not is_remote(address) or names.count(name) > 1:
+            raise SourceError(
+                f"{data} lists {address!r}, but every line must be an address (https://.., s3://..) "
+                "and every file name in it another."
+            )
+    if not addresses:
+        raise SourceError(f"{data} lists no address; write one a line.")
+    folder = _download_folder("\n".join(sorted(parse_address(address)[0] for address in addresses)))
+    for address in addresses:
+        download(address, folder, progress=_Teller(address))
+    return folder
+
+
+def _download_folder(what: str) -> Path:
+    return home() / "downloads" / hashlib.sha256(what.encode()).hexdigest()[:16]
+
+
+class _Teller:
+    """Says now and then, on the terminal, how far a download is."""
+
+    def __init__(self, address: str) -> None:
+        self._address, self._told = address, time.monotonic()
+
+    def __call__(self, have: int, total: int) -> None:
+        if time.monotonic() - self._told < _TELL_SECONDS:
+            return
+        self._told = time.monotonic()
+        of = f" of {total / 1e6:,.1f}" if total else ""
+        sys.stderr.write(f"{self._address}: {have / 1e6:,.1f}{of} MB\n")
 
 
 def input_files(data: Path) -> tuple[InputFile, ...]:

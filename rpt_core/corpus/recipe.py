@@ -34,7 +34,8 @@ class IngestRecipe(Recipe):
 
     stage: Literal["ingest-corpus"] = "ingest-corpus"
     data: str = ""
-    """File or folder of the user's own; empty for the sample world. Only its content is fingerprinted."""
+    """File or folder of the user's own, the address of a file (``https://..``, ``s3://..``), or a ``.urls``
+    file with one address a line; empty for the sample world. Only its content is fingerprinted."""
     files: tuple[InputFile, ...] = ()
     """Content of ``data``, filled in by ``resolve``."""
     sample: SampleWorld | None = None

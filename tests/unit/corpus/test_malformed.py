@@ -84,7 +84,7 @@ BROKEN: dict[str, tuple[bytes, dict[str, int], int]] = {
         0,
     ),
     "d/unknown-entity.xml": (dump(page(wikitext="x").replace(">x<", ">&a;<")), {"broken-xml": 1}, 0),
-    "d/tag.xml": (dump(page().replace("</title>", "</titel>"), page("B")), {"broken-xml": 1}, 1),
+    "d/tag.xml": (dump(page().replace("</title>", "</ttl>"), page("B")), {"broken-xml": 1}, 1),
     "d/unclosed-page.xml": (dump(page().replace("</page>", ""), page("B")), {"broken-xml": 1}, 1),
     "d/ends-inside.xml": (dump(page("B"), page(), footer="")[:-60], {"truncated-xml": 1}, 1),
     "d/no-title.xml": (dump(page(title="")), {"broken-xml": 1}, 0),
