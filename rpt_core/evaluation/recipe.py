@@ -7,7 +7,7 @@ from pydantic import Field
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
-from rpt_core.objectives.recipe import RlvrObjective, RptObjective
+from rpt_core.objectives.recipe import RlvrObjective, RptObjective, TextObjective
 from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
 from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe
 
@@ -22,7 +22,7 @@ class EvaluationRecipe(Recipe):
     difficulty: DifficultyRecipe | Ref | Artifact
     """Classes the positions; the same one for all models that are compared."""
     model: PolicyRecipe | RlvrRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
-    objective: RptObjective = RptObjective()
+    objective: TextObjective = RptObjective()
     problems: RlvrObjective = RlvrObjective()
     modes: tuple[Literal["plain", "reasoning", "forced", "problems"], ...] = (
         "plain", "reasoning", "forced", "problems",

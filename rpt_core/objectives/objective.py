@@ -12,9 +12,12 @@ It raises :class:`~rpt_core.errors.StarvedError` when no position is eligible, s
 looked at and which rule refused them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rpt_core.policy.trunk import Sample, Trunk
 
@@ -37,6 +40,10 @@ class Question:
     """The true tokens from the cut on, where the objective compares tokens or bytes."""
     tail: str = ""
     """The last words before the cut, for the table of rollouts."""
+    budget: int | None = None
+    """Thought tokens asked for, where the objective has a budget (RMT)."""
+    tier: int | None = None
+    """Tier of difficulty it was drawn from, 0 the easiest, where the objective has a curriculum (RMT)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,8 @@ class Objective(Protocol):
     """Where questions come from and what answers earn.
 
     ``draw`` is a pure function of its arguments, so a training's whole place in its data is the one
-    integer ``cursor``: how many questions were drawn before. The loop stores it in checkpoints.
+    integer ``cursor``. The loop stores it in checkpoints. An objective that also follows how the policy
+    fares is :class:`Observing`, and says what else a draw depends on.
     """
 
     name: str
@@ -79,7 +87,7 @@ class Objective(Protocol):
 
         Args:
             step: 1-based step of the training, for objectives with a curriculum.
-            cursor: Questions drawn so far, refills included; 0 at the start.
+            cursor: Where it is in its data, refills included; 0 at the start.
             num_prompts: Questions wanted; the last document may bring fewer or be cut short to fit.
         """
 
@@ -88,3 +96,39 @@ class Objective(Protocol):
 
     def judge(self, asked: Asked, cut: int, samples: Sequence[Sample]) -> list[Verdict]:
         """Verdicts of one whole group: all answers to ``asked.questions[cut]``, in order."""
+
+
+@runtime_checkable
+class BoundsAnswers(Protocol):
+    """An objective that limits answers more tightly than the recipe, by step."""
+
+    def longest_answer(self, step: int) -> int:
+        """Most tokens an answer of this 1-based step may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a step showed of the policy."""
+
+    verdicts: Sequence[Sequence[Verdict]]
+    """By question asked."""
+    entropies_nats: Mapping[str, NDArray[np.float32]]
+    """By trunk key: the policy's entropy where it predicts each document token, NaN where it does not. From
+    the update's own pass, for the documents it passed over."""
+
+
+@runtime_checkable
+class Observing(Protocol):
+    """An objective whose questions follow how the policy fares; its state is part of every checkpoint."""
+
+    wants_entropies: bool
+    """Whether updates must score the documents' own tokens for it."""
+
+    def observe(self, seen: Seen) -> None:
+        """Take in a step, after its update and before the next draw."""
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """What a draw depends on beside step and cursor."""
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Go on from :meth:`state`."""

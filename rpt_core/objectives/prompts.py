@@ -35,6 +35,9 @@ that could follow, weigh them against each other, and put the one you find most 
 
 NEXT_V6_END = "\n```\nWhich token comes next? List candidates, then answer with one token inside \\boxed{}."
 
+BUDGET_WORDS = "\n\nUse exactly {budget} tokens for your reasoning."
+"""RMT's budget; it stands after the document, so that the trunk does not change from step to step."""
+
 PROBLEM_PLAIN = (
     "Solve the following problem. Reason step by step, and put the final answer inside \\boxed{}.\n\n"
 )
@@ -53,19 +56,23 @@ class Prompt:
         return len(self.instruction_ids) + len(self.suffix_ids)
 
 
-def next_token_prompt(name: Literal["auto", "v0", "v6", "compact"], codec: Codec) -> Prompt:
+def next_token_prompt(
+    name: Literal["auto", "v0", "v6", "compact"], codec: Codec, budget: int | None = None
+) -> Prompt:
     """The words for next-token reasoning (RPT, appendix D).
 
     Args:
         name: The template; ``auto`` is ``compact`` where the tokenizer has its control tokens, else ``v6``.
         codec: The policy's codec.
+        budget: Thought tokens to ask for (RMT); None says nothing about it.
 
     Raises:
         RecipeError: ``compact`` with a tokenizer that has no control tokens for it.
     """
     if name == "compact" or (name == "auto" and codec.is_compact):
-        return _compact("rpt", codec)
-    return _worded(NEXT_V0, "", codec) if name == "v0" else _worded(NEXT_V6, NEXT_V6_END, codec)
+        return _compact("rpt", codec, "" if budget is None else f" {budget}")
+    before, after = (NEXT_V0, "") if name == "v0" else (NEXT_V6, NEXT_V6_END)
+    return _worded(before, after + ("" if budget is None else BUDGET_WORDS.format(budget=budget)), codec)
 
 
 def problem_prompt(name: Literal["auto", "plain", "compact"], codec: Codec) -> Prompt:
@@ -81,13 +88,14 @@ def boxed(codec: Codec, answer_ids: tuple[int, ...]) -> tuple[int, ...]:
     return (*codec.control("end_think"), *codec.control("box_open"), *answer_ids, *close, codec.end_id)
 
 
-def _compact(instruction: str, codec: Codec) -> Prompt:
+def _compact(instruction: str, codec: Codec, words: str = "") -> Prompt:
     if not codec.is_compact:
         raise RecipeError(
             "prompt=compact stands for control tokens of a model trained here (<|rpt|>, <|predict|>), and "
             "this model's tokenizer has none. Take prompt=v6 (or v0) for next tokens, plain for problems."
         )
-    return Prompt(codec.control(instruction), codec.control("predict") + codec.control("think"))
+    asked = (*codec.control("predict"), *codec.encode(words), *codec.control("think"))
+    return Prompt(codec.control(instruction), asked)
 
 
 def _worded(before: str, after: str, codec: Codec) -> Prompt:

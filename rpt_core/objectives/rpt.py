@@ -4,11 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rpt_core.errors import StarvedError
+from rpt_core.objectives.budget import final_budget
 from rpt_core.objectives.objective import Asked, Question, Verdict
 from rpt_core.objectives.positions import Positions, Rounds, Rules, Window, merge_visits, truth_ids
 from rpt_core.objectives.prompts import Prompt, next_token_prompt
-from rpt_core.objectives.recipe import RptObjective
+from rpt_core.objectives.recipe import NextTokenObjective, RmtObjective
 from rpt_core.objectives.rewards.prefix import is_first_token, is_prefix, read, truth_of
 from rpt_core.objectives.verdicts import answer_bytes, verdict
 from rpt_core.policy.codec import Codec
@@ -23,14 +27,15 @@ SHOWN_TOKENS = 12
 class NextToken:
     """How one next-token question is put and judged; positions come from outside."""
 
-    settings: RptObjective
+    settings: NextTokenObjective
     codec: Codec
     prompt: Prompt
 
     @classmethod
-    def of(cls, settings: RptObjective, codec: Codec) -> "NextToken":
-        """With the prompt the settings name."""
-        return cls(settings, codec, next_token_prompt(settings.prompt, codec))
+    def of(cls, settings: NextTokenObjective, codec: Codec) -> "NextToken":
+        """With the prompt the settings name; where they have a budget, the one training ends with."""
+        budget = settings.budget if isinstance(settings, RmtObjective) else None
+        return cls(settings, codec, prompt_of(settings, codec, final_budget(budget) if budget else None))
 
     def rules(self, context_tokens: int) -> Rules:
         """What is eligible when instruction, document and suffix share ``context_tokens``."""
@@ -56,6 +61,8 @@ class NextToken:
     def _is_right(self, question: Question, predictions: Sequence[bytes]) -> bool:
         if self.settings.reward == "first-token":
             return any(is_first_token(p, question.truth_ids[0], self.codec) for p in predictions)
+        if self.settings.reward == "token":
+            return self.codec.token_bytes(question.truth_ids[0]) in predictions
         truth = truth_of([self.codec.token_bytes(token) for token in question.truth_ids])
         return any(is_prefix(prediction, truth) for prediction in predictions)
 
@@ -69,6 +76,13 @@ class NextToken:
             truth_ids=ids,
             tail=self.codec.decode(tail),
         )
+
+
+def prompt_of(settings: NextTokenObjective, codec: Codec, budget_tokens: int | None) -> Prompt:
+    """The words the settings name; they state a budget only where the settings have one with words."""
+    budget = settings.budget if isinstance(settings, RmtObjective) else None
+    stated = budget_tokens if budget is not None and budget.words else None
+    return next_token_prompt(settings.prompt, codec, stated)
 
 
 class Rpt:
@@ -95,25 +109,27 @@ class Rpt:
 
     def draw(self, step: int, cursor: int, num_prompts: int) -> tuple[list[Asked], int]:
         """The next questions in a fixed random order without replacement; see :class:`Rounds`."""
-        return self._pose(self.positions, self._rounds.take(cursor, num_prompts)), cursor + num_prompts
+        visits = merge_visits(self._rounds.take(cursor, num_prompts))
+        return self._pose(self.positions, visits, self.next_token), cursor + num_prompts
 
     def held_out(self, num_prompts: int) -> list[Asked]:
         """Questions on held-out documents; the order is the same in every training, whatever its seed."""
         if self._held_out is None:
             self._held_out = Positions.open(*self._where, "eval")
         rounds = Rounds(self._held_out.counts, self._per_document, seed=0)
-        return self._pose(self._held_out, rounds.take(0, min(num_prompts, rounds.num)))
+        visits = merge_visits(rounds.take(0, min(num_prompts, rounds.num)))
+        return self._pose(self._held_out, visits, self.next_token)
 
     def judge(self, asked: Asked, cut: int, samples: Sequence[Sample]) -> list[Verdict]:
         """Verdicts of one group."""
         return [self.next_token.judge(asked.questions[cut], sample) for sample in samples]
 
-    def _pose(self, positions: Positions, visits: Sequence[tuple[int, object]]) -> list[Asked]:
-        asked = []
-        for owner, items in merge_visits(visits):  # type: ignore[arg-type]
-            window = positions.read(owner)
-            asked.append(self.next_token.ask(window, window.positions[items].tolist()))
-        return asked
+    def _pose(
+        self, positions: Positions, visits: Sequence[tuple[int, NDArray[np.int64]]], put: NextToken
+    ) -> list[Asked]:
+        """One trunk per visit; every window is visited once (:func:`merge_visits`)."""
+        windows = ((positions.read(owner), items) for owner, items in visits)
+        return [put.ask(window, window.positions[items].tolist()) for window, items in windows]
 
 
 def open_objective(recipe: PolicyRecipe, inputs: Mapping[str, Path], codec: Codec) -> Rpt:

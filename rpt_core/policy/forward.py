@@ -45,6 +45,13 @@ class DocumentScores:
     token_M: NDArray[np.int64]
     """Index of the predicted token in its document; token 0 only where an instruction predicts it."""
 
+    def where(self, keep_M: NDArray[np.bool_]) -> "DocumentScores":
+        """Some of the tokens."""
+        keep = torch.from_numpy(keep_M).to(self.nll_M.device)
+        return DocumentScores(
+            self.nll_M[keep], self.entropies_M[keep], self.trunk_M[keep_M], self.token_M[keep_M]
+        )
+
 
 @dataclass(frozen=True)
 class BranchScores:

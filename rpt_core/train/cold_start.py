@@ -19,12 +19,21 @@ from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import StarvedError
 from rpt_core.objectives.prompts import next_token_prompt, problem_prompt
 from rpt_core.objectives.rlvr import read_problems
+from rpt_core.policy.codec import Codec
 from rpt_core.policy.forward import BranchScores, Layout, branch_logprobs
 from rpt_core.policy.load import load_policy, save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import Part, micro_batches
 from rpt_core.scaling.flops import update_flops
-from rpt_core.train.lessons import Answer, Lesson, Lessons, PlainDocuments, SolvedProblems, TracedDocuments
+from rpt_core.train.lessons import (
+    Answer,
+    Lesson,
+    Lessons,
+    Manner,
+    PlainDocuments,
+    SolvedProblems,
+    TracedDocuments,
+)
 from rpt_core.train.supervised import Learned, device_of, train_supervised
 from rpt_core.train.supervised_recipe import ColdStartRecipe
 from rpt_core.train.windows import Windows, shuffled
@@ -86,6 +95,7 @@ class School:
         traced = TracedDocuments.open(
             corpus, "train", codec, prompt,
             window_tokens=window, thought_tokens_max=longest, kinds=recipe.trace_kinds,
+            manner=_manner(recipe, codec),
         )  # fmt: skip
         problems = SolvedProblems.of(
             read_problems(corpus, "train") if recipe.problems_per_step else [],
@@ -122,6 +132,12 @@ class School:
             for stock, num in stocks
             if num and len(stock)
         ]
+
+
+def _manner(recipe: ColdStartRecipe, codec: Codec) -> Manner:
+    lowest, highest = recipe.budget_words or (1, 0)
+    budgeted = (next_token_prompt(recipe.prompt, codec, tokens) for tokens in range(lowest, highest + 1))
+    return Manner(recipe.long_share, recipe.long_passes, tuple(budgeted))
 
 
 def _learn(policy: Policy, school: School, recipe: ColdStartRecipe, build: Build, step: int) -> Learned:

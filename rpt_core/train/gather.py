@@ -52,6 +52,11 @@ class Batch:
         return (group for document in self.documents for group in document.groups)
 
     @property
+    def asks(self) -> bool:
+        """Whether anything was asked; documents may also come without a question, for their own loss."""
+        return any(document.groups for document in self.documents)
+
+    @property
     def num_kept(self) -> int:
         """Groups that take part in the update."""
         return sum(group.keep for group in self.groups)
@@ -80,7 +85,7 @@ def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
             )
         with clock.phase("rollout"):
             before = trainer.engine.num_forwarded
-            drawn = trainer.engine.generate([a.trunk for a in asked], trainer.sampling, step)
+            drawn = trainer.engine.generate([a.trunk for a in asked], trainer.sampling_at(step), step)
             forwarded += trainer.engine.num_forwarded - before
         with clock.phase("reward"):
             verdicts = [judge(trainer, a, samples) for a, samples in zip(asked, drawn, strict=True)]

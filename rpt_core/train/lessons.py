@@ -72,6 +72,28 @@ class _Traced:
     thoughts: tuple[Ids, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How documents are shown: thoughts that go over their steps more than once, words about a budget."""
+
+    share: float = 0.0
+    passes: tuple[int, int] = (2, 6)
+    budgeted: tuple[Prompt, ...] = ()
+    """Prompts with a budget; every second document is shown with one of them."""
+
+    def prompt(self, usual: Prompt, rng: np.random.Generator) -> Prompt:
+        """The words round a document; no number is drawn where there is no choice."""
+        if not self.budgeted or rng.random() < 0.5:
+            return usual
+        return self.budgeted[int(rng.integers(len(self.budgeted)))]
+
+    def thought(self, thought: Ids, rng: np.random.Generator) -> Ids:
+        """The thought, or the thought several times over; no number is drawn where none takes a detour."""
+        if not self.share or rng.random() >= self.share:
+            return thought
+        return thought * int(rng.integers(self.passes[0], self.passes[1] + 1))
+
+
 @dataclass(frozen=True)
 class TracedDocuments:
     """Documents with supervised thoughts at some of their places."""
@@ -81,11 +103,12 @@ class TracedDocuments:
     codec: Codec
     balance: RowCounts
     """Traces in, shown, and left out by reason."""
+    manner: Manner = Manner()
 
     @classmethod
     def open(
         cls, corpus: Path, split: Literal["train", "eval"], codec: Codec, prompt: Prompt, *,
-        window_tokens: int, thought_tokens_max: int, kinds: Sequence[str] = (),
+        window_tokens: int, thought_tokens_max: int, kinds: Sequence[str] = (), manner: Manner = Manner(),
     ) -> "TracedDocuments":  # fmt: skip
         """Read the traces of a split and find their tokens.
 
@@ -107,7 +130,8 @@ class TracedDocuments:
                 shown += len(here)
         dropped["other-split"] += sum(len(rows) for rows in by_document.values())
         left_out = {reason: n for reason, n in sorted(dropped.items()) if n}
-        return cls(tuple(windows), prompt, codec, RowCounts(rows_in=num, kept=shown, dropped=left_out))
+        balance = RowCounts(rows_in=num, kept=shown, dropped=left_out)
+        return cls(tuple(windows), prompt, codec, balance, manner)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -119,8 +143,10 @@ class TracedDocuments:
         answers = []
         for place, (cut, thought) in enumerate(zip(window.cuts, window.thoughts, strict=True)):
             truth = tuple(window.document[cut : cut + int(rng.integers(1, 3))].tolist())
-            answers.append(_answers(thought, truth, self.codec, direct=place == direct))
-        return _document_lesson(window.key, window.document, window.cuts, answers, self.prompt)
+            thought_ids = self.manner.thought(thought, rng)
+            answers.append(_answers(thought_ids, truth, self.codec, direct=place == direct))
+        prompt = self.manner.prompt(self.prompt, rng)
+        return _document_lesson(window.key, window.document, window.cuts, answers, prompt)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,17 @@ from pydantic import Field, model_validator
 from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
-from rpt_core.objectives.recipe import RlvrObjective, RptObjective
+from rpt_core.objectives.recipe import RlvrObjective, RptObjective, TextObjective
 from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, Optimiser
+
+
+def _is_instructed(text: str) -> bool:
+    """Left out of the fingerprint where it changes nothing, so that what was made before it stays valid."""
+    return text == "instructed"
+
+
+def _is_unlimited(max_tokens: int) -> bool:
+    return max_tokens == 0
 
 
 class Selection(Frozen):
@@ -36,11 +45,14 @@ class PolicyRecipe(Recipe):
     corpus: PrepareRecipe | Ref | Artifact
     difficulty: DifficultyRecipe | Ref | Artifact
     start: ColdStartRecipe | BaseRecipe | Ref | Artifact
-    objective: RptObjective = RptObjective()
+    objective: TextObjective = RptObjective()
     loss: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
     kl_weight: float = Field(0.0, ge=0)
     ntp_weight: float = Field(0.0, ge=0)
     """lambda of the dual objective: next-token loss on every document token not reasoned about (RMT)."""
+    ntp_text: Literal["instructed", "raw"] = Field("instructed", exclude_if=_is_instructed)
+    """What that loss is taken on. ``instructed``: the trunk the branches hang from, in the same pass, for
+    nothing. ``raw``: the document alone, the paper's form; one more forward pass over the documents."""
     prompts_per_step: int = Field(256, ge=1)
     group_size: int = Field(8, ge=2)
     cuts_per_document: int = Field(4, ge=1)
@@ -49,8 +61,11 @@ class PolicyRecipe(Recipe):
     """Longest answer, thought and prediction together."""
     context_tokens: int = Field(4096, ge=16)
     steps: int = Field(1000, ge=1)
+    max_tokens: int = Field(0, ge=0, exclude_if=_is_unlimited)
+    """Training ends after the step that reaches this many forwarded tokens (answers drawn and updates), or
+    after ``steps``; 0 for no such end. Arms that are compared at equal training tokens share it."""
     milestones: tuple[int, ...] = ()
-    """Steps whose checkpoints are published as artifacts."""
+    """Steps whose checkpoints are published as artifacts; those beyond ``max_tokens`` are never reached."""
     evaluate_every: int = Field(0, ge=0)
     """Steps between quick held-out evaluations during training; 0 for none."""
     selection: Selection = Selection()
@@ -88,3 +103,10 @@ class RlvrRecipe(Recipe):
     selection: Selection = Selection()
     optimiser: Optimiser = Optimiser()
     seed: int = 0
+
+
+class Replay(Frozen):
+    """One step of a finished training, to be built again: what is asked of :mod:`rpt_core.train.replay`."""
+
+    training: PolicyRecipe | RlvrRecipe = Field(discriminator="stage")
+    step: int = Field(ge=1)

@@ -1,10 +1,10 @@
 """What a training holds, and how far it is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rpt_core.errors import EngineError
-from rpt_core.objectives.objective import Objective
+from rpt_core.objectives.objective import BoundsAnswers, Objective, Observing
 from rpt_core.policy.engine import RolloutEngine
 from rpt_core.policy.forward import Layout
 from rpt_core.policy.model import Policy
@@ -23,7 +23,7 @@ class Progress:
 
     step: int = 0
     cursor: int = 0
-    """Questions drawn from the objective, refills included."""
+    """The objective's place in its data, refills included."""
     empty_steps: int = 0
     """Steps in a row, up to this one, without a group worth an update."""
     asked: int = 0
@@ -57,6 +57,28 @@ class Trainer:
     def ntp_weight(self) -> float:
         """Weight of the documents' own next-token loss; problems have none."""
         return self.recipe.ntp_weight if isinstance(self.recipe, PolicyRecipe) else 0.0
+
+    @property
+    def ntp_text(self) -> str:
+        """What that loss is taken on: the instructed trunk, or the document alone."""
+        return self.recipe.ntp_text if isinstance(self.recipe, PolicyRecipe) else "instructed"
+
+    @property
+    def watches_documents(self) -> bool:
+        """Whether updates score the documents' own tokens: for their loss, or for the objective to see."""
+        wanted = isinstance(self.objective, Observing) and self.objective.wants_entropies
+        return self.ntp_weight > 0 or wanted
+
+    def is_done(self, progress: Progress) -> bool:
+        """Whether the training has reached its last step, or used up its tokens."""
+        most = self.recipe.max_tokens if isinstance(self.recipe, PolicyRecipe) else 0
+        return progress.step >= self.recipe.steps or bool(most and progress.tokens >= most)
+
+    def sampling_at(self, step: int) -> Sampling:
+        """How a step's answers are drawn; an objective may end them sooner than the recipe does."""
+        if not isinstance(self.objective, BoundsAnswers):
+            return self.sampling
+        return replace(self.sampling, max_new_tokens=self.objective.longest_answer(step))
 
     @property
     def sampling(self) -> Sampling:

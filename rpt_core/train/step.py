@@ -6,17 +6,20 @@ batch, so it does not depend on how the batch is split (design 3.3).
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rpt_core.errors import EngineError, StarvedError
+from rpt_core.objectives.objective import Observing, Seen
 from rpt_core.policy.forward import BranchScores, DocumentScores, branch_logprobs
 from rpt_core.policy.parts import Part, micro_batches
 from rpt_core.policy.trunk import Trunk
 from rpt_core.scaling.flops import GIGA, forward_flops, update_flops
+from rpt_core.train import dual
 from rpt_core.train.advantages import group_advantages
 from rpt_core.train.gather import Answered, Batch
 from rpt_core.train.losses import denominator, importance_weights, kl_terms, policy_terms, token_weights
@@ -55,6 +58,8 @@ class Sums:
     ratio_error: float = 0.0
     answer_tokens: int = 0
     forwarded: int = 0
+    entropies_nats: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """By trunk key, at each document token; for objectives that follow the policy."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, 
     """
     number, sums = progress.step + 1, Sums()
     learnt: dict[str, float] = {}
-    if batch.num_kept:
+    learns = batch.num_kept > 0 or (not batch.asks and trainer.ntp_weight > 0)
+    if learns:
         lessons = [_lesson(trainer, document) for document in batch.documents]
         sums = accumulate(trainer, lessons)
         _refuse_mismatch(sums, number)
@@ -87,7 +93,9 @@ def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, 
         norm = trainer.update.step(number)
         _refuse_not_finite(sums.loss, norm, number)
         learnt = {**_means(sums), "grad_norm": norm}
-    advanced = _advance(trainer, progress, batch, sums)
+    if isinstance(trainer.objective, Observing):
+        trainer.objective.observe(Seen([group.verdicts for group in batch.groups], sums.entropies_nats))
+    advanced = _advance(trainer, progress, batch, sums, learns=learns)
     if advanced.empty_steps >= trainer.recipe.selection.max_empty_steps:
         raise StarvedError(_starved(advanced, batch))
     return advanced, {**describe(batch), **learnt, **_totals(advanced)}
@@ -99,11 +107,11 @@ def accumulate(trainer: Trainer, lessons: Sequence[Lesson]) -> Sums:
     counted = [len(ids) for one in lessons for ids, counts in _flat(one.answers, one.counted) if counts]
     scales = Scales(
         denominator(counted, trainer.preset, trainer.recipe.reasoning_tokens),
-        float(max(sum(_num_own(one) for one in lessons), 1)),
+        float(max(sum(_num_own(trainer, one) for one in lessons), 1)),
     )
     trunks, answers = [one.trunk for one in lessons], [one.answers for one in lessons]
     for parts in micro_batches(trunks, answers, trainer.tokens_per_micro_batch):
-        useful = [part for part in parts if part.branches or trainer.ntp_weight]
+        useful = [part for part in parts if part.branches or trainer.watches_documents]
         if useful:
             loss = _part_loss(trainer, lessons, useful, scales, sums)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -119,7 +127,7 @@ def _part_loss(
     trunks, answers = [trunk for trunk, _ in picked], [ids for _, ids in picked]
     scores = branch_logprobs(
         trainer.policy, trunks, answers, trainer.layout, trainer.recipe.temperature,
-        with_document=trainer.ntp_weight > 0,
+        with_document=trainer.watches_documents and trainer.ntp_text == "instructed",
     )  # fmt: skip
     sums.forwarded += scores.num_tokens
     loss = _policy_loss(trainer, lessons, parts, scores, scales, sums)
@@ -136,11 +144,8 @@ def _part_loss(
         terms_N = kl_terms(scores.logprobs_N, reference.logprobs_N)
         sums.kl += float(terms_N.detach().sum())
         loss = loss + trainer.recipe.kl_weight * terms_N.sum() / scales.policy
-    if scores.document is not None:
-        ntp = _ntp_loss(lessons, parts, scores.document) / scales.ntp
-        sums.ntp_loss += float(ntp.detach())
-        loss = loss + trainer.ntp_weight * ntp
-    return loss
+    own = _document_loss(trainer, lessons, parts, scores.document, scales, sums)
+    return loss if own is None else loss + own
 
 
 def _policy_loss(
@@ -171,20 +176,42 @@ def _policy_loss(
     return loss
 
 
-def _ntp_loss(lessons: Sequence[Lesson], parts: Sequence[Part], document: DocumentScores) -> Tensor:
-    """Next-token loss over the document tokens that were not asked about, summed."""
-    own = [
-        parts[trunk].counts_document and token not in lessons[parts[trunk].trunk].reasoned
-        for trunk, token in zip(document.trunk_M.tolist(), document.token_M.tolist(), strict=True)
-    ]
-    return document.nll_M[torch.tensor(own, device=document.nll_M.device)].sum()
+def _document_loss(
+    trainer: Trainer, lessons: Sequence[Lesson], parts: Sequence[Part], own: DocumentScores | None,
+    scales: Scales, sums: Sums,
+) -> Tensor | None:  # fmt: skip
+    """This micro-batch's share of the documents' own loss, weighted; None where nothing asks for it.
+
+    Args:
+        trainer: Says which text the loss is taken on.
+        lessons: All documents of the batch.
+        parts: Of this micro-batch. A document split over several is counted in one of them.
+        own: Scores of the branches' own trunks, where the loss is taken on those.
+        scales: Denominators.
+        sums: Added to.
+    """
+    if not trainer.watches_documents:
+        return None
+    trunks = [lessons[part.trunk].trunk for part in parts]
+    counted = np.array([part.counts_document for part in parts])
+    if own is None:
+        trunks = [dual.raw(trunk) for trunk, counts in zip(trunks, counted, strict=True) if counts]
+        if not trunks:
+            return None
+        own, num_tokens = dual.raw_scores(trainer.policy, trunks)
+        sums.forwarded += num_tokens
+        parts = [part for part in parts if part.counts_document]
+    else:
+        own = own.where(counted[own.trunk_M])
+    sums.entropies_nats |= dual.entropies_by_trunk(trunks, own)
+    loss = dual.own_loss(trunks, [lessons[part.trunk].reasoned for part in parts], own) / scales.ntp
+    sums.ntp_loss += float(loss.detach())
+    return trainer.ntp_weight * loss
 
 
-def _num_own(lesson: Lesson) -> int:
-    """Document tokens in the document's own loss."""
-    first = 0 if lesson.trunk.instruction_ids else 1
-    tokens = len(lesson.trunk.document_ids)
-    return max(tokens - first, 0) - sum(first <= position < tokens for position in lesson.reasoned)
+def _num_own(trainer: Trainer, lesson: Lesson) -> int:
+    trunk = dual.raw(lesson.trunk) if trainer.ntp_text == "raw" else lesson.trunk
+    return dual.num_own_tokens(trunk, lesson.reasoned)
 
 
 def _lesson(trainer: Trainer, document: Answered) -> Lesson:
@@ -211,7 +238,7 @@ def _flat(
     return [pair for ids, counts in pairs for pair in zip(ids, counts, strict=True)]
 
 
-def _advance(trainer: Trainer, progress: Progress, batch: Batch, sums: Sums) -> Progress:
+def _advance(trainer: Trainer, progress: Progress, batch: Batch, sums: Sums, *, learns: bool) -> Progress:
     parameters = trainer.policy.num_parameters
     flops = forward_flops(parameters, batch.num_forwarded) + update_flops(parameters, sums.forwarded)
     if trainer.reference is not None:
@@ -219,7 +246,7 @@ def _advance(trainer: Trainer, progress: Progress, batch: Batch, sums: Sums) -> 
     return Progress(
         step=progress.step + 1,
         cursor=batch.cursor,
-        empty_steps=0 if batch.num_kept else progress.empty_steps + 1,
+        empty_steps=0 if learns else progress.empty_steps + 1,
         asked=progress.asked + sum(1 for _ in batch.groups),
         used=progress.used + batch.num_kept,
         tokens=progress.tokens + batch.num_forwarded + sums.forwarded,
@@ -228,7 +255,9 @@ def _advance(trainer: Trainer, progress: Progress, batch: Batch, sums: Sums) -> 
 
 
 def describe(batch: Batch) -> dict[str, float]:
-    """Metrics of the answers themselves."""
+    """Metrics of the answers themselves; none where nothing was asked."""
+    if not batch.asks:
+        return {}
     verdicts = [verdict for group in batch.groups for verdict in group.verdicts]
     thoughts = np.array([verdict.thought_tokens for verdict in verdicts])
     counts = {f"verdict/{name}": float(count) for name, count in batch.verdict_counts().items()}
@@ -240,7 +269,18 @@ def describe(batch: Batch) -> dict[str, float]:
         "think_share": float((thoughts > 0).mean()),
         "thought_tokens": float(thoughts.mean()),
         "answer_tokens": float(np.mean([verdict.answer_tokens for verdict in verdicts])),
+        **_asked_for(batch),
     }
+
+
+def _asked_for(batch: Batch) -> dict[str, float]:
+    """Budget and tiers of the step's questions, where the objective has them (RMT)."""
+    questions = [group.question for group in batch.groups]
+    found = {}
+    if questions[0].budget is not None:
+        found["budget_tokens"] = float(questions[0].budget)
+    tiers = [question.tier for question in questions if question.tier is not None]
+    return found | {f"tier_share/{tier}": tiers.count(tier) / len(tiers) for tier in sorted(set(tiers))}
 
 
 def _means(sums: Sums) -> dict[str, float]:

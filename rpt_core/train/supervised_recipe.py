@@ -2,10 +2,23 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
 from rpt_core.corpus.recipe import PrepareRecipe
+
+
+def _is_none_of_it(value: float) -> bool:
+    """Left out of the fingerprint where it changes nothing, so that what was made before it stays valid."""
+    return value == 0
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None
+
+
+def _is_usual(passes: tuple[int, int]) -> bool:
+    return passes == (2, 6)
 
 
 class ModelShape(Frozen):
@@ -84,11 +97,31 @@ class ColdStartRecipe(Recipe):
     """Patterns such as ``clock-*``: only traces of these kinds are shown; empty for all."""
     thought_tokens_max: int = Field(256, ge=1)
     """Longer thoughts are left out (counted)."""
+    long_share: float = Field(0.0, ge=0, le=1, exclude_if=_is_none_of_it)
+    """Share of the documents' thoughts that go over their steps again and again: a model that thinks longer
+    than it must, so that a token budget (RMT) has something to cut."""
+    long_passes: tuple[int, int] = Field((2, 6), exclude_if=_is_usual)
+    """How often a long thought goes over its steps, at least and at most; drawn anew at every visit."""
     context_tokens: int = Field(512, ge=16)
     """Longest trunk; longer documents are shown in windows, longer problems left out (counted)."""
     prompt: Literal["auto", "v0", "v6", "compact"] = "auto"
     """Words around documents; the same as the objective that follows."""
+    budget_words: tuple[int, int] | None = Field(None, exclude_if=_is_nothing)
+    """Every second document is shown with a token budget (RMT) drawn from this range after each cut, whatever
+    the thought's length: the words become known, and to obey them is left to reinforcement. None for none."""
     optimiser: Optimiser = Optimiser()
     ntp_weight: float = Field(1.0, ge=0)
     """Weight of the next-token loss on the documents themselves."""
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _ranges_in_order(self) -> "ColdStartRecipe":
+        least, most = self.long_passes
+        if not 1 <= least <= most:
+            raise ValueError(f"long_passes {least} to {most}: give at least 1, and the smaller number first")
+        lowest, highest = self.budget_words or (1, 1)
+        if not 1 <= lowest <= highest:
+            raise ValueError(
+                f"budget_words {lowest} to {highest}: give at least 1, and the smaller number first"
+            )
+        return self

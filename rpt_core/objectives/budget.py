@@ -1,0 +1,74 @@
+"""The dynamic token budget of RMT: how long a thought should be at each step, and what its length earns.
+
+The budget falls from ``first`` towards ``first * decay`` over the training; the words that tell it to the
+model stand after the cut (:mod:`rpt_core.objectives.prompts`), so the trunk is the same at every step and
+its computation stays shared (methods 2.1, design 3.3).
+"""
+
+import math
+
+from rpt_core.objectives.recipe import Budget
+
+ROUNDING = 1e-9
+"""``800 * 0.2 ** 1`` must not lose a token to the last bit of a float."""
+
+
+def budget_at(budget: Budget, done: float) -> int:
+    """Thought tokens asked for when a share ``done`` of the schedule is over (RMT, DTB).
+
+    ``B_t = max(B_min, floor(B_0 * gamma ** (t / T)))``. Beyond the schedule's end the last value holds.
+
+    Example:
+        >>> [budget_at(Budget(), done) for done in (0, 0.3, 0.5, 0.7, 1)]
+        [800, 493, 357, 259, 160]
+    """
+    falls = budget.first * budget.decay ** min(max(done, 0.0), 1.0)
+    return max(budget.least, math.floor(falls + ROUNDING))
+
+
+def final_budget(budget: Budget) -> int:
+    """What an evaluation asks for: the budget training ends with (methods 2.3)."""
+    return budget_at(budget, 1.0)
+
+
+def length_reward(thought_tokens: int, budget: int, highest: float = 1.0) -> float:
+    """The triangle: full reward at the budget, none for no thought or one of twice the budget (RMT, DTB).
+
+    Example:
+        >>> [length_reward(tokens, 160) for tokens in (0, 80, 160, 240, 320, 400)]
+        [0.0, 0.5, 1.0, 0.5, 0.0, 0.0]
+    """
+    return highest * max(0.0, 1.0 - abs(thought_tokens - budget) / budget)
+
+
+def reward(*, is_right: bool, thought_tokens: int, budget: int, settings: Budget) -> float:
+    """``(1 - w) * r_match + w * r_len`` (RMT, composite reward).
+
+    Args:
+        is_right: Whether the prediction matches; never for a truncated or unread answer.
+        thought_tokens: Length of the thought; of the whole answer where the thought never ends.
+        budget: In force when the answer was drawn.
+        settings: The weight ``w``, and whether length is paid to wrong answers too.
+
+    Example:
+        >>> pays = Budget(weight=0.2)
+        >>> [reward(is_right=r, thought_tokens=80, budget=160, settings=pays) for r in (True, False)]
+        [0.9, 0.1]
+    """
+    earned = length_reward(thought_tokens, budget, settings.highest)
+    if settings.paid == "when-right" and not is_right:
+        earned = 0.0
+    return (1 - settings.weight) * is_right + settings.weight * earned
+
+
+def longest_answer(budget: int, settings: Budget, limit: int) -> int:
+    """Most tokens an answer may have: the recipe's limit, or the cap at twice the budget where it is on.
+
+    Beyond twice the budget a thought earns nothing for its length, so drawing more of it is mostly waste.
+    The cap leaves room to close the thought and to answer. An answer it cuts off is *truncated*.
+
+    Example:
+        >>> longest_answer(160, Budget(hard_cap=True), 2048), longest_answer(160, Budget(), 2048)
+        (352, 2048)
+    """
+    return min(limit, 2 * budget + settings.answer_tokens) if settings.hard_cap else limit
