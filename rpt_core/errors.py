@@ -10,6 +10,7 @@
       EngineError      look at the engine's log
       StarvedError     easier questions, or a better start model
       VerdictError     fix the verifier: too many answers went unread
+      JudgeError       start the judge: the same command goes on   exit 75
       Stopped          nothing is wrong: the same command goes on  exit 75
 
 A message says what happened, with both values; what it means; what to do.
@@ -80,6 +81,12 @@ class VerdictError(RptError):
     """Too many answers went unread to trust the score."""
 
 
+class JudgeError(RptError):
+    """The judge stayed away: nothing was scored, and the same command goes on once it answers."""
+
+    exit_code = EXIT_TRY_AGAIN
+
+
 class Stopped(RptError):  # noqa: N818  (nothing went wrong)
     """The work was stopped after a checkpoint; the same command goes on from there."""
 
@@ -90,7 +97,7 @@ BY_NAME: dict[str, type[RptError]] = {
     cls.__name__: cls
     for cls in (
         RptError, RecipeError, SourceError, CapacityError, StoreError, IntegrityError,
-        ResumeError, EngineError, StarvedError, VerdictError, Stopped,
+        ResumeError, EngineError, StarvedError, VerdictError, JudgeError, Stopped,
     )
 }  # fmt: skip
 """How an error crosses a process boundary: by class name and message."""

@@ -1,0 +1,180 @@
+"""The generative reward: a judge says whether a prediction means the same as what the text goes on with.
+
+A :class:`Judge` answers what it is asked, or says why it could not. :class:`PatientJudge` stands before
+it: it asks about each distinct pair once, remembers, waits while a judge is away, and ends the step by
+name when it stays away. No answer ever earns nothing because nobody read it.
+"""
+
+import hashlib
+import logging
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, get_args
+
+from rpt_core.errors import JudgeError, VerdictError
+from rpt_core.objectives.rewards.judge_prompt import PROMPT_VERSION, Rule
+
+JudgeVerdict = Literal["yes", "no", "unparsed", "timed out", "unreachable"]
+JUDGE_VERDICTS: tuple[JudgeVerdict, ...] = get_args(JudgeVerdict)
+
+REMEMBERED = 200_000
+"""Verdicts kept, the latest used; 16 bytes of key each."""
+PAUSES_SECONDS = (2.0, 10.0, 60.0)
+"""How long a judge that is away is waited for, time after time."""
+FEWEST_READ = 40
+"""Verdicts below which a share of unread ones means nothing."""
+
+_log = logging.getLogger("rpt.judge")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What a judge compares."""
+
+    reference: str
+    """For the prefix rule several true segments, for the strict one (and always for MSR) one."""
+    predicted: str
+    rule: Rule = "prefix"
+
+
+class Judge(Protocol):
+    """Whatever reads pairs."""
+
+    name: str
+    """Model and version: verdicts are remembered under it."""
+
+    def ask(self, pairs: Sequence[Pair]) -> list[JudgeVerdict]:
+        """A verdict for every pair, in order. What could not be read is said, never guessed."""
+
+    def close(self) -> None:
+        """Release what the judge holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What was asked since the last :meth:`PatientJudge.tally`."""
+
+    verdicts: dict[JudgeVerdict, int]
+    """Of all pairs asked about, remembered ones included."""
+    remembered: int
+    calls: int
+    """Pairs that went to the judge itself."""
+    seconds: float
+    """In the judge."""
+
+    @property
+    def asked(self) -> int:
+        """Pairs asked about."""
+        return sum(self.verdicts.values())
+
+    def timings(self) -> dict[str, float]:
+        """Throughput and memory, for the record of timings: they change from machine to machine."""
+        return {
+            "judge/calls": float(self.calls),
+            "judge/calls_per_second": self.calls / self.seconds if self.calls else 0.0,
+            "judge/cache_hit_rate": self.remembered / self.asked if self.asked else 0.0,
+            "seconds/judge": self.seconds,
+        }
+
+
+@dataclass
+class PatientJudge:
+    """Asks a judge, each distinct pair once.
+
+    Raises (from :meth:`ask`):
+        JudgeError: the judge stayed away after every pause.
+        VerdictError: more verdicts went unread than ``unread_share_max``.
+    """
+
+    judge: Judge
+    unread_share_max: float = 0.2
+    pauses_seconds: tuple[float, ...] = PAUSES_SECONDS
+    sleep: Callable[[float], None] = time.sleep
+    _known: OrderedDict[bytes, JudgeVerdict] = field(default_factory=OrderedDict)
+    _verdicts: Counter[JudgeVerdict] = field(default_factory=Counter)
+    _remembered: int = 0
+    _calls: int = 0
+    _seconds: float = 0.0
+
+    def ask(self, pairs: Sequence[Pair]) -> list[JudgeVerdict]:
+        """Verdicts in order; the same pair twice is asked once, and counted as remembered."""
+        keys = [self._key(pair) for pair in pairs]
+        new = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in self._known}
+        found = self._ask_all(new)
+        verdicts = [found[key] if key in found else self._known[key] for key in keys]
+        self._remember(keys, found)
+        self._remembered += len(pairs) - len(new)
+        self._verdicts.update(verdicts)
+        self._refuse_unread(list(found.values()))
+        return verdicts
+
+    def tally(self) -> Tally:
+        """What was asked since the last call of this; begins anew."""
+        verdicts = {name: self._verdicts[name] for name in JUDGE_VERDICTS}
+        tally = Tally(verdicts, self._remembered, self._calls, self._seconds)
+        self._verdicts, self._remembered, self._calls, self._seconds = Counter(), 0, 0, 0.0
+        return tally
+
+    def close(self) -> None:
+        """Release the judge."""
+        self.judge.close()
+
+    def _ask_all(self, pairs: dict[bytes, Pair]) -> dict[bytes, JudgeVerdict]:
+        found = self._call(pairs)
+        for seconds in self.pauses_seconds:
+            away = {key: pairs[key] for key, verdict in found.items() if verdict == "unreachable"}
+            if not away:
+                break
+            _log.warning(
+                "the judge %s did not answer %d calls; asking again in %g s",
+                self.judge.name, len(away), seconds,
+            )  # fmt: skip
+            self.sleep(seconds)
+            found |= self._call(away)
+        away_still = sum(verdict == "unreachable" for verdict in found.values())
+        if away_still:
+            raise JudgeError(
+                f"the judge {self.judge.name} could not be reached for {away_still} of {len(found)} verdicts "
+                f"after {len(self.pauses_seconds)} pauses, {sum(self.pauses_seconds):g} s in all. No answer "
+                "was scored. Start the judge or mend its address; the same command goes on from the last "
+                "checkpoint."
+            )
+        return found
+
+    def _call(self, pairs: dict[bytes, Pair]) -> dict[bytes, JudgeVerdict]:
+        if not pairs:
+            return {}
+        begun = time.perf_counter()
+        verdicts = self.judge.ask(list(pairs.values()))
+        self._seconds += time.perf_counter() - begun
+        self._calls += len(pairs)
+        return dict(zip(pairs, verdicts, strict=True))
+
+    def _key(self, pair: Pair) -> bytes:
+        parts = (self.judge.name, PROMPT_VERSION, pair.rule, pair.reference, pair.predicted)
+        digest = hashlib.blake2b(digest_size=16)
+        for part in parts:
+            digest.update(len(part.encode()).to_bytes(8, "little") + part.encode())
+        return digest.digest()
+
+    def _remember(self, keys: Sequence[bytes], found: dict[bytes, JudgeVerdict]) -> None:
+        # a call that timed out may be answered another time: it is not a property of the texts
+        self._known.update((key, verdict) for key, verdict in found.items() if verdict != "timed out")
+        for key in keys:
+            if key in self._known:
+                self._known.move_to_end(key)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+    def _refuse_unread(self, verdicts: Sequence[JudgeVerdict]) -> None:
+        unread = sum(verdict in ("unparsed", "timed out") for verdict in verdicts)
+        if len(verdicts) >= FEWEST_READ and unread > self.unread_share_max * len(verdicts):
+            late = sum(verdict == "timed out" for verdict in verdicts)
+            raise VerdictError(
+                f"{unread} of {len(verdicts)} verdicts of the judge {self.judge.name} went unread ({late} "
+                f"timed out, {unread - late} were no verdict; at most {self.unread_share_max:.0%} may): a "
+                "reward of zero for them would teach noise. Look at its replies; take a judge that keeps to "
+                "the format, or a longer deadline."
+            )

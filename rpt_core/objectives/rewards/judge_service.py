@@ -1,0 +1,192 @@
+"""A judge behind an OpenAI-compatible endpoint, such as ``vllm serve`` or a gateway speaks.
+
+Many calls are under way at once, never more than ``concurrency``. Each has a deadline over everything,
+retries included, so that neither a hanging connection nor a reply that drips in byte by byte can hold a
+step. Failures that may pass (no connection, 429, 5xx) are tried again with growing pauses; a request the
+endpoint refuses as such (a wrong model or key) ends the run at once, since asking again would not help.
+"""
+
+import asyncio
+import os
+import random
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+
+from rpt_core.errors import RecipeError
+from rpt_core.objectives.rewards.judge import JudgeVerdict, Pair
+from rpt_core.objectives.rewards.judge_prompt import REPLY_TOKENS, prompt, read_reply
+
+KEY_VARIABLE = "RPT_JUDGE_KEY"
+"""Environment variable with the endpoint's key: a secret stands in no recipe."""
+REPLY_BYTES_MAX = 1_000_000
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Where the judge is, and how it is asked."""
+
+    url: str
+    """Up to and including the version, such as ``http://127.0.0.1:8000/v1``."""
+    model: str
+    deadline_seconds: float = 30.0
+    """For one verdict, retries included."""
+    concurrency: int = 64
+    tries: int = 4
+    first_pause_seconds: float = 0.2
+    """Before the second try; doubles from try to try, and is drawn from its upper half."""
+    reply_tokens: int = REPLY_TOKENS
+
+
+class _AwayError(Exception):
+    """The endpoint did not answer in a way that means anything; ``after`` seconds it may."""
+
+    def __init__(self, after: float = 0.0) -> None:
+        super().__init__()
+        self.after = after
+
+
+@dataclass(slots=True)
+class _Round:
+    """What one round of calls has met so far."""
+
+    turns: asyncio.Semaphore
+    gives_up_after: int
+    answered: int = 0
+    failed: int = 0
+    last: JudgeVerdict = "unreachable"
+
+    @property
+    def is_hopeless(self) -> bool:
+        """A whole set of calls failed and none was answered: the rest need not wait for the same."""
+        return not self.answered and self.failed >= self.gives_up_after
+
+    def count(self, verdict: JudgeVerdict) -> JudgeVerdict:
+        """Note how a call ended."""
+        if verdict in ("timed out", "unreachable"):
+            self.failed += 1
+            self.last = verdict
+        else:
+            self.answered += 1
+        return verdict
+
+
+class ServiceJudge:
+    """A judge that is called over HTTP."""
+
+    def __init__(self, service: Service) -> None:
+        """Open no connection yet.
+
+        Raises:
+            RecipeError: the address is none.
+        """
+        parts = urlsplit(service.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise RecipeError(
+                f"the judge's address {service.url!r} is no HTTP address; give one such as "
+                "http://127.0.0.1:8000/v1 (judge_url)."
+            )
+        self.service = service
+        self.name = f"{service.model} ({service.reply_tokens} tokens)"
+        self._local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+
+    def ask(self, pairs: Sequence[Pair]) -> list[JudgeVerdict]:
+        """A verdict for every pair, in order.
+
+        Raises:
+            RecipeError: the endpoint refuses the request as such.
+        """
+        return _run(self._ask(pairs))
+
+    def close(self) -> None:
+        """Connections do not outlive a call of :meth:`ask`."""
+
+    async def _ask(self, pairs: Sequence[Pair]) -> list[JudgeVerdict]:
+        key = os.environ.get(KEY_VARIABLE)
+        limits = httpx.Limits(
+            max_connections=self.service.concurrency, max_keepalive_connections=self.service.concurrency
+        )
+        round_ = _Round(asyncio.Semaphore(self.service.concurrency), self.service.concurrency)
+        async with httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            limits=limits,
+            timeout=None,  # noqa: S113  (every call runs under a deadline of its own)
+            trust_env=not self._local,  # a proxy for the world outside has no business with this machine
+        ) as client:
+            calls = [self._verdict(client, round_, pair) for pair in pairs]
+            return list(await asyncio.gather(*calls))
+
+    async def _verdict(self, client: httpx.AsyncClient, round_: _Round, pair: Pair) -> JudgeVerdict:
+        body = {
+            "model": self.service.model,
+            "messages": [{"role": "user", "content": prompt(pair.reference, pair.predicted, pair.rule)}],
+            "temperature": 0,
+            "max_tokens": self.service.reply_tokens,
+        }
+        async with round_.turns:
+            return round_.last if round_.is_hopeless else round_.count(await self._try(client, body))
+
+    async def _try(self, client: httpx.AsyncClient, body: dict[str, Any]) -> JudgeVerdict:
+        was_away = False
+        try:
+            async with asyncio.timeout(self.service.deadline_seconds):
+                for number in range(self.service.tries):
+                    try:
+                        return read_reply(await self._call(client, body))
+                    except (_AwayError, httpx.TransportError) as away:
+                        was_away = True
+                        if number + 1 < self.service.tries:
+                            await asyncio.sleep(max(self._pause(number), getattr(away, "after", 0.0)))
+                            was_away = False
+        except TimeoutError:
+            return "unreachable" if was_away else "timed out"
+        return "unreachable"
+
+    async def _call(self, client: httpx.AsyncClient, body: dict[str, Any]) -> str:
+        """The reply's text; empty where it has none."""
+        url = f"{self.service.url.rstrip('/')}/chat/completions"
+        async with client.stream("POST", url, json=body) as response:
+            if response.status_code in (408, 429) or response.status_code >= 500:
+                raise _AwayError(_seconds(response.headers.get("retry-after")))
+            content = b""
+            async for part in response.aiter_bytes():
+                content += part
+                if len(content) > REPLY_BYTES_MAX:
+                    return ""
+        if response.status_code != 200:
+            raise RecipeError(
+                f"the judge at {self.service.url} refuses to be asked as {self.service.model!r}: status "
+                f"{response.status_code}, {content[:200].decode(errors='replace')!r}. Mend judge_model, "
+                f"judge_url or the key in {KEY_VARIABLE}."
+            )
+        return _text(content)
+
+    def _pause(self, number: int) -> float:
+        return self.service.first_pause_seconds * 2**number * random.uniform(0.5, 1.0)
+
+
+def _text(content: bytes) -> str:
+    """What the model said, out of the endpoint's JSON; nothing where it is no such JSON."""
+    import json
+
+    try:
+        found = json.loads(content)["choices"][0]["message"]["content"]
+    except (ValueError, LookupError, TypeError):
+        return ""
+    return found if isinstance(found, str) else ""
+
+
+def _seconds(header: str | None) -> float:
+    """``Retry-After`` in seconds; its other form, a date, counts as none given."""
+    return min(float(header), 60.0) if header and header.isdigit() else 0.0
+
+
+def _run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run to the end, in a thread of its own: a notebook's thread already runs a loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
