@@ -193,6 +193,19 @@ def compare_two(first: Spoken, second: Spoken, as_json: Json = False) -> None:
 
 
 @app.command()
+def replay(
+    ref: Spoken,
+    step: Annotated[int, typer.Option(min=1, help="Of the training, from 1.")],
+    limit: Annotated[int, typer.Option(help="Answers to show.")] = 8,
+    as_json: Json = False,
+) -> None:
+    """Take one step of a finished training again: its questions, thoughts and verdicts, by their digest."""
+    from flows.replays import replay_step
+
+    replay_step(ref, step, limit, as_json=as_json)
+
+
+@app.command()
 def gc(
     older_than_hours: Annotated[float, typer.Option(help="Spare what is younger.")] = 24.0,
     yes: Annotated[bool, typer.Option("--yes", help="Remove; without it, only say what would go.")] = False,

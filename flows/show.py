@@ -190,11 +190,16 @@ def show_rollouts(ref: str, limit: int, *, as_json: bool) -> None:
         print_json(rows[:limit])
         return
     for row in rows[:limit]:
-        head = f"step {row['step']}  {row['verdict']}  reward {row['reward']:.2f}"
-        console.print(f"[bold]{head}[/]  {row['doc_id'][:12]} at {row['position']}")
-        for name in ("prompt_tail", "thought", "prediction", "truth"):
-            console.print(f"  {name:<11}", end="")
-            console.print(repr(row[name]), markup=False)
+        print_rollout(row)
+
+
+def print_rollout(row: dict[str, Any]) -> None:
+    """One answer: prompt, thought, prediction, truth."""
+    head = f"step {row['step']}  {row['verdict']}  reward {row['reward']:.2f}"
+    console.print(f"[bold]{head}[/]  {row['doc_id'][:12]} at {row['position']}")
+    for name in ("prompt_tail", "thought", "prediction", "truth"):
+        console.print(f"  {name:<11}", end="")
+        console.print(repr(row[name]), markup=False)
 
 
 def _rows(ref: str, file: str) -> list[dict[str, Any]]:

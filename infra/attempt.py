@@ -13,6 +13,7 @@ from typing import Any
 from infra.store import Store
 from rpt_core.artifacts.build import (
     METRICS_FILE,
+    STATE_FOLDER,
     TIMINGS_FILE,
     VOLATILE_FILES,
     LocalBuild,
@@ -133,12 +134,16 @@ class StoreBuild(LocalBuild):
             return Saved(step, folder / "state")
         return None
 
-    def milestone(self, step: int, folder: Path, summary: Mapping[str, float]) -> None:
+    def milestone(
+        self, step: int, folder: Path, summary: Mapping[str, float], state: Path | None = None
+    ) -> None:
         """Publish a model folder as a ``checkpoint`` artifact: identity = this training and the step."""
         identity = {"stage": CHECKPOINT_KIND, "of": self.job.fingerprint, "step": step}
         staging = self.scratch / "milestone"
         shutil.rmtree(staging, ignore_errors=True)
         shutil.copytree(folder, staging / "model")
+        if state is not None:
+            shutil.copytree(state, staging / STATE_FOLDER)
         (staging / "milestone.json").write_text(json.dumps({"step": step, **summary}))
         checkpoint = publish(
             self.store,

@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 
 from infra.attempt import MILESTONES_FILE, RESULT_FILE, Job, publish
 from infra.launch import launch, rank_command, training_env
-from infra.machine import numerics_of
+from infra.machine import numerics_of, resolve_placement
 from infra.projection import View
 from infra.store import Store
 from infra.tracking import LiveView, track
@@ -117,7 +117,7 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
 
 
 def _job(recipe: Recipe, placement: Placement, store: Store, fingerprint: str, folder: Path) -> Job:
-    stage = stage_of(recipe)
+    stage, parameters = stage_of(recipe), num_parameters(recipe) or None
     parents = {name: value for name, value in recipe.inputs().items() if isinstance(value, Artifact)}
     return Job(
         function=stage.function,
@@ -131,8 +131,8 @@ def _job(recipe: Recipe, placement: Placement, store: Store, fingerprint: str, f
             **(_lineage(store, parents, folder / "lineage") if recipe.reads_lineage else {}),
         },
         folder=folder,
-        placement=placement,
-        numerics=None if stage.exact else numerics_of(placement, num_parameters(recipe) or None),
+        placement=placement if stage.exact else resolve_placement(placement, parameters),
+        numerics=None if stage.exact else numerics_of(placement, parameters),
         store=store.objects.url,
         cache=store.cache,
         code=code_digest(),

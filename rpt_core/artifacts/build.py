@@ -26,6 +26,10 @@ SECONDS = "seconds"
 VOLATILE_FILES = frozenset({TIMINGS_FILE, "environment.json", "log.txt"})
 
 
+STATE_FOLDER = "state"
+"""In a milestone: what a training goes on from, beside the model."""
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """A checkpoint of an unfinished build: the step it was taken after, and its read-only folder."""
@@ -58,8 +62,13 @@ class Build(Protocol):
     def resume(self) -> Saved | None:
         """The highest checkpoint that verifies; metrics after its step are forgotten."""
 
-    def milestone(self, step: int, folder: Path, summary: Mapping[str, float]) -> None:
-        """Publish ``folder`` (a Hugging Face model folder) as a ``checkpoint`` artifact of this build."""
+    def milestone(
+        self, step: int, folder: Path, summary: Mapping[str, float], state: Path | None = None
+    ) -> None:
+        """Publish ``folder`` (a Hugging Face model folder) as a ``checkpoint`` artifact of this build.
+
+        ``state`` is a folder with what a training goes on from; it becomes :data:`STATE_FOLDER`.
+        """
 
     def stopping(self) -> bool:
         """True once somebody asked the stage to stop: save, then raise :class:`rpt_core.errors.Stopped`."""
@@ -121,12 +130,16 @@ class LocalBuild:
         cut_metrics(self.out, step)
         return Saved(step, self.saves[step])
 
-    def milestone(self, step: int, folder: Path, summary: Mapping[str, float]) -> None:
-        """Copy the model folder aside."""
+    def milestone(
+        self, step: int, folder: Path, summary: Mapping[str, float], state: Path | None = None
+    ) -> None:
+        """Copy the model folder aside, and the state beside it."""
         import shutil
 
         kept = self.scratch / "milestones" / f"{step:06d}"
-        shutil.copytree(folder, kept, dirs_exist_ok=True)
+        shutil.copytree(folder, kept / "model", dirs_exist_ok=True)
+        if state is not None:
+            shutil.copytree(state, kept / STATE_FOLDER, dirs_exist_ok=True)
         self.milestones[step] = kept
 
     def stopping(self) -> bool:

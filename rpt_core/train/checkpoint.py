@@ -2,8 +2,10 @@
 
     model/                     Hugging Face folder (float32 safetensors, tokenizer)
     optimiser.safetensors      moments by parameter name
+    objective.safetensors      what the objective has seen of the policy, where it follows it
     progress.json              step, data cursor, totals, and the recipe they belong to
     rollouts.parquet           the table of rollouts so far
+    batches.parquet            what every step so far saw, as digests
 
 Random streams have no state: they are keyed by seed, step and question, so a resumed training draws
 what the uninterrupted one would have drawn, and ends with the same bytes.
@@ -12,18 +14,26 @@ what the uninterrupted one would have drawn, and ends with the same bytes.
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from rpt_core.artifacts.build import Build
+from safetensors.numpy import load_file, save_file
+
+from rpt_core.artifacts.build import STATE_FOLDER, Build
 from rpt_core.artifacts.recipe import canonical_json
 from rpt_core.errors import ResumeError
+from rpt_core.objectives.objective import Objective, Observing
 from rpt_core.policy.load import save_policy
-from rpt_core.train.record import ROLLOUTS_FILE, Record
+from rpt_core.train.record import Record
 from rpt_core.train.state import Progress, RlRecipe, Trainer
 
 PROGRESS_FILE = "progress.json"
+OBJECTIVE_FILE = "objective.safetensors"
 MODEL_FOLDER = "model"
+STATE_PARAMETERS_MAX = 100_000_000
+"""Milestones of models up to this size keep their moments too, so that any later step can be replayed from
+them; the moments of larger ones would be most of the store, and a replay begins further back."""
 
 
 def save(build: Build, trainer: Trainer, progress: Progress, record: Record) -> None:
@@ -32,10 +42,36 @@ def save(build: Build, trainer: Trainer, progress: Progress, record: Record) -> 
     shutil.rmtree(folder, ignore_errors=True)
     save_policy(trainer.policy, folder / MODEL_FOLDER)
     trainer.update.save(folder)
-    record.write(folder / ROLLOUTS_FILE)
+    _write_progress(folder, trainer, progress)
+    record.write(folder)
+    build.save(progress.step, folder)
+
+
+def publish(build: Build, trainer: Trainer, progress: Progress, metrics: Mapping[str, float]) -> None:
+    """Publish the model as a milestone, with what the next step is drawn from; a small one's moments too."""
+    folder = build.scratch / f"milestone-{progress.step:06d}"
+    save_policy(trainer.policy, folder / MODEL_FOLDER)
+    state = folder / STATE_FOLDER
+    state.mkdir(exist_ok=True)
+    _write_progress(state, trainer, progress)
+    if trainer.policy.num_parameters <= STATE_PARAMETERS_MAX:
+        trainer.update.save(state)
+    build.milestone(progress.step, folder / MODEL_FOLDER, metrics, state)
+    shutil.rmtree(folder)
+
+
+def _write_progress(folder: Path, trainer: Trainer, progress: Progress) -> None:
+    """What a training is drawn from beside its weights; with the moments, it can go on from there."""
+    if isinstance(trainer.objective, Observing):
+        save_file(trainer.objective.state(), folder / OBJECTIVE_FILE)
     about = {"recipe": recipe_digest(trainer.recipe), "progress": asdict(progress)}
     (folder / PROGRESS_FILE).write_text(json.dumps(about, indent=1))
-    build.save(progress.step, folder)
+
+
+def restore_objective(folder: Path, objective: Objective) -> None:
+    """Give an objective that follows the policy what it had seen when the checkpoint was taken."""
+    if isinstance(objective, Observing):
+        objective.restore(load_file(folder / OBJECTIVE_FILE))
 
 
 def saved_progress(folder: Path, recipe: RlRecipe) -> Progress:

@@ -103,10 +103,3 @@ class RlvrRecipe(Recipe):
     selection: Selection = Selection()
     optimiser: Optimiser = Optimiser()
     seed: int = 0
-
-
-class Replay(Frozen):
-    """One step of a finished training, to be built again: what is asked of :mod:`rpt_core.train.replay`."""
-
-    training: PolicyRecipe | RlvrRecipe = Field(discriminator="stage")
-    step: int = Field(ge=1)

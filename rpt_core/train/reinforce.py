@@ -18,18 +18,19 @@ from rpt_core.policy.forward import Layout
 from rpt_core.policy.load import Precision, load_policy, save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.scaling.flops import GIGA
-from rpt_core.train.checkpoint import MODEL_FOLDER, saved_progress
+from rpt_core.train.checkpoint import MODEL_FOLDER, restore_objective, saved_progress
 from rpt_core.train.loop import loop
 from rpt_core.train.optimiser import Update
 from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
-from rpt_core.train.record import ROLLOUTS_FILE, Record
+from rpt_core.train.record import Record
 from rpt_core.train.state import Progress, RlRecipe, Trainer, open_engine
 
 
 def train_policy(recipe: PolicyRecipe, build: Build) -> Outcome:
     """Reinforcement learning on text, by the objective the recipe names.
 
-    Reads ``corpus``, ``difficulty`` and ``start``; writes ``model/`` and ``rollouts.parquet``.
+    Reads ``corpus``, ``difficulty`` and ``start``; writes ``model/``, ``rollouts.parquet`` and
+    ``batches.parquet``.
 
     Raises:
         StarvedError: no position is eligible, or steps in a row found nothing to learn from.
@@ -42,8 +43,7 @@ def train_policy(recipe: PolicyRecipe, build: Build) -> Outcome:
 def finetune_rlvr(recipe: RlvrRecipe, build: Build) -> Outcome:
     """Reinforcement learning on problems whose answers can be checked.
 
-    Reads ``corpus`` and ``start``; writes ``model/`` and ``rollouts.parquet``; ends like
-    :func:`train_policy`.
+    Reads ``corpus`` and ``start``; writes and ends like :func:`train_policy`.
     """
     return _reinforce(recipe, build, frozenset())
 
@@ -66,15 +66,41 @@ def _reinforce(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Ou
 def _passed_on(build: Build, starved: StarvedError) -> Outcome:
     """The start model unchanged, and why."""
     shutil.copytree(build.inputs["start"] / MODEL_FOLDER, build.out / MODEL_FOLDER, dirs_exist_ok=True)
-    Record().write(build.out / ROLLOUTS_FILE)
+    Record().write(build.out)
     return Outcome(summary={"steps": 0, "passed_on_unchanged": str(starved)})
 
 
 def _train(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcome:
     saved = build.resume()
+    trainer = open_trainer(recipe, build, saved.folder / MODEL_FOLDER if saved else None)
+    progress, record = Progress(), Record()
+    if saved:
+        progress, record = saved_progress(saved.folder, recipe), Record(saved.folder)
+        trainer.update.load(saved.folder)
+        restore_objective(saved.folder, trainer.objective)
+    progress = loop(trainer, build, progress, record, milestones)
+    trainer.engine.close()
+    if progress.asked and not progress.used:
+        raise StarvedError(
+            f"none of {progress.asked} groups in {progress.step} steps had answers that differ in reward, so "
+            "the policy is still the start model. Start from a better cold start, or ask easier questions."
+        )
+    save_policy(trainer.policy, build.out / MODEL_FOLDER)
+    record.write(build.out)
+    return _outcome(progress, build)
+
+
+def open_trainer(recipe: RlRecipe, build: Build, model: Path | None = None) -> Trainer:
+    """A training's parts before its first step, or with the weights of a checkpoint.
+
+    Args:
+        recipe: What is trained.
+        build: Inputs, placement and numerics.
+        model: Model folder of a checkpoint; the start model without it.
+    """
     start = build.inputs["start"] / MODEL_FOLDER
-    policy = _policy(build, saved.folder / MODEL_FOLDER if saved else start)
-    trainer = Trainer(
+    policy = _policy(build, model or start)
+    return Trainer(
         recipe=recipe,
         policy=policy,
         engine=open_engine(build.numerics.engine, policy),
@@ -84,20 +110,6 @@ def _train(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcom
         tokens_per_micro_batch=build.numerics.tokens_per_micro_batch,
         reference=_policy(build, start) if recipe.kl_weight else None,
     )
-    progress, record = Progress(), Record()
-    if saved:
-        progress, record = saved_progress(saved.folder, recipe), Record(saved.folder / ROLLOUTS_FILE)
-        trainer.update.load(saved.folder)
-    progress = loop(trainer, build, progress, record, milestones)
-    trainer.engine.close()
-    if not progress.used:
-        raise StarvedError(
-            f"none of {progress.asked} groups in {progress.step} steps had answers that differ in reward, so "
-            "the policy is still the start model. Start from a better cold start, or ask easier questions."
-        )
-    save_policy(policy, build.out / MODEL_FOLDER)
-    record.write(build.out / ROLLOUTS_FILE)
-    return _outcome(progress, build)
 
 
 def _policy(build: Build, folder: Path) -> Policy:
@@ -123,9 +135,7 @@ def _outcome(progress: Progress, build: Build) -> Outcome:
     last = rows[-1]
     summary: dict[str, float | int | str | bool | None] = {
         "steps": progress.step,
-        "reward_mean": last["reward_mean"],
-        "kept_fraction": last["kept_fraction"],
-        "think_share": last["think_share"],
+        **{name: last[name] for name in ("reward_mean", "kept_fraction", "think_share") if name in last},
         "gflops": progress.gflops,
     }
     if looks:

@@ -107,7 +107,7 @@ def test_what_a_run_leaves(tmp_path, start):
     assert {row["step"] for row in table} == set(range(1, 7))
     assert table[0].keys() >= {"doc_id", "position", "prompt_tail", "thought", "truth", "verdict", "reward"}
     assert sorted(build.milestones) == [2, 6]
-    assert load_policy(build.milestones[6]).output_weight.equal(
+    assert load_policy(build.milestones[6] / "model").output_weight.equal(
         load_policy(build.out / "model").output_weight
     )
 

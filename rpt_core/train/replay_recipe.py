@@ -1,0 +1,13 @@
+"""What is asked of :mod:`rpt_core.train.replay`."""
+
+from pydantic import Field
+
+from rpt_core.artifacts.recipe import Frozen
+from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
+
+
+class Replay(Frozen):
+    """One step of a finished training, to be built again."""
+
+    training: PolicyRecipe | RlvrRecipe = Field(discriminator="stage")
+    step: int = Field(ge=1)
