@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from flows.recipes import Overrides, journey, mapped, stage, walk
+from flows.recipes import Overrides, journey
+from flows.trees import mapped, stage, walk
 from infra.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref

@@ -11,12 +11,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, explain
+from flows import recipes_rmt
+from flows.trees import rewritten, walk
+from rpt_core.artifacts.recipe import Frozen, explain
 from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.recipe import EvaluationRecipe
-from rpt_core.objectives.recipe import RlvrObjective, RptObjective
+from rpt_core.objectives.recipe import Budget, RlvrObjective, RptObjective
 from rpt_core.report.recipe import ReportRecipe, SeedsRecipe
 from rpt_core.scaling.recipe import ScalingRecipe
 from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe, Selection
@@ -103,8 +105,8 @@ def tiny_real(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe
     shape = ModelShape(vocab_size=4096)
     patient = Selection(max_empty_steps=1000, when_starved="pass-on")
     changes: dict[str, dict[str, Any]] = {
-        "base": {"steps": 300} if model else {"steps": 300, "model": shape},
-        "cold-start": {"steps": 150},
+        "base": {"steps": 100} if model else {"steps": 100, "model": shape},
+        "cold-start": {"steps": 60},
         "policy": {
             "steps": 12,
             "milestones": (2, 4, 6, 8, 10, 12),
@@ -135,6 +137,29 @@ def rpt_14b(
     return _paper_rpt(
         "RPT, 14B", data, GivenModel(name=model, num_parameters=14.8e9), seed,
         steps=1200, prompts=256, tokens=8192, prompt="v0", milestones=(100, 200, 400, 800, 1000, 1200),
+    )  # fmt: skip
+
+
+def tiny_rmt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
+    """RMT on the built-in sample world, from a start model that thinks longer than it must."""
+    return recipes_rmt.tiny(tiny_rpt(data=data, model=model, seed=seed))
+
+
+def rmt_small(*, data: str = OMNI_MATH, model: str = "Qwen/Qwen3-0.6B-Base", seed: int = 0) -> ReportRecipe:
+    """RMT at a size one 80 GB GPU trains: a 0.6 B base model, thoughts of 512 tokens falling to 102."""
+    return recipes_rmt.paper(
+        rpt_small(data=data, model=model, seed=seed),
+        title="RMT, small", steps=320, prompts=64, tokens=1024, budget=Budget(first=512),
+    )  # fmt: skip
+
+
+def rmt_14b(
+    *, data: str = OMNI_MATH, model: str = "deepseek-ai/DeepSeek-R1-Distill-Qwen-14B", seed: int = 0
+) -> ReportRecipe:
+    """Reinforcement Mid-Training with the paper's numbers (2509.24375)."""
+    return recipes_rmt.paper(
+        rpt_14b(data=data, model=model, seed=seed),
+        title="RMT, 14B", steps=320, prompts=128, tokens=2048, budget=Budget(),
     )  # fmt: skip
 
 
@@ -234,6 +259,9 @@ NAMED: dict[str, Callable[..., ReportRecipe]] = {
     "tiny_real": tiny_real,
     "rpt_small": rpt_small,
     "rpt_14b": rpt_14b,
+    "tiny_rmt": tiny_rmt,
+    "rmt_small": rmt_small,
+    "rmt_14b": rmt_14b,
 }
 
 
@@ -296,69 +324,3 @@ def _by_kind(fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
             level = level.setdefault(name, {})
         level[path[-1]] = value
     return changes
-
-
-def walk(recipe: Recipe) -> list[Recipe]:
-    """Every recipe of a journey, inputs before what needs them, each once."""
-    found: dict[str, Recipe] = {}
-
-    def visit(node: Recipe) -> None:
-        key = node.model_dump_json()
-        if key not in found:
-            for value in node.inputs().values():
-                if isinstance(value, Recipe):
-                    visit(value)
-            found[key] = node
-
-    visit(recipe)
-    return list(found.values())
-
-
-def stage(recipe: Recipe, name: str) -> Recipe:
-    """The recipe of one stage of a journey; of several (evaluations), the last.
-
-    Raises:
-        RecipeError: the journey has no such stage.
-    """
-    hits = [found for found in walk(recipe) if found.stage == name]
-    if not hits:
-        names = ", ".join(dict.fromkeys(found.stage for found in walk(recipe)))
-        raise RecipeError(f"this recipe has no stage {name!r}; it has {names}.")
-    return hits[-1]
-
-
-def rewritten(recipe: ReportRecipe, kind: str, update: dict[str, Any]) -> ReportRecipe:
-    """The same journey with fields of every recipe of one kind replaced, wherever it stands."""
-
-    def change(node: Recipe) -> Recipe:
-        return type(node).parse(_merged(dict(node), update)) if node.kind == kind else node
-
-    changed = mapped(recipe, change)
-    assert isinstance(changed, ReportRecipe)
-    return changed
-
-
-def mapped(recipe: Recipe, change: Callable[[Recipe], Recipe]) -> Recipe:
-    """The same tree with every recipe changed, inputs before what needs them."""
-    update: dict[str, Any] = {}
-    for name, value in recipe:
-        if isinstance(value, Recipe):
-            update[name] = mapped(value, change)
-        elif isinstance(value, tuple) and any(isinstance(item, Recipe) for item in value):
-            update[name] = tuple(mapped(v, change) if isinstance(v, Recipe) else v for v in value)
-    return change(recipe.model_copy(update=update))
-
-
-def _merged(data: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(data)
-    for name, value in update.items():
-        current = merged.get(name)
-        if (
-            isinstance(value, dict)
-            and isinstance(current, Frozen)
-            and not isinstance(current, Artifact | Ref)
-        ):
-            merged[name] = _merged(dict(current), value)
-        else:
-            merged[name] = value
-    return merged

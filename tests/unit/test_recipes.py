@@ -6,13 +6,16 @@ import sys
 
 import pytest
 
-from flows.recipes import NAMED, Overrides, journey, rewritten, stage, tiny_rpt, walk
+from flows.recipes import NAMED, Overrides, journey, tiny_rpt
+from flows.recipes_rmt import ARMS, arm
+from flows.trees import rewritten, stage, walk
 from rpt_core.artifacts.recipe import Artifact, Ref, canonical_json
 from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.report.recipe import ReportRecipe
 from rpt_core.train.recipe import PolicyRecipe
+from rpt_core.train.supervised_recipe import ColdStartRecipe
 
 DOCUMENTS = Artifact(kind="documents", fingerprint="1" * 64, digest="2" * 64)
 
@@ -49,6 +52,51 @@ def test_named_recipes_round_trip(name: str):
     assert stages[0] == "ingest-corpus"
     assert stages[-1] == "report"
     assert stages.index("train-rpt") < stages.index("finetune-rlvr")
+
+
+@pytest.mark.parametrize("name", ["tiny_rmt", "rmt_14b"])
+def test_arms_differ_from_rmt_in_their_training_alone(name: str):
+    rmt = journey(name, Overrides(seed=3))
+    expected = stage(rmt, "train-rpt")
+    assert isinstance(expected, PolicyRecipe)
+    seen = {}
+    for arm_name in ARMS:
+        made = arm(rmt, arm_name)
+        policy = stage(made, "train-rpt")
+        assert isinstance(policy, PolicyRecipe)
+        assert policy.start == expected.start
+        assert policy.max_tokens == expected.max_tokens
+        assert policy.optimiser == expected.optimiser
+        evaluation = stage(made, "evaluate").model_dump()
+        assert evaluation["objective"]["reward"] == "prefix"  # every arm is judged by one rule
+        seen[arm_name] = (policy.objective.model_dump(), policy.ntp_weight)
+    assert seen["RPT"][0]["name"] == "rpt"
+    assert seen["RPT"][1] == 0
+    assert seen["RMT"] == (expected.objective.model_dump(), 0.1)
+    assert seen["RMT without budget"][0]["budget"] is None
+    assert seen["RMT without curriculum"][0]["curriculum"] is None
+    assert seen["RMT without NTP"] == (seen["RMT"][0], 0)
+    assert seen["NTP alone"][0]["name"] == "ntp"
+    assert seen["NTP alone"][1] == 1
+
+
+def test_arms_are_changes_to_rmt():
+    with pytest.raises(RecipeError, match="no arm is called 'RTM'; there are RPT, RMT"):
+        arm(journey("tiny_rmt"), "RTM")
+    with pytest.raises(RecipeError, match="this journey trains 'rpt'"):
+        arm(journey("tiny_rpt"), "RMT")
+
+
+def test_fields_that_change_nothing_leave_fingerprints_alone():
+    """What was made before these fields existed is still found in a store."""
+    given = {"corpus": DOCUMENTS, "difficulty": DOCUMENTS, "start": DOCUMENTS}
+    old = PolicyRecipe(**given)
+    assert {"ntp_text", "max_tokens"}.isdisjoint(old.canonical())
+    assert PolicyRecipe(**given, ntp_text="raw").fingerprint() != old.fingerprint()
+    assert PolicyRecipe(**given, max_tokens=5).canonical()["max_tokens"] == 5
+    cold = ColdStartRecipe(corpus=DOCUMENTS, base=DOCUMENTS)
+    assert {"long_share", "long_passes", "budget_words"}.isdisjoint(cold.canonical())
+    assert ColdStartRecipe.parse(cold.model_dump(mode="json")) == cold
 
 
 def test_inputs_come_before_what_needs_them():

@@ -1,0 +1,168 @@
+"""RMT's recipes, written as changes to RPT's, and the arms of their comparison.
+
+An arm is the same journey with another training stage: all start from the same model, ask about the same
+corpus and may forward the same number of tokens.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from flows.trees import rewritten, stage
+from rpt_core.errors import RecipeError
+from rpt_core.objectives.recipe import (
+    Budget,
+    Curriculum,
+    NextTokenObjective,
+    NtpObjective,
+    RmtObjective,
+    RptObjective,
+    TextObjective,
+)
+from rpt_core.report.recipe import ReportRecipe
+from rpt_core.train.recipe import PolicyRecipe
+
+TINY_BUDGET = Budget(first=36, decay=0.25, schedule_steps=40)
+TINY_CURRICULUM = Curriculum(tiers_nats=(1.5, 2.0, 2.5), schedule_steps=40)
+TINY_TOKENS = 1_600_000
+"""Tokens an arm of the toy comparison may forward, drawn and updated on."""
+
+
+def tiny(rpt: ReportRecipe) -> ReportRecipe:
+    """RMT on the sample world.
+
+    The start model thinks longer than it must, so that a budget has something to cut.
+    """
+    shared = _shared(rpt)
+    changes: dict[str, dict[str, Any]] = {
+        "cold-start": {
+            "steps": 600,
+            "long_share": 0.8,
+            "long_passes": (2, 6),
+            "budget_words": (6, 48),
+        },
+        "policy": {
+            "objective": RmtObjective(
+                **shared, reward="token", budget=TINY_BUDGET, curriculum=TINY_CURRICULUM
+            ),
+            "ntp_weight": 0.1,
+            "reasoning_tokens": 112,
+            "steps": 400,
+            "max_tokens": TINY_TOKENS,
+            "milestones": (4, 8, 16, 24, 32),
+        },
+        "rlvr": {"reasoning_tokens": 112},
+        "evaluation": {"reasoning_tokens": 112},
+        "report": {"title": "RMT on the sample world"},
+    }
+    return _changed(rpt, changes)
+
+
+def paper(
+    rpt: ReportRecipe, *, title: str, steps: int, prompts: int, tokens: int, budget: Budget
+) -> ReportRecipe:
+    """The paper's numbers (2509.24375 by way of methods 2.3), on RPT's journey.
+
+    Args:
+        rpt: Corpus, proxy, base model and the stages after training.
+        title: Of the report.
+        steps: 32 steps an epoch of 4051 documents, 10 epochs, in the paper. It takes one position of each
+            document an epoch; here several come from one visit, and share its trunk.
+        prompts: 128 in the paper.
+        tokens: Longest answer, 2048 in the paper; post-training may use twice as many.
+        budget: 800 falling to 160 in the paper.
+    """
+    marks = tuple(steps * tenth // 10 for tenth in (1, 2, 4, 6, 8, 10))
+    changes: dict[str, dict[str, Any]] = {
+        "policy": {
+            "objective": RmtObjective(**_shared(rpt), budget=budget),
+            "ntp_weight": 0.1,
+            "ntp_text": "raw",
+            "prompts_per_step": prompts,
+            "reasoning_tokens": tokens,
+            "steps": steps,
+            "milestones": marks,
+        },
+        "rlvr": {"reasoning_tokens": 2 * tokens},
+        "evaluation": {"reasoning_tokens": 2 * tokens},
+        "report": {"title": title},
+    }
+    return _changed(rpt, changes)
+
+
+def _changed(journey: ReportRecipe, changes: dict[str, dict[str, Any]]) -> ReportRecipe:
+    for kind, update in changes.items():
+        journey = rewritten(journey, kind, update)
+    return with_objective(journey, _policy(journey).objective)
+
+
+def with_objective(journey: ReportRecipe, objective: TextObjective) -> ReportRecipe:
+    """The journey trained on ``objective``, and judged in its words by RPT's rule.
+
+    One rule for every arm: RMT is paid for the exact token, but a right prefix is no error of it.
+    """
+    judged = objective.model_copy(update={"reward": "prefix"})
+    journey = rewritten(journey, "policy", {"objective": objective})
+    return rewritten(journey, "evaluation", {"objective": judged})
+
+
+def _policy(journey: ReportRecipe) -> PolicyRecipe:
+    found = stage(journey, "train-rpt")
+    assert isinstance(found, PolicyRecipe)
+    return found
+
+
+def _shared(journey: ReportRecipe) -> dict[str, Any]:
+    """Fields of the objective that say nothing about RPT or RMT; an arm that changes one is no ablation."""
+    given = _policy(journey).objective.model_dump()
+    return {name: given[name] for name in NextTokenObjective.model_fields if name != "reward"}
+
+
+def _rpt(rmt: ReportRecipe) -> ReportRecipe:
+    """RPT: no budget, no curriculum, no loss on other tokens, paid for a right prefix."""
+    bare = rewritten(rmt, "policy", {"ntp_weight": 0.0})
+    return with_objective(bare, RptObjective(**_shared(rmt)))
+
+
+def _without(part: str) -> Callable[[ReportRecipe], ReportRecipe]:
+    def ablated(rmt: ReportRecipe) -> ReportRecipe:
+        return with_objective(rmt, _policy(rmt).objective.model_copy(update={part: None}))
+
+    return ablated
+
+
+def _without_ntp(rmt: ReportRecipe) -> ReportRecipe:
+    return rewritten(rmt, "policy", {"ntp_weight": 0.0})
+
+
+def _ntp_alone(rmt: ReportRecipe) -> ReportRecipe:
+    """The control: all tokens go to the documents. Eight times as many of them a step, for as many tokens."""
+    prompts = 8 * _policy(rmt).prompts_per_step
+    alone = rewritten(rmt, "policy", {"ntp_weight": 1.0, "prompts_per_step": prompts})
+    return with_objective(alone, NtpObjective(**_shared(rmt)))
+
+
+ARMS: dict[str, Callable[[ReportRecipe], ReportRecipe]] = {
+    "RPT": _rpt,
+    "RMT": lambda rmt: rmt,
+    "RMT without budget": _without("budget"),
+    "RMT without curriculum": _without("curriculum"),
+    "RMT without NTP": _without_ntp,
+    "NTP alone": _ntp_alone,
+}
+"""Arms of the comparison: how each follows from RMT's journey."""
+
+
+def arm(rmt: ReportRecipe, name: str) -> ReportRecipe:
+    """One arm of RMT's comparison.
+
+    Raises:
+        RecipeError: the journey trains something else, or no arm has that name.
+    """
+    if name not in ARMS:
+        raise RecipeError(f"no arm is called {name!r}; there are {', '.join(ARMS)}.")
+    if not isinstance(_policy(rmt).objective, RmtObjective):
+        raise RecipeError(
+            f"the arms are changes to RMT, and this journey trains {_policy(rmt).objective.name!r}. Start "
+            "from tiny_rmt, rmt_small or rmt_14b."
+        )
+    return ARMS[name](rmt)

@@ -1,0 +1,74 @@
+"""Journeys as trees of recipes: to walk them, to take a stage out, to change fields wherever they stand."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
+from rpt_core.errors import RecipeError
+from rpt_core.report.recipe import ReportRecipe
+
+
+def walk(recipe: Recipe) -> list[Recipe]:
+    """Every recipe of a journey, inputs before what needs them, each once."""
+    found: dict[str, Recipe] = {}
+
+    def visit(node: Recipe) -> None:
+        key = node.model_dump_json()
+        if key not in found:
+            for value in node.inputs().values():
+                if isinstance(value, Recipe):
+                    visit(value)
+            found[key] = node
+
+    visit(recipe)
+    return list(found.values())
+
+
+def stage(recipe: Recipe, name: str) -> Recipe:
+    """The recipe of one stage of a journey; of several (evaluations), the last.
+
+    Raises:
+        RecipeError: the journey has no such stage.
+    """
+    hits = [found for found in walk(recipe) if found.stage == name]
+    if not hits:
+        names = ", ".join(dict.fromkeys(found.stage for found in walk(recipe)))
+        raise RecipeError(f"this recipe has no stage {name!r}; it has {names}.")
+    return hits[-1]
+
+
+def rewritten(recipe: ReportRecipe, kind: str, update: dict[str, Any]) -> ReportRecipe:
+    """The same journey with fields of every recipe of one kind replaced, wherever it stands."""
+
+    def change(node: Recipe) -> Recipe:
+        return type(node).parse(_merged(dict(node), update)) if node.kind == kind else node
+
+    changed = mapped(recipe, change)
+    assert isinstance(changed, ReportRecipe)
+    return changed
+
+
+def mapped(recipe: Recipe, change: Callable[[Recipe], Recipe]) -> Recipe:
+    """The same tree with every recipe changed, inputs before what needs them."""
+    update: dict[str, Any] = {}
+    for name, value in recipe:
+        if isinstance(value, Recipe):
+            update[name] = mapped(value, change)
+        elif isinstance(value, tuple) and any(isinstance(item, Recipe) for item in value):
+            update[name] = tuple(mapped(v, change) if isinstance(v, Recipe) else v for v in value)
+    return change(recipe.model_copy(update=update))
+
+
+def _merged(data: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(data)
+    for name, value in update.items():
+        current = merged.get(name)
+        if (
+            isinstance(value, dict)
+            and isinstance(current, Frozen)
+            and not isinstance(current, Artifact | Ref)
+        ):
+            merged[name] = _merged(dict(current), value)
+        else:
+            merged[name] = value
+    return merged
