@@ -24,9 +24,7 @@ def test_twenty_steps_give_what_they_gave_before():
     assert len(known["losses"]) == STEPS
     assert found["losses"] == pytest.approx(known["losses"], abs=TOLERANCE)
     recorded = known["digests"].get(machine())
-    if (
-        recorded is None
-    ):  # another kind of CPU or version of torch: bits may differ, but never from run to run
+    if recorded is None:  # another CPU or torch: bits may differ, but never from run to run
         assert run()["digest"] == found["digest"]
     else:
         assert found["digest"] == recorded, (

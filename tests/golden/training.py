@@ -16,8 +16,8 @@ from infra.machine import this_machine
 from rpt_core.artifacts.recipe import canonical_json
 from rpt_core.train.clock import Clock
 from rpt_core.train.gather import gather
-from rpt_core.train.record import batch_digest
 from rpt_core.train.recipe import Selection
+from rpt_core.train.record import batch_digest
 from rpt_core.train.state import Progress
 from rpt_core.train.step import step
 from rpt_core.train.supervised_recipe import Optimiser
@@ -44,16 +44,16 @@ def machine() -> str:
 def run(layout: str = "two-pass") -> dict[str, Any]:
     """Losses and batches of every step, and one digest over them and the final weights."""
     trainer = make_trainer(GOLDEN, reference=tiny_policy(sharpness=1.5), layout=layout)
-    progress, metrics, batches = Progress(), [], []
+    progress, losses, batches = Progress(), [], []
     for _ in range(STEPS):
         batch = gather(trainer, progress, Clock())
         progress, learnt = step(trainer, progress, batch)
-        metrics.append(learnt)
+        losses.append(learnt["loss"])
         batches.append(batch_digest(batch))
-    whole = hashlib.sha256(canonical_json([metrics, batches]))
+    whole = hashlib.sha256(canonical_json([losses, batches]))
     for name, parameter in sorted(trainer.policy.model.named_parameters()):
         whole.update(name.encode() + parameter.detach().numpy().tobytes())
-    return {"digest": whole.hexdigest(), "losses": [one["loss"] for one in metrics], "batches": batches}
+    return {"digest": whole.hexdigest(), "losses": losses, "batches": batches}
 
 
 def main() -> None:
