@@ -33,7 +33,7 @@ AGENT = "rpt-plain-text/0.1 (research corpus builder)"
 """Wikimedia and arXiv ask clients to say what they are."""
 _CHECKSUM = re.compile(r"(md5|sha1|sha256|sha512)=([0-9a-fA-F]+)")
 _WIKIMEDIA = re.compile(r"([a-z_]+wiki)-(\d{8})-[^/]+$")
-_LASTING = frozenset({408, 425, 429, 500, 502, 503, 504})
+LASTING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that may pass."""
 
 Progress = Callable[[int, int], None]
@@ -103,7 +103,13 @@ def parse_address(address: str) -> tuple[str, str, Checksum | None]:
     return bare, name, Checksum(match[1], match[2].lower())
 
 
-def download(address: str, folder: Path, wait_seconds: float = 1.0, progress: Progress | None = None) -> Path:
+def download(
+    address: str,
+    folder: Path,
+    wait_seconds: float = 1.0,
+    progress: Progress | None = None,
+    name: str = "",
+) -> Path:
     """The file at an address, in ``folder``; one that lies there already is not asked for again.
 
     Args:
@@ -112,12 +118,14 @@ def download(address: str, folder: Path, wait_seconds: float = 1.0, progress: Pr
         folder: Gets the file under the last part of its address.
         wait_seconds: Before the second attempt; doubled before every further one.
         progress: Told after every piece.
+        name: What the file is called here, instead of the last part of its address.
 
     Raises:
         SourceError: it is not there, is another file than its checksum says, does not fit on the disk,
             or (``retryable``) could not be reached often enough.
     """
-    bare, name, expected = parse_address(address)
+    bare, last, expected = parse_address(address)
+    name = name or last
     folder.mkdir(parents=True, exist_ok=True)
     target, part = folder / name, folder / f"{name}.part"
     with _alone(folder / f".{name}.lock"):
@@ -170,7 +178,7 @@ def _published(bare: str, name: str) -> Checksum | None:
         return None
     sums = f"{bare[: -len(name)]}{match[1]}-{match[2]}-sha1sums.txt"
     try:
-        with _open(sums) as answer:
+        with opened(sums) as answer:
             text = answer.read(1 << 20).decode("ascii", "replace")
     except (OSError, http.client.HTTPException):
         return None
@@ -178,7 +186,13 @@ def _published(bare: str, name: str) -> Checksum | None:
     return Checksum("sha1", found[1]) if found else None
 
 
-def _open(url: str, headers: dict[str, str] | None = None) -> http.client.HTTPResponse:
+def opened(url: str, headers: dict[str, str] | None = None) -> http.client.HTTPResponse:
+    """A server's answer, with our name in the question.
+
+    Raises:
+        HTTPError: it refuses; the error holds no connection any more.
+        OSError: it cannot be reached.
+    """
     request = urllib.request.Request(  # noqa: S310  (http and https alone come here)
         url, headers={"User-Agent": AGENT, "Accept-Encoding": "identity", **(headers or {})}
     )
@@ -229,7 +243,7 @@ def _pull(bare: str, part: Path, progress: Progress | None) -> None:
     if start and known.validator:
         headers = {"Range": f"bytes={start}-", "If-Range": known.validator}
     try:
-        with _open(bare, headers) as answer:
+        with opened(bare, headers) as answer:
             _take(bare, part, answer, start if headers else 0, progress)
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -237,7 +251,7 @@ def _pull(bare: str, part: Path, progress: Progress | None) -> None:
                 return
             part.unlink()
             raise _Passing("the kept part is longer than the file") from None
-        if error.code in _LASTING:
+        if error.code in LASTING:
             wait = error.headers.get("Retry-After") or "0"
             raise _Passing(f"HTTP {error.code}", float(wait) if wait.isdigit() else 0.0) from None
         raise SourceError(f"{bare} answered HTTP {error.code} {error.reason}; check the address.") from None

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from infra.download import download, is_remote, parse_address
+from infra.polite import PoliteServer
 from infra.store import Store
 from rpt_core.artifacts.digest import file_sha256
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref, canonical_json
@@ -16,7 +17,8 @@ from rpt_core.train.supervised_recipe import BaseRecipe, GivenModel
 from tasks.home import home
 
 _COMMIT_DIGITS = 40
-_LIST_SUFFIX = ".urls"
+_LISTS = (".urls", _PAPERS := ".arxiv")
+"""Files that name data by address, or e-prints by number, one a line."""
 _TELL_SECONDS = 5.0
 
 
@@ -38,18 +40,35 @@ def resolve_sources(recipe: Recipe) -> Recipe:
 
 
 def fetched(data: str) -> Path:
-    """Where data lies on this machine: a path as it is, an address or a ``.urls`` list after its download.
+    """Where data lies on this machine: a path as it is, an address or a list after its download.
+
+    Lists are ``.urls`` (addresses), ``.arxiv`` (numbers of e-prints), and a bulk manifest of arXiv with the
+    months wanted (``arXiv_src_manifest.xml#yymm=2301..2303``).
 
     Raises:
         SourceError: an address gives nothing, or two of a list name files alike.
     """
     if is_remote(data):
         return download(data, _download_folder(parse_address(data)[0]), progress=_Teller(data))
+    from tasks import arxiv
+
+    bare, _, months = data.partition("#yymm=")
+    if months and Path(bare).is_file():
+        first, _, last = months.partition("..")
+        return _listed(data, arxiv.bulk_addresses(Path(bare).read_bytes(), first, last or first))
     path = Path(data)
-    if path.suffix != _LIST_SUFFIX or not path.is_file():
+    if path.suffix not in _LISTS or not path.is_file():
         return path
     lines = (line.strip() for line in path.read_text().splitlines())
-    addresses = [line for line in lines if line and not line.startswith("#")]
+    found = [line for line in lines if line and not line.startswith("#")]
+    if path.suffix == _PAPERS and found:
+        folder = _download_folder("\n".join(sorted(found)))
+        return arxiv.fetch_papers(PoliteServer(arxiv.API), found, folder)
+    return _listed(data, found)
+
+
+def _listed(data: str, addresses: list[str]) -> Path:
+    """All files of a list of addresses, in one folder."""
     names = [parse_address(address)[1] for address in addresses]
     for address, name in zip(addresses, names, strict=True):
         if not is_remote(address) or names.count(name) > 1:

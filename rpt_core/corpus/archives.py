@@ -14,6 +14,8 @@ from rpt_core.corpus.streams import Broken
 
 MEMBER_BYTES_MAX = 32 << 20
 """Longest text member that is read."""
+PACKED_BYTES_MAX = 256 << 20
+"""Longest e-print, packed, of a bulk file."""
 WANTED_BYTES_MAX = 128 << 20
 """All text members of one archive together."""
 STREAM_BYTES_MAX = 4 << 30
@@ -91,6 +93,37 @@ def _read_members(archive: tarfile.TarFile, tree: Tree, wanted: tuple[str, ...])
         elif stream := archive.extractfile(member):
             tree.files[name] = stream.read(MEMBER_BYTES_MAX)
             total += member.size
+
+
+def first_name(chunks: Iterator[bytes]) -> str:
+    """Name of an archive's first regular member; empty when it has none that can be read."""
+    try:
+        with tarfile.open(fileobj=_Reader(chunks), mode="r|") as archive:
+            return next((member.name for member in archive if member.isfile()), "")
+    except (Broken, tarfile.TarError, EOFError, ValueError, OverflowError):
+        return ""
+
+
+def members(chunks: Iterator[bytes]) -> Iterator[tuple[str, bytes] | Broken]:
+    """Name and bytes of every regular member, one at a time; what is refused, and a break, in its place."""
+    try:
+        with tarfile.open(fileobj=_Reader(chunks), mode="r|") as archive:
+            for member in archive:
+                if member.isdir():
+                    continue
+                name = inner_path(member.name)
+                if name is None:
+                    yield Broken("archive-path-escape", member.name)
+                elif not member.isfile():
+                    yield Broken("archive-link", f"{member.name} -> {member.linkname}")
+                elif member.size > PACKED_BYTES_MAX:
+                    yield Broken("archive-bomb", f"{member.name} has {member.size} bytes")
+                elif stream := archive.extractfile(member):
+                    yield name, stream.read()
+    except Broken as broken:
+        yield broken
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
+        yield Broken("broken-archive", str(error))
 
 
 def inner_path(name: str) -> str | None:

@@ -1,18 +1,21 @@
-"""E-prints as arXiv serves them, and other LaTeX: one file, a gzip of one file, or a tar of a tree."""
+"""E-prints as arXiv serves them, one by one or in bulk, and other LaTeX: one file, or a tar of a tree."""
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from rpt_core.corpus.archives import Tree, read_tree
+from rpt_core.corpus.archives import Tree, first_name, members, read_tree
 from rpt_core.corpus.latex import to_text
 from rpt_core.corpus.latex_tree import TEX_SUFFIXES, WANTED, decode_tex, main_files
 from rpt_core.corpus.rows import Document, Dropped, Row, preview
-from rpt_core.corpus.sources import Source
-from rpt_core.corpus.streams import Broken, open_chunks, read_limited
+from rpt_core.corpus.sources import HEAD_BYTES, Source, is_binary, sniff
+from rpt_core.corpus.streams import Broken, decompressed, open_chunks, read_limited
 
 SINGLE_BYTES_MAX = 32 << 20
 
 _NUMBER = re.compile(r"^(?P<id>\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?[_/]?\d{7})(?:v(?P<version>\d+))?$")
+_MEMBER = re.compile(r"(?:^|/)(?:\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?\d{7})(?:v\d+)?\.(?:gz|pdf)$")
+"""An e-print within a bulk file."""
 _WITHDRAWN = re.compile(
     r"\b(this (paper|article|submission|manuscript|work) (has been|is|was) withdrawn|"
     r"withdrawn by the authors?)\b",
@@ -29,10 +32,43 @@ def read_eprint(source: Source, max_chars: int) -> Iterator[Row]:
         yield Dropped(name, source.name, "pdf-only", native_id=_identity(source)[0])
         return
     if source.form == "tex":
-        yield from _single(source, name, max_chars)
+        yield from _single(source, name, max_chars, open_chunks(source.path))
         return
     tree = read_tree(open_chunks(source.path), WANTED)
     yield from read_papers(source, tree, max_chars)
+
+
+def is_chunk(source: Source) -> bool:
+    """Whether a tar is one of arXiv's bulk files: its members are e-prints, not the parts of one."""
+    return bool(_MEMBER.search(first_name(open_chunks(source.path))))
+
+
+def read_chunk(source: Source, max_chars: int) -> Iterator[Row]:
+    """The documents of every e-print of a bulk file; one e-print in memory at a time."""
+    for member in members(open_chunks(source.path)):
+        if isinstance(member, Broken):
+            yield Dropped("arxiv", source.name, member.reason, source.name, preview=preview(member.detail))
+            continue
+        name, data = member
+        inner = Source(Path(name), f"{source.name}/{name}", "tar", len(data), packed=True)
+        if not _MEMBER.search(name):
+            yield Dropped("arxiv", inner.name, "unrecognised-format", inner.name)
+            continue
+        try:
+            first = next(decompressed(iter([data])), b"")
+        except Broken as broken:
+            yield Dropped(
+                "arxiv", inner.name, broken.reason, _identity(inner)[0], preview=preview(broken.detail)
+            )
+            continue
+        form, reason = sniff(first[:HEAD_BYTES], inner.path.name)
+        if form == "tar":
+            yield from read_papers(inner, read_tree(decompressed(iter([data])), WANTED), max_chars)
+        elif form in ("tex", "text") and not is_binary(first[:HEAD_BYTES]):
+            yield from _single(inner, "arxiv", max_chars, decompressed(iter([data])))
+        else:
+            reason = "pdf-only" if form == "pdf" else reason or "unrecognised-format"
+            yield Dropped("arxiv", inner.name, reason, native_id=_identity(inner)[0])
 
 
 def read_papers(source: Source, tree: Tree, max_chars: int) -> Iterator[Row]:
@@ -53,9 +89,9 @@ def read_papers(source: Source, tree: Tree, max_chars: int) -> Iterator[Row]:
         yield _document(source, tree.files, main, "" if number == 0 else main, max_chars)
 
 
-def _single(source: Source, name: str, max_chars: int) -> Iterator[Row]:
+def _single(source: Source, name: str, max_chars: int, chunks: Iterator[bytes]) -> Iterator[Row]:
     try:
-        data = read_limited(open_chunks(source.path), SINGLE_BYTES_MAX)
+        data = read_limited(chunks, SINGLE_BYTES_MAX)
     except Broken as broken:
         yield Dropped(
             name, source.name, broken.reason, native_id=_identity(source)[0], preview=preview(broken.detail)
@@ -101,7 +137,9 @@ def _identity(source: Source) -> tuple[str, str]:
     """
     match = _NUMBER.match(source.stem)
     if match:
-        return match["id"].replace("_", "/"), match["version"] or ""
+        # Bulk files write astro-ph0001001 for what everybody calls astro-ph/0001001.
+        number = re.sub(r"^([a-z-]+(?:\.[A-Z]{2})?)[_/]?(\d{7})$", r"\1/\2", match["id"])
+        return number, match["version"] or ""
     return source.name, ""
 
 

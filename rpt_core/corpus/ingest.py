@@ -4,16 +4,19 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome
+from rpt_core.corpus.arxiv_metadata import Catalogue, Paper, read_papers_of
 from rpt_core.corpus.ledger import Balance
 from rpt_core.corpus.pii import mask
 from rpt_core.corpus.readers import read_source
 from rpt_core.corpus.recipe import IngestRecipe
-from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace
-from rpt_core.corpus.sources import Source, describe, find_sources
+from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, preview
+from rpt_core.corpus.sources import METADATA, Source, describe, find_sources
+from rpt_core.corpus.streams import Broken
 from rpt_core.corpus.tables import BENCHMARKS, DOCUMENTS, DROPPED, PROBLEMS, TRACES, TableWriter
 from rpt_core.errors import SourceError, Stopped
 from rpt_core.sample.files import write_sample
@@ -42,12 +45,14 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
         sources = find_sources(data)
         build.progress(0, 1, f"found {describe(sources)}")
         kinds, balance = Counter[str](), Balance()
+        build.scratch.mkdir(parents=True, exist_ok=True)
+        catalogue = stack.enter_context(Catalogue(build.scratch / "papers.sqlite"))
         writers = {
             name: stack.enter_context(TableWriter(build.out / f"{name}.parquet", schema))
             for name, schema in FILES.items()
         }
-        for read in _rows(sources, recipe.max_document_chars, build):
-            row = encodable(read)
+        for read in _rows(sources, recipe.max_document_chars, build, catalogue):
+            row = encodable(catalogue.described(read) if isinstance(read, Document) else read)
             table = "benchmarks" if isinstance(row, Problem) and row.benchmark else _TABLE[type(row)]
             writers[table].add(as_record(row))
             kinds[table] += 1
@@ -63,16 +68,35 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
     return Outcome(rows=counts, summary={"found": describe(sources), **dict(sorted(kinds.items()))})
 
 
-def _rows(sources: list[Source], max_chars: int, build: Build) -> Iterator[Row]:
+def _rows(sources: list[Source], max_chars: int, build: Build, catalogue: Catalogue) -> Iterator[Row]:
+    """The rows of all sources; what describes papers is read before the papers."""
+    sources = sorted(sources, key=lambda source: source.form not in METADATA)
     total = float(sum(source.num_bytes for source in sources)) or 1.0
     done = 0
     for source in sources:
-        for number, row in enumerate(read_source(source, max_chars)):
+        described = source.form in METADATA
+        rows = read_metadata(source, catalogue) if described else read_source(source, max_chars)
+        for number, row in enumerate(rows):
             if number % 500 == 0 and build.stopping():
                 raise Stopped(f"stopped while reading {source.name}; the same command reads from the start.")
             yield row
         done += source.num_bytes
         build.progress(done, total, source.name)
+
+
+def read_metadata(source: Source, catalogue: Catalogue) -> Iterator[Row]:
+    """Take a metadata file into the catalogue: one dropped row for the file, one for every broken line."""
+    before = catalogue.num_papers
+    papers = read_papers_of(source.path, source.form)
+    while batch := list(islice(papers, 10_000)):
+        catalogue.add(paper for paper in batch if isinstance(paper, Paper))
+        for broken in batch:
+            if isinstance(broken, Broken):
+                yield Dropped(
+                    "arxiv", source.name, broken.reason, source.name, preview=preview(broken.detail)
+                )
+    shown = f"describes {catalogue.num_papers - before} papers"
+    yield Dropped("arxiv", source.name, "companion-file", source.name, preview=shown)
 
 
 _TABLE: dict[type, str] = {Document: "documents", Problem: "problems", Trace: "traces", Dropped: "dropped"}

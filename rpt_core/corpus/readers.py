@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from rpt_core.corpus.archives import read_tree
-from rpt_core.corpus.arxiv import read_eprint, read_papers
+from rpt_core.corpus.arxiv import is_chunk, read_chunk, read_eprint, read_papers
 from rpt_core.corpus.datafiles import read_data, rows_of
 from rpt_core.corpus.latex_tree import WANTED
 from rpt_core.corpus.plain import read_text
 from rpt_core.corpus.problems import set_name
 from rpt_core.corpus.records import csv_tree
 from rpt_core.corpus.rows import Dropped, Row
-from rpt_core.corpus.sources import Source
+from rpt_core.corpus.sources import METADATA, Source
 from rpt_core.corpus.streams import open_chunks
 from rpt_core.corpus.wikipedia import read_dump
 
@@ -26,6 +26,9 @@ def read_source(source: Source, max_chars: int) -> Iterator[Row]:
     """
     if source.form == "refused":
         yield Dropped(set_name(source.name), source.name, source.reason, source.name)
+    elif source.form in METADATA:
+        # ingest reads these before the papers they describe; alone they hold nothing
+        yield Dropped("arxiv", source.name, "companion-file", source.name)
     elif source.form == "mediawiki":
         yield from read_dump(source, max_chars)
     elif source.form in ("tex", "pdf"):
@@ -39,7 +42,10 @@ def read_source(source: Source, max_chars: int) -> Iterator[Row]:
 
 
 def _read_archive(source: Source, max_chars: int) -> Iterator[Row]:
-    """A paper's tree, or a folder of CSV files."""
+    """A paper's tree, a bulk file of many papers, or a folder of CSV files."""
+    if is_chunk(source):
+        yield from read_chunk(source, max_chars)
+        return
     tree = read_tree(open_chunks(source.path), (*WANTED, ".csv"))
     tables = {name: data for name, data in tree.files.items() if name.lower().endswith(".csv")}
     if tables and len(tables) == len(tree.files):

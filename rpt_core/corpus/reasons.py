@@ -39,6 +39,7 @@ REASONS: dict[str, str] = {
     "archive-bomb": "an archive that unpacks to more than is allowed",
     "latex-unbalanced": "LaTeX whose braces, environments or formulas never close",
     "latex-explosion": "LaTeX whose macros or inputs grow past the limits",
+    "bad-reply": "a metadata server's reply that reports an error",
     # rows
     "bad-json": "a line or item that is not JSON, or holds NaN or a key twice",
     "bad-parquet": "a Parquet file that cannot be read",

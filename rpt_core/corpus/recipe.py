@@ -34,8 +34,10 @@ class IngestRecipe(Recipe):
 
     stage: Literal["ingest-corpus"] = "ingest-corpus"
     data: str = ""
-    """File or folder of the user's own, the address of a file (``https://..``, ``s3://..``), or a ``.urls``
-    file with one address a line; empty for the sample world. Only its content is fingerprinted."""
+    """File or folder of the user's own, the address of a file (``https://..``, ``s3://..``), a ``.urls`` file
+    with one address a line, a ``.arxiv`` file with one e-print's number a line, or arXiv's bulk manifest with
+    months (``arXiv_src_manifest.xml#yymm=2301..2303``); empty for the sample world. Only content is
+    fingerprinted."""
     files: tuple[InputFile, ...] = ()
     """Content of ``data``, filled in by ``resolve``."""
     sample: SampleWorld | None = None

@@ -13,13 +13,17 @@ from rpt_core.corpus.streams import BZIP2, GZIP, Broken, open_chunks
 from rpt_core.errors import SourceError
 
 Form = Literal[
-    "mediawiki", "tar", "tex", "pdf", "jsonl", "json", "parquet", "csv", "text", "markdown", "refused"
-]
+    "mediawiki", "tar", "tex", "pdf", "jsonl", "json", "parquet", "csv", "text", "markdown",
+    "arxiv-atom", "arxiv-oai", "arxiv-jsonl", "refused",
+]  # fmt: skip
+METADATA: frozenset[Form] = frozenset({"arxiv-atom", "arxiv-oai", "arxiv-jsonl"})
+"""Files that describe papers; they hold none."""
 HEAD_BYTES = 1 << 16
 
 _ABOUT = re.compile(r"(^|__)(licen[cs]e|copying|notice|readme|authors|citation|changelog)\b", re.I)
 _TEX = re.compile(rb"\\(documentclass|documentstyle|begin\s*\{document\}|section|chapter|newcommand|input)\b")
 _INDEX = re.compile(rb"\A\d+:\d+:[^\n]*\n(\d+:\d+:|\Z)")
+_MANIFEST = re.compile(rb"\A\s*(<\?xml[^>]*>\s*)?<arXiv(SRC|PDF)>")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a]")
 _SUFFIX: dict[str, Form] = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tex": "tex", ".ltx": "tex",
@@ -43,7 +47,9 @@ class Source:
     @property
     def stem(self) -> str:
         """File name without the suffixes that tell its kind."""
-        return re.sub(r"(\.(gz|bz2|tar|tgz|tex|txt|md|jsonl?|ndjson|parquet|xml|csv))+$", "", self.path.name)
+        return re.sub(
+            r"(\.(gz|bz2|tar|tgz|tex|txt|md|jsonl?|ndjson|parquet|xml|csv|pdf))+$", "", self.path.name
+        )
 
 
 def find_sources(data: Path) -> list[Source]:
@@ -116,7 +122,7 @@ def sniff(head: bytes, file_name: str) -> tuple[Form, str]:
         return "refused", known("empty-file")
     if _ABOUT.search(file_name):
         return "refused", known("licence-or-readme")
-    if _INDEX.match(head):
+    if _INDEX.match(head) or _MANIFEST.match(head):
         return "refused", known("companion-file")
     form = _by_bytes(head) or _by_name(head, file_name)
     return (form, "") if form else ("refused", known("unrecognised-format"))
@@ -129,7 +135,7 @@ def _by_name(head: bytes, file_name: str) -> Form | None:
         return None if _is_lookup(head) else _SUFFIX[suffix]
     if re.fullmatch(r"(\.\d{4,5}(v\d+)?)?", suffix):
         if suffix or _TEX.search(head):
-            return None if _CONTROLS.search(head) else "tex"
+            return None if is_binary(head) else "tex"
         return None if _is_lookup(head) else "text"
     return None
 
@@ -143,7 +149,24 @@ def _by_bytes(head: bytes) -> Form | None:
         return "tar"
     if b"<mediawiki" in head or b"<mediawiki".decode().encode("utf-16-le") in head:
         return "mediawiki"
+    return _metadata(head)
+
+
+def _metadata(head: bytes) -> Form | None:
+    """ArXiv's descriptions of papers, as its servers send them or as its snapshot has them."""
+    if b"<OAI-PMH" in head[:2000] and b"arxiv" in head.lower():
+        return "arxiv-oai"
+    if b"<feed" in head[:2000] and b"http://arxiv.org/schemas/atom" in head:
+        return "arxiv-atom"
+    first = head.partition(b"\n")[0]
+    if first.startswith(b"{") and all(name in first for name in (b'"id"', b'"categories"', b'"license"')):
+        return None if b'"text"' in first else "arxiv-jsonl"
     return None
+
+
+def is_binary(head: bytes) -> bool:
+    """Whether control characters stand in it, which no text of a paper has."""
+    return bool(_CONTROLS.search(head))
 
 
 def _is_lookup(head: bytes) -> bool:
@@ -167,5 +190,7 @@ def describe(sources: Iterable[Source]) -> str:
 _SPOKEN: dict[Form, str] = {
     "mediawiki": "MediaWiki dump", "tar": "archive", "tex": "LaTeX file", "pdf": "PDF file",
     "jsonl": "JSONL file", "json": "JSON file", "parquet": "Parquet file", "csv": "CSV file",
-    "text": "plain text file", "markdown": "Markdown file", "refused": "unread file",
+    "arxiv-atom": "arXiv metadata file", "arxiv-oai": "arXiv metadata file",
+    "arxiv-jsonl": "arXiv metadata file", "text": "plain text file", "markdown": "Markdown file",
+    "refused": "unread file",
 }  # fmt: skip

@@ -2,12 +2,17 @@ import gzip
 import io
 import tarfile
 
+import pyarrow.parquet as pq
 import pytest
 
-from rpt_core.corpus.archives import inner_path, read_tree
+from rpt_core.artifacts.build import LocalBuild
+from rpt_core.corpus.archives import inner_path, members, read_tree
+from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.readers import read_source
+from rpt_core.corpus.recipe import IngestRecipe
 from rpt_core.corpus.rows import Document, Dropped, Problem
 from rpt_core.corpus.sources import find_sources
+from rpt_core.corpus.streams import Broken
 from rpt_core.sample.eprints import packed, tarred
 
 GOOD = (
@@ -170,3 +175,92 @@ def test_plain_members_stay_inside(name):
 def test_gzip_of_gzip_is_not_unpacked_twice(tmp_path):
     rows = read(tmp_path, "2601.00001.gz", gzip.compress(gzip.compress(GOOD)))
     assert not [row for row in rows if isinstance(row, Document)]
+
+
+BULK = {
+    "0001/astro-ph0001001.gz": packed(GOOD),
+    "0001/2601.00002.gz": packed(tarred({"ms.tex": GOOD.replace(b"tower", b"bridge")})),
+    "0001/hep-th0001003.pdf": b"%PDF-1.4",
+    "0001/hep-th0001004.gz": packed(GOOD)[:-15],
+    "0001/hep-th0001005.gz": packed(b"\\documentclass{a}\\begin{document}{\\bf open\\end{document}"),
+    "0001/hep-th0001006.gz": packed(b""),
+    "0001/hep-th0001007.gz": packed(tarred({"../up.tex": GOOD})),
+    "0001/hep-th0001008.gz": b"\x1f\x8bbroken",
+    "0001/notes.txt": b"not a paper",
+    "../0001/hep-th0001009.gz": packed(GOOD),
+    "0001/hep-th0001010.gz": packed(packed(GOOD)),
+}
+ENDS = {
+    "hep-th/0001003": "pdf-only",
+    "hep-th/0001004": "truncated-gzip",
+    "hep-th/0001005": "latex-unbalanced",
+    "hep-th/0001006": "empty-file",
+    "hep-th/0001007": "archive-path-escape",
+    "hep-th/0001008": "broken-gzip",
+    "hep-th/0001010": "unrecognised-format",
+}
+
+
+def test_a_bulk_file_is_its_papers(tmp_path):
+    rows = read(tmp_path, "arXiv_src_0001_001.tar", tarred(BULK))
+    documents = {row.native_id: row for row in rows if isinstance(row, Document)}
+    assert documents["astro-ph/0001001"].text == "The tower stands by the river."
+    assert documents["2601.00002"].text == "The bridge stands by the river."
+    assert documents["2601.00002"].origin == "arXiv_src_0001_001.tar/0001/2601.00002.gz"
+    dropped = [(row.native_id, row.reason) for row in rows if isinstance(row, Dropped)]
+    assert ENDS.items() <= dict(dropped).items()
+    assert {"unrecognised-format", "archive-path-escape"} <= {reason for _, reason in dropped}
+    assert len(rows) == len(BULK)
+
+
+def test_a_bulk_file_that_breaks_off_keeps_its_first_papers(tmp_path):
+    whole = tarred({name: BULK[name] for name in ("0001/astro-ph0001001.gz", "0001/2601.00002.gz")})
+    rows = read(tmp_path, "arXiv_src_0001_001.tar", whole[:1700])
+    assert [row.title for row in rows if isinstance(row, Document)] == ["A Tower"]
+    assert [row.reason for row in rows if isinstance(row, Dropped)] == ["broken-archive"]
+
+
+def test_no_member_of_a_bulk_file_is_read_beyond_its_limit(monkeypatch):
+    monkeypatch.setattr("rpt_core.corpus.archives.PACKED_BYTES_MAX", 100)
+    found = list(members(iter([tarred({"a.gz": b"x" * 101, "b.gz": b"x"})])))
+    assert isinstance(found[0], Broken)
+    assert (found[0].reason, found[1]) == ("archive-bomb", ("b.gz", b"x"))
+
+
+def test_descriptions_lying_beside_papers_are_joined_to_them(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/2601.00001v3.gz").write_bytes(packed(GOOD))
+    (tmp_path / "data/2601.00002.gz").write_bytes(packed(GOOD.replace(b"tower", b"bridge")))
+    (tmp_path / "data/zz-snapshot.jsonl").write_text(
+        '{"id": "2601.00001", "title": "T", "categories": "math.AP cs.LG", "license": "http://x/by/4.0/"}\n'
+        '{"id": "2601.00001", "title": "T", "categories": "", "license": null}\n'
+        '{"id": 7, "categories": "x", "license": ""}\n'
+        "not json\n"
+    )
+    outcome = ingest(
+        IngestRecipe(data=str(tmp_path / "data")), LocalBuild({}, tmp_path / "o", tmp_path / "s")
+    )
+    rows = {row["native_id"]: row for row in pq.read_table(tmp_path / "o/documents.parquet").to_pylist()}
+    assert rows["2601.00001"]["categories"] == ["math.AP", "cs.LG"]
+    assert rows["2601.00001"]["license"] == "http://x/by/4.0/"
+    assert (rows["2601.00002"]["categories"], rows["2601.00002"]["license"]) == ([], "")
+    assert outcome.rows.dropped == {"bad-json": 1, "companion-file": 1, "missing-column": 1}
+
+
+@pytest.mark.parametrize(
+    ("data", "form", "reason"),
+    [
+        (b'<?xml version="1.0"?><arXivSRC><file/></arXivSRC>', "refused", "companion-file"),
+        (b'<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><arXiv', "arxiv-oai", ""),
+        (
+            b'<feed xmlns:arxiv="http://arxiv.org/schemas/atom" xmlns="http://www.w3.org/2005/Atom">',
+            "arxiv-atom",
+            "",
+        ),
+    ],
+)
+def test_what_arxiv_says_of_papers_is_known_by_its_first_bytes(tmp_path, data, form, reason):
+    (tmp_path / "file.xml").write_bytes(data)
+    (source,) = find_sources(tmp_path)
+    assert (source.form, source.reason) == (form, reason)
+    assert all(isinstance(row, Dropped) for row in read_source(source, 1000))

@@ -1,0 +1,150 @@
+"""arXiv over the network: papers described by OAI-PMH and Atom, e-prints by number, bulk files by month.
+
+What was read is on disk after every reply, and the same call goes on from there.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from infra.download import download
+from infra.polite import PoliteServer
+from rpt_core.corpus.arxiv_metadata import Page, Paper, parse_atom, parse_manifest, parse_oai
+from rpt_core.corpus.streams import Broken
+from rpt_core.errors import SourceError
+
+API = "https://export.arxiv.org"
+"""The server arXiv keeps for programmes."""
+BULK = "s3://arxiv"
+"""The bucket of the bulk files; who reads it pays for the transfer."""
+IDS_PER_REQUEST = 100
+METADATA_NAME = "metadata.jsonl"
+_NUMBER = re.compile(r"(\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?/\d{7})(?:v\d+)?")
+
+
+def harvest(server: PoliteServer, out: Path, **selection: str) -> int:
+    """Descriptions of all papers of a selection, as JSON lines, by OAI-PMH.
+
+    Args:
+        server: Whom to ask; :data:`API` in earnest.
+        out: Appears when everything is there; ``NAME.part`` and ``NAME.token`` hold what came so far.
+        selection: ``set`` (such as ``cs``), ``from`` and ``until`` (dates); nothing for the whole archive.
+
+    Returns:
+        Number of papers.
+
+    Raises:
+        SourceError: the server refuses the selection or the token, or cannot be reached.
+    """
+    part, state = out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.token")
+    held = json.loads(state.read_text()) if state.exists() and part.exists() else {}
+    if held.get("selection") != selection:
+        part.unlink(missing_ok=True)
+        held = {"selection": selection, "next": "", "num_bytes": 0, "num_papers": 0}
+    while True:
+        page = _page(server, held["next"], selection)
+        with part.open("ab") as stream:
+            stream.truncate(held["num_bytes"])  # a killed call may have written after its last token
+            stream.write("".join(f"{paper.as_json()}\n" for paper in page.papers).encode())
+            held["num_bytes"] = stream.tell()
+        held["next"], held["num_papers"] = page.token, held["num_papers"] + len(page.papers)
+        if not page.token:
+            break
+        state.write_text(json.dumps(held))
+    part.replace(out)
+    state.unlink(missing_ok=True)
+    return int(held["num_papers"])
+
+
+def _page(server: PoliteServer, token: str, selection: dict[str, str]) -> Page:
+    query = {"resumptionToken": token} if token else {"metadataPrefix": "arXiv", **selection}
+    try:
+        return parse_oai(server.get("/oai2", verb="ListRecords", **query))
+    except Broken as broken:
+        raise SourceError(
+            f"{server.url} answered {broken.detail!r} when it was asked for {query}. Mend the selection; "
+            "a token that has expired is given up by deleting the .token file."
+        ) from None
+
+
+def described(server: PoliteServer, numbers: Sequence[str]) -> Iterator[Paper]:
+    """Papers by number, by the query API: titles and categories, but no licences.
+
+    Raises:
+        SourceError: a number is malformed, or the server cannot be reached.
+    """
+    for first in range(0, len(numbers), IDS_PER_REQUEST):
+        batch = numbers[first : first + IDS_PER_REQUEST]
+        listed = ",".join(batch)
+        try:
+            reply = server.get("/api/query", id_list=listed, start=0, max_results=len(batch))
+            yield from parse_atom(reply).papers
+        except Broken as broken:
+            raise SourceError(f"{server.url} answered {broken.detail!r} when asked for {batch}.") from None
+
+
+def licensed(server: PoliteServer, number: str) -> Paper | None:
+    """One paper with its licence, by OAI-PMH; None where the archive does not know the number.
+
+    Raises:
+        SourceError: the server cannot be reached, or answers with no record at all.
+    """
+    identifier = f"oai:arXiv.org:{number}"
+    try:
+        reply = server.get("/oai2", verb="GetRecord", identifier=identifier, metadataPrefix="arXiv")
+        return next(iter(parse_oai(reply).papers), None)
+    except Broken as broken:
+        if broken.detail.startswith("idDoesNotExist"):
+            return None
+        raise SourceError(f"{server.url} answered {broken.detail!r} when asked for {number}.") from None
+
+
+def fetch_papers(server: PoliteServer, numbers: Sequence[str], folder: Path) -> Path:
+    """The e-prints of these numbers and a file that describes them, in one folder.
+
+    Raises:
+        SourceError: something is no number of a paper, or the server does not have it.
+    """
+    for number in numbers:
+        if not _NUMBER.fullmatch(number):
+            raise SourceError(
+                f"{number!r} is no number of arXiv; write 2102.00007, 2102.00007v2 or hep-th/9901001."
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    listed = folder / METADATA_NAME
+    held = listed.read_text().splitlines() if listed.exists() else []
+    known = {json.loads(line)["id"] for line in held}
+    for number in dict.fromkeys(numbers):
+        bare = number.partition("v")[0] if re.search(r"v\d+$", number) else number
+        if bare not in known:
+            paper = licensed(server, bare) or Paper(bare)
+            with listed.open("a") as stream:
+                stream.write(paper.as_json() + "\n")
+            known.add(bare)
+        if not (folder / number.replace("/", "_")).exists():
+            server.wait()
+        download(f"{server.url}/e-print/{number}", folder, name=number.replace("/", "_"))
+    return folder
+
+
+def bulk_addresses(manifest: bytes, first: str, last: str) -> list[str]:
+    """Addresses, with checksums, of the bulk files from one month to another (``yymm``, both included).
+
+    Raises:
+        SourceError: it is no manifest, or lists nothing of these months.
+    """
+    try:
+        chunks = parse_manifest(manifest)
+    except Broken as broken:
+        raise SourceError(f"this is no manifest of arXiv's bulk files: {broken.detail}") from None
+    wanted = [chunk for chunk in chunks if _century(first) <= _century(chunk.month) <= _century(last)]
+    if not wanted:
+        raise SourceError(f"the manifest lists no file from {first} to {last}; months are written yymm.")
+    return [f"{BULK}/{chunk.filename}#md5={chunk.md5}" for chunk in wanted]
+
+
+def _century(month: str) -> int:
+    """Months in order of time: arXiv began in 1991."""
+    number = int(month) if month.isdigit() else -1
+    return number + (2000_00 if number < 9100 else 1900_00)

@@ -1,0 +1,133 @@
+"""Recorded replies of arXiv and of an OAI-PMH server, served from this machine and read by our own client."""
+
+import json
+import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from infra.polite import PoliteServer
+from rpt_core.corpus.arxiv_metadata import parse_atom, parse_manifest, parse_oai
+from rpt_core.corpus.streams import Broken
+from rpt_core.errors import SourceError
+from tasks import arxiv
+
+DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data")) / "arxiv-metadata"
+pytestmark = [
+    pytest.mark.realdata,
+    pytest.mark.skipif(not DATA.is_dir(), reason=f"recorded replies: {DATA} is absent (RPT_TEST_DATA)"),
+]
+
+
+def test_every_recorded_record_has_number_title_categories_and_licence():
+    found = {}
+    for path in sorted((DATA / "oai-arxiv").glob("*.xml")):
+        found |= {paper.number: paper for paper in parse_oai(path.read_bytes()).papers}
+    assert {"1401.2122", "1601.03238", "1603.01251"} <= found.keys()
+    for paper in found.values():
+        assert paper.title
+        assert paper.categories
+        assert paper.license.startswith(("http://", "https://"))
+    paper = found["1401.2122"]
+    assert paper.title == "New integrable (3+1)-dimensional systems and contact geometry"
+    assert paper.categories == ("math.AP", "hep-th", "math-ph", "math.DG", "math.MP", "nlin.SI")
+    assert paper.license == "http://arxiv.org/licenses/nonexclusive-distrib/1.0/"
+    assert paper.updated == "2017-10-23"
+
+
+def test_recorded_replies_of_the_query_api():
+    pages = 0
+    for path in sorted((DATA / "atom").glob("*.json")):
+        reply = json.loads(path.read_text())
+        body = reply["body"].encode()
+        if reply["status_code"] != 200:
+            with pytest.raises(Broken, match="incorrect id format"):
+                parse_atom(body)
+            continue
+        page = parse_atom(body)
+        pages += 1
+        assert len(page.papers) == reply["body"].count("<entry>")
+        assert page.total >= len(page.papers) or not page.papers
+        assert all(paper.number and paper.title and paper.categories for paper in page.papers)
+        assert not [paper for paper in page.papers if paper.number[-2:] in ("v1", "v2")]
+    assert pages >= 10
+
+
+def test_the_real_bulk_manifest():
+    path = DATA.parent / "arxiv-manifest" / "arXiv_src_manifest.xml"
+    if not path.exists():
+        pytest.skip(f"the bulk manifest: {path} is absent")
+    chunks = parse_manifest(path.read_bytes())
+    assert len(chunks) > 100
+    assert all(len(chunk.md5) == 32 and chunk.num_bytes > 0 and len(chunk.month) == 4 for chunk in chunks)
+    months = arxiv.bulk_addresses(path.read_bytes(), "0001", "0003")
+    assert months[0] == "s3://arxiv/src/arXiv_src_0001_001.tar#md5=949ae880fbaf4649a485a8d9e07f370b"
+    assert all(f"_000{number}_" in "".join(months) for number in (1, 2, 3))
+
+
+@pytest.fixture
+def server():
+    """The recorded OAI-PMH replies, told apart by token or identifier as the real server does."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *args):
+            """Silent."""
+
+        def do_GET(self):
+            query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
+            asked.append(query)
+            if query["verb"] == "GetRecord":
+                number = query["identifier"].rpartition(":")[2]
+                names = {"1401.2122": "oai-arxiv/arxiv-single.xml", "0000.0000": "oai-pmh/idDoesNotExist.xml"}
+                path = DATA / names[number]
+            elif query.get("set") == "expired":
+                path = DATA / "oai-pmh" / "badResumptionToken.xml"
+            else:
+                path = DATA / "oai-pmh" / query.get("resumptionToken", "ListRecords.xml")
+            body = path.read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    held = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=held.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield PoliteServer(f"http://127.0.0.1:{held.server_port}", pause_seconds=0.001), asked
+    held.shutdown()
+    held.server_close()
+    thread.join()
+
+
+def test_recorded_tokens_are_followed_to_the_last_page(server, tmp_path):
+    """Four pages of another archive's records: none is a paper of arXiv, every page is asked for once."""
+    polite, asked = server
+    assert arxiv.harvest(polite, tmp_path / "m.jsonl") == 0
+    tokens = [query.get("resumptionToken") for query in asked]
+    assert tokens == [None, "ListRecords2.xml", "ListRecords3.xml", "ListRecords4.xml"]
+
+
+def test_recorded_errors_are_told(server, tmp_path):
+    polite, _ = server
+    with pytest.raises(SourceError, match="badResumptionToken"):
+        arxiv.harvest(polite, tmp_path / "m.jsonl", set="expired")
+    assert arxiv.licensed(polite, "0000.0000") is None
+    assert arxiv.licensed(polite, "1401.2122").license.endswith("nonexclusive-distrib/1.0/")
+
+
+@pytest.mark.parametrize(
+    "name", ["badArgument", "cannotDisseminateFormat", "idDoesNotExist", "undefinedError"]
+)
+def test_every_recorded_error_is_named(name):
+    with pytest.raises(Broken, match="bad-reply"):
+        parse_oai((DATA / "oai-pmh" / f"{name}.xml").read_bytes())
+
+
+def test_an_empty_answer_and_a_broken_one():
+    assert parse_oai((DATA / "oai-pmh" / "noRecordsMatch.xml").read_bytes()).papers == ()
+    with pytest.raises(Broken, match="broken-xml"):
+        parse_oai((DATA / "oai-pmh" / "ListRecordsBroken.xml").read_bytes())

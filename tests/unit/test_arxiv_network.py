@@ -1,0 +1,275 @@
+"""arXiv's servers played on this machine: resumption tokens, busy answers, errors, bulk lists."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pyarrow.parquet as pq
+import pytest
+
+from infra.polite import PoliteServer
+from rpt_core.artifacts.build import LocalBuild
+from rpt_core.corpus.ingest import ingest
+from rpt_core.corpus.recipe import IngestRecipe
+from rpt_core.errors import SourceError
+from rpt_core.sample.eprints import packed, tarred
+from tasks import arxiv
+from tasks.resolve import fetched
+
+OPEN = "http://creativecommons.org/licenses/by/4.0/"
+CLOSED = "http://arxiv.org/licenses/nonexclusive-distrib/1.0/"
+SOURCE = b"\\documentclass{a}\\title{A Tower}\\begin{document}The tower stands by the river.\\end{document}"
+
+
+def record(number, license_=OPEN, categories="math.AP cs.LG"):
+    return (
+        f"<record><header><identifier>oai:arXiv.org:{number}</identifier></header><metadata>"
+        f'<arXiv xmlns="http://arxiv.org/OAI/arXiv/"><id>{number}</id><created>2020-01-02</created>'
+        f"<title>On\n towers</title><categories>{categories}</categories><license>{license_}</license>"
+        "</arXiv></metadata></record>"
+    )
+
+
+def oai(body):
+    opened = '<?xml version="1.0"?><OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/">'
+    return f"{opened}{body}</OAI-PMH>".encode()
+
+
+def listing(numbers, token):
+    shown = f'<resumptionToken completeListSize="6">{token}</resumptionToken>'
+    return oai(f"<ListRecords>{''.join(map(record, numbers))}{shown}</ListRecords>")
+
+
+PAGES = {
+    "": (["2101.00001", "2101.00002"], "two"),
+    "two": (["2101.00003", "hep-th/9901001"], "three"),
+    "three": (["2101.00005", "2101.00006"], ""),
+}
+
+
+class Archive:
+    """The server's answers, and what it was asked."""
+
+    def __init__(self):
+        self.asked, self.times = [], []
+        self.fail: list[tuple[int, str]] = []
+        self.eprints = {
+            "2101.00001": packed(SOURCE),
+            "hep-th/9901001": packed(tarred({"main.tex": SOURCE.replace(b"tower", b"bridge")})),
+        }
+        self.url = ""
+
+    def answer(self, path, query):
+        if path.startswith("/e-print/"):
+            return self.eprints.get(path.removeprefix("/e-print/"))
+        if path == "/api/query":
+            if query["id_list"] == "abc":
+                return atom("<id>http://arxiv.org/api/errors#x</id><summary>incorrect id format</summary>")
+            entries = (
+                f"<id>http://arxiv.org/abs/{number}v2</id><title>T</title><category term='math.AP'/>"
+                for number in query["id_list"].split(",")
+            )
+            return atom(*entries)
+        if query["verb"] == "GetRecord":
+            number = query["identifier"].removeprefix("oai:arXiv.org:")
+            if number == "2101.09999":
+                return oai('<error code="idDoesNotExist">nothing</error>')
+            return oai(f"<GetRecord>{record(number, CLOSED if number[0] == 'h' else OPEN)}</GetRecord>")
+        if query.get("set") == "none":
+            return oai('<error code="noRecordsMatch"/>')
+        if query.get("resumptionToken") == "old" or query.get("set") == "wrong":
+            return oai('<error code="badArgument">no such set</error>')
+        return listing(*PAGES[query.get("resumptionToken", "")])
+
+
+def atom(*entries):
+    body = "".join(f"<entry>{entry}</entry>" for entry in entries)
+    return f'<feed xmlns="http://www.w3.org/2005/Atom">{body}</feed>'.encode()
+
+
+def handler_of(archive):
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *args):
+            """Silent."""
+
+        def do_GET(self):
+            parts = urlsplit(self.path)
+            query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+            archive.asked.append((parts.path, query))
+            archive.times.append(time.monotonic())
+            status, after, body = 200, "", None
+            if archive.fail:
+                status, after = archive.fail.pop(0)
+                body = b""
+            else:
+                body = archive.answer(parts.path, query)
+                status = 404 if body is None else 200
+            self.send_response(status)
+            if after:
+                self.send_header("Retry-After", after)
+            self.send_header("Content-Length", str(len(body or b"")))
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+    return Handler
+
+
+@pytest.fixture
+def archive():
+    held = Archive()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(held))
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    held.url = f"http://127.0.0.1:{server.server_port}"
+    yield held
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def polite(archive):
+    return PoliteServer(archive.url, pause_seconds=0.001)
+
+
+def numbers_in(path):
+    return [json.loads(line)["id"] for line in path.read_text().splitlines()]
+
+
+ALL = ["2101.00001", "2101.00002", "2101.00003", "hep-th/9901001", "2101.00005", "2101.00006"]
+
+
+def test_a_harvest_follows_the_tokens_to_the_end(archive, tmp_path):
+    assert arxiv.harvest(polite(archive), tmp_path / "m.jsonl", set="math") == 6
+    assert numbers_in(tmp_path / "m.jsonl") == ALL
+    assert archive.asked[0] == ("/oai2", {"verb": "ListRecords", "metadataPrefix": "arXiv", "set": "math"})
+    assert [query.get("resumptionToken") for _, query in archive.asked] == [None, "two", "three"]
+    row = json.loads((tmp_path / "m.jsonl").read_text().splitlines()[0])
+    assert row == {
+        "id": "2101.00001", "title": "On towers", "categories": "math.AP cs.LG", "license": OPEN,
+        "update_date": "2020-01-02",
+    }  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["m.jsonl"]
+
+
+def test_a_harvest_goes_on_where_it_broke_off(archive, tmp_path, monkeypatch):
+    archive.answer = lambda path, query, real=archive.answer: (
+        None if query.get("resumptionToken") == "three" else real(path, query)
+    )
+    with pytest.raises(SourceError, match="HTTP 404"):
+        arxiv.harvest(polite(archive), tmp_path / "m.jsonl", set="math")
+    with (tmp_path / "m.jsonl.part").open("a") as stream:
+        stream.write('{"id": "half a li')
+    del archive.answer
+    archive.asked.clear()
+    assert arxiv.harvest(polite(archive), tmp_path / "m.jsonl", set="math") == 6
+    assert numbers_in(tmp_path / "m.jsonl") == ALL
+    assert [query["resumptionToken"] for _, query in archive.asked] == ["three"]
+
+
+def test_another_selection_starts_anew_and_an_empty_one_is_empty(archive, tmp_path):
+    (tmp_path / "m.jsonl.part").write_text("old\n")
+    (tmp_path / "m.jsonl.token").write_text(
+        json.dumps({"selection": {"set": "cs"}, "next": "old", "num_bytes": 4, "num_papers": 1})
+    )
+    assert arxiv.harvest(polite(archive), tmp_path / "m.jsonl", set="none") == 0
+    assert (tmp_path / "m.jsonl").read_text() == ""
+
+
+def test_errors_of_the_protocol_are_told(archive, tmp_path):
+    with pytest.raises(SourceError, match=r"badArgument: no such set.*Mend the selection"):
+        arxiv.harvest(polite(archive), tmp_path / "m.jsonl", set="wrong")
+    with pytest.raises(SourceError, match="incorrect id format"):
+        list(arxiv.described(polite(archive), ["abc"]))
+
+
+def test_busy_answers_are_waited_out(archive, tmp_path):
+    archive.fail = [(503, "0"), (429, ""), (500, "")]
+    assert arxiv.harvest(polite(archive), tmp_path / "m.jsonl") == 6
+    archive.fail = [(503, "")] * 6
+    with pytest.raises(SourceError, match="not answered in 6 attempts: HTTP 503") as caught:
+        arxiv.harvest(polite(archive), tmp_path / "n.jsonl")
+    assert caught.value.exit_code == 75
+
+
+def test_requests_keep_their_distance(archive, tmp_path):
+    arxiv.harvest(PoliteServer(archive.url, pause_seconds=0.1), tmp_path / "m.jsonl")
+    gaps = [later - earlier for earlier, later in zip(archive.times, archive.times[1:], strict=False)]
+    assert len(gaps) == 2
+    assert min(gaps) >= 0.09
+
+
+def test_papers_by_number(archive):
+    found = list(arxiv.described(polite(archive), [f"2101.{i:05d}" for i in range(150)]))
+    assert [len(query["id_list"].split(",")) for _, query in archive.asked] == [100, 50]
+    assert (found[149].number, found[149].categories) == ("2101.00149", ("math.AP",))
+    assert arxiv.licensed(polite(archive), "hep-th/9901001").license == CLOSED
+    assert arxiv.licensed(polite(archive), "2101.09999") is None
+
+
+def test_a_list_of_numbers_becomes_papers_with_their_licence(archive, tmp_path, monkeypatch):
+    monkeypatch.setenv("RPT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(arxiv, "API", archive.url)
+    monkeypatch.setattr(PoliteServer, "wait", lambda self: None)
+    (tmp_path / "my.arxiv").write_text("# mine\n2101.00001\nhep-th/9901001\n2101.00001\n")
+    folder = fetched(str(tmp_path / "my.arxiv"))
+    num_asked = len(archive.asked)
+    assert num_asked == 4
+    assert fetched(str(tmp_path / "my.arxiv")) == folder
+    assert len(archive.asked) == num_asked
+    build = LocalBuild({}, tmp_path / "out", tmp_path / "scratch")
+    outcome = ingest(IngestRecipe(data=str(folder)), build)
+    rows = pq.read_table(tmp_path / "out/documents.parquet").to_pylist()
+    assert {(row["native_id"], row["license"], *row["categories"]) for row in rows} == {
+        ("2101.00001", OPEN, "math.AP", "cs.LG"),
+        ("hep-th/9901001", CLOSED, "math.AP", "cs.LG"),
+    }
+    assert outcome.rows.dropped == {"companion-file": 1}
+    dropped = pq.read_table(tmp_path / "out/dropped.parquet").to_pylist()
+    assert dropped[0]["preview"] == "describes 2 papers"
+
+
+def test_what_is_no_number_is_refused(tmp_path):
+    with pytest.raises(SourceError, match="no number of arXiv"):
+        arxiv.fetch_papers(PoliteServer("http://127.0.0.1:9"), ["../etc/passwd"], tmp_path)
+
+
+MANIFEST = (
+    "<?xml version='1.0' standalone='yes'?>\n<arXivSRC>"
+    + "".join(
+        f"<file><filename>src/arXiv_src_{month}_001.tar</filename><md5sum>{month}</md5sum>"
+        f"<size>9</size><yymm>{month}</yymm></file>"
+        for month in ("9912", "0001", "2301", "2302")
+    )
+    + "</arXivSRC>"
+).encode()
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "months"),
+    [
+        ("2301", "2301", ["2301"]),
+        ("9912", "0001", ["9912", "0001"]),
+        ("9101", "2302", ["9912", "0001", "2301", "2302"]),
+    ],
+)
+def test_bulk_files_by_month(first, last, months):
+    found = arxiv.bulk_addresses(MANIFEST, first, last)
+    assert found == [f"s3://arxiv/src/arXiv_src_{month}_001.tar#md5={month}" for month in months]
+
+
+def test_bulk_lists_that_cannot_be_used():
+    with pytest.raises(SourceError, match="lists no file from 1001 to 1002"):
+        arxiv.bulk_addresses(MANIFEST, "1001", "1002")
+    with pytest.raises(SourceError, match="no manifest"):
+        arxiv.bulk_addresses(b"<other/>", "1001", "1002")
+
+
+def test_a_manifest_with_months_is_data(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setenv("RPT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tasks.resolve.download", lambda address, folder, progress: asked.append(address))
+    (tmp_path / "manifest.xml").write_bytes(MANIFEST)
+    fetched(f"{tmp_path}/manifest.xml#yymm=2301..2302")
+    assert [address.partition("#")[2] for address in asked] == ["md5=2301", "md5=2302"]
