@@ -66,7 +66,7 @@ def list_store(kind: str, *, as_json: bool) -> None:
                     row["kind"],
                     row["fingerprint"][:12],
                     " ".join(row["refs"]),
-                    row["created"],
+                    moment(row["created"]),
                     size(row["num_bytes"]),
                 ]
                 for row in rows
@@ -81,7 +81,7 @@ def show_artifact(ref: str, *, as_json: bool) -> None:
         print_json(manifest.model_dump(mode="json"))
         return
     console.print(
-        f"[bold]{manifest.artifact.short}[/]  digest {manifest.digest[:12]}  made {manifest.created}"
+        f"[bold]{manifest.artifact.short}[/]  digest {manifest.digest[:12]}  made {moment(manifest.created)}"
     )
     if manifest.outcome.summary:
         print_table(["result", "value"], ([k, number(v)] for k, v in manifest.outcome.summary.items()))
@@ -134,7 +134,7 @@ def show_lineage(ref: str, *, as_json: bool) -> None:
         return
     branches = {0: Tree(f"[bold]{manifest.artifact.short}[/]")}
     for depth, name, parent in found:
-        branches[depth] = branches[depth - 1].add(f"{name}: {parent.artifact.short}  {parent.created}")
+        branches[depth] = branches[depth - 1].add(f"{name}: {parent.artifact.short}  {moment(parent.created)}")
     console.print(branches[0])
 
 
@@ -198,7 +198,7 @@ def print_rollout(row: dict[str, Any]) -> None:
     head = f"step {row['step']}  {row['verdict']}  reward {row['reward']:.2f}"
     console.print(f"[bold]{head}[/]  {row['doc_id'][:12]} at {row['position']}")
     for name in ("prompt_tail", "thought", "prediction", "truth"):
-        console.print(f"  {name:<11}", end="")
+        console.print(f"  {name:<12}", end="")
         console.print(repr(row[name]), markup=False)
 
 
@@ -262,6 +262,11 @@ def print_table(columns: list[str], rows: Iterable[Iterable[Any]]) -> None:
 def number(value: Any) -> str:
     """A result for people: four significant digits, or the thing itself."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def moment(iso: str) -> str:
+    """A time for people, to the minute, UTC."""
+    return iso[:16].replace("T", " ")
 
 
 def size(num_bytes: int) -> str:
