@@ -134,7 +134,8 @@ def show_lineage(ref: str, *, as_json: bool) -> None:
         return
     branches = {0: Tree(f"[bold]{manifest.artifact.short}[/]")}
     for depth, name, parent in found:
-        branches[depth] = branches[depth - 1].add(f"{name}: {parent.artifact.short}  {moment(parent.created)}")
+        label = f"{name}: {parent.artifact.short}  {moment(parent.created)}"
+        branches[depth] = branches[depth - 1].add(label)
     console.print(branches[0])
 
 
