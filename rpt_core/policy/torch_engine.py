@@ -143,7 +143,16 @@ class _Answers:
         """Which answer each of the model's rows draws."""
         self.going: Bools = np.ones(len(names), bool)
         """Of each of the model's rows, whether its answer has not ended."""
-        self.stops = np.array(sorted(sampling.stop_ids), np.int64)
+        stops = [
+            sampling.stop_ids if cut.stop_ids is None else cut.stop_ids
+            for trunk in trunks
+            for cut in trunk.cuts
+        ]
+        distinct = list(dict.fromkeys(stops))
+        self.stop_sets = [np.array(sorted(ids), np.int64) for ids in distinct]
+        numbers = np.array([distinct.index(ids) for ids in stops], np.int64)
+        self.stop_set: Ints = np.repeat(numbers, sampling.group_size)
+        """By answer: which of the stop sets ends it."""
         self.stopped: Bools = np.zeros(len(names), bool)
         self.steps: list[tuple[Ints, Ints, NDArray[np.float32]]] = []
 
@@ -151,10 +160,17 @@ class _Answers:
         """Record the rows' tokens; which rows go on."""
         rows = self.rows[self.going]
         self.steps.append((rows, tokens_R[self.going], logprobs_R[self.going]))
-        ends_R = np.isin(tokens_R, self.stops) & (position >= len(self.sampling.forced_ids))
+        ends_R = self._stops(tokens_R) & (position >= len(self.sampling.forced_ids))
         self.stopped[self.rows[self.going & ends_R]] = True
         self.going = self.going & ~ends_R
         return self.going
+
+    def _stops(self, tokens_R: Ints) -> Bools:
+        """Whether each of the model's rows drew a token that ends its answer."""
+        ends_R: Bools = np.zeros(len(tokens_R), bool)
+        for number, stops in enumerate(self.stop_sets):
+            ends_R |= (self.stop_set[self.rows] == number) & np.isin(tokens_R, stops)
+        return ends_R
 
     def keep(self, going_R: Bools) -> None:
         """Follow the model's rows when some are taken out."""

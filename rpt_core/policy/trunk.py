@@ -27,6 +27,8 @@ class Cut:
     """Document tokens before the cut, 0 to the document's length."""
     suffix_ids: tuple[int, ...] = ()
     """Tokens between the cut and every answer to it; shared by its answers."""
+    stop_ids: frozenset[int] | None = None
+    """Tokens that end an answer to this cut; None for those of :class:`Sampling`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psutil
+import torch
 
 PHASES = ("rollout", "reward", "select", "update", "sync", "eval")
 
@@ -26,7 +27,7 @@ class Clock:
             self._seconds[name] += time.perf_counter() - begun
 
     def read(self, num_tokens: int) -> dict[str, float]:
-        """Seconds by phase, tokens per second over the whole step, and this process's memory.
+        """Seconds by phase, tokens per second over the whole step, and the memory of process and device.
 
         Args:
             num_tokens: Tokens forwarded in the step.
@@ -39,4 +40,14 @@ class Clock:
             "seconds/idle": total - sum(self._seconds.values()),
             "tokens_per_second": num_tokens / total,
             "rss_bytes": float(psutil.Process().memory_info().rss),
+            **_device_bytes(),
         }
+
+
+def _device_bytes() -> dict[str, float]:
+    """Most memory of the accelerator that tensors took since the last look; nothing without one."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return {}
+    most = float(torch.cuda.max_memory_allocated())
+    torch.cuda.reset_peak_memory_stats()
+    return {"device_bytes": most}

@@ -55,6 +55,7 @@ class Sums:
     kl: float = 0.0
     entropy: float = 0.0
     mismatch: float = 0.0
+    mismatch_kl: float = 0.0
     ratio_error: float = 0.0
     answer_tokens: int = 0
     forwarded: int = 0
@@ -143,7 +144,10 @@ def _part_loss(
             )
         terms_N = kl_terms(scores.logprobs_N, reference.logprobs_N)
         sums.kl += float(terms_N.detach().sum())
-        loss = loss + trainer.recipe.kl_weight * terms_N.sum() / scales.policy
+        weights_N = token_weights(
+            scores.answer_N, _counted(lessons, parts, scores), trainer.preset, scales.policy
+        )
+        loss = loss + trainer.recipe.kl_weight * (weights_N * terms_N).sum()
     own = _document_loss(trainer, lessons, parts, scores.document, scales, sums)
     return loss if own is None else loss + own
 
@@ -159,9 +163,9 @@ def _policy_loss(
     device = scores.logprobs_N.device
     rows = [(lessons[part.trunk], *branch) for part in parts for branch in part.branches]
     advantages_A = torch.tensor([one.advantages[c][a] for one, c, a in rows], device=device)
-    counted_A = torch.tensor([one.counted[c][a] for one, c, a in rows], dtype=torch.bool, device=device)
     engine_N = torch.tensor([x for one, c, a in rows for x in one.engine_logprobs[c][a]], device=device)
     now_N = scores.logprobs_N.detach()
+    counted_A = _counted(lessons, parts, scores)
     weights_N = token_weights(scores.answer_N, counted_A, trainer.preset, scales.policy)
     weights_N = weights_N * importance_weights(now_N, engine_N, IMPORTANCE_CAP)
     # one update per batch: the policy that drew the answers is the one being updated
@@ -172,8 +176,15 @@ def _policy_loss(
     sums.mismatch += float((engine_N - now_N).abs().sum())
     if len(now_N):
         sums.ratio_error = max(sums.ratio_error, float(((now_N - engine_N).exp() - 1).abs().max()))
+        sums.mismatch_kl += float(kl_terms(engine_N, now_N).sum())
     sums.answer_tokens += len(now_N)
     return loss
+
+
+def _counted(lessons: Sequence[Lesson], parts: Sequence[Part], scores: BranchScores) -> Tensor:
+    """By answer of the micro-batch, whether it is in the loss and its denominator."""
+    counted = [lessons[part.trunk].counted[cut][answer] for part in parts for cut, answer in part.branches]
+    return torch.tensor(counted, dtype=torch.bool, device=scores.logprobs_N.device)
 
 
 def _document_loss(
@@ -292,6 +303,7 @@ def _means(sums: Sums) -> dict[str, float]:
         "kl": sums.kl / tokens,
         "entropy": sums.entropy / tokens,
         "mismatch_nats": sums.mismatch / tokens,
+        "mismatch_kl": sums.mismatch_kl / tokens,
         "ratio_error_max": sums.ratio_error,
         "update_tokens": float(sums.forwarded),
     }

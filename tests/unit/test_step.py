@@ -149,6 +149,38 @@ def test_the_reference_pulls_back():
     assert sums.kl > 0
 
 
+def test_masked_answers_are_pulled_back_by_nothing():
+    recipe = RECIPE.model_copy(update={"kl_weight": 0.5, "selection": Selection(mask_truncated=True)})
+    trainer = make_trainer(recipe, reference=tiny_policy(sharpness=1.2))
+    batch = gather(trainer, Progress(), Clock())
+    lessons = [_lesson(trainer, document) for document in batch.documents]
+    assert any(not counts for one in lessons for cut in one.counted for counts in cut)
+    trainer.policy.model.zero_grad()
+    accumulate(trainer, lessons)
+    with_masked = gradients(trainer.policy)
+    for one in lessons:
+        for at in ("answers", "engine_logprobs", "advantages"):
+            kept = [
+                [value for value, counts in zip(values, cut, strict=True) if counts]
+                for values, cut in zip(getattr(one, at), one.counted, strict=True)
+            ]
+            getattr(one, at)[:] = kept
+        one.counted[:] = [[True] * sum(cut) for cut in one.counted]
+    accumulate(trainer, lessons)
+    assert relative_error(gradients(trainer.policy), with_masked) < 1e-4
+
+
+def test_the_gap_between_engine_and_trainer_is_logged():
+    trainer = make_trainer()
+    batch = gather(trainer, Progress(), Clock())
+    _, metrics = step(trainer, Progress(), batch)
+    assert abs(metrics["mismatch_kl"]) < 1e-6
+    with torch.no_grad():
+        trainer.policy.output_weight.mul_(1.2)
+    _, metrics = step(trainer, Progress(), batch)
+    assert 1e-4 < metrics["mismatch_kl"] < metrics["mismatch_nats"]
+
+
 def test_steps_without_anything_to_compare_end_the_run_with_their_verdicts():
     trainer = make_trainer(RECIPE.model_copy(update={"selection": Selection(max_empty_steps=3)}))
     trainer.objective.score_all = 0.0

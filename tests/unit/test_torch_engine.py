@@ -44,6 +44,24 @@ def test_answers_end_at_a_stop_or_at_the_limit():
         assert sample.finish == "stop" or len(sample.token_ids) == SAMPLING.max_new_tokens
 
 
+def test_every_cut_may_end_its_answers_by_tokens_of_its_own():
+    policy, (trunks, _) = tiny_policy(sharpness=1.5), random_tree(0, CUTS)
+    own = frozenset({9, 10, 11, 12, 13})
+    (first, *others), *rest = [list(trunk.cuts) for trunk in trunks]
+    mixed = [
+        replace(trunk, cuts=tuple(cuts))
+        for trunk, cuts in zip(trunks, [[replace(first, stop_ids=own), *others], *rest], strict=True)
+    ]
+    engine, sampling = TorchEngine(policy), replace(SAMPLING, group_size=8)
+    found, usual = engine.generate(mixed, sampling, 1), engine.generate(trunks, sampling, 1)
+    assert found[0][1:] == usual[0][1:]
+    assert found[1:] == usual[1:]
+    ended = [sample.token_ids[-1] for sample in found[0][0] if sample.finish == "stop"]
+    assert ended
+    assert set(ended) <= own
+    assert all(not own & set(sample.token_ids[:-1]) for sample in found[0][0])
+
+
 def test_the_same_answers_whatever_the_batch():
     policy, (trunks, _) = tiny_policy(sharpness=2.0), random_tree(0, CUTS)
     whole = TorchEngine(policy).generate(trunks, SAMPLING, 1)
