@@ -1,39 +1,18 @@
 """`rpt replay` on a real training: a child process takes the step again and finds the recorded digest."""
 
 import json
-from datetime import UTC, datetime
 
 import pyarrow.parquet as pq
 import pytest
 
 from flows.cli import app, guarded
 from infra.store import Store
-from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.digest import artifact_digest
-from rpt_core.artifacts.manifest import Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
-from rpt_core.artifacts.recipe import Artifact
-from rpt_core.difficulty.recipe import DifficultyRecipe
-from rpt_core.difficulty.score import score_difficulty
-from rpt_core.objectives.recipe import RptObjective
-from rpt_core.train.recipe import PolicyRecipe, Selection
 from tasks import build as build_module
-from tests.toys import save_tiny_model
-from tests.unit.small_corpus import write_corpus
+from tests.flows.small_training import small_policy
 
 pytestmark = pytest.mark.slow
-NOWHERE = Artifact(kind="any", fingerprint="0" * 64, digest="0" * 64)
-
-
-def publish(store: Store, folder, kind: str) -> Artifact:
-    files = store.objects.put_folder(folder)
-    digest = artifact_digest(files)
-    manifest = Manifest(
-        kind=kind, fingerprint=digest, digest=digest, recipe={"stage": kind}, placement=Placement(),
-        parents={}, files=files, outcome=Outcome(), code="c", environment={},
-        created=datetime.now(UTC).isoformat(), attempts=(),
-    )  # fmt: skip
-    return store.publish(manifest).artifact
 
 
 @pytest.fixture(scope="module")
@@ -43,21 +22,8 @@ def trained(tmp_path_factory):
     patch.setenv("RPT_HOME", str(root / "home"))
     patch.delenv("RPT_STORE", raising=False)
     patch.setattr(build_module, "track", lambda *_, **__: "")
-    save_tiny_model(root / "start" / "model")
-    write_corpus(root / "corpus", num_documents=12)
-    inputs = {"corpus": root / "corpus", "proxy": root / "start"}
-    scored = LocalBuild(inputs, root / "difficulty", root / "scratch")
-    asked = DifficultyRecipe(corpus=NOWHERE, proxy=NOWHERE, context_tokens=256, stride_tokens=128)
-    score_difficulty(asked, scored)
     store = Store(str(root / "home" / "store"), root / "home" / "cache")
-    recipe = PolicyRecipe(
-        corpus=publish(store, root / "corpus", "corpus"),
-        difficulty=publish(store, root / "difficulty", "difficulty"),
-        start=publish(store, root / "start", "base"),
-        objective=RptObjective(entropy_floor_nats=0.1), ntp_weight=1.0, prompts_per_step=4, group_size=2,
-        cuts_per_document=2, reasoning_tokens=6, context_tokens=400, steps=4, milestones=(2,),
-        selection=Selection(drop_equal_from_step=99),
-    )  # fmt: skip
+    recipe = small_policy(root, store, steps=4, milestones=(2,))
     manifest = store.load(build_module.build_here(recipe, Placement(), store))
     store.add_ref("mine", manifest.artifact)
     yield store, manifest
