@@ -3,7 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from rpt_core.corpus.problems import benchmark_of, is_problem, parse_problem, set_name
+from rpt_core.corpus.problems import (
+    ABSENT,
+    COLUMNS,
+    Columns,
+    benchmark_of,
+    is_problem,
+    look_up,
+    parse_problem,
+    set_name,
+)
 from rpt_core.corpus.records import Record, read_records
 from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, preview, stable_id
 from rpt_core.corpus.sources import Source
@@ -17,12 +26,20 @@ ROWS_WITHOUT_SHAPE_MAX = 100
 """Rows of no known shape after which a file is given up."""
 
 
-def read_data(source: Source, max_chars: int) -> Iterator[Row]:
+ALL_COLUMNS: Columns = {**COLUMNS, "text": TEXT_COLUMNS, "title": TITLE_COLUMNS, "id": ID_COLUMNS}
+
+
+def read_data(source: Source, max_chars: int, columns: Columns = ALL_COLUMNS) -> Iterator[Row]:
     """The rows of one data file."""
-    yield from rows_of(source, read_records(source), max_chars)
+    yield from rows_of(source, read_records(source), max_chars, columns)
 
 
-def rows_of(source: Source, records: Iterable[Record | Broken], max_chars: int) -> Iterator[Row]:
+def rows_of(
+    source: Source,
+    records: Iterable[Record | Broken],
+    max_chars: int,
+    columns: Columns = ALL_COLUMNS,
+) -> Iterator[Row]:
     """Turn records into rows.
 
     The first row of a known shape tells what the file holds; odd ones before it are dropped one by one.
@@ -34,11 +51,11 @@ def rows_of(source: Source, records: Iterable[Record | Broken], max_chars: int) 
         if isinstance(record, Broken):
             yield _broken(source, set_name(source.name), number, record)
             continue
-        kind = kind or _kind(record)
+        kind = kind or _kind(record, columns)
         waiting.append((number, record))
         if kind:
             for place, held in waiting:
-                yield _row(source, kind, place, held, max_chars)
+                yield _row(source, kind, place, held, max_chars, columns)
             waiting = []
         elif len(waiting) == ROWS_WITHOUT_SHAPE_MAX:
             break
@@ -48,9 +65,9 @@ def rows_of(source: Source, records: Iterable[Record | Broken], max_chars: int) 
         yield Dropped(set_name(source.name), source.name, "unrecognised-columns", source.name, preview=shown)
 
 
-def _row(source: Source, kind: str, number: int, record: Record, max_chars: int) -> Row:
+def _row(source: Source, kind: str, number: int, record: Record, max_chars: int, columns: Columns) -> Row:
     try:
-        return _READERS[kind](source, record, number, max_chars)
+        return _READERS[kind](source, record, max_chars, columns)
     except Broken as broken:
         return _broken(source, kind if kind == "text" else set_name(source.name), number, broken)
 
@@ -60,15 +77,15 @@ def _broken(source: Source, name: str, number: int, broken: Broken) -> Dropped:
     return Dropped(name, source.name, broken.reason, native_id, preview=preview(broken.detail))
 
 
-def _kind(record: Mapping[str, Any]) -> str:
+def _kind(record: Mapping[str, Any], columns: Columns) -> str:
     if all(isinstance(record.get(column), str) for column in TRACE_COLUMNS):
         return "trace"
-    if is_problem(record):
+    if is_problem(record, columns):
         return "problem"
-    return "text" if any(isinstance(record.get(column), str) for column in TEXT_COLUMNS) else ""
+    return "text" if any(isinstance(look_up(record, column), str) for column in columns["text"]) else ""
 
 
-def _trace(source: Source, record: Record, number: int, max_chars: int) -> Trace:
+def _trace(source: Source, record: Record, max_chars: int, columns: Columns) -> Trace:
     values = {column: record.get(column) for column in (*TRACE_COLUMNS, "kind")}
     for column in TRACE_COLUMNS:
         if not isinstance(values[column], str):
@@ -82,41 +99,41 @@ def _trace(source: Source, record: Record, number: int, max_chars: int) -> Trace
     )  # fmt: skip
 
 
-def _problem(source: Source, record: Record, number: int, max_chars: int) -> Problem:
+def _problem(source: Source, record: Record, max_chars: int, columns: Columns) -> Problem:
     extra = record.get("extra_info")
     split = extra.get("split") if isinstance(extra, Mapping) else record.get("split")
     held_out = benchmark_of(source.name, split if isinstance(split, str) else "")
-    return parse_problem(record, set_name(source.name), source.name, held_out)
+    return parse_problem(record, set_name(source.name), source.name, held_out, columns)
 
 
 def _first(record: Record, columns: tuple[str, ...]) -> str:
     for column in columns:
-        value = record.get(column)
+        value = look_up(record, column)
         if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
             return str(value).strip()
     return ""
 
 
-def _document(source: Source, record: Record, number: int, max_chars: int) -> Document:
-    column = next((name for name in TEXT_COLUMNS if record.get(name) is not None), None)
+def _document(source: Source, record: Record, max_chars: int, columns: Columns) -> Document:
+    column = next((name for name in columns["text"] if look_up(record, name) not in (None, ABSENT)), None)
     if column is None:
-        raise Broken("missing-column", f"none of {', '.join(TEXT_COLUMNS)}")
-    text = record[column]
+        raise Broken("missing-column", f"none of {', '.join(columns['text'])}")
+    text = look_up(record, column)
     if not isinstance(text, str):
         raise Broken("retyped-column", f"{column} is {type(text).__name__}")
     if not text.strip():
         raise Broken("no-prose", f"{column} is blank")
     if len(text) > max_chars:
         raise Broken("gigantic", text)
-    native_id = _first(record, ID_COLUMNS) or stable_id(text)
-    title = _first(record, TITLE_COLUMNS) or preview(text)[:80]
+    native_id = _first(record, columns["id"]) or stable_id(text)
+    title = _first(record, columns["title"]) or preview(text)[:80]
     return Document(
         "text", f"{set_name(source.name)}:{native_id}", "", title, text, source.name,
         license=_first(record, ("license", "licence")),
     )  # fmt: skip
 
 
-_READERS: dict[str, Callable[[Source, Record, int, int], Row]] = {
+_READERS: dict[str, Callable[[Source, Record, int, Columns], Row]] = {
     "trace": _trace,
     "problem": _problem,
     "text": _document,

@@ -22,6 +22,8 @@ from rpt_core.corpus.decontaminate import Contamination, Hit, canonical
 from rpt_core.corpus.dedup import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
 from rpt_core.corpus.language import detect_language
 from rpt_core.corpus.ledger import Ledger
+from rpt_core.corpus.licences import licence_name
+from rpt_core.corpus.noise import with_noise
 from rpt_core.corpus.pii import mask
 from rpt_core.corpus.problem_sets import text_hashes
 from rpt_core.corpus.quality import measure, verdict
@@ -29,6 +31,7 @@ from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.corpus.segments import PunktSample, Splitter
 from rpt_core.corpus.shield import spans, without
 from rpt_core.corpus.splits import split_of
+from rpt_core.corpus.stem import stem_score
 from rpt_core.corpus.tables import CORPUS_DOCUMENTS, DOCUMENTS, HITS, SEGMENTS, TableWriter, read_rows
 from rpt_core.corpus.words import ngrams, split_words
 from rpt_core.errors import Stopped
@@ -129,8 +132,8 @@ class Documents:
             reason = verdict(
                 metrics, prose, row["source"], lang, self._recipe.min_words, self._recipe.quality
             )
-            if not reason and self._recipe.languages and lang not in self._recipe.languages:
-                reason = "language"
+            stem = stem_score(row["source"], lang, row["categories"] or (), prose, metrics.formula_share)
+            reason = reason or self._unwanted(lang, row["license"] or "", stem)
             if reason:
                 self._ledger.drop(row["source"], row, reason, "quality", row["text"])
                 continue
@@ -139,10 +142,18 @@ class Documents:
                     **row,
                     "lang": lang,
                     "lang_score": score,
-                    "metrics": json.dumps(metrics.as_dict(), sort_keys=True),
+                    "metrics": json.dumps({**metrics.as_dict(), "stem": stem}, sort_keys=True),
                 }
             )
         return kept
+
+    def _unwanted(self, lang: str, license_: str, stem: float) -> str:
+        """Why the recipe does not want a document that is good in itself, or nothing."""
+        if self._recipe.languages and lang not in self._recipe.languages:
+            return "language"
+        if self._recipe.licenses and licence_name(license_) not in self._recipe.licenses:
+            return "licence"
+        return "not-stem" if stem < self._recipe.stem_min else ""
 
     def _note(self, rows: list[dict[str, Any]]) -> None:
         """What later decisions need to know of rows that passed the filter."""
@@ -203,6 +214,9 @@ class Documents:
             text, pii = mask(text, self._recipe.mask_phones, spans(text))
         cluster = self._ids[resolution.cluster[number]]
         split = split_of(cluster, self._recipe.seed, self._recipe.eval_share)
+        if self._recipe.noise_share and split == "train":
+            key = f"{self._recipe.seed} {row['doc_id']}"
+            text = with_noise(text, self._recipe.noise_share, key, spans(text))
         self._tell(row, text, split, pii)
         return {**row, "text": text, "split": split, "cluster": cluster, "pii": json.dumps(pii)}
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome
 from rpt_core.corpus.arxiv_metadata import Catalogue, Paper, read_papers_of
+from rpt_core.corpus.datafiles import ALL_COLUMNS
 from rpt_core.corpus.ledger import Balance
 from rpt_core.corpus.pii import mask
+from rpt_core.corpus.problems import with_columns
 from rpt_core.corpus.readers import read_source
 from rpt_core.corpus.recipe import IngestRecipe
 from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, preview
@@ -51,7 +53,7 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
             name: stack.enter_context(TableWriter(build.out / f"{name}.parquet", schema))
             for name, schema in FILES.items()
         }
-        for read in _rows(sources, recipe.max_document_chars, build, catalogue):
+        for read in _rows(sources, recipe, build, catalogue):
             row = encodable(catalogue.described(read) if isinstance(read, Document) else read)
             table = "benchmarks" if isinstance(row, Problem) and row.benchmark else _TABLE[type(row)]
             writers[table].add(as_record(row))
@@ -68,14 +70,17 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
     return Outcome(rows=counts, summary={"found": describe(sources), **dict(sorted(kinds.items()))})
 
 
-def _rows(sources: list[Source], max_chars: int, build: Build, catalogue: Catalogue) -> Iterator[Row]:
+def _rows(sources: list[Source], recipe: IngestRecipe, build: Build, catalogue: Catalogue) -> Iterator[Row]:
     """The rows of all sources; what describes papers is read before the papers."""
+    columns = with_columns(ALL_COLUMNS, recipe.columns)
     sources = sorted(sources, key=lambda source: source.form not in METADATA)
     total = float(sum(source.num_bytes for source in sources)) or 1.0
     done = 0
     for source in sources:
-        described = source.form in METADATA
-        rows = read_metadata(source, catalogue) if described else read_source(source, max_chars)
+        if source.form in METADATA:
+            rows = read_metadata(source, catalogue)
+        else:
+            rows = read_source(source, recipe.max_document_chars, columns)
         for number, row in enumerate(rows):
             if number % 500 == 0 and build.stopping():
                 raise Stopped(f"stopped while reading {source.name}; the same command reads from the start.")

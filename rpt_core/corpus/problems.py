@@ -27,6 +27,19 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Our field -> columns to look in, in order; a dot reaches into a nested row."""
 
+Columns = Mapping[str, tuple[str, ...]]
+
+
+def with_columns(defaults: Columns, given: Mapping[str, str]) -> Columns:
+    """The columns to look in, a user's own before the usual ones.
+
+    Example:
+        >>> with_columns({"answer": ("answer",)}, {"answer": "reply.final"})["answer"]
+        ('reply.final', 'answer')
+    """
+    return {name: (*([given[name]] if name in given else []), *usual) for name, usual in defaults.items()}
+
+
 BENCHMARKS = (
     "aime24", "aime25", "aime2024", "aime2025", "amc23", "math500", "math-500", "mmlu-pro", "mmlu", "gpqa",
     "supergpqa",
@@ -92,29 +105,32 @@ def set_name(name: str) -> str:
     return folder.split("/")[-1] if folder else file.split(".")[0]
 
 
-def is_problem(record: Mapping[str, Any]) -> bool:
+def is_problem(record: Mapping[str, Any], columns: Columns = COLUMNS) -> bool:
     """Whether a row has a column for the problem and one for its answer."""
-    asked = any(isinstance(_look_up(record, column), str | list) for column in COLUMNS["problem"])
-    return asked and any(_look_up(record, column) is not _ABSENT for column in COLUMNS["answer"])
+    asked = any(isinstance(look_up(record, column), str | list) for column in columns["problem"])
+    return asked and any(look_up(record, column) is not ABSENT for column in columns["answer"])
 
 
-_ABSENT = object()
+ABSENT = object()
 
 
-def _look_up(record: Mapping[str, Any], column: str) -> Any:
+def look_up(record: Mapping[str, Any], column: str) -> Any:
+    """The value of a column, a dot reaching into a nested row; :data:`ABSENT` where there is none."""
+    if column in record:
+        return record[column]
     value: Any = record
     for part in column.split("."):
         if not isinstance(value, Mapping) or part not in value:
-            return _ABSENT
+            return ABSENT
         value = value[part]
     return value
 
 
-def _field(record: Mapping[str, Any], field: str) -> str:
+def _field(record: Mapping[str, Any], field: str, columns: Columns) -> str:
     """Text of one of our fields: the first of its columns that holds something."""
-    for column in COLUMNS[field]:
-        value = _look_up(record, column)
-        if value is not _ABSENT and (text := _as_text(value)):
+    for column in columns[field]:
+        value = look_up(record, column)
+        if value is not ABSENT and (text := _as_text(value)):
             return text
     return ""
 
@@ -146,22 +162,25 @@ def _unquoted(text: str) -> str:
     return text
 
 
-def parse_problem(record: Mapping[str, Any], source: str, origin: str, benchmark: str) -> Problem:
+def parse_problem(
+    record: Mapping[str, Any], source: str, origin: str, benchmark: str, columns: Columns = COLUMNS
+) -> Problem:
     """One row as a problem.
 
     Raises:
         Broken: ``missing-column`` when problem or answer is empty, ``retyped-column`` when it is no text.
     """
-    problem, answer, solution = (_field(record, name) for name in ("problem", "answer", "solution"))
+    problem, answer, solution = (_field(record, name, columns) for name in ("problem", "answer", "solution"))
     if gsm := _GSM.search(answer):
         solution, answer = solution or _CALCULATOR.sub("", answer[: gsm.start()]).strip(), gsm[1]
-    problem = _with_options(_BOILERPLATE.sub("", problem), record)
-    if context := _field(record, "context"):
+    options = _options(record, columns)
+    problem = _with_options(_BOILERPLATE.sub("", problem), options)
+    if context := _field(record, "context", columns):
         problem = f"{context}\n\n{problem}"
-    answer = _letter(answer, record)
+    answer = _letter(answer, options)
     for name, text in (("problem", problem), ("answer", answer)):
         if not text:
-            held = [value for column in COLUMNS[name] if (value := _look_up(record, column)) is not _ABSENT]
+            held = [value for column in columns[name] if (value := look_up(record, column)) is not ABSENT]
             wrong = any(value not in (None, "", []) for value in held)
             raise Broken("retyped-column" if wrong else "missing-column", f"{name}: {str(held)[:100]}")
     return Problem(
@@ -170,23 +189,22 @@ def parse_problem(record: Mapping[str, Any], source: str, origin: str, benchmark
         answer,
         origin,
         solution,
-        _number(_field(record, "difficulty")),
-        _domain(record),
+        _number(_field(record, "difficulty", columns)),
+        _domain(record, columns),
         benchmark,
     )
 
 
-def _options(record: Mapping[str, Any]) -> list[str]:
-    for column in COLUMNS["options"]:
-        value = _look_up(record, column)
+def _options(record: Mapping[str, Any], columns: Columns) -> list[str]:
+    for column in columns["options"]:
+        value = look_up(record, column)
         if isinstance(value, list) and value:
             return [_as_text(option) for option in value]
     numbered = [key for key in (f"choice{i}" for i in range(26)) if key in record]
     return [_as_text(record[key]) for key in numbered]
 
 
-def _with_options(problem: str, record: Mapping[str, Any]) -> str:
-    options = _options(record)
+def _with_options(problem: str, options: list[str]) -> str:
     if not options or not problem:
         return problem
     return (
@@ -194,9 +212,8 @@ def _with_options(problem: str, record: Mapping[str, Any]) -> str:
     )
 
 
-def _letter(answer: str, record: Mapping[str, Any]) -> str:
+def _letter(answer: str, options: list[str]) -> str:
     """The letter of an option given by number."""
-    options = _options(record)
     if options and answer.isdigit() and int(answer) < min(len(options), 26):
         return chr(ord("A") + int(answer))
     return answer
@@ -207,12 +224,12 @@ def _number(text: str) -> float | None:
     return float(match[0]) if match else None
 
 
-def _domain(record: Mapping[str, Any]) -> str:
+def _domain(record: Mapping[str, Any], columns: Columns) -> str:
     """The first domain, its parts joined as Omni-MATH writes them."""
-    for column in COLUMNS["domain"]:
-        value = _look_up(record, column)
+    for column in columns["domain"]:
+        value = look_up(record, column)
         if isinstance(value, list) and value:
             return _as_text(value[0])
-        if value is not _ABSENT and (text := _as_text(value)):
+        if value is not ABSENT and (text := _as_text(value)):
             return text
     return ""

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from rpt_core.corpus.archives import read_tree
 from rpt_core.corpus.arxiv import is_chunk, read_chunk, read_eprint, read_papers
-from rpt_core.corpus.datafiles import read_data, rows_of
+from rpt_core.corpus.datafiles import ALL_COLUMNS, read_data, rows_of
 from rpt_core.corpus.latex_tree import WANTED
 from rpt_core.corpus.plain import read_text
-from rpt_core.corpus.problems import set_name
+from rpt_core.corpus.problems import Columns, set_name
 from rpt_core.corpus.records import csv_tree
 from rpt_core.corpus.rows import Dropped, Row
 from rpt_core.corpus.sources import METADATA, Source
@@ -15,7 +15,7 @@ from rpt_core.corpus.streams import open_chunks
 from rpt_core.corpus.wikipedia import read_dump
 
 
-def read_source(source: Source, max_chars: int) -> Iterator[Row]:
+def read_source(source: Source, max_chars: int, columns: Columns = ALL_COLUMNS) -> Iterator[Row]:
     """Every document, problem and trace of a source, and every part of it that could not be read.
 
     Bad input never raises: it is a :class:`~rpt_core.corpus.rows.Dropped` row.
@@ -23,6 +23,7 @@ def read_source(source: Source, max_chars: int) -> Iterator[Row]:
     Args:
         source: What :func:`~rpt_core.corpus.sources.find_sources` found.
         max_chars: Longer documents are dropped as ``gigantic``.
+        columns: Where rows of data files keep what.
     """
     if source.form == "refused":
         yield Dropped(set_name(source.name), source.name, source.reason, source.name)
@@ -34,14 +35,14 @@ def read_source(source: Source, max_chars: int) -> Iterator[Row]:
     elif source.form in ("tex", "pdf"):
         yield from read_eprint(source, max_chars)
     elif source.form == "tar":
-        yield from _read_archive(source, max_chars)
+        yield from _read_archive(source, max_chars, columns)
     elif source.form in ("text", "markdown"):
         yield from read_text(source, max_chars)
     else:
-        yield from read_data(source, max_chars)
+        yield from read_data(source, max_chars, columns)
 
 
-def _read_archive(source: Source, max_chars: int) -> Iterator[Row]:
+def _read_archive(source: Source, max_chars: int, columns: Columns) -> Iterator[Row]:
     """A paper's tree, a bulk file of many papers, or a folder of CSV files."""
     if is_chunk(source):
         yield from read_chunk(source, max_chars)
@@ -53,6 +54,6 @@ def _read_archive(source: Source, max_chars: int) -> Iterator[Row]:
             yield Dropped(
                 set_name(source.name), source.name, broken.reason, source.name, preview=broken.detail[:200]
             )
-        yield from rows_of(source, csv_tree(tree), max_chars)
+        yield from rows_of(source, csv_tree(tree), max_chars, columns)
         return
     yield from read_papers(source, tree, max_chars)

@@ -59,6 +59,8 @@ REASONS: dict[str, str] = {
     "few-stop-words": "prose of its language without its commonest words",
     "boilerplate": "placeholder or programme text that is no prose",
     "language": "a language the recipe does not ask for",
+    "licence": "a licence the recipe does not ask for",
+    "not-stem": "less about science, technology, engineering or mathematics than the recipe asks for",
     "same-id": "the same page or paper read twice",
     "exact-duplicate": "the same text as another document",
     "near-duplicate": "nearly the same text as another document",

@@ -6,6 +6,13 @@ from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
 
+FIELDS = frozenset(
+    {
+        "problem", "answer", "solution", "difficulty", "domain", "context", "options", "text", "title", "id",
+    }
+)  # fmt: skip
+"""What a row of a data file can tell us."""
+
 
 class SampleWorld(Frozen):
     """The built-in world: small files in the real formats, text that rewards thinking."""
@@ -41,6 +48,9 @@ class IngestRecipe(Recipe):
     files: tuple[InputFile, ...] = ()
     """Content of ``data``, filled in by ``resolve``."""
     sample: SampleWorld | None = None
+    columns: dict[str, str] = {}
+    """Where your rows name things otherwise: our name (problem, answer, solution, difficulty, domain,
+    context, options, text, title, id) -> your column; a dot reaches into a nested row."""
     max_document_chars: int = Field(4_000_000, ge=1000)
     """Longer documents are dropped as ``gigantic``."""
 
@@ -48,6 +58,16 @@ class IngestRecipe(Recipe):
     def _one_source(self) -> "IngestRecipe":
         if bool(self.data) == (self.sample is not None):
             raise ValueError("give either data=FILE|FOLDER or a sample world, not both and not neither")
+        return self
+
+    @model_validator(mode="after")
+    def _known_columns(self) -> "IngestRecipe":
+        unknown = sorted(set(self.columns) - FIELDS)
+        if unknown or not all(self.columns.values()):
+            raise ValueError(
+                f"columns maps {', '.join(unknown) or 'a name to nothing'}; "
+                f"the names are {', '.join(sorted(FIELDS))}"
+            )
         return self
 
 
@@ -73,6 +93,13 @@ class PrepareRecipe(Recipe):
     """Most of what looks like a phone number in encyclopaedic text is none."""
     languages: tuple[str, ...] = ()
     """Keep only these (ISO codes, ``und`` for undecided); empty keeps all."""
+    licenses: tuple[str, ...] = ()
+    """Keep only documents under these (``cc-by``, ``cc-by-sa``, ``cc0``, ``public-domain``, ``arxiv``,
+    ``unknown`` ..., see ``rpt_core.corpus.licences``); empty keeps all."""
+    stem_min: float = Field(0.0, ge=0, le=3)
+    """Keep only documents with at least this STEM score (``rpt_core.corpus.stem``; 1 is a good cut)."""
+    noise_share: float = Field(0.0, ge=0, lt=1)
+    """Words of training documents that get a typing error, for studies of robustness; 0 for none."""
     eval_share: float = Field(0.08, gt=0, lt=1)
     """Share of documents and problems held out, by hash of the near-duplicate cluster."""
     min_segment_chars: int = Field(20, ge=1)
