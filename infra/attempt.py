@@ -114,6 +114,7 @@ class StoreBuild(LocalBuild):
                 shutil.copyfile(self.out / name, bundle / name)
         note = {"attempts": [*map(_plain, self.earlier), _plain(self.attempt("stopped"))]}
         self.store.save_progress(self.job.fingerprint, self.job.key, step, bundle, note)
+        self.store.forget_progress(self.job.fingerprint, self.job.key, self.placement.keep_checkpoints)
         shutil.rmtree(bundle)
 
     def resume(self) -> Saved | None:

@@ -240,6 +240,16 @@ class Store:
         note: dict[str, Any] = body["note"]
         return note
 
+    def forget_progress(self, fingerprint: str, numerics: str, keep: int) -> None:
+        """Forget all checkpoints of a build but the last ``keep`` (blobs fall to garbage collection).
+
+        Contents are not removed here: an earlier milestone, or another build, may hold the same.
+        """
+        for step in self.progress_steps(fingerprint, numerics)[:-keep]:
+            key = self.objects.key("progress", fingerprint, numerics, f"{step:09d}.json")
+            if self.objects.exists(key):
+                self.objects.remove(key)
+
     def drop_progress(self, fingerprint: str) -> None:
         """Forget the checkpoints of a finished build (their blobs fall to garbage collection)."""
         key = self.objects.key("progress", fingerprint)

@@ -26,6 +26,11 @@ class Placement(Frozen):
     """CPU threads of a training process; ``auto`` is one."""
     checkpoint_seconds: float = Field(30.0, gt=0)
     """Seconds between checkpoints of an unfinished build, at least; steps stay whole."""
+    keep_checkpoints: int = Field(3, ge=1)
+    """How many of an unfinished build's checkpoints are kept, the latest; what only older ones held falls to
+    garbage collection."""
+    checkpoint_activations: bool = False
+    """Compute activations again in the backward pass instead of keeping them; needs the packed layout."""
     stop_grace_seconds: float = Field(60.0, gt=0)
     """How long a stopped process may take to write its last checkpoint."""
     deadline_hours: float = Field(24.0, gt=0)

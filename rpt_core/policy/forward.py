@@ -161,13 +161,22 @@ def _branches(policy: Policy, tree: Ragged, kept: Causal, *, keep: bool) -> Bran
     )
 
 
-def _two_pass(policy: Policy, tree: Ragged) -> tuple[Tensor, int]:
-    if policy.checkpoints_activations:
+def check_layout(layout: str, *, checkpointed: bool) -> None:
+    """Refuse activation checkpointing where it would silently lose the trunk's gradient.
+
+    Raises:
+        RecipeError: it is on in the two-pass layout.
+    """
+    if checkpointed and layout == "two-pass":
         raise RecipeError(
             "activation checkpointing is on and the layout is two-pass: the trunk's keys would be kept from "
             "the pass without gradient, and the update would be silently wrong. Take layout=packed, or turn "
             "checkpointing off."
         )
+
+
+def _two_pass(policy: Policy, tree: Ragged) -> tuple[Tensor, int]:
+    check_layout("two-pass", checkpointed=policy.checkpoints_activations)
     hidden_BTE, kept = trunk_pass(policy, tree)
     hidden_PE = hidden_BTE.flatten(0, 1)
     if tree.num_branch_tokens:

@@ -5,6 +5,7 @@
     objective.safetensors      what the objective has seen of the policy, where it follows it
     progress.json              step, data cursor, totals, and the recipe they belong to
     rollouts.parquet           the table of rollouts so far
+    best/                      model and metrics of the best quick look, where it is published
     batches.parquet            what every step so far saw, as digests
 
 Random streams have no state: they are keyed by seed, step and question, so a resumed training draws
@@ -15,7 +16,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from safetensors.numpy import load_file, save_file
@@ -30,7 +31,8 @@ from rpt_core.train.state import Progress, RlRecipe, Trainer
 
 PROGRESS_FILE = "progress.json"
 OBJECTIVE_FILE = "objective.safetensors"
-MODEL_FOLDER = "model"
+MODEL_FOLDER, BEST_FOLDER, METRICS_FILE = "model", "best", "metrics.json"
+ACCURACY = "eval/accuracy"
 STATE_PARAMETERS_MAX = 100_000_000
 """Milestones of models up to this size keep their moments too, so that any later step can be replayed from
 them; the moments of larger ones would be most of the store, and a replay begins further back."""
@@ -44,6 +46,8 @@ def save(build: Build, trainer: Trainer, progress: Progress, record: Record) -> 
     trainer.update.save(folder)
     _write_progress(folder, trainer, progress)
     record.write(folder)
+    if (best := build.scratch / BEST_FOLDER).exists():
+        shutil.copytree(best, folder / BEST_FOLDER)
     build.save(progress.step, folder)
 
 
@@ -58,6 +62,32 @@ def publish(build: Build, trainer: Trainer, progress: Progress, metrics: Mapping
         trainer.update.save(state)
     build.milestone(progress.step, folder / MODEL_FOLDER, metrics, state)
     shutil.rmtree(folder)
+
+
+def keep_best(build: Build, trainer: Trainer, progress: Progress, metrics: Mapping[str, float]) -> Progress:
+    """After a quick look: put the model aside where none before did as well, if the recipe publishes it."""
+    accuracy = metrics.get(ACCURACY)
+    beaten = progress.best_step and accuracy is not None and accuracy <= progress.best_accuracy
+    if not getattr(trainer.recipe, "publish_best", False) or accuracy is None or beaten:
+        return progress
+    folder = build.scratch / BEST_FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    save_policy(trainer.policy, folder / MODEL_FOLDER)
+    (folder / METRICS_FILE).write_text(json.dumps(dict(metrics)))
+    return replace(progress, best_step=progress.step, best_accuracy=accuracy)
+
+
+def restore_best(folder: Path, build: Build) -> None:
+    """Take up the best model so far with a checkpoint."""
+    if (folder / BEST_FOLDER).exists():
+        shutil.copytree(folder / BEST_FOLDER, build.scratch / BEST_FOLDER, dirs_exist_ok=True)
+
+
+def publish_best(build: Build, progress: Progress) -> None:
+    """Publish the best model as the milestone of its step."""
+    folder = build.scratch / BEST_FOLDER
+    metrics = json.loads((folder / METRICS_FILE).read_text())
+    build.milestone(progress.best_step, folder / MODEL_FOLDER, metrics)
 
 
 def _write_progress(folder: Path, trainer: Trainer, progress: Progress) -> None:

@@ -4,7 +4,7 @@ import time
 
 from rpt_core.artifacts.build import Build
 from rpt_core.errors import Stopped
-from rpt_core.train.checkpoint import publish, save
+from rpt_core.train.checkpoint import keep_best, publish, save
 from rpt_core.train.clock import Clock
 from rpt_core.train.gather import gather
 from rpt_core.train.look import quick_look
@@ -45,6 +45,7 @@ def loop(
         if recipe.evaluate_every and (done or progress.step % recipe.evaluate_every == 0):
             with clock.phase("eval"):
                 metrics |= quick_look(trainer)
+            progress = keep_best(build, trainer, progress, metrics)
         build.log(progress.step, metrics, clock.read(progress.tokens - tokens_before))
         build.progress(progress.step, recipe.steps, _note(metrics))
         if progress.step in milestones:

@@ -16,6 +16,10 @@ def _is_instructed(text: str) -> bool:
     return text == "instructed"
 
 
+def _is_off(asked: bool) -> bool:
+    return not asked
+
+
 def _is_unlimited(max_tokens: int) -> bool:
     return max_tokens == 0
 
@@ -68,6 +72,8 @@ class PolicyRecipe(Recipe):
     """Steps whose checkpoints are published as artifacts; those beyond ``max_tokens`` are never reached."""
     evaluate_every: int = Field(0, ge=0)
     """Steps between quick held-out evaluations during training; 0 for none."""
+    publish_best: bool = Field(False, exclude_if=_is_off)
+    """Also publish the model of the best quick look as a checkpoint, when the training ends."""
     selection: Selection = Selection()
     optimiser: Optimiser = Optimiser()
     seed: int = 0
@@ -100,6 +106,7 @@ class RlvrRecipe(Recipe):
     context_tokens: int = Field(4096, ge=16)
     steps: int = Field(60, ge=1)
     evaluate_every: int = Field(0, ge=0)
+    publish_best: bool = Field(False, exclude_if=_is_off)
     selection: Selection = Selection()
     optimiser: Optimiser = Optimiser()
     seed: int = 0

@@ -14,11 +14,17 @@ from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import CapacityError, StarvedError
 from rpt_core.objectives.objective import Objective
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.forward import Layout
+from rpt_core.policy.forward import Layout, check_layout
 from rpt_core.policy.load import Precision, load_policy, save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.scaling.flops import GIGA
-from rpt_core.train.checkpoint import MODEL_FOLDER, restore_objective, saved_progress
+from rpt_core.train.checkpoint import (
+    MODEL_FOLDER,
+    publish_best,
+    restore_best,
+    restore_objective,
+    saved_progress,
+)
 from rpt_core.train.loop import loop
 from rpt_core.train.optimiser import Update
 from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
@@ -78,6 +84,7 @@ def _train(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcom
         progress, record = saved_progress(saved.folder, recipe), Record(saved.folder)
         trainer.update.load(saved.folder)
         restore_objective(saved.folder, trainer.objective)
+        restore_best(saved.folder, build)
     progress = loop(trainer, build, progress, record, milestones)
     trainer.engine.close()
     if progress.asked and not progress.used:
@@ -87,6 +94,8 @@ def _train(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcom
         )
     save_policy(trainer.policy, build.out / MODEL_FOLDER)
     record.write(build.out)
+    if progress.best_step and progress.best_step not in milestones:
+        publish_best(build, progress)
     return _outcome(progress, build)
 
 
@@ -117,6 +126,7 @@ def _policy(build: Build, folder: Path) -> Policy:
 
     Raises:
         CapacityError: the placement asks for more than one process, or another back end than torch's.
+        RecipeError: it asks for activation checkpointing in the two-pass layout.
     """
     numerics = build.numerics
     if numerics.world_size > 1 or numerics.backend != "torch":
@@ -126,7 +136,11 @@ def _policy(build: Build, folder: Path) -> Policy:
         )
     wanted = build.placement.gpus != 0 and torch.cuda.is_available()
     device = "cuda" if wanted else "cpu"
-    return load_policy(folder, cast(Precision, numerics.dtype), device, for_training=True)
+    policy = load_policy(folder, cast(Precision, numerics.dtype), device, for_training=True)
+    if build.placement.checkpoint_activations:
+        check_layout(numerics.layout, checkpointed=True)
+        policy.checkpoint_activations()
+    return policy
 
 
 def _outcome(progress: Progress, build: Build) -> Outcome:
@@ -140,6 +154,8 @@ def _outcome(progress: Progress, build: Build) -> Outcome:
     }
     if looks:
         summary |= {"eval_accuracy_first": looks[0], "eval_accuracy_last": looks[-1]}
+    if progress.best_step:
+        summary |= {"best_step": progress.best_step, "eval_accuracy_best": progress.best_accuracy}
     unused = progress.asked - progress.used
     return Outcome(
         rows=RowCounts(

@@ -32,6 +32,9 @@ class Progress:
     tokens: int = 0
     """Tokens forwarded to draw answers and in updates."""
     gflops: float = 0.0
+    best_step: int = 0
+    """Step of the best quick look so far, where the recipe publishes it; 0 before the first."""
+    best_accuracy: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,7 +254,8 @@ def _advance(trainer: Trainer, progress: Progress, batch: Batch, sums: Sums, *, 
     flops = forward_flops(parameters, batch.num_forwarded) + update_flops(parameters, sums.forwarded)
     if trainer.reference is not None:
         flops += forward_flops(trainer.reference.num_parameters, sums.forwarded)
-    return Progress(
+    return replace(
+        progress,
         step=progress.step + 1,
         cursor=batch.cursor,
         empty_steps=0 if learns else progress.empty_steps + 1,

@@ -1,6 +1,7 @@
 """The training stage: resumed runs are bit-equal, milestones are published, ends have names."""
 
 import json
+import shutil
 import sys
 from types import ModuleType
 
@@ -10,7 +11,7 @@ from safetensors.torch import load_file
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
-from rpt_core.errors import CapacityError, EngineError, ResumeError, StarvedError, Stopped
+from rpt_core.errors import CapacityError, EngineError, RecipeError, ResumeError, StarvedError, Stopped
 from rpt_core.policy.load import load_policy
 from rpt_core.train.recipe import Selection
 from rpt_core.train.reinforce import train_policy
@@ -19,6 +20,7 @@ from tests.toys import ToyObjective, save_tiny_model
 from tests.unit.test_step import RECIPE
 
 MUON = Optimiser(name="muon", learning_rate=1e-3, warmup_steps=2, schedule="linear")
+FAST = Optimiser(learning_rate=2e-2)
 SHORT = RECIPE.model_copy(
     update={"steps": 6, "evaluate_every": 3, "milestones": (2, 6), "ntp_weight": 0.1, "optimiser": MUON}
 )
@@ -110,6 +112,45 @@ def test_what_a_run_leaves(tmp_path, start):
     assert load_policy(build.milestones[6] / "model").output_weight.equal(
         load_policy(build.out / "model").output_weight
     )
+
+
+def test_the_best_model_is_published_at_the_end_whatever_came_between(tmp_path, start):
+    recipe = SHORT.model_copy(
+        update={"milestones": (), "evaluate_every": 1, "publish_best": True, "optimiser": FAST}
+    )
+    whole = _build(tmp_path / "whole", start)
+    outcome = train_policy(recipe, whole)
+    looks = {row["step"]: row["eval/accuracy"] for row in _metrics(whole) if row["step"]}
+    best = max(looks, key=lambda step: (looks[step], -step))
+    assert outcome.summary["best_step"] == best
+    assert outcome.summary["eval_accuracy_best"] == looks[best] == max(looks.values())
+    assert len(set(looks.values())) > 2
+    assert list(whole.milestones) == [best]
+    broken = _build(tmp_path / "broken", start, StoppingBuild)
+    with pytest.raises(Stopped):
+        train_policy(recipe, broken)
+    broken.stop_after = 99
+    shutil.rmtree(broken.scratch / "best")
+    broken.stop = False
+    assert train_policy(recipe, broken) == outcome
+    assert load_policy(broken.milestones[best] / "model").output_weight.equal(
+        load_policy(whole.milestones[best] / "model").output_weight
+    )
+
+
+def test_checkpointed_activations_change_nothing_in_a_packed_row(tmp_path, start):
+    short = SHORT.model_copy(update={"steps": 2, "milestones": ()})
+    losses = []
+    for checkpointed in (False, True):
+        placement = Placement(checkpoint_activations=checkpointed)
+        build = _build(tmp_path / str(checkpointed), start, placement=placement)
+        build.numerics = build.numerics.model_copy(update={"layout": "packed"})
+        train_policy(short, build)
+        losses.append([row["loss"] for row in _metrics(build) if row["step"]])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+    build.numerics = build.numerics.model_copy(update={"layout": "two-pass"})
+    with pytest.raises(RecipeError, match="activation checkpointing is on and the layout is two-pass"):
+        train_policy(short, build)
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(tmp_path, start):

@@ -158,6 +158,17 @@ def test_progress_resumes_from_copies(store: Store, tmp_path: Path):
     assert store.progress_steps("f" * 64, "n") == []
 
 
+def test_only_the_last_checkpoints_are_kept(store: Store, tmp_path: Path):
+    for step in (1, 5, 9):
+        store.save_progress("f" * 64, "n", step, write(tmp_path / str(step), w=str(step)), {})
+    store.save_progress("f" * 64, "other", 2, write(tmp_path / "o", w="o"), {})
+    store.forget_progress("f" * 64, "n", keep=2)
+    assert store.progress_steps("f" * 64, "n") == [5, 9]
+    assert store.progress_steps("f" * 64, "other") == [2]
+    store.forget_progress("f" * 64, "n", keep=2)
+    assert store.progress_steps("f" * 64, "n") == [5, 9]
+
+
 def test_garbage_is_what_nothing_names(store: Store, tmp_path: Path):
     publish(store, write(tmp_path / "a", x="kept"))
     store.objects.put_folder(write(tmp_path / "b", x="crashed before its manifest"))
