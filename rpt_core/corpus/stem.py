@@ -13,7 +13,8 @@ _ARXIV = re.compile(
     r"|stat)(\.|$)"
 )
 _CATEGORY = re.compile(
-    r"\b(mathemat|algebra|geometr|topolog|number theory|theorem|statistic|probability|probabilistic|physic|quantum|mechanics"
+    r"\b(mathemat|algebra|geometr|topolog|number theory|theorem|statistic|probability|probabilistic"
+    r"|physic|quantum|mechanics"
     r"|thermodynam|optics|electr(ic|on|omagn)|radiation|scattering|astronom|astrophys|planet|stars?\b|galax"
     r"|spacecraft|spaceflight|space exploration|chemi|acids?\b|metals\b|periodic table|hydrocarbon|solids\b"
     r"|biolog|biochem|zoolog|botan|species|mammals|birds|fish(es)?\b|insects|reptil|amphib|trilobit|fossil|taxa\b"
