@@ -48,6 +48,20 @@ def demo(
 
 
 @app.command()
+def study(
+    recipe: Annotated[str, typer.Argument(help="Name of an RMT recipe.")] = "tiny_rmt",
+    seeds: Annotated[str, typer.Option(help="Seeds, by commas.")] = "0,1,2",
+    param: Parameters = None,
+) -> None:
+    """RMT against RPT and against itself without each part, from one start model at equal tokens."""
+    numbers = tuple(_seed(part) for part in seeds.split(","))
+    with _prefect() as ready:
+        from flows.run import run_study
+
+        run_study(recipe, numbers, _overrides(param), ready)
+
+
+@app.command()
 def plan(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe.")],
     param: Parameters = None,

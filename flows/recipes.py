@@ -19,7 +19,7 @@ from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.objectives.recipe import Budget, RlvrObjective, RptObjective
-from rpt_core.report.recipe import ReportRecipe, SeedsRecipe
+from rpt_core.report.recipe import ArmsRecipe, ReportRecipe, SeedsRecipe
 from rpt_core.scaling.recipe import ScalingRecipe
 from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe, Selection
 from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, GivenModel, ModelShape, Optimiser
@@ -252,6 +252,12 @@ def over_seeds(name: str, seeds: tuple[int, ...], overrides: "Overrides") -> See
         after=tuple(run.after for run in runs),
         seeds=seeds,
     )
+
+
+def over_arms(name: str, seeds: tuple[int, ...], arms: tuple[str, ...], overrides: "Overrides") -> ArmsRecipe:
+    """RMT's arms under several seeds: each trained from its seed's start model, evaluated and compared."""
+    runs = [journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
+    return recipes_rmt.compared(runs, seeds, arms)
 
 
 NAMED: dict[str, Callable[..., ReportRecipe]] = {

@@ -4,11 +4,12 @@ An arm is the same journey with another training stage: all start from the same 
 corpus and may forward the same number of tokens.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flows.trees import rewritten, stage
 from rpt_core.errors import RecipeError
+from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.objectives.recipe import (
     Budget,
     Curriculum,
@@ -18,7 +19,7 @@ from rpt_core.objectives.recipe import (
     RptObjective,
     TextObjective,
 )
-from rpt_core.report.recipe import ReportRecipe
+from rpt_core.report.recipe import ArmsRecipe, ReportRecipe
 from rpt_core.train.recipe import PolicyRecipe
 
 TINY_BUDGET = Budget(first=36, decay=0.25, schedule_steps=40)
@@ -166,3 +167,43 @@ def arm(rmt: ReportRecipe, name: str) -> ReportRecipe:
             "from tiny_rmt, rmt_small or rmt_14b."
         )
     return ARMS[name](rmt)
+
+
+TIMED = ("RPT", "RMT")
+"""Arms whose checkpoints are evaluated too, to see how soon one is as good as the other in the end."""
+
+
+def compared(journeys: Sequence[ReportRecipe], seeds: tuple[int, ...], arms: tuple[str, ...]) -> ArmsRecipe:
+    """All arms of RMT's journeys, one journey per seed, for one report."""
+    made = [[arm(rmt, name) for rmt in journeys] for name in arms]
+    return ArmsRecipe(
+        title=f"{journeys[0].title}: {len(arms)} trainings from one start model",
+        arms=arms,
+        seeds=seeds,
+        # asked in RPT's words: a start model that was never told of a budget
+        starts=tuple(_judged(_start(_rpt(rmt)), forced=True) for rmt in journeys),
+        evaluations=tuple(
+            _judged(_after(one), milestones=name in TIMED)
+            for name, runs in zip(arms, made, strict=True)
+            for one in runs
+        ),
+        trainings=tuple(_policy(one) for runs in made for one in runs),
+    )
+
+
+def _start(journey: ReportRecipe) -> EvaluationRecipe:
+    assert isinstance(journey.before, EvaluationRecipe)
+    return journey.before
+
+
+def _after(journey: ReportRecipe) -> EvaluationRecipe:
+    assert isinstance(journey.after, EvaluationRecipe)
+    return journey.after
+
+
+def _judged(
+    evaluation: EvaluationRecipe, *, forced: bool = False, milestones: bool = False
+) -> EvaluationRecipe:
+    """Only what the comparison reads."""
+    modes = ("plain", "reasoning", *(("forced",) if forced else ()))
+    return evaluation.model_copy(update={"modes": modes, "milestones": milestones})

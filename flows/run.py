@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from flows.make import Planned, chosen, fitted, plan, role
-from flows.recipes import Overrides, over_seeds
+from flows.recipes import Overrides, over_arms, over_seeds
+from flows.recipes_rmt import ARMS
 from flows.show import console, number, print_json, print_table, relative
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
@@ -97,6 +98,18 @@ def run_demo(seeds: list[int], ready: Callable[[], None] = _at_hand) -> None:
 
     begin = time.monotonic()
     show_results(compare_seeds("tiny_rpt", numbers), time.monotonic() - begin)
+
+
+def run_study(
+    name: str, seeds: tuple[int, ...], overrides: Overrides, ready: Callable[[], None] = _at_hand
+) -> None:
+    """All arms of an RMT recipe under some seeds, and the report that compares them."""
+    print_plan(plan(fitted(over_arms(name, seeds, tuple(ARMS), overrides), ANYWHERE), open_store()))
+    ready()
+    from flows.study import study
+
+    begin = time.monotonic()
+    show_results(study(name, seeds, overrides=overrides), time.monotonic() - begin)
 
 
 def show_results(artifact: Artifact, seconds: float) -> None:

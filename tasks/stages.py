@@ -7,7 +7,7 @@ from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.recipe import EvaluationRecipe
-from rpt_core.report.recipe import ReportRecipe, SeedsRecipe
+from rpt_core.report.recipe import ArmsRecipe, ReportRecipe, SeedsRecipe
 from rpt_core.scaling.recipe import ScalingRecipe
 from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
 from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe
@@ -45,6 +45,7 @@ STAGES: dict[str, Stage] = {
     "fit-scaling": Stage(ScalingRecipe, "rpt_core.scaling.fit:fit_scaling", True, "rpt/scaling"),
     "report": Stage(ReportRecipe, "rpt_core.report.page:write_report", True, "rpt/report"),
     "report-seeds": Stage(SeedsRecipe, "rpt_core.report.seeds:write_seeds_report", True, "rpt/report"),
+    "report-arms": Stage(ArmsRecipe, "rpt_core.report.arms:write_arms_report", True, "rpt/report"),
 }
 
 

@@ -43,6 +43,10 @@ class Judged:
         found = outcomes(self.items, mode)
         return found if mode == PROBLEMS else found.above(self.floor_nats)
 
+    def milestone(self, step: int) -> Outcomes:
+        """The outcomes of a checkpoint on the way, left free to think."""
+        return outcomes(self.items, REASONING, f"{step:06d}")
+
     @property
     def floor_nats(self) -> float:
         """Entropy from which on positions are asked in training."""

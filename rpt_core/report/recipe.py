@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.scaling.recipe import ScalingRecipe
+from rpt_core.train.recipe import PolicyRecipe
 
 
 class ReportRecipe(Recipe):
@@ -57,5 +58,41 @@ class SeedsRecipe(Recipe):
             raise ValueError(
                 f"{len(self.seeds)} seeds, {len(self.before)} evaluations before and "
                 f"{len(self.after)} after: give one of each per seed"
+            )
+        return self
+
+
+class ArmsRecipe(Recipe):
+    """Several trainings from one start model, at equal training tokens: which part of a method does what?"""
+
+    kind: ClassVar[str] = "arms-report"
+    reads_lineage: ClassVar[bool] = True
+
+    stage: Literal["report-arms"] = "report-arms"
+    title: str = "One start model, several trainings"
+    arms: tuple[str, ...] = Field(min_length=2)
+    """Their names: the reference first, then the method, then what is left of it without one of its parts."""
+    seeds: tuple[int, ...] = Field(min_length=1)
+    starts: tuple[EvaluationRecipe | Ref | Artifact, ...]
+    """The start models, one per seed."""
+    evaluations: tuple[EvaluationRecipe | Ref | Artifact, ...]
+    """The trained models, arm by arm, within an arm by seed."""
+    trainings: tuple[PolicyRecipe | Ref | Artifact, ...]
+    """What they were trained by, in the same order: for tokens and compute."""
+    tolerated_loss: float = Field(0.05, ge=0)
+    """How much less accurate than the reference the method may be and still be called as accurate."""
+    short_share: float = Field(0.5, gt=0, le=1)
+    """The method's goal: thoughts of at most this share of the reference's length."""
+    seed: int = 0
+    """Of bootstrap resamples."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> "ArmsRecipe":
+        wanted = len(self.arms) * len(self.seeds)
+        found = (len(self.starts), len(self.evaluations), len(self.trainings))
+        if found != (len(self.seeds), wanted, wanted):
+            raise ValueError(
+                f"{len(self.arms)} arms under {len(self.seeds)} seeds need {len(self.seeds)} evaluations of "
+                f"start models and {wanted} each of trained models and trainings; given are {found}"
             )
         return self

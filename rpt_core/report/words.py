@@ -105,6 +105,11 @@ def difference(estimate: Any) -> str:
     return _with_ends(estimate, points, points)
 
 
+def amount(estimate: Any) -> str:
+    """A number of something and its interval in one string, one digit after the point."""
+    return _with_ends(estimate, "{:.1f}".format, "{:.1f}".format)
+
+
 def _with_ends(estimate: Any, whole: Callable[[float], str], end: Callable[[float], str]) -> str:
     if not estimate:
         return DASH
@@ -117,6 +122,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     function.__name__: function
     for function in (
         percent, percent_bare, points, p_value, count_of, flops_of, clip, visible, cell, interval, difference,
+        amount,
     )
 }  # fmt: skip
 
