@@ -1,7 +1,14 @@
 """Held-out rows, chosen by a hash of their near-duplicate cluster: two like rows never part."""
 
 import hashlib
+from collections.abc import Iterator
 from typing import Literal
+
+from rpt_core.artifacts.recipe import Recipe
+from rpt_core.corpus.recipe import PrepareRecipe
+
+SPLIT_FIELDS = ("seed", "eval_share", "near_duplicate_jaccard", "num_permutations")
+"""What decides on which side a row of given documents falls."""
 
 Split = Literal["train", "eval"]
 
@@ -20,3 +27,26 @@ def split_of(cluster: str, seed: int, eval_share: float) -> Split:
     """
     digest = hashlib.blake2b(f"split {seed} {cluster}".encode(), digest_size=8).digest()
     return "eval" if int.from_bytes(digest, "big") < eval_share * 2**64 else "train"
+
+
+def corpora(recipe: object) -> Iterator[PrepareRecipe]:
+    """Every corpus a recipe stands on, itself included, as far as its inputs are recipes."""
+    if isinstance(recipe, PrepareRecipe):
+        yield recipe
+    if isinstance(recipe, Recipe):
+        for below in recipe.inputs().values():
+            yield from corpora(below)
+
+
+def overlap(evaluated: PrepareRecipe, trained: PrepareRecipe) -> str:
+    """Why what one corpus holds out may be what the other trains on; empty when it cannot.
+
+    The same documents split by the same numbers fall on the same sides; split by others they do not.
+    Corpora of other documents are not compared: which rows they share is known only by their content, and
+    with the same seed and share a row falls on the same side in all of them.
+    """
+    if evaluated.documents != trained.documents:
+        return ""
+    differing = [name for name in SPLIT_FIELDS if getattr(evaluated, name) != getattr(trained, name)]
+    shown = (f"{name} {getattr(evaluated, name)} and {getattr(trained, name)}" for name in differing)
+    return ", ".join(shown)

@@ -2,10 +2,11 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.corpus.splits import corpora, overlap
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.objectives.recipe import RlvrObjective, RptObjective, TextObjective
 from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
@@ -41,3 +42,15 @@ class EvaluationRecipe(Recipe):
     milestones: bool = False
     """Also evaluate, in reasoning mode, every published checkpoint of the model's training."""
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _held_out(self) -> "EvaluationRecipe":
+        if isinstance(self.corpus, PrepareRecipe):
+            for trained in corpora(self.model):
+                if differing := overlap(self.corpus, trained):
+                    raise ValueError(
+                        "the splits overlap: the model is trained and evaluated on the same documents, "
+                        f"split by {differing}, so held-out rows of one are training rows of the other; "
+                        "make them equal"
+                    )
+        return self

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from pydantic import ValidationError
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
@@ -14,9 +15,12 @@ from rpt_core.corpus.noise import with_noise
 from rpt_core.corpus.problems import parse_problem, with_columns
 from rpt_core.corpus.recipe import FIELDS, IngestRecipe, PrepareRecipe
 from rpt_core.corpus.shield import spans
+from rpt_core.corpus.splits import corpora
 from rpt_core.corpus.stem import stem_score
 from rpt_core.corpus.tables import read_rows
 from rpt_core.errors import RecipeError, SourceError
+from rpt_core.evaluation.recipe import EvaluationRecipe
+from rpt_core.train.supervised_recipe import BaseRecipe
 from tests.unit.corpus.test_prepare import run, tale, write
 
 
@@ -176,3 +180,35 @@ def test_other_choices_are_other_corpora():
         for options in ({}, {"licenses": ("cc0",)}, {"stem_min": 1.0}, {"noise_share": 0.1})
     ]
     assert len({recipe.model_dump_json() for recipe in recipes}) == 4
+
+
+DOCUMENTS = IngestRecipe(data="texts")
+
+
+def evaluation(corpus, trained):
+    base = BaseRecipe(corpus=trained)
+    return EvaluationRecipe(corpus=corpus, difficulty=Ref(ref="d"), model=base)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"seed": 1}, "seed 1 and 0"),
+        ({"eval_share": 0.5}, "eval_share 0.5 and 0.08"),
+        ({"near_duplicate_jaccard": 0.9}, "near_duplicate_jaccard 0.9 and 0.8"),
+    ],
+)
+def test_a_recipe_whose_splits_overlap_is_refused(options, said):
+    other = PrepareRecipe(documents=DOCUMENTS, **options)
+    with pytest.raises(ValidationError, match=f"splits overlap.*{said}"):
+        evaluation(other, PrepareRecipe(documents=DOCUMENTS))
+
+
+def test_splits_that_cannot_overlap_are_not_refused():
+    corpus = PrepareRecipe(documents=DOCUMENTS)
+    elsewhere = PrepareRecipe(documents=IngestRecipe(data="others"), seed=5)
+    cleaner = PrepareRecipe(documents=DOCUMENTS, min_words=50, noise_share=0.1)
+    named = Ref(ref="corpus@1")
+    for tested in (corpus, elsewhere, cleaner, named):
+        assert evaluation(tested, corpus).corpus == tested
+    assert list(corpora(evaluation(corpus, cleaner))) == [corpus, cleaner]
