@@ -106,6 +106,8 @@ def tiny_real(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe
     patient = Selection(max_empty_steps=1000, when_starved="pass-on")
     changes: dict[str, dict[str, Any]] = {
         "base": {"steps": 100} if model else {"steps": 100, "model": shape},
+        # five million tokens of real text: windows overlap by 64 tokens, not by half
+        "difficulty": {"stride_tokens": 448},
         "cold-start": {"steps": 60},
         "policy": {
             "steps": 12,

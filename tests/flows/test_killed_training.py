@@ -97,7 +97,10 @@ def kill_at(store: Store, recipe: Recipe, step: int) -> None:
     assert not training.is_running() or training.status() == psutil.STATUS_ZOMBIE
 
 
-@pytest.mark.parametrize(("kind", "step"), [("policy", 1), ("policy", 3), ("policy", 5), ("base", 17)])
+EARLY, LATE = (pytest.param("policy", step, marks=pytest.mark.long) for step in (1, 5))
+
+
+@pytest.mark.parametrize(("kind", "step"), [EARLY, ("policy", 3), LATE, ("base", 17)])
 def test_killed_at_a_step_it_ends_in_the_same_weights(recipes, tmp_path, kind, step):
     root, found = recipes
     recipe, undisturbed = found[kind]
