@@ -9,7 +9,8 @@ from rpt_core.errors import RecipeError
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.report.recipe import ArmsRecipe, ReportRecipe, SeedsRecipe
 from rpt_core.scaling.recipe import ScalingRecipe
-from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
+from rpt_core.train.judge_recipe import JudgeRecipe
+from rpt_core.train.recipe import PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe
 
 
@@ -40,6 +41,8 @@ STAGES: dict[str, Stage] = {
     ),
     "cold-start": Stage(ColdStartRecipe, "rpt_core.train.cold_start:train_cold_start", False, "rpt/train"),
     "train-rpt": Stage(PolicyRecipe, "rpt_core.train.reinforce:train_policy", False, "rpt/train"),
+    "train-rlpt": Stage(RlptRecipe, "rpt_core.train.reinforce:train_rlpt", False, "rpt/train"),
+    "train-judge": Stage(JudgeRecipe, "rpt_core.train.judge:train_judge", False, "rpt/train"),
     "finetune-rlvr": Stage(RlvrRecipe, "rpt_core.train.reinforce:finetune_rlvr", False, "rpt/train"),
     "evaluate": Stage(EvaluationRecipe, "rpt_core.evaluation.evaluate:evaluate", False, "rpt/eval"),
     "fit-scaling": Stage(ScalingRecipe, "rpt_core.scaling.fit:fit_scaling", True, "rpt/scaling"),

@@ -68,6 +68,8 @@ class Verdict:
     thought: str = ""
     prediction: str = ""
     """What was read as the prediction; empty when nothing could be read."""
+    prediction_tokens: int = 0
+    """Its tokens; 0 when nothing could be read."""
 
 
 class Objective(Protocol):
@@ -132,3 +134,21 @@ class Observing(Protocol):
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on from :meth:`state`."""
+
+
+@runtime_checkable
+class JudgesTogether(Protocol):
+    """An objective whose verdicts come cheaper many at a time: one call of a judge for a whole step."""
+
+    def judge_all(
+        self, asked: Sequence[Asked], drawn: Sequence[Sequence[Sequence[Sample]]]
+    ) -> list[list[list[Verdict]]]:
+        """Verdicts by document, question and answer."""
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """An objective with something of its own to say about how answers were judged."""
+
+    def report(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Metrics and timings since the last call."""

@@ -99,13 +99,13 @@ def _compact(instruction: str, codec: Codec, words: str = "") -> Prompt:
 
 
 def _worded(before: str, after: str, codec: Codec) -> Prompt:
-    head, tail = _chat(before, after, codec)
+    head, tail = around_document(before, after, codec)
     if not tail.rstrip().endswith("<think>"):
         tail += "<think>\n"
     return Prompt(tuple(codec.encode_template(head)), tuple(codec.encode_template(tail)))
 
 
-def _chat(before: str, after: str, codec: Codec) -> tuple[str, str]:
+def around_document(before: str, after: str, codec: Codec) -> tuple[str, str]:
     """What the model's chat template puts before and after the document; plain headings without one."""
     if codec.chat_template is None:
         return before, f"{after}\n\n### Answer\n"

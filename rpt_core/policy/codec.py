@@ -13,6 +13,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.policy.sentencepiece import SPACE
 from rpt_core.policy.vocabulary import (
     CONTROL_TEXT,
+    MARK_TEXT,
     TOKENIZER_FILES,
     byte_ids,
     byte_table,
@@ -54,9 +55,12 @@ class Codec:
         _assert_round_trip(self)
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int, folder: Path, context_tokens: int = 512) -> Self:
+    def train(
+        cls, texts: Iterable[str], vocab_size: int, folder: Path, context_tokens: int = 512, *,
+        marks: bool = False,
+    ) -> Self:  # fmt: skip
         """Train a byte-level BPE, write it into ``folder`` and load it from there."""
-        write_tokenizer(train_bpe(texts, vocab_size), folder, context_tokens)
+        write_tokenizer(train_bpe(texts, vocab_size, marks=marks), folder, context_tokens)
         return cls.load(folder)
 
     @classmethod
@@ -129,14 +133,14 @@ class Codec:
         return self.char_offsets(self.encode(text))
 
     def control(self, name: str) -> tuple[int, ...]:
-        """The ids of a control word, by its name in ``CONTROL_TEXT``.
+        """The ids of a control word, by its name in ``CONTROL_TEXT`` or ``MARK_TEXT``.
 
         One id where the tokenizer has such a token. A model from elsewhere without one gets the word
         spelled out: its embedding table is not ours to grow.
         """
         if name == "end":
             return (self.end_id,)
-        text = CONTROL_TEXT[name]
+        text = CONTROL_TEXT[name] if name in CONTROL_TEXT else MARK_TEXT[name]
         token = self._whole.token_to_id(text)
         return (token,) if token is not None else tuple(self.encode(text))
 

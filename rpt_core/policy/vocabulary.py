@@ -23,6 +23,14 @@ CONTROL_TEXT: dict[str, str] = {
 }
 """Control tokens of a tokenizer trained here, by name. ``}`` closes a box and stays an ordinary byte."""
 
+MARK_TEXT: dict[str, str] = {
+    "start_prediction": "<|startofprediction|>",
+    "end_prediction": "<|endofprediction|>",
+    "mask": "<|mask|>",
+}
+"""Control words of next-segment reasoning (RLPT, section 3.2). A tokenizer trained here has them where its
+recipe asks for them; any other spells them out."""
+
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
     "merges.txt", "tokenizer.model", "chat_template.jinja", "generation_config.json",
@@ -30,20 +38,22 @@ TOKENIZER_FILES = (
 """What makes up a tokenizer in a Hugging Face folder; copied byte by byte from start model to result."""
 
 
-def train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+def train_bpe(texts: Iterable[str], vocab_size: int, *, marks: bool = False) -> Tokenizer:
     """Train a byte-level BPE with the control tokens first.
 
     Args:
         texts: Training documents; streamed.
         vocab_size: Asked for, control tokens and the 256 bytes included; fewer come out when pairs run out.
+        marks: Whether the words of :data:`MARK_TEXT` become tokens too.
     """
+    controls = [*CONTROL_TEXT.values(), *(MARK_TEXT.values() if marks else ())]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         min_frequency=2,
-        special_tokens=[AddedToken(t, normalized=False, special=True) for t in CONTROL_TEXT.values()],
+        special_tokens=[AddedToken(t, normalized=False, special=True) for t in controls],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )

@@ -72,14 +72,16 @@ def _num_parameters(file: Path) -> int:
 def _from_scratch(recipe: BaseRecipe, shape: ModelShape, build: Build) -> Outcome:
     corpus = build.inputs["corpus"]
     start = build.scratch / "start"
-    codec = Codec.train(texts_of(corpus, "train"), shape.vocab_size, start, shape.context_tokens)
+    codec = Codec.train(
+        texts_of(corpus, "train"), shape.vocab_size, start, shape.context_tokens, marks=shape.prediction_marks
+    )
     windows = Windows.build(corpus, "train", codec, shape.context_tokens, build.scratch / "train.tokens")
     if not len(windows):
         raise StarvedError(
             f"there is nothing to train on: the corpus has {windows.num_documents} training documents, none "
             "of two tokens or more. Look at what prepare-corpus dropped, or give more text."
         )
-    _initialise(shape, len(codec), codec, recipe.seed, start)
+    initialise(shape, len(codec), codec, recipe.seed, start)
     policy = load_policy(start, device=device_of(build), for_training=True)
     trained = train_supervised(
         build,
@@ -111,7 +113,7 @@ def _from_scratch(recipe: BaseRecipe, shape: ModelShape, build: Build) -> Outcom
     )
 
 
-def _initialise(shape: ModelShape, vocab_size: int, codec: Codec, seed: int, folder: Path) -> None:
+def initialise(shape: ModelShape, vocab_size: int, codec: Codec, seed: int, folder: Path) -> None:
     """Write a randomly initialised model; its vocabulary is what the tokenizer really has."""
     config = Qwen3Config(
         vocab_size=vocab_size,

@@ -5,7 +5,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rpt_core.errors import StarvedError
-from rpt_core.objectives.objective import VERDICTS, Asked, Question, Verdict
+from rpt_core.objectives.evidence import Chances, JudgesByChance
+from rpt_core.objectives.objective import (
+    VERDICTS,
+    Asked,
+    JudgesTogether,
+    Objective,
+    Question,
+    Verdict,
+)
+from rpt_core.policy.plain import PlainChances
 from rpt_core.policy.trunk import Sample
 from rpt_core.train.clock import Clock
 from rpt_core.train.selection import kept_groups
@@ -88,7 +97,9 @@ def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
             drawn = trainer.engine.generate([a.trunk for a in asked], trainer.sampling_at(step), step)
             forwarded += trainer.engine.num_forwarded - before
         with clock.phase("reward"):
-            verdicts = [judge(trainer, a, samples) for a, samples in zip(asked, drawn, strict=True)]
+            chances = PlainChances(trainer.policy)
+            verdicts = judged(trainer.objective, asked, drawn, chances)
+            forwarded += chances.num_forwarded
         with clock.phase("select"):
             documents += _select(trainer, step, asked, drawn, verdicts)
         wanted = recipe.prompts_per_step - sum(
@@ -99,9 +110,29 @@ def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
     return Batch(tuple(documents), cursor, forwarded)
 
 
-def judge(trainer: Trainer, asked: Asked, samples: Sequence[Sequence[Sample]]) -> list[list[Verdict]]:
-    """Verdicts of one document's answers, by cut."""
-    return [trainer.objective.judge(asked, cut, group) for cut, group in enumerate(samples)]
+def judged(
+    objective: Objective,
+    asked: Sequence[Asked],
+    drawn: Sequence[Sequence[Sequence[Sample]]],
+    chances: Chances | None = None,
+) -> list[list[list[Verdict]]]:
+    """Verdicts by document, cut and answer: all at once where the objective can.
+
+    Args:
+        objective: Whose verdicts.
+        asked: Documents with their questions.
+        drawn: Their answers.
+        chances: The policy's plain prediction, for rewards that lean on it; None where only right and wrong
+            are wanted, not what it earns.
+    """
+    if isinstance(objective, JudgesTogether):
+        return objective.judge_all(asked, drawn)
+    if chances is not None and isinstance(objective, JudgesByChance):
+        return objective.judge_with(asked, drawn, chances)
+    return [
+        [objective.judge(one, cut, group) for cut, group in enumerate(samples)]
+        for one, samples in zip(asked, drawn, strict=True)
+    ]
 
 
 def _select(

@@ -3,11 +3,11 @@
 import time
 
 from rpt_core.artifacts.build import Build
-from rpt_core.errors import Stopped
+from rpt_core.errors import JudgeError, Stopped
 from rpt_core.train.checkpoint import keep_best, publish, save
 from rpt_core.train.clock import Clock
-from rpt_core.train.gather import gather
-from rpt_core.train.look import quick_look
+from rpt_core.train.gather import Batch, gather
+from rpt_core.train.look import quick_look, reported
 from rpt_core.train.record import Record
 from rpt_core.train.state import Progress, Trainer
 from rpt_core.train.step import step
@@ -37,16 +37,18 @@ def loop(
                 save(build, trainer, progress, record)
             raise Stopped(f"stopped after step {progress.step} of {recipe.steps}; the same command goes on.")
         clock, cursor, tokens_before = Clock(), progress.cursor, progress.tokens
-        batch = gather(trainer, progress, clock)
+        batch = _gather(trainer, build, progress, record, clock)
         with clock.phase("update"):
             progress, metrics = step(trainer, progress, batch)
         record.add(progress.step, cursor, batch)
+        told, took = reported(trainer.objective)
+        metrics |= told
         done = trainer.is_done(progress)
         if recipe.evaluate_every and (done or progress.step % recipe.evaluate_every == 0):
             with clock.phase("eval"):
                 metrics |= quick_look(trainer)
             progress = keep_best(build, trainer, progress, metrics)
-        build.log(progress.step, metrics, clock.read(progress.tokens - tokens_before))
+        build.log(progress.step, metrics, clock.read(progress.tokens - tokens_before) | took)
         build.progress(progress.step, recipe.steps, _note(metrics))
         if progress.step in milestones:
             publish(build, trainer, progress, metrics)
@@ -54,6 +56,16 @@ def loop(
             save(build, trainer, progress, record)
             saved_at = time.monotonic()
     return progress
+
+
+def _gather(trainer: Trainer, build: Build, progress: Progress, record: Record, clock: Clock) -> Batch:
+    """The next batch; a judge that stays away costs no step that was taken."""
+    try:
+        return gather(trainer, progress, clock)
+    except JudgeError:
+        if progress.step:
+            save(build, trainer, progress, record)
+        raise
 
 
 def _note(metrics: dict[str, float]) -> str:

@@ -8,7 +8,9 @@ from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.objectives.recipe import RlvrObjective, RptObjective, TextObjective
-from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, Optimiser
+from rpt_core.objectives.rlpt_recipe import RlptObjective
+from rpt_core.train.judge_recipe import JudgeRecipe
+from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, Optimiser, SftRecipe
 
 
 def _is_instructed(text: str) -> bool:
@@ -88,6 +90,64 @@ class PolicyRecipe(Recipe):
         return self
 
 
+class RlptRecipe(Recipe):
+    """Next-segment reasoning judged by a generative model (RLPT): ``train-rlpt``."""
+
+    kind: ClassVar[str] = "rlpt"
+    location_fields: ClassVar[frozenset[str]] = frozenset({"judge_url"})
+
+    stage: Literal["train-rlpt"] = "train-rlpt"
+    corpus: PrepareRecipe | Ref | Artifact
+    difficulty: DifficultyRecipe | Ref | Artifact | None = None
+    """Needed where the objective has an entropy floor."""
+    start: SftRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
+    judge: JudgeRecipe | BaseRecipe | Ref | Artifact | None = None
+    """The judge's model, run in this process; or none, and ``judge_model`` behind ``judge_url``."""
+    judge_model: str = ""
+    """Model name at an OpenAI-compatible endpoint."""
+    judge_url: str = ""
+    """Where that endpoint is, such as ``http://127.0.0.1:8000/v1``; no part of what is made."""
+    judge_reply_tokens: int = Field(0, ge=0)
+    """Longest reply; 0 for what the prompt's one line needs. A judge that thinks first needs more."""
+    judge_deadline_seconds: float = Field(30.0, gt=0)
+    """For one verdict, retries included."""
+    unread_share_max: float = Field(0.2, ge=0, le=1)
+    """Largest share of a step's verdicts that may go unread before the training ends by name."""
+    objective: RlptObjective = RlptObjective()
+    loss: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
+    kl_weight: float = Field(0.0, ge=0)
+    ntp_weight: float = Field(0.0, ge=0)
+    """Next-token loss on the documents, beside the reward; the paper has none."""
+    ntp_text: Literal["instructed", "raw"] = "instructed"
+    prompts_per_step: int = Field(512, ge=1)
+    group_size: int = Field(8, ge=2)
+    cuts_per_document: int = Field(8, ge=1)
+    """Segments asked about per document and epoch round."""
+    temperature: float = Field(1.0, gt=0)
+    reasoning_tokens: int = Field(8192, ge=1)
+    """Longest answer, thought and prediction together."""
+    context_tokens: int = Field(4096, ge=16)
+    steps: int = Field(1000, ge=1)
+    max_tokens: int = Field(0, ge=0)
+    """As for :class:`PolicyRecipe`."""
+    milestones: tuple[int, ...] = ()
+    evaluate_every: int = Field(0, ge=0)
+    publish_best: bool = False
+    selection: Selection = Selection()
+    optimiser: Optimiser = Optimiser()
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_judge(self) -> "RlptRecipe":
+        if (self.judge is None) == (not self.judge_model):
+            raise ValueError(
+                "give either a judge (a model) or judge_model (behind judge_url), not both or none"
+            )
+        if self.judge_model and not self.judge_url:
+            raise ValueError(f"judge_model {self.judge_model!r} has no judge_url: say where it is served")
+        return self
+
+
 class RlvrRecipe(Recipe):
     """Reinforcement learning with verifiable rewards on problems, from any trained model."""
 
@@ -95,7 +155,7 @@ class RlvrRecipe(Recipe):
 
     stage: Literal["finetune-rlvr"] = "finetune-rlvr"
     corpus: PrepareRecipe | Ref | Artifact
-    start: PolicyRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
+    start: PolicyRecipe | RlptRecipe | SftRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
     objective: RlvrObjective = RlvrObjective()
     loss: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
     kl_weight: float = Field(0.0, ge=0)

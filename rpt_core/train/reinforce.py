@@ -1,4 +1,4 @@
-"""The two stages of reinforcement learning: on text, and on problems with verifiable answers."""
+"""The stages of reinforcement learning: on text, and on problems with verifiable answers."""
 
 import importlib
 import json
@@ -27,7 +27,7 @@ from rpt_core.train.checkpoint import (
 )
 from rpt_core.train.loop import loop
 from rpt_core.train.optimiser import Update
-from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
+from rpt_core.train.recipe import PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.train.record import Record
 from rpt_core.train.state import Progress, RlRecipe, Trainer, open_engine
 
@@ -42,6 +42,19 @@ def train_policy(recipe: PolicyRecipe, build: Build) -> Outcome:
         StarvedError: no position is eligible, or steps in a row found nothing to learn from.
         EngineError: the loss became infinite or NaN; nothing is published.
         Stopped: somebody asked to stop.
+    """
+    return _reinforce(recipe, build, frozenset(recipe.milestones))
+
+
+def train_rlpt(recipe: RlptRecipe, build: Build) -> Outcome:
+    """Reinforcement learning on text with a generative judge (RLPT).
+
+    Reads ``corpus``, ``start``, and ``judge`` and ``difficulty`` where the recipe has them; writes and ends
+    like :func:`train_policy`.
+
+    Raises:
+        JudgeError: the judge stayed away; a checkpoint was written first.
+        VerdictError: too many of its verdicts went unread.
     """
     return _reinforce(recipe, build, frozenset(recipe.milestones))
 

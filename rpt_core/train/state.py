@@ -12,9 +12,10 @@ from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Sampling
 from rpt_core.train.losses import PRESETS, Preset
 from rpt_core.train.optimiser import Update
-from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
+from rpt_core.train.recipe import PolicyRecipe, RlptRecipe, RlvrRecipe
 
-RlRecipe = PolicyRecipe | RlvrRecipe
+TextRecipe = PolicyRecipe | RlptRecipe
+RlRecipe = TextRecipe | RlvrRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,12 @@ class Trainer:
     @property
     def ntp_weight(self) -> float:
         """Weight of the documents' own next-token loss; problems have none."""
-        return self.recipe.ntp_weight if isinstance(self.recipe, PolicyRecipe) else 0.0
+        return self.recipe.ntp_weight if isinstance(self.recipe, TextRecipe) else 0.0
 
     @property
     def ntp_text(self) -> str:
         """What that loss is taken on: the instructed trunk, or the document alone."""
-        return self.recipe.ntp_text if isinstance(self.recipe, PolicyRecipe) else "instructed"
+        return self.recipe.ntp_text if isinstance(self.recipe, TextRecipe) else "instructed"
 
     @property
     def watches_documents(self) -> bool:
@@ -74,7 +75,7 @@ class Trainer:
 
     def is_done(self, progress: Progress) -> bool:
         """Whether the training has reached its last step, or used up its tokens."""
-        most = self.recipe.max_tokens if isinstance(self.recipe, PolicyRecipe) else 0
+        most = self.recipe.max_tokens if isinstance(self.recipe, TextRecipe) else 0
         return progress.step >= self.recipe.steps or bool(most and progress.tokens >= most)
 
     def sampling_at(self, step: int) -> Sampling:

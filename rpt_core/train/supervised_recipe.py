@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
-from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.corpus.recipe import InputFile, PrepareRecipe
 
 
 def _is_none_of_it(value: float) -> bool:
@@ -19,6 +19,14 @@ def _is_nothing(value: object) -> bool:
 
 def _is_usual(passes: tuple[int, int]) -> bool:
     return passes == (2, 6)
+
+
+def _is_next_token(form: str) -> bool:
+    return form == "next-token"
+
+
+def _is_plain(reword: str) -> bool:
+    return not reword
 
 
 class ModelShape(Frozen):
@@ -35,6 +43,8 @@ class ModelShape(Frozen):
     context_tokens: int = Field(512, ge=32)
     rope_theta: float = 10_000.0
     tie_embeddings: bool = True
+    prediction_marks: bool = Field(False, exclude_if=lambda asked: not asked)
+    """Whether the tokenizer gets tokens of their own for the marks of next-segment reasoning (RLPT)."""
 
 
 class GivenModel(Frozen):
@@ -86,7 +96,13 @@ class ColdStartRecipe(Recipe):
 
     stage: Literal["cold-start"] = "cold-start"
     corpus: PrepareRecipe | Ref | Artifact
-    base: BaseRecipe | Ref | Artifact
+    base: "BaseRecipe | ColdStartRecipe | Ref | Artifact"
+    """A cold start here goes on with the same lessons: the control of equal tokens."""
+    form: Literal["next-token", "segments"] = Field("next-token", exclude_if=_is_next_token)
+    """What answers predict: the next tokens in a box (RPT), or a segment between RLPT's markers, half of the
+    places with the text before alone and half with the segment after the gap too."""
+    reword: Literal["", "sample-world"] = Field("", exclude_if=_is_plain)
+    """Let segments be predicted in other words of the same meaning, where a world knows them."""
     steps: int = Field(560, ge=1)
     documents_per_step: int = Field(6, ge=1)
     think_share: float = Field(0.3, ge=0, le=1)
@@ -125,3 +141,26 @@ class ColdStartRecipe(Recipe):
                 f"budget_words {lowest} to {highest}: give at least 1, and the smaller number first"
             )
         return self
+
+
+class SftRecipe(Recipe):
+    """Supervised fine-tuning on conversations, so that a base model can follow a task's prompt at all.
+
+    The defaults are the cold start of RLPT (section 3.4); the data set is not published.
+    """
+
+    kind: ClassVar[str] = "sft"
+    location_fields: ClassVar[frozenset[str]] = frozenset({"data"})
+
+    stage: Literal["sft"] = "sft"
+    base: BaseRecipe | Ref | Artifact
+    data: str = Field(min_length=1)
+    """File or folder of JSON lines, each ``{"messages": [{"role": ..., "content": ...}, ...]}``."""
+    files: tuple[InputFile, ...] = ()
+    """Content of ``data``, filled in by ``resolve``."""
+    conversations_per_step: int = Field(1024, ge=1)
+    epochs: int = Field(3, ge=1)
+    max_tokens: int = Field(8192, ge=16)
+    """Longer conversations are left out (counted)."""
+    optimiser: Optimiser = Optimiser(learning_rate=2e-5, schedule="cosine")
+    seed: int = 0

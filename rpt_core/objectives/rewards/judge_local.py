@@ -1,0 +1,116 @@
+"""A judge in this process: any model of ours or a Hugging Face model, through the project's own engine.
+
+All predictions for one reference share its trunk: the words of the task and the reference are read once,
+and every prediction is a cut with a suffix of its own. Replies are greedy.
+
+A tiny judge trained here knows no task words. Its prompt is control tokens, and it writes down what it
+finds in either text before its verdict (a bare verdict is easily fooled: sampleworld.md, section 9).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from rpt_core.objectives.prompts import PLACE, around_document
+from rpt_core.objectives.rewards.judge import JudgeVerdict, Pair
+from rpt_core.objectives.rewards.judge_prompt import (
+    AFTER,
+    BETWEEN,
+    REPLY_TOKENS,
+    Rule,
+    before,
+    field,
+    read_reply,
+)
+from rpt_core.policy.codec import Codec
+from rpt_core.policy.load import load_policy, model_folder
+from rpt_core.policy.model import Policy
+from rpt_core.policy.torch_engine import TorchEngine
+from rpt_core.policy.trunk import Cut, Sampling, Trunk
+
+COMPACT_REPLY_TOKENS = 96
+"""Notes on two or three sentences of either text, and the verdict."""
+
+
+class LocalJudge:
+    """A judge that reads with a model held here."""
+
+    def __init__(self, policy: Policy, reply_tokens: int = 0) -> None:
+        """Take a loaded model.
+
+        Args:
+            policy: The judge's model.
+            reply_tokens: Longest reply; 0 for what its prompt needs.
+        """
+        self.policy = policy
+        self.engine = TorchEngine(policy)
+        self.name = f"{policy.config.model_type} of {policy.num_parameters} parameters"
+        compact = policy.codec.is_compact
+        self._sampling = Sampling(
+            temperature=1.0,
+            max_new_tokens=reply_tokens or (COMPACT_REPLY_TOKENS if compact else REPLY_TOKENS),
+            stop_ids=policy.codec.end_ids,
+            group_size=1,
+            seed=0,
+            top_k=1,
+        )
+
+    @classmethod
+    def load(cls, folder: Path, reply_tokens: int = 0) -> "LocalJudge":
+        """Read the model of an artifact's folder, or a Hugging Face folder; on a GPU where there is one."""
+        inner = folder / "model" if (folder / "model").is_dir() else folder
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        dtype = "bfloat16" if device == "cuda" else "float32"
+        return cls(load_policy(model_folder(inner), dtype, device), reply_tokens)  # type: ignore[arg-type]
+
+    def ask(self, pairs: Sequence[Pair]) -> list[JudgeVerdict]:
+        """A verdict for every pair, in order; what never ends is unparsed."""
+        return [read_reply(reply) for reply in self.replies(pairs)]
+
+    def replies(self, pairs: Sequence[Pair]) -> list[str]:
+        """What the judge says of every pair, notes included."""
+        groups: dict[tuple[str, Rule], list[int]] = {}
+        for number, pair in enumerate(pairs):
+            groups.setdefault((pair.reference, pair.rule), []).append(number)
+        trunks = [
+            ask_about(reference, [pairs[number].predicted for number in numbers], rule, self.policy.codec)
+            for (reference, rule), numbers in groups.items()
+        ]
+        replies = [""] * len(pairs)
+        drawn = self.engine.generate(trunks, self._sampling, 0)
+        for numbers, of_trunk in zip(groups.values(), drawn, strict=True):
+            for number, (sample,) in zip(numbers, of_trunk, strict=True):
+                ended = sample.finish == "stop"
+                replies[number] = self.policy.codec.decode(sample.token_ids[:-1]) if ended else ""
+        return replies
+
+    def close(self) -> None:
+        """Release the engine."""
+        self.engine.close()
+
+
+def ask_about(reference: str, predicted: Sequence[str], rule: Rule, codec: Codec) -> Trunk:
+    """One reference and all that was predicted for it, as a trunk: texts are data, control tokens ours."""
+    if codec.is_compact:
+        document = tuple(codec.encode(_flat(reference)))
+        suffixes = [
+            codec.control("predict") + tuple(codec.encode(_flat(text))) + codec.control("think")
+            for text in predicted
+        ]
+        return Trunk(reference, codec.control("rpt"), document, _cuts(len(document), suffixes))
+    head, tail = around_document(before(rule), f"{BETWEEN}{PLACE}{AFTER}", codec)
+    between, _, after = tail.partition(PLACE)
+    document = tuple(codec.encode(field(reference)))
+    opening, closing = codec.encode_template(between), codec.encode_template(after)
+    suffixes = [(*opening, *codec.encode(field(text)), *closing) for text in predicted]
+    return Trunk(reference, tuple(codec.encode_template(head)), document, _cuts(len(document), suffixes))
+
+
+def _cuts(position: int, suffixes: Sequence[tuple[int, ...]]) -> tuple[Cut, ...]:
+    return tuple(Cut(position, suffix) for suffix in suffixes)
+
+
+def _flat(text: str) -> str:
+    """One line with a space before every word, as the judge's own tokenizer knows words."""
+    return "".join(f" {word}" for word in text.split())

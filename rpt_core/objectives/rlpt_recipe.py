@@ -1,0 +1,48 @@
+"""The fields that make next-segment reasoning: which segments, words, rule and guards."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from rpt_core.artifacts.recipe import Frozen
+
+
+class RlptObjective(Frozen):
+    """Next-segment reasoning (RLPT): think, then write the next or the missing segment."""
+
+    name: Literal["rlpt"] = "rlpt"
+    prompt: Literal["auto", "worded", "compact"] = "worded"
+    """``compact`` is control tokens, for tiny models; ``auto`` takes it where the tokenizer has them."""
+    msr_share: float = Field(1 / 3, ge=0, le=1)
+    """Share of questions that show the segment after the gap (MSR), evenly mixed in; the rest show the text
+    before alone (ASR). One third is the 2:1 mix of lambda = 0.5 (methods 3.1); 0 and 1 are the ablations."""
+    rule: Literal["prefix", "strict"] = "prefix"
+    """``prefix``: right is what means the same as an initial part of the next several segments. ``strict``:
+    as exactly the next one (the rule the paper rejects)."""
+    unit: Literal["segment", "paragraph"] = "segment"
+    """What is predicted: a sentence, or all sentences up to a paragraph's end."""
+    reference_segments: int = Field(5, ge=1)
+    """Segments a judge sees under the prefix rule: the next one and those after it. For MSR always one,
+    since the policy sees the second."""
+    reference_tokens: int = Field(256, ge=1)
+    """Longest reference, in tokens of the policy; the first segment is never cut."""
+    min_before: int = Field(2, ge=1)
+    """Segments that stand before the first one asked about."""
+    min_chars: int = Field(20, ge=1)
+    """Shorter segments are no target."""
+    segment_tokens_max: int = Field(256, ge=1)
+    """Longer segments are no target; what is shown after a gap is cut to this."""
+    entropy_floor_nats: float = Field(0.0, ge=0)
+    """Only segments that hold a token at least this uncertain under the proxy model are asked about; 0 asks
+    about all, as the paper does, and needs no proxy."""
+    min_tokens: int = Field(8, ge=1)
+    """Shortest prediction, unless the true segment is shorter itself (methods 3.1, guards)."""
+    min_share: float = Field(0.5, ge=0, le=1)
+    """Shortest prediction as a share of the true segment's tokens."""
+    copy_ngram: int = Field(8, ge=2)
+    """Tokens in a run that count as copied from what the policy saw."""
+    copy_share_max: float = Field(0.5, ge=0, le=1)
+    """Largest share of a prediction that may be copied, unless the truth repeats as much."""
+    audit: Literal["", "sample-world"] = ""
+    """Also compare every verdict with the sample world's own truth, and report how often the judge was
+    fooled. It changes no reward."""
