@@ -6,15 +6,17 @@ quality rules count backslashes. So these spans are found once and covered, char
 
 import re
 
+_INSIDE = r"(?:\\.|[^$\\\n])"
 _SPAN = re.compile(
-    r"```.*?(?:```|\Z)"
-    r"|\$\$.+?\$\$"
-    r"|\\\[.+?\\\]|\\\(.+?\\\)"
-    r"|(?<![\\$\w])\$(?=[^\s$])(?:\\.|[^$\\\n]){0,2000}?(?<=[^\s\\])\$(?![\d\w])"
+    # One character class first: the engine then skips prose at the speed of memory.
+    r"[`$\\](?:(?<=`)``.*?(?:```|\Z)"
+    r"|(?<=\$)\$.+?\$\$"
+    r"|(?<=\\)\[.+?\\\]|(?<=\\)\(.+?\\\)"
+    rf"|(?<=(?<![\\$\w])\$)(?=[^\s$]){_INSIDE}{{0,2000}}?(?<=[^\s\\])\$(?![\d\w])"
     # Right after a word only what can be no price ("km$^2$"); right before one only "$n$th" and plurals.
-    r"|(?<=\w)\$(?=[\^_\\{])(?:\\.|[^$\\\n]){0,2000}?(?<=[^\s\\])\$(?!\d)"
-    r"|(?<![\\$\w])\$(?=[^\s$])[^\s$]{1,60}\$(?=(?:th|st|nd|rd|s)\b)"
-    r"|(?<!`)`[^`\n]{1,400}`(?!`)",
+    rf"|(?<=\w\$)(?=[\^_\\{{]){_INSIDE}{{0,2000}}?(?<=[^\s\\])\$(?!\d)"
+    r"|(?<=(?<![\\$\w])\$)(?=[^\s$])[^\s$]{1,60}\$(?=(?:th|st|nd|rd|s)\b)"
+    r"|(?<=(?<!`)`)[^`\n]{1,400}`(?!`))",
     re.DOTALL,
 )
 _MARKS = re.compile(r"[$`]|\\[\[(]")

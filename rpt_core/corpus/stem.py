@@ -5,6 +5,7 @@ formulas, and how many of its words are terms. Words and categories are read as 
 other languages are judged by their formulas alone, which the card shows.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -30,7 +31,7 @@ _NOT = re.compile(
     re.IGNORECASE,
 )
 _TERM = re.compile(
-    r"\b(algorithm\w*|theorem\w*|lemma\w*|proof\w*|equation\w*|function\w*|variable\w*|matri(x|ces)|vector\w*"
+    r"(algorithm\w*|theorem\w*|lemma\w*|proof\w*|equation\w*|function\w*|variable\w*|matri(x|ces)|vector\w*"
     r"|integer\w*|polynomial\w*|probability|probabilistic|variance|distribution\w*|statistic\w*|hypothes[ie]s|parameter\w*|theor(y|ies)"
     r"|experiment\w*|measure[dm]\w*|molecul\w+|atom\w*|electron\w*|proton\w*|ion(s|ic)?|chemical\w*|reaction\w*"
     r"|compound\w*|acid\w*|hydrogen|oxygen|carbon|metal\w*|temperature\w*|pressure|energy|mass|velocity|orbit\w*"
@@ -38,8 +39,7 @@ _TERM = re.compile(
     r"|spacecraft|module|species|genus|genera|gene(s|tic\w*)?|protein\w*|cell(s|ular)?|tissue\w*|organism\w*|larva\w*"
     r"|muscle\w*|nerve\w*|brain|clinical|symptom\w*|diagnos\w+|medic\w+|comput\w+|software|data|code\w*|bit(s)?|byte\w*"
     r"|circuit\w*|voltage|current|device\w*|quantum|mechanics|physics|chemistry|biology|mathemati\w+|astronom\w+"
-    r"|scientif\w+|scientist\w*|soil\w*|crop\w*|mineral\w*|viscosity|reflect\w+|surface\w*|solar|concentration\w*)\b",
-    re.IGNORECASE,
+    r"|scientif\w+|scientist\w*|soil\w*|crop\w*|mineral\w*|viscosity|reflect\w+|surface\w*|solar|concentration\w*)"
 )
 _WORD = re.compile(r"\w+")
 READ_CHARS = 20_000
@@ -78,6 +78,10 @@ def stem_score(source: str, lang: str, categories: Sequence[str], prose: str, fo
 def _terms(prose: str, lang: str) -> float:
     if lang != "en":
         return 0.0
-    read = prose[:READ_CHARS]
-    num_words = sum(1 for _ in _WORD.finditer(read))
-    return min(1.0, sum(1 for _ in _TERM.finditer(read)) / max(num_words, 1) / TERM_SHARE)
+    words = _WORD.findall(prose[:READ_CHARS].lower())
+    return min(1.0, sum(map(_is_term, words)) / max(len(words), 1) / TERM_SHARE)
+
+
+@functools.lru_cache(1 << 16)
+def _is_term(word: str) -> bool:
+    return bool(_TERM.fullmatch(word))
