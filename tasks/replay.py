@@ -26,7 +26,7 @@ from tasks.watch import StageWatch
 FUNCTION, RECIPE_CLASS = "rpt_core.train.replay:replay", "rpt_core.train.replay_recipe:Replay"
 BATCHES_FILE, ANSWERS_FILE = "batches.parquet", "answers.parquet"
 MOMENTS_FILE = f"{STATE_FOLDER}/optimiser.safetensors"
-KINDS = ("policy", "rlvr")
+KINDS = ("policy", "rlpt", "rlvr")
 
 
 def replay(manifest: Manifest, step: int, store: Store) -> tuple[dict[str, Any], list[dict[str, Any]]]:

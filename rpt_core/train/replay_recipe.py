@@ -3,11 +3,11 @@
 from pydantic import Field
 
 from rpt_core.artifacts.recipe import Frozen
-from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
+from rpt_core.train.recipe import PolicyRecipe, RlptRecipe, RlvrRecipe
 
 
 class Replay(Frozen):
     """One step of a finished training, to be built again."""
 
-    training: PolicyRecipe | RlvrRecipe = Field(discriminator="stage")
+    training: PolicyRecipe | RlptRecipe | RlvrRecipe = Field(discriminator="stage")
     step: int = Field(ge=1)

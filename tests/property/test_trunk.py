@@ -17,7 +17,8 @@ from tests.toys import gradients, random_tree, relative_error, tiny_policy
 
 POLICIES = {
     (kind, tied): tiny_policy(kind, tied=tied)
-    for kind, tied in [("qwen3", True), ("qwen3", False), ("qwen2", True), ("llama", False)]
+    for kind in ("qwen3", "qwen2", "llama")
+    for tied in (True, False)
 }
 NESTED = [[(0, 2), (3, 1), (3, 0), (3, 1), (9, 3)], [(5, 2), (5, 2)], [], [(1, 0), (12, 0)]]
 """Nested and duplicate cuts, cuts at 0 and at the end, suffixes of any length, a document without any."""

@@ -1,5 +1,6 @@
 """Difficulty: the chunked, windowed, bucketed scores are those of one plain softmax."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,22 @@ def test_scores_are_those_of_a_full_softmax():
         assert entropy[1:] == pytest.approx(true_entropy, abs=1e-4)
         assert nll[1:] == pytest.approx(true_nll, abs=1e-4)
         assert (entropy[1:] <= np.log(5) + 1e-5).all()
+
+
+def test_bfloat16_is_exact_enough_to_class_tokens():
+    """On a trained model of the sample world it moved an entropy by 0.0009 nats on average, 0.03 at most."""
+    policy, rng = tiny_policy(), np.random.default_rng(0)
+    documents = [random_ids(rng, length) for length in (40, 60, 50)]
+    exact, exact_nll, _ = scored(policy, documents, context=64, stride=32)
+    policy.model.bfloat16()
+    rough, rough_nll, _ = scored(replace(policy, compute_dtype=torch.bfloat16), documents, 64, 32)
+    gaps, gaps_nll = (
+        np.abs(np.concatenate(one) - np.concatenate(other))
+        for one, other in ((exact, rough), (exact_nll, rough_nll))
+    )
+    assert 0 < np.nanmean(gaps) < 0.01
+    assert np.nanmax(gaps) < 0.1
+    assert np.nanmean(gaps_nll) < 0.05
 
 
 def test_a_long_document_is_scored_in_windows_that_see_what_came_before():
