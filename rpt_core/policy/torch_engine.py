@@ -25,6 +25,10 @@ from rpt_core.policy.trunk import Sample, Sampling, Trunk
 
 KEEP_SHARE = 7 / 8
 """Ended answers are taken out once fewer than this share of the rows goes on."""
+PADDED_MAX = 2.0
+"""Most a batch's attention over trunks may cost beside its real part: rows x keys, padding included."""
+PADDED_FREE = 1 << 20
+"""Rows x keys up to which padding costs less than another batch."""
 
 
 @dataclass
@@ -47,11 +51,11 @@ class TorchEngine:
     @torch.no_grad()
     def generate(self, trunks: list[Trunk], sampling: Sampling, step: int) -> Drawn:
         """``sampling.group_size`` answers at every cut, by trunk, cut and answer."""
-        drawn: Drawn = []
-        for some in self._batches(trunks, sampling.group_size):
-            drawn += (
-                self._draw(some, sampling, step) if any(trunk.cuts for trunk in some) else [[] for _ in some]
-            )
+        drawn: Drawn = [[] for _ in trunks]
+        for indices in self._batches(trunks, sampling.group_size):
+            answers = self._draw([trunks[index] for index in indices], sampling, step)
+            for index, of_trunk in zip(indices, answers, strict=True):
+                drawn[index] = of_trunk
         return drawn
 
     @torch.no_grad()
@@ -78,16 +82,21 @@ class TorchEngine:
     def close(self) -> None:
         """Nothing is held beyond the policy."""
 
-    def _batches(self, trunks: list[Trunk], group_size: int) -> Iterator[list[Trunk]]:
-        some: list[Trunk] = []
-        answers = 0
-        for trunk in trunks:
-            more = len(trunk.cuts) * group_size
-            if some and answers + more > self.answers_per_batch:
+    def _batches(self, trunks: list[Trunk], group_size: int) -> Iterator[list[int]]:
+        """Indices of trunks of similar size: attention pads each trunk of a batch to its largest."""
+        rows = [len(trunk.cuts) * group_size for trunk in trunks]
+        keys = [len(trunk.token_ids) for trunk in trunks]
+        some: list[int] = []
+        answers = real = longest = 0
+        for index in sorted(filter(rows.__getitem__, range(len(trunks))), key=lambda i: (rows[i], keys[i])):
+            more = rows[index] * keys[index]
+            padded = (len(some) + 1) * rows[index] * max(longest, keys[index])
+            wasteful = padded > max(PADDED_MAX * (real + more), PADDED_FREE)
+            if some and (answers + rows[index] > self.answers_per_batch or wasteful):
                 yield some
-                some, answers = [], 0
-            some.append(trunk)
-            answers += more
+                some, answers, real, longest = [], 0, 0, 0
+            some.append(index)
+            answers, real, longest = answers + rows[index], real + more, max(longest, keys[index])
         if some:
             yield some
 

@@ -76,6 +76,19 @@ def test_the_same_answers_whatever_the_batch():
     assert _ids(engine.generate(trunks, replace(SAMPLING, seed=2), 1)) != _ids(whole)
 
 
+def test_one_large_trunk_does_not_widen_all_others(monkeypatch):
+    monkeypatch.setattr("rpt_core.policy.torch_engine.PADDED_FREE", 1)
+    small = [Trunk(f"small {i}", (3,), (4, 5, 6, 7), (Cut(2, (7,)),)) for i in range(30)]
+    large = Trunk("large", (3,), tuple(range(4, 44)), tuple(Cut(at, (7,)) for at in range(2, 34)))
+    policy, sampling = tiny_policy(sharpness=2.0), replace(SAMPLING, group_size=2)
+    engine = TorchEngine(policy)
+    batches = list(engine._batches([*small[:15], large, *small[15:]], 2))
+    assert sorted(map(len, batches)) == [1, 30]
+    drawn = engine.generate([*small[:15], large, *small[15:]], sampling, 1)
+    assert _ids(drawn[15:16]) == _ids(TorchEngine(policy).generate([large], sampling, 1))
+    assert _ids(drawn[:15] + drawn[16:]) == _ids(TorchEngine(policy).generate(small, sampling, 1))
+
+
 def test_forced_tokens_come_first_and_are_scored():
     policy, (trunks, _) = tiny_policy(), random_tree(0, CUTS)
     sampling = replace(SAMPLING, forced_ids=(9, 5), max_new_tokens=6)
