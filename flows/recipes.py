@@ -35,7 +35,7 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
         schedule="linear", final_share=0.3,
     )  # fmt: skip
     adamw = Optimiser(learning_rate=2e-4, betas=(0.9, 0.95), weight_decay=0.0, warmup_steps=5)
-    corpus = PrepareRecipe(documents=_documents(data, SampleWorld(seed=seed)), quality=bool(data), seed=seed)
+    corpus = PrepareRecipe(documents=_documents(data, SampleWorld(seed=seed)), seed=seed)
     base = BaseRecipe(
         corpus=corpus,
         model=_model(model, ModelShape(vocab_size=768)),
@@ -250,6 +250,7 @@ def over_seeds(name: str, seeds: tuple[int, ...], overrides: "Overrides") -> See
     runs = [journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
     return SeedsRecipe(
         title=f"{runs[0].title}: seeds {', '.join(str(seed) for seed in seeds)}",
+        method=runs[0].method,
         before=tuple(run.before for run in runs),
         after=tuple(run.after for run in runs),
         seeds=seeds,
