@@ -53,7 +53,7 @@ def tiny(rpt: ReportRecipe) -> ReportRecipe:
         },
         "rlvr": {"reasoning_tokens": 112},
         "evaluation": {"reasoning_tokens": 112},
-        "report": {"title": "RMT on the sample world"},
+        "report": {"title": "RMT on the sample world", "method": "RMT"},
     }
     return _changed(rpt, changes)
 
@@ -85,7 +85,7 @@ def paper(
         },
         "rlvr": {"reasoning_tokens": 2 * tokens},
         "evaluation": {"reasoning_tokens": 2 * tokens},
-        "report": {"title": title},
+        "report": {"title": title, "method": "RMT"},
     }
     return _changed(rpt, changes)
 
@@ -114,8 +114,8 @@ def _policy(journey: ReportRecipe) -> PolicyRecipe:
 
 def _shared(journey: ReportRecipe) -> dict[str, Any]:
     """Fields of the objective that say nothing about RPT or RMT; an arm that changes one is no ablation."""
-    given = _policy(journey).objective.model_dump()
-    return {name: given[name] for name in NextTokenObjective.model_fields if name != "reward"}
+    given = _policy(journey).objective
+    return {name: getattr(given, name) for name in NextTokenObjective.model_fields if name != "reward"}
 
 
 def _rpt(rmt: ReportRecipe) -> ReportRecipe:

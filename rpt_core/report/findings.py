@@ -53,22 +53,26 @@ class Judged:
         return float(self.scores["floor_nats"])
 
 
-def claims_of(before: Judged, after: Judged, finetuned: Judged | None, least_gain: float) -> list[Decision]:
+def claims_of(
+    before: Judged, after: Judged, finetuned: Judged | None, least_gain: float, method: str = "RPT"
+) -> list[Decision]:
     """The report's claims, fixed before any number is seen, and how each ended.
 
     All are paired, clustered by document or problem, and held to one error rate together (Holm).
     """
-    return decide(list(_claims(before, after, finetuned, least_gain)))
+    return decide(list(_claims(before, after, finetuned, least_gain, method)))
 
 
-def _claims(before: Judged, after: Judged, finetuned: Judged | None, least_gain: float) -> Iterator[Claim]:
+def _claims(
+    before: Judged, after: Judged, finetuned: Judged | None, least_gain: float, method: str
+) -> Iterator[Claim]:
     free = before.outcomes(REASONING), after.outcomes(REASONING)
     if len(free[0]) and len(free[1]):
-        yield Claim("RPT raises next-token accuracy", paired(*free))
-        yield Claim(f"RPT raises it by more than {100 * least_gain:g} points", paired(*free), least_gain)
-        yield Claim("RPT makes more answers think", _thinking(*free))
+        yield Claim(f"{method} raises next-token accuracy", paired(*free))
+        yield Claim(f"{method} raises it by more than {100 * least_gain:g} points", paired(*free), least_gain)
+        yield Claim(f"{method} makes more answers think", _thinking(*free))
         if len(forced := before.outcomes(FORCED)):
-            yield Claim("RPT brings more than the habit of thinking", paired(forced, free[1]))
+            yield Claim(f"{method} brings more than the habit of thinking", paired(forced, free[1]))
     plain = before.outcomes(PLAIN), after.outcomes(PLAIN)
     if len(plain[0]) and len(plain[1]):
         if len(free[1]):

@@ -29,7 +29,7 @@ from rpt_core.report.words import environment
 from rpt_core.scaling.fit import read_fit
 
 PAGE, TEXT, PICTURE = "report.html", "report.md", "report.png"
-NAMES = {"before": "start model", "after": "after RPT", "finetuned": "after RLVR"}
+NAMES = {"before": "start model", "after": "after {method}", "finetuned": "after RLVR"}
 MODES = {
     PLAIN: "plain next token",
     INSTRUCTED: "plain, instructed",
@@ -49,9 +49,13 @@ def write_report(recipe: ReportRecipe, build: Build) -> Outcome:
     Raises:
         RecipeError: the evaluations did not answer the same questions.
     """
-    judged = {name: Judged.read(NAMES[name], build.inputs[name]) for name in NAMES}
+    judged = {
+        name: Judged.read(NAMES[name].format(method=recipe.method), build.inputs[name]) for name in NAMES
+    }
     fit = read_fit(build.inputs["scaling"])
-    decisions = findings.claims_of(judged["before"], judged["after"], judged["finetuned"], recipe.least_gain)
+    decisions = findings.claims_of(
+        judged["before"], judged["after"], judged["finetuned"], recipe.least_gain, recipe.method
+    )
     context = _context(recipe, build, judged, fit, decisions)
     with style():
         context["figures"] = _figures(judged, fit, context["split"])
@@ -115,7 +119,7 @@ def _facts(before: Judged, after: Judged, finetuned: Judged) -> list[tuple[str, 
     """The boxes under the title: what a reader in a hurry takes away."""
     wanted = [
         ("start model, next token", before, before.outcomes(REASONING)),
-        ("after RPT, next token", after, after.outcomes(REASONING)),
+        (f"{after.name}, next token", after, after.outcomes(REASONING)),
         ("start model made to think", before, before.outcomes(FORCED)),
         ("after RLVR, problems", finetuned, finetuned.outcomes(PROBLEMS)),
     ]

@@ -10,6 +10,11 @@ from rpt_core.scaling.recipe import ScalingRecipe
 from rpt_core.train.recipe import PolicyRecipe
 
 
+def _is_rpt(method: str) -> bool:
+    """Left out of the fingerprint where it changes nothing, so that what was made before it stays valid."""
+    return method == "RPT"
+
+
 class ReportRecipe(Recipe):
     """One page that says what was done and found; every number links to its artifact."""
 
@@ -18,6 +23,8 @@ class ReportRecipe(Recipe):
 
     stage: Literal["report"] = "report"
     title: str = "Reinforcement learning on plain text"
+    method: str = Field("RPT", exclude_if=_is_rpt)
+    """What the page calls the training between the two."""
     before: EvaluationRecipe | Ref | Artifact
     """The cold start."""
     after: EvaluationRecipe | Ref | Artifact
@@ -41,6 +48,8 @@ class SeedsRecipe(Recipe):
 
     stage: Literal["report-seeds"] = "report-seeds"
     title: str = "The same journey, several seeds"
+    method: str = Field("RPT", exclude_if=_is_rpt)
+    """What the page calls the training between the two."""
     before: tuple[EvaluationRecipe | Ref | Artifact, ...]
     """The cold starts, one per seed."""
     after: tuple[EvaluationRecipe | Ref | Artifact, ...]

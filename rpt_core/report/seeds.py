@@ -133,7 +133,7 @@ def write_seeds_report(recipe: SeedsRecipe, build: Build) -> Outcome:
     for index, number in enumerate(recipe.seeds):
         before, after = (
             Judged.read(f"seed {number}, {name}", build.inputs[f"{side}.{index}"])
-            for side, name in (("before", "start model"), ("after", "after RPT"))
+            for side, name in (("before", "start model"), ("after", f"after {recipe.method}"))
         )
         seeds.append(read_seed(str(number), before, after, recipe.seed))
     context = _context(recipe, build, seeds)
@@ -151,10 +151,14 @@ def write_seeds_report(recipe: SeedsRecipe, build: Build) -> Outcome:
 def _context(recipe: SeedsRecipe, build: Build, seeds: list[Seed]) -> dict[str, Any]:
     mean = mean_gain([seed.gain for seed in seeds])
     decisions = decide(
-        [Claim(f"seed {s.name}: RPT raises next-token accuracy", paired(*_free(s))) for s in seeds]
+        [
+            Claim(f"seed {s.name}: {recipe.method} raises next-token accuracy", paired(*_free(s)))
+            for s in seeds
+        ]
     )
     return {
         "title": recipe.title,
+        "method": recipe.method,
         "light": LIGHT.css(),
         "dark": DARK.css(),
         "seeds": seeds,

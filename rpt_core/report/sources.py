@@ -126,7 +126,7 @@ def _leg(source: Source, roles: Mapping[str, str]) -> Leg:
     outcome = source.manifest.outcome
     dropped = sorted(outcome.rows.dropped.items(), key=lambda pair: (-pair[1], pair[0]))
     return Leg(
-        name=roles.get(source.fingerprint, STAGE_NAMES.get(source.kind, source.kind)),
+        name=roles.get(source.fingerprint, _stage_name(source)),
         source=source,
         rows_in=outcome.rows.rows_in,
         kept=outcome.rows.kept,
@@ -136,6 +136,14 @@ def _leg(source: Source, roles: Mapping[str, str]) -> Leg:
         tokens=outcome.tokens,
         seconds=sum(attempt.seconds for attempt in source.manifest.attempts),
     )
+
+
+def _stage_name(source: Source) -> str:
+    """What a stage is called; a training on text by its objective."""
+    if source.kind == "policy" and source.manifest:
+        objective = source.manifest.recipe.get("objective", {})
+        return str(objective.get("name", STAGE_NAMES["policy"])).upper()
+    return STAGE_NAMES.get(source.kind, source.kind)
 
 
 def fact(value: Any) -> str:
