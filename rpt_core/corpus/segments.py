@@ -39,6 +39,8 @@ _ORDINALS = frozenset("de da nb nn no fi cs sk hu hr sl sr et lv is tr lb fo eo 
 """Languages that write ordinals as a number and a point: "am 4. Oktober" ends no sentence."""
 _WIDE_END = re.compile(r"[。！？｡]+[」』）”’\"]*|[।॥]+")
 _LINE_END = re.compile(r"\n+")
+_STOP = re.compile(r"[.?!]")
+"""Punkt cuts after these alone: a heading or list item without one inside needs no look."""
 
 
 class PunktSample:
@@ -109,7 +111,8 @@ class Splitter:
         tokenizer = self._by_lang.get(lang, self._common)
         for start, end in _paragraphs(covered):
             cuts.add(start)
-            cuts.update(start + first for first, _ in tokenizer.span_tokenize(covered[start:end]))
+            if _STOP.search(covered, start, end - 1):
+                cuts.update(start + first for first, _ in tokenizer.span_tokenize(covered[start:end]))
         for match in _WIDE_END.finditer(covered):
             cuts.add(_after_blanks(covered, match.end()))
         borders = sorted(cuts)
