@@ -1,5 +1,6 @@
 # Two commands for a reader: `make demo` and `make test`. Each sets up what it needs, once.
 #   PYTHON=python3.12   which Python to use      PIP_ARGS="--index-url ..."   what else to tell pip
+#   BENCH_ARGS="--by cpu --rounds 3"   what else to tell a benchmark
 
 BIN := .venv/bin
 PACKAGES := flows tasks infra rpt_core
@@ -7,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 NOT_HERE := not long and not gpu and not s3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-s3 clean
+.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-s3 bench-trainer clean
 
 help:  ## what there is to do
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -51,6 +52,10 @@ test-long: setup  ## learning on three seeds, and other tests of many minutes
 test-s3: setup  ## the store against a real S3 server (RPT_TEST_S3)
 	@$(PYTEST) -q -m s3 tests
 
+bench-trainer: setup  ## our trainer beside TRL's, in an environment of TRL's own (.venv-trl)
+	@sh infra/setup_trl.sh
+	@PYTHONPATH=. .venv-trl/bin/python -m tests.benchmarks.trainer $(BENCH_ARGS)
+
 clean:  ## remove .venv and caches; results in .rpt stay
-	@rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-trl build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find $(PACKAGES) tests -name __pycache__ -prune -exec rm -rf {} +

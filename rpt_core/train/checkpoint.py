@@ -68,7 +68,7 @@ def keep_best(build: Build, trainer: Trainer, progress: Progress, metrics: Mappi
     """After a quick look: put the model aside where none before did as well, if the recipe publishes it."""
     accuracy = metrics.get(ACCURACY)
     beaten = progress.best_step and accuracy is not None and accuracy <= progress.best_accuracy
-    if not getattr(trainer.recipe, "publish_best", False) or accuracy is None or beaten:
+    if not trainer.recipe.publish_best or accuracy is None or beaten:
         return progress
     folder = build.scratch / BEST_FOLDER
     shutil.rmtree(folder, ignore_errors=True)

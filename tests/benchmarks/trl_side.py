@@ -1,13 +1,9 @@
 """The peer's side of the race: TRL's GRPOTrainer, set up as favourably as it allows on a CPU.
 
-TRL lives in an environment of its own, with this repository on PYTHONPATH::
-
-    python -m venv ENV && ENV/bin/pip install -c constraints.txt torch transformers==5.23.0 trl==1.16.0
-    PYTHONPATH=. ENV/bin/python -m tests.benchmarks.trainer
+TRL lives in an environment of its own, ``.venv-trl``: ``make bench-trainer`` makes it and runs the race.
 """
 
 import tempfile
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +15,7 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import PreTrainedTokenizerFast, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from tests.benchmarks.workload import LEARNING_RATE, Seconds, Shape, reward
+from tests.benchmarks.workload import CLOCKS, LEARNING_RATE, Seconds, Shape, Step, Stopwatch, reward
 
 ROWS_AT_A_TIME = 32
 """Rows of TRL's micro-batch; more need more memory and are not faster on a CPU."""
@@ -38,12 +34,12 @@ def tokenizer_of(shape: Shape) -> PreTrainedTokenizerFast:
 class TimedTrainer(GRPOTrainer):
     """Counts the seconds of generation."""
 
-    generating = 0.0
+    generating = (0.0, 0.0)
 
     def _generate(self, *args: Any, **kwargs: Any) -> Any:
-        begun = time.perf_counter()
-        result = super()._generate(*args, **kwargs)
-        self.generating = time.perf_counter() - begun
+        watch = Stopwatch(super()._generate)
+        result = watch(*args, **kwargs)
+        self.generating = tuple(watch.seconds)
         return result
 
 
@@ -52,14 +48,13 @@ class Rounds(TrainerCallback):
 
     def __init__(self, trainer: TimedTrainer, other: Callable[[], None]) -> None:
         self.trainer, self.other = trainer, other
-        self.seconds: list[Seconds] = []
+        self.steps: list[Step] = []
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
-        self.begun, self.cpu = time.perf_counter(), time.process_time()
+        self.begun = [read() for read in CLOCKS]
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        whole, rollout = time.perf_counter() - self.begun, self.trainer.generating
-        self.seconds.append(Seconds(rollout, whole - rollout, whole, time.process_time() - self.cpu))
+        self.steps.append(Step(*map(Seconds.now, CLOCKS, self.begun, self.trainer.generating)))
         self.other()
 
 
@@ -85,12 +80,12 @@ class Peer:
             train_dataset=Dataset.from_dict({"prompt": text * steps}),
         )  # fmt: skip
 
-    def race(self, other: Callable[[], None]) -> list[Seconds]:
+    def race(self, other: Callable[[], None]) -> list[Step]:
         """Take all steps; ``other`` takes one after each."""
         rounds = Rounds(self.trainer, other)
         self.trainer.add_callback(rounds)
         self.trainer.train()
-        return rounds.seconds
+        return rounds.steps
 
     def loss_and_logprobs(self, shape: Shape, answers: torch.Tensor, advantages: torch.Tensor) -> Any:
         """The peer's own loss (with gradient) and log-probabilities of given answers, one row each."""
