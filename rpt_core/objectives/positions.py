@@ -2,21 +2,24 @@
 
 A position t asks for token t of a document given the tokens before it. It is eligible when the proxy
 model was uncertain enough there, a character begins there, and what follows is not part of an answer
-marker. Every token refused is counted under the first rule that refused it.
+marker. Training may put a ceiling above the floor: mere noise cannot be thought out. Every token refused
+is counted under the first rule that refused it.
 
 Long documents are cut into overlapping windows; each position belongs to exactly one of them, the one
 that shows it the most of what came before. What is kept in memory is one count per window; the tokens
 are read again, a row group at a time, when their window's turn comes.
 """
 
+import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -31,7 +34,24 @@ MARKERS = (b"<think>", END_OF_THOUGHT, BOX)
 CODEC_KEY = b"codec"
 """Schema metadata of ``tokens.parquet``: fingerprint of the tokenizer its ids belong to."""
 
+CONTEXT_COLUMN = "context_chars"
+"""Column of ``documents.parquet``, where there is one: leading code points that are no targets."""
+BIN_NATS, MOST_NATS = 1e-4, 16.0
+"""Resolution of the floor that a share of all tokens reaches."""
+
 Ids = NDArray[np.int32]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One document's tokens as the proxy saw them."""
+
+    doc_id: str
+    ids: Ids
+    entropies_nats: Floats
+    nlls_nats: Floats
+    """Negative log-probability of each token itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +61,14 @@ class Rules:
     entropy_floor_nats: float
     window_tokens: int
     """Document tokens a trunk may hold."""
+    entropy_ceiling_nats: float = math.inf
+    """Noise guard: more uncertain positions are refused."""
+    surprise_ceiling_nats: float = math.inf
+    """Noise guard: positions whose true token surprised the proxy more are refused."""
+    top_share: float | None = None
+    """Replaces the floor by the one that this share of the split's tokens reaches."""
+    problem_is_context: bool = True
+    """Whether a document's ``context_chars`` are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +106,8 @@ class Positions:
     counts: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     balance: RowCounts = field(default_factory=RowCounts)
     """Tokens in, eligible, and refused by reason."""
+    contexts: dict[str, int] = field(default_factory=dict)
+    """Leading code points that are no targets, by document that has some."""
 
     def __post_init__(self) -> None:
         self._begins_inside = np.array(
@@ -103,19 +133,20 @@ class Positions:
         """
         found = cls(difficulty / "tokens.parquet", rules, codec)
         found._refuse_other_tokenizer()
-        wanted = documents_of(corpus, split)
+        wanted = contexts_of(corpus, split)
+        if rules.problem_is_context:
+            found.contexts = {doc_id: chars for doc_id, chars in wanted.items() if chars}
+        if rules.top_share is not None:
+            floor = found._floor_of_share(wanted, rules.top_share)
+            found.rules = replace(rules, entropy_floor_nats=floor)
         columns: list[tuple[int, int, int, int]] = []
         refused: dict[str, int] = {}
         num_tokens = 0
-        for group in range(pq.ParquetFile(found.tokens).num_row_groups):
-            for row, (doc_id, ids, entropies) in enumerate(found._read_group(group)):
-                if doc_id not in wanted:
-                    continue
-                num_tokens += len(ids)
-                eligible = found._eligible(ids, entropies, refused)
-                owners = window_of(eligible, rules.window_tokens)
-                for window, count in zip(*np.unique(owners, return_counts=True), strict=True):
-                    columns.append((group, row, int(window), int(count)))
+        for group, row, document in found._documents(wanted):
+            num_tokens += len(document.ids)
+            owners = window_of(found._eligible(document, refused), rules.window_tokens)
+            for window, count in zip(*np.unique(owners, return_counts=True), strict=True):
+                columns.append((group, row, int(window), int(count)))
         table = np.array(columns, np.int32).reshape(-1, 4)
         found.groups, found.rows, found.windows, found.counts = table.T.copy()
         found.balance = RowCounts(rows_in=num_tokens, kept=found.num, dropped=refused)
@@ -128,12 +159,13 @@ class Positions:
 
     def read(self, index: int) -> Window:
         """The window at ``index``, 0 to ``len(counts) - 1``."""
-        doc_id, ids, entropies = self._group(int(self.groups[index]))[int(self.rows[index])]
+        document = self._group(int(self.groups[index]))[int(self.rows[index])]
         window, size = int(self.windows[index]), self.rules.window_tokens
         start = window * _stride(size)
-        eligible = self._eligible(ids, entropies, {})
+        eligible = self._eligible(document, {})
         mine = eligible[window_of(eligible, size) == window]
-        return Window(doc_id, start, min(start + size, len(ids)), ids, mine, entropies[mine])
+        end = min(start + size, len(document.ids))
+        return Window(document.doc_id, start, end, document.ids, mine, document.entropies_nats[mine])
 
     def why_none(self) -> str:
         """One sentence: how many tokens were looked at and which rules refused them."""
@@ -152,26 +184,48 @@ class Positions:
                 "corpus with a proxy model of the policy's own vocabulary."
             )
 
-    def _read_group(self, group: int) -> list[tuple[str, Ids, NDArray[np.float32]]]:
-        table = pq.ParquetFile(self.tokens).read_row_group(group, ["doc_id", "token_ids", "entropy_nats"])
-        ids, entropies = table["token_ids"].combine_chunks(), table["entropy_nats"].combine_chunks()
+    def _documents(self, wanted: Mapping[str, int]) -> Iterator[tuple[int, int, Scored]]:
+        """Row group, row in it, and document, for every wanted one."""
+        for group in range(pq.ParquetFile(self.tokens).num_row_groups):
+            for row, document in enumerate(self._read_group(group)):
+                if document.doc_id in wanted:
+                    yield group, row, document
+
+    def _read_group(self, group: int) -> list[Scored]:
+        names = ("token_ids", "entropy_nats", "nll_nats")
+        table = pq.ParquetFile(self.tokens).read_row_group(group, ["doc_id", *names])
+        ids, entropies, nlls = (table[name].combine_chunks() for name in names)
+
+        def floats(column: pa.ListArray, row: int) -> Floats:
+            return column[row].values.to_numpy(zero_copy_only=False).astype(np.float32)
+
         return [
-            (
-                doc_id,
-                ids[i].values.to_numpy(zero_copy_only=False),
-                entropies[i].values.to_numpy(zero_copy_only=False).astype(np.float32),
+            Scored(
+                doc_id, ids[i].values.to_numpy(zero_copy_only=False), floats(entropies, i), floats(nlls, i)
             )
             for i, doc_id in enumerate(table["doc_id"].to_pylist())
         ]
 
-    def _eligible(
-        self, ids: Ids, entropies: NDArray[np.float32], refused: dict[str, int]
-    ) -> NDArray[np.int64]:
+    def _floor_of_share(self, wanted: Mapping[str, int], share: float) -> float:
+        """The entropy that ``share`` of the split's scored tokens reaches, to within :data:`BIN_NATS`."""
+        counts = np.zeros(round(MOST_NATS / BIN_NATS) + 1, np.int64)
+        for _, _, document in self._documents(wanted):
+            scored = document.entropies_nats[~np.isnan(document.entropies_nats)]
+            bins = np.clip(scored / BIN_NATS, 0, len(counts) - 1).astype(np.int64)
+            counts += np.bincount(bins, minlength=len(counts))
+        above = np.cumsum(counts[::-1])[::-1]
+        return float(np.flatnonzero(above >= share * counts.sum())[-1] * BIN_NATS)
+
+    def _eligible(self, document: Scored, refused: dict[str, int]) -> NDArray[np.int64]:
         """Eligible positions of one document; what is refused is added up in ``refused``."""
+        ids, nats = document.ids, document.entropies_nats
         left = np.ones(len(ids), bool)
         rules = {
             "no-token-before": np.arange(len(ids)) == 0,
-            "below-the-floor": ~(entropies >= self.rules.entropy_floor_nats),
+            "problem-statement": self._is_context(document),
+            "below-the-floor": ~(nats >= self.rules.entropy_floor_nats),
+            "above-the-ceiling": nats > self.rules.entropy_ceiling_nats,
+            "too-surprising": document.nlls_nats > self.rules.surprise_ceiling_nats,
             "inside-a-character": self._begins_inside[ids],
             "answer-marker": _in_marker(ids, self.codec),
         }
@@ -180,6 +234,27 @@ class Positions:
                 refused[reason] = refused.get(reason, 0) + num
             left &= ~refuses
         return np.flatnonzero(left)
+
+    def _is_context(self, document: Scored) -> NDArray[np.bool_]:
+        """Tokens that begin in the part of a document that is no target."""
+        chars = self.contexts.get(document.doc_id, 0)
+        if not chars:
+            return np.zeros(len(document.ids), bool)
+        starts = self.codec.byte_starts(document.ids.tolist())[:-1]
+        head = len(self.codec.to_bytes(document.ids.tolist()).decode()[:chars].encode())
+        return starts < head
+
+
+def contexts_of(corpus: Path, split: str) -> dict[str, int]:
+    """The documents of a split, each with the number of its leading code points that are no targets."""
+    file = pq.ParquetFile(corpus / "documents.parquet")
+    has = CONTEXT_COLUMN in file.schema_arrow.names
+    found: dict[str, int] = {}
+    for batch in file.iter_batches(columns=["doc_id", "split", *([CONTEXT_COLUMN] if has else [])]):
+        chars = batch[CONTEXT_COLUMN].to_pylist() if has else [0] * len(batch)
+        rows = zip(batch["doc_id"].to_pylist(), batch["split"].to_pylist(), chars, strict=True)
+        found |= {doc_id: leading or 0 for doc_id, of, leading in rows if of == split}
+    return found
 
 
 def documents_of(corpus: Path, split: str) -> set[str]:

@@ -1,39 +1,22 @@
 r"""The words around a document: an instruction before it, a suffix after the cut.
 
 The instruction stands first and the document last, so that many cuts share one trunk. An answer
-begins inside the thought: the suffix ends with the word that opens it. The templates follow the
-structure of RPT's appendix D in words of our own: ``v0`` (one instruction, a heading, the raw text) is
-what the paper trained with, ``v6`` (fenced text, weigh several candidates, asked again at the end) is
-what it found best before training. ``compact`` is one control token, for models trained here.
+begins inside the thought: the suffix ends with the word that opens it. The words are those of
+:mod:`rpt_core.objectives.templates`: ``v0`` is what the paper trained with, ``v6`` what it found best
+before training. ``compact`` is one control token, for models trained here; ``compact-fenced`` has the
+structure of ``v6`` on top of it, a fence and a question after it.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 from rpt_core.errors import RecipeError
+from rpt_core.objectives.recipe import PromptName
+from rpt_core.objectives.templates import FENCE, FENCE_END, TEMPLATES
 from rpt_core.policy.codec import Codec
 
 PLACE = "\ue000"
 """Stands for the document while a chat template is rendered; a private-use letter no template has."""
-
-NEXT_V0 = """\
-Continue the text under the heading "### Context" by its next token. Reason step by step first; then
-write the most probable token inside \\boxed{}. A token may begin with a space, and the space counts:
-after "The sky is" comes \\boxed{ blue}, after "1 + 1" comes \\boxed{ =}. Do not write \\text{} inside
-the box.
-
-### Context
-"""
-
-NEXT_V6 = """\
-Here is the beginning of a text. Your task is to say which token comes next. Think of several tokens
-that could follow, weigh them against each other, and put the one you find most probable inside
-\\boxed{}. A token may begin with a space, and the space counts: \\boxed{ blue} is not \\boxed{blue}.
-
-```
-"""
-
-NEXT_V6_END = "\n```\nWhich token comes next? List candidates, then answer with one token inside \\boxed{}."
 
 BUDGET_WORDS = "\n\nUse exactly {budget} tokens for your reasoning."
 """RMT's budget; it stands after the document, so that the trunk does not change from step to step."""
@@ -56,9 +39,7 @@ class Prompt:
         return len(self.instruction_ids) + len(self.suffix_ids)
 
 
-def next_token_prompt(
-    name: Literal["auto", "v0", "v6", "compact"], codec: Codec, budget: int | None = None
-) -> Prompt:
+def next_token_prompt(name: PromptName, codec: Codec, budget: int | None = None) -> Prompt:
     """The words for next-token reasoning (RPT, appendix D).
 
     Args:
@@ -67,12 +48,17 @@ def next_token_prompt(
         budget: Thought tokens to ask for (RMT); None says nothing about it.
 
     Raises:
-        RecipeError: ``compact`` with a tokenizer that has no control tokens for it.
+        RecipeError: a compact one with a tokenizer that has no control tokens for it.
     """
-    if name == "compact" or (name == "auto" and codec.is_compact):
+    if name == "auto":
+        name = "compact" if codec.is_compact else "v6"
+    if name == "compact":
         return _compact("rpt", codec, "" if budget is None else f" {budget}")
-    before, after = (NEXT_V0, "") if name == "v0" else (NEXT_V6, NEXT_V6_END)
-    return _worded(before, after + ("" if budget is None else BUDGET_WORDS.format(budget=budget)), codec)
+    if name == "compact-fenced":
+        return _compact("rpt", codec, "" if budget is None else f" {budget}", fenced=True)
+    words = TEMPLATES[name]
+    stated = "" if budget is None else BUDGET_WORDS.format(budget=budget)
+    return _worded(words.before, words.after + stated, codec)
 
 
 def problem_prompt(name: Literal["auto", "plain", "compact"], codec: Codec) -> Prompt:
@@ -88,14 +74,17 @@ def boxed(codec: Codec, answer_ids: tuple[int, ...]) -> tuple[int, ...]:
     return (*codec.control("end_think"), *codec.control("box_open"), *answer_ids, *close, codec.end_id)
 
 
-def _compact(instruction: str, codec: Codec, words: str = "") -> Prompt:
+def _compact(instruction: str, codec: Codec, words: str = "", *, fenced: bool = False) -> Prompt:
     if not codec.is_compact:
         raise RecipeError(
             "prompt=compact stands for control tokens of a model trained here (<|rpt|>, <|predict|>), and "
             "this model's tokenizer has none. Take prompt=v6 (or v0) for next tokens, plain for problems."
         )
     asked = (*codec.control("predict"), *codec.encode(words), *codec.control("think"))
-    return Prompt(codec.control(instruction), asked)
+    if not fenced:
+        return Prompt(codec.control(instruction), asked)
+    before, after = codec.encode(FENCE), codec.encode(FENCE_END)
+    return Prompt((*codec.control(instruction), *before), (*after, *asked))
 
 
 def _worded(before: str, after: str, codec: Codec) -> Prompt:

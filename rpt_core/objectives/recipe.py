@@ -7,29 +7,98 @@ from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Frozen
 
+PromptName = Literal["auto", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "compact", "compact-fenced"]
+"""Templates around a document; see :mod:`rpt_core.objectives.templates`."""
+
+
+def _is_off(value: object) -> bool:
+    """Left out of the fingerprint where it changes nothing, so that what was made before it stays valid."""
+    return value is None or value == 0
+
+
+def _is_floor(choose: str) -> bool:
+    return choose == "floor"
+
+
+def _is_fifth(share: float) -> bool:
+    return share == 0.2
+
+
+def _is_eight(tokens: int) -> bool:
+    return tokens == 8
+
+
+def _is_on(asked: bool) -> bool:
+    return asked
+
 
 class NextTokenObjective(Frozen):
     """What all questions about a next token share: where they stand, their words, what is right."""
 
-    prompt: Literal["auto", "v0", "v6", "compact"] = "v0"
-    """Template around the document. ``compact`` is one control token, for tiny models; ``auto`` takes it
+    prompt: PromptName = "v0"
+    """Template around the document: ``v0`` to ``v6`` as in RPT's appendix D. ``compact`` is one control
+    token, for tiny models, ``compact-fenced`` the same around a fenced document; ``auto`` takes ``compact``
     where the tokenizer has those tokens, and ``v6`` elsewhere."""
     entropy_floor_nats: float = Field(0.5, ge=0)
     """Only positions at least this uncertain under the proxy model are asked (methods 1.3 default)."""
-    reward: Literal["prefix", "first-token", "token"] = "prefix"
-    """``prefix``: byte-exact prefix of the truth ending on a token boundary (RPT, eq. 3). ``first-token``:
-    the first predicted token is the true one (RPT, appendix A). ``token``: the prediction is exactly the
-    true token (RMT, eq. 5)."""
+    choose: Literal["floor", "top-share", "random"] = Field("floor", exclude_if=_is_floor)
+    """Training positions. ``floor``: those above ``entropy_floor_nats``. ``top-share``: the most uncertain
+    ``top_share`` of all, whatever the floor. ``random``: any. Evaluation is not touched by it."""
+    top_share: float = Field(0.2, gt=0, le=1, exclude_if=_is_fifth)
+    """Share of ``choose=top-share`` (PretrainZero's account of RPT, methods 4.2)."""
+    entropy_ceiling_nats: float | None = Field(None, gt=0, exclude_if=_is_off)
+    """Noise guard of training positions: more uncertain ones are not asked. Raw web text needs it: where the
+    proxy knows nothing, no thought tells either, and whole groups are wrong (methods 4.2)."""
+    surprise_ceiling_nats: float | None = Field(None, gt=0, exclude_if=_is_off)
+    """Noise guard that looks at the truth: training positions whose true token has a smaller probability
+    than ``exp(-ceiling)`` under the proxy are not asked. Never applied in evaluation, which it would bias."""
+    problem_is_context: bool = Field(True, exclude_if=_is_on)
+    """In a document made of a problem and its solution, only the solution is asked about (methods 1.3)."""
+    reward: Literal["prefix", "first-token", "dense", "conditional-dense", "token"] = "prefix"
+    """``prefix``: byte-exact prefix of the truth ending on a token boundary (RPT, eq. 3). Variants of RPT's
+    appendix A: ``first-token``: the first predicted token is the true one. ``dense``: the same, and a wrong
+    one earns its own plain probability. ``conditional-dense``: dense where a group has a right answer, else
+    ``when_none_right`` for all. ``token``: the prediction is exactly the true token (RMT, eq. 5)."""
+    when_none_right: float = Field(0.0, le=0, exclude_if=_is_off)
+    """Reward of all answers of a group without a right one, under ``conditional-dense``."""
+    further_token_bonus: float = Field(0.0, ge=0, exclude_if=_is_off)
+    """What a right prediction earns for each true token after its first, up to ``bonus_tokens``: a
+    counter-measure where predictions shrink to the shortest safe one. The paper has none (0)."""
+    bonus_tokens: int = Field(8, ge=2, exclude_if=_is_eight)
     truth_tokens: int = Field(64, ge=1)
     """True tokens kept for boundaries (methods 1.1 f)."""
     newline_escapes: bool = False
     r"""Read a written-out ``\\n`` in a box as a line break too (methods 1.1 d)."""
 
 
+class Learnability(Frozen):
+    """Ask where answers are expected to differ (beyond the paper).
+
+    A question teaches only where some answers are right and some wrong; the expected variance of a group is
+    p (1 - p). p is predicted from what past visits of the position and of positions alike have shown.
+    """
+
+    pool: int = Field(4, ge=1)
+    """Documents looked through for each one's worth of questions; 1 leaves the choice within documents."""
+    classes: int = Field(16, ge=1)
+    """Classes of positions alike, by uncertainty, of equal size."""
+    prior_answers: float = Field(8.0, gt=0)
+    """What a position's class says about it weighs as much as this many answers of its own."""
+    memory: float = Field(0.95, gt=0, le=1)
+    """Weight of what was seen a step ago; the policy changes, so old answers count less and less."""
+    explore: float = Field(0.1, gt=0, le=1)
+    """Share of the chances given to all positions alike, so that no class is given up for good."""
+    follow_policy: bool = True
+    """Class a position by the policy's own uncertainty where an update has passed over its document (no
+    forward pass of its own), by the proxy's elsewhere."""
+
+
 class RptObjective(NextTokenObjective):
     """Next-token reasoning (RPT): think, then predict the next token."""
 
     name: Literal["rpt"] = "rpt"
+    learnability: Learnability | None = Field(None, exclude_if=_is_off)
+    """None asks every eligible position once before any twice, as in the paper."""
 
 
 class Budget(Frozen):
@@ -103,7 +172,7 @@ class RmtObjective(NextTokenObjective):
     """
 
     name: Literal["rmt"] = "rmt"
-    reward: Literal["prefix", "first-token", "token"] = "token"
+    reward: Literal["prefix", "first-token", "dense", "conditional-dense", "token"] = "token"
     budget: Budget | None = Budget()
     """None is the ablation without DTB: no words, no pay for length."""
     curriculum: Curriculum | None = Curriculum()

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from rpt_core.errors import EngineError, StarvedError
 from rpt_core.objectives.objective import Observing, Seen
+from rpt_core.objectives.verdicts import length_shares
 from rpt_core.policy.forward import BranchScores, DocumentScores, branch_logprobs
 from rpt_core.policy.parts import Part, micro_batches
 from rpt_core.policy.trunk import Trunk
@@ -273,6 +274,7 @@ def describe(batch: Batch) -> dict[str, float]:
     verdicts = [verdict for group in batch.groups for verdict in group.verdicts]
     thoughts = np.array([verdict.thought_tokens for verdict in verdicts])
     counts = {f"verdict/{name}": float(count) for name, count in batch.verdict_counts().items()}
+    lengths = [v.prediction_tokens for v in verdicts if v.verdict in ("correct", "wrong")]
     return {
         "reward_mean": float(np.mean([verdict.score for verdict in verdicts])),
         **counts,
@@ -281,6 +283,7 @@ def describe(batch: Batch) -> dict[str, float]:
         "think_share": float((thoughts > 0).mean()),
         "thought_tokens": float(thoughts.mean()),
         "answer_tokens": float(np.mean([verdict.answer_tokens for verdict in verdicts])),
+        **{f"prediction_share/{name}": share for name, share in length_shares(lengths).items()},
         **_asked_for(batch),
     }
 

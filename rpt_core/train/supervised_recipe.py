@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
 from rpt_core.corpus.recipe import InputFile, PrepareRecipe
+from rpt_core.objectives.recipe import PromptName
 
 
 def _is_none_of_it(value: float) -> bool:
@@ -120,7 +121,7 @@ class ColdStartRecipe(Recipe):
     """How often a long thought goes over its steps, at least and at most; drawn anew at every visit."""
     context_tokens: int = Field(512, ge=16)
     """Longest trunk; longer documents are shown in windows, longer problems left out (counted)."""
-    prompt: Literal["auto", "v0", "v6", "compact"] = "auto"
+    prompt: PromptName = "auto"
     """Words around documents; the same as the objective that follows."""
     budget_words: tuple[int, int] | None = Field(None, exclude_if=_is_nothing)
     """Every second document is shown with a token budget (RMT) drawn from this range after each cut, whatever

@@ -9,7 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.positions import CODEC_KEY, Positions, Rounds, Rules, truth_ids, window_of
+from rpt_core.objectives.positions import (
+    CODEC_KEY,
+    CONTEXT_COLUMN,
+    Positions,
+    Rounds,
+    Rules,
+    truth_ids,
+    window_of,
+)
+from rpt_core.objectives.recipe import RptObjective
+from rpt_core.objectives.rpt import NextToken
 from rpt_core.policy.codec import Codec
 from tests.unit.small_corpus import write_corpus
 
@@ -112,6 +122,101 @@ def test_a_truth_ends_before_a_marker(folder: Path, codec: Codec):
     truth = codec.to_bytes(truth_ids(marked, int(marked.positions[0]), 64, codec))
     assert b"wrote".endswith(truth[-3:-1]) or truth.endswith(b" ")
     assert b"<" not in truth
+
+
+def write_mixed(folder: Path, codec: Codec) -> Path:
+    """Entropies 0 to 4 by chance, surprises 0 to 8; token 0 of a document is not scored."""
+    write_difficulty(folder, codec)
+    rows = pq.read_table(folder / "tokens.parquet")
+    rng = np.random.default_rng(3)
+    lengths = [len(ids) for ids in rows["token_ids"].to_pylist()]
+    scores = {
+        name: pa.array(
+            [[None, *rng.uniform(0, top, n - 1).tolist()] for n in lengths], pa.list_(pa.float32())
+        )
+        for name, top in (("entropy_nats", 4), ("nll_nats", 8))
+    }
+    for name, column in scores.items():
+        rows = rows.set_column(rows.schema.get_field_index(name), name, column)
+    pq.write_table(rows, folder / "tokens.parquet", row_group_size=5)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mixed(codec: Codec, tmp_path_factory) -> Path:
+    return write_mixed(write_corpus(tmp_path_factory.mktemp("mixed"), 30), codec)
+
+
+def numbers_of(found: Positions) -> tuple[np.ndarray, np.ndarray]:
+    """Entropy and surprise of everything eligible."""
+    nats = np.concatenate([found.read(i).entropies_nats for i in range(len(found.counts))])
+    table = {
+        r["doc_id"]: r["nll_nats"]
+        for r in pq.read_table(found.tokens, columns=["doc_id", "nll_nats"]).to_pylist()
+    }
+    windows = [found.read(i) for i in range(len(found.counts))]
+    return nats, np.array([table[w.doc_id][t] for w in windows for t in w.positions])
+
+
+def chosen(folder: Path, codec: Codec, **changes) -> Positions:
+    put = NextToken.of(RptObjective(prompt="compact", entropy_floor_nats=1.0, **changes), codec)
+    return Positions.open(folder, folder, codec, put.training_rules(256), "train")
+
+
+def test_the_top_share_is_the_share_asked_for(mixed: Path, codec: Codec):
+    whole = chosen(mixed, codec, choose="random")
+    tokens = whole.num + whole.balance.dropped.get("below-the-floor", 0)
+    for share in (0.05, 0.2, 0.5):
+        found = chosen(mixed, codec, choose="top-share", top_share=share)
+        assert found.num == pytest.approx(share * tokens, rel=0.05)
+        assert numbers_of(found)[0].min() >= np.quantile(numbers_of(whole)[0], 1 - share) - 0.05
+
+
+def test_random_positions_know_no_floor(mixed: Path, codec: Codec):
+    found = chosen(mixed, codec, choose="random")
+    assert "below-the-floor" not in found.balance.dropped
+    assert numbers_of(found)[0].min() < 0.1
+
+
+def test_noise_guards_are_counted(mixed: Path, codec: Codec):
+    found = chosen(mixed, codec, entropy_ceiling_nats=3.0, surprise_ceiling_nats=5.0)
+    nats, surprise = numbers_of(found)
+    assert nats.min() >= 1.0
+    assert nats.max() <= 3.0
+    assert surprise.max() <= 5.0
+    assert found.balance.dropped["above-the-ceiling"] > 0
+    assert found.balance.dropped["too-surprising"] > 0
+    assert found.balance.rows_in == found.num + sum(found.balance.dropped.values())
+
+
+def test_held_out_questions_are_the_same_however_training_chooses(codec: Codec):
+    plain = NextToken.of(RptObjective(prompt="compact"), codec)
+    guarded = NextToken.of(
+        RptObjective(prompt="compact", choose="top-share", surprise_ceiling_nats=2.0), codec
+    )
+    assert plain.rules(256) == guarded.rules(256)
+    assert plain.training_rules(256) == plain.rules(256)
+
+
+def test_a_problems_statement_is_context(codec: Codec, tmp_path: Path):
+    folder = write_difficulty(
+        write_corpus(tmp_path, 6, extra=("Wie viel ist 4 mal 壁? It is many words.",)), codec
+    )
+    documents = pq.read_table(folder / "documents.parquet")
+    texts = documents["text"].to_pylist()
+    chars = pa.array([text.index("It is many") if "壁" in text else None for text in texts], pa.int32())
+    documents = documents.append_column(CONTEXT_COLUMN, chars)
+    documents = documents.set_column(
+        documents.schema.get_field_index("split"), "split", pa.array(["train"] * len(texts))
+    )
+    pq.write_table(documents, folder / "documents.parquet")
+    found = opened(folder, codec)
+    assert found.balance.dropped["problem-statement"] > 5
+    windows = [found.read(i) for i in range(len(found.counts))]
+    (window,) = [w for w in windows if "壁" in codec.decode(w.document_ids.tolist())]
+    assert codec.decode(window.document_ids[window.positions[0] :].tolist()) == "It is many words."
+    everything = Positions.open(folder, folder, codec, Rules(1.5, 64, problem_is_context=False), "train")
+    assert everything.num == found.num + found.balance.dropped["problem-statement"] - 2  # 壁 is three tokens
 
 
 def items(rounds: Rounds, cursor: int, num: int) -> list[tuple[int, int]]:

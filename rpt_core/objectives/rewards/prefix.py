@@ -93,13 +93,44 @@ def is_prefix(prediction: bytes, truth: Truth) -> bool:
     return len(prediction) in truth.boundaries and truth.content.startswith(prediction)
 
 
-def is_first_token(prediction: bytes, truth_id: int, codec: Codec) -> bool:
-    """The first-token variant: the prediction's own first token is the true one, the rest is ignored."""
+def num_whole_tokens(prediction: bytes, truth: Truth) -> int:
+    """True tokens that a right prediction holds, parts of a character counted with its last; 0 when wrong.
+
+    Example:
+        >>> truth = truth_of([b" para", b"meter", b"s"])
+        >>> [num_whole_tokens(y, truth) for y in (b" para", b" parameters", b" param")]
+        [1, 3, 0]
+    """
+    if not is_prefix(prediction, truth):
+        return 0
+    return sum(boundary <= len(prediction) for boundary in truth.boundaries)
+
+
+def length_bonus(num_tokens: int, each: float, most: int) -> float:
+    """What a right prediction of several tokens earns beside its 1; never less for a longer one.
+
+    RPT pays every right prefix alike, so the safest answer is the shortest. This is the counter-measure:
+    ``each`` for every token after the first, up to ``most`` tokens.
+
+    Example:
+        >>> [round(length_bonus(n, 0.1, 4), 1) for n in (0, 1, 2, 4, 9)]
+        [0.0, 0.0, 0.1, 0.3, 0.3]
+    """
+    return each * max(min(num_tokens, most) - 1, 0)
+
+
+def first_token(prediction: bytes, codec: Codec) -> int | None:
+    """The token a prediction begins with when it is tokenised by itself; None where it is no text."""
     try:
         ids = codec.encode(prediction.decode())
     except UnicodeDecodeError:  # half a character is no text, and so no token of one
-        return False
-    return bool(ids) and ids[0] == truth_id
+        return None
+    return ids[0] if ids else None
+
+
+def is_first_token(prediction: bytes, truth_id: int, codec: Codec) -> bool:
+    """The first-token variant: the prediction's own first token is the true one, the rest is ignored."""
+    return first_token(prediction, codec) == truth_id
 
 
 def _balanced(inside: bytes) -> int:
