@@ -22,9 +22,9 @@ from rpt_core.objectives.recipe import (
 from rpt_core.report.recipe import ArmsRecipe, ReportRecipe
 from rpt_core.train.recipe import PolicyRecipe
 
-TINY_BUDGET = Budget(first=36, decay=0.25, schedule_steps=40)
-TINY_CURRICULUM = Curriculum(tiers_nats=(1.5, 2.0, 2.5), schedule_steps=40)
-TINY_TOKENS = 1_600_000
+TINY_BUDGET = Budget(first=20, decay=0.5, schedule_steps=24, weight=0.3)
+TINY_CURRICULUM = Curriculum(tiers_nats=(1.5, 2.0, 2.5), schedule_steps=24)
+TINY_TOKENS = 400_000
 """Tokens an arm of the toy comparison may forward, drawn and updated on."""
 
 
@@ -49,10 +49,11 @@ def tiny(rpt: ReportRecipe) -> ReportRecipe:
             "reasoning_tokens": 112,
             "steps": 400,
             "max_tokens": TINY_TOKENS,
-            "milestones": (4, 8, 16, 24, 32),
+            "optimiser": {"learning_rate": 4e-4},
+            "milestones": (4, 8, 12, 16, 20, 24),
         },
         "rlvr": {"reasoning_tokens": 112},
-        "evaluation": {"reasoning_tokens": 112},
+        "evaluation": {"reasoning_tokens": 112, "num_positions": 300, "samples": 4},
         "report": {"title": "RMT on the sample world", "method": "RMT"},
     }
     return _changed(rpt, changes)
@@ -135,7 +136,7 @@ def _without_ntp(rmt: ReportRecipe) -> ReportRecipe:
     return rewritten(rmt, "policy", {"ntp_weight": 0.0})
 
 
-def _ntp_alone(rmt: ReportRecipe) -> ReportRecipe:
+def ntp_alone(rmt: ReportRecipe) -> ReportRecipe:
     """The control: all tokens go to the documents. Eight times as many of them a step, for as many tokens."""
     prompts = 8 * _policy(rmt).prompts_per_step
     alone = rewritten(rmt, "policy", {"ntp_weight": 1.0, "prompts_per_step": prompts})
@@ -148,7 +149,7 @@ ARMS: dict[str, Callable[[ReportRecipe], ReportRecipe]] = {
     "RMT without budget": _without("budget"),
     "RMT without curriculum": _without("curriculum"),
     "RMT without NTP": _without_ntp,
-    "NTP alone": _ntp_alone,
+    "NTP alone": ntp_alone,
 }
 """Arms of the comparison: how each follows from RMT's journey."""
 
