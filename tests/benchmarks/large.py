@@ -96,7 +96,9 @@ def update(policy: Policy, size: Size, cuts: int, layout: Layout, rounds: int) -
     return Measured(min(seconds[1:]), _most_bytes(policy.device), forwarded)
 
 
-def largest(policy: Policy, size: Size, layout: Layout, rounds: int, most: int) -> tuple[int, Measured | None]:
+def largest(
+    policy: Policy, size: Size, layout: Layout, rounds: int, most: int
+) -> tuple[int, Measured | None]:
     """Double the cuts until memory ends: the last number that fitted, and what it took."""
     fitted: tuple[int, Measured | None] = (0, None)
     cuts = 1

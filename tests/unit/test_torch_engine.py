@@ -8,7 +8,7 @@ import torch
 from scipy.stats import chisquare
 
 from rpt_core.errors import EngineError, RecipeError
-from rpt_core.policy.draws import inverse_cdf, stream_keys, truncate, uniforms
+from rpt_core.policy.draws import BOUNDARY, inverse_cdf, stream_keys, truncate, uniforms
 from rpt_core.policy.forward import branch_logprobs
 from rpt_core.policy.load import save_policy
 from rpt_core.policy.torch_engine import TorchEngine
@@ -154,8 +154,14 @@ def test_uniform_numbers_are_uniform_and_keyed():
 def test_close_draws_are_counted():
     engine = TorchEngine(tiny_policy())
     trunks, _ = random_tree(0, CUTS)
-    engine.generate(trunks, SAMPLING, 1)
-    assert 0 <= engine.num_close_draws <= engine.num_draws / 10
+    engine.generate(trunks, replace(SAMPLING, group_size=200), 1)
+    assert engine.num_draws > 5000
+    at_most = 2 * BOUNDARY * 64 * engine.num_draws  # two sides of 64 boundaries
+    assert 0 < engine.num_close_draws < 2 * at_most
+    near = Trunk("near", (3,), (4,), (Cut(1),))
+    engine = TorchEngine(tiny_policy(sharpness=0.0, vocab=60_000))  # equal intervals shorter than 2e-5
+    engine.generate([near], replace(SAMPLING, max_new_tokens=2), 1)
+    assert engine.num_close_draws == engine.num_draws
 
 
 def test_weights_travel_by_file(tmp_path):
