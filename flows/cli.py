@@ -49,16 +49,18 @@ def demo(
 
 @app.command()
 def study(
-    recipe: Annotated[str, typer.Argument(help="Name of an RMT recipe.")] = "tiny_rmt",
+    recipe: Annotated[str, typer.Argument(help="Name of an RMT recipe, or of RPT for other studies.")] = "",
     seeds: Annotated[str, typer.Option(help="Seeds, by commas.")] = "0,1,2",
+    about: Annotated[str, typer.Option(help="mid-training, table-1, rewards or positions.")] = "mid-training",
     param: Parameters = None,
 ) -> None:
-    """RMT against RPT and against itself without each part, from one start model at equal tokens."""
+    """Several trainings from one start model at equal tokens: RMT and its parts, or RPT and its variants."""
     numbers = tuple(_seed(part) for part in seeds.split(","))
     with _prefect() as ready:
         from flows.run import run_study
 
-        run_study(recipe, numbers, _overrides(param), ready)
+        name = recipe or ("tiny_rmt" if about == "mid-training" else "tiny_rpt")
+        run_study(name, numbers, _overrides(param), about, ready)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from flows import recipes_rmt
+from flows import recipes_rmt, recipes_rpt
 from flows.trees import rewritten, walk
 from rpt_core.artifacts.recipe import Frozen, explain
 from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
@@ -24,6 +24,8 @@ from rpt_core.scaling.recipe import ScalingRecipe
 from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe, Selection
 from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, GivenModel, ModelShape, Optimiser
 
+MID_TRAINING = "mid-training"
+"""The study of RMT's parts."""
 OMNI_MATH = "omni-math"
 """Where the papers' corpus is looked for unless ``data`` names another folder."""
 
@@ -257,10 +259,33 @@ def over_seeds(name: str, seeds: tuple[int, ...], overrides: "Overrides") -> See
     )
 
 
-def over_arms(name: str, seeds: tuple[int, ...], arms: tuple[str, ...], overrides: "Overrides") -> ArmsRecipe:
-    """RMT's arms under several seeds: each trained from its seed's start model, evaluated and compared."""
+def over_arms(
+    name: str,
+    seeds: tuple[int, ...],
+    arms: tuple[str, ...],
+    overrides: "Overrides",
+    about: str = MID_TRAINING,
+) -> ArmsRecipe:
+    """The arms of a study under several seeds: trained from one start model each, evaluated and compared.
+
+    Args:
+        name: Of an RMT recipe for ``mid-training``, of an RPT recipe for the other studies.
+        seeds: Data, models and training all follow the seed.
+        arms: Some of the study's; empty for all.
+        overrides: The run's changes to the recipe.
+        about: Which study.
+
+    Raises:
+        RecipeError: there is no such study, or it has no such arm.
+    """
     runs = [journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
-    return recipes_rmt.compared(runs, seeds, arms)
+    if about == MID_TRAINING:
+        return recipes_rmt.compared(runs, seeds, arms or tuple(recipes_rmt.ARMS))
+    study = next((one for one in recipes_rpt.STUDIES if one == about), None)
+    if study is None:
+        known = ", ".join((MID_TRAINING, *recipes_rpt.STUDIES))
+        raise RecipeError(f"no study is about {about!r}; there are {known}.")
+    return recipes_rpt.compared(runs, seeds, study, arms)
 
 
 NAMED: dict[str, Callable[..., ReportRecipe]] = {

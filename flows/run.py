@@ -8,8 +8,7 @@ from functools import partial
 from typing import Any
 
 from flows.make import Planned, chosen, fitted, plan, role
-from flows.recipes import Overrides, over_arms, over_seeds
-from flows.recipes_rmt import ARMS
+from flows.recipes import MID_TRAINING, Overrides, over_arms, over_seeds
 from flows.show import console, number, print_json, print_table, relative
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
@@ -101,15 +100,19 @@ def run_demo(seeds: list[int], ready: Callable[[], None] = _at_hand) -> None:
 
 
 def run_study(
-    name: str, seeds: tuple[int, ...], overrides: Overrides, ready: Callable[[], None] = _at_hand
+    name: str,
+    seeds: tuple[int, ...],
+    overrides: Overrides,
+    about: str = MID_TRAINING,
+    ready: Callable[[], None] = _at_hand,
 ) -> None:
-    """All arms of an RMT recipe under some seeds, and the report that compares them."""
-    print_plan(plan(fitted(over_arms(name, seeds, tuple(ARMS), overrides), ANYWHERE), open_store()))
+    """All arms of a study under some seeds, and the report that compares them."""
+    print_plan(plan(fitted(over_arms(name, seeds, (), overrides, about), ANYWHERE), open_store()))
     ready()
     from flows.study import study
 
     begin = time.monotonic()
-    show_results(study(name, seeds, overrides=overrides), time.monotonic() - begin)
+    show_results(study(name, seeds, about=about, overrides=overrides), time.monotonic() - begin)
 
 
 def show_results(artifact: Artifact, seconds: float) -> None:

@@ -3,31 +3,35 @@
 from prefect import flow
 
 from flows.make import fitted, make_recipe
-from flows.recipes import Overrides, over_arms
-from flows.recipes_rmt import ARMS
+from flows.recipes import MID_TRAINING, Overrides, over_arms
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 
 DEFAULTS = Overrides()
 ANYWHERE = Placement()
-EVERY_ARM = tuple(ARMS)
 
 
 @flow(name="study", persist_result=False)
 def study(
     recipe: str = "tiny_rmt",
     seeds: tuple[int, ...] = (0, 1, 2),
-    arms: tuple[str, ...] = EVERY_ARM,
+    arms: tuple[str, ...] = (),
+    about: str = MID_TRAINING,
     overrides: Overrides = DEFAULTS,
     placement: Placement = ANYWHERE,
 ) -> Artifact:
-    """RMT against RPT from one start model at equal training tokens, and what is left of it part by part.
+    """Several trainings from one start model at equal training tokens, in one report.
+
+    About ``mid-training``: RMT against RPT, and what is left of it part by part. About ``table-1``: RPT,
+    plain and reasoning, beside continual next-token training. About ``rewards`` or ``positions``: RPT's
+    variants.
 
     Args:
-        recipe: Name of an RMT recipe; ``rpt ls --recipes`` lists them.
+        recipe: Name of an RMT recipe, for the other studies of an RPT recipe.
         seeds: Data, models and training all follow the seed.
-        arms: What is compared: the reference first, then the method, then the rest.
+        arms: What is compared: the reference first, then the method, then the rest; empty for all.
+        about: Which study.
         overrides: Your own data, model or single fields in place of the recipe's.
         placement: Where and how it runs; ``auto`` fits the machine.
     """
-    return make_recipe(fitted(over_arms(recipe, seeds, arms, overrides), placement), recipe, placement)
+    return make_recipe(fitted(over_arms(recipe, seeds, arms, overrides, about), placement), recipe, placement)

@@ -31,7 +31,7 @@ from rpt_core.evaluation.items import (
 from rpt_core.evaluation.questions import Places, Tasks, draw_places, draw_problems, item_id
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.evaluation.scores import mode_scores, outcomes, paired, tiers_of
-from rpt_core.objectives.objective import Asked, Question, Verdict
+from rpt_core.objectives.objective import Asked, Question, Verdict, VerdictName
 from rpt_core.objectives.rewards.prefix import is_first_token
 from rpt_core.objectives.rlvr import Solve
 from rpt_core.objectives.rpt import NextToken
@@ -114,8 +114,8 @@ class Evaluation:
             self.num_forwarded += max(cut.position for cut in one.trunk.cuts)
             for question, token in zip(one.questions, tokens, strict=True):
                 right = token == question.truth_ids[0]
-                name = "correct" if right else "wrong"
-                verdict = Verdict(float(right), name, 0, 1, prediction=codec.decode([token]))  # type: ignore[arg-type]
+                name: VerdictName = "correct" if right else "wrong"
+                verdict = Verdict(float(right), name, 0, 1, "", codec.decode([token]), 1)
                 items.append(self._item(checkpoint, mode, question, 0, verdict))
         self._add(items, mode)
 
@@ -171,6 +171,8 @@ class Evaluation:
             truth=question.truth,
             tail=question.tail if shown and sample == 0 else None,
             thought=verdict.thought if shown else None,
+            prediction_tokens=verdict.prediction_tokens,
+            char_offset=self.places.char_offsets.get(name) if is_place else None,
         )
 
     def _first_token(self, question: Question, verdict: Verdict) -> bool:

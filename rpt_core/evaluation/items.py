@@ -51,6 +51,10 @@ class Item:
     """Words before the cut; written once per item and mode, for the final model."""
     thought: str | None = None
     """For the final model only: the texts of many checkpoints would be most of the file."""
+    prediction_tokens: int = 0
+    """Length of what was predicted; 0 when nothing could be read."""
+    char_offset: int | None = None
+    """Code points of the document before the cut, so that what is known of places can be looked up."""
 
 
 SCHEMA = pa.schema(
@@ -75,6 +79,8 @@ SCHEMA = pa.schema(
         ("truth", pa.large_string()),
         ("tail", pa.large_string()),
         ("thought", pa.large_string()),
+        ("prediction_tokens", pa.int32()),
+        ("char_offset", pa.int64()),
     ]
 )
 

@@ -1,6 +1,6 @@
 """Which held-out places and problems are asked: drawn once by seed, the same for every model compared."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,8 @@ class Places:
     """By item id."""
     balance: RowCounts
     """All held-out tokens: kept are the ones asked about."""
+    char_offsets: dict[str, int] = field(default_factory=dict)
+    """Code points of the document before each, by item id."""
 
 
 def item_id(document: str, position: int) -> str:
@@ -56,14 +58,19 @@ def draw_places(recipe: EvaluationRecipe, corpus: Path, difficulty: Path, codec:
     chosen = np.sort(order[: recipe.num_positions])
     ends = np.cumsum(positions.counts)
     owners = np.searchsorted(ends, chosen, side="right")
-    asked, entropies = [], {}
+    asked: list[Asked] = []
+    entropies: dict[str, float] = {}
+    offsets: dict[str, int] = {}
     for owner in np.unique(owners).tolist():
         window = positions.read(owner)
         within = chosen[owners == owner] - (ends[owner] - positions.counts[owner])
         asked.append(put.ask(window, window.positions[within].tolist()))
         for place, nats in zip(window.positions[within], window.entropies_nats[within], strict=True):
             entropies[item_id(window.doc_id, int(place))] = float(nats)
-    return Places(asked, entropies, _kept(positions.balance, len(chosen), "not-drawn"))
+        starts = codec.char_offsets(window.document_ids.tolist())
+        places = window.positions[within].tolist()
+        offsets |= {item_id(window.doc_id, place): int(starts[place]) for place in places}
+    return Places(asked, entropies, _kept(positions.balance, len(chosen), "not-drawn"), offsets)
 
 
 @dataclass(frozen=True, slots=True)

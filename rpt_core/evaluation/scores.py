@@ -20,6 +20,7 @@ from rpt_core.evaluation.intervals import Estimate, clustered_mean, clustered_ra
 from rpt_core.evaluation.items import FINAL, tier_names
 from rpt_core.evaluation.passk import pass_at_k, reportable_k
 from rpt_core.objectives.objective import VERDICTS
+from rpt_core.objectives.verdicts import length_shares
 
 Floats = NDArray[np.float64]
 ALL = "all"
@@ -210,7 +211,16 @@ def mode_scores(
         for k in reportable_k(int(found.samples.min()))
     }
     result["verdicts"] = _verdicts(items, mode, checkpoint)
+    result["prediction_lengths"] = _prediction_lengths(items, mode, checkpoint)
     return result
+
+
+def _prediction_lengths(items: pa.Table, mode: str, checkpoint: str) -> dict[str, float]:
+    """Share of the predictions that could be read, by length in tokens: whether they shrink to stubs."""
+    chosen = (np.array(items["mode"]) == mode) & (np.array(items["checkpoint"]) == checkpoint)
+    chosen &= np.isin(np.array(items["verdict"]), ("correct", "wrong"))
+    tokens: list[int] = np.array(items["prediction_tokens"])[chosen].tolist()
+    return length_shares(tokens)
 
 
 def _by_tier(tiers: Mapping[str, Outcomes], function: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from rpt_core.evaluation.items import FORCED, PLAIN, REASONING
 from rpt_core.evaluation.scores import Outcomes, accuracy, accuracy_given, pooled, think_share, tiers_of
 from rpt_core.report.findings import Judged, shortfalls
 from rpt_core.report.ink import DARK, LIGHT
+from rpt_core.report.next_token_arms import Models, Section, claims, sections
 from rpt_core.report.page import PAGE, TEXT, render
 from rpt_core.report.recipe import ArmsRecipe
 from rpt_core.report.sources import lineage
@@ -46,6 +47,8 @@ class Run:
     gflops: float
     path: tuple[tuple[int, float], ...]
     """Training tokens and GFLOPs by step, from step 1 on."""
+    rows: tuple[dict[str, float], ...] = ()
+    """All metrics by step."""
 
     def milestones(self) -> Iterator[tuple[float, int, float]]:
         """Accuracy where training asks, training tokens and GFLOPs at each evaluated checkpoint."""
@@ -71,8 +74,9 @@ class Arm:
 def read_run(name: str, evaluation: Path, training: Path) -> Run:
     """An arm's evaluation, and what its training used up on the way."""
     rows = [json.loads(line) for line in (training / METRICS_FILE).read_text().splitlines()]
-    path = tuple((int(row["tokens_total"]), float(row["gflops_total"])) for row in rows if row["step"])
-    return Run(Judged.read(name, evaluation), len(path), *path[-1], path)
+    steps = tuple(row for row in rows if row["step"])
+    path = tuple((int(row["tokens_total"]), float(row["gflops_total"])) for row in steps)
+    return Run(Judged.read(name, evaluation), len(path), *path[-1], path, steps)
 
 
 def thought_tokens(found: Outcomes) -> Estimate:
@@ -88,9 +92,11 @@ def length_ratio(reference: Outcomes, method: Outcomes, seed: int) -> Estimate:
     return cluster_bootstrap(totals, lambda t: t[:, 1] / t[:, 0], seed=seed, num_items=len(reference))
 
 
-def claims_of(arms: Sequence[Arm], recipe: ArmsRecipe) -> list[Decision]:
+def claims_of(models: Models, recipe: ArmsRecipe) -> list[Decision]:
     """What the comparison claims, and how each claim ended, held to one error rate together (Holm)."""
-    return decide(list(_claims(arms, recipe)))
+    if recipe.study != "mid-training":
+        return decide(list(claims(models, recipe)))
+    return decide(list(_claims(models.arms, recipe)))
 
 
 def _claims(arms: Sequence[Arm], recipe: ArmsRecipe) -> Iterator[Claim]:
@@ -151,9 +157,14 @@ def write_arms_report(recipe: ArmsRecipe, build: Build) -> Outcome:
         Arm(name, tuple(_read(name, seed, next(numbers), build) for seed in recipe.seeds))
         for name in recipe.arms
     ]
-    _refuse_other_questions(starts, arms)
-    decisions = claims_of(arms, recipe)
+    baselines = _baselines(recipe, build)
+    _refuse_other_questions(
+        starts, [[run.judged for run in arm.runs] for arm in arms] + list(baselines.values())
+    )
+    models = Models(starts, baselines, arms)
+    decisions = claims_of(models, recipe)
     context = _context(recipe, build, starts, arms, decisions)
+    context |= {"study": recipe.study, "more": _more(recipe, build, models)}
     templates = environment()
     render(build.out / PAGE, templates.get_template("arms.html.j2").render(context))
     render(build.out / TEXT, templates.get_template("arms.md.j2").render(context))
@@ -167,14 +178,31 @@ def _read(name: str, seed: int, number: int, build: Build) -> Run:
     return read_run(f"seed {seed}, {name}", *folders)
 
 
-def _refuse_other_questions(starts: Sequence[Judged], arms: Sequence[Arm]) -> None:
+def _baselines(recipe: ArmsRecipe, build: Build) -> dict[str, list[Judged]]:
+    numbers = iter(range(len(recipe.baselines)))
+    return {
+        name: [
+            Judged.read(f"seed {s}, {name}", build.inputs[f"baselines.{next(numbers)}"]) for s in recipe.seeds
+        ]
+        for name in recipe.baseline_names
+    }
+
+
+def _more(recipe: ArmsRecipe, build: Build, models: Models) -> list[Section]:
+    if recipe.study == "mid-training":
+        return []
+    return sections(models, [build.inputs[f"corpora.{index}"] for index in range(len(recipe.corpora))])
+
+
+def _refuse_other_questions(starts: Sequence[Judged], others: Sequence[Sequence[Judged]]) -> None:
     for index, start in enumerate(starts):
         asked = start.outcomes(REASONING).item_ids
-        for arm in arms:
-            found = arm.runs[index].judged.outcomes(REASONING).item_ids
+        for by_seed in others:
+            other = by_seed[index]
+            found = other.outcomes(REASONING).item_ids
             if not np.array_equal(asked, found):
                 raise RecipeError(
-                    f"{arm.runs[index].judged.name} answered {len(found)} questions and the start model "
+                    f"{other.name} answered {len(found)} questions and the start model "
                     f"{len(asked)}, and not the same ones: they cannot be paired. Evaluate all with the same "
                     "corpus, difficulty, seed and number of positions."
                 )
@@ -195,19 +223,19 @@ def _context(
         "reference": reference,
         "method": method,
         "gain": compare(_accuracies(*free)).difference,
-        "ratio": length_ratio(*free, recipe.seed),
+        "ratio": length_ratio(*free, recipe.seed) if free[0].thought_tokens.sum() else None,
         "start": _habits([start.outcomes(REASONING) for start in starts])
         | {"forced": accuracy(pooled([start.outcomes(FORCED) for start in starts]))},
         "rows": [_row(arm) for arm in arms],
         "tiers": dict(starts[0].scores["thresholds_nats"]),
         "by_tier": [_by_tier(arm, nats) for arm in arms],
-        "versus": [_versus(arm, method, nats) for arm in arms if arm is not method],
+        "versus": [_versus(arm, method, nats, recipe.study) for arm in arms if arm is not method],
         "seeds": [_of_seed(recipe, index, starts, arms) for index in range(len(starts))],
         "reached": [_reached(index, seed, reference, method) for index, seed in enumerate(recipe.seeds)],
         "decisions": decisions,
         "verdicts": {"holds": 0, "fails": 0, "undecided": 0} | Counter(d.verdict for d in decisions),
         "floor": f"{starts[0].floor_nats:g}",
-        "against_paper": list(_against_paper(arms)),
+        "against_paper": list(_against_paper(arms)) if recipe.study == "mid-training" else [],
         "sources": lineage(build.inputs),
         "short": _short(recipe, judged, decisions),
     }
@@ -242,11 +270,15 @@ def _by_tier(arm: Arm, nats: Sequence[float]) -> dict[str, Any]:
     return {"name": arm.name, "accuracy": {tier: accuracy(part) for tier, part in parts.items()}}
 
 
-def _versus(arm: Arm, method: Arm, nats: Sequence[float]) -> dict[str, Any]:
+def _versus(arm: Arm, method: Arm, nats: Sequence[float], study: str) -> dict[str, Any]:
     """The method less another arm, by tier, paired."""
     theirs, ours = (tiers_of(one.outcomes(REASONING), nats) for one in (arm, method))
     gains = {tier: compare(_accuracies(theirs[tier], ours[tier])).difference for tier in theirs}
-    return {"name": arm.name, "gains": gains, "paper": PAPER.get(arm.name)}
+    return {
+        "name": arm.name,
+        "gains": gains,
+        "paper": PAPER.get(arm.name) if study == "mid-training" else None,
+    }
 
 
 def _of_seed(recipe: ArmsRecipe, index: int, starts: list[Judged], arms: list[Arm]) -> dict[str, Any]:
@@ -308,7 +340,7 @@ def _summary(
         "gain": context["gain"].value,
         "gain_low": context["gain"].low,
         "gain_high": context["gain"].high,
-        "length_ratio": context["ratio"].value,
+        "length_ratio": context["ratio"].value if context["ratio"] else None,
     }
     for row in context["rows"]:
         summary[f"accuracy: {row['name']}"] = row["accuracy"].value

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
+from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.scaling.recipe import ScalingRecipe
 from rpt_core.train.recipe import PolicyRecipe
@@ -13,6 +14,19 @@ from rpt_core.train.recipe import PolicyRecipe
 def _is_rpt(method: str) -> bool:
     """Left out of the fingerprint where it changes nothing, so that what was made before it stays valid."""
     return method == "RPT"
+
+
+ALWAYS_THINKS = "start that always thinks"
+"""Name of the baseline that the last claim of table 1 is about."""
+
+
+def _is_mid_training(study: str) -> bool:
+    """Left out of the fingerprint where it changes nothing, so that what was made before it stays valid."""
+    return study == "mid-training"
+
+
+def _is_empty(value: object) -> bool:
+    return value == ()
 
 
 class ReportRecipe(Recipe):
@@ -88,6 +102,17 @@ class ArmsRecipe(Recipe):
     """The trained models, arm by arm, within an arm by seed."""
     trainings: tuple[PolicyRecipe | Ref | Artifact, ...]
     """What they were trained by, in the same order: for tokens and compute."""
+    study: Literal["mid-training", "table-1", "rewards", "positions"] = Field(
+        "mid-training", exclude_if=_is_mid_training
+    )
+    """What is claimed. ``mid-training``: RMT's goals. ``table-1``: the baselines of RPT's table 1; the arms
+    are continual next-token training, RPT, and RPT from a start that always thinks. ``rewards``,
+    ``positions``: every arm beside the first."""
+    baseline_names: tuple[str, ...] = Field((), exclude_if=_is_empty)
+    baselines: tuple[EvaluationRecipe | Ref | Artifact, ...] = Field((), exclude_if=_is_empty)
+    """Further models that were not trained by an arm, baseline by baseline, within one by seed."""
+    corpora: tuple[PrepareRecipe | Ref | Artifact, ...] = Field((), exclude_if=_is_empty)
+    """By seed, the corpus; of the sample world's, the page says how much of its headroom is closed."""
     tolerated_loss: float = Field(0.05, ge=0)
     """How much less accurate than the reference the method may be and still be called as accurate."""
     short_share: float = Field(0.5, gt=0, le=1)
@@ -99,6 +124,12 @@ class ArmsRecipe(Recipe):
     def _complete(self) -> "ArmsRecipe":
         wanted = len(self.arms) * len(self.seeds)
         found = (len(self.starts), len(self.evaluations), len(self.trainings))
+        extra = (len(self.baselines), len(self.corpora))
+        if extra[0] != len(self.baseline_names) * len(self.seeds) or extra[1] not in (0, len(self.seeds)):
+            raise ValueError(
+                f"{len(self.baseline_names)} baselines under {len(self.seeds)} seeds are given by {extra[0]} "
+                f"evaluations, and there are {extra[1]} corpora: give one of each per seed"
+            )
         if found != (len(self.seeds), wanted, wanted):
             raise ValueError(
                 f"{len(self.arms)} arms under {len(self.seeds)} seeds need {len(self.seeds)} evaluations of "
