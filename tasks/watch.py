@@ -52,7 +52,7 @@ class StageWatch:
             self._draw(done, total, note)
         elif now - self.told >= _PLAIN_EVERY_SECONDS:
             self.told = now
-            share = f"{done:g}/{total:g} " if total else ""
+            share = f"{done:,.0f}/{total:,.0f} " if total else ""
             console.print(f"  {self.title}: {share}{note} ({now - self.begin:.0f} s)")
 
     def _draw(self, done: float, total: float, note: str) -> None:
