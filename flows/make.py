@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from flows.recipes import Overrides, journey
+from flows.recipes import Overrides, any_journey
 from flows.trees import mapped, stage, walk
 from infra.store import Store
 from rpt_core.artifacts.placement import Placement
@@ -20,7 +20,12 @@ def chosen(name: str, stage_name: str, overrides: Overrides, placement: Placemen
     Raises:
         RecipeError: there is no such recipe, stage or field.
     """
-    return fitted(stage(journey(name, overrides), stage_name), placement)
+    return fitted(stage_of_journey(any_journey(name, overrides), stage_name), placement)
+
+
+def stage_of_journey(journey: Recipe, stage_name: str) -> Recipe:
+    """The recipe of one stage; ``report`` is the last one, whatever kind of report it writes."""
+    return journey if stage_name == "report" else stage(journey, stage_name)
 
 
 def fitted(target: Recipe, placement: Placement) -> Recipe:

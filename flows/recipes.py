@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from flows import recipes_rmt, recipes_rpt
+from flows import recipes_rlpt, recipes_rmt, recipes_rpt
 from flows.trees import rewritten, walk
-from rpt_core.artifacts.recipe import Frozen, explain
+from rpt_core.artifacts.recipe import Frozen, Recipe, explain
 from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
@@ -107,6 +107,7 @@ def tiny_real(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe
     shape = ModelShape(vocab_size=4096)
     patient = Selection(max_empty_steps=1000, when_starved="pass-on")
     changes: dict[str, dict[str, Any]] = {
+        "corpus": {"solutions_as_documents": True},
         "base": {"steps": 100} if model else {"steps": 100, "model": shape},
         # five million tokens of real text: windows overlap by 64 tokens, not by half
         "difficulty": {"stride_tokens": 448},
@@ -172,7 +173,9 @@ def _paper_rpt(
     steps: int, prompts: int, tokens: int, prompt: Any, milestones: tuple[int, ...],
 ) -> ReportRecipe:  # fmt: skip
     """The paper's journey at a given size. Proxy: R1-Distill-Qwen-1.5B, top-16 entropy (section 3.3)."""
-    corpus = PrepareRecipe(documents=IngestRecipe(data=data), eval_share=0.045, seed=seed)
+    corpus = PrepareRecipe(
+        documents=IngestRecipe(data=data), eval_share=0.045, solutions_as_documents=True, seed=seed
+    )
     proxy = BaseRecipe(
         corpus=corpus,
         model=GivenModel(name="deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", num_parameters=1.78e9),
@@ -288,7 +291,7 @@ def over_arms(
     return recipes_rpt.compared(runs, seeds, study, arms)
 
 
-NAMED: dict[str, Callable[..., ReportRecipe]] = {
+NAMED: dict[str, Callable[..., Recipe]] = {
     "tiny_rpt": tiny_rpt,
     "tiny_real": tiny_real,
     "rpt_small": rpt_small,
@@ -296,6 +299,7 @@ NAMED: dict[str, Callable[..., ReportRecipe]] = {
     "tiny_rmt": tiny_rmt,
     "rmt_small": rmt_small,
     "rmt_14b": rmt_14b,
+    **recipes_rlpt.NAMED,
 }
 
 
@@ -324,7 +328,19 @@ class Overrides(Frozen):
 
 
 def journey(name: str, overrides: Overrides | None = None) -> ReportRecipe:
-    """The named recipe with a run's changes.
+    """The named recipe with a run's changes, where it ends in the report of one training.
+
+    Raises:
+        RecipeError: as :func:`any_journey`; or it ends in another report.
+    """
+    found = any_journey(name, overrides)
+    if not isinstance(found, ReportRecipe):
+        raise RecipeError(f"the recipe {name!r} ends in {found.stage}, not in the report of one training.")
+    return found
+
+
+def any_journey(name: str, overrides: Overrides | None = None) -> Recipe:
+    """The named recipe with a run's changes: the recipe of its last stage.
 
     Raises:
         RecipeError: no recipe has that name, or a changed field does not exist or is out of range.

@@ -1,11 +1,12 @@
 """Journeys as trees of recipes: to walk them, to take a stage out, to change fields wherever they stand."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
 from rpt_core.errors import RecipeError
-from rpt_core.report.recipe import ReportRecipe
+
+Journey = TypeVar("Journey", bound=Recipe)
 
 
 def walk(recipe: Recipe) -> list[Recipe]:
@@ -37,14 +38,14 @@ def stage(recipe: Recipe, name: str) -> Recipe:
     return hits[-1]
 
 
-def rewritten(recipe: ReportRecipe, kind: str, update: dict[str, Any]) -> ReportRecipe:
+def rewritten(recipe: Journey, kind: str, update: dict[str, Any]) -> Journey:
     """The same journey with fields of every recipe of one kind replaced, wherever it stands."""
 
     def change(node: Recipe) -> Recipe:
         return type(node).parse(_merged(dict(node), update)) if node.kind == kind else node
 
     changed = mapped(recipe, change)
-    assert isinstance(changed, ReportRecipe)
+    assert isinstance(changed, type(recipe))
     return changed
 
 

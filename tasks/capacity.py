@@ -15,6 +15,9 @@ _WORK: dict[str, Work] = {
     "finetune-rlvr": "train",
     "score-difficulty": "score",
     "evaluate": "score",
+    "evaluate-judged": "score",
+    "train-rlpt": "train",
+    "sft": "train",
 }
 _MODEL_INPUTS = ("start", "base", "proxy", "model")
 

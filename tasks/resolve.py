@@ -13,7 +13,7 @@ from rpt_core.artifacts.digest import file_sha256
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref, canonical_json
 from rpt_core.corpus.recipe import IngestRecipe, InputFile
 from rpt_core.errors import RecipeError, SourceError
-from rpt_core.train.supervised_recipe import BaseRecipe, GivenModel
+from rpt_core.train.supervised_recipe import BaseRecipe, GivenModel, SftRecipe
 from tasks.home import home
 
 _COMMIT_DIGITS = 40
@@ -30,7 +30,7 @@ def resolve_sources(recipe: Recipe) -> Recipe:
     Raises:
         SourceError: it is not there.
     """
-    if isinstance(recipe, IngestRecipe) and recipe.data and not recipe.files:
+    if isinstance(recipe, IngestRecipe | SftRecipe) and recipe.data and not recipe.files:
         data = fetched(recipe.data)
         return recipe.model_copy(update={"data": str(data), "files": input_files(data)})
     if isinstance(recipe, BaseRecipe) and isinstance(recipe.model, GivenModel) and not recipe.model.digest:

@@ -6,12 +6,14 @@ from rpt_core.artifacts.recipe import Recipe
 from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
+from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.report.recipe import ArmsRecipe, ReportRecipe, SeedsRecipe
+from rpt_core.report.rlpt_recipe import RlptReportRecipe
 from rpt_core.scaling.recipe import ScalingRecipe
 from rpt_core.train.judge_recipe import JudgeRecipe
 from rpt_core.train.recipe import PolicyRecipe, RlptRecipe, RlvrRecipe
-from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe
+from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, SftRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +45,14 @@ STAGES: dict[str, Stage] = {
     "train-rpt": Stage(PolicyRecipe, "rpt_core.train.reinforce:train_policy", False, "rpt/train"),
     "train-rlpt": Stage(RlptRecipe, "rpt_core.train.reinforce:train_rlpt", False, "rpt/train"),
     "train-judge": Stage(JudgeRecipe, "rpt_core.train.judge:train_judge", False, "rpt/train"),
+    "sft": Stage(SftRecipe, "rpt_core.train.sft:train_sft", False, "rpt/train"),
     "finetune-rlvr": Stage(RlvrRecipe, "rpt_core.train.reinforce:finetune_rlvr", False, "rpt/train"),
     "evaluate": Stage(EvaluationRecipe, "rpt_core.evaluation.evaluate:evaluate", False, "rpt/eval"),
     "fit-scaling": Stage(ScalingRecipe, "rpt_core.scaling.fit:fit_scaling", True, "rpt/scaling"),
+    "evaluate-judged": Stage(
+        JudgedEvaluationRecipe, "rpt_core.evaluation.judged:evaluate_judged", False, "rpt/eval"
+    ),
+    "report-rlpt": Stage(RlptReportRecipe, "rpt_core.report.rlpt:write_rlpt_report", True, "rpt/report"),
     "report": Stage(ReportRecipe, "rpt_core.report.page:write_report", True, "rpt/report"),
     "report-seeds": Stage(SeedsRecipe, "rpt_core.report.seeds:write_seeds_report", True, "rpt/report"),
     "report-arms": Stage(ArmsRecipe, "rpt_core.report.arms:write_arms_report", True, "rpt/report"),

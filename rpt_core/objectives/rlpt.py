@@ -154,13 +154,7 @@ class NextSegment:
         return tuple(self.codec.encode(f" {text.strip()}"))
 
 
-class _Recipe(Protocol):
-    @property
-    def objective(self) -> RlptObjective: ...
-    @property
-    def context_tokens(self) -> int: ...
-    @property
-    def cuts_per_document(self) -> int: ...
+class _NamesJudge(Protocol):
     @property
     def judge_url(self) -> str: ...
     @property
@@ -171,6 +165,15 @@ class _Recipe(Protocol):
     def judge_deadline_seconds(self) -> float: ...
     @property
     def unread_share_max(self) -> float: ...
+
+
+class _Recipe(_NamesJudge, Protocol):
+    @property
+    def objective(self) -> RlptObjective: ...
+    @property
+    def context_tokens(self) -> int: ...
+    @property
+    def cuts_per_document(self) -> int: ...
     @property
     def seed(self) -> int: ...
 
@@ -266,7 +269,7 @@ def interleaved(cursor: int, num: int, msr_share: float) -> list[Task]:
     return ["msr" if step else "asr" for step in np.diff(numbers)]
 
 
-def open_judge(recipe: _Recipe, inputs: Mapping[str, Path]) -> PatientJudge:
+def open_judge(recipe: _NamesJudge, inputs: Mapping[str, Path]) -> PatientJudge:
     """The judge a recipe names: a model of the stage's inputs, or an endpoint."""
     if "judge" in inputs:
         local = LocalJudge.load(inputs["judge"], recipe.judge_reply_tokens)

@@ -45,6 +45,8 @@ class Target:
     """The segment; the segment and the next; and so on, as the text has them."""
     following: str
     """The segment after it."""
+    span: tuple[int, int]
+    """Where it stands in the document, in code points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,8 @@ class Targets:
             if prefixes and after - places[ordinal] > settings.reference_tokens:
                 break
             prefixes.append(_segment(text, (spans[ordinal][0], spans[last][1])))
-        return Target(ordinal, places[ordinal], tuple(prefixes), _segment(text, spans[ordinal + 1]))
+        following = _segment(text, spans[ordinal + 1])
+        return Target(ordinal, places[ordinal], tuple(prefixes), following, spans[ordinal])
 
 
 def cuts(text: str, spans: Spans, char_offsets: Ints) -> list[int]:

@@ -34,6 +34,7 @@ from rpt_core.train.lessons import (
     SolvedProblems,
     TracedDocuments,
 )
+from rpt_core.train.segment_lessons import SegmentLessons
 from rpt_core.train.supervised import Learned, device_of, train_supervised
 from rpt_core.train.supervised_recipe import ColdStartRecipe
 from rpt_core.train.windows import Windows, shuffled
@@ -90,13 +91,7 @@ class School:
         codec, corpus = policy.codec, build.inputs["corpus"]
         longest = recipe.thought_tokens_max
         room = min(recipe.context_tokens, _context_tokens(policy) - longest)
-        prompt = next_token_prompt(recipe.prompt, codec)
-        window = max(2, room - prompt.num_tokens)
-        traced = TracedDocuments.open(
-            corpus, "train", codec, prompt,
-            window_tokens=window, thought_tokens_max=longest, kinds=recipe.trace_kinds,
-            manner=_manner(recipe, codec),
-        )  # fmt: skip
+        documents, is_traced, sources = _documents(recipe, build, codec, room)
         problems = SolvedProblems.of(
             read_problems(corpus, "train") if recipe.problems_per_step else [],
             codec,
@@ -104,21 +99,14 @@ class School:
             context_tokens=room,
             thought_tokens_max=longest,
         )
-        documents: Lessons = traced
-        if not len(traced):
-            windows = Windows.build(corpus, "train", codec, window, build.scratch / "train.tokens")
-            documents = PlainDocuments(windows, prompt, codec)
         if not len(documents) and not len(problems):
             raise StarvedError(
                 "there is nothing to learn from: no training document of two tokens or more, and no problem "
                 "with a solution that fits. Look at what prepare-corpus dropped, or give more text."
             )
-        sources = {"traces": traced.balance, "problems": problems.balance}
-        rows = traced.balance + problems.balance
-        if not len(traced):
-            plain = RowCounts(rows_in=len(documents), kept=len(documents))
-            sources["windows"], rows = plain, rows + plain
-        return cls(documents, problems, bool(len(traced)), rows.model_copy(update={"by_source": sources}))
+        sources["problems"] = problems.balance
+        rows = sum(sources.values(), RowCounts())
+        return cls(documents, problems, is_traced, rows.model_copy(update={"by_source": sources}))
 
     def lessons(self, recipe: ColdStartRecipe, step: int) -> list[list[Lesson]]:
         """The documents and the problems of one step; every epoch each once, in random order."""
@@ -132,6 +120,29 @@ class School:
             for stock, num in stocks
             if num and len(stock)
         ]
+
+
+def _documents(
+    recipe: ColdStartRecipe, build: Build, codec: Codec, room: int
+) -> tuple[Lessons, bool, dict[str, RowCounts]]:
+    """What the documents teach, whether by thoughts of the corpus, and the balance of each source."""
+    corpus, longest = build.inputs["corpus"], recipe.thought_tokens_max
+    if recipe.form == "segments":
+        segments = SegmentLessons.open(corpus, "train", codec, recipe, room)
+        return segments, segments.is_traced, {"traces" if segments.is_traced else "windows": segments.balance}
+    prompt = next_token_prompt(recipe.prompt, codec)
+    window = max(2, room - prompt.num_tokens)
+    traced = TracedDocuments.open(
+        corpus, "train", codec, prompt,
+        window_tokens=window, thought_tokens_max=longest, kinds=recipe.trace_kinds,
+        manner=_manner(recipe, codec),
+    )  # fmt: skip
+    if len(traced):
+        return traced, True, {"traces": traced.balance}
+    plain = PlainDocuments(
+        Windows.build(corpus, "train", codec, window, build.scratch / "train.tokens"), prompt, codec
+    )
+    return plain, False, {"traces": traced.balance, "windows": RowCounts(rows_in=len(plain), kept=len(plain))}
 
 
 def _manner(recipe: ColdStartRecipe, codec: Codec) -> Manner:

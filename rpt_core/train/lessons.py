@@ -114,7 +114,7 @@ class TracedDocuments:
 
         A trace is left out when its place is not a token's beginning: its truth could not be boxed.
         """
-        by_document, num = _read_traces(corpus, kinds)
+        by_document, num = read_traces(corpus, kinds)
         dropped: dict[str, int] = defaultdict(int)
         windows: list[_Traced] = []
         shown = 0
@@ -239,7 +239,7 @@ def _document_lesson(
     return Lesson(Trunk(key, prompt.instruction_ids, tuple(document.tolist()), at), tuple(answers))
 
 
-def _read_traces(corpus: Path, kinds: Sequence[str]) -> tuple[dict[str, list[tuple[int, str]]], int]:
+def read_traces(corpus: Path, kinds: Sequence[str]) -> tuple[dict[str, list[tuple[int, str]]], int]:
     """Place and thought of the traces of the wanted kinds, by document, and how many there are."""
     by_document: dict[str, list[tuple[int, str]]] = defaultdict(list)
     num = 0

@@ -1,0 +1,229 @@
+"""RLPT's recipes, from text to a comparison of arms, and the numbers of the paper (2509.19249, section 3.4).
+
+An arm is one training from the same cold start at the same number of forwarded tokens.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
+from rpt_core.difficulty.recipe import DifficultyRecipe
+from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
+from rpt_core.objectives.recipe import RlvrObjective
+from rpt_core.objectives.rlpt_recipe import RlptObjective
+from rpt_core.report.rlpt_recipe import RlptReportRecipe
+from rpt_core.train.judge_recipe import JudgeRecipe
+from rpt_core.train.recipe import RlptRecipe, RlvrRecipe, Selection
+from rpt_core.train.supervised_recipe import (
+    BaseRecipe,
+    ColdStartRecipe,
+    GivenModel,
+    ModelShape,
+    Optimiser,
+    SftRecipe,
+)
+
+WEB = "web-text"
+"""Where the paper's kind of corpus is looked for unless ``data`` names another folder."""
+INSTRUCTIONS = "instructions"
+"""Where conversations for the cold start are looked for."""
+TINY_TOKENS = 1_200_000
+"""Tokens an arm on the sample world may forward, drawn and updated on."""
+
+ARMS: dict[str, dict[str, Any]] = {
+    "RLPT": {},
+    "strict rule": {"rule": "strict"},
+    "ASR alone": {"msr_share": 0.0},
+    "MSR alone": {"msr_share": 1.0},
+    "paragraphs": {"unit": "paragraph"},
+}
+"""What an arm changes about the objective."""
+
+
+def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRecipe:
+    """RLPT on the built-in sample world, judged by a tiny judge of our own.
+
+    Sizes, rates and steps are those of ``tiny_rpt`` carried over; they are not tuned for this task, and no
+    comparison over seeds has been made with them yet.
+    """
+    muon = Optimiser(
+        name="muon", learning_rate=3e-3, betas=(0.9, 0.95), weight_decay=0.05, warmup_steps=30,
+        schedule="linear", final_share=0.3,
+    )  # fmt: skip
+    adamw = Optimiser(learning_rate=2e-4, betas=(0.9, 0.95), weight_decay=0.0, warmup_steps=5)
+    documents = IngestRecipe(data=data) if data else IngestRecipe(sample=SampleWorld(seed=seed))
+    corpus = PrepareRecipe(documents=documents, quality=bool(data), min_segment_chars=8, seed=seed)
+    shape: Any = GivenModel(name=model) if model else ModelShape(vocab_size=768, prediction_marks=True)
+    base = BaseRecipe(corpus=corpus, model=shape, steps=100, documents_per_step=8, optimiser=muon, seed=seed)
+    difficulty = DifficultyRecipe(corpus=corpus, proxy=base)
+    cold = muon.model_copy(update={"learning_rate": 4e-3, "final_share": 0.05})
+    start = ColdStartRecipe(
+        corpus=corpus, base=base, form="segments", reword="" if data else "sample-world", steps=400,
+        documents_per_step=6, problems_per_step=3, ntp_weight=0.3, optimiser=cold, seed=seed,
+    )  # fmt: skip
+    objective = RlptObjective(
+        prompt="compact", entropy_floor_nats=1.5, min_before=1, min_chars=8, min_tokens=3,
+        reference_segments=2, segment_tokens_max=64, audit="" if data else "sample-world",
+    )  # fmt: skip
+    training = RlptRecipe(
+        corpus=corpus,
+        difficulty=difficulty,
+        start=start,
+        judge=JudgeRecipe(seed=2 * seed),
+        objective=objective,
+        prompts_per_step=32,
+        cuts_per_document=4,
+        reasoning_tokens=64,
+        context_tokens=512,
+        steps=60,
+        max_tokens=TINY_TOKENS,
+        evaluate_every=10,
+        ntp_weight=0.1,
+        optimiser=adamw,
+        seed=seed,
+    )
+    rlvr = RlvrRecipe(
+        corpus=corpus,
+        start=training,
+        objective=RlvrObjective(prompt="compact"),
+        prompts_per_step=16,
+        temperature=1.0,
+        reasoning_tokens=64,
+        context_tokens=512,
+        steps=24,
+        selection=Selection(when_starved="pass-on" if data else "stop"),
+        optimiser=adamw,
+        seed=seed,
+    )
+    asked = objective.model_copy(update={"rule": "prefix", "unit": "segment"})
+    evaluation = JudgedEvaluationRecipe(
+        corpus=corpus, difficulty=difficulty, model=training, judge=JudgeRecipe(seed=2 * seed + 1),
+        objective=asked, problems=rlvr.objective, num_targets=150, samples=8, reasoning_tokens=64,
+        context_tokens=512, seed=seed,
+    )  # fmt: skip
+    again = start.model_copy(
+        update={"base": start, "steps": 750, "seed": seed + 1000, "optimiser": start.optimiser.model_copy(
+            update={"learning_rate": 1e-3}
+        )}
+    )  # fmt: skip
+    return _report("RLPT on the sample world", evaluation, training, rlvr, again, seed)
+
+
+def rlpt_small(*, data: str = WEB, model: str = "Qwen/Qwen3-0.6B-Base", seed: int = 0) -> RlptReportRecipe:
+    """RLPT at a size one 80 GB GPU trains: a 0.6 B base model, a 4 B judge, short thoughts."""
+    return _paper(
+        "RLPT, small", data, GivenModel(name=model, num_parameters=0.6e9), seed,
+        judge=GivenModel(name="Qwen/Qwen3-4B-Instruct-2507", num_parameters=4.0e9),
+        steps=300, prompts=64, tokens=1024,
+    )  # fmt: skip
+
+
+def rlpt_4b(*, data: str = WEB, model: str = "Qwen/Qwen3-4B-Base", seed: int = 0) -> RlptReportRecipe:
+    """RLPT with the paper's numbers on its 4 B base model (section 3.4)."""
+    return _paper(
+        "RLPT, 4B", data, GivenModel(name=model, num_parameters=4.0e9), seed,
+        judge=GivenModel(name="Qwen/Qwen2.5-7B-Instruct", num_parameters=7.6e9),
+        steps=1000, prompts=512, tokens=8192,
+    )  # fmt: skip
+
+
+def rlpt_8b(*, data: str = WEB, model: str = "Qwen/Qwen3-8B-Base", seed: int = 0) -> RlptReportRecipe:
+    """RLPT with the paper's numbers on its 8 B base model (section 3.4)."""
+    return _paper(
+        "RLPT, 8B", data, GivenModel(name=model, num_parameters=8.2e9), seed,
+        judge=GivenModel(name="Qwen/Qwen2.5-32B-Instruct", num_parameters=32.8e9),
+        steps=1000, prompts=512, tokens=8192,
+    )  # fmt: skip
+
+
+def _paper(
+    title: str, data: str, model: GivenModel, seed: int, *,
+    judge: GivenModel, steps: int, prompts: int, tokens: int,
+) -> RlptReportRecipe:  # fmt: skip
+    """The paper's journey at a given size; its judge, mix, reference length and data are not published."""
+    corpus = PrepareRecipe(documents=IngestRecipe(data=data), seed=seed)
+    base = BaseRecipe(corpus=corpus, model=model)
+    start = SftRecipe(base=base, data=INSTRUCTIONS, seed=seed)
+    optimiser = Optimiser(learning_rate=1e-6)
+    training = RlptRecipe(
+        corpus=corpus,
+        start=start,
+        judge=BaseRecipe(corpus=corpus, model=judge),
+        prompts_per_step=prompts,
+        reasoning_tokens=tokens,
+        steps=steps,
+        milestones=tuple(steps * tenth // 10 for tenth in (1, 2, 4, 6, 8, 10)),
+        optimiser=optimiser,
+        seed=seed,
+    )
+    rlvr = RlvrRecipe(
+        corpus=corpus, start=training, prompts_per_step=prompts, temperature=1.0, reasoning_tokens=tokens,
+        optimiser=optimiser, seed=seed,
+    )  # fmt: skip
+    evaluation = JudgedEvaluationRecipe(
+        corpus=corpus, model=training, judge=training.judge, objective=training.objective, temperature=0.6,
+        reasoning_tokens=tokens, seed=seed,
+    )  # fmt: skip
+    return _report(title, evaluation, training, rlvr, None, seed)
+
+
+def _report(
+    title: str,
+    evaluation: JudgedEvaluationRecipe,
+    training: RlptRecipe,
+    rlvr: RlvrRecipe,
+    again: ColdStartRecipe | None,
+    seed: int,
+) -> RlptReportRecipe:
+    def of(model: Any) -> JudgedEvaluationRecipe:
+        return evaluation.model_copy(update={"model": model})
+
+    return RlptReportRecipe(
+        title=title,
+        arms=("RLPT",),
+        before=(of(training.start),),
+        trainings=(training,),
+        after=(of(training),),
+        supervised=(of(again),) if again else (),
+        finetuned=(of(rlvr),),
+        finetuned_alone=(of(rlvr.model_copy(update={"start": training.start})),),
+        seeds=(seed,),
+        seed=seed,
+    )
+
+
+def with_arms(journeys: list[RlptReportRecipe], arms: tuple[str, ...], title: str) -> RlptReportRecipe:
+    """Several seeds of one journey, each with every arm: all start from their seed's cold start.
+
+    Args:
+        journeys: The same recipe under several seeds.
+        arms: Names of :data:`ARMS`, ``RLPT`` first.
+        title: Of the report.
+    """
+    trainings = [arm(journey.trainings[0], name) for name in arms for journey in journeys]
+    after = [
+        journey.after[0].model_copy(update={"model": training})
+        for journey, training in zip(journeys * len(arms), trainings, strict=True)
+    ]
+    gathered = {
+        name: tuple(getattr(journey, name)[0] for journey in journeys if getattr(journey, name))
+        for name in ("before", "supervised", "finetuned", "finetuned_alone")
+    }
+    return RlptReportRecipe(
+        title=title, arms=arms, trainings=tuple(trainings), after=tuple(after),
+        seeds=tuple(seed for journey in journeys for seed in journey.seeds), **gathered,
+    )  # fmt: skip
+
+
+def arm(training: Any, name: str) -> RlptRecipe:
+    """One arm's training: the same journey with another objective."""
+    assert isinstance(training, RlptRecipe)
+    return training.model_copy(update={"objective": training.objective.model_copy(update=ARMS[name])})
+
+
+NAMED: dict[str, Callable[..., RlptReportRecipe]] = {
+    "tiny_rlpt": tiny_rlpt,
+    "rlpt_small": rlpt_small,
+    "rlpt_4b": rlpt_4b,
+    "rlpt_8b": rlpt_8b,
+}

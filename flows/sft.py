@@ -1,0 +1,25 @@
+"""Flow `sft`."""
+
+from prefect import flow
+
+from flows.make import make
+from flows.recipes import Overrides
+from rpt_core.artifacts.placement import Placement
+from rpt_core.artifacts.recipe import Artifact
+
+DEFAULTS = Overrides()
+ANYWHERE = Placement()
+
+
+@flow(name="sft", persist_result=False)
+def sft(
+    recipe: str = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+) -> Artifact:
+    """Supervised fine-tuning on conversations: the cold start of RLPT's paper.
+
+    Args:
+        recipe: Name of a recipe; ``rpt ls --recipes`` lists them.
+        overrides: Your own data, model, seed or single fields in place of the recipe's.
+        placement: Where and how it runs; ``auto`` fits the machine.
+    """
+    return make(recipe, "sft", overrides, placement)

@@ -1,0 +1,275 @@
+"""Stage ``evaluate-judged``: how often a judge takes a model's next or missing segment for the truth.
+
+On the sample world the truth is known without a judge, so beside every score stands how often the judge
+was fooled: the share of wrong answers it accepted, with an interval over documents.
+"""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+
+from rpt_core.artifacts.build import Build
+from rpt_core.artifacts.manifest import Outcome, RowCounts
+from rpt_core.errors import StarvedError, Stopped
+from rpt_core.evaluation.answers import draw_thinking, portions
+from rpt_core.evaluation.evaluate import SCORES_FILE, model_folder
+from rpt_core.evaluation.intervals import clustered_ratio
+from rpt_core.evaluation.items import FINAL, PROBLEMS, Item, as_table, write_items
+from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
+from rpt_core.evaluation.scores import accuracy, mode_scores, outcomes
+from rpt_core.objectives.objective import Asked, Question, Verdict
+from rpt_core.objectives.rlpt import NextSegment, SegmentQuestion, open_judge, report
+from rpt_core.objectives.rlvr import Solve, read_problems
+from rpt_core.objectives.segment_prompts import Task
+from rpt_core.objectives.targets import Targets
+from rpt_core.policy.engine import Drawn
+from rpt_core.policy.load import load_policy
+from rpt_core.policy.model import Policy
+from rpt_core.policy.torch_engine import TorchEngine
+from rpt_core.policy.trunk import Sampling
+from rpt_core.sample.wordings import says_prefix
+from rpt_core.scaling.flops import forward_flops
+from rpt_core.train.supervised import device_of
+
+JUDGED, FORCED = "judged", "judged-forced"
+TASKS: tuple[Task, ...] = ("asr", "msr")
+AT_ONCE = 256
+"""Questions between two reports of progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """One answer a judge gave its word on, beside the truth."""
+
+    document: str
+    accepted: bool
+    right: bool
+
+
+@dataclass
+class JudgedEvaluation:
+    """One model, and what it is asked; gathers rows."""
+
+    recipe: JudgedEvaluationRecipe
+    build: Build
+    policy: Policy
+    put: NextSegment
+    rows: list[Item] = field(default_factory=list)
+    audited: dict[str, list[Audited]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.engine = TorchEngine(self.policy)
+        self.solve = Solve.of(self.recipe.problems, self.policy.codec)
+        self.sampling = Sampling(
+            temperature=self.recipe.temperature,
+            max_new_tokens=self.recipe.reasoning_tokens,
+            stop_ids=self.policy.codec.end_ids,
+            group_size=self.recipe.samples,
+            seed=self.recipe.seed,
+        )
+
+    def run(self, mode: str, asked: list[Asked]) -> None:
+        """Ask everything in one mode."""
+        done = 0
+        for some in portions(asked, AT_ONCE):
+            drawn = self._draw(mode, some)
+            verdicts = iter(self._verdicts(mode, some, drawn))
+            for one, of_trunk in zip(some, drawn, strict=True):
+                for question, of_cut in zip(one.questions, of_trunk, strict=True):
+                    for number in range(len(of_cut)):
+                        self._note(mode, question, number, next(verdicts))
+            done += len(some)
+            self.build.progress(done, len(asked), mode)
+            if self.build.stopping():
+                raise Stopped(f"stopped in mode {mode}; the same command starts again.")
+
+    def _draw(self, mode: str, some: list[Asked]) -> Drawn:
+        trunks = [one.trunk for one in some]
+        if mode == FORCED:
+            return draw_thinking(self.policy, self.engine, trunks, self.sampling)
+        return self.engine.generate(trunks, self.sampling, 0)
+
+    def _verdicts(self, mode: str, some: list[Asked], drawn: Drawn) -> list[Verdict]:
+        if mode != PROBLEMS:
+            return self.put.verdicts(some, drawn)
+        return [
+            self.solve.judge(question, sample)
+            for one, of_trunk in zip(some, drawn, strict=True)
+            for question, of_cut in zip(one.questions, of_trunk, strict=True)
+            for sample in of_cut
+        ]
+
+    def _note(self, mode: str, question: Question, number: int, verdict: Verdict) -> None:
+        name = question.document
+        if isinstance(question, SegmentQuestion):
+            name = f"{question.document}:{question.position}:{question.task}"
+            self._audit(mode, question, verdict)
+        self.rows.append(
+            Item(
+                checkpoint=FINAL, step=None, gflops=None, mode=mode, item_id=name, doc_id=question.document,
+                position=question.position, entropy_nats=None, tier="", sample=number,
+                verdict=verdict.verdict, score=verdict.score, thinks=verdict.thought_tokens > 0,
+                thought_tokens=verdict.thought_tokens, answer_tokens=verdict.answer_tokens, first_token=None,
+                prediction=verdict.prediction, truth=question.truth,
+                tail=question.tail if number == 0 else None, thought=verdict.thought,
+            )
+        )  # fmt: skip
+
+    def _audit(self, mode: str, question: SegmentQuestion, verdict: Verdict) -> None:
+        if not self.recipe.objective.audit or verdict.verdict not in ("correct", "wrong"):
+            return
+        right = says_prefix(question.reference, verdict.prediction)
+        if right is not None:
+            seen = Audited(question.document, verdict.verdict == "correct", right)
+            self.audited.setdefault(mode, []).append(seen)
+
+
+def evaluate_judged(recipe: JudgedEvaluationRecipe, build: Build) -> Outcome:
+    """Write ``items.parquet`` and ``scores.json``.
+
+    Every model asked with the same corpus, objective and seed answers the same questions with the same
+    random numbers, so two evaluations can be compared item by item.
+
+    Raises:
+        StarvedError: no held-out segment is a target, or no problem fits.
+        JudgeError: the judge stayed away.
+    """
+    folder = model_folder(build.inputs["model"])
+    policy = load_policy(folder, cast(Any, build.numerics.dtype), device_of(build))
+    put = NextSegment.of(recipe.objective, policy.codec, open_judge(recipe, build.inputs))
+    evaluation = JudgedEvaluation(recipe, build, policy, put)
+    rows = RowCounts()
+    if any(mode != PROBLEMS for mode in recipe.modes):
+        asked, balance = draw_targets(recipe, build, put)
+        rows = rows + balance
+        for mode in recipe.modes:
+            if mode != PROBLEMS:
+                evaluation.run(mode, asked)
+    if PROBLEMS in recipe.modes:
+        problems, balance = _problems(recipe, build.inputs["corpus"], evaluation.solve)
+        rows = rows + balance
+        evaluation.run(PROBLEMS, problems)
+    told, took = report(put)
+    items = write_items([as_table(evaluation.rows)], build.out)
+    scores = summarise(recipe, items, evaluation.audited, told)
+    (build.out / SCORES_FILE).write_text(json.dumps(scores, indent=1, allow_nan=False))
+    headline = _headline(scores)
+    build.log(0, {**headline, **told}, took)
+    forwarded = evaluation.engine.num_forwarded
+    flops = forward_flops(policy.num_parameters, forwarded)
+    return Outcome(rows=rows, flops=flops, tokens=forwarded, summary=dict(headline))
+
+
+def draw_targets(
+    recipe: JudgedEvaluationRecipe, build: Build, put: NextSegment
+) -> tuple[list[Asked], RowCounts]:
+    """Up to ``num_targets`` held-out segments, each asked both ways; the draw never looks at the model.
+
+    Raises:
+        StarvedError: there is none.
+    """
+    window = put.window_tokens(recipe.context_tokens)
+    difficulty = build.inputs.get("difficulty")
+    targets = Targets(build.inputs["corpus"], difficulty, put.codec, recipe.objective, window, "eval")
+    if not targets.num:
+        raise StarvedError(
+            f"there is nothing to evaluate: {targets.why_none()}. Hold out more documents (eval_share), or "
+            "lower entropy_floor_nats."
+        )
+    order = np.random.default_rng([recipe.seed, targets.num]).permutation(targets.num)
+    chosen = np.sort(order[: recipe.num_targets])
+    ends = np.cumsum(targets.counts)
+    owners = np.searchsorted(ends, chosen, side="right")
+    asked = []
+    for owner in np.unique(owners).tolist():
+        page = targets.read(owner)
+        within = chosen[owners == owner] - (ends[owner] - targets.counts[owner])
+        picked = [(page.targets[int(item)], task) for item in within for task in TASKS]
+        asked.append(put.ask(page, picked))
+    return asked, _kept(targets.balance, len(chosen), "not-drawn")
+
+
+def summarise(
+    recipe: JudgedEvaluationRecipe, items: pa.Table, audited: dict[str, list[Audited]], told: dict[str, float]
+) -> dict[str, Any]:
+    """What ``scores.json`` says: every number follows from the rows."""
+    modes: dict[str, Any] = {}
+    for mode in recipe.modes:
+        modes[mode] = mode_scores(items, mode, FINAL, ())
+        if mode != PROBLEMS:
+            found = outcomes(items, mode)
+            tasks = {task: np.char.endswith(found.item_ids, f":{task}") for task in TASKS}
+            modes[mode]["by_task"] = {
+                task: accuracy(found.where(keep)).as_json() for task, keep in tasks.items() if keep.any()
+            }
+    return {
+        "samples": recipe.samples,
+        "temperature": recipe.temperature,
+        "rule": recipe.objective.rule,
+        "modes": modes,
+        "judge": told,
+        "audit": {mode: audit(rows) for mode, rows in audited.items()},
+    }
+
+
+def audit(rows: list[Audited]) -> dict[str, Any]:
+    """How often the judge was fooled, and how often it refused the truth; clustered by document."""
+    documents = np.array([row.document for row in rows])
+    accepted, right = (
+        np.array([getattr(row, name) for row in rows], float) for name in ("accepted", "right")
+    )
+    result: dict[str, Any] = {
+        "num_answers": len(rows),
+        "num_wrong": int((1 - right).sum()),
+        "true_accuracy": clustered_ratio(right, np.ones(len(rows)), documents, proportion=True).as_json(),
+    }
+    for name, hits, those in (
+        ("false_accepts", accepted * (1 - right), 1 - right),
+        ("false_rejects", (1 - accepted) * right, right),
+    ):
+        known = those.sum() > 0
+        result[name] = clustered_ratio(hits, those, documents, proportion=True).as_json() if known else None
+    return result
+
+
+def _headline(scores: dict[str, Any]) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for mode, found in scores["modes"].items():
+        for name in ("accuracy", "think_share", "accuracy_given_thinking", "answer_tokens"):
+            estimate = found.get(name, {}).get("all")
+            if estimate:
+                values[f"{mode}_{name}"] = estimate["value"]
+        for k, of_tiers in found.get("pass_at", {}).items():
+            values[f"{mode}_pass_at_{k}"] = of_tiers["all"]["value"]
+        for task, estimate in found.get("by_task", {}).items():
+            values[f"{mode}_{task}"] = estimate["value"]
+    for mode, found in scores["audit"].items():
+        values[f"{mode}_true_accuracy"] = found["true_accuracy"]["value"]
+        for name in ("false_accepts", "false_rejects"):
+            if found[name]:
+                values[f"{mode}_{name}"] = found[name]["value"]
+    return values
+
+
+def _problems(recipe: JudgedEvaluationRecipe, corpus: Path, solve: Solve) -> tuple[list[Asked], RowCounts]:
+    found = read_problems(corpus, "eval")
+    fitting = [problem for problem in found if solve.fits(problem, recipe.context_tokens)]
+    if not fitting:
+        raise StarvedError(
+            f"none of {len(found)} held-out problems fits into {recipe.context_tokens} tokens. Add a problem "
+            "set to the corpus, raise context_tokens, or leave the mode problems out."
+        )
+    order = np.random.default_rng([recipe.seed, len(fitting), 1]).permutation(len(fitting))
+    chosen = [fitting[index] for index in np.sort(order[: recipe.num_problems])]
+    long = len(found) - len(fitting)
+    balance = RowCounts(rows_in=len(found), kept=len(fitting), dropped={"too-long": long} if long else {})
+    return [solve.ask(problem) for problem in chosen], _kept(balance, len(chosen), "problem-not-drawn")
+
+
+def _kept(balance: RowCounts, kept: int, reason: str) -> RowCounts:
+    left_out = {reason: balance.kept - kept} if balance.kept > kept else {}
+    return RowCounts(rows_in=balance.rows_in, kept=kept, dropped={**balance.dropped, **left_out})

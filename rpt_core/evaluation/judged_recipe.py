@@ -1,0 +1,59 @@
+"""Recipe of the evaluation by a judge."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
+from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.difficulty.recipe import DifficultyRecipe
+from rpt_core.objectives.recipe import RlvrObjective
+from rpt_core.objectives.rlpt_recipe import RlptObjective
+from rpt_core.train.judge_recipe import JudgeRecipe
+from rpt_core.train.recipe import PolicyRecipe, RlptRecipe, RlvrRecipe
+from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, SftRecipe
+
+
+class JudgedEvaluationRecipe(Recipe):
+    """Next and missing segments of held-out documents by a judge's word, and exact answers to problems.
+
+    One rule for every model compared, whatever it was trained on.
+    """
+
+    kind: ClassVar[str] = "judged-evaluation"
+    location_fields: ClassVar[frozenset[str]] = frozenset({"judge_url"})
+
+    stage: Literal["evaluate-judged"] = "evaluate-judged"
+    corpus: PrepareRecipe | Ref | Artifact
+    difficulty: DifficultyRecipe | Ref | Artifact | None = None
+    model: RlptRecipe | RlvrRecipe | PolicyRecipe | SftRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
+    judge: JudgeRecipe | BaseRecipe | Ref | Artifact | None = None
+    """Another one than the training's: what a model learnt to please its own judge with shows here."""
+    judge_model: str = ""
+    judge_url: str = ""
+    judge_reply_tokens: int = Field(0, ge=0)
+    judge_deadline_seconds: float = Field(30.0, gt=0)
+    unread_share_max: float = Field(0.2, ge=0, le=1)
+    objective: RlptObjective = RlptObjective()
+    problems: RlvrObjective = RlvrObjective()
+    modes: tuple[Literal["judged", "judged-forced", "problems"], ...] = (
+        "judged",
+        "judged-forced",
+        "problems",
+    )
+    """``judged``: sampled thought and segment, ASR and MSR for every target. ``judged-forced``: the same,
+    made to think. ``problems``: held-out problems."""
+    num_targets: int = Field(300, ge=1)
+    """Held-out segments, drawn once by seed; each is asked both ways."""
+    num_problems: int = Field(100, ge=1)
+    samples: int = Field(8, ge=1)
+    temperature: float = Field(1.0, gt=0)
+    reasoning_tokens: int = Field(8192, ge=1)
+    context_tokens: int = Field(4096, ge=16)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _one_judge(self) -> "JudgedEvaluationRecipe":
+        if (self.judge is None) == (not self.judge_model):
+            raise ValueError("give either a judge (a model) or judge_model (behind judge_url)")
+        return self

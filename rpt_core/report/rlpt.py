@@ -1,0 +1,265 @@
+"""Stage ``report-rlpt``: RLPT beside its cold start, beside its controls, and beside its own ablations.
+
+The claims are fixed here, before any number is seen. All are paired by question and clustered by
+document; the documents of all seeds are pooled, so an interval speaks of these seeds and other documents.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from rpt_core.artifacts.build import METRICS_FILE, Build
+from rpt_core.artifacts.manifest import Outcome, RowCounts
+from rpt_core.errors import RecipeError
+from rpt_core.evaluation.compare import Claim, Decision, PairedItems, compare, decide
+from rpt_core.evaluation.items import PROBLEMS, read_items
+from rpt_core.evaluation.judged import FORCED, JUDGED
+from rpt_core.evaluation.passk import pass_at_k
+from rpt_core.evaluation.scores import Outcomes, accuracy, accuracy_given, outcomes, pooled, think_share
+from rpt_core.report.ink import DARK, LIGHT, as_png, as_svg, bare, new_figure, style
+from rpt_core.report.page import PAGE, PICTURE, TEXT, render
+from rpt_core.report.rlpt_recipe import RlptReportRecipe
+from rpt_core.report.sources import lineage, read_json
+from rpt_core.report.words import environment
+
+JSON = "report.json"
+FALSE_ACCEPTS_MAX = 0.10
+"""More wrong answers than this accepted by the judge are reported as a judge that was fooled."""
+PANELS = {
+    "reward_mean": "reward",
+    "answer_tokens": "answer tokens",
+    "eval/accuracy": "held-out accuracy, training's judge",
+}
+"""The paper's three panels (RLPT, figure 4)."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model under every seed."""
+
+    name: str
+    items: tuple[pa.Table, ...]
+    scores: tuple[dict[str, Any], ...]
+    path: tuple[list[dict[str, float]], ...] = ()
+    """Metrics of its training by seed and step, where it is an arm."""
+
+    @classmethod
+    def read(cls, name: str, folders: Sequence[Path], trainings: Sequence[Path] = ()) -> "Model":
+        """From the folders of its evaluations and trainings, one per seed."""
+        path = tuple(
+            [json.loads(line) for line in (folder / METRICS_FILE).read_text().splitlines()]
+            for folder in trainings
+        )
+        items, scores = (read_items(folder) for folder in folders), map(_scores, folders)
+        return cls(name, tuple(items), tuple(scores), path)
+
+    def outcomes(self, mode: str) -> Outcomes:
+        """Answers of all seeds; documents of different seeds are different clusters."""
+        return pooled([outcomes(table, mode) for table in self.items])
+
+    def has(self, mode: str) -> bool:
+        """Whether it was asked in a mode."""
+        return all(mode in scores["modes"] for scores in self.scores)
+
+    def audit(self, mode: str, name: str) -> list[float]:
+        """A number of the judge's audit, by seed; empty off the sample world."""
+        found = [scores["audit"].get(mode, {}).get(name) for scores in self.scores]
+        return [one["value"] for one in found if one]
+
+
+def write_rlpt_report(recipe: RlptReportRecipe, build: Build) -> Outcome:
+    """Write ``report.html``, ``report.md``, ``report.json`` and the three panels as ``report.png``.
+
+    Raises:
+        RecipeError: two models of a seed did not answer the same questions.
+    """
+    start, arms, controls = _models(recipe, build)
+    _refuse_other_questions([start, *arms, *controls.values()])
+    decisions = decide(list(_claims(start, arms, controls)))
+    context = _context(recipe, build, (start, arms, controls), decisions)
+    with style():
+        context["panels"] = as_svg(panels(arms), "panels", "reward, answer length and held-out accuracy")
+        (build.out / PICTURE).write_bytes(as_png(panels(arms)))
+    templates = environment()
+    render(build.out / PAGE, templates.get_template("rlpt.html.j2").render(context))
+    render(build.out / TEXT, templates.get_template("rlpt.md.j2").render(context))
+    (build.out / JSON).write_text(json.dumps(_plain(context), indent=1, allow_nan=False))
+    rows = sum(len(table) for model in (start, *arms, *controls.values()) for table in model.items)
+    return Outcome(rows=RowCounts(rows_in=rows, kept=rows), summary=_summary(context, decisions))
+
+
+def _models(recipe: RlptReportRecipe, build: Build) -> tuple[Model, list[Model], dict[str, Model]]:
+    def folders(name: str, first: int = 0) -> list[Path]:
+        numbers = range(first, first + len(recipe.seeds))
+        return [build.inputs[f"{name}.{number}"] for number in numbers]
+
+    arms = [
+        Model.read(name, folders("after", at), folders("trainings", at))
+        for name, at in zip(recipe.arms, range(0, len(recipe.after), len(recipe.seeds)), strict=True)
+    ]
+    names = {
+        "supervised": "more supervised training",
+        "finetuned": "RLPT, then RLVR",
+        "finetuned_alone": "RLVR alone",
+    }
+    controls = {key: Model.read(name, folders(key)) for key, name in names.items() if getattr(recipe, key)}
+    return Model.read("cold start", folders("before")), arms, controls
+
+
+def _claims(start: Model, arms: Sequence[Model], controls: dict[str, Model]) -> Iterator[Claim]:
+    rlpt, *parts = arms
+    yield Claim("RLPT is judged right more often than the cold start", _paired(start, rlpt, JUDGED))
+    if start.has(FORCED):
+        forced = PairedItems(_means(start, FORCED), _means(rlpt, JUDGED), start.outcomes(FORCED).documents)
+        yield Claim("RLPT, free, is right more often than the cold start made to think", forced)
+    if "supervised" in controls:
+        yield Claim(
+            "RLPT is judged right more often than more supervised training",
+            _paired(controls["supervised"], rlpt, JUDGED),
+        )
+    for part in parts:
+        yield Claim(f"RLPT is judged right more often than {part.name}", _paired(part, rlpt, JUDGED))
+    if {"finetuned", "finetuned_alone"} <= controls.keys() and start.has(PROBLEMS):
+        after, alone = controls["finetuned"], controls["finetuned_alone"]
+        yield Claim("RLPT, then RLVR solves more problems than RLVR alone", _paired(alone, after, PROBLEMS))
+
+
+def _paired(before: Model, after: Model, mode: str) -> PairedItems:
+    return PairedItems(_means(before, mode), _means(after, mode), before.outcomes(mode).documents)
+
+
+def _means(model: Model, mode: str) -> Any:
+    found = model.outcomes(mode)
+    return found.score / found.samples
+
+
+def _refuse_other_questions(models: Sequence[Model]) -> None:
+    asked = models[0].outcomes(JUDGED).item_ids
+    for model in models[1:]:
+        found = model.outcomes(JUDGED).item_ids
+        if not np.array_equal(asked, found):
+            raise RecipeError(
+                f"{model.name} answered {len(found)} questions and the cold start {len(asked)}, and not the "
+                "same ones: they cannot be paired. Evaluate all with the same corpus, objective and seed."
+            )
+
+
+def _row(model: Model) -> dict[str, Any]:
+    """What a table says of a model."""
+    free = model.outcomes(JUDGED)
+    row: dict[str, Any] = {
+        "name": model.name,
+        "accuracy": accuracy(free),
+        "think_share": think_share(free),
+        "given_thinking": accuracy_given(free, thinking=True),
+        "given_direct": accuracy_given(free, thinking=False),
+        "forced": accuracy(model.outcomes(FORCED)) if model.has(FORCED) else None,
+        "true_accuracy": model.audit(JUDGED, "true_accuracy"),
+        "false_accepts": model.audit(JUDGED, "false_accepts"),
+        "false_rejects": model.audit(JUDGED, "false_rejects"),
+        "problems": None,
+        "pass_at_8": None,
+        "steps": [len(path) - (path[0]["step"] == 0) for path in model.path],
+        "tokens": [path[-1]["tokens_total"] for path in model.path],
+        "gflops": [path[-1]["gflops_total"] for path in model.path],
+    }
+    if model.has(PROBLEMS):
+        solved = model.outcomes(PROBLEMS)
+        row["problems"] = accuracy(solved)
+        if solved.samples.min() >= 8:
+            row["pass_at_8"] = float(pass_at_k(solved.samples, solved.correct, 8).mean())
+    return row
+
+
+def _context(
+    recipe: RlptReportRecipe,
+    build: Build,
+    models: tuple[Model, list[Model], dict[str, Model]],
+    decisions: list[Decision],
+) -> dict[str, Any]:
+    start, arms, controls = models
+    return {
+        "title": recipe.title,
+        "light": LIGHT.css(),
+        "dark": DARK.css(),
+        "seeds": recipe.seeds,
+        "gain": compare(_paired(start, arms[0], JUDGED)).difference,
+        "rows": [_row(model) for model in (start, *arms, *controls.values())],
+        "decisions": decisions,
+        "short": list(_short(recipe, (start, *arms), decisions)),
+        "sources": lineage(build.inputs),
+    }
+
+
+def _short(recipe: RlptReportRecipe, models: Sequence[Model], decisions: Sequence[Decision]) -> Iterator[str]:
+    """What a reader must know before believing the page."""
+    for decision in decisions:
+        if decision.verdict != "holds":
+            yield f"{decision.name}: {decision.verdict}."
+    for model in models:
+        worst = max(model.audit(JUDGED, "false_accepts"), default=0.0)
+        if worst > FALSE_ACCEPTS_MAX:
+            yield f"The judge accepted {worst:.0%} of the wrong answers of {model.name} in one seed."
+    before, after = (np.mean(model.audit(JUDGED, "false_accepts") or [0.0]) for model in models[:2])
+    if after > before + 0.02:
+        yield f"The judge decayed under training: wrong answers accepted {before:.1%} -> {after:.1%}."
+    if len(recipe.seeds) < 3:
+        yield f"{len(recipe.seeds)} seed(s): an interval here says nothing about other seeds."
+    for name in ("supervised", "finetuned", "finetuned_alone"):
+        if not getattr(recipe, name):
+            yield f"The control {name.replace('_', ' ')} was not run."
+
+
+def panels(arms: Sequence[Model]) -> Any:
+    """Reward, length of answers and held-out accuracy over training tokens, arm by arm, mean over seeds."""
+    figure = new_figure(960, 300)
+    colours = (LIGHT.after, LIGHT.before, LIGHT.finetuned, LIGHT.muted, LIGHT.ink)
+    for place, (key, label) in enumerate(PANELS.items()):
+        axes = figure.add_subplot(1, len(PANELS), place + 1)
+        bare(axes)
+        axes.grid(axis="y")
+        for arm, colour in zip(arms, colours * len(arms), strict=False):
+            for path in arm.path:
+                rows = [row for row in path if key in row and "tokens_total" in row]
+                x, y = [row["tokens_total"] / 1e6 for row in rows], [row[key] for row in rows]
+                axes.plot(x, y, color=colour, label=arm.name if path is arm.path[0] else None)
+        axes.set_title(label, loc="left")
+        axes.set_xlabel("training tokens, millions")
+    figure.axes[0].legend(frameon=False)
+    figure.tight_layout()
+    return figure
+
+
+def _scores(folder: Path) -> dict[str, Any]:
+    return read_json(folder / "scores.json")
+
+
+def _plain(context: dict[str, Any]) -> dict[str, Any]:
+    def plain(value: Any) -> Any:
+        if hasattr(value, "as_json"):
+            return value.as_json()
+        if isinstance(value, dict):
+            return {key: plain(one) for key, one in value.items()}
+        return [plain(one) for one in value] if isinstance(value, list | tuple) else value
+
+    claims = [
+        {"name": d.name, "verdict": d.verdict, "difference": d.difference.as_json(), "p": d.adjusted_p_value}
+        for d in context["decisions"]
+    ]
+    kept = {name: plain(context[name]) for name in ("title", "seeds", "gain", "rows", "short")}
+    return {**kept, "claims": claims}
+
+
+def _summary(context: dict[str, Any], decisions: Sequence[Decision]) -> dict[str, Any]:
+    first, rlpt = context["rows"][:2]
+    return {
+        "judged_accuracy_before": first["accuracy"].value,
+        "judged_accuracy_after": rlpt["accuracy"].value,
+        "gain": context["gain"].value,
+        **{name: sum(d.verdict == name for d in decisions) for name in ("holds", "fails", "undecided")},
+    }

@@ -1,0 +1,216 @@
+"""RLPT's stages one after another on a small corpus: what each writes, and that the next can read it."""
+
+import json
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from flows.recipes import any_journey, walk
+from flows.recipes_rlpt import ARMS, tiny_rlpt, with_arms
+from rpt_core.artifacts.build import LocalBuild
+from rpt_core.artifacts.recipe import Artifact
+from rpt_core.corpus.segments import Splitter
+from rpt_core.evaluation.judged import Audited, audit, evaluate_judged
+from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
+from rpt_core.objectives.recipe import RlvrObjective
+from rpt_core.objectives.rlpt_recipe import RlptObjective
+from rpt_core.policy.codec import Codec
+from rpt_core.policy.load import load_policy
+from rpt_core.report.rlpt import write_rlpt_report
+from rpt_core.report.rlpt_recipe import RlptReportRecipe
+from rpt_core.sample.pairs import FORMS, drill, pair
+from rpt_core.sample.wordings import facts, reworded, says_prefix
+from rpt_core.sample.world import documents
+from rpt_core.train.base import initialise
+from rpt_core.train.cold_start import train_cold_start
+from rpt_core.train.judge import HELD_OUT_FROM, train_judge
+from rpt_core.train.judge_recipe import JudgeRecipe
+from rpt_core.train.recipe import RlptRecipe, Selection
+from rpt_core.train.reinforce import train_rlpt
+from rpt_core.train.segment_lessons import SegmentLessons
+from rpt_core.train.supervised_recipe import ColdStartRecipe, ModelShape, Optimiser
+from rpt_core.train.windows import texts_of
+from tests.unit.small_corpus import write_corpus
+
+NOWHERE = Artifact(kind="any", fingerprint="0" * 64, digest="0" * 64)
+SHAPE = ModelShape(
+    hidden_size=32, num_layers=2, num_heads=2, num_kv_heads=1, head_dim=16, intermediate_size=48,
+    vocab_size=512, context_tokens=256, prediction_marks=True,
+)  # fmt: skip
+MUON = Optimiser(name="muon", learning_rate=4e-3, betas=(0.9, 0.95), warmup_steps=2)
+ASKED = RlptObjective(
+    prompt="compact", min_before=1, min_chars=8, min_tokens=3, reference_segments=2, segment_tokens_max=64,
+    audit="sample-world",
+)  # fmt: skip
+COLD = ColdStartRecipe(
+    corpus=NOWHERE, base=NOWHERE, form="segments", reword="sample-world", steps=25, documents_per_step=6,
+    problems_per_step=2, thought_tokens_max=64, optimiser=MUON,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = write_corpus(tmp_path_factory.mktemp("corpus"), 60)
+    rows = pq.read_table(folder / "documents.parquet").to_pylist()
+    splitter = Splitter.train({"en": [row["text"] for row in rows]})
+    spans = [
+        {"doc_id": row["doc_id"], "ordinal": ordinal, "start": start, "end": end}
+        for row in rows
+        for ordinal, (start, end) in enumerate(splitter.split(row["text"], "en", 8))
+    ]
+    pq.write_table(pa.Table.from_pylist(spans), folder / "segments.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def base(corpus, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("base")
+    codec = Codec.train(texts_of(corpus, "train"), 512, folder / "model", 256, marks=True)
+    initialise(SHAPE, len(codec), codec, 0, folder / "model")
+    return folder
+
+
+@pytest.fixture
+def build(tmp_path, corpus):
+    numbers = count()
+
+    def make(**inputs):
+        number = next(numbers)
+        folders = {"corpus": corpus, **inputs}
+        return LocalBuild(folders, tmp_path / f"out{number}", tmp_path / f"scratch{number}")
+
+    return make
+
+
+def test_every_sentence_of_the_world_has_its_facts_whatever_the_words():
+    from random import Random
+
+    rng = Random(0)
+    for document in documents(3, 14):
+        for trace in document.traces:
+            sentence = f"{trace.before.rpartition('. ')[2]}{trace.answer}."
+            (fact,) = facts(sentence)
+            assert fact.content == trace.answer.strip()
+            others = {reworded(sentence, rng) for _ in range(30)}
+            assert len(others) == 3
+            assert all(facts(other) == (fact,) for other in others)
+            assert not says_prefix(sentence, sentence.removesuffix("."))
+
+
+def test_pairs_know_their_truth_and_show_every_form():
+    pairs = [pair(0, number, 2) for number in range(600)]
+    assert {one.form for one in pairs} == set(FORMS)
+    assert 0.2 < np.mean([one.is_right for one in pairs]) < 0.5
+    for one in pairs:
+        last = one.findings.rpartition("; ")[2].split(" = ")
+        assert one.is_right == says_prefix(one.reference, one.predicted)
+        if one.is_right:
+            assert last[0] == last[1] != "?"
+        else:
+            assert last[0] != last[1] or last[0] == "?"
+    drills = [drill(0, 1, number) for number in range(200)]
+    assert all(one.is_right == (len(set(one.findings.split(" = "))) == 1) for one in drills)
+    assert HELD_OUT_FROM > 10**8
+
+
+def test_lessons_lead_from_thoughts_to_whole_segments(corpus, base):
+    codec = load_policy(base / "model").codec
+    lessons = SegmentLessons.open(corpus, "train", codec, COLD, 300)
+    balance = lessons.balance
+    assert balance.rows_in == balance.kept + sum(balance.dropped.values())
+    rng = np.random.default_rng(0)
+    tasks = set()
+    for index in range(len(lessons)):
+        lesson = lessons.lesson(index, rng)
+        assert sum(len(of_cut) for of_cut in lesson.answers) == len(lesson.trunk.cuts) + 1
+        for cut, of_cut in zip(lesson.trunk.cuts, lesson.answers, strict=True):
+            after = codec.decode(lesson.trunk.document_ids[cut.position :])
+            told = codec.decode(of_cut[0].ids).partition("<|startofprediction|>")[2]
+            said = told.partition("<|endofprediction|>")[0]
+            assert says_prefix(" ".join(after.split()), said)
+            tasks.add(cut.suffix_ids[0] == codec.control("mask")[0])
+    assert tasks == {True, False}
+
+
+@pytest.mark.slow
+def test_from_cold_start_to_report(corpus, base, build):
+    judge = build()
+    outcome = train_judge(
+        JudgeRecipe(model=SHAPE.model_copy(update={"prediction_marks": False}), steps=30, pairs_per_step=16,
+                    drills_per_step=16, held_out_pairs=100), judge
+    )  # fmt: skip
+    assert 0 <= outcome.summary["balanced_accuracy"] <= 1
+    start = build(base=base)
+    assert train_cold_start(COLD, start).summary["traced"]
+    recipe = RlptRecipe(
+        corpus=NOWHERE, start=NOWHERE, judge=NOWHERE, objective=ASKED, prompts_per_step=8, group_size=4,
+        cuts_per_document=3, reasoning_tokens=48, context_tokens=300, steps=2, evaluate_every=2,
+        unread_share_max=1.0, selection=Selection(when_starved="pass-on"), ntp_weight=0.1,
+    )  # fmt: skip
+    trained = build(start=start.out, judge=judge.out)
+    train_rlpt(recipe, trained)
+    metrics = [json.loads(line) for line in (trained.out / "metrics.jsonl").read_text().splitlines()]
+    assert {"judge/yes", "judge/unreachable", "eval/accuracy", "reward_mean"} <= metrics[-1].keys()
+    timings = [json.loads(line) for line in (trained.out / "timings.jsonl").read_text().splitlines()]
+    assert {"judge/calls_per_second", "judge/cache_hit_rate"} <= timings[-1].keys()
+    evaluation = JudgedEvaluationRecipe(
+        corpus=NOWHERE, model=NOWHERE, judge=NOWHERE, objective=ASKED, num_targets=10, num_problems=5,
+        problems=RlvrObjective(prompt="compact"), samples=2, reasoning_tokens=48, context_tokens=300,
+        unread_share_max=1.0,
+    )  # fmt: skip
+    judged = []
+    for model in (start, trained):
+        judged.append(build(model=model.out, judge=judge.out))
+        assert evaluate_judged(evaluation, judged[-1]).rows.kept == 10 + 2
+    before, after = (json.loads((one.out / "scores.json").read_text()) for one in judged)
+    assert before["modes"]["judged"]["num_items"] == after["modes"]["judged"]["num_items"] == 20
+    assert set(before["modes"]["judged"]["by_task"]) == {"asr", "msr"}
+    folders = {"before.0": judged[0].out, "after.0": judged[1].out, "trainings.0": trained.out}
+    report = build(**folders)
+    summary = write_rlpt_report(
+        RlptReportRecipe(before=(NOWHERE,), after=(NOWHERE,), trainings=(NOWHERE,)), report
+    )
+    said = (report.out / "report.md").read_text()
+    assert "RLPT is judged right more often than the cold start" in said
+    assert "The control supervised was not run." in said
+    assert "1 seed(s)" in said
+    assert "judged_accuracy_after" in summary.summary
+    assert "<svg" in (report.out / "report.html").read_text()
+
+
+def test_the_audit_counts_what_the_judge_got_wrong():
+    rows = [Audited("a", accepted, right) for accepted in (True, False) for right in (True, False)]
+    found = audit([*rows, *(replace(row, document="b") for row in rows)] * 5)
+    assert (found["num_answers"], found["num_wrong"]) == (40, 20)
+    assert found["false_accepts"]["value"] == found["false_rejects"]["value"] == 0.5
+    assert found["true_accuracy"]["value"] == 0.5
+    assert audit([rows[0]] * 5)["false_accepts"] is None
+
+
+@pytest.mark.parametrize("name", ["tiny_rlpt", "rlpt_small", "rlpt_4b", "rlpt_8b"])
+def test_named_recipes_round_trip(name):
+    recipe = any_journey(name)
+    assert RlptReportRecipe.model_validate_json(recipe.model_dump_json()) == recipe
+    stages = [found.stage for found in walk(recipe)]
+    assert stages.index("train-rlpt") < stages.index("finetune-rlvr") < len(stages) - 1
+    assert stages[-1] == "report-rlpt"
+
+
+def test_arms_share_all_but_their_objective():
+    journeys = [tiny_rlpt(seed=seed) for seed in (3, 4)]
+    study = with_arms(journeys, ("RLPT", "strict rule", "ASR alone", "MSR alone"), "arms")
+    assert len(study.trainings) == len(study.after) == 8
+    first, strict = study.trainings[0], study.trainings[2]
+    assert isinstance(first, RlptRecipe)
+    assert isinstance(strict, RlptRecipe)
+    assert (first.seed, strict.seed) == (3, 3)
+    assert strict.model_copy(update={"objective": first.objective}) == first
+    assert strict.objective.rule == "strict"
+    assert {one.objective for one in study.after} == {study.before[0].objective}  # one rule judges all
+    judges = {one.judge for one in study.after} & {one.judge for one in study.trainings}
+    assert not judges  # never the judge a model was trained by
+    assert set(ARMS) > {"RLPT"}
