@@ -9,6 +9,7 @@ from rpt_core.errors import RecipeError, StarvedError
 from rpt_core.objectives import rlvr, rpt
 from rpt_core.objectives.prompts import boxed, next_token_prompt, problem_prompt
 from rpt_core.objectives.recipe import RlvrObjective, RptObjective
+from rpt_core.objectives.templates import TEMPLATES
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
@@ -129,11 +130,61 @@ def test_no_problem_that_fits_is_a_named_end(codec: Codec, inputs):
         rlvr.open_objective(rlvr_recipe(context_tokens=16), inputs, codec)
 
 
-@pytest.mark.parametrize("name", ["v0", "v6"])
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
 def test_the_document_stands_between_instruction_and_suffix(codec: Codec, name: str):
     prompt = next_token_prompt(name, codec)
-    assert "\\boxed{}" in codec.decode(prompt.instruction_ids + prompt.suffix_ids)
-    assert codec.decode(prompt.suffix_ids).rstrip().endswith("<think>")
+    before, after = codec.decode(prompt.instruction_ids), codec.decode(prompt.suffix_ids)
+    assert "\\boxed{}" in before
+    assert after.rstrip().endswith("<think>")
+    assert before.endswith("```\n") is after.startswith("\n```") is (name != "v0")
+    assert ("candidates" in after) is (name == "v6")  # asked again at the end
+
+
+def test_seven_templates_are_seven(codec: Codec):
+    assert list(TEMPLATES) == [f"v{number}" for number in range(7)]
+    assert len({(words.before, words.after) for words in TEMPLATES.values()}) == 7
+    assert "\\boxed{\\n}" in TEMPLATES["v4"].before  # a line break, written out
+    assert TEMPLATES["v4"].before.count("Answer:") == 3
+
+
+def test_the_fenced_compact_template_is_the_compact_one_around_a_fence(codec: Codec):
+    plain, fenced = (next_token_prompt(name, codec) for name in ("compact", "compact-fenced"))
+    assert codec.decode(fenced.instruction_ids) == codec.decode(plain.instruction_ids) + "```\n"
+    assert codec.decode(fenced.suffix_ids) == "\n```" + codec.decode(plain.suffix_ids)
+
+
+LLAMA = (
+    "{% for m in messages %}<|start_header_id|>{{ m['role'] }}<|end_header_id|>\n\n{{ m['content'] | trim }}"
+    "<|eot_id|>{% endfor %}{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n"
+    "{% endif %}"
+)
+MISTRAL = "{% for m in messages %}[INST] {{ m['content'] }} [/INST]{% endfor %}"
+R1 = (
+    "{% for m in messages %}<|User|>{{ m['content'] }}{% endfor %}"
+    "{% if add_generation_prompt %}<|Assistant|><think>\n{% endif %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "start", "end"),
+    [
+        (LLAMA, "<|start_header_id|>user", "assistant<|end_header_id|>\n\n<think>\n"),
+        (MISTRAL, "[INST] ", " [/INST]<think>\n"),
+        (R1, "<|User|>", "<|Assistant|><think>\n"),
+    ],
+    ids=["llama", "mistral", "r1"],
+)
+def test_templates_go_into_chat_templates_of_known_shapes(codec, tmp_path, template, start, end):
+    codec.save(tmp_path)
+    (tmp_path / "chat_template.jinja").write_text(template)
+    chat = Codec.load(tmp_path)
+    for name, words in TEMPLATES.items():
+        prompt = next_token_prompt(name, chat)
+        before, after = chat.decode(prompt.instruction_ids), chat.decode(prompt.suffix_ids)
+        assert before.startswith(start)
+        assert before.endswith(words.before)
+        assert after.startswith(words.after)
+        assert after.endswith(end)
 
 
 def test_a_chat_template_is_cut_at_the_document(codec: Codec, tmp_path: Path):
