@@ -107,6 +107,7 @@ def tiny_real(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe
     shape = ModelShape(vocab_size=4096)
     patient = Selection(max_empty_steps=1000, when_starved="pass-on")
     changes: dict[str, dict[str, Any]] = {
+        "corpus": {"solutions_as_documents": True},
         "base": {"steps": 100} if model else {"steps": 100, "model": shape},
         # five million tokens of real text: windows overlap by 64 tokens, not by half
         "difficulty": {"stride_tokens": 448},
@@ -172,7 +173,9 @@ def _paper_rpt(
     steps: int, prompts: int, tokens: int, prompt: Any, milestones: tuple[int, ...],
 ) -> ReportRecipe:  # fmt: skip
     """The paper's journey at a given size. Proxy: R1-Distill-Qwen-1.5B, top-16 entropy (section 3.3)."""
-    corpus = PrepareRecipe(documents=IngestRecipe(data=data), eval_share=0.045, seed=seed)
+    corpus = PrepareRecipe(
+        documents=IngestRecipe(data=data), eval_share=0.045, solutions_as_documents=True, seed=seed
+    )
     proxy = BaseRecipe(
         corpus=corpus,
         model=GivenModel(name="deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", num_parameters=1.78e9),

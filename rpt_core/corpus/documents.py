@@ -32,7 +32,16 @@ from rpt_core.corpus.segments import PunktSample, Splitter
 from rpt_core.corpus.shield import spans, without
 from rpt_core.corpus.splits import split_of
 from rpt_core.corpus.stem import stem_score
-from rpt_core.corpus.tables import CORPUS_DOCUMENTS, DOCUMENTS, HITS, SEGMENTS, TableWriter, read_rows
+from rpt_core.corpus.solved import solution_documents
+from rpt_core.corpus.tables import (
+    CONTEXT_CHARS,
+    CORPUS_DOCUMENTS,
+    DOCUMENTS,
+    HITS,
+    SEGMENTS,
+    TableWriter,
+    read_rows,
+)
 from rpt_core.corpus.words import ngrams, split_words
 from rpt_core.errors import Stopped
 
@@ -172,9 +181,10 @@ class Documents:
 
     def _second_pass(self, resolution: Resolution, splitter: Splitter) -> None:
         leaks = self._contamination.leaks()
-        out = self._build.out
+        out, solved = self._build.out, self._recipe.solutions_as_documents
+        schema = CORPUS_DOCUMENTS.append(CONTEXT_CHARS) if solved else CORPUS_DOCUMENTS
         with (
-            TableWriter(out / "documents.parquet", CORPUS_DOCUMENTS) as documents,
+            TableWriter(out / "documents.parquet", schema) as documents,
             TableWriter(out / "segments.parquet", SEGMENTS) as segments,
         ):
             for number, row in enumerate(read_rows(self._clean)):
@@ -188,11 +198,19 @@ class Documents:
                 if finished is None:
                     continue
                 documents.add(finished)
-                found = splitter.split(finished["text"], row["lang"], self._recipe.min_segment_chars)
-                for ordinal, (start, end) in enumerate(found):
-                    segments.add({"doc_id": row["doc_id"], "ordinal": ordinal, "start": start, "end": end})
-                self.report.num_segments += len(found)
+                self._segment(finished, splitter, segments)
+            for row in solution_documents(out / "problems.parquet") if solved else ():
+                documents.add(row)
+                self._segment(row, splitter, segments)
+                self.report.split[row["split"]] += 1
+                self.report.chars.setdefault(row["source"], []).append(len(row["text"]))
         self._write_hits(leaks, resolution)
+
+    def _segment(self, row: dict[str, Any], splitter: Splitter, segments: TableWriter) -> None:
+        found = splitter.split(row["text"], row["lang"], self._recipe.min_segment_chars)
+        for ordinal, (start, end) in enumerate(found):
+            segments.add({"doc_id": row["doc_id"], "ordinal": ordinal, "start": start, "end": end})
+        self.report.num_segments += len(found)
 
     def _finish(
         self, number: int, row: dict[str, Any], resolution: Resolution, leaks: dict[int, list[Hit]]

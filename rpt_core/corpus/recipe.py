@@ -102,6 +102,8 @@ class PrepareRecipe(Recipe):
     """Words of training documents that get a typing error, for studies of robustness; 0 for none."""
     eval_share: float = Field(0.08, gt=0, lt=1)
     """Share of documents and problems held out, by hash of the near-duplicate cluster."""
+    solutions_as_documents: bool = Field(False, exclude_if=lambda asked: not asked)
+    """Also make a document of every problem with its solution, the statement as context (RPT, 3.2)."""
     min_segment_chars: int = Field(20, ge=1)
     """Shorter sentences are merged into a neighbour (RLPT methods, 3.3 defaults)."""
     seed: int = 0

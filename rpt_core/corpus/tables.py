@@ -41,6 +41,8 @@ CORPUS_DOCUMENTS = _schema(
     license=STRING, origin=STRING, cluster=STRING, metrics=STRING, pii=STRING,
 )  # fmt: skip
 """``metrics`` and ``pii`` are JSON objects: metric -> number, type -> count."""
+CONTEXT_CHARS = pa.field("context_chars", pa.int32())
+"""Of documents made of a problem and its solution: leading code points that are no targets."""
 SEGMENTS = _schema(doc_id=STRING, ordinal=pa.int32(), start=pa.int32(), end=pa.int32())
 CORPUS_PROBLEMS = PROBLEMS.append(pa.field("split", STRING)).append(pa.field("cluster", STRING))
 CORPUS_TRACES = _schema(

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rpt_core.objectives.rewards.prefix import is_first_token, is_prefix, truth_of
+from rpt_core.objectives.prompts import next_token_prompt
+from rpt_core.objectives.rewards.prefix import (
+    first_token,
+    is_first_token,
+    is_prefix,
+    num_whole_tokens,
+    truth_of,
+)
+from rpt_core.objectives.templates import FENCE, TEMPLATES
 from rpt_core.policy.codec import Codec
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data")) / "tokenizers"
@@ -115,13 +123,47 @@ def test_any_text_comes_back(codecs, name: str, text: str):
 
 
 def test_chat_templates_of_a_real_family(codecs):
-    from rpt_core.objectives.prompts import next_token_prompt
-
     codec = codecs["qwen2"]
     prompt = next_token_prompt("v6", codec)
     assert codec.decode(prompt.instruction_ids).startswith("<|im_start|>system\n")
     assert prompt.instruction_ids[0] == 151644
     assert codec.decode(prompt.suffix_ids).endswith("<|im_end|>\n<|im_start|>assistant\n<think>\n")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("template", sorted(TEMPLATES))
+def test_every_template_has_its_words_around_the_text(codecs, name: str, template: str):
+    codec, words = codecs[name], TEMPLATES[template]
+    prompt = next_token_prompt(template, codec)
+    before, after = codec.decode(prompt.instruction_ids), codec.decode(prompt.suffix_ids)
+    assert words.before.strip() in before
+    assert after.lstrip().startswith(words.after.strip())
+    assert after.rstrip().endswith("<think>")
+    if FENCE in words.before:
+        assert before.endswith(FENCE)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("script", TEXTS)
+def test_a_longer_right_prediction_never_earns_less(codecs, name: str, script: str):
+    codec, text = codecs[name], TEXTS[script]
+    truth = truth_of([codec.token_bytes(token) for token in codec.encode(text)])
+    tokens = [num_whole_tokens(text.encode()[:length], truth) for length in sorted(truth.boundaries)]
+    assert tokens == list(range(1, len(tokens) + 1))
+    assert all(
+        num_whole_tokens(text.encode()[:n], truth) == 0
+        for n in range(len(text.encode()))
+        if n not in truth.boundaries
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("script", TEXTS)
+def test_the_first_token_of_a_guess_is_the_texts_own(codecs, name: str, script: str):
+    codec, text = codecs[name], TEXTS[script]
+    assert first_token(text.encode(), codec) == codec.encode(text)[0]
+    assert first_token("壁".encode()[:2], codec) is None
+    assert first_token(b"", codec) is None
 
 
 def test_saving_a_sentencepiece_model_keeps_it(codecs, tmp_path: Path):

@@ -240,3 +240,29 @@ def judge(text, source="text", lang="en", min_words=5):
 )
 def test_quality_rules(text, reason):
     assert judge(text) == reason
+
+
+def test_solutions_become_documents_only_where_asked(data):
+    problems = [
+        {"problem": f"What is {n} times {n + 3}, as counted on the {PLACES[n % 10]}?",
+         "answer": str(n * (n + 3)),
+         "solution": f"Take {n} rows of {n + 3}. Together they make {n * (n + 3)} stones." if n % 4 else ""}
+        for n in range(2, 40)
+    ]  # fmt: skip
+    write(data / "data", "sums.jsonl", problems)
+    plain, without_them = run(data)
+    assert "context_chars" not in without_them["documents"][0]
+    outcome, tables = run(data, solutions_as_documents=True)
+    assert outcome.rows == plain.rows
+    rows = {row["doc_id"]: row for row in tables["documents"] if row["context_chars"]}
+    solved = [problem for problem in tables["problems"] if problem["solution"]]
+    assert len(rows) == len(solved) > 20
+    for problem in solved:
+        row = rows[problem["problem_id"]]
+        assert row["text"][: row["context_chars"]] == problem["problem"] + "\n\n"
+        assert row["text"][row["context_chars"] :] == problem["solution"]
+        assert row["split"] == problem["split"]
+        spans = [s for s in tables["segments"] if s["doc_id"] == row["doc_id"]]
+        assert "".join(row["text"][s["start"] : s["end"]] for s in spans) == row["text"]
+    others = [row for row in tables["documents"] if not row["context_chars"]]
+    assert [row["doc_id"] for row in others] == [row["doc_id"] for row in without_them["documents"]]
