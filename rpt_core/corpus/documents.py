@@ -30,9 +30,9 @@ from rpt_core.corpus.quality import measure, verdict
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.corpus.segments import PunktSample, Splitter
 from rpt_core.corpus.shield import spans, without
+from rpt_core.corpus.solved import solution_documents
 from rpt_core.corpus.splits import split_of
 from rpt_core.corpus.stem import stem_score
-from rpt_core.corpus.solved import solution_documents
 from rpt_core.corpus.tables import (
     CONTEXT_CHARS,
     CORPUS_DOCUMENTS,
