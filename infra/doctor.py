@@ -27,7 +27,7 @@ PACKAGES: tuple[tuple[str, str, str], ...] = (
     ("safetensors", "", ""),
     ("pyarrow", "20", ""),
     ("datasketch", "2", "3"),
-    ("pydantic", "2.10", "3"),
+    ("pydantic", "2.12", ""),
     ("fsspec", "", ""),
     ("prefect", "3.8", "4"),
     ("mlflow", "3.17", "4"),

@@ -184,10 +184,15 @@ def test_kill_9_of_launcher_and_watcher_leaves_it_to_the_child_itself(tmp_path, 
 
 def test_ctrl_c_stops_the_child_through_the_launcher(tmp_path):
     """The child has its own session: only the launcher hears the terminal."""
+    # A suite started in the background inherits an ignored SIGINT, and would wait for ever.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(3.0, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, "long", stop_grace_seconds=20)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path, "long", stop_grace_seconds=20)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (tmp_path / "saved").exists()
     assert not left(tmp_path)
 
