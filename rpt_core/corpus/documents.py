@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from rpt_core.artifacts.build import Build
 from rpt_core.corpus.batches import by_size
@@ -112,12 +113,15 @@ class Documents:
         return self.report
 
     def _first_pass(self, path: Path) -> None:
+        done, total = 0, pq.read_metadata(path).num_rows
         with TableWriter(self._clean, _CLEAN) as writer:
             for batch in by_size(read_rows(path), "text"):
                 if self._build.stopping():
                     raise Stopped(
                         "stopped while cleaning documents; the same command starts this stage again."
                     )
+                self._build.progress(done, total, "cleaning documents")
+                done += len(batch)
                 kept = self._filter([row for row in map(self._normalise, batch) if row])
                 for row in kept:
                     writer.add(row)
@@ -188,7 +192,7 @@ class Documents:
             TableWriter(out / "segments.parquet", SEGMENTS) as segments,
         ):
             for number, row in enumerate(read_rows(self._clean)):
-                if number % 1000 == 0:
+                if number % 100 == 0:
                     self._build.progress(number, len(self._ids), "masking and segmenting documents")
                     if self._build.stopping():
                         raise Stopped(
