@@ -46,7 +46,7 @@ test: lint  ## everything but what takes many minutes or a GPU
 test-faults: setup  ## processes killed at every stage
 	@$(PYTEST) -q -m "faults and not gpu" tests
 
-test-long: setup  ## learning on three seeds, and other tests of many minutes
+test-long: setup  ## kills at further steps, RPT's table 1, and other tests of many minutes
 	@$(PYTEST) -q -m "long and not gpu" tests
 
 test-s3: setup  ## the store against a real S3 server (RPT_TEST_S3)
