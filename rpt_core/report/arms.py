@@ -231,7 +231,11 @@ def _context(
         "by_tier": [_by_tier(arm, nats) for arm in arms],
         "versus": [_versus(arm, method, nats, recipe.study) for arm in arms if arm is not method],
         "seeds": [_of_seed(recipe, index, starts, arms) for index in range(len(starts))],
-        "reached": [_reached(index, seed, reference, method) for index, seed in enumerate(recipe.seeds)],
+        "reached": [
+            _reached(index, seed, reference, method)
+            for index, seed in enumerate(recipe.seeds)
+            if method.runs[index].judged.scores["milestones"]  # else there is nothing to read off
+        ],
         "decisions": decisions,
         "verdicts": {"holds": 0, "fails": 0, "undecided": 0} | Counter(d.verdict for d in decisions),
         "floor": f"{starts[0].floor_nats:g}",

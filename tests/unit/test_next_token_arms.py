@@ -119,6 +119,11 @@ def test_the_page_shows_every_model_in_every_mode(written):
     assert "in the paper, mean of tiers" not in text
 
 
+def test_nothing_is_said_of_checkpoints_that_were_not_evaluated(written):
+    assert "Tokens and compute to reach" not in written[1]
+    assert "## By seed" in written[1]
+
+
 def test_a_drift_to_stubs_is_said(written):
     assert "Predictions drift to stubs under RPT." in written[1]
     assert "| RPT | 59 → 83 % | 41 → 17 % | 0 → 0 % | 0 → 0 % |" in written[1]
