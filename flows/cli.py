@@ -49,17 +49,20 @@ def demo(
 
 @app.command()
 def study(
-    recipe: Annotated[str, typer.Argument(help="Name of an RMT recipe, or of RPT for other studies.")] = "",
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe; by the study, the tiny one.")] = "",
     seeds: Annotated[str, typer.Option(help="Seeds, by commas.")] = "0,1,2",
-    about: Annotated[str, typer.Option(help="mid-training, table-1, rewards or positions.")] = "mid-training",
+    about: Annotated[
+        str, typer.Option(help="mid-training, table-1, rewards, positions or next-segment.")
+    ] = "mid-training",
     param: Parameters = None,
 ) -> None:
-    """Several trainings from one start model at equal tokens: RMT and its parts, or RPT and its variants."""
+    """Several trainings from one start model at equal tokens: RMT or RLPT and its parts, RPT's variants."""
     numbers = tuple(_seed(part) for part in seeds.split(","))
     with _prefect() as ready:
         from flows.run import run_study
 
-        name = recipe or ("tiny_rmt" if about == "mid-training" else "tiny_rpt")
+        usual = {"mid-training": "tiny_rmt", "next-segment": "tiny_rlpt"}
+        name = recipe or usual.get(about, "tiny_rpt")
         run_study(name, numbers, _overrides(param), about, ready)
 
 

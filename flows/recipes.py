@@ -20,12 +20,15 @@ from rpt_core.errors import RecipeError
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.objectives.recipe import Budget, RlvrObjective, RptObjective
 from rpt_core.report.recipe import ArmsRecipe, ReportRecipe, SeedsRecipe
+from rpt_core.report.rlpt_recipe import RlptReportRecipe
 from rpt_core.scaling.recipe import ScalingRecipe
 from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe, Selection
 from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, GivenModel, ModelShape, Optimiser
 
 MID_TRAINING = "mid-training"
 """The study of RMT's parts."""
+NEXT_SEGMENT = "next-segment"
+"""The study of RLPT, its controls and its parts."""
 OMNI_MATH = "omni-math"
 """Where the papers' corpus is looked for unless ``data`` names another folder."""
 
@@ -268,11 +271,12 @@ def over_arms(
     arms: tuple[str, ...],
     overrides: "Overrides",
     about: str = MID_TRAINING,
-) -> ArmsRecipe:
+) -> ArmsRecipe | RlptReportRecipe:
     """The arms of a study under several seeds: trained from one start model each, evaluated and compared.
 
     Args:
-        name: Of an RMT recipe for ``mid-training``, of an RPT recipe for the other studies.
+        name: Of an RMT recipe for ``mid-training``, of an RLPT recipe for ``next-segment``, of an RPT recipe
+            for the other studies.
         seeds: Data, models and training all follow the seed.
         arms: Some of the study's; empty for all.
         overrides: The run's changes to the recipe.
@@ -281,12 +285,16 @@ def over_arms(
     Raises:
         RecipeError: there is no such study, or it has no such arm.
     """
+    if about == NEXT_SEGMENT:
+        found = [any_journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
+        return recipes_rlpt.compared(found, seeds, arms)
     runs = [journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
     if about == MID_TRAINING:
-        return recipes_rmt.compared(runs, seeds, arms or tuple(recipes_rmt.ARMS))
+        own = recipes_rmt.OWN.get(name, {})
+        return recipes_rmt.compared(runs, seeds, arms or tuple(recipes_rmt.ARMS), own)
     study = next((one for one in recipes_rpt.STUDIES if one == about), None)
     if study is None:
-        known = ", ".join((MID_TRAINING, *recipes_rpt.STUDIES))
+        known = ", ".join((MID_TRAINING, NEXT_SEGMENT, *recipes_rpt.STUDIES))
         raise RecipeError(f"no study is about {about!r}; there are {known}.")
     return recipes_rpt.compared(runs, seeds, study, arms)
 

@@ -3,11 +3,13 @@
 An arm is one training from the same cold start at the same number of forwarded tokens.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from rpt_core.artifacts.recipe import Recipe
 from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
 from rpt_core.difficulty.recipe import DifficultyRecipe
+from rpt_core.errors import RecipeError
 from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
 from rpt_core.objectives.recipe import RlvrObjective
 from rpt_core.objectives.rlpt_recipe import RlptObjective
@@ -192,26 +194,38 @@ def _report(
     )
 
 
-def with_arms(journeys: list[RlptReportRecipe], arms: tuple[str, ...], title: str) -> RlptReportRecipe:
+def compared(
+    journeys: Sequence[Recipe], seeds: tuple[int, ...], arms: tuple[str, ...] = ()
+) -> RlptReportRecipe:
     """Several seeds of one journey, each with every arm: all start from their seed's cold start.
 
     Args:
         journeys: The same recipe under several seeds.
-        arms: Names of :data:`ARMS`, ``RLPT`` first.
-        title: Of the report.
+        seeds: Their names.
+        arms: Names of :data:`ARMS`, ``RLPT`` first; empty for all.
+
+    Raises:
+        RecipeError: a journey trains something else than RLPT, or there is no such arm.
     """
-    trainings = [arm(journey.trainings[0], name) for name in arms for journey in journeys]
+    arms = arms or tuple(ARMS)
+    runs = [journey for journey in journeys if isinstance(journey, RlptReportRecipe)]
+    if len(runs) < len(journeys) or not set(arms) <= set(ARMS) or arms[0] != "RLPT":
+        raise RecipeError(
+            f"arms {list(arms)} of a recipe that ends in {journeys[0].stage} are no study of RLPT: take a "
+            f"recipe such as tiny_rlpt, and arms out of {list(ARMS)}, RLPT first."
+        )
+    trainings = [arm(run.trainings[0], name) for name in arms for run in runs]
     after = [
-        journey.after[0].model_copy(update={"model": training})
-        for journey, training in zip(journeys * len(arms), trainings, strict=True)
+        run.after[0].model_copy(update={"model": training})
+        for run, training in zip(runs * len(arms), trainings, strict=True)
     ]
     gathered = {
-        name: tuple(getattr(journey, name)[0] for journey in journeys if getattr(journey, name))
+        name: tuple(getattr(run, name)[0] for run in runs if getattr(run, name))
         for name in ("before", "supervised", "finetuned", "finetuned_alone")
     }
     return RlptReportRecipe(
-        title=title, arms=arms, trainings=tuple(trainings), after=tuple(after),
-        seeds=tuple(seed for journey in journeys for seed in journey.seeds), **gathered,
+        title=f"{runs[0].title}: arms under seeds {', '.join(map(str, seeds))}",
+        arms=arms, trainings=tuple(trainings), after=tuple(after), seeds=seeds, **gathered,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ An arm is the same journey with another training stage: all start from the same 
 corpus and may forward the same number of tokens.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flows.trees import rewritten, stage
@@ -174,9 +174,28 @@ TIMED = ("RPT", "RMT")
 """Arms whose checkpoints are evaluated too, to see how soon one is as good as the other in the end."""
 
 
-def compared(journeys: Sequence[ReportRecipe], seeds: tuple[int, ...], arms: tuple[str, ...]) -> ArmsRecipe:
-    """All arms of RMT's journeys, one journey per seed, for one report."""
-    made = [[arm(rmt, name) for rmt in journeys] for name in arms]
+OWN: dict[str, dict[str, dict[str, Any]]] = {
+    "tiny_rmt": {"RPT": {"prompts_per_step": 32, "optimiser": {"learning_rate": 2e-4}}},
+}
+"""By recipe and arm: what its training keeps of its own, so that it is compared at its best. RPT has no
+next-token loss that holds it, and at RMT's rate it loses what it knew (docs/tuning.md)."""
+
+
+def compared(
+    journeys: Sequence[ReportRecipe],
+    seeds: tuple[int, ...],
+    arms: tuple[str, ...],
+    own: Mapping[str, dict[str, Any]],
+) -> ArmsRecipe:
+    """All arms of RMT's journeys, one journey per seed, for one report.
+
+    Args:
+        journeys: Of RMT, by seed.
+        seeds: Their names.
+        arms: Names of :data:`ARMS`.
+        own: Changes to the training of single arms, by name (:data:`OWN`).
+    """
+    made = [[rewritten(arm(rmt, name), "policy", own.get(name, {})) for rmt in journeys] for name in arms]
     return ArmsRecipe(
         title=f"{journeys[0].title}: {len(arms)} trainings from one start model",
         arms=arms,

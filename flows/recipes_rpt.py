@@ -28,6 +28,8 @@ REWARDS = ("prefix", "first-token", "dense", "conditional-dense")
 WIDE_FLOOR_NATS = 0.5
 """The papers' floor; in the sample world it lets free choices of wording in."""
 SURPRISE_NATS = 2.5
+FURTHER_TOKEN_BONUS = 0.25
+"""The counter-measure against stubs: four further right tokens earn as much as the first."""
 
 
 def _plain(journey: ReportRecipe) -> ReportRecipe:
@@ -74,7 +76,8 @@ TABLE_ONE: dict[str, Arm] = {
     f"RPT from a {ALWAYS_THINKS}": _always,
 }
 REWARD_ARMS: dict[str, Arm] = {
-    f"{reward}, {template}": _rewarded(reward, template) for template in TEMPLATES for reward in REWARDS
+    **{f"{reward}, {template}": _rewarded(reward, template) for template in TEMPLATES for reward in REWARDS},
+    f"prefix with bonus, {TEMPLATES[0]}": _asking(further_token_bonus=FURTHER_TOKEN_BONUS),
 }
 POSITION_ARMS: dict[str, Arm] = {
     "floor": _plain,

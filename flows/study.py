@@ -24,10 +24,11 @@ def study(
 
     About ``mid-training``: RMT against RPT, and what is left of it part by part. About ``table-1``: RPT,
     plain and reasoning, beside continual next-token training. About ``rewards`` or ``positions``: RPT's
-    variants.
+    variants. About ``next-segment``: RLPT beside its start, its controls and its ablations.
 
     Args:
-        recipe: Name of an RMT recipe, for the other studies of an RPT recipe.
+        recipe: Name of an RMT recipe; of an RLPT recipe for ``next-segment``, of an RPT recipe for the
+            other studies.
         seeds: Data, models and training all follow the seed.
         arms: What is compared: the reference first, then the method, then the rest; empty for all.
         about: Which study.

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from flows.recipes import NAMED, Overrides, journey, tiny_rpt
+from flows.recipes import NAMED, Overrides, journey, over_arms, tiny_rpt
 from flows.recipes_rmt import ARMS, arm
 from flows.trees import rewritten, stage, walk
 from rpt_core.artifacts.recipe import Artifact, Ref, canonical_json
@@ -85,6 +85,17 @@ def test_arms_are_changes_to_rmt():
         arm(journey("tiny_rmt"), "RTM")
     with pytest.raises(RecipeError, match="this journey trains 'rpt'"):
         arm(journey("tiny_rpt"), "RMT")
+
+
+def test_rpt_is_compared_at_its_own_rate():
+    """RMT's rate, which its next-token loss makes safe, is not put on the reference."""
+    study = over_arms("tiny_rmt", (3,), (), Overrides())
+    rate = {name: one.optimiser.learning_rate for name, one in zip(study.arms, study.trainings, strict=True)}
+    usual = journey("tiny_rpt", Overrides(seed=3)).after.model
+    assert rate["RPT"] == usual.optimiser.learning_rate
+    assert study.trainings[0].prompts_per_step == usual.prompts_per_step
+    assert len({rate[name] for name in rate if name != "RPT"}) == 1
+    assert len({one.max_tokens for one in study.trainings}) == 1
 
 
 def test_fields_that_change_nothing_leave_fingerprints_alone():

@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.recipes import any_journey, walk
-from flows.recipes_rlpt import ARMS, tiny_rlpt, with_arms
+from flows.recipes import Overrides, any_journey, over_arms, walk
+from flows.recipes_rlpt import ARMS, compared, tiny_rlpt
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.corpus.segments import Splitter
+from rpt_core.errors import RecipeError
 from rpt_core.evaluation.judged import Audited, audit, evaluate_judged
 from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
 from rpt_core.objectives.recipe import RlvrObjective
@@ -202,7 +203,7 @@ def test_named_recipes_round_trip(name):
 
 def test_arms_share_all_but_their_objective():
     journeys = [tiny_rlpt(seed=seed) for seed in (3, 4)]
-    study = with_arms(journeys, ("RLPT", "strict rule", "ASR alone", "MSR alone"), "arms")
+    study = compared(journeys, (3, 4), ("RLPT", "strict rule", "ASR alone", "MSR alone"))
     assert len(study.trainings) == len(study.after) == 8
     first, strict = study.trainings[0], study.trainings[2]
     assert isinstance(first, RlptRecipe)
@@ -213,4 +214,12 @@ def test_arms_share_all_but_their_objective():
     assert {one.objective for one in study.after} == {study.before[0].objective}  # one rule judges all
     judges = {one.judge for one in study.after} & {one.judge for one in study.trainings}
     assert not judges  # never the judge a model was trained by
-    assert set(ARMS) > {"RLPT"}
+    assert compared(journeys, (3, 4)).arms == tuple(ARMS)
+
+
+def test_a_study_of_segments_wants_rlpt_and_its_arms():
+    study = over_arms("tiny_rlpt", (3,), ("RLPT",), Overrides(), "next-segment")
+    assert (study.arms, study.seeds) == (("RLPT",), (3,))
+    for name, arms in (("tiny_rpt", ()), ("tiny_rlpt", ("strict rule",)), ("tiny_rlpt", ("RLPT", "none"))):
+        with pytest.raises(RecipeError, match="no study of RLPT"):
+            over_arms(name, (3,), arms, Overrides(), "next-segment")
