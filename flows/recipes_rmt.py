@@ -22,8 +22,8 @@ from rpt_core.objectives.recipe import (
 from rpt_core.report.recipe import ArmsRecipe, ReportRecipe
 from rpt_core.train.recipe import PolicyRecipe
 
-TINY_BUDGET = Budget(first=20, decay=0.5, schedule_steps=24, weight=0.3)
-TINY_CURRICULUM = Curriculum(tiers_nats=(1.5, 2.0, 2.5), schedule_steps=24)
+TINY_BUDGET = Budget(first=32, decay=0.4, schedule_steps=48, weight=0.25, paid="when-right")
+TINY_CURRICULUM = Curriculum(tiers_nats=(1.5, 2.0, 2.5), schedule_steps=48)
 TINY_TOKENS = 400_000
 """Tokens an arm of the toy comparison may forward, drawn and updated on."""
 
@@ -46,11 +46,14 @@ def tiny(rpt: ReportRecipe) -> ReportRecipe:
                 **shared, reward="token", budget=TINY_BUDGET, curriculum=TINY_CURRICULUM
             ),
             "ntp_weight": 0.1,
+            # smaller batches: the budget falls by steps, and the model has more of them to follow it
+            "prompts_per_step": 16,
+            "loss": "dr_grpo",
             "reasoning_tokens": 112,
             "steps": 400,
             "max_tokens": TINY_TOKENS,
             "optimiser": {"learning_rate": 4e-4},
-            "milestones": (4, 8, 12, 16, 20, 24),
+            "milestones": (8, 16, 24, 32, 48, 64),
         },
         "rlvr": {"reasoning_tokens": 112},
         "evaluation": {"reasoning_tokens": 112, "num_positions": 300, "samples": 4},
@@ -175,7 +178,7 @@ TIMED = ("RPT", "RMT")
 
 
 OWN: dict[str, dict[str, dict[str, Any]]] = {
-    "tiny_rmt": {"RPT": {"prompts_per_step": 32, "optimiser": {"learning_rate": 2e-4}}},
+    "tiny_rmt": {"RPT": {"prompts_per_step": 32, "loss": "grpo", "optimiser": {"learning_rate": 2e-4}}},
 }
 """By recipe and arm: what its training keeps of its own, so that it is compared at its best. RPT has no
 next-token loss that holds it, and at RMT's rate it loses what it knew (docs/tuning.md)."""
