@@ -29,6 +29,9 @@ WEB = "web-text"
 """Where the paper's kind of corpus is looked for unless ``data`` names another folder."""
 INSTRUCTIONS = "instructions"
 """Where conversations for the cold start are looked for."""
+TRAINER, EXAMINER = 0, 1
+"""Seeds of the judge a model is trained by and of the one that evaluates it: the same two under every seed of
+the journey, as a judge is given and not part of what is compared."""
 TINY_TOKENS = 1_200_000
 """Tokens an arm on the sample world may forward, drawn and updated on."""
 
@@ -71,7 +74,7 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
         corpus=corpus,
         difficulty=difficulty,
         start=start,
-        judge=JudgeRecipe(seed=2 * seed),
+        judge=JudgeRecipe(seed=TRAINER),
         objective=objective,
         prompts_per_step=32,
         cuts_per_document=4,
@@ -99,7 +102,7 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
     )
     asked = objective.model_copy(update={"rule": "prefix", "unit": "segment"})
     evaluation = JudgedEvaluationRecipe(
-        corpus=corpus, difficulty=difficulty, model=training, judge=JudgeRecipe(seed=2 * seed + 1),
+        corpus=corpus, difficulty=difficulty, model=training, judge=JudgeRecipe(seed=EXAMINER),
         objective=asked, problems=rlvr.objective, num_targets=150, samples=8, reasoning_tokens=64,
         context_tokens=512, seed=seed,
     )  # fmt: skip
