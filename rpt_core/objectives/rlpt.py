@@ -99,7 +99,7 @@ class NextSegment:
 
     def _question(self, page: Page, target: Target, task: Task) -> SegmentQuestion:
         prefixes = target.prefixes if task == "asr" else target.prefixes[:1]
-        following = self._encoded(target.following)[: self.settings.segment_tokens_max]
+        following = tuple(self.codec.encode(target.shown))[: self.settings.segment_tokens_max]
         within = target.position - page.start
         tail = page.document_ids[max(0, within - SHOWN_TOKENS) : within]
         return SegmentQuestion(

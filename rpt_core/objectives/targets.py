@@ -47,6 +47,13 @@ class Target:
     """The segment after it."""
     span: tuple[int, int]
     """Where it stands in the document, in code points."""
+    is_spaced: bool = True
+    """Whether white space stands after it; Chinese and Japanese have none."""
+
+    @property
+    def shown(self) -> str:
+        """The segment after it as a gap's other side shows it: with a space before it, where there is one."""
+        return f" {self.following}" if self.is_spaced else self.following
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +204,8 @@ class Targets:
                 break
             prefixes.append(_segment(text, (spans[ordinal][0], spans[last][1])))
         following = _segment(text, spans[ordinal + 1])
-        return Target(ordinal, places[ordinal], tuple(prefixes), following, spans[ordinal])
+        is_spaced = text[spans[ordinal][1] - 1].isspace()
+        return Target(ordinal, places[ordinal], tuple(prefixes), following, spans[ordinal], is_spaced)
 
 
 def cuts(text: str, spans: Spans, char_offsets: Ints) -> list[int]:

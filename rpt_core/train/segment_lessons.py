@@ -86,7 +86,7 @@ class SegmentLessons:
         cuts, answers = [], []
         for number, place in enumerate(window.places):
             task: Task = "msr" if rng.random() < 0.5 else "asr"
-            following = tuple(self.codec.encode(f" {place.target.following}"))[:LONGEST_SEGMENT]
+            following = tuple(self.codec.encode(place.target.shown))[:LONGEST_SEGMENT]
             cuts.append(Cut(place.target.position - window.page.start, self.prompt.suffix(task, following)))
             end = wrapped(self.codec, self._prediction(place.target, task, words))
             thinking = Answer(place.thought + end, thinks=bool(place.thought))
