@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from rpt_core.artifacts.build import METRICS_FILE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.compare import Claim, Decision, PairedItems, compare, decide
+from rpt_core.evaluation.intervals import clustered_mean
 from rpt_core.evaluation.items import PROBLEMS, read_items
 from rpt_core.evaluation.judged import FORCED, JUDGED
 from rpt_core.evaluation.passk import pass_at_k
@@ -28,6 +30,8 @@ from rpt_core.report.sources import lineage, read_json
 from rpt_core.report.words import environment
 
 JSON = "report.json"
+TRIES = 8
+"""k of pass@k."""
 FALSE_ACCEPTS_MAX = 0.10
 """More wrong answers than this accepted by the judge are reported as a judge that was fooled."""
 PANELS = {
@@ -127,6 +131,10 @@ def _claims(start: Model, arms: Sequence[Model], controls: dict[str, Model]) -> 
     if {"finetuned", "finetuned_alone"} <= controls.keys() and start.has(PROBLEMS):
         after, alone = controls["finetuned"], controls["finetuned_alone"]
         yield Claim("RLPT, then RLVR solves more problems than RLVR alone", _paired(alone, after, PROBLEMS))
+        asked, tried = alone.outcomes(PROBLEMS), after.outcomes(PROBLEMS)
+        if min(asked.samples.min(), tried.samples.min()) >= TRIES:
+            pairs = PairedItems(_passes(asked), _passes(tried), asked.documents)
+            yield Claim("RLPT, then RLVR solves more problems in eight tries than RLVR alone", pairs)
 
 
 def _paired(before: Model, after: Model, mode: str) -> PairedItems:
@@ -171,9 +179,14 @@ def _row(model: Model) -> dict[str, Any]:
     if model.has(PROBLEMS):
         solved = model.outcomes(PROBLEMS)
         row["problems"] = accuracy(solved)
-        if solved.samples.min() >= 8:
-            row["pass_at_8"] = float(pass_at_k(solved.samples, solved.correct, 8).mean())
+        if solved.samples.min() >= TRIES:
+            row["pass_at_8"] = clustered_mean(_passes(solved), solved.documents, proportion=True)
     return row
+
+
+def _passes(solved: Outcomes) -> NDArray[np.float64]:
+    """Chance that one of eight answers is right, by problem."""
+    return pass_at_k(solved.samples, solved.correct, TRIES)
 
 
 def _context(
