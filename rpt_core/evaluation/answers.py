@@ -84,9 +84,7 @@ def portions(asked: Sequence[Asked], num_questions: int) -> Iterator[list[Asked]
         yield some
 
 
-def draw_thinking(
-    policy: Policy, engine: RolloutEngine, trunks: list[Trunk], sampling: Sampling, step: int = 0
-) -> Drawn:
+def draw_thinking(policy: Policy, engine: RolloutEngine, trunks: list[Trunk], sampling: Sampling) -> Drawn:
     """Answers that must think: the first token is given, and it is never one that ends the thought.
 
     Which word a thought begins with depends on the question, so no fixed token can be given. It is
@@ -96,7 +94,7 @@ def draw_thinking(
     Returns:
         Answers by trunk, cut and answer; given tokens have the probability they were drawn with.
     """
-    first = _first_tokens(policy, trunks, sampling, step)
+    first = _first_tokens(policy, trunks, sampling)
     opened = [
         replace(
             trunk,
@@ -109,7 +107,7 @@ def draw_thinking(
         for trunk, of_trunk in zip(trunks, first, strict=True)
     ]
     rest = replace(sampling, group_size=1, max_new_tokens=sampling.max_new_tokens - 1)
-    drawn = engine.generate(opened, rest, step)
+    drawn = engine.generate(opened, rest, 0)
     return [_joined(of_trunk, answers) for of_trunk, answers in zip(first, drawn, strict=True)]
 
 
@@ -118,11 +116,11 @@ First = list[list[tuple[int, float]]]
 
 
 @torch.no_grad()
-def _first_tokens(policy: Policy, trunks: list[Trunk], sampling: Sampling, step: int) -> list[First]:
+def _first_tokens(policy: Policy, trunks: list[Trunk], sampling: Sampling) -> list[First]:
     codec, size = policy.codec, sampling.group_size
     out = sorted({codec.control("end_think")[0], codec.control("box_open")[0], *sampling.stop_ids})
     names = [(t.key, f"first.{cut.position}", a) for t in trunks for cut in t.cuts for a in range(size)]
-    numbers_R = torch.from_numpy(uniforms(stream_keys(sampling.seed, step, names), 0))
+    numbers_R = torch.from_numpy(uniforms(stream_keys(sampling.seed, 0, names), 0))
     entry_CE = Decoding(policy, trunks, 1).entry_CE
     logits_CV = product(entry_CE, policy.output_weight.mT).cpu() / sampling.temperature
     logits_CV[:, out] = -torch.inf
