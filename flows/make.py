@@ -11,7 +11,7 @@ from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from tasks import capacity
 from tasks.build import build
 from tasks.home import open_store
-from tasks.resolve import resolve_input, resolve_sources
+from tasks.resolve import resolve_sources
 
 
 def chosen(name: str, stage_name: str, overrides: Overrides, placement: Placement) -> Recipe:
@@ -80,7 +80,7 @@ def resolved_recipe(recipe: Recipe, made: dict[str, Artifact], store: Store) -> 
                 return None
             inputs[name] = made[key]
         elif isinstance(value, Ref):
-            inputs[name] = resolve_input(value, store, "")
+            inputs[name] = store.find(value.ref).artifact
         else:
             inputs[name] = value
     return recipe.with_inputs(inputs)

@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from flows import recipes_rlpt, recipes_rmt, recipes_rpt
+from flows import recipes_rlpt, recipes_rmt, recipes_rpt, recipes_tiny
 from flows.trees import rewritten, walk
 from rpt_core.artifacts.recipe import Frozen, Recipe, explain
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
+from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.recipe import EvaluationRecipe
@@ -35,25 +35,19 @@ OMNI_MATH = "omni-math"
 
 def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
     """RPT on the built-in sample world with a 0.64 M parameter model: minutes on one CPU core."""
-    muon = Optimiser(
-        name="muon", learning_rate=3e-3, betas=(0.9, 0.95), weight_decay=0.05, warmup_steps=30,
-        schedule="linear", final_share=0.3,
-    )  # fmt: skip
-    adamw = Optimiser(learning_rate=2e-4, betas=(0.9, 0.95), weight_decay=0.0, warmup_steps=5)
-    corpus = PrepareRecipe(documents=_documents(data, SampleWorld(seed=seed)), seed=seed)
+    corpus = PrepareRecipe(documents=recipes_tiny.documents(data, seed), seed=seed)
     base = BaseRecipe(
         corpus=corpus,
-        model=_model(model, ModelShape(vocab_size=768)),
+        model=recipes_tiny.model(model, ModelShape(vocab_size=768)),
         steps=100,
         documents_per_step=8,
-        optimiser=muon,
+        optimiser=recipes_tiny.MUON,
         seed=seed,
     )
     difficulty = DifficultyRecipe(corpus=corpus, proxy=base)
-    cold = muon.model_copy(update={"learning_rate": 4e-3, "final_share": 0.05})
     start = ColdStartRecipe(
         corpus=corpus, base=base, steps=400, documents_per_step=6, problems_per_step=3, ntp_weight=0.3,
-        optimiser=cold, seed=seed,
+        optimiser=recipes_tiny.COLD, seed=seed,
     )  # fmt: skip
     objective = RptObjective(prompt="compact", entropy_floor_nats=1.5)
     policy = PolicyRecipe(
@@ -70,7 +64,7 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
         milestones=(2, 4, 8, 16, 32, 48),
         evaluate_every=8,
         ntp_weight=0.1,
-        optimiser=adamw,
+        optimiser=recipes_tiny.ADAMW,
         seed=seed,
     )
     rlvr = RlvrRecipe(
@@ -85,7 +79,7 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
         evaluate_every=8,
         # a text of one's own may hold no problem at all: the policy then goes on as it is
         selection=Selection(when_starved="pass-on" if data else "stop"),
-        optimiser=adamw,
+        optimiser=recipes_tiny.ADAMW,
         seed=seed,
     )
     return _report(
@@ -206,14 +200,6 @@ def _paper_rpt(
     return _report(
         title, difficulty, start, policy, rlvr, temperature=0.8, reasoning_tokens=tokens, seed=seed
     )
-
-
-def _documents(data: str, sample: SampleWorld) -> IngestRecipe:
-    return IngestRecipe(data=data) if data else IngestRecipe(sample=sample)
-
-
-def _model(name: str, shape: ModelShape) -> ModelShape | GivenModel:
-    return GivenModel(name=name) if name else shape
 
 
 def _report(

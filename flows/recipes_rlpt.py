@@ -6,8 +6,9 @@ An arm is one training from the same cold start at the same number of forwarded 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from flows import recipes_tiny
 from rpt_core.artifacts.recipe import Recipe
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
+from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
@@ -51,20 +52,21 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
     Sizes, rates and steps are those of ``tiny_rpt`` carried over; they are not tuned for this task, and no
     comparison over seeds has been made with them yet.
     """
-    muon = Optimiser(
-        name="muon", learning_rate=3e-3, betas=(0.9, 0.95), weight_decay=0.05, warmup_steps=30,
-        schedule="linear", final_share=0.3,
-    )  # fmt: skip
-    adamw = Optimiser(learning_rate=2e-4, betas=(0.9, 0.95), weight_decay=0.0, warmup_steps=5)
-    documents = IngestRecipe(data=data) if data else IngestRecipe(sample=SampleWorld(seed=seed))
-    corpus = PrepareRecipe(documents=documents, quality=bool(data), min_segment_chars=8, seed=seed)
-    shape: Any = GivenModel(name=model) if model else ModelShape(vocab_size=768, prediction_marks=True)
-    base = BaseRecipe(corpus=corpus, model=shape, steps=100, documents_per_step=8, optimiser=muon, seed=seed)
+    corpus = PrepareRecipe(
+        documents=recipes_tiny.documents(data, seed), quality=bool(data), min_segment_chars=8, seed=seed
+    )
+    base = BaseRecipe(
+        corpus=corpus,
+        model=recipes_tiny.model(model, ModelShape(vocab_size=768, prediction_marks=True)),
+        steps=100,
+        documents_per_step=8,
+        optimiser=recipes_tiny.MUON,
+        seed=seed,
+    )
     difficulty = DifficultyRecipe(corpus=corpus, proxy=base)
-    cold = muon.model_copy(update={"learning_rate": 4e-3, "final_share": 0.05})
     start = ColdStartRecipe(
         corpus=corpus, base=base, form="segments", reword="" if data else "sample-world", steps=400,
-        documents_per_step=6, problems_per_step=3, ntp_weight=0.3, optimiser=cold, seed=seed,
+        documents_per_step=6, problems_per_step=3, ntp_weight=0.3, optimiser=recipes_tiny.COLD, seed=seed,
     )  # fmt: skip
     objective = RlptObjective(
         prompt="compact", entropy_floor_nats=1.5, min_before=1, min_chars=8, min_tokens=3,
@@ -84,7 +86,7 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
         max_tokens=TINY_TOKENS,
         evaluate_every=10,
         ntp_weight=0.1,
-        optimiser=adamw,
+        optimiser=recipes_tiny.ADAMW,
         seed=seed,
     )
     rlvr = RlvrRecipe(
@@ -97,7 +99,7 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
         context_tokens=512,
         steps=24,
         selection=Selection(when_starved="pass-on" if data else "stop"),
-        optimiser=adamw,
+        optimiser=recipes_tiny.ADAMW,
         seed=seed,
     )
     asked = objective.model_copy(update={"rule": "prefix", "unit": "segment"})

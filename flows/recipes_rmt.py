@@ -97,7 +97,7 @@ def paper(
 def _changed(journey: ReportRecipe, changes: dict[str, dict[str, Any]]) -> ReportRecipe:
     for kind, update in changes.items():
         journey = rewritten(journey, kind, update)
-    return with_objective(journey, _policy(journey).objective)
+    return with_objective(journey, policy_of(journey).objective)
 
 
 def with_objective(journey: ReportRecipe, objective: TextObjective) -> ReportRecipe:
@@ -110,7 +110,8 @@ def with_objective(journey: ReportRecipe, objective: TextObjective) -> ReportRec
     return rewritten(journey, "evaluation", {"objective": judged})
 
 
-def _policy(journey: ReportRecipe) -> PolicyRecipe:
+def policy_of(journey: ReportRecipe) -> PolicyRecipe:
+    """The training of a journey."""
     found = stage(journey, "train-rpt")
     assert isinstance(found, PolicyRecipe)
     return found
@@ -118,7 +119,7 @@ def _policy(journey: ReportRecipe) -> PolicyRecipe:
 
 def _shared(journey: ReportRecipe) -> dict[str, Any]:
     """Fields of the objective that say nothing about RPT or RMT; an arm that changes one is no ablation."""
-    given = _policy(journey).objective
+    given = policy_of(journey).objective
     return {name: getattr(given, name) for name in NextTokenObjective.model_fields if name != "reward"}
 
 
@@ -130,7 +131,7 @@ def _rpt(rmt: ReportRecipe) -> ReportRecipe:
 
 def _without(part: str) -> Callable[[ReportRecipe], ReportRecipe]:
     def ablated(rmt: ReportRecipe) -> ReportRecipe:
-        return with_objective(rmt, _policy(rmt).objective.model_copy(update={part: None}))
+        return with_objective(rmt, policy_of(rmt).objective.model_copy(update={part: None}))
 
     return ablated
 
@@ -141,7 +142,7 @@ def _without_ntp(rmt: ReportRecipe) -> ReportRecipe:
 
 def ntp_alone(rmt: ReportRecipe) -> ReportRecipe:
     """The control: all tokens go to the documents. Eight times as many of them a step, for as many tokens."""
-    prompts = 8 * _policy(rmt).prompts_per_step
+    prompts = 8 * policy_of(rmt).prompts_per_step
     alone = rewritten(rmt, "policy", {"ntp_weight": 1.0, "prompts_per_step": prompts})
     return with_objective(alone, NtpObjective(**_shared(rmt)))
 
@@ -165,9 +166,9 @@ def arm(rmt: ReportRecipe, name: str) -> ReportRecipe:
     """
     if name not in ARMS:
         raise RecipeError(f"no arm is called {name!r}; there are {', '.join(ARMS)}.")
-    if not isinstance(_policy(rmt).objective, RmtObjective):
+    if not isinstance(policy_of(rmt).objective, RmtObjective):
         raise RecipeError(
-            f"the arms are changes to RMT, and this journey trains {_policy(rmt).objective.name!r}. Start "
+            f"the arms are changes to RMT, and this journey trains {policy_of(rmt).objective.name!r}. Start "
             "from tiny_rmt, rmt_small or rmt_14b."
         )
     return ARMS[name](rmt)
@@ -210,7 +211,7 @@ def compared(
             for name, runs in zip(arms, made, strict=True)
             for one in runs
         ),
-        trainings=tuple(_policy(one) for runs in made for one in runs),
+        trainings=tuple(policy_of(one) for runs in made for one in runs),
     )
 
 

@@ -7,13 +7,12 @@ of tokens. All are judged alike: on the journey's own questions, by the prefix r
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
-from flows.recipes_rmt import ntp_alone
-from flows.trees import rewritten, stage
+from flows.recipes_rmt import ntp_alone, policy_of
+from flows.trees import rewritten
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.objectives.recipe import Learnability, PromptName, RptObjective
 from rpt_core.report.recipe import ALWAYS_THINKS, ArmsRecipe, ReportRecipe
-from rpt_core.train.recipe import PolicyRecipe
 from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe
 
 Study = Literal["table-1", "rewards", "positions"]
@@ -50,7 +49,7 @@ def _rewarded(reward: str, template: PromptName) -> Arm:
 
 def _worded(journey: ReportRecipe, template: PromptName) -> ReportRecipe:
     """Cold start, training and evaluation in a template's words."""
-    if _policy(journey).objective.prompt == template:
+    if policy_of(journey).objective.prompt == template:
         return journey
     for kind, update in (
         ("cold-start", {"prompt": template}),
@@ -142,28 +141,22 @@ def compared(
         seeds=seeds,
         starts=tuple(_judged(journey.before, "forced") for journey in limited),
         evaluations=tuple(_judged(one.after) for runs in made for one in runs),
-        trainings=tuple(_policy(one) for runs in made for one in runs),
+        trainings=tuple(policy_of(one) for runs in made for one in runs),
         baseline_names=tuple(baselines),
         baselines=tuple(make(journey) for make in baselines.values() for journey in limited),
-        corpora=tuple(_policy(journey).corpus for journey in limited),
+        corpora=tuple(policy_of(journey).corpus for journey in limited),
     )
 
 
 def _limited(journey: ReportRecipe) -> ReportRecipe:
     """RPT by tokens instead of steps, without checkpoints on the way."""
-    if not isinstance(_policy(journey).objective, RptObjective):
+    if not isinstance(policy_of(journey).objective, RptObjective):
         raise RecipeError(
-            f"these arms are changes to RPT, and this journey trains {_policy(journey).objective.name!r}. "
+            f"these arms are changes to RPT, and this journey trains {policy_of(journey).objective.name!r}. "
             "Start from tiny_rpt or rpt_small."
         )
     update = {"max_tokens": TOKENS, "steps": MOST_STEPS, "milestones": (), "evaluate_every": 0}
     return rewritten(journey, "policy", update)
-
-
-def _policy(journey: ReportRecipe) -> PolicyRecipe:
-    found = stage(journey, "train-rpt")
-    assert isinstance(found, PolicyRecipe)
-    return found
 
 
 def _of(journey: ReportRecipe, kind: type[BaseRecipe] | type[ColdStartRecipe]) -> EvaluationRecipe:
@@ -173,7 +166,7 @@ def _of(journey: ReportRecipe, kind: type[BaseRecipe] | type[ColdStartRecipe]) -
 
 
 def _models(journey: ReportRecipe) -> Iterator[Any]:
-    start = _policy(journey).start
+    start = policy_of(journey).start
     yield start
     if isinstance(start, ColdStartRecipe):
         yield start.base

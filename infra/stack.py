@@ -63,7 +63,7 @@ class Stack:
     hurry: bool = False
     """Set by a second Ctrl-C: waits are cut short."""
 
-    def start(self, name: str, command: Sequence[str], extra: Mapping[str, str] | None = None) -> Service:
+    def start(self, name: str, command: Sequence[str]) -> Service:
         """Start a part in its own session, logging into the state folder."""
         log = self.home / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ class Stack:
             process = subprocess.Popen(  # noqa: S603  (our own commands)
                 command,
                 cwd=REPOSITORY,
-                env={**self.env, **(extra or {})},
+                env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from infra.download import download, is_remote, parse_address
 from infra.polite import PoliteServer
-from infra.store import Store
 from rpt_core.artifacts.digest import file_sha256
-from rpt_core.artifacts.recipe import Artifact, Recipe, Ref, canonical_json
+from rpt_core.artifacts.recipe import Recipe, canonical_json
 from rpt_core.corpus.recipe import IngestRecipe, InputFile
-from rpt_core.errors import RecipeError, SourceError
+from rpt_core.errors import SourceError
 from rpt_core.train.supervised_recipe import BaseRecipe, GivenModel, SftRecipe
 from tasks.home import home
 
@@ -171,17 +170,3 @@ def _hub_commit(model: GivenModel) -> str:
     if commit is None or len(commit) != _COMMIT_DIGITS:
         raise SourceError(f"the hub gave {commit!r} as the commit of {model.name!r}, which is no commit.")
     return commit
-
-
-def resolve_input(value: Ref | Artifact, store: Store, wanted: str) -> Artifact:
-    """The finished artifact behind a ref.
-
-    Raises:
-        RecipeError: the ref names nothing, or a thing of another kind.
-    """
-    if isinstance(value, Artifact):
-        return value
-    found = store.find(value.ref).artifact
-    if wanted and found.kind not in wanted.split("|"):
-        raise RecipeError(f"{value.ref!r} is of kind {found.kind!r}; {wanted!r} is wanted here.")
-    return found

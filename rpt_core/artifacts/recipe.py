@@ -12,7 +12,7 @@ An input is given in one of three forms. ``Recipe``: make it (or reuse it) first
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -25,6 +25,22 @@ class Frozen(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True
     )
+
+
+Value = TypeVar("Value")
+
+
+def later(default: Value, **limits: Any) -> Value:
+    """A field that came later: it leaves the fingerprint alone until somebody changes it.
+
+    At its default it is left out of the canonical form, so what was made before it stays valid.
+
+    Args:
+        default: What everything made before the field had, and has still.
+        limits: As of :func:`pydantic.Field`.
+    """
+    field: Value = Field(default, exclude_if=lambda value: bool(value == default), **limits)
+    return field
 
 
 class Ref(Frozen):

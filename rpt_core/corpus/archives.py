@@ -29,8 +29,6 @@ class Tree:
 
     files: dict[str, bytes] = field(default_factory=dict)
     refused: list[Broken] = field(default_factory=list)
-    num_other: int = 0
-    """Members of other kinds: figures, data."""
     has_pdf: bool = False
 
 
@@ -86,7 +84,6 @@ def _read_members(archive: tarfile.TarFile, tree: Tree, wanted: tuple[str, ...])
         elif not member.isfile():
             tree.refused.append(Broken("archive-link", f"{member.name} -> {member.linkname}"))
         elif not name.lower().endswith(wanted):
-            tree.num_other += 1
             tree.has_pdf |= name.lower().endswith(".pdf")
         elif member.size > MEMBER_BYTES_MAX or total + member.size > WANTED_BYTES_MAX:
             tree.refused.append(Broken("archive-bomb", f"{member.name} has {member.size} bytes"))

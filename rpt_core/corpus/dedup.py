@@ -115,12 +115,6 @@ class DuplicateFinder:
         verdict = _verdicts(cluster, guards, ids, texts, rank)
         return Resolution(verdict, cluster, search.num_pairs, search.num_edges, search.num_capped)
 
-    def bands(self, rows: slice | NDArray[np.int64]) -> Iterator[U64]:
-        """For every band, the hash of the given rows."""
-        held = np.memmap(self._signatures_path, np.uint32, "r").reshape(-1, self._num)[rows]
-        for band in range(self._bands):
-            yield band_hash(held[:, band * ROWS_PER_BAND : (band + 1) * ROWS_PER_BAND])
-
     def band(self, band: int, rows: slice) -> U64:
         """The hash of one band of some rows."""
         held = np.memmap(self._signatures_path, np.uint32, "r").reshape(-1, self._num)

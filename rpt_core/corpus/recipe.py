@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
+from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, later
 
 FIELDS = frozenset(
     {
@@ -102,7 +102,7 @@ class PrepareRecipe(Recipe):
     """Words of training documents that get a typing error, for studies of robustness; 0 for none."""
     eval_share: float = Field(0.08, gt=0, lt=1)
     """Share of documents and problems held out, by hash of the near-duplicate cluster."""
-    solutions_as_documents: bool = Field(False, exclude_if=lambda asked: not asked)
+    solutions_as_documents: bool = later(False)
     """Also make a document of every problem with its solution, the statement as context (RPT, 3.2)."""
     min_segment_chars: int = Field(20, ge=1)
     """Shorter sentences are merged into a neighbour (RLPT methods, 3.3 defaults)."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rpt_core.errors import EngineError
 from rpt_core.policy.forward import document_scores
 from rpt_core.policy.model import Policy
+from rpt_core.policy.parts import padded_batches
 from rpt_core.policy.trunk import Trunk
 
 Floats = NDArray[np.float32]
@@ -90,9 +91,6 @@ def score_documents(
 
 def buckets(windows: Sequence[Span], budget: int) -> list[list[Span]]:
     """Windows of like length together, padded size within the budget where one alone allows it."""
-    found: list[list[Span]] = []
-    for span in sorted(windows, key=lambda span: (span.num_tokens, span.document, span.start)):
-        if not found or (len(found[-1]) + 1) * span.num_tokens > budget:
-            found.append([])
-        found[-1].append(span)
-    return found
+    ordered = sorted(windows, key=lambda span: (span.document, span.start))
+    lengths = [span.num_tokens for span in ordered]
+    return [[ordered[index] for index in batch] for batch in padded_batches(lengths, budget)]

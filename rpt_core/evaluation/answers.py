@@ -6,16 +6,18 @@ Letters: C cuts, R answers, V vocabulary, E hidden size.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 
+from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
+from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.objectives.objective import Asked, Question, Verdict
-from rpt_core.policy.attention import Causal
 from rpt_core.policy.decoding import Decoding
 from rpt_core.policy.draws import inverse_cdf, stream_keys, uniforms
 from rpt_core.policy.engine import Drawn, RolloutEngine
 from rpt_core.policy.head import chunks, product
 from rpt_core.policy.model import Policy
+from rpt_core.policy.parts import padded_batches
+from rpt_core.policy.plain import hidden_at
 from rpt_core.policy.trunk import Cut, Sample, Sampling, Trunk
 
 Judge = Callable[[Question, Sample], Verdict]
@@ -23,6 +25,17 @@ Draw = Callable[[list[Trunk]], Drawn]
 
 ANSWERS_AT_ONCE = 2048
 """Answers between two reports of progress; results do not depend on it."""
+
+
+def sampling_of(recipe: EvaluationRecipe | JudgedEvaluationRecipe, policy: Policy) -> Sampling:
+    """How an evaluation's answers are drawn."""
+    return Sampling(
+        temperature=recipe.temperature,
+        max_new_tokens=recipe.reasoning_tokens,
+        stop_ids=policy.codec.end_ids,
+        group_size=recipe.samples,
+        seed=recipe.seed,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +84,7 @@ def portions(asked: Sequence[Asked], num_questions: int) -> Iterator[list[Asked]
         yield some
 
 
-def draw_thinking(
-    policy: Policy, engine: RolloutEngine, trunks: list[Trunk], sampling: Sampling, step: int = 0
-) -> Drawn:
+def draw_thinking(policy: Policy, engine: RolloutEngine, trunks: list[Trunk], sampling: Sampling) -> Drawn:
     """Answers that must think: the first token is given, and it is never one that ends the thought.
 
     Which word a thought begins with depends on the question, so no fixed token can be given. It is
@@ -83,7 +94,7 @@ def draw_thinking(
     Returns:
         Answers by trunk, cut and answer; given tokens have the probability they were drawn with.
     """
-    first = _first_tokens(policy, trunks, sampling, step)
+    first = _first_tokens(policy, trunks, sampling)
     opened = [
         replace(
             trunk,
@@ -96,7 +107,7 @@ def draw_thinking(
         for trunk, of_trunk in zip(trunks, first, strict=True)
     ]
     rest = replace(sampling, group_size=1, max_new_tokens=sampling.max_new_tokens - 1)
-    drawn = engine.generate(opened, rest, step)
+    drawn = engine.generate(opened, rest, 0)
     return [_joined(of_trunk, answers) for of_trunk, answers in zip(first, drawn, strict=True)]
 
 
@@ -105,11 +116,11 @@ First = list[list[tuple[int, float]]]
 
 
 @torch.no_grad()
-def _first_tokens(policy: Policy, trunks: list[Trunk], sampling: Sampling, step: int) -> list[First]:
+def _first_tokens(policy: Policy, trunks: list[Trunk], sampling: Sampling) -> list[First]:
     codec, size = policy.codec, sampling.group_size
     out = sorted({codec.control("end_think")[0], codec.control("box_open")[0], *sampling.stop_ids})
     names = [(t.key, f"first.{cut.position}", a) for t in trunks for cut in t.cuts for a in range(size)]
-    numbers_R = torch.from_numpy(uniforms(stream_keys(sampling.seed, step, names), 0))
+    numbers_R = torch.from_numpy(uniforms(stream_keys(sampling.seed, 0, names), 0))
     entry_CE = Decoding(policy, trunks, 1).entry_CE
     logits_CV = product(entry_CE, policy.output_weight.mT).cpu() / sampling.temperature
     logits_CV[:, out] = -torch.inf
@@ -132,6 +143,7 @@ def _joined(first: First, answers: list[list[Sample]]) -> list[list[Sample]]:
     return joined
 
 
+@torch.no_grad()
 def next_token_guesses(
     policy: Policy, asked: Sequence[Asked], *, instructed: bool, tokens_per_batch: int = 16_384
 ) -> list[list[int]]:
@@ -148,48 +160,23 @@ def next_token_guesses(
         Token ids by document and question.
     """
     guesses: list[list[int]] = [[] for _ in asked]
-    lengths = [_length(one, instructed) for one in asked]
-    by_length = sorted(range(len(asked)), key=lengths.__getitem__)
-    for batch in _batches(by_length, lengths, tokens_per_batch):
-        some = [asked[index] for index in batch]
-        for index, tokens in zip(batch, _guess_batch(policy, some, instructed), strict=True):
-            guesses[index] = tokens
+    places = [_before_cuts(one.trunk, instructed=instructed) for one in asked]
+    # what follows the last cut changes nothing
+    paths = [
+        (one.trunk.token_ids if instructed else one.trunk.document_ids)[: max(some) + 1]
+        for one, some in zip(asked, places, strict=True)
+    ]
+    for batch in padded_batches([len(path) for path in paths], tokens_per_batch):
+        hidden_CE = hidden_at(policy, [paths[i] for i in batch], [places[i] for i in batch])
+        tokens = iter(_argmax(policy, hidden_CE))
+        for i in batch:
+            guesses[i] = [next(tokens) for _ in places[i]]
     return guesses
 
 
-def _length(one: Asked, instructed: bool) -> int:
-    """Tokens before the last cut: what follows it changes nothing."""
-    before = len(one.trunk.instruction_ids) if instructed else 0
-    return before + max(cut.position for cut in one.trunk.cuts)
-
-
-def _batches(order: list[int], lengths: list[int], tokens_per_batch: int) -> Iterator[list[int]]:
-    """Neighbours in length, so that little is padded."""
-    batch: list[int] = []
-    for index in order:
-        if batch and lengths[index] * (len(batch) + 1) > tokens_per_batch:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-@torch.no_grad()
-def _guess_batch(policy: Policy, asked: list[Asked], instructed: bool) -> list[list[int]]:
-    before = len(asked[0].trunk.instruction_ids) if instructed else 0
-    width = max(_length(one, instructed) for one in asked)
-    ids_BT = np.zeros((len(asked), width), np.int64)
-    for row, one in zip(ids_BT, asked, strict=True):
-        path = (one.trunk.token_ids if instructed else one.trunk.document_ids)[: _length(one, instructed)]
-        row[: len(path)] = path
-    positions_BT = np.broadcast_to(np.arange(width), ids_BT.shape).copy()
-    ids, positions = (torch.from_numpy(x).to(policy.device) for x in (ids_BT, positions_BT))
-    hidden_PE = policy.hidden(ids, positions, Causal()).flatten(0, 1)
-    slots = [i * width + before + cut.position - 1 for i, one in enumerate(asked) for cut in one.trunk.cuts]
-    chosen_CE = hidden_PE.index_select(0, torch.tensor(slots, device=policy.device))
-    tokens = iter(_argmax(policy, chosen_CE))
-    return [[next(tokens) for _ in one.trunk.cuts] for one in asked]
+def _before_cuts(trunk: Trunk, *, instructed: bool) -> list[int]:
+    """Number of the token before each cut."""
+    return [(trunk.depth(cut) if instructed else cut.position) - 1 for cut in trunk.cuts]
 
 
 def _argmax(policy: Policy, hidden_CE: torch.Tensor) -> list[int]:

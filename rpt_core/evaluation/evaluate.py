@@ -5,14 +5,21 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import IntegrityError, StarvedError, Stopped
-from rpt_core.evaluation.answers import Draw, Judge, draw_thinking, judged_answers, next_token_guesses
+from rpt_core.evaluation.answers import (
+    Draw,
+    Judge,
+    draw_thinking,
+    judged_answers,
+    next_token_guesses,
+    sampling_of,
+)
 from rpt_core.evaluation.compare import compare
 from rpt_core.evaluation.items import (
     FINAL,
@@ -35,10 +42,11 @@ from rpt_core.objectives.objective import Asked, Question, Verdict, VerdictName
 from rpt_core.objectives.rewards.prefix import is_first_token
 from rpt_core.objectives.rlvr import Solve
 from rpt_core.objectives.rpt import NextToken
-from rpt_core.policy.load import load_policy
+from rpt_core.policy.engine import Drawn
+from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.torch_engine import TorchEngine
-from rpt_core.policy.trunk import Sampling
+from rpt_core.policy.trunk import Trunk
 from rpt_core.scaling.flops import forward_flops
 from rpt_core.train.supervised import device_of
 
@@ -75,13 +83,7 @@ class Evaluation:
         self.engine = TorchEngine(self.policy)
         self.next_token = NextToken.of(self.recipe.objective, self.policy.codec)
         self.solve = Solve.of(self.recipe.problems, self.policy.codec)
-        self.sampling = Sampling(
-            temperature=self.recipe.temperature,
-            max_new_tokens=self.recipe.reasoning_tokens,
-            stop_ids=self.policy.codec.end_ids,
-            group_size=self.recipe.samples,
-            seed=self.recipe.seed,
-        )
+        self.sampling = sampling_of(self.recipe, self.policy)
 
     def run(self, mode: str, checkpoint: Checkpoint) -> None:
         """Evaluate one mode; its outcomes are added to :attr:`tables`."""
@@ -128,10 +130,10 @@ class Evaluation:
                 f"{mode}, {checkpoint.name}",
             )
 
-    def _free(self, trunks: list[Any]) -> Any:
+    def _free(self, trunks: list[Trunk]) -> Drawn:
         return self.engine.generate(trunks, self.sampling, 0)
 
-    def _thinking(self, trunks: list[Any]) -> Any:
+    def _thinking(self, trunks: list[Trunk]) -> Drawn:
         return draw_thinking(self.policy, self.engine, trunks, self.sampling)
 
     def _add(self, items: list[Item], note: str) -> None:
@@ -193,8 +195,8 @@ def evaluate(recipe: EvaluationRecipe, build: Build) -> Outcome:
         StarvedError: there is nothing to ask: no eligible held-out position, or only problems were
             wanted and none is held out.
     """
-    final = Checkpoint(FINAL, model_folder(build.inputs["model"]))
-    policy = load_policy(final.folder, _dtype(build), device_of(build))
+    final = Checkpoint(FINAL, inside(build.inputs["model"]))
+    policy = load_policy(final.folder, cast(Precision, build.numerics.dtype), device_of(build))
     places, tasks = _questions(recipe, build, policy)
     milestones = sorted(_milestones(build), key=lambda one: one.step or 0) if recipe.milestones else []
     evaluation = Evaluation(
@@ -222,18 +224,9 @@ def evaluate(recipe: EvaluationRecipe, build: Build) -> Outcome:
     )
 
 
-def model_folder(folder: Path) -> Path:
-    """The Hugging Face folder inside an artifact's folder, or the folder itself."""
-    return folder / "model" if (folder / "model").is_dir() else folder
-
-
 def _same_weights(one: Checkpoint, other: Checkpoint) -> bool:
     first, second = (checkpoint.folder / "model.safetensors" for checkpoint in (one, other))
     return first.is_file() and second.is_file() and filecmp.cmp(first, second, shallow=False)
-
-
-def _dtype(build: Build) -> Any:
-    return build.numerics.dtype if build.numerics and build.numerics.dtype == "bfloat16" else "float32"
 
 
 def _questions(recipe: EvaluationRecipe, build: Build, policy: Policy) -> tuple[Places, Tasks]:
@@ -241,7 +234,7 @@ def _questions(recipe: EvaluationRecipe, build: Build, policy: Policy) -> tuple[
     if any(mode != PROBLEMS for mode in recipe.modes) or recipe.milestones:
         places = draw_places(recipe, build.inputs["corpus"], build.inputs["difficulty"], policy.codec)
     if PROBLEMS in recipe.modes:
-        tasks = draw_problems(recipe, build.inputs["corpus"], policy.codec)
+        tasks = draw_problems(recipe, build.inputs["corpus"], policy.codec, "problem-too-long")
     if not places.asked and not tasks.asked:
         raise StarvedError(
             f"there is nothing to evaluate: {tasks.balance.rows_in} held-out problems have an answer and "
@@ -262,7 +255,7 @@ def _milestones(build: Build) -> Iterator[Checkpoint]:
                 )
             note = json.loads(path.read_text())
             step = int(note["step"])
-            yield Checkpoint(f"{step:06d}", model_folder(folder), step, float(note["gflops_total"]))
+            yield Checkpoint(f"{step:06d}", inside(folder), step, float(note["gflops_total"]))
 
 
 def _num_answers(recipe: EvaluationRecipe, places: Places, tasks: Tasks, num_milestones: int) -> int:

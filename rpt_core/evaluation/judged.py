@@ -15,22 +15,23 @@ import pyarrow as pa
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import StarvedError, Stopped
-from rpt_core.evaluation.answers import draw_thinking, portions
-from rpt_core.evaluation.evaluate import SCORES_FILE, model_folder
+from rpt_core.evaluation.answers import draw_thinking, portions, sampling_of
+from rpt_core.evaluation.evaluate import SCORES_FILE
 from rpt_core.evaluation.intervals import clustered_ratio
 from rpt_core.evaluation.items import FINAL, PROBLEMS, Item, as_table, write_items
 from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
+from rpt_core.evaluation.questions import Tasks, at_most, draw_by_window, draw_problems
 from rpt_core.evaluation.scores import accuracy, mode_scores, outcomes
 from rpt_core.objectives.objective import Asked, Question, Verdict
 from rpt_core.objectives.rlpt import NextSegment, SegmentQuestion, open_judge, report
-from rpt_core.objectives.rlvr import Solve, read_problems
+from rpt_core.objectives.rlvr import Solve
 from rpt_core.objectives.segment_prompts import Task
 from rpt_core.objectives.targets import Targets
+from rpt_core.policy.codec import Codec
 from rpt_core.policy.engine import Drawn
-from rpt_core.policy.load import load_policy
+from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.torch_engine import TorchEngine
-from rpt_core.policy.trunk import Sampling
 from rpt_core.sample.wordings import says_prefix
 from rpt_core.scaling.flops import forward_flops
 from rpt_core.train.supervised import device_of
@@ -64,13 +65,7 @@ class JudgedEvaluation:
     def __post_init__(self) -> None:
         self.engine = TorchEngine(self.policy)
         self.solve = Solve.of(self.recipe.problems, self.policy.codec)
-        self.sampling = Sampling(
-            temperature=self.recipe.temperature,
-            max_new_tokens=self.recipe.reasoning_tokens,
-            stop_ids=self.policy.codec.end_ids,
-            group_size=self.recipe.samples,
-            seed=self.recipe.seed,
-        )
+        self.sampling = sampling_of(self.recipe, self.policy)
 
     def run(self, mode: str, asked: list[Asked]) -> None:
         """Ask everything in one mode."""
@@ -138,8 +133,8 @@ def evaluate_judged(recipe: JudgedEvaluationRecipe, build: Build) -> Outcome:
         StarvedError: no held-out segment is a target, or no problem fits.
         JudgeError: the judge stayed away.
     """
-    folder = model_folder(build.inputs["model"])
-    policy = load_policy(folder, cast(Any, build.numerics.dtype), device_of(build))
+    folder = inside(build.inputs["model"])
+    policy = load_policy(folder, cast(Precision, build.numerics.dtype), device_of(build))
     put = NextSegment.of(recipe.objective, policy.codec, open_judge(recipe, build.inputs))
     evaluation = JudgedEvaluation(recipe, build, policy, put)
     rows = RowCounts()
@@ -150,9 +145,9 @@ def evaluate_judged(recipe: JudgedEvaluationRecipe, build: Build) -> Outcome:
             if mode != PROBLEMS:
                 evaluation.run(mode, asked)
     if PROBLEMS in recipe.modes:
-        problems, balance = _problems(recipe, build.inputs["corpus"], evaluation.solve)
-        rows = rows + balance
-        evaluation.run(PROBLEMS, problems)
+        problems = _problems(recipe, build.inputs["corpus"], policy.codec)
+        rows = rows + problems.balance
+        evaluation.run(PROBLEMS, problems.asked)
     told, took = report(put)
     items = write_items([as_table(evaluation.rows)], build.out)
     scores = summarise(recipe, items, evaluation.audited, told)
@@ -180,17 +175,12 @@ def draw_targets(
             f"there is nothing to evaluate: {targets.why_none()}. Hold out more documents (eval_share), or "
             "lower entropy_floor_nats."
         )
-    order = np.random.default_rng([recipe.seed, targets.num]).permutation(targets.num)
-    chosen = np.sort(order[: recipe.num_targets])
-    ends = np.cumsum(targets.counts)
-    owners = np.searchsorted(ends, chosen, side="right")
     asked = []
-    for owner in np.unique(owners).tolist():
+    for owner, within in draw_by_window(recipe.seed, targets.counts, recipe.num_targets):
         page = targets.read(owner)
-        within = chosen[owners == owner] - (ends[owner] - targets.counts[owner])
         picked = [(page.targets[int(item)], task) for item in within for task in TASKS]
         asked.append(put.ask(page, picked))
-    return asked, _kept(targets.balance, len(chosen), "not-drawn")
+    return asked, at_most(targets.balance, recipe.num_targets, "not-drawn")
 
 
 def summarise(
@@ -255,21 +245,11 @@ def _headline(scores: dict[str, Any]) -> dict[str, float]:
     return values
 
 
-def _problems(recipe: JudgedEvaluationRecipe, corpus: Path, solve: Solve) -> tuple[list[Asked], RowCounts]:
-    found = read_problems(corpus, "eval")
-    fitting = [problem for problem in found if solve.fits(problem, recipe.context_tokens)]
-    if not fitting:
+def _problems(recipe: JudgedEvaluationRecipe, corpus: Path, codec: Codec) -> Tasks:
+    tasks = draw_problems(recipe, corpus, codec, "too-long")
+    if not tasks.asked:
         raise StarvedError(
-            f"none of {len(found)} held-out problems fits into {recipe.context_tokens} tokens. Add a problem "
-            "set to the corpus, raise context_tokens, or leave the mode problems out."
+            f"none of {tasks.balance.rows_in} held-out problems fits into {recipe.context_tokens} tokens. "
+            "Add a problem set to the corpus, raise context_tokens, or leave the mode problems out."
         )
-    order = np.random.default_rng([recipe.seed, len(fitting), 1]).permutation(len(fitting))
-    chosen = [fitting[index] for index in np.sort(order[: recipe.num_problems])]
-    long = len(found) - len(fitting)
-    balance = RowCounts(rows_in=len(found), kept=len(fitting), dropped={"too-long": long} if long else {})
-    return [solve.ask(problem) for problem in chosen], _kept(balance, len(chosen), "problem-not-drawn")
-
-
-def _kept(balance: RowCounts, kept: int, reason: str) -> RowCounts:
-    left_out = {reason: balance.kept - kept} if balance.kept > kept else {}
-    return RowCounts(rows_in=balance.rows_in, kept=kept, dropped={**balance.dropped, **left_out})
+    return tasks

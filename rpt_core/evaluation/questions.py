@@ -1,12 +1,15 @@
 """Which held-out places and problems are asked: drawn once by seed, the same for every model compared."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import StarvedError
+from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.objectives.objective import Asked
 from rpt_core.objectives.positions import Positions
@@ -54,23 +57,19 @@ def draw_places(recipe: EvaluationRecipe, corpus: Path, difficulty: Path, codec:
             f"there is nothing to evaluate: {positions.why_none()}. Lower the lowest of tiers_nats, or hold "
             "out more documents (eval_share)."
         )
-    order = np.random.default_rng([recipe.seed, positions.num]).permutation(positions.num)
-    chosen = np.sort(order[: recipe.num_positions])
-    ends = np.cumsum(positions.counts)
-    owners = np.searchsorted(ends, chosen, side="right")
     asked: list[Asked] = []
     entropies: dict[str, float] = {}
     offsets: dict[str, int] = {}
-    for owner in np.unique(owners).tolist():
+    for owner, within in draw_by_window(recipe.seed, positions.counts, recipe.num_positions):
         window = positions.read(owner)
-        within = chosen[owners == owner] - (ends[owner] - positions.counts[owner])
         asked.append(put.ask(window, window.positions[within].tolist()))
         for place, nats in zip(window.positions[within], window.entropies_nats[within], strict=True):
             entropies[item_id(window.doc_id, int(place))] = float(nats)
         starts = codec.char_offsets(window.document_ids.tolist())
         places = window.positions[within].tolist()
         offsets |= {item_id(window.doc_id, place): int(starts[place]) for place in places}
-    return Places(asked, entropies, _kept(positions.balance, len(chosen), "not-drawn"), offsets)
+    balance = at_most(positions.balance, recipe.num_positions, "not-drawn")
+    return Places(asked, entropies, balance, offsets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,22 +80,56 @@ class Tasks:
     balance: RowCounts
 
 
-def draw_problems(recipe: EvaluationRecipe, corpus: Path, codec: Codec) -> Tasks:
-    """Up to ``num_problems`` held-out problems that fit into the context."""
+def draw_problems(
+    recipe: EvaluationRecipe | JudgedEvaluationRecipe, corpus: Path, codec: Codec, too_long: str
+) -> Tasks:
+    """Up to ``num_problems`` held-out problems that fit into the context.
+
+    Args:
+        recipe: Of the evaluation.
+        corpus: Folder of a corpus artifact.
+        codec: The policy's codec.
+        too_long: What a problem is counted under that does not fit.
+    """
     solve = Solve.of(recipe.problems, codec)
     found = read_problems(corpus, "eval")
     fitting = [problem for problem in found if solve.fits(problem, recipe.context_tokens)]
-    order = np.random.default_rng([recipe.seed, len(fitting), 1]).permutation(len(fitting))
-    chosen = [fitting[index] for index in np.sort(order[: recipe.num_problems])]
+    chosen = drawn(recipe.seed, len(fitting), recipe.num_problems, 1)
     long = len(found) - len(fitting)
-    balance = RowCounts(
-        rows_in=len(found), kept=len(fitting), dropped={"problem-too-long": long} if long else {}
-    )
-    return Tasks([solve.ask(problem) for problem in chosen], _kept(balance, len(chosen), "problem-not-drawn"))
+    balance = RowCounts(rows_in=len(found), kept=len(fitting), dropped={too_long: long} if long else {})
+    asked = [solve.ask(fitting[index]) for index in chosen.tolist()]
+    return Tasks(asked, at_most(balance, recipe.num_problems, "problem-not-drawn"))
 
 
-def _kept(balance: RowCounts, kept: int, reason: str) -> RowCounts:
-    dropped = dict(balance.dropped)
-    if balance.kept > kept:
-        dropped[reason] = balance.kept - kept
-    return RowCounts(rows_in=balance.rows_in, kept=kept, dropped=dropped)
+def drawn(seed: int, num: int, most: int, *stream: int) -> NDArray[np.int64]:
+    """Up to ``most`` of ``num`` things, each as likely as any other, in order.
+
+    Example:
+        >>> drawn(0, 10, 4).tolist(), drawn(0, 2, 4).tolist()
+        ([1, 4, 6, 7], [0, 1])
+    """
+    order = np.random.default_rng([seed, num, *stream]).permutation(num)
+    return np.sort(order[:most])
+
+
+def draw_by_window(
+    seed: int, counts: NDArray[np.int32], most: int
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Up to ``most`` things that stand ``counts`` to a window: each window with some, and which of its own.
+
+    Example:
+        >>> [(owner, items.tolist()) for owner, items in draw_by_window(0, np.array([3, 0, 7], np.int32), 4)]
+        [(0, [1]), (2, [1, 3, 4])]
+    """
+    chosen = drawn(seed, int(counts.sum()), most)
+    ends = np.cumsum(counts)
+    owners = np.searchsorted(ends, chosen, side="right")
+    for owner in np.unique(owners).tolist():
+        yield owner, chosen[owners == owner] - (ends[owner] - counts[owner])
+
+
+def at_most(balance: RowCounts, most: int, reason: str) -> RowCounts:
+    """The balance after a draw of up to ``most``; what was not drawn is counted under ``reason``."""
+    kept = min(balance.kept, most)
+    left_out = {reason: balance.kept - kept} if balance.kept > kept else {}
+    return RowCounts(rows_in=balance.rows_in, kept=kept, dropped={**balance.dropped, **left_out})

@@ -161,7 +161,7 @@ class Positions:
         """The window at ``index``, 0 to ``len(counts) - 1``."""
         document = self._group(int(self.groups[index]))[int(self.rows[index])]
         window, size = int(self.windows[index]), self.rules.window_tokens
-        start = window * _stride(size)
+        start = window * stride(size)
         eligible = self._eligible(document, {})
         mine = eligible[window_of(eligible, size) == window]
         end = min(start + size, len(document.ids))
@@ -257,15 +257,6 @@ def contexts_of(corpus: Path, split: str) -> dict[str, int]:
     return found
 
 
-def documents_of(corpus: Path, split: str) -> set[str]:
-    """Ids of a split's documents."""
-    ids: set[str] = set()
-    for batch in pq.ParquetFile(corpus / "documents.parquet").iter_batches(columns=["doc_id", "split"]):
-        rows = zip(batch["doc_id"].to_pylist(), batch["split"].to_pylist(), strict=True)
-        ids.update(doc_id for doc_id, of in rows if of == split)
-    return ids
-
-
 def window_of(positions: NDArray[np.int64], window_tokens: int) -> NDArray[np.int64]:
     """Which window each position belongs to: windows begin half a window apart.
 
@@ -275,11 +266,11 @@ def window_of(positions: NDArray[np.int64], window_tokens: int) -> NDArray[np.in
         >>> window_of(np.array([0, 7, 8, 11, 12]), 8).tolist()
         [0, 0, 1, 1, 2]
     """
-    stride = _stride(window_tokens)
-    return np.maximum(0, -((window_tokens - 1 - positions) // stride))
+    return np.maximum(0, -((window_tokens - 1 - positions) // stride(window_tokens)))
 
 
-def _stride(window_tokens: int) -> int:
+def stride(window_tokens: int) -> int:
+    """Tokens from one window's beginning to the next one's."""
     return max(1, window_tokens // 2)
 
 

@@ -5,31 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from rpt_core.artifacts.recipe import Frozen
+from rpt_core.artifacts.recipe import Frozen, later
 
 PromptName = Literal["auto", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "compact", "compact-fenced"]
 """Templates around a document; see :mod:`rpt_core.objectives.templates`."""
-
-
-def _is_off(value: object) -> bool:
-    """Left out of the fingerprint where it changes nothing, so that what was made before it stays valid."""
-    return value is None or value == 0
-
-
-def _is_floor(choose: str) -> bool:
-    return choose == "floor"
-
-
-def _is_fifth(share: float) -> bool:
-    return share == 0.2
-
-
-def _is_eight(tokens: int) -> bool:
-    return tokens == 8
-
-
-def _is_on(asked: bool) -> bool:
-    return asked
 
 
 class NextTokenObjective(Frozen):
@@ -41,30 +20,30 @@ class NextTokenObjective(Frozen):
     where the tokenizer has those tokens, and ``v6`` elsewhere."""
     entropy_floor_nats: float = Field(0.5, ge=0)
     """Only positions at least this uncertain under the proxy model are asked (methods 1.3 default)."""
-    choose: Literal["floor", "top-share", "random"] = Field("floor", exclude_if=_is_floor)
+    choose: Literal["floor", "top-share", "random"] = later("floor")
     """Training positions. ``floor``: those above ``entropy_floor_nats``. ``top-share``: the most uncertain
     ``top_share`` of all, whatever the floor. ``random``: any. Evaluation is not touched by it."""
-    top_share: float = Field(0.2, gt=0, le=1, exclude_if=_is_fifth)
+    top_share: float = later(0.2, gt=0, le=1)
     """Share of ``choose=top-share`` (PretrainZero's account of RPT, methods 4.2)."""
-    entropy_ceiling_nats: float | None = Field(None, gt=0, exclude_if=_is_off)
+    entropy_ceiling_nats: float | None = later(None, gt=0)
     """Noise guard of training positions: more uncertain ones are not asked. Raw web text needs it: where the
     proxy knows nothing, no thought tells either, and whole groups are wrong (methods 4.2)."""
-    surprise_ceiling_nats: float | None = Field(None, gt=0, exclude_if=_is_off)
+    surprise_ceiling_nats: float | None = later(None, gt=0)
     """Noise guard that looks at the truth: training positions whose true token has a smaller probability
     than ``exp(-ceiling)`` under the proxy are not asked. Never applied in evaluation, which it would bias."""
-    problem_is_context: bool = Field(True, exclude_if=_is_on)
+    problem_is_context: bool = later(True)
     """In a document made of a problem and its solution, only the solution is asked about (methods 1.3)."""
     reward: Literal["prefix", "first-token", "dense", "conditional-dense", "token"] = "prefix"
     """``prefix``: byte-exact prefix of the truth ending on a token boundary (RPT, eq. 3). Variants of RPT's
     appendix A: ``first-token``: the first predicted token is the true one. ``dense``: the same, and a wrong
     one earns its own plain probability. ``conditional-dense``: dense where a group has a right answer, else
     ``when_none_right`` for all. ``token``: the prediction is exactly the true token (RMT, eq. 5)."""
-    when_none_right: float = Field(0.0, le=0, exclude_if=_is_off)
+    when_none_right: float = later(0.0, le=0)
     """Reward of all answers of a group without a right one, under ``conditional-dense``."""
-    further_token_bonus: float = Field(0.0, ge=0, exclude_if=_is_off)
+    further_token_bonus: float = later(0.0, ge=0)
     """What a right prediction earns for each true token after its first, up to ``bonus_tokens``: a
     counter-measure where predictions shrink to the shortest safe one. The paper has none (0)."""
-    bonus_tokens: int = Field(8, ge=2, exclude_if=_is_eight)
+    bonus_tokens: int = later(8, ge=2)
     truth_tokens: int = Field(64, ge=1)
     """True tokens kept for boundaries (methods 1.1 f)."""
     newline_escapes: bool = False
@@ -97,7 +76,7 @@ class RptObjective(NextTokenObjective):
     """Next-token reasoning (RPT): think, then predict the next token."""
 
     name: Literal["rpt"] = "rpt"
-    learnability: Learnability | None = Field(None, exclude_if=_is_off)
+    learnability: Learnability | None = later(None)
     """None asks every eligible position once before any twice, as in the paper."""
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.positions import CODEC_KEY, documents_of, window_of
+from rpt_core.objectives.positions import CODEC_KEY, contexts_of, stride, window_of
 from rpt_core.objectives.rewards.prediction import MARKERS, imitates_judge
 from rpt_core.objectives.rlpt_recipe import RlptObjective
 from rpt_core.policy.codec import Codec
@@ -106,7 +106,7 @@ class Targets:
         self._entropies = _Entropies(difficulty, codec) if settings.entropy_floor_nats else None
         self._texts = lru_cache(maxsize=2)(self._read_group)
         self._pages = lru_cache(maxsize=64)(self._lay_out)
-        wanted = documents_of(corpus, split)
+        wanted = contexts_of(corpus, split)
         rows: list[tuple[int, int, int, int]] = []
         refused: dict[str, int] = {}
         seen = 0
@@ -137,7 +137,7 @@ class Targets:
         ids, found = self._pages(group, row)
         size = self._window_tokens
         owners = window_of(np.array([t.position for t in found], np.int64), size)
-        start = window * max(1, size // 2)
+        start = window * stride(size)
         mine = tuple(target for target, owner in zip(found, owners, strict=True) if owner == window)
         return Page(document.doc_id, start, tuple(ids[start : start + size]), mine)
 

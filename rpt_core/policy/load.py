@@ -72,6 +72,11 @@ def save_policy(policy: Policy, folder: Path) -> None:
     policy.codec.save(folder)
 
 
+def inside(folder: Path) -> Path:
+    """The Hugging Face folder inside an artifact's folder, or the folder itself."""
+    return folder / "model" if (folder / "model").is_dir() else folder
+
+
 def model_folder(name: Path | str, revision: str = "main") -> Path:
     """The local folder of a model: itself, or a hub repository fetched into the hub's own cache.
 

@@ -3,6 +3,7 @@
 A document's group of answers stays with its trunk. Where the group is larger than the budget it is
 split by its branches: the trunk is then computed again for each part, and only the first part counts
 the document's own loss. Sums over parts are the sums over the whole, so nothing depends on the split.
+Plain rows, with nothing below them, are padded instead (:func:`padded_batches`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -81,3 +82,20 @@ def _parts(
             last_cut = cut
     if branches or first:
         yield Part(index, tuple(branches), first, tokens)
+
+
+def padded_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Rows in batches of at most ``budget`` tokens, padding included; a longer row makes one of its own.
+
+    Example:
+        >>> list(padded_batches([5, 2, 9, 2], budget=8))  # neighbours in length, so that little is padded
+        [[1, 3], [0], [2]]
+    """
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and lengths[index] * (len(batch) + 1) > budget:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

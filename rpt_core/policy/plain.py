@@ -1,10 +1,10 @@
 """What a model says of plain text at some places: the document alone, with nothing before it.
 
-Letters: B documents, T tokens, P places, V vocabulary, E hidden size.
+Letters: B paths, T tokens, P places, V vocabulary, E hidden size.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ import torch
 from rpt_core.policy.attention import Causal
 from rpt_core.policy.head import chunks, product
 from rpt_core.policy.model import Policy
+from rpt_core.policy.parts import padded_batches
 from rpt_core.policy.trunk import Trunk
 
 
@@ -25,6 +26,7 @@ class PlainChances:
     num_forwarded: int = 0
     """Tokens forwarded so far, padding included."""
 
+    @torch.no_grad()
     def __call__(
         self, trunks: Sequence[Trunk], tokens: Sequence[Sequence[Sequence[int]]]
     ) -> list[list[list[float]]]:
@@ -34,29 +36,15 @@ class PlainChances:
             ValueError: a cut stands before the first token, where plain text predicts nothing.
         """
         found: list[list[list[float]]] = [[] for _ in trunks]
-        used = [_up_to_last_cut(trunk) for trunk in trunks]
-        for batch in _batches([len(trunk.document_ids) for trunk in used], self.tokens_per_batch):
-            rows = self._batch([used[i] for i in batch], [tokens[i] for i in batch])
-            for index, row in zip(batch, rows, strict=True):
-                found[index] = row
+        paths = [_up_to_last_cut(trunk) for trunk in trunks]
+        for batch in padded_batches([len(path) for path in paths], self.tokens_per_batch):
+            self.num_forwarded += len(batch) * max(len(paths[i]) for i in batch)
+            places = [[cut.position - 1 for cut in trunks[i].cuts] for i in batch]
+            hidden_PE = hidden_at(self.policy, [paths[i] for i in batch], places)
+            chances = iter(self._at_places(hidden_PE, [some for i in batch for some in tokens[i]]))
+            for i in batch:
+                found[i] = [next(chances) for _ in trunks[i].cuts]
         return found
-
-    @torch.no_grad()
-    def _batch(
-        self, trunks: Sequence[Trunk], tokens: Sequence[Sequence[Sequence[int]]]
-    ) -> list[list[list[float]]]:
-        width = max(len(trunk.document_ids) for trunk in trunks)
-        ids_BT = np.zeros((len(trunks), width), np.int64)
-        for row, trunk in zip(ids_BT, trunks, strict=True):
-            row[: len(trunk.document_ids)] = trunk.document_ids
-        self.num_forwarded += ids_BT.size
-        positions_BT = np.broadcast_to(np.arange(width), ids_BT.shape).copy()
-        ids, positions = (torch.from_numpy(x).to(self.policy.device) for x in (ids_BT, positions_BT))
-        slots = [i * width + cut.position - 1 for i, trunk in enumerate(trunks) for cut in trunk.cuts]
-        hidden_PE = self.policy.hidden(ids, positions, Causal()).flatten(0, 1)
-        chosen_PE = hidden_PE.index_select(0, torch.tensor(slots, device=self.policy.device))
-        chances = iter(self._at_places(chosen_PE, [some for of_one in tokens for some in of_one]))
-        return [[next(chances) for _ in trunk.cuts] for trunk in trunks]
 
     def _at_places(self, hidden_PE: torch.Tensor, tokens: Sequence[Sequence[int]]) -> list[list[float]]:
         weight = self.policy.output_weight
@@ -68,21 +56,29 @@ class PlainChances:
         return found
 
 
-def _up_to_last_cut(trunk: Trunk) -> Trunk:
-    """Without what stands before the document, and without what follows the last cut."""
+def hidden_at(
+    policy: Policy, paths: Sequence[Sequence[int]], places: Sequence[Sequence[int]]
+) -> torch.Tensor:
+    """Hidden states ``(P, E)`` at some places of token paths, which go through the model as padded rows.
+
+    Args:
+        policy: The model.
+        paths: Token ids, each path by itself.
+        places: By path, the tokens whose hidden states are wanted.
+    """
+    width = max(len(path) for path in paths)
+    ids_BT = np.zeros((len(paths), width), np.int64)
+    for row, path in zip(ids_BT, paths, strict=True):
+        row[: len(path)] = path
+    positions_BT = np.broadcast_to(np.arange(width), ids_BT.shape).copy()
+    ids, positions = (torch.from_numpy(x).to(policy.device) for x in (ids_BT, positions_BT))
+    slots = [i * width + place for i, some in enumerate(places) for place in some]
+    hidden_PE = policy.hidden(ids, positions, Causal()).flatten(0, 1)
+    return hidden_PE.index_select(0, torch.tensor(slots, device=policy.device))
+
+
+def _up_to_last_cut(trunk: Trunk) -> tuple[int, ...]:
+    """The document without what follows the last cut."""
     if not trunk.cuts or any(cut.position < 1 for cut in trunk.cuts):
         raise ValueError(f"document {trunk.key!r} has no cut, or one before its first token")
-    last = max(cut.position for cut in trunk.cuts)
-    return replace(trunk, instruction_ids=(), document_ids=trunk.document_ids[:last])
-
-
-def _batches(lengths: Sequence[int], tokens_per_batch: int) -> Iterator[list[int]]:
-    """Neighbours in length, so that little is padded."""
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and lengths[index] * (len(batch) + 1) > tokens_per_batch:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
+    return trunk.document_ids[: max(cut.position for cut in trunk.cuts)]

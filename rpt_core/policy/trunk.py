@@ -106,11 +106,6 @@ class Sampling:
         if wrong:
             raise RecipeError(f"answers cannot be drawn with {', '.join(wrong)}; change the recipe.")
 
-    @property
-    def truncates(self) -> bool:
-        """Whether the sampler cuts the distribution's tail, so that it is not the policy's own."""
-        return self.top_p < 1 or self.top_k > 0
-
 
 @dataclass(frozen=True, slots=True)
 class Sample:

@@ -4,29 +4,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
+from rpt_core.artifacts.recipe import Artifact, Recipe, Ref, later
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.scaling.recipe import ScalingRecipe
 from rpt_core.train.recipe import PolicyRecipe
 
-
-def _is_rpt(method: str) -> bool:
-    """Left out of the fingerprint where it changes nothing, so that what was made before it stays valid."""
-    return method == "RPT"
-
-
 ALWAYS_THINKS = "start that always thinks"
 """Name of the baseline that the last claim of table 1 is about."""
-
-
-def _is_mid_training(study: str) -> bool:
-    """Left out of the fingerprint where it changes nothing, so that what was made before it stays valid."""
-    return study == "mid-training"
-
-
-def _is_empty(value: object) -> bool:
-    return value == ()
 
 
 class ReportRecipe(Recipe):
@@ -37,7 +22,7 @@ class ReportRecipe(Recipe):
 
     stage: Literal["report"] = "report"
     title: str = "Reinforcement learning on plain text"
-    method: str = Field("RPT", exclude_if=_is_rpt)
+    method: str = later("RPT")
     """What the page calls the training between the two."""
     before: EvaluationRecipe | Ref | Artifact
     """The cold start."""
@@ -62,7 +47,7 @@ class SeedsRecipe(Recipe):
 
     stage: Literal["report-seeds"] = "report-seeds"
     title: str = "The same journey, several seeds"
-    method: str = Field("RPT", exclude_if=_is_rpt)
+    method: str = later("RPT")
     """What the page calls the training between the two."""
     before: tuple[EvaluationRecipe | Ref | Artifact, ...]
     """The cold starts, one per seed."""
@@ -102,16 +87,14 @@ class ArmsRecipe(Recipe):
     """The trained models, arm by arm, within an arm by seed."""
     trainings: tuple[PolicyRecipe | Ref | Artifact, ...]
     """What they were trained by, in the same order: for tokens and compute."""
-    study: Literal["mid-training", "table-1", "rewards", "positions"] = Field(
-        "mid-training", exclude_if=_is_mid_training
-    )
+    study: Literal["mid-training", "table-1", "rewards", "positions"] = later("mid-training")
     """What is claimed. ``mid-training``: RMT's goals. ``table-1``: the baselines of RPT's table 1; the arms
     are continual next-token training, RPT, and RPT from a start that always thinks. ``rewards``,
     ``positions``: every arm beside the first."""
-    baseline_names: tuple[str, ...] = Field((), exclude_if=_is_empty)
-    baselines: tuple[EvaluationRecipe | Ref | Artifact, ...] = Field((), exclude_if=_is_empty)
+    baseline_names: tuple[str, ...] = later(())
+    baselines: tuple[EvaluationRecipe | Ref | Artifact, ...] = later(())
     """Further models that were not trained by an arm, baseline by baseline, within one by seed."""
-    corpora: tuple[PrepareRecipe | Ref | Artifact, ...] = Field((), exclude_if=_is_empty)
+    corpora: tuple[PrepareRecipe | Ref | Artifact, ...] = later(())
     """By seed, the corpus; of the sample world's, the page says how much of its headroom is closed."""
     tolerated_loss: float = Field(0.05, ge=0)
     """How much less accurate than the reference the method may be and still be called as accurate."""

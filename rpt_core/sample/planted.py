@@ -76,11 +76,9 @@ def _row(title: str, text: str) -> str:
     return json.dumps({"id": title, "title": title, "text": text}, ensure_ascii=False)
 
 
-def _dump(path: Path, pages: list[str], footer: str = FOOTER) -> bytes:
+def _dump(path: Path, pages: list[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = bz2.compress((HEADER + "".join(pages) + footer).encode())
-    path.write_bytes(data)
-    return data
+    path.write_bytes(bz2.compress((HEADER + "".join(pages) + FOOTER).encode()))
 
 
 def _wiki_copies(data: Path, texts: list[WorldDocument], articles: dict[str, Article], truth: Truth) -> None:

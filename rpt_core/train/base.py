@@ -15,6 +15,7 @@ from rpt_core.policy.codec import Codec
 from rpt_core.policy.forward import document_scores
 from rpt_core.policy.load import load_policy, model_folder, read_config, refuse_unfaithful, save_policy
 from rpt_core.policy.model import Policy
+from rpt_core.policy.parts import padded_batches
 from rpt_core.policy.trunk import Trunk
 from rpt_core.policy.vocabulary import TOKENIZER_FILES
 from rpt_core.scaling.flops import forward_flops, update_flops
@@ -141,22 +142,14 @@ def _learn(policy: Policy, windows: Windows, recipe: BaseRecipe, build: Build, s
     trunks = [Trunk(str(index), (), windows[index]) for index in chosen.tolist()]
     num_targets = sum(trunk.num_tokens - 1 for trunk in trunks)
     total = forwarded = 0.0
-    for part in _by_budget(trunks, build.numerics.tokens_per_micro_batch):
+    lengths = [trunk.num_tokens for trunk in trunks]
+    for batch in padded_batches(lengths, build.numerics.tokens_per_micro_batch):
+        part = [trunks[index] for index in batch]
         loss = document_scores(policy, part).nll_M.sum() / num_targets
         loss.backward()  # type: ignore[no-untyped-call]
         total += float(loss.detach())
         forwarded += len(part) * max(trunk.num_tokens for trunk in part)
     return Learned(total, {"nll_nats": total}, int(forwarded))
-
-
-def _by_budget(trunks: list[Trunk], budget: int) -> list[list[Trunk]]:
-    """Trunks of like length together, padded size within the budget where one alone allows it."""
-    parts: list[list[Trunk]] = []
-    for trunk in sorted(trunks, key=lambda trunk: trunk.num_tokens):
-        if not parts or (len(parts[-1]) + 1) * trunk.num_tokens > budget:
-            parts.append([])
-        parts[-1].append(trunk)
-    return parts
 
 
 @torch.no_grad()

@@ -7,25 +7,20 @@ its own, not given ones.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
-
-import torch
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.objectives.rewards.judge import JudgeVerdict, Pair
 from rpt_core.objectives.rewards.judge_local import LocalJudge, ask_about
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.forward import Layout, branch_logprobs
 from rpt_core.policy.load import load_policy, save_policy
 from rpt_core.policy.model import Policy
-from rpt_core.policy.parts import micro_batches
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.sample.pairs import WorldPair, drill, pair
 from rpt_core.scaling.flops import update_flops
 from rpt_core.train.base import initialise
 from rpt_core.train.judge_recipe import JudgeRecipe
-from rpt_core.train.supervised import Learned, device_of, train_supervised
+from rpt_core.train.supervised import Learned, device_of, learn_answers, train_supervised
 
 HELD_OUT_FROM = 1_000_000_000
 """Numbers of pairs from here on are never trained on."""
@@ -129,27 +124,11 @@ def _learn(policy: Policy, recipe: JudgeRecipe, build: Build, step: int) -> Lear
     codec = policy.codec
     trunks = [ask_about(one.reference, [one.predicted], "prefix", codec) for one in pairs]
     answers = [[[_answer(one, codec)]] for one in pairs]
-    weights = [[_weights(ids[0][0], noted=1.0)] for ids in answers]
+    weights = [[[_weights(ids[0][0], noted=1.0)]] for ids in answers]
     drills = [_answer(drill(recipe.seed, step, number), codec) for number in range(recipe.drills_per_step)]
     if drills:
         cut = Cut(0, codec.control("think"))
         trunks.append(Trunk("drills", codec.control("rpt"), (), (cut,) * len(drills)))
         answers.append([[ids] for ids in drills])
-        weights.append([_weights(ids, noted=0.0) for ids in drills])
-    total = sum(sum(map(sum, of_trunk)) for of_trunk in weights)
-    loss_sum, forwarded = 0.0, 0
-    for parts in micro_batches(trunks, answers, build.numerics.tokens_per_micro_batch):
-        picked = [part.pick(trunks[part.trunk], answers[part.trunk]) for part in parts]
-        scores = branch_logprobs(
-            policy, [t for t, _ in picked], [a for _, a in picked], cast(Layout, build.numerics.layout),
-            with_document=False,
-        )  # fmt: skip
-        weights_N = torch.tensor(
-            [w for part in parts for cut, _ in part.branches for w in weights[part.trunk][cut]]
-        )
-        weights_N = weights_N.to(scores.logprobs_N.device)
-        loss = -(weights_N * scores.logprobs_N).sum() / total
-        loss.backward()  # type: ignore[no-untyped-call]
-        loss_sum += float(loss.detach())
-        forwarded += scores.num_tokens
-    return Learned(loss_sum, {"answer_nll_nats": loss_sum}, forwarded)
+        weights.append([[_weights(ids, noted=0.0)] for ids in drills])
+    return learn_answers(policy, trunks, answers, weights, build)

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rpt_core.artifacts.manifest import RowCounts
-from rpt_core.objectives.positions import window_of
+from rpt_core.objectives.positions import stride, window_of
 from rpt_core.objectives.prompts import Prompt, boxed
 from rpt_core.objectives.rlvr import Problem
 from rpt_core.policy.codec import Codec
@@ -123,7 +123,7 @@ class TracedDocuments:
             owners = window_of(np.array([cut for cut, _ in found], np.int64), window_tokens)
             for owner in np.unique(owners).tolist():
                 here = [pair for pair, of in zip(found, owners, strict=True) if of == owner]
-                start = owner * max(1, window_tokens // 2)
+                start = owner * stride(window_tokens)
                 document = np.asarray(ids[start : start + window_tokens], np.int32)
                 cuts = tuple(cut - start for cut, _ in here)
                 windows.append(_Traced(f"{doc_id}@{start}", document, cuts, tuple(t for _, t in here)))

@@ -4,26 +4,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
+from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, later
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.objectives.recipe import RlvrObjective, RptObjective, TextObjective
 from rpt_core.objectives.rlpt_recipe import RlptObjective
 from rpt_core.train.judge_recipe import JudgeRecipe
 from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, Optimiser, SftRecipe
-
-
-def _is_instructed(text: str) -> bool:
-    """Left out of the fingerprint where it changes nothing, so that what was made before it stays valid."""
-    return text == "instructed"
-
-
-def _is_off(asked: bool) -> bool:
-    return not asked
-
-
-def _is_unlimited(max_tokens: int) -> bool:
-    return max_tokens == 0
 
 
 class Selection(Frozen):
@@ -56,7 +43,7 @@ class PolicyRecipe(Recipe):
     kl_weight: float = Field(0.0, ge=0)
     ntp_weight: float = Field(0.0, ge=0)
     """lambda of the dual objective: next-token loss on every document token not reasoned about (RMT)."""
-    ntp_text: Literal["instructed", "raw"] = Field("instructed", exclude_if=_is_instructed)
+    ntp_text: Literal["instructed", "raw"] = later("instructed")
     """What that loss is taken on. ``instructed``: the trunk the branches hang from, in the same pass, for
     nothing. ``raw``: the document alone, the paper's form; one more forward pass over the documents."""
     prompts_per_step: int = Field(256, ge=1)
@@ -67,14 +54,14 @@ class PolicyRecipe(Recipe):
     """Longest answer, thought and prediction together."""
     context_tokens: int = Field(4096, ge=16)
     steps: int = Field(1000, ge=1)
-    max_tokens: int = Field(0, ge=0, exclude_if=_is_unlimited)
+    max_tokens: int = later(0, ge=0)
     """Training ends after the step that reaches this many forwarded tokens (answers drawn and updates), or
     after ``steps``; 0 for no such end. Arms that are compared at equal training tokens share it."""
     milestones: tuple[int, ...] = ()
     """Steps whose checkpoints are published as artifacts; those beyond ``max_tokens`` are never reached."""
     evaluate_every: int = Field(0, ge=0)
     """Steps between quick held-out evaluations during training; 0 for none."""
-    publish_best: bool = Field(False, exclude_if=_is_off)
+    publish_best: bool = later(False)
     """Also publish the model of the best quick look as a checkpoint, when the training ends."""
     selection: Selection = Selection()
     optimiser: Optimiser = Optimiser()
@@ -166,7 +153,7 @@ class RlvrRecipe(Recipe):
     context_tokens: int = Field(4096, ge=16)
     steps: int = Field(60, ge=1)
     evaluate_every: int = Field(0, ge=0)
-    publish_best: bool = Field(False, exclude_if=_is_off)
+    publish_best: bool = later(False)
     selection: Selection = Selection()
     optimiser: Optimiser = Optimiser()
     seed: int = 0

@@ -16,13 +16,11 @@ from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError, SourceError, StarvedError
 from rpt_core.objectives.prompts import PLACE
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.forward import Layout, branch_logprobs
 from rpt_core.policy.load import load_policy, save_policy
 from rpt_core.policy.model import Policy
-from rpt_core.policy.parts import micro_batches
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.scaling.flops import update_flops
-from rpt_core.train.supervised import Learned, device_of, train_supervised
+from rpt_core.train.supervised import Learned, device_of, learn_answers, train_supervised
 from rpt_core.train.supervised_recipe import SftRecipe
 from rpt_core.train.windows import shuffled
 
@@ -85,19 +83,8 @@ def learn(policy: Policy, conversations: Sequence[Conversation], build: Build) -
     """Leave the gradient of one step: the mean over the answers' tokens."""
     trunks = [one.trunk for one in conversations]
     answers = [[[ids] for ids in one.answers] for one in conversations]
-    total = sum(len(ids) for one in conversations for ids in one.answers)
-    nll, forwarded = 0.0, 0
-    for parts in micro_batches(trunks, answers, build.numerics.tokens_per_micro_batch):
-        picked = [part.pick(trunks[part.trunk], answers[part.trunk]) for part in parts]
-        scores = branch_logprobs(
-            policy, [t for t, _ in picked], [a for _, a in picked], cast(Layout, build.numerics.layout),
-            with_document=False,
-        )  # fmt: skip
-        loss = -scores.logprobs_N.sum() / total
-        loss.backward()  # type: ignore[no-untyped-call]
-        nll += float(loss.detach())
-        forwarded += scores.num_tokens
-    return Learned(nll, {"answer_nll_nats": nll}, forwarded)
+    weights = [[[[1.0] * len(ids)] for ids in one.answers] for one in conversations]
+    return learn_answers(policy, trunks, answers, weights, build)
 
 
 def read_conversations(data: Path, codec: Codec, max_tokens: int) -> tuple[list[Conversation], RowCounts]:

@@ -19,7 +19,7 @@ from rpt_core.objectives.verdicts import length_shares
 from rpt_core.policy.forward import BranchScores, DocumentScores, branch_logprobs
 from rpt_core.policy.parts import Part, micro_batches
 from rpt_core.policy.trunk import Trunk
-from rpt_core.scaling.flops import GIGA, forward_flops, update_flops
+from rpt_core.scaling.flops import GIGA, forward_flops, step_flops
 from rpt_core.train import dual
 from rpt_core.train.advantages import group_advantages
 from rpt_core.train.gather import Answered, Batch
@@ -252,7 +252,7 @@ def _flat(
 
 def _advance(trainer: Trainer, progress: Progress, batch: Batch, sums: Sums, *, learns: bool) -> Progress:
     parameters = trainer.policy.num_parameters
-    flops = forward_flops(parameters, batch.num_forwarded) + update_flops(parameters, sums.forwarded)
+    flops = step_flops(parameters, rollout_tokens=batch.num_forwarded, update_tokens=sums.forwarded)
     if trainer.reference is not None:
         flops += forward_flops(trainer.reference.num_parameters, sums.forwarded)
     return replace(

@@ -1,21 +1,27 @@
-"""The loop of supervised training: base model and cold start differ only in what one step learns from."""
+"""The loop of supervised training: its stages differ only in what one step learns from."""
 
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from rpt_core.artifacts.build import Build
 from rpt_core.errors import EngineError, ResumeError, Stopped
+from rpt_core.policy.forward import Layout, branch_logprobs
 from rpt_core.policy.model import Policy
+from rpt_core.policy.parts import micro_batches
+from rpt_core.policy.trunk import Answers, Trunk
 from rpt_core.train.optimiser import Update
 from rpt_core.train.supervised_recipe import Optimiser
 
+Weights = Sequence[Sequence[Sequence[Sequence[float]]]]
+"""Of answers' tokens: by trunk, by cut, by answer."""
 STATE_FILE = "state.json"
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -76,6 +82,28 @@ def train_supervised(
             if build.stopping():
                 raise Stopped(f"stopped after step {step} of {steps}; the same command goes on from there.")
     return Trained(last, num_tokens)
+
+
+def learn_answers(
+    policy: Policy, trunks: Sequence[Trunk], answers: Answers, weights: Weights, build: Build
+) -> Learned:
+    """Leave the gradient of given answers below trunks: the mean over their tokens, by weight."""
+    total = sum(sum(of_answer) for of_trunk in weights for of_cut in of_trunk for of_answer in of_cut)
+    nll, forwarded = 0.0, 0
+    for parts in micro_batches(trunks, answers, build.numerics.tokens_per_micro_batch):
+        picked = [part.pick(trunks[part.trunk], answers[part.trunk]) for part in parts]
+        scores = branch_logprobs(
+            policy, [t for t, _ in picked], [a for _, a in picked], cast(Layout, build.numerics.layout),
+            with_document=False,
+        )  # fmt: skip
+        weights_N = torch.tensor(
+            [w for part in parts for cut, number in part.branches for w in weights[part.trunk][cut][number]]
+        ).to(scores.logprobs_N.device)
+        loss = -(weights_N * scores.logprobs_N).sum() / total
+        loss.backward()  # type: ignore[no-untyped-call]
+        nll += float(loss.detach())
+        forwarded += scores.num_tokens
+    return Learned(nll, {"answer_nll_nats": nll}, forwarded)
 
 
 def _assert_finite(loss: float, norm: float, step: int) -> None:

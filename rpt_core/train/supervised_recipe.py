@@ -4,30 +4,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
+from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, later
 from rpt_core.corpus.recipe import InputFile, PrepareRecipe
 from rpt_core.objectives.recipe import PromptName
-
-
-def _is_none_of_it(value: float) -> bool:
-    """Left out of the fingerprint where it changes nothing, so that what was made before it stays valid."""
-    return value == 0
-
-
-def _is_nothing(value: object) -> bool:
-    return value is None
-
-
-def _is_usual(passes: tuple[int, int]) -> bool:
-    return passes == (2, 6)
-
-
-def _is_next_token(form: str) -> bool:
-    return form == "next-token"
-
-
-def _is_plain(reword: str) -> bool:
-    return not reword
 
 
 class ModelShape(Frozen):
@@ -44,7 +23,7 @@ class ModelShape(Frozen):
     context_tokens: int = Field(512, ge=32)
     rope_theta: float = 10_000.0
     tie_embeddings: bool = True
-    prediction_marks: bool = Field(False, exclude_if=lambda asked: not asked)
+    prediction_marks: bool = later(False)
     """Whether the tokenizer gets tokens of their own for the marks of next-segment reasoning (RLPT)."""
 
 
@@ -99,10 +78,10 @@ class ColdStartRecipe(Recipe):
     corpus: PrepareRecipe | Ref | Artifact
     base: "BaseRecipe | ColdStartRecipe | Ref | Artifact"
     """A cold start here goes on with the same lessons: the control of equal tokens."""
-    form: Literal["next-token", "segments"] = Field("next-token", exclude_if=_is_next_token)
+    form: Literal["next-token", "segments"] = later("next-token")
     """What answers predict: the next tokens in a box (RPT), or a segment between RLPT's markers, half of the
     places with the text before alone and half with the segment after the gap too."""
-    reword: Literal["", "sample-world"] = Field("", exclude_if=_is_plain)
+    reword: Literal["", "sample-world"] = later("")
     """Let segments be predicted in other words of the same meaning, where a world knows them."""
     steps: int = Field(560, ge=1)
     documents_per_step: int = Field(6, ge=1)
@@ -114,16 +93,16 @@ class ColdStartRecipe(Recipe):
     """Patterns such as ``clock-*``: only traces of these kinds are shown; empty for all."""
     thought_tokens_max: int = Field(256, ge=1)
     """Longer thoughts are left out (counted)."""
-    long_share: float = Field(0.0, ge=0, le=1, exclude_if=_is_none_of_it)
+    long_share: float = later(0.0, ge=0, le=1)
     """Share of the documents' thoughts that go over their steps again and again: a model that thinks longer
     than it must, so that a token budget (RMT) has something to cut."""
-    long_passes: tuple[int, int] = Field((2, 6), exclude_if=_is_usual)
+    long_passes: tuple[int, int] = later((2, 6))
     """How often a long thought goes over its steps, at least and at most; drawn anew at every visit."""
     context_tokens: int = Field(512, ge=16)
     """Longest trunk; longer documents are shown in windows, longer problems left out (counted)."""
     prompt: PromptName = "auto"
     """Words around documents; the same as the objective that follows."""
-    budget_words: tuple[int, int] | None = Field(None, exclude_if=_is_nothing)
+    budget_words: tuple[int, int] | None = later(None)
     """Every second document is shown with a token budget (RMT) drawn from this range after each cut, whatever
     the thought's length: the words become known, and to obey them is left to reinforcement. None for none."""
     optimiser: Optimiser = Optimiser()

@@ -2,8 +2,6 @@
 
 import json
 import os
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +12,7 @@ from rpt_core.corpus.arxiv_metadata import parse_atom, parse_manifest, parse_oai
 from rpt_core.corpus.streams import Broken
 from rpt_core.errors import SourceError
 from tasks import arxiv
+from tests.local_server import Quiet, serving
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data")) / "arxiv-metadata"
 pytestmark = [
@@ -73,10 +72,7 @@ def server():
     """The recorded OAI-PMH replies, told apart by token or identifier as the real server does."""
     asked = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *args):
-            """Silent."""
-
+    class Handler(Quiet):
         def do_GET(self):
             query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
             asked.append(query)
@@ -88,19 +84,10 @@ def server():
                 path = DATA / "oai-pmh" / "badResumptionToken.xml"
             else:
                 path = DATA / "oai-pmh" / query.get("resumptionToken", "ListRecords.xml")
-            body = path.read_bytes()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(200, path.read_bytes())
 
-    held = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=held.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield PoliteServer(f"http://127.0.0.1:{held.server_port}", pause_seconds=0.001), asked
-    held.shutdown()
-    held.server_close()
-    thread.join()
+    with serving(Handler) as url:
+        yield PoliteServer(url, pause_seconds=0.001), asked
 
 
 def test_recorded_tokens_are_followed_to_the_last_page(server, tmp_path):

@@ -1,9 +1,7 @@
 """arXiv's servers played on this machine: resumption tokens, busy answers, errors, bulk lists."""
 
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pyarrow.parquet as pq
@@ -17,6 +15,7 @@ from rpt_core.errors import SourceError
 from rpt_core.sample.eprints import packed, tarred
 from tasks import arxiv
 from tasks.resolve import fetched
+from tests.local_server import Quiet, serving
 
 OPEN = "http://creativecommons.org/licenses/by/4.0/"
 CLOSED = "http://arxiv.org/licenses/nonexclusive-distrib/1.0/"
@@ -90,28 +89,18 @@ def atom(*entries):
 
 
 def handler_of(archive):
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *args):
-            """Silent."""
-
+    class Handler(Quiet):
         def do_GET(self):
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
             archive.asked.append((parts.path, query))
             archive.times.append(time.monotonic())
-            status, after, body = 200, "", None
             if archive.fail:
                 status, after = archive.fail.pop(0)
-                body = b""
-            else:
-                body = archive.answer(parts.path, query)
-                status = 404 if body is None else 200
-            self.send_response(status)
-            if after:
-                self.send_header("Retry-After", after)
-            self.send_header("Content-Length", str(len(body or b"")))
-            self.end_headers()
-            self.wfile.write(body or b"")
+                self.answer(status, **({"Retry_After": after} if after else {}))
+                return
+            body = archive.answer(parts.path, query)
+            self.answer(404 if body is None else 200, body or b"")
 
     return Handler
 
@@ -119,14 +108,8 @@ def handler_of(archive):
 @pytest.fixture
 def archive():
     held = Archive()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(held))
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    held.url = f"http://127.0.0.1:{server.server_port}"
-    yield held
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(handler_of(held)) as held.url:
+        yield held
 
 
 def polite(archive):

@@ -1,7 +1,6 @@
 """Dense rewards: what a wrong guess earns, and the bonus for longer right predictions."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,28 +12,14 @@ from rpt_core.objectives.objective import Verdict
 from rpt_core.objectives.recipe import RptObjective
 from rpt_core.objectives.rewards.dense import conditional_scores, dense_scores
 from rpt_core.objectives.rewards.prefix import length_bonus
-from rpt_core.policy.codec import Codec
 from rpt_core.policy.plain import PlainChances
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.train.gather import judged
 from tests.toys import save_tiny_model
-from tests.unit.small_corpus import write_corpus
 from tests.unit.test_objectives import answer, policy_recipe
-from tests.unit.test_positions import write_difficulty
 
 NAMES = ("correct", "wrong", "unparsed", "truncated")
 VERDICTS = [Verdict(0.0, name, 3, 5) for name in NAMES]
-
-
-@pytest.fixture(scope="module")
-def codec(tmp_path_factory) -> Codec:
-    return Codec.train(["The clock shows 3. It rests on Monday. " * 20], 300, tmp_path_factory.mktemp("c"))
-
-
-@pytest.fixture(scope="module")
-def inputs(codec: Codec, tmp_path_factory) -> dict[str, Path]:
-    folder = write_difficulty(write_corpus(tmp_path_factory.mktemp("corpus"), 40), codec)
-    return {"corpus": folder, "difficulty": folder}
 
 
 def opened(inputs, codec, reward: str, **changes):

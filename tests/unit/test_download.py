@@ -3,9 +3,7 @@
 import bz2
 import hashlib
 import re
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -13,6 +11,7 @@ from infra.download import TRIES, download, parse_address
 from rpt_core.corpus.recipe import IngestRecipe
 from rpt_core.errors import SourceError
 from tasks.resolve import fetched, resolve_sources
+from tests.local_server import Quiet, serving
 
 CONTENT = bytes(range(256)) * 20_000
 
@@ -34,21 +33,14 @@ class World:
 
 
 def handler_of(world):
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *args):
-            """Silent."""
-
+    class Handler(Quiet):
         def do_GET(self):
             asked = self.headers.get("Range") or ""
             world.asked.append((self.path, asked))
             assert self.headers.get("User-Agent", "").startswith("rpt-plain-text")
             if world.answers and self.path in world.files:
                 status, retry_after = world.answers.pop(0)
-                self.send_response(status)
-                if retry_after:
-                    self.send_header("Retry-After", retry_after)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                self.answer(status, **({"Retry_After": retry_after} if retry_after else {}))
                 return
             body = world.files.get(self.path)
             if body is None:
@@ -59,10 +51,7 @@ def handler_of(world):
             if asked and world.ranges and same:
                 start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
                 if start >= len(body):
-                    self.send_response(416)
-                    self.send_header("Content-Range", f"bytes */{len(body)}")
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
+                    self.answer(416, Content_Range=f"bytes */{len(body)}")
                     return
                 self.send_response(206)
                 self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
@@ -83,14 +72,8 @@ def handler_of(world):
 @pytest.fixture
 def world():
     held = World(files={"/dumps/file.bin": CONTENT})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(held))
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    held.url = f"http://127.0.0.1:{server.server_port}"
-    yield held
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(handler_of(held)) as held.url:
+        yield held
 
 
 def get(world, folder, fragment=""):

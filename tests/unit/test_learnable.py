@@ -9,23 +9,14 @@ from rpt_core.objectives import rpt
 from rpt_core.objectives.learnable import LearnableRpt, expected_variance
 from rpt_core.objectives.objective import Observing, Seen, Verdict
 from rpt_core.objectives.recipe import Learnability, RptObjective
-from rpt_core.policy.codec import Codec
-from tests.unit.small_corpus import write_corpus
 from tests.unit.test_objectives import policy_recipe
-from tests.unit.test_rmt import write_uneven
 
 FLOOR = 1.0
 
 
 @pytest.fixture(scope="module")
-def codec(tmp_path_factory) -> Codec:
-    return Codec.train(["The clock shows 3. It rests on Monday. " * 20], 300, tmp_path_factory.mktemp("c"))
-
-
-@pytest.fixture(scope="module")
-def inputs(codec: Codec, tmp_path_factory):
-    folder = write_uneven(write_corpus(tmp_path_factory.mktemp("corpus"), 60), codec)
-    return {"corpus": folder, "difficulty": folder}
+def inputs(uneven_inputs):
+    return uneven_inputs
 
 
 def opened(inputs, codec, **changes) -> LearnableRpt:

@@ -1,12 +1,11 @@
 """The two lines of the local stack in ``.env``: added, believed only while they answer, taken out again."""
 
 import logging
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
 from infra import links
+from tests.local_server import Quiet, serving
 
 STACK = {links.PREFECT: "http://127.0.0.1:4200/api", links.MLFLOW: "http://127.0.0.1:5000"}
 
@@ -25,21 +24,12 @@ def env(tmp_path, monkeypatch):
 def server():
     """Something that answers every GET with 200."""
 
-    class Answer(BaseHTTPRequestHandler):
+    class Answer(Quiet):
         def do_GET(self):
-            self.send_response(200)
-            self.end_headers()
+            self.answer(200)
 
-        def log_message(self, *args):
-            return
-
-    http = HTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=http.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{http.server_port}"
-    http.shutdown()
-    thread.join()
-    http.server_close()
+    with serving(Answer) as url:
+        yield url
 
 
 def test_lines_come_and_go_and_others_stay(env):

@@ -13,21 +13,8 @@ from rpt_core.objectives.templates import TEMPLATES
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
-from tests.unit.small_corpus import write_corpus
-from tests.unit.test_positions import write_difficulty
 
 NOWHERE = Artifact(kind="any", fingerprint="0" * 64, digest="0" * 64)
-
-
-@pytest.fixture(scope="module")
-def codec(tmp_path_factory) -> Codec:
-    return Codec.train(["The clock shows 3. It rests on Monday. " * 20], 300, tmp_path_factory.mktemp("c"))
-
-
-@pytest.fixture(scope="module")
-def inputs(codec: Codec, tmp_path_factory) -> dict[str, Path]:
-    folder = write_difficulty(write_corpus(tmp_path_factory.mktemp("corpus"), 40), codec)
-    return {"corpus": folder, "difficulty": folder}
 
 
 def policy_recipe(**changes) -> PolicyRecipe:

@@ -10,7 +10,6 @@ import pytest
 
 from rpt_core.errors import RecipeError
 from rpt_core.objectives.positions import (
-    CODEC_KEY,
     CONTEXT_COLUMN,
     Positions,
     Rounds,
@@ -22,6 +21,7 @@ from rpt_core.objectives.recipe import RptObjective
 from rpt_core.objectives.rpt import NextToken
 from rpt_core.policy.codec import Codec
 from tests.unit.small_corpus import write_corpus
+from tests.unit.small_difficulty import write_difficulty
 
 MARKED = "He wrote </think> and \\boxed{ 7} on the 壁, twice."
 
@@ -29,24 +29,6 @@ MARKED = "He wrote </think> and \\boxed{ 7} on the 壁, twice."
 @pytest.fixture(scope="module")
 def codec(tmp_path_factory) -> Codec:
     return Codec.train(["a few words, not many " * 20], 290, tmp_path_factory.mktemp("codec"))
-
-
-def write_difficulty(folder: Path, codec: Codec, entropy: float = 2.0, **fingerprint: str) -> Path:
-    """Every token of the corpus equally hard."""
-    documents = pq.read_table(folder / "documents.parquet").to_pylist()
-    ids = [codec.encode(row["text"]) for row in documents]
-    scores = [[None, *[entropy] * (len(row) - 1)] for row in ids]
-    table = pa.table(
-        {
-            "doc_id": [row["doc_id"] for row in documents],
-            "token_ids": pa.array(ids, pa.list_(pa.int32())),
-            "entropy_nats": pa.array(scores, pa.list_(pa.float32())),
-            "nll_nats": pa.array(scores, pa.list_(pa.float32())),
-        }
-    )
-    metadata = {CODEC_KEY: fingerprint.get("fingerprint", codec.fingerprint())}
-    pq.write_table(table.replace_schema_metadata(metadata), folder / "tokens.parquet", row_group_size=7)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,8 @@
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,43 +12,19 @@ from rpt_core.objectives import ntp, rmt
 from rpt_core.objectives.budget import budget_at, final_budget, length_reward, longest_answer, reward
 from rpt_core.objectives.curriculum import TieredWalk, level_shares, next_level, tier_shares
 from rpt_core.objectives.objective import BoundsAnswers, Observing, Seen, Verdict
-from rpt_core.objectives.positions import CODEC_KEY, Positions, Rules
+from rpt_core.objectives.positions import Positions, Rules
 from rpt_core.objectives.recipe import Budget, Curriculum, NtpObjective, RmtObjective
 from rpt_core.objectives.rpt import NextToken
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
-from tests.unit.small_corpus import write_corpus
 from tests.unit.test_objectives import answer, policy_recipe
 
 TIERS = Curriculum(tiers_nats=(1.0, 2.0, 3.0))
 
 
 @pytest.fixture(scope="module")
-def codec(tmp_path_factory) -> Codec:
-    return Codec.train(["The clock shows 3. It rests on Monday. " * 20], 300, tmp_path_factory.mktemp("c"))
-
-
-@pytest.fixture(scope="module")
-def inputs(codec: Codec, tmp_path_factory) -> dict[str, Path]:
-    folder = write_uneven(write_corpus(tmp_path_factory.mktemp("corpus"), 60), codec)
-    return {"corpus": folder, "difficulty": folder}
-
-
-def write_uneven(folder: Path, codec: Codec) -> Path:
-    """Entropies from 0 to 4 nats, by chance."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for row in pq.read_table(folder / "documents.parquet").to_pylist():
-        ids = codec.encode(row["text"])
-        nats = [None, *rng.uniform(0, 4, len(ids) - 1).tolist()]
-        rows.append({"doc_id": row["doc_id"], "token_ids": ids, "entropy_nats": nats, "nll_nats": nats})
-    schema = pa.schema(
-        [("doc_id", pa.string()), ("token_ids", pa.list_(pa.int32()))]
-        + [(name, pa.list_(pa.float32())) for name in ("entropy_nats", "nll_nats")],
-        metadata={CODEC_KEY: codec.fingerprint()},
-    )
-    pq.write_table(pa.Table.from_pylist(rows, schema), folder / "tokens.parquet", row_group_size=7)
-    return folder
+def inputs(uneven_inputs):
+    return uneven_inputs
 
 
 def rmt_recipe(**changes):

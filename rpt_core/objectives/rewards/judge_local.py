@@ -24,7 +24,7 @@ from rpt_core.objectives.rewards.judge_prompt import (
     read_reply,
 )
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.load import load_policy, model_folder
+from rpt_core.policy.load import inside, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
@@ -59,10 +59,9 @@ class LocalJudge:
     @classmethod
     def load(cls, folder: Path, reply_tokens: int = 0) -> "LocalJudge":
         """Read the model of an artifact's folder, or a Hugging Face folder; on a GPU where there is one."""
-        inner = folder / "model" if (folder / "model").is_dir() else folder
         device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = "bfloat16" if device == "cuda" else "float32"
-        return cls(load_policy(model_folder(inner), dtype, device), reply_tokens)  # type: ignore[arg-type]
+        return cls(load_policy(inside(folder), dtype, device), reply_tokens)  # type: ignore[arg-type]
 
     def ask(self, pairs: Sequence[Pair]) -> list[JudgeVerdict]:
         """A verdict for every pair, in order; what never ends is unparsed."""

@@ -1,0 +1,24 @@
+"""What the tiny journeys share: their text, their model, and optimisers for minutes on one CPU core."""
+
+from rpt_core.corpus.recipe import IngestRecipe, SampleWorld
+from rpt_core.train.supervised_recipe import GivenModel, ModelShape, Optimiser
+
+MUON = Optimiser(
+    name="muon", learning_rate=3e-3, betas=(0.9, 0.95), weight_decay=0.05, warmup_steps=30,
+    schedule="linear", final_share=0.3,
+)  # fmt: skip
+"""Of the base model."""
+COLD = MUON.model_copy(update={"learning_rate": 4e-3, "final_share": 0.05})
+"""Of the cold start."""
+ADAMW = Optimiser(learning_rate=2e-4, betas=(0.9, 0.95), weight_decay=0.0, warmup_steps=5)
+"""Of reinforcement learning."""
+
+
+def documents(data: str, seed: int) -> IngestRecipe:
+    """The reader's own text, or the sample world."""
+    return IngestRecipe(data=data) if data else IngestRecipe(sample=SampleWorld(seed=seed))
+
+
+def model(name: str, shape: ModelShape) -> ModelShape | GivenModel:
+    """The reader's own model, or one trained from scratch."""
+    return GivenModel(name=name) if name else shape
