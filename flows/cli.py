@@ -54,6 +54,7 @@ def study(
     about: Annotated[
         str, typer.Option(help="mid-training, table-1, rewards, positions or next-segment.")
     ] = "mid-training",
+    arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons, the reference first.")] = "",
     param: Parameters = None,
 ) -> None:
     """Several trainings from one start model at equal tokens: RMT or RLPT and its parts, RPT's variants."""
@@ -63,7 +64,8 @@ def study(
 
         usual = {"mid-training": "tiny_rmt", "next-segment": "tiny_rlpt"}
         name = recipe or usual.get(about, "tiny_rpt")
-        run_study(name, numbers, _overrides(param), about, ready)
+        some = tuple(part.strip() for part in arms.split(";") if part.strip())
+        run_study(name, numbers, some, _overrides(param), about, ready)
 
 
 @app.command()

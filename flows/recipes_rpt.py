@@ -160,8 +160,17 @@ def _limited(journey: ReportRecipe) -> ReportRecipe:
 
 
 def _of(journey: ReportRecipe, kind: type[BaseRecipe] | type[ColdStartRecipe]) -> EvaluationRecipe:
-    """The evaluation of an earlier model of the journey."""
-    (model,) = [found for found in _models(journey) if isinstance(found, kind)]
+    """The evaluation of an earlier model of the journey.
+
+    Raises:
+        RecipeError: the journey has no such model.
+    """
+    model = next((found for found in _models(journey) if isinstance(found, kind)), None)
+    if model is None:
+        raise RecipeError(
+            f"this study compares with a {kind.kind} model, and {journey.title!r} has none: its training "
+            f"starts from a {policy_of(journey).start.kind}. Start from tiny_rpt."
+        )
     return _judged(journey.before).model_copy(update={"model": model})
 
 

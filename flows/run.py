@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from flows.make import Planned, chosen, fitted, plan, role
-from flows.recipes import MID_TRAINING, Overrides, over_arms, over_seeds
+from flows.recipes import Overrides, over_arms, over_seeds
 from flows.show import console, number, print_json, print_table, relative
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
@@ -107,17 +107,18 @@ def run_demo(seeds: list[int], ready: Callable[[], None] = _at_hand) -> None:
 def run_study(
     name: str,
     seeds: tuple[int, ...],
+    arms: tuple[str, ...],
     overrides: Overrides,
-    about: str = MID_TRAINING,
+    about: str,
     ready: Callable[[], None] = _at_hand,
 ) -> None:
-    """All arms of a study under some seeds, and the report that compares them."""
-    print_plan(plan(fitted(over_arms(name, seeds, (), overrides, about), ANYWHERE), open_store()))
+    """The arms of a study (all, where none is named) under some seeds, and the report that compares them."""
+    print_plan(plan(fitted(over_arms(name, seeds, arms, overrides, about), ANYWHERE), open_store()))
     ready()
     from flows.study import study
 
     begin = time.monotonic()
-    show_results(study(name, seeds, about=about, overrides=overrides), time.monotonic() - begin)
+    show_results(study(name, seeds, arms, about, overrides), time.monotonic() - begin)
 
 
 def show_results(artifact: Artifact, seconds: float) -> None:

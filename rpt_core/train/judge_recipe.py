@@ -18,7 +18,7 @@ class JudgeRecipe(Recipe):
         hidden_size=96, num_layers=2, num_heads=4, num_kv_heads=2, head_dim=24, intermediate_size=192,
         vocab_size=512, context_tokens=256,
     )  # fmt: skip
-    steps: int = Field(500, ge=1)
+    steps: int = Field(800, ge=1)
     pairs_per_step: int = Field(48, ge=1)
     drills_per_step: int = Field(96, ge=0)
     """Bare notes beside the pairs, learnt for their verdict alone: comparing is what takes longest to learn,

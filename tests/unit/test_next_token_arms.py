@@ -180,3 +180,6 @@ def test_unknown_studies_and_arms_are_refused():
         over_arms("tiny_rpt", (1,), ("x",), Overrides(), "rewards")
     with pytest.raises(RecipeError, match="changes to RPT"):
         over_arms("tiny_rmt", (1,), (), Overrides(), "rewards")
+    for study in ("table-1", "rewards"):
+        with pytest.raises(RecipeError, match="starts from a base"):
+            over_arms("rpt_14b", (1,), (), Overrides(), study)
