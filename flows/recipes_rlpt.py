@@ -109,11 +109,10 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
         objective=asked, problems=rlvr.objective, num_targets=150, samples=8, reasoning_tokens=64,
         context_tokens=512, seed=seed,
     )  # fmt: skip
+    gentle = start.optimiser.model_copy(update={"learning_rate": 1e-3})
     again = start.model_copy(
-        update={"base": start, "steps": SFT_STEPS, "seed": seed + 1000, "optimiser": start.optimiser.model_copy(
-            update={"learning_rate": 1e-3}
-        )}
-    )  # fmt: skip
+        update={"base": start, "steps": SFT_STEPS, "seed": seed + 1000, "optimiser": gentle}
+    )
     return _report("RLPT on the sample world", evaluation, training, rlvr, again, seed)
 
 

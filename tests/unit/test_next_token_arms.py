@@ -181,5 +181,5 @@ def test_unknown_studies_and_arms_are_refused():
     with pytest.raises(RecipeError, match="changes to RPT"):
         over_arms("tiny_rmt", (1,), (), Overrides(), "rewards")
     for study in ("table-1", "rewards"):
-        with pytest.raises(RecipeError, match="starts from a base"):
+        with pytest.raises(RecipeError, match="compares with a cold-start model"):
             over_arms("rpt_14b", (1,), (), Overrides(), study)
