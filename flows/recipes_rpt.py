@@ -168,8 +168,8 @@ def _of(journey: ReportRecipe, kind: type[BaseRecipe] | type[ColdStartRecipe]) -
     model = next((found for found in _models(journey) if isinstance(found, kind)), None)
     if model is None:
         raise RecipeError(
-            f"this study compares with a {kind.kind} model, and the journey {journey.title!r} has none. Start "
-            "from tiny_rpt."
+            f"this study compares with a {kind.kind} model, and the journey {journey.title!r} has none. "
+            "Start from tiny_rpt."
         )
     return _judged(journey.before).model_copy(update={"model": model})
 
