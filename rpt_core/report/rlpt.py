@@ -18,7 +18,7 @@ from rpt_core.artifacts.build import METRICS_FILE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.compare import Claim, Decision, PairedItems, compare, decide
-from rpt_core.evaluation.intervals import clustered_mean
+from rpt_core.evaluation.intervals import Estimate, clustered_mean, clustered_ratio
 from rpt_core.evaluation.items import PROBLEMS, read_items
 from rpt_core.evaluation.judged import FORCED, JUDGED
 from rpt_core.evaluation.passk import pass_at_k
@@ -34,6 +34,8 @@ TRIES = 8
 """k of pass@k."""
 FALSE_ACCEPTS_MAX = 0.10
 """More wrong answers than this accepted by the judge are reported as a judge that was fooled."""
+FIFTHS = 5
+"""Parts of a training over which its judge is compared with the truth."""
 PANELS = {
     "reward_mean": "reward",
     "answer_tokens": "answer tokens",
@@ -74,6 +76,47 @@ class Model:
         """A number of the judge's audit, by seed; empty off the sample world."""
         found = [scores["audit"].get(mode, {}).get(name) for scores in self.scores]
         return [one["value"] for one in found if one]
+
+
+def audits(models: Sequence[Model], seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """The evaluation's judge beside the sample world's own truth, model by model and seed by seed."""
+    return [
+        {
+            "name": model.name,
+            "seed": seed,
+            "answers": found["num_answers"],
+            **{key: _estimate(found[key]) for key in ("true_accuracy", "false_accepts", "false_rejects")},
+        }
+        for model in models
+        for seed, scores in zip(seeds, model.scores, strict=True)
+        if (found := scores["audit"].get(JUDGED))
+    ]
+
+
+def decay(arms: Sequence[Model], seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Wrong answers that training's own judge accepted, fifth by fifth of the training; steps are clusters.
+
+    A judge that is exploited accepts more and more of them.
+    """
+    found = []
+    for arm in arms:
+        for seed, path in zip(seeds, arm.path, strict=True):
+            rows = [row for row in path if row.get("audit/wrong")]
+            if rows:
+                parts = np.array_split(np.arange(len(rows)), min(FIFTHS, len(rows)))
+                shares = [_accepted([rows[at] for at in part]) for part in parts]
+                found.append({"name": arm.name, "seed": seed, "shares": shares})
+    return found
+
+
+def _accepted(rows: Sequence[dict[str, float]]) -> Estimate:
+    wrong = [row["audit/wrong"] for row in rows]
+    hits = [row.get("audit/false_accepts", 0.0) for row in rows]
+    return clustered_ratio(hits, wrong, np.arange(len(rows)), proportion=True)
+
+
+def _estimate(found: dict[str, Any] | None) -> Estimate | None:
+    return Estimate(**found) if found else None
 
 
 def write_rlpt_report(recipe: RlptReportRecipe, build: Build) -> Outcome:
@@ -203,6 +246,8 @@ def _context(
         "seeds": recipe.seeds,
         "gain": compare(_paired(start, arms[0], JUDGED)).difference,
         "rows": [_row(model) for model in (start, *arms, *controls.values())],
+        "audits": audits((start, *arms, *controls.values()), recipe.seeds),
+        "decay": decay(arms, recipe.seeds),
         "decisions": decisions,
         "short": list(_short(recipe, (start, *arms), decisions)),
         "sources": lineage(build.inputs),
@@ -264,7 +309,9 @@ def _plain(context: dict[str, Any]) -> dict[str, Any]:
         {"name": d.name, "verdict": d.verdict, "difference": d.difference.as_json(), "p": d.adjusted_p_value}
         for d in context["decisions"]
     ]
-    kept = {name: plain(context[name]) for name in ("title", "seeds", "gain", "rows", "short")}
+    kept = {
+        name: plain(context[name]) for name in ("title", "seeds", "gain", "rows", "audits", "decay", "short")
+    }
     return {**kept, "claims": claims}
 
 

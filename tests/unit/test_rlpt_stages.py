@@ -21,7 +21,7 @@ from rpt_core.objectives.recipe import RlvrObjective
 from rpt_core.objectives.rlpt_recipe import RlptObjective
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.load import load_policy
-from rpt_core.report.rlpt import write_rlpt_report
+from rpt_core.report.rlpt import Model, audits, decay, write_rlpt_report
 from rpt_core.report.rlpt_recipe import RlptReportRecipe
 from rpt_core.sample.pairs import FORMS, drill, pair
 from rpt_core.sample.wordings import facts, reworded, says_prefix
@@ -190,6 +190,30 @@ def test_the_audit_counts_what_the_judge_got_wrong():
     assert found["false_accepts"]["value"] == found["false_rejects"]["value"] == 0.5
     assert found["true_accuracy"]["value"] == 0.5
     assert audit([rows[0]] * 5)["false_accepts"] is None
+
+
+def test_the_judge_is_compared_with_the_truth_model_by_model():
+    found = audit(
+        [Audited(name, accepted, right) for name in "abc" for accepted in (0, 1) for right in (0, 1)]
+    )
+    model = Model("cold start", (), ({"audit": {"judged": found}}, {"audit": {}}))
+    (row,) = audits([model], [7, 8])  # nothing could be compared under the second seed
+    assert (row["name"], row["seed"], row["answers"]) == ("cold start", 7, 12)
+    assert row["false_accepts"].value == row["false_rejects"].value == 0.5
+
+
+def test_a_judge_that_is_exploited_shows_over_the_training():
+    """Ten steps of ten wrong answers: few are accepted early on, many late; a step without any is no step."""
+    accepted = [1.0, 3.0, 2.0, 2.0, 2.0, 8.0, 7.0, 9.0, 8.0, 8.0]
+    path = [
+        {"step": step, "audit/wrong": 10.0, "audit/false_accepts": number}
+        for step, number in enumerate(accepted)
+    ]
+    arm = Model("RLPT", (), (), ([*path, {"step": 10, "audit/wrong": 0.0}],))
+    (row,) = decay([arm], [7])
+    assert (row["name"], row["seed"]) == ("RLPT", 7)
+    assert [round(one.value, 2) for one in row["shares"]] == [0.2, 0.2, 0.5, 0.8, 0.8]
+    assert row["shares"][0].low < 0.2 < row["shares"][0].high
 
 
 @pytest.mark.parametrize("name", ["tiny_rlpt", "rlpt_small", "rlpt_4b", "rlpt_8b"])
