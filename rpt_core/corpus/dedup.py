@@ -1,9 +1,10 @@
 """Exact and near-duplicates: which rows say the same, and which one of them stays.
 
-Signatures and shingles lie in flat files, so memory does not grow with the text. For every band the
-rows are sorted by its hash; a run of equal hashes is a bucket. In a bucket the row of the lowest rank is
-compared with all others (a star, never all pairs), exactly, by Jaccard of their shingle sets; rows unlike
-it form the next star. Edges are united; of a cluster the row of the lowest rank stays.
+Band hashes and shingles lie in flat files, so memory does not grow with the text. Rows of equal band hash
+form buckets (:mod:`rpt_core.corpus.bands`). In a bucket the row of the lowest rank is compared with all
+others (a star, never all pairs), exactly, by Jaccard of their shingle sets; rows unlike it form the next
+star. All buckets of a band are worked off together, a star of each at a time. Edges are united; of a
+cluster the row of the lowest rank stays.
 
 Rank is the order of (source priority, id). No step looks at the order of arrival, so another order
 of input, another batch size or several workers give the same result.
@@ -16,16 +17,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rpt_core.corpus.bands import Bands, Rows
+from rpt_core.corpus.clusters import Clusters
 from rpt_core.corpus.minhash import U32, signatures
-from rpt_core.corpus.words import U64, Words, mix64, shingles
+from rpt_core.corpus.words import U64, Words, shingles
 
 SHINGLE_WORDS = 5
 ROWS_PER_BAND = 8
 """14 bands of 8 rows find a pair of similarity 0.8 with probability 0.92, one of 0.5 with 0.05."""
-PARTITION_BYTES = 64 << 20
-"""Band hashes sorted at once; a corpus with more is sorted by ranges of the hash, one after another."""
 STARS_MAX = 64
 """Stars per bucket; a bucket with more is boilerplate, counted and left as it is."""
+SHINGLES_AT_ONCE = 1 << 20
+"""Shingles of compared rows in memory at once, at least those of one pair."""
+KNOWN_MAX = 1_000_000
+"""Compared pairs remembered, so that another band does not compare them again."""
 
 KEPT, EXACT, NEAR, SAME_ID = 0, 1, 2, 3
 
@@ -52,17 +57,15 @@ class DuplicateFinder:
     def __init__(self, folder: Path, num_permutations: int, jaccard: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._num = num_permutations
-        self._bands = max(1, num_permutations // ROWS_PER_BAND)
         self._jaccard = jaccard
-        self._signatures_path = folder / "signatures.u32"
+        self._bands = Bands(folder, max(1, num_permutations // ROWS_PER_BAND), ROWS_PER_BAND)
         self._shingles_path = folder / "shingles.u32"
         self._ids: list[NDArray[np.uint8]] = []
         self._texts: list[U64] = []
         self._guards: list[U64] = []
         self._priorities: list[NDArray[np.int32]] = []
         self._num_shingles: list[NDArray[np.int64]] = []
-        for path in (self._signatures_path, self._shingles_path):
-            path.write_bytes(b"")
+        self._shingles_path.write_bytes(b"")
 
     def add(
         self,
@@ -83,8 +86,7 @@ class DuplicateFinder:
         """
         hashes, offsets = shingles(words, SHINGLE_WORDS)
         short = (hashes >> np.uint64(32)).astype(np.uint32)
-        with self._signatures_path.open("ab") as stream:
-            signatures(short, offsets, self._num).tofile(stream)
+        self._bands.add(signatures(short, offsets, self._num))
         with self._shingles_path.open("ab") as stream:
             short.tofile(stream)
         self._ids.append(np.frombuffer(bytes.fromhex("".join(ids)), np.uint8).reshape(-1, 16))
@@ -102,158 +104,123 @@ class DuplicateFinder:
         order = np.lexsort((ids[:, 1], ids[:, 0], np.concatenate(self._priorities)))
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
-        search = _Search(self, rank, np.concatenate(self._num_shingles))
-        parents = _Forest(rank)
+        num_shingles = np.concatenate(self._num_shingles)
+        clusters = Clusters(rank)
         texts, guards = np.concatenate(self._texts), np.concatenate(self._guards)
-        for first, second in _equal_rows(ids, order):
-            parents.unite(first, second)
-        for first, second in _equal_rows(texts, order):
-            parents.unite(first, second)
-        for first, second in search.edges():
-            parents.unite(first, second)
-        cluster = parents.roots()
+        clusters.unite(*_equal_rows(ids, order))
+        clusters.unite(*_equal_rows(texts, order))
+        stars = _Stars(_Sets(self._shingles_path, num_shingles), self._jaccard)
+        for first, second in stars.edges(self._bands, rank, num_shingles > 0):
+            clusters.unite(first, second)
+        cluster = clusters.roots()
         verdict = _verdicts(cluster, guards, ids, texts, rank)
-        return Resolution(verdict, cluster, search.num_pairs, search.num_edges, search.num_capped)
+        return Resolution(verdict, cluster, stars.num_pairs, stars.num_edges, stars.num_capped)
 
-    def band(self, band: int, rows: slice) -> U64:
-        """The hash of one band of some rows."""
-        held = np.memmap(self._signatures_path, np.uint32, "r").reshape(-1, self._num)
-        return band_hash(held[rows, band * ROWS_PER_BAND : (band + 1) * ROWS_PER_BAND])
-
-
-def band_hash(part: U32) -> U64:
-    """One 64-bit hash per row of a band's columns."""
-    out = np.full(len(part), np.uint64(part.shape[1]))
-    with np.errstate(over="ignore"):
-        for column in range(part.shape[1]):
-            out = mix64(out + part[:, column].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
-    return out
+    def candidates(self) -> Rows:
+        """The cluster of every row if all rows that share a band were alike: LSH alone, nothing compared."""
+        num_shingles = np.concatenate(self._num_shingles)
+        rank = np.arange(len(num_shingles))
+        clusters = Clusters(rank)
+        for buckets in self._bands.buckets(rank, num_shingles > 0):
+            clusters.unite(*buckets.pairs())
+        return clusters.roots()
 
 
-class _Search:
+class _Stars:
     """Candidate pairs out of the bands, compared exactly."""
 
-    def __init__(
-        self, finder: DuplicateFinder, rank: NDArray[np.int64], num_shingles: NDArray[np.int64]
-    ) -> None:
-        self._finder = finder
-        self._rank = rank
-        self._offsets = np.concatenate([[0], np.cumsum(num_shingles)])
-        self._filled = num_shingles > 0
-        self._sets: dict[int, U32] = {}
-        self._unlike: set[tuple[int, int]] = set()
+    def __init__(self, sets: "_Sets", jaccard: float) -> None:
+        self._sets = sets
+        self._jaccard = jaccard
+        self._known = np.zeros(0, np.int64)
+        self._known_alike = np.zeros(0, np.bool_)
         self.num_pairs = self.num_edges = self.num_capped = 0
 
-    def edges(self) -> Iterator[tuple[int, int]]:
-        self._shingles = (
-            np.memmap(self._finder._shingles_path, np.uint32, "r")
-            if self._offsets[-1]
-            else np.zeros(0, np.uint32)
-        )
-        for band in range(self._finder._bands):
-            for bucket in self._buckets(band):
-                yield from self._stars(bucket)
+    def edges(self, bands: Bands, rank: Rows, filled: NDArray[np.bool_]) -> Iterator[tuple[Rows, Rows]]:
+        """Rows, and rows alike to them."""
+        for buckets in bands.buckets(rank, filled):
+            left = buckets
+            for _ in range(STARS_MAX):
+                first, second = left.pairs()
+                alike = self._alike(first, second, len(rank))
+                yield first[alike], second[alike]
+                left = left.without_stars(alike)
+                if not len(left.rows):
+                    break
+            self.num_capped += len(left.offsets) - 1
 
-    def _buckets(self, band: int) -> Iterator[NDArray[np.int64]]:
-        """Rows of equal hash, every bucket in order of rank; one range of the hash in memory at a time."""
-        num = len(self._rank)
-        parts = max(1, -(-num * 16 // PARTITION_BYTES))
-        for part in range(parts):
-            rows, hashes = self._partition(band, part, parts)
-            order = np.lexsort((self._rank[rows], hashes))
-            rows, hashes = rows[order], hashes[order]
-            borders = np.flatnonzero(np.diff(hashes)) + 1
-            starts, ends = np.append(0, borders), np.append(borders, len(hashes))
-            for i in np.flatnonzero(ends - starts > 1):
-                yield rows[starts[i] : ends[i]]
-
-    def _partition(self, band: int, part: int, parts: int) -> tuple[NDArray[np.int64], U64]:
-        """Rows whose hash lies in one of ``parts`` equal ranges."""
-        found_rows, found_hashes = [], []
-        step = 1 << 20
-        for start in range(0, len(self._rank), step):
-            rows = np.arange(start, min(start + step, len(self._rank)))
-            hashes = self._finder.band(band, slice(start, start + step))
-            keep = self._filled[rows]
-            if parts > 1:
-                keep &= (hashes >> np.uint64(32)) * np.uint64(parts) >> np.uint64(32) == np.uint64(part)
-            found_rows.append(rows[keep])
-            found_hashes.append(hashes[keep])
-        return np.concatenate(found_rows), np.concatenate(found_hashes)
-
-    def _stars(self, bucket: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-        rest = [int(row) for row in bucket]
-        for _ in range(STARS_MAX):
-            centre, unlike = rest[0], []
-            for row in rest[1:]:
-                if self._alike(centre, row):
-                    yield centre, row
-                else:
-                    unlike.append(row)
-            rest = unlike
-            if len(rest) < 2:
-                return
-        self.num_capped += 1
-
-    def _alike(self, first: int, second: int) -> bool:
-        pair = (first, second)
-        if pair in self._unlike:
-            return False
-        self.num_pairs += 1
-        a, b = self._set(first), self._set(second)
-        shared = len(np.intersect1d(a, b, assume_unique=True))
-        alike = shared >= self._finder._jaccard * (len(a) + len(b) - shared)
-        self.num_edges += alike
-        if not alike and len(self._unlike) < 1_000_000:
-            self._unlike.add(pair)
+    def _alike(self, first: Rows, second: Rows, num_rows: int) -> NDArray[np.bool_]:
+        keys = first * num_rows + second
+        places = np.minimum(np.searchsorted(self._known, keys), max(len(self._known) - 1, 0))
+        known = self._known[places] == keys if len(self._known) else np.zeros(len(keys), np.bool_)
+        alike = np.zeros(len(keys), np.bool_)
+        alike[known] = self._known_alike[places[known]]
+        new = np.flatnonzero(~known)
+        alike[new] = self._sets.alike(first[new], second[new], self._jaccard)
+        # A pair that is alike counts in every band where it meets, one that is not only once.
+        self.num_pairs += int(alike.sum()) + int((~alike[new]).sum())
+        self.num_edges += int(alike.sum())
+        self._remember(keys[new], alike[new])
         return alike
 
-    def _set(self, row: int) -> U32:
-        found = self._sets.get(row)
-        if found is None:
-            found = np.unique(self._shingles[self._offsets[row] : self._offsets[row + 1]])
-            if len(self._sets) > 4096:
-                self._sets.clear()
-            self._sets[row] = found
-        return found
+    def _remember(self, keys: Rows, alike: NDArray[np.bool_]) -> None:
+        room = KNOWN_MAX - len(self._known)
+        known = np.concatenate([self._known, keys[:room]])
+        order = np.argsort(known)
+        self._known = known[order]
+        self._known_alike = np.concatenate([self._known_alike, alike[:room]])[order]
 
 
-class _Forest:
-    """Union-find whose root is the lowest rank of its tree; paths are halved, nothing recurses."""
+class _Sets:
+    """The shingle sets of all rows, in a file."""
 
-    def __init__(self, rank: NDArray[np.int64]) -> None:
-        self._parent = np.arange(len(rank))
-        self._rank = rank
+    def __init__(self, path: Path, num_shingles: Rows) -> None:
+        self._offsets = np.concatenate([[0], np.cumsum(num_shingles)])
+        self._shingles: U32 = np.memmap(path, np.uint32, "r") if self._offsets[-1] else np.zeros(0, np.uint32)
 
-    def find(self, row: int) -> int:
-        parent = self._parent
-        while parent[row] != row:
-            parent[row] = parent[parent[row]]
-            row = int(parent[row])
-        return row
+    def alike(self, first: Rows, second: Rows, jaccard: float) -> NDArray[np.bool_]:
+        """Whether the sets of each pair are at least this alike, exactly."""
+        sizes = np.diff(self._offsets)
+        cost = np.cumsum(sizes[first] + sizes[second])
+        parts, start = [np.zeros(0, np.bool_)], 0
+        while start < len(first):
+            spent = cost[start - 1] if start else 0
+            end = max(int(np.searchsorted(cost, spent + SHINGLES_AT_ONCE, side="right")), start + 1)
+            shared, union = self._compared(first[start:end], second[start:end])
+            parts.append(shared >= jaccard * union)
+            start = end
+        return np.concatenate(parts)
 
-    def unite(self, first: int, second: int) -> None:
-        first, second = self.find(first), self.find(second)
-        if first == second:
-            return
-        if self._rank[first] > self._rank[second]:
-            first, second = second, first
-        self._parent[second] = first
+    def _compared(self, first: Rows, second: Rows) -> tuple[Rows, Rows]:
+        """Sizes of the intersection and of the union of every pair.
 
-    def roots(self) -> NDArray[np.int64]:
-        while True:
-            above = self._parent[self._parent]
-            if np.array_equal(above, self._parent):
-                return above
-            self._parent = above
+        A shingle is tagged with its pair before and its side after it, and all are sorted at once: what
+        repeats falls away, and a shingle that then stands twice but for its side lies in both sets.
+        """
+        whole = np.sort(np.concatenate([self._tagged(first, 0), self._tagged(second, 1)]))
+        whole = whole[np.append(True, whole[1:] != whole[:-1])] if len(whole) else whole
+        shingles = whole >> np.uint64(1)
+        in_both = shingles[1:][shingles[1:] == shingles[:-1]]
+        total, shared = (
+            np.bincount((of >> np.uint64(32)).astype(np.int64), minlength=len(first))
+            for of in (shingles, in_both)
+        )
+        return shared, total - shared
+
+    def _tagged(self, rows: Rows, side: int) -> U64:
+        """The shingles of some rows: number of the row in the list (31 bits), shingle (32), side (1)."""
+        starts, sizes = self._offsets[rows], self._offsets[rows + 1] - self._offsets[rows]
+        before = np.cumsum(sizes) - sizes
+        places = np.arange(int(sizes.sum())) + np.repeat(starts - before, sizes)
+        tags = np.repeat(np.arange(len(rows), dtype=np.uint64) << np.uint64(33), sizes)
+        return tags | self._shingles[places].astype(np.uint64) << np.uint64(1) | np.uint64(side)
 
 
-def _equal_rows(keys: U64, order: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def _equal_rows(keys: U64, order: Rows) -> tuple[Rows, Rows]:
     """Pairs of neighbours with equal 128-bit keys."""
     by_key = order[np.lexsort((keys[order, 1], keys[order, 0]))]
     same = np.all(keys[by_key[1:]] == keys[by_key[:-1]], axis=1)
-    for i in np.flatnonzero(same):
-        yield int(by_key[i]), int(by_key[i + 1])
+    return by_key[:-1][same], by_key[1:][same]
 
 
 def _verdicts(

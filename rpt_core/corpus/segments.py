@@ -14,8 +14,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer, PunktTrainer
+from nltk.tokenize.punkt import PunktParameters
 
+from rpt_core.corpus.punkt import learn, tokenizer
 from rpt_core.corpus.shield import cover, spans
 
 TRAINING_CHARS = 1_000_000
@@ -72,8 +73,8 @@ class Splitter:
     """Sentence splitters for every language of a corpus."""
 
     def __init__(self, parameters: Mapping[str, PunktParameters], common: PunktParameters) -> None:
-        self._by_lang = {lang: PunktSentenceTokenizer(found) for lang, found in parameters.items()}
-        self._common = PunktSentenceTokenizer(common)
+        self._by_lang = {lang: tokenizer(found) for lang, found in parameters.items()}
+        self._common = tokenizer(common)
 
     @classmethod
     def train(cls, texts: Mapping[str, Iterable[str]]) -> "Splitter":
@@ -108,11 +109,11 @@ class Splitter:
             return []
         covered = cover(text, spans(text))
         cuts = {0, len(text)}
-        tokenizer = self._by_lang.get(lang, self._common)
+        punkt = self._by_lang.get(lang, self._common)
         for start, end in _paragraphs(covered):
             cuts.add(start)
             if _STOP.search(covered, start, end - 1):
-                cuts.update(start + first for first, _ in tokenizer.span_tokenize(covered[start:end]))
+                cuts.update(start + first for first, _ in punkt.span_tokenize(covered[start:end]))
         for match in _WIDE_END.finditer(covered):
             cuts.add(_after_blanks(covered, match.end()))
         borders = sorted(cuts)
@@ -121,11 +122,7 @@ class Splitter:
 
 def _learn(proses: Sequence[str], ordinals: bool = True) -> PunktParameters:
     """Punkt's parameters, without what its statistics get wrong in text of few templates."""
-    trainer = PunktTrainer()
-    for prose in proses:
-        trainer.train(prose, finalize=False)
-    trainer.finalize_training()
-    parameters: PunktParameters = trainer.get_params()
+    parameters = learn(proses)
     parameters.abbrev_types -= _sentence_ends(proses, parameters.abbrev_types)
     parameters.abbrev_types |= _KNOWN
     return parameters if ordinals else _without_ordinals(parameters)

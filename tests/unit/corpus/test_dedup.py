@@ -3,8 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from datasketch import MinHash, MinHashLSH
 
-from rpt_core.corpus.dedup import EXACT, KEPT, NEAR, SAME_ID, DuplicateFinder
+from rpt_core.corpus.bands import Bands
+from rpt_core.corpus.clusters import Clusters
+from rpt_core.corpus.dedup import EXACT, KEPT, NEAR, SAME_ID, DuplicateFinder, _Sets, _Stars
+from rpt_core.corpus.minhash import SCHEME, SEED, signatures
 from rpt_core.corpus.problem_sets import text_hashes
 from rpt_core.corpus.rows import stable_id
 from rpt_core.corpus.words import ngrams, shingles, split_words
@@ -88,7 +92,7 @@ def test_a_small_partition_budget_changes_nothing(tmp_path, monkeypatch):
     texts = [sentence(rng) for _ in range(40)]
     texts += [f"{text} end" for text in texts[:20]]
     whole = resolve(tmp_path / "a", texts)
-    monkeypatch.setattr("rpt_core.corpus.dedup.PARTITION_BYTES", 64)
+    monkeypatch.setattr("rpt_core.corpus.bands.PARTITION_BYTES", 64)
     parts = resolve(tmp_path / "b", texts)
     assert whole.verdict.tolist() == parts.verdict.tolist()
     assert whole.verdict.tolist().count(NEAR) == 20
@@ -142,3 +146,59 @@ def test_runs_of_words_never_cross_texts():
     hashes, offsets = ngrams(split_words(["a b c d", "e f", "", "g h i"]), 3)
     assert offsets.tolist() == [0, 2, 2, 2, 3]
     assert len(hashes) == 3
+
+
+def test_candidates_are_those_of_datasketch(tmp_path, monkeypatch):
+    """Rows joined by LSH alone, edges contracted on the way: the clusters of MinHashLSH's own answers."""
+    monkeypatch.setattr("rpt_core.corpus.clusters.EDGES_MAX", 20)
+    rng = random.Random(7)
+    texts = [sentence(rng) for _ in range(120)]
+    texts += [" ".join(w if rng.random() > 0.03 else "x" for w in text.split()) for text in texts * 2]
+    finder = DuplicateFinder(tmp_path, 112, 0.8)
+    finder.add([stable_id(str(i)) for i in range(360)], [0] * 360, text_hashes(texts), split_words(texts))
+    hashes, offsets = shingles(split_words(texts), 5)
+    short = (hashes >> np.uint64(32)).astype(np.uint32)
+    sketches = [
+        MinHash(num_perm=112, seed=SEED, scheme=SCHEME, hashvalues=row)
+        for row in signatures(short, offsets, 112)
+    ]
+    index = MinHashLSH(num_perm=112, params=(14, 8))
+    for number, sketch in enumerate(sketches):
+        index.insert(number, sketch)
+    theirs = Clusters(np.arange(360))
+    for number, sketch in enumerate(sketches):
+        found = np.array(index.query(sketch))
+        theirs.unite(np.full(len(found), number), found)
+    ours = finder.candidates()
+    assert ours.tolist() == theirs.roots().tolist()
+    assert 100 < len(set(ours.tolist())) < 250
+
+
+def test_sets_are_compared_exactly_whatever_fits_at_once(tmp_path, monkeypatch):
+    rng = random.Random(8)
+    rows = [[rng.randrange(40) for _ in range(rng.randrange(1, 60))] for _ in range(50)]
+    path = tmp_path / "shingles.u32"
+    np.array([value for row in rows for value in row], np.uint32).tofile(path)
+    sizes = np.array([len(row) for row in rows])
+    first, second = (np.array([rng.randrange(50) for _ in range(300)]) for _ in range(2))
+    truth = [
+        len({*rows[a]} & {*rows[b]}) >= 0.5 * len({*rows[a]} | {*rows[b]})
+        for a, b in zip(first, second, strict=True)
+    ]
+    for fits in (1, 500, 1 << 20):
+        monkeypatch.setattr("rpt_core.corpus.dedup.SHINGLES_AT_ONCE", fits)
+        assert _Sets(path, sizes).alike(first, second, 0.5).tolist() == truth
+    assert 0 < sum(truth) < 300
+
+
+def test_a_bucket_of_boilerplate_is_counted_and_left(tmp_path, monkeypatch):
+    """Rows that share a band and nothing else: after so many stars the rest of the bucket stays as it is."""
+    monkeypatch.setattr("rpt_core.corpus.dedup.STARS_MAX", 3)
+    path = tmp_path / "shingles.u32"
+    np.arange(60, dtype=np.uint32).tofile(path)
+    bands = Bands(tmp_path, 1, 8)
+    bands.add(np.ones((6, 8), np.uint32))
+    stars = _Stars(_Sets(path, np.full(6, 10)), 0.8)
+    edges = list(stars.edges(bands, np.arange(6), np.ones(6, np.bool_)))
+    assert sum(len(first) for first, _ in edges) == 0
+    assert (stars.num_pairs, stars.num_edges, stars.num_capped) == (5 + 4 + 3, 0, 1)

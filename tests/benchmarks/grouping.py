@@ -1,0 +1,118 @@
+"""Who shares a band with whom: our bands on disk beside datasketch's index, from equal signatures.
+
+The peer's sketches are made beforehand and not charged; charged are its inserts and queries, and of ours
+everything from the signatures to the clusters, files included. First both must name the same clusters.
+Memory is the peak of a fresh process, which for the peer holds one sketch at a time beside its index.
+
+    python -m tests.benchmarks.grouping --peak ours 50000
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from datasketch import MinHash, MinHashLSH
+
+from rpt_core.corpus.bands import Bands
+from rpt_core.corpus.clusters import Clusters
+from rpt_core.corpus.minhash import SCHEME, SEED
+
+NUM, BANDS, ROWS = 112, 14, 8
+BATCH = 2048
+
+
+def batches(num: int) -> Iterator[np.ndarray]:
+    """Signatures of so many rows; a tenth copy an earlier row of their batch, but for some slots."""
+    for start in range(0, num, BATCH):
+        rng = np.random.default_rng(start)
+        drawn = rng.integers(0, 1 << 32, (min(BATCH, num - start), NUM), np.uint32)
+        copies = rng.choice(np.arange(1, len(drawn)), len(drawn) // 10, replace=False)
+        changed = rng.random((len(copies), NUM)) < rng.choice([0.0, 0.05, 0.2, 0.4], (len(copies), 1))
+        drawn[copies] = np.where(changed, drawn[copies], drawn[rng.integers(0, copies)])
+        yield drawn
+
+
+def sketch(row: np.ndarray) -> MinHash:
+    """The peer's object around a signature."""
+    return MinHash(num_perm=NUM, seed=SEED, scheme=SCHEME, hashvalues=row)
+
+
+def ours(num: int, folder: Path) -> np.ndarray:
+    """The cluster of every row."""
+    bands = Bands(folder, BANDS, ROWS)
+    for batch in batches(num):
+        bands.add(batch)
+    rank = np.arange(num)
+    clusters = Clusters(rank)
+    for buckets in bands.buckets(rank, np.ones(num, np.bool_)):
+        clusters.unite(*buckets.pairs())
+    return clusters.roots()
+
+
+def theirs(num: int) -> np.ndarray:
+    """The same by the peer's index; its candidates are united as ours are."""
+    index = MinHashLSH(num_perm=NUM, params=(BANDS, ROWS))
+    for number, row in enumerate(row for batch in batches(num) for row in batch):
+        index.insert(number, sketch(row))
+    clusters = Clusters(np.arange(num))
+    for number, row in enumerate(row for batch in batches(num) for row in batch):
+        found = np.array(index.query(sketch(row)), np.int64)
+        clusters.unite(np.full(len(found), number), found)
+    return clusters.roots()
+
+
+def seconds(num: int, rounds: int) -> tuple[float, float, bool]:
+    """Medians of ours and the peer's processor seconds, alternating, and whether the clusters are equal."""
+    given = list(batches(num))
+    sketches = [sketch(row) for batch in given for row in batch]
+    taken: tuple[list[float], list[float]] = ([], [])
+    rank = np.arange(num)
+    for _ in range(rounds + 1):
+        with tempfile.TemporaryDirectory() as name:
+            started = time.process_time()
+            bands = Bands(Path(name), BANDS, ROWS)
+            for batch in given:
+                bands.add(batch)
+            clusters = Clusters(rank)
+            for buckets in bands.buckets(rank, np.ones(num, np.bool_)):
+                clusters.unite(*buckets.pairs())
+            mine = clusters.roots()
+            taken[0].append(time.process_time() - started)
+        started = time.process_time()
+        index = MinHashLSH(num_perm=NUM, params=(BANDS, ROWS))
+        for number, made in enumerate(sketches):
+            index.insert(number, made)
+        found = [index.query(made) for made in sketches]
+        taken[1].append(time.process_time() - started)
+    peer = Clusters(rank)
+    peer.unite(np.repeat(rank, [len(row) for row in found]), np.concatenate(found).astype(np.int64))
+    medians = [statistics.median(side[1:]) for side in taken]
+    return medians[0], medians[1], bool(np.array_equal(mine, peer.roots()))
+
+
+def peak_bytes() -> int:
+    """Largest resident size of this process since it began to run this program."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
+
+
+def main() -> None:
+    """Print the peak of one side in this process."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--peak", nargs=2, metavar=("SIDE", "ROWS"), required=True)
+    side, num = parser.parse_args().peak
+    before = peak_bytes()
+    with tempfile.TemporaryDirectory() as name:
+        if side == "ours":
+            ours(int(num), Path(name))
+        elif side == "theirs":
+            theirs(int(num))
+    print(before, peak_bytes())
+
+
+if __name__ == "__main__":
+    main()
