@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 NOT_HERE := not long and not gpu and not s3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-s3 bench-trainer clean
+.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-s3 bench-trainer bench-corpus peers clean
 
 help:  ## what there is to do
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -56,6 +56,13 @@ bench-trainer: setup  ## our trainer beside TRL's, in an environment of TRL's ow
 	@sh infra/setup_trl.sh
 	@PYTHONPATH=. .venv-trl/bin/python -m tests.benchmarks.trainer $(BENCH_ARGS)
 
+peers: setup  ## datatrove, rensa and presidio in an environment of their own (.venv-peers)
+	@sh infra/setup_peers.sh
+
+bench-corpus: peers  ## the corpus beside datasketch, datatrove, rensa and presidio (RPT_TEST_DATA: real files)
+	@.venv/bin/python -m tests.benchmarks.corpus $${RPT_TEST_DATA:+--data "$$RPT_TEST_DATA/wikipedia"} $(BENCH_ARGS)
+	@.venv/bin/python -m tests.benchmarks.peers $${RPT_TEST_DATA:+--data "$$RPT_TEST_DATA"} $(BENCH_ARGS)
+
 clean:  ## remove .venv and caches; results in .rpt stay
-	@rm -rf .venv .venv-trl build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-trl .venv-peers build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find $(PACKAGES) tests -name __pycache__ -prune -exec rm -rf {} +

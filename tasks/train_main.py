@@ -14,6 +14,7 @@ from typing import Any
 from infra.attempt import RESULT_FILE, Job, StoreBuild
 from infra.child import reporting
 from infra.store import Store
+from infra.workers import workers
 from rpt_core.artifacts.manifest import Outcome
 
 
@@ -27,7 +28,8 @@ def run(job: Job, stopping: Callable[[], bool]) -> None:
     """Carry out the job; leave the stage's outcome and the attempts so far in its folder."""
     build = StoreBuild(job, Store(job.store, job.cache), stopping)
     recipe = named(job.recipe_class).model_validate(job.recipe)
-    outcome: Outcome = named(job.function)(recipe, build)
+    with workers(job.placement) as build.mapper:
+        outcome: Outcome = named(job.function)(recipe, build)
     attempts = [*build.earlier, build.attempt("done")]
     result = {
         "outcome": outcome.model_dump(mode="json"),

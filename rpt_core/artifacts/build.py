@@ -7,12 +7,15 @@ uses :class:`LocalBuild`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from rpt_core.artifacts.placement import Numerics, Placement
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 METRICS_FILE = "metrics.jsonl"
 """One line a step: ``{"step": 3, "name": value, ...}``; logical."""
@@ -25,6 +28,9 @@ SECONDS = "seconds"
 """Name of the timing that holds a step's own duration."""
 VOLATILE_FILES = frozenset({TIMINGS_FILE, "environment.json", "log.txt"})
 
+
+Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+"""What applies a function to items and gives the results in their order, as Python's ``map`` does."""
 
 STATE_FOLDER = "state"
 """In a milestone: what a training goes on from, beside the model."""
@@ -70,6 +76,13 @@ class Build(Protocol):
         ``state`` is a folder with what a training goes on from; it becomes :data:`STATE_FOLDER`.
         """
 
+    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+        """The function of every item, in order; in this process or in others, as the placement says.
+
+        Function, items and results must pickle, and the function must be pure: it may be called again with
+        an item whose process died. Items are taken as they are needed, a few ahead.
+        """
+
     def stopping(self) -> bool:
         """True once somebody asked the stage to stop: save, then raise :class:`rpt_core.errors.Stopped`."""
 
@@ -98,6 +111,7 @@ class LocalBuild:
     saves: dict[int, Path] = field(default_factory=dict)
     milestones: dict[int, Path] = field(default_factory=dict)
     stop: bool = False
+    mapper: Mapper = map
 
     def __post_init__(self) -> None:
         self.out.mkdir(parents=True, exist_ok=True)
@@ -141,6 +155,10 @@ class LocalBuild:
         if state is not None:
             shutil.copytree(state, kept / STATE_FOLDER, dirs_exist_ok=True)
         self.milestones[step] = kept
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """By the mapper that was given."""
+        return self.mapper(function, items)
 
     def stopping(self) -> bool:
         """What the test says."""

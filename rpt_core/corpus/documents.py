@@ -5,10 +5,11 @@ runs of words shared with held-out items. Then duplicates are resolved. The seco
 splits and cuts into sentences. Order: filter, exact, near-duplicate, decontaminate, PII, split, segment.
 """
 
-import json
 import statistics
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,22 +19,15 @@ import pyarrow.parquet as pq
 
 from rpt_core.artifacts.build import Build
 from rpt_core.corpus.batches import by_size
-from rpt_core.corpus.cleaning import is_broken, normalise
 from rpt_core.corpus.decontaminate import Contamination, Hit, canonical
 from rpt_core.corpus.dedup import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
-from rpt_core.corpus.language import detect_language
 from rpt_core.corpus.ledger import Ledger
-from rpt_core.corpus.licences import licence_name
-from rpt_core.corpus.noise import with_noise
-from rpt_core.corpus.pii import mask
 from rpt_core.corpus.problem_sets import text_hashes
-from rpt_core.corpus.quality import measure, verdict
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.corpus.segments import PunktSample, Splitter
-from rpt_core.corpus.shield import spans, without
+from rpt_core.corpus.shards import Finished, clean, finish
 from rpt_core.corpus.solved import solution_documents
 from rpt_core.corpus.splits import split_of
-from rpt_core.corpus.stem import stem_score
 from rpt_core.corpus.tables import (
     CONTEXT_CHARS,
     CORPUS_DOCUMENTS,
@@ -114,59 +108,22 @@ class Documents:
 
     def _first_pass(self, path: Path) -> None:
         done, total = 0, pq.read_metadata(path).num_rows
+        shards = self._build.map(partial(clean, self._recipe), by_size(read_rows(path), "text"))
         with TableWriter(self._clean, _CLEAN) as writer:
-            for batch in by_size(read_rows(path), "text"):
-                if self._build.stopping():
-                    raise Stopped(
-                        "stopped while cleaning documents; the same command starts this stage again."
-                    )
-                self._build.progress(done, total, "cleaning documents")
-                done += len(batch)
-                kept = self._filter([row for row in map(self._normalise, batch) if row])
-                for row in kept:
+            for shard in shards:
+                self._go_on("cleaning", done, total)
+                done += shard.num_rows
+                for end in shard.refused:
+                    self._ledger.drop(end.row["source"], end.row, end.reason, end.step, end.text)
+                for row in shard.kept:
                     writer.add(row)
-                self._note(kept)
+                self._note(shard.kept)
 
-    def _normalise(self, row: dict[str, Any]) -> dict[str, Any] | None:
-        """The row in normal form, or None when what it holds never was text."""
-        if is_broken(row["text"]):
-            self._ledger.drop(row["source"], row, "control-characters", "normalise", normalise(row["text"]))
-            return None
-        return {**row, "text": normalise(row["text"]), "title": normalise(row["title"])}
-
-    def _filter(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Measure every row, keep what passes, with its measures."""
-        kept = []
-        proses = [without(row["text"]) for row in rows]
-        words = split_words(proses)
-        for number, (row, prose) in enumerate(zip(rows, proses, strict=True)):
-            lang, score = detect_language(prose)
-            metrics = measure(row["text"], prose, words, number)
-            reason = verdict(
-                metrics, prose, row["source"], lang, self._recipe.min_words, self._recipe.quality
-            )
-            stem = stem_score(row["source"], lang, row["categories"] or (), prose, metrics.formula_share)
-            reason = reason or self._unwanted(lang, row["license"] or "", stem)
-            if reason:
-                self._ledger.drop(row["source"], row, reason, "quality", row["text"])
-                continue
-            kept.append(
-                {
-                    **row,
-                    "lang": lang,
-                    "lang_score": score,
-                    "metrics": json.dumps({**metrics.as_dict(), "stem": stem}, sort_keys=True),
-                }
-            )
-        return kept
-
-    def _unwanted(self, lang: str, license_: str, stem: float) -> str:
-        """Why the recipe does not want a document that is good in itself, or nothing."""
-        if self._recipe.languages and lang not in self._recipe.languages:
-            return "language"
-        if self._recipe.licenses and licence_name(license_) not in self._recipe.licenses:
-            return "licence"
-        return "not-stem" if stem < self._recipe.stem_min else ""
+    def _go_on(self, doing: str, done: int, total: int) -> None:
+        """Tell a watcher how far this is; end here when somebody asked for it."""
+        self._build.progress(done, total, f"{doing} documents")
+        if self._build.stopping():
+            raise Stopped(f"stopped while {doing} documents; the same command starts this stage again.")
 
     def _note(self, rows: list[dict[str, Any]]) -> None:
         """What later decisions need to know of rows that passed the filter."""
@@ -187,67 +144,55 @@ class Documents:
         leaks = self._contamination.leaks()
         out, solved = self._build.out, self._recipe.solutions_as_documents
         schema = CORPUS_DOCUMENTS.append(CONTEXT_CHARS) if solved else CORPUS_DOCUMENTS
+        kept = by_size(self._kept(resolution, leaks), "text")
+        done = 0
         with (
             TableWriter(out / "documents.parquet", schema) as documents,
             TableWriter(out / "segments.parquet", SEGMENTS) as segments,
         ):
-            for number, row in enumerate(read_rows(self._clean)):
-                if number % 100 == 0:
-                    self._build.progress(number, len(self._ids), "masking and segmenting documents")
-                    if self._build.stopping():
-                        raise Stopped(
-                            "stopped while segmenting documents; the same command starts this stage again."
-                        )
-                finished = self._finish(number, row, resolution, leaks)
-                if finished is None:
-                    continue
-                documents.add(finished)
-                self._segment(finished, splitter, segments)
+            for shard in self._build.map(partial(finish, self._recipe, splitter), kept):
+                self._go_on("masking and segmenting", done, len(self._ids))
+                done += len(shard)
+                for finished in shard:
+                    self._tell(finished)
+                    documents.add(finished.row)
+                    self._add_segments(finished.row["doc_id"], finished.segments, segments)
             for row in solution_documents(out / "problems.parquet") if solved else ():
                 documents.add(row)
-                self._segment(row, splitter, segments)
+                found = splitter.split(row["text"], row["lang"], self._recipe.min_segment_chars)
+                self._add_segments(row["doc_id"], found, segments)
                 self.report.split[row["split"]] += 1
                 self.report.chars.setdefault(row["source"], []).append(len(row["text"]))
         self._write_hits(leaks, resolution)
 
-    def _segment(self, row: dict[str, Any], splitter: Splitter, segments: TableWriter) -> None:
-        found = splitter.split(row["text"], row["lang"], self._recipe.min_segment_chars)
+    def _add_segments(self, doc_id: str, found: list[tuple[int, int]], segments: TableWriter) -> None:
         for ordinal, (start, end) in enumerate(found):
-            segments.add({"doc_id": row["doc_id"], "ordinal": ordinal, "start": start, "end": end})
+            segments.add({"doc_id": doc_id, "ordinal": ordinal, "start": start, "end": end})
         self.report.num_segments += len(found)
 
-    def _finish(
-        self, number: int, row: dict[str, Any], resolution: Resolution, leaks: dict[int, list[Hit]]
-    ) -> dict[str, Any] | None:
-        """The row as it is published, or None when it is dropped here."""
-        found = int(resolution.verdict[number])
-        if found != KEPT:
-            reason, step = REASONS.get(found, ("near-duplicate", "near-duplicate"))
-            self._ledger.drop(row["source"], row, reason, step, row["text"])
-            return None
-        text = row["text"]
-        if number in leaks:
-            text = self._cut(text, leaks[number])
+    def _kept(self, resolution: Resolution, leaks: dict[int, list[Hit]]) -> Iterator[dict[str, Any]]:
+        """Rows that are no duplicates and leak nothing, with their side and cluster; the others end here."""
+        for number, row in enumerate(read_rows(self._clean)):
+            found = int(resolution.verdict[number])
+            if found != KEPT:
+                reason, step = REASONS.get(found, ("near-duplicate", "near-duplicate"))
+                self._ledger.drop(row["source"], row, reason, step, row["text"])
+                continue
+            text = self._cut(row["text"], leaks[number]) if number in leaks else row["text"]
             if not text:
                 self._ledger.drop(row["source"], row, "benchmark-leak", "decontaminate", row["text"])
-                return None
-        pii: dict[str, int] = {}
-        if self._recipe.mask_pii:
-            text, pii = mask(text, self._recipe.mask_phones, spans(text))
-        cluster = self._ids[resolution.cluster[number]]
-        split = split_of(cluster, self._recipe.seed, self._recipe.eval_share)
-        if self._recipe.noise_share and split == "train":
-            key = f"{self._recipe.seed} {row['doc_id']}"
-            text = with_noise(text, self._recipe.noise_share, key, spans(text))
-        self._tell(row, text, split, pii)
-        return {**row, "text": text, "split": split, "cluster": cluster, "pii": json.dumps(pii)}
+                continue
+            cluster = self._ids[resolution.cluster[number]]
+            split = split_of(cluster, self._recipe.seed, self._recipe.eval_share)
+            yield {**row, "text": text, "split": split, "cluster": cluster}
 
-    def _tell(self, row: dict[str, Any], text: str, split: str, pii: dict[str, int]) -> None:
+    def _tell(self, finished: Finished) -> None:
+        row = finished.row
         self._ledger.count(row["source"])
         self.report.languages[row["lang"]] += 1
-        self.report.split[split] += 1
-        self.report.pii.update(pii)
-        self.report.chars.setdefault(row["source"], []).append(len(text))
+        self.report.split[row["split"]] += 1
+        self.report.pii.update(finished.pii)
+        self.report.chars.setdefault(row["source"], []).append(len(row["text"]))
 
     def _cut(self, text: str, hits: list[Hit]) -> str:
         """A long text without the paragraphs that leak; nothing of a short one."""

@@ -73,8 +73,13 @@ class Splitter:
     """Sentence splitters for every language of a corpus."""
 
     def __init__(self, parameters: Mapping[str, PunktParameters], common: PunktParameters) -> None:
+        self._learnt = parameters, common
         self._by_lang = {lang: tokenizer(found) for lang, found in parameters.items()}
         self._common = tokenizer(common)
+
+    def __reduce__(self) -> tuple[type["Splitter"], tuple[Mapping[str, PunktParameters], PunktParameters]]:
+        """To another process go the parameters alone."""
+        return Splitter, self._learnt
 
     @classmethod
     def train(cls, texts: Mapping[str, Iterable[str]]) -> "Splitter":

@@ -1,0 +1,103 @@
+"""What is done to one shard of the documents, in whatever process: pure functions of a recipe and some rows.
+
+A shard is a batch of rows. What needs to know of all documents (duplicates, leaks, the balance) stays with
+:mod:`rpt_core.corpus.documents`, which gives out shards and takes their results in order; so no result
+depends on who did the work.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from rpt_core.corpus.cleaning import is_broken, normalise
+from rpt_core.corpus.language import detect_language
+from rpt_core.corpus.licences import licence_name
+from rpt_core.corpus.noise import with_noise
+from rpt_core.corpus.pii import mask
+from rpt_core.corpus.quality import measure, verdict
+from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.corpus.segments import Splitter
+from rpt_core.corpus.shield import spans, without
+from rpt_core.corpus.stem import stem_score
+from rpt_core.corpus.words import split_words
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row that ends here, as the ledger wants it."""
+
+    row: Row
+    reason: str
+    step: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """One shard after the filter."""
+
+    num_rows: int
+    kept: list[Row]
+    refused: list[Refused]
+
+
+def clean(recipe: PrepareRecipe, batch: list[Row]) -> Cleaned:
+    """Bring rows into normal form, measure them, keep what passes, with its measures."""
+    refused, rows = [], []
+    for row in batch:
+        text = normalise(row["text"])
+        if is_broken(row["text"]):
+            refused.append(Refused(row, "control-characters", "normalise", text))
+        else:
+            rows.append({**row, "text": text, "title": normalise(row["title"])})
+    kept = []
+    proses = [without(row["text"]) for row in rows]
+    words = split_words(proses)
+    for number, (row, prose) in enumerate(zip(rows, proses, strict=True)):
+        lang, score = detect_language(prose)
+        metrics = measure(row["text"], prose, words, number)
+        reason = verdict(metrics, prose, row["source"], lang, recipe.min_words, recipe.quality)
+        stem = stem_score(row["source"], lang, row["categories"] or (), prose, metrics.formula_share)
+        reason = reason or _unwanted(recipe, lang, row["license"] or "", stem)
+        if reason:
+            refused.append(Refused(row, reason, "quality", row["text"]))
+            continue
+        shown = json.dumps({**metrics.as_dict(), "stem": stem}, sort_keys=True)
+        kept.append({**row, "lang": lang, "lang_score": score, "metrics": shown})
+    return Cleaned(len(batch), kept, refused)
+
+
+def _unwanted(recipe: PrepareRecipe, lang: str, license_: str, stem: float) -> str:
+    """Why the recipe does not want a document that is good in itself, or nothing."""
+    if recipe.languages and lang not in recipe.languages:
+        return "language"
+    if recipe.licenses and licence_name(license_) not in recipe.licenses:
+        return "licence"
+    return "not-stem" if stem < recipe.stem_min else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One document as it is published, and where its sentences stand."""
+
+    row: Row
+    pii: dict[str, int]
+    segments: list[tuple[int, int]]
+
+
+def finish(recipe: PrepareRecipe, splitter: Splitter, batch: list[Row]) -> list[Finished]:
+    """Mask personal data, add noise where it is asked for, and cut into sentences."""
+    return [_finished(recipe, splitter, row) for row in batch]
+
+
+def _finished(recipe: PrepareRecipe, splitter: Splitter, row: Row) -> Finished:
+    text = row["text"]
+    pii: dict[str, int] = {}
+    if recipe.mask_pii:
+        text, pii = mask(text, recipe.mask_phones, spans(text))
+    if recipe.noise_share and row["split"] == "train":
+        text = with_noise(text, recipe.noise_share, f"{recipe.seed} {row['doc_id']}", spans(text))
+    found = splitter.split(text, row["lang"], recipe.min_segment_chars)
+    return Finished({**row, "text": text, "pii": json.dumps(pii)}, pii, found)

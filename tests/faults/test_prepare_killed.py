@@ -1,0 +1,82 @@
+"""A corpus being prepared, killed at a random point and started again: the bytes of an undisturbed run.
+
+The disturbed run works in two processes and the undisturbed one in its own, so this also says that the
+placement leaves no trace.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from infra.store import Store
+from rpt_core.artifacts.placement import Placement
+from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
+from tasks import build as build_module
+from tests.faults.test_launch import left
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
+
+DRIVER = """
+import sys
+from pathlib import Path
+import tasks.build
+tasks.build.track = lambda *a, **k: ""
+from infra.store import Store
+from rpt_core.artifacts.placement import Placement
+from rpt_core.corpus.recipe import PrepareRecipe
+recipe = PrepareRecipe.model_validate_json(sys.argv[3])
+tasks.build.build_here(recipe, Placement(workers=2), Store(sys.argv[1], Path(sys.argv[2])))
+"""
+
+
+def stage_of(driver: subprocess.Popen) -> psutil.Process:
+    for _ in range(3600):
+        for process in psutil.Process(driver.pid).children(recursive=True):
+            if "tasks.train_main" in process.cmdline():
+                return process
+        time.sleep(0.05)
+    raise AssertionError("the stage never started")
+
+
+def test_a_killed_preparation_ends_in_the_same_corpus(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("RPT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("RPT_TEST_MARK", str(tmp_path))
+    monkeypatch.setattr(build_module, "track", lambda *_, **__: "")
+    stores = [Store(str(tmp_path / name), tmp_path / f"{name}-cache") for name in ("calm", "killed")]
+    ingest = IngestRecipe(sample=SampleWorld(num_documents=600, num_problems=100))
+    documents = [build_module.build_here(ingest, Placement(), store) for store in stores]
+    recipe = PrepareRecipe(documents=documents[0])
+    began = time.monotonic()
+    calm = stores[0].load(build_module.build_here(recipe, Placement(), stores[0]))
+    seconds = time.monotonic() - began
+    seed = time.time_ns()
+    rng, num_killed = random.Random(seed), 0
+    for _ in range(4):
+        told = [stores[1].objects.url, str(stores[1].cache), recipe.model_dump_json()]
+        driver = subprocess.Popen([sys.executable, "-c", DRIVER, *told], env=dict(os.environ))
+        stage = stage_of(driver)
+        time.sleep(rng.uniform(0.1, 0.8) * seconds)
+        victim = stage if rng.random() < 0.5 else psutil.Process(driver.pid)
+        if driver.poll() is None:
+            victim.send_signal(signal.SIGKILL)
+        driver.wait(120)
+        num_killed += driver.returncode != 0
+        _, alive = psutil.wait_procs([stage], timeout=20)
+        assert not alive
+        if num_killed == 2:
+            break
+    assert num_killed, f"every run was over before it was killed (seed {seed})"
+    again = stores[1].load(build_module.build_here(recipe, Placement(workers=2), stores[1]))
+    assert again.digest == calm.digest, f"seed {seed}"
+    for _ in range(100):
+        if not left(tmp_path):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"left behind: {left(tmp_path)}")
