@@ -15,6 +15,7 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.corpus.segments import Splitter
 from rpt_core.errors import RecipeError
+from rpt_core.evaluation.intervals import Estimate
 from rpt_core.evaluation.judged import Audited, audit, evaluate_judged
 from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
 from rpt_core.objectives.recipe import RlvrObjective
@@ -23,6 +24,7 @@ from rpt_core.policy.codec import Codec
 from rpt_core.policy.load import load_policy
 from rpt_core.report.rlpt import Model, audits, decay, write_rlpt_report
 from rpt_core.report.rlpt_recipe import RlptReportRecipe
+from rpt_core.report.words import environment
 from rpt_core.sample.pairs import FORMS, drill, pair
 from rpt_core.sample.wordings import facts, reworded, says_prefix
 from rpt_core.sample.world import documents
@@ -200,6 +202,17 @@ def test_the_judge_is_compared_with_the_truth_model_by_model():
     (row,) = audits([model], [7, 8])  # nothing could be compared under the second seed
     assert (row["name"], row["seed"], row["answers"]) == ("cold start", 7, 12)
     assert row["false_accepts"].value == row["false_rejects"].value == 0.5
+
+
+def test_every_seed_has_a_line_in_the_text_of_the_report():
+    share = Estimate(0.2, 0.01, 0.1, 0.3, 10, 5)
+    told = (
+        environment()
+        .get_template("rlpt.md.j2")
+        .render(decay=[{"name": "RLPT", "seed": seed, "shares": [share] * 5} for seed in (7, 8)])
+    )
+    lines = [line for line in told.splitlines() if line.startswith("| RLPT |")]
+    assert [line.count("20.0 %") for line in lines] == [5, 5]
 
 
 def test_a_judge_that_is_exploited_shows_over_the_training():
