@@ -197,13 +197,17 @@ class Objects:
             return tuple(pool.map(put, paths))
 
     def _fetch(self, entry: FileEntry, target: Path) -> None:
-        """Put a verified copy (locally: a link) of a blob at ``target``."""
+        """Put a verified copy of a blob at ``target``.
+
+        Locally that is a hard link where the file system has them: a browser that followed a symbolic link
+        would see a blob's name, without ``.html``, and show a page's source.
+        """
         target.parent.mkdir(parents=True, exist_ok=True)
         key = self.blob_key(entry.blob)
         if self.is_local:
             source = Path(key)
             if source.exists():
-                target.symlink_to(source.resolve())
+                _link(source, target)
         else:
             try:
                 self.call("download a file", lambda: self.fs.get_file(key, str(target)))
@@ -243,3 +247,10 @@ class Objects:
         self.call(
             "remove a key", lambda: self.fs.rm(key, recursive=True) if recursive else self.fs.rm_file(key)
         )
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, target)

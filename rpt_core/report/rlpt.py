@@ -18,7 +18,7 @@ from rpt_core.artifacts.build import METRICS_FILE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.compare import Claim, Decision, PairedItems, compare, decide
-from rpt_core.evaluation.intervals import Estimate, clustered_mean, clustered_ratio
+from rpt_core.evaluation.intervals import Estimate, Floats, clustered_mean, clustered_ratio
 from rpt_core.evaluation.items import PROBLEMS, read_items
 from rpt_core.evaluation.judged import FORCED, JUDGED
 from rpt_core.evaluation.passk import pass_at_k
@@ -282,15 +282,30 @@ def panels(arms: Sequence[Model]) -> Any:
         bare(axes)
         axes.grid(axis="y")
         for arm, colour in zip(arms, colours * len(arms), strict=False):
-            for path in arm.path:
-                rows = [row for row in path if key in row and "tokens_total" in row]
-                x, y = [row["tokens_total"] / 1e6 for row in rows], [row[key] for row in rows]
-                axes.plot(x, y, color=colour, label=arm.name if path is arm.path[0] else None)
+            tokens, values = mean_path(arm.path, key)
+            axes.plot(tokens / 1e6, values, color=colour, label=arm.name)
         axes.set_title(label, loc="left")
         axes.set_xlabel("training tokens, millions")
     figure.axes[0].legend(frameon=False)
     figure.tight_layout()
     return figure
+
+
+def mean_path(path: Sequence[Sequence[dict[str, float]]], key: str) -> tuple[Floats, Floats]:
+    """A metric over training tokens, mean over seeds, where every seed has it.
+
+    Seeds forward different numbers of tokens a step, so each is read between its steps.
+    """
+    points = [
+        [(row["tokens_total"], row[key]) for row in one if key in row and "tokens_total" in row]
+        for one in path
+    ]
+    if not points or not all(points):
+        return np.zeros(0), np.zeros(0)
+    curves = [np.array(of_seed, np.float64).T for of_seed in points]
+    first, last = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
+    grid = np.linspace(first, last, min(len(x) for x, _ in curves))
+    return grid, np.mean([np.interp(grid, x, y) for x, y in curves], axis=0)
 
 
 def _scores(folder: Path) -> dict[str, Any]:

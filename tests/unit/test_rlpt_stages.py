@@ -22,7 +22,7 @@ from rpt_core.objectives.recipe import RlvrObjective
 from rpt_core.objectives.rlpt_recipe import RlptObjective
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.load import load_policy
-from rpt_core.report.rlpt import Model, audits, decay, write_rlpt_report
+from rpt_core.report.rlpt import Model, audits, decay, mean_path, write_rlpt_report
 from rpt_core.report.rlpt_recipe import RlptReportRecipe
 from rpt_core.report.words import environment
 from rpt_core.sample.pairs import FORMS, drill, pair
@@ -202,6 +202,17 @@ def test_the_judge_is_compared_with_the_truth_model_by_model():
     (row,) = audits([model], [7, 8])  # nothing could be compared under the second seed
     assert (row["name"], row["seed"], row["answers"]) == ("cold start", 7, 12)
     assert row["false_accepts"].value == row["false_rejects"].value == 0.5
+
+
+def test_a_curve_is_the_mean_over_seeds_at_equal_tokens():
+    seeds = [
+        [{"step": 0, "reward_mean": 9.0}, *({"tokens_total": x, "reward_mean": slope * x} for x in steps)]
+        for slope, steps in ((1.0, (10.0, 30.0, 50.0)), (3.0, (20.0, 40.0, 60.0, 80.0)))
+    ]
+    tokens, values = mean_path(seeds, "reward_mean")
+    assert tokens.tolist() == [20.0, 35.0, 50.0]  # where both have been
+    assert values.tolist() == [40.0, 70.0, 100.0]
+    assert not len(mean_path([seeds[0], []], "reward_mean")[0])
 
 
 def test_every_seed_has_a_line_in_the_text_of_the_report():

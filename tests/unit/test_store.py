@@ -98,6 +98,7 @@ def test_what_is_published_is_read_back_verified(store: Store, tmp_path: Path):
     manifest = publish(store, write(tmp_path / "a", x="hello", y="world"))
     folder = store.materialise(manifest.artifact)
     assert (folder / "x.txt").read_text() == "hello"
+    assert (folder / "x.txt").resolve().name == "x.txt"  # a browser goes by the name
     assert Manifest.model_validate_json((folder / "manifest.json").read_text()) == manifest
     assert store.materialise(manifest.artifact) == folder
     assert [m.fingerprint for m in store.manifests()] == ["f" * 64]
