@@ -21,7 +21,7 @@ from rpt_core.train.step import _lesson, accumulate
 from rpt_core.train.supervised_recipe import Optimiser
 from tests.toys import gradients, relative_error, save_tiny_model
 from tests.unit.small_corpus import write_corpus
-from tests.unit.test_rmt import write_uneven
+from tests.unit.small_difficulty import write_uneven
 from tests.unit.test_step import INPUT, RECIPE, make_trainer
 
 KEEP_ALL = Selection(drop_equal_from_step=10_000)
