@@ -143,10 +143,11 @@ def _ray(num: int) -> Iterator[Mapper]:
         ) from None
     address = os.environ.get("RAY_ADDRESS")
     local = {} if address else {"num_cpus": num, "include_dashboard": False}
-    ray.init(address=address or "local", log_to_driver=False, logging_level="warning", **local)
     remote = ray.remote(max_retries=TRIES - 1, num_cpus=1)(_call)
 
     def mapped(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        if not ray.is_initialized():  # most stages map nothing, and a cluster takes its time to start
+            ray.init(address=address or "local", log_to_driver=False, logging_level="warning", **local)
         pickled = ray.put(pickle.dumps(function))
         underway: deque[Any] = deque()
         for item in items:
