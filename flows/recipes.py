@@ -18,7 +18,7 @@ from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.recipe import EvaluationRecipe
-from rpt_core.objectives.recipe import Budget, RlvrObjective, RptObjective
+from rpt_core.objectives.recipe import Budget, RptObjective
 from rpt_core.report.recipe import ArmsRecipe, ReportRecipe, SeedsRecipe
 from rpt_core.report.rlpt_recipe import RlptReportRecipe
 from rpt_core.scaling.recipe import ScalingRecipe
@@ -67,21 +67,7 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
         optimiser=recipes_tiny.ADAMW,
         seed=seed,
     )
-    rlvr = RlvrRecipe(
-        corpus=corpus,
-        start=policy,
-        objective=RlvrObjective(prompt="compact"),
-        prompts_per_step=16,
-        temperature=1.0,
-        reasoning_tokens=64,
-        context_tokens=512,
-        steps=24,
-        evaluate_every=8,
-        # a text of one's own may hold no problem at all: the policy then goes on as it is
-        selection=Selection(when_starved="pass-on" if data else "stop"),
-        optimiser=recipes_tiny.ADAMW,
-        seed=seed,
-    )
+    rlvr = recipes_tiny.rlvr(corpus, policy, data=data, seed=seed, evaluate_every=8)
     return _report(
         "RPT on the sample world",
         difficulty,

@@ -12,11 +12,10 @@ from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
-from rpt_core.objectives.recipe import RlvrObjective
 from rpt_core.objectives.rlpt_recipe import RlptObjective
 from rpt_core.report.rlpt_recipe import RlptReportRecipe
 from rpt_core.train.judge_recipe import JudgeRecipe
-from rpt_core.train.recipe import RlptRecipe, RlvrRecipe, Selection
+from rpt_core.train.recipe import RlptRecipe, RlvrRecipe
 from rpt_core.train.supervised_recipe import (
     BaseRecipe,
     ColdStartRecipe,
@@ -90,19 +89,7 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
         optimiser=recipes_tiny.ADAMW,
         seed=seed,
     )
-    rlvr = RlvrRecipe(
-        corpus=corpus,
-        start=training,
-        objective=RlvrObjective(prompt="compact"),
-        prompts_per_step=16,
-        temperature=1.0,
-        reasoning_tokens=64,
-        context_tokens=512,
-        steps=24,
-        selection=Selection(when_starved="pass-on" if data else "stop"),
-        optimiser=recipes_tiny.ADAMW,
-        seed=seed,
-    )
+    rlvr = recipes_tiny.rlvr(corpus, training, data=data, seed=seed)
     asked = objective.model_copy(update={"rule": "prefix", "unit": "segment"})
     evaluation = JudgedEvaluationRecipe(
         corpus=corpus, difficulty=difficulty, model=training, judge=JudgeRecipe(seed=EXAMINER),

@@ -1,6 +1,10 @@
 """What the tiny journeys share: their text, their model, and optimisers for minutes on one CPU core."""
 
-from rpt_core.corpus.recipe import IngestRecipe, SampleWorld
+from typing import Any
+
+from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
+from rpt_core.objectives.recipe import RlvrObjective
+from rpt_core.train.recipe import RlvrRecipe, Selection
 from rpt_core.train.supervised_recipe import GivenModel, ModelShape, Optimiser
 
 MUON = Optimiser(
@@ -22,3 +26,24 @@ def documents(data: str, seed: int) -> IngestRecipe:
 def model(name: str, shape: ModelShape) -> ModelShape | GivenModel:
     """The reader's own model, or one trained from scratch."""
     return GivenModel(name=name) if name else shape
+
+
+def rlvr(corpus: PrepareRecipe, start: Any, *, data: str, seed: int, evaluate_every: int = 0) -> RlvrRecipe:
+    """Verifiable rewards on the corpus's problems, from the model a journey has trained.
+
+    A text of the reader's own may hold no problem at all: the policy then goes on as it is.
+    """
+    return RlvrRecipe(
+        corpus=corpus,
+        start=start,
+        objective=RlvrObjective(prompt="compact"),
+        prompts_per_step=16,
+        temperature=1.0,
+        reasoning_tokens=64,
+        context_tokens=512,
+        steps=24,
+        evaluate_every=evaluate_every,
+        selection=Selection(when_starved="pass-on" if data else "stop"),
+        optimiser=ADAMW,
+        seed=seed,
+    )
