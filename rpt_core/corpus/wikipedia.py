@@ -143,7 +143,8 @@ def read_header(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
         head += chunk
         if OPEN in head or len(head) > _HEADER_BYTES_MAX:
             break
-    xml = bytes(head[: max(head.find(OPEN), 0)])
+    begin = head.find(OPEN)
+    xml = bytes(head[:begin] if begin >= 0 else head)
     if _FORBIDDEN.search(xml):
         raise Broken("entity-declaration", "a document type stands before the first page")
     return xml, chain([bytes(head)], chunks)
@@ -177,7 +178,7 @@ def cut_pages(chunks: Iterable[bytes], page_bytes_max: int = PAGE_BYTES_MAX) -> 
             start, skipped, opened = end, 0, not closes
         del held[:start]
         searched = max(len(held) - len(CLOSE) + 1, len(OPEN) if opened and not skipped else 0)
-        if len(held) > page_bytes_max:
+        if skipped + searched > page_bytes_max:
             skipped += searched
             del held[:searched]
             searched = 0
