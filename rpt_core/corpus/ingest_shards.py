@@ -30,6 +30,8 @@ PAGES_BYTES = 4 << 20
 """Pages in one shard that were cut out of a dump: about a second of work."""
 ANSWER_CHARS = 32 << 20
 """Text in one answer, but for its last row: the stage holds at most two answers of every process."""
+ROW_CHARS = 500
+"""What a row weighs beside its texts."""
 _DATA: frozenset[Form] = frozenset({"jsonl", "json", "parquet", "csv"})
 
 T = TypeVar("T")
@@ -222,7 +224,7 @@ def read_shard(how: How, shard: Shard) -> Answer:
         if held > ANSWER_CHARS:
             return Answer(shard.name, shard.num_bytes, rows, shard)
         rows.append(row)
-        held += num_chars(row)
+        held += ROW_CHARS + num_chars(row)
     return Answer(shard.name, shard.num_bytes, rows, None)
 
 
@@ -237,5 +239,9 @@ def _lies_here(source: Source) -> bool:
 
 
 def shard_rows(how: How, shard: Shard) -> Iterator[Row]:
-    """The rows of a shard one by one, all of them encodable."""
-    return map(encodable, shard.part.rows(how))
+    """The rows of a shard one by one, all of them encodable; an error of ours says where it happened."""
+    try:
+        yield from map(encodable, shard.part.rows(how))
+    except Exception as error:
+        error.add_note(f"while reading {shard.name}")
+        raise

@@ -33,7 +33,7 @@ from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus import documents as documents_stage
 from rpt_core.corpus import ingest as ingest_stage
 from rpt_core.corpus import prepare as prepare_stage
-from rpt_core.corpus import segments, tables, wikipedia
+from rpt_core.corpus import segments, shards, tables, wikipedia
 from rpt_core.corpus.dedup import DuplicateFinder
 from rpt_core.corpus.minhash import SCHEME, SEED, signatures
 from rpt_core.corpus.problem_sets import text_hashes
@@ -180,12 +180,12 @@ STEPS = (
     (wikipedia, "parse_page", "read: XML"),
     (wikipedia, "to_text", "read: wikitext to prose"),
     (prepare_stage, "prepare", "prepare: the rest"),
-    (documents_stage, "normalise", "prepare: normal form"),
-    (documents_stage.Documents, "_filter", "prepare: measure, language, filter"),
+    (shards, "normalise", "prepare: normal form"),
+    (documents_stage, "clean", "prepare: measure, language, filter"),
     (documents_stage.Documents, "_note", "prepare: words, signatures, n-grams"),
     (documents_stage.DuplicateFinder, "resolve", "prepare: duplicates"),
     (segments, "learn", "prepare: Punkt learns"),
-    (documents_stage, "mask", "prepare: personal data"),
+    (shards, "mask", "prepare: personal data"),
     (documents_stage.Splitter, "split", "prepare: sentences"),
     (tables.TableWriter, "_flush", "prepare: Parquet"),
 )
