@@ -10,7 +10,7 @@ it hands back as a shard, and the stage reads it itself, row by row.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from rpt_core.corpus.arxiv import Member, is_chunk, member_rows, read_members
@@ -18,6 +18,7 @@ from rpt_core.corpus.batches import by_weight
 from rpt_core.corpus.multistream import Multistream, Run, index_name, open_multistream, read_run
 from rpt_core.corpus.problems import Columns
 from rpt_core.corpus.readers import read_source
+from rpt_core.corpus.reasons import known
 from rpt_core.corpus.rows import Dropped, Row, encodable, num_chars
 from rpt_core.corpus.sources import Form, Source
 from rpt_core.corpus.streams import Broken, Counted, decompressed, file_chunks
@@ -144,11 +145,10 @@ class Answer:
 
 def cut(sources: Iterable[Source]) -> Iterator[Shard]:
     """All sources as shards, in order; small ones share a shard, large ones have many."""
-    sources = list(sources)
-    companions = {source.name.removesuffix(".bz2"): source for source in sources if _is_companion(source)}
+    sources, dumps = _with_indexes(sources)
     small: list[Source] = []
     for source in sources:
-        shards = _shards_of(source, companions.get(index_name(source.name)))
+        shards = _runs(source, dumps[source.name]) if source.name in dumps else _shards_of(source)
         if shards is None:
             small.append(source)
         else:
@@ -158,8 +158,24 @@ def cut(sources: Iterable[Source]) -> Iterator[Shard]:
     yield from _together(small)
 
 
-def _is_companion(source: Source) -> bool:
-    return source.form == "refused" and source.reason == "companion-file"
+def _with_indexes(sources: Iterable[Source]) -> tuple[list[Source], dict[str, Multistream]]:
+    """The sources, and the dumps among them that an index opens; one that does not fit is refused as such."""
+    found = {source.name: source for source in sources}
+    companions = {
+        name.removesuffix(".bz2"): name
+        for name, source in found.items()
+        if source.form == "refused" and source.reason == "companion-file"
+    }
+    dumps: dict[str, Multistream] = {}
+    for name, source in list(found.items()):
+        index = companions.get(index_name(name)) if source.form == "mediawiki" else None
+        if index is None:
+            continue
+        if opened := open_multistream(source, found[index]):
+            dumps[name] = opened
+        else:
+            found[index] = replace(found[index], reason=known("unfit-index"))
+    return list(found.values()), dumps
 
 
 def _together(small: list[Source]) -> Iterator[Shard]:
@@ -167,10 +183,8 @@ def _together(small: list[Source]) -> Iterator[Shard]:
         yield Shard(batch[-1].name, sum(source.num_bytes for source in batch), Files(tuple(batch)))
 
 
-def _shards_of(source: Source, index: Source | None) -> Iterator[Shard] | None:
+def _shards_of(source: Source) -> Iterator[Shard] | None:
     """The shards of one source; None when it is to be read whole."""
-    if source.form == "mediawiki" and index and (dump := open_multistream(source, index)):
-        return _runs(source, dump)
     if source.num_bytes <= FILES_BYTES:
         return None
     if source.form == "mediawiki":

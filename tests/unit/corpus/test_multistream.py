@@ -200,10 +200,23 @@ def test_an_index_that_leaves_out_nearly_all_is_not_used(tmp_path, monkeypatch):
     assert is_used(tmp_path)
 
 
-def test_the_index_itself_is_accounted_for(tmp_path):
-    good(tmp_path)
+@pytest.mark.parametrize(
+    ("lie", "reason"), [(None, "companion-file"), ("unsorted", "unfit-index"), ("cut off", "unfit-index")]
+)
+def test_the_index_itself_is_accounted_for(tmp_path, lie, reason):
+    streams = packed(STREAMS)
+    write(tmp_path, streams, LIES[lie](streams) if lie else lines(begins(streams)[1:-2]))
     rows = [row for shard in cut(find_sources(tmp_path)) for row in read_shard(HOW, shard).rows]
-    assert [row.origin for row in rows if isinstance(row, Dropped)] == [f"{NAME}-index.txt.bz2"]
+    assert [(row.origin, row.reason) for row in rows if isinstance(row, Dropped)] == [
+        (f"{NAME}-index.txt.bz2", reason)
+    ]
+
+
+def test_an_index_without_its_dump_is_a_companion(tmp_path):
+    good(tmp_path)
+    (tmp_path / f"{NAME}.xml.bz2").unlink()
+    ((row,),) = (read_shard(HOW, shard).rows for shard in cut(find_sources(tmp_path)))
+    assert row.reason == "companion-file"
 
 
 def test_a_dump_in_utf_16_is_read_without_its_index(tmp_path):
