@@ -1,4 +1,4 @@
-"""A corpus being prepared, killed at a random point and started again: the bytes of an undisturbed run.
+"""Sources being read, or a corpus prepared, killed at a random point and started again: the same bytes.
 
 The disturbed run works in two processes and the undisturbed one in its own, so this also says that the
 placement leaves no trace.
@@ -30,13 +30,13 @@ import tasks.build
 tasks.build.track = lambda *a, **k: ""
 from infra.store import Store
 from rpt_core.artifacts.placement import Placement
-from rpt_core.corpus.recipe import PrepareRecipe
-recipe = PrepareRecipe.model_validate_json(sys.argv[3])
+from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
+recipe = {"ingest": IngestRecipe, "prepare": PrepareRecipe}[sys.argv[4]].model_validate_json(sys.argv[3])
 tasks.build.build_here(recipe, Placement(workers=2), Store(sys.argv[1], Path(sys.argv[2])))
 """
 
 
-def stage_of(driver: subprocess.Popen) -> psutil.Process:
+def child_of(driver: subprocess.Popen) -> psutil.Process:
     for _ in range(3600):
         for process in psutil.Process(driver.pid).children(recursive=True):
             if "tasks.train_main" in process.cmdline():
@@ -45,30 +45,33 @@ def stage_of(driver: subprocess.Popen) -> psutil.Process:
     raise AssertionError("the stage never started")
 
 
-def test_a_killed_preparation_ends_in_the_same_corpus(tmp_path: Path, monkeypatch):
+@pytest.mark.parametrize("stage", ["ingest", "prepare"])
+def test_a_killed_data_stage_ends_in_the_same_bytes(stage: str, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("RPT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("RPT_TEST_MARK", str(tmp_path))
     monkeypatch.setattr(build_module, "track", lambda *_, **__: "")
     stores = [Store(str(tmp_path / name), tmp_path / f"{name}-cache") for name in ("calm", "killed")]
-    ingest = IngestRecipe(sample=SampleWorld(num_documents=600, num_problems=100))
-    documents = [build_module.build_here(ingest, Placement(), store) for store in stores]
-    recipe = PrepareRecipe(documents=documents[0])
+    recipe: IngestRecipe | PrepareRecipe
+    recipe = IngestRecipe(sample=SampleWorld(num_documents=600, num_problems=100))
+    if stage == "prepare":
+        documents = [build_module.build_here(recipe, Placement(), store) for store in stores]
+        recipe = PrepareRecipe(documents=documents[0])
     began = time.monotonic()
     calm = stores[0].load(build_module.build_here(recipe, Placement(), stores[0]))
     seconds = time.monotonic() - began
     seed = time.time_ns()
     rng, num_killed = random.Random(seed), 0
     for _ in range(4):
-        told = [stores[1].objects.url, str(stores[1].cache), recipe.model_dump_json()]
+        told = [stores[1].objects.url, str(stores[1].cache), recipe.model_dump_json(), stage]
         driver = subprocess.Popen([sys.executable, "-c", DRIVER, *told], env=dict(os.environ))
-        stage = stage_of(driver)
+        child = child_of(driver)
         time.sleep(rng.uniform(0.1, 0.8) * seconds)
-        victim = stage if rng.random() < 0.5 else psutil.Process(driver.pid)
+        victim = child if rng.random() < 0.5 else psutil.Process(driver.pid)
         if driver.poll() is None:
             victim.send_signal(signal.SIGKILL)
         driver.wait(120)
         num_killed += driver.returncode != 0
-        _, alive = psutil.wait_procs([stage], timeout=20)
+        _, alive = psutil.wait_procs([child], timeout=20)
         assert not alive
         if num_killed == 2:
             break
