@@ -14,10 +14,11 @@ from rpt_core.corpus.language import detect_language
 from rpt_core.corpus.licences import licence_name
 from rpt_core.corpus.noise import with_noise
 from rpt_core.corpus.pii import mask
-from rpt_core.corpus.quality import measure, verdict
+from rpt_core.corpus.quality import broken_rules, measure
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.corpus.segments import Splitter
 from rpt_core.corpus.shield import spans, without
+from rpt_core.corpus.statistics import Measured
 from rpt_core.corpus.stem import stem_score
 from rpt_core.corpus.words import split_words
 
@@ -41,6 +42,8 @@ class Cleaned:
     num_rows: int
     kept: list[Row]
     refused: list[Refused]
+    measured: Measured
+    """Of the rows that could be measured, kept or refused."""
 
 
 def clean(recipe: PrepareRecipe, batch: list[Row]) -> Cleaned:
@@ -52,21 +55,23 @@ def clean(recipe: PrepareRecipe, batch: list[Row]) -> Cleaned:
             refused.append(Refused(row, "control-characters", "normalise", text))
         else:
             rows.append({**row, "text": text, "title": normalise(row["title"])})
-    kept = []
+    kept, measured = [], Measured()
     proses = [without(row["text"]) for row in rows]
     words = split_words(proses)
     for number, (row, prose) in enumerate(zip(rows, proses, strict=True)):
         lang, score = detect_language(prose)
         metrics = measure(row["text"], prose, words, number)
-        reason = verdict(metrics, prose, row["source"], lang, recipe.min_words, recipe.quality)
+        broken = broken_rules(metrics, prose, row["source"], lang, recipe.min_words, recipe.quality)
         stem = stem_score(row["source"], lang, row["categories"] or (), prose, metrics.formula_share)
-        reason = reason or _unwanted(recipe, lang, row["license"] or "", stem)
+        measures = {**metrics.as_dict(), "stem": stem}
+        measured.add(row["source"], measures, [rule.measure for rule in broken])
+        reason = broken[0].reason if broken else _unwanted(recipe, lang, row["license"] or "", stem)
         if reason:
             refused.append(Refused(row, reason, "quality", row["text"]))
             continue
-        shown = json.dumps({**metrics.as_dict(), "stem": stem}, sort_keys=True)
+        shown = json.dumps(measures, sort_keys=True)
         kept.append({**row, "lang": lang, "lang_score": score, "metrics": shown})
-    return Cleaned(len(batch), kept, refused)
+    return Cleaned(len(batch), kept, refused, measured)
 
 
 def _unwanted(recipe: PrepareRecipe, lang: str, license_: str, stem: float) -> str:

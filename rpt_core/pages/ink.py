@@ -6,8 +6,10 @@ same SVG follows the reader's theme; a PNG keeps the light ones.
 
 import io
 import re
+import warnings
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
+from html import escape
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -110,7 +112,9 @@ def as_svg(figure: Figure, name: str, label: str) -> str:
         label: What it shows, for readers who do not see it.
     """
     buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name}):
+    with mpl.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
+        # the page's font draws the letters; ours only measures them
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
@@ -121,6 +125,6 @@ def as_svg(figure: Figure, name: str, label: str) -> str:
     opening = svg[: svg.index(">")]
     box = re.search(r'viewBox="[^"]*"', opening)
     assert box, "Matplotlib writes a viewBox"
-    described = f'<svg xmlns="http://www.w3.org/2000/svg" {box[0]} role="img" aria-label="{label}"'
+    described = f'<svg xmlns="http://www.w3.org/2000/svg" {box[0]} role="img" aria-label="{escape(label)}"'
     linked = ' xmlns:xlink="http://www.w3.org/1999/xlink"'
     return described + linked + svg[svg.index(">") :]
