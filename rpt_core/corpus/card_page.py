@@ -3,14 +3,20 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rpt_core.artifacts.build import PAGE_FILE
 from rpt_core.corpus.reasons import REASONS
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SOURCES_DRAWN = 8
 """Sources with a picture of their own, those of most rows; the table has all."""
 LANGUAGES_DRAWN = 14
+IN_MARKDOWN = ("balance", "lengths", "languages", "clusters", "pii", "stem")
+"""Pictures of the Markdown page, which carries each in an address of its own: the small ones."""
+BALANCES_IN_MARKDOWN = 4
 
 
 def write_views(out: Path, card: dict[str, Any]) -> None:
@@ -20,18 +26,32 @@ def write_views(out: Path, card: dict[str, Any]) -> None:
         out: The artifact's folder.
         card: Balance, lengths, and whatever else its stage knows, in JSON form.
     """
-    from rpt_core.pages.ink import DARK, LIGHT
+    from rpt_core.pages.ink import DARK, LIGHT, as_data_uri, as_svg, style
     from rpt_core.pages.words import environment, render
 
     text = json.dumps(card, indent=1, sort_keys=True, ensure_ascii=False)
     (out / "card.json").write_text(text + "\n")
+    with style():
+        figures = _figures(card)
+        inline = {
+            section: [
+                (name, as_svg(figure, f"{section} {name}", f"{section}: {name}")) for name, figure in drawn
+            ]
+            for section, drawn in figures.items()
+        }
+        images = [
+            (f"Rows of {name}" if section == "balance" else name, as_data_uri(figure, f"{section} {name}"))
+            for section in IN_MARKDOWN
+            for name, figure in figures.get(section, [])[:BALANCES_IN_MARKDOWN]
+        ]
     context = {
         "title": "What was read" if card["stage"] == "ingest-corpus" else "Corpus card",
         "light": LIGHT.css(),
         "dark": DARK.css(),
         "card": card,
         "sources": _sources(card),
-        "figures": _figures(card),
+        "figures": inline,
+        "images": images,
         "facts": _facts(card),
     }
     templates = environment("rpt_core.corpus")
@@ -68,56 +88,44 @@ def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} % of them" if whole else ""
 
 
-def _figures(card: Mapping[str, Any]) -> dict[str, Any]:
-    """Every picture that has something to show, as SVG by section."""
+def _figures(card: Mapping[str, Any]) -> dict[str, list[tuple[str, "Figure"]]]:
+    """Every picture that has something to show, with its name, by section."""
     from rpt_core.corpus import card_figures as draw
-    from rpt_core.pages.ink import LIGHT, as_svg, style
+    from rpt_core.pages.ink import LIGHT
 
-    names = ("balance", "lengths", "languages", "clusters", "pii", "measures", "stem")
-    figures: dict[str, Any] = dict.fromkeys(names, "")
-    with style():
-        figures["balance"] = [
-            (
-                source,
-                as_svg(draw.balance_figure(rows, list(REASONS)), f"balance {source}", f"Rows of {source}"),
-            )
+    drawn: dict[str, list[tuple[str, Figure]]] = {
+        "balance": [
+            (source, draw.balance_figure(rows, list(REASONS)))
             for source, rows in _sources(card)
-            if rows["dropped"] and rows["rows_in"]
+            if rows["dropped"]
         ][:SOURCES_DRAWN]
-        if lengths := _most(card["lengths"], "documents"):
-            ridges = [draw.Ridge(name, of["edges"], of["counts"], of["median_chars"]) for name, of in lengths]
-            figures["lengths"] = as_svg(
-                draw.ridges_figure(ridges, "characters, logarithmic", log=True),
-                "lengths",
-                "Lengths by source",
-            )
-        for name, label, colour in (("pii", "Personal data by type", LIGHT.finetuned),):
-            if card.get(name):
-                rows = sorted(card[name].items(), key=lambda item: (-item[1], item[0]))
-                figures[name] = as_svg(draw.bars_figure(rows, colour), name, label)
-        if languages := card.get("languages"):
-            figures["languages"] = as_svg(draw.bars_figure(_languages(languages)), "languages", "Languages")
-        if sizes := card.get("cluster_sizes"):
-            rows = [(f"{size} documents", num) for size, num in _sizes(sizes)]
-            figures["clusters"] = as_svg(
-                draw.bars_figure(rows), "clusters", "Sizes of clusters of duplicates"
-            )
-        measures = _most(card.get("measures", {}), "documents")
-        figures["measures"] = [
-            (source, as_svg(draw.measures_figure(found), f"measures {source}", f"Measures of {source}"))
-            for source, found in measures
-        ]
-        if measures:
-            ridges = [_stem(source, found["of"]["stem"]) for source, found in measures]
-            limit = card["stem_min"] or None
-            drawn = draw.ridges_figure(ridges, "STEM score", log=False, limit=limit)
-            figures["stem"] = as_svg(drawn, "stem", "STEM score by source")
-    return figures
+    }
+    if lengths := _most(card["lengths"]):
+        ridges = [draw.Ridge(name, of["edges"], of["counts"], of["median_chars"]) for name, of in lengths]
+        figure = draw.ridges_figure(ridges, "characters, logarithmic", log=True)
+        drawn["lengths"] = [("Lengths of documents", figure)]
+    if languages := card.get("languages"):
+        drawn["languages"] = [("Languages", draw.bars_figure(_languages(languages)))]
+    if pii := card.get("pii"):
+        drawn["pii"] = [("Personal data by type", draw.bars_figure(_ranked(pii), LIGHT.finetuned))]
+    if sizes := card.get("cluster_sizes"):
+        rows = [(f"{size} documents", num) for size, num in _sizes(sizes)]
+        drawn["clusters"] = [("Clusters of duplicates by size", draw.bars_figure(rows))]
+    if measures := _most(card.get("measures", {})):
+        drawn["measures"] = [(source, draw.measures_figure(found)) for source, found in measures]
+        ridges = [_stem(source, found["of"]["stem"]) for source, found in measures]
+        figure = draw.ridges_figure(ridges, "STEM score", log=False, limit=card["stem_min"] or None)
+        drawn["stem"] = [("STEM score", figure)]
+    return drawn
 
 
-def _most(found: Mapping[str, Any], count: str) -> list[tuple[str, Any]]:
+def _most(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """The sources of most documents."""
-    return sorted(found.items(), key=lambda item: (-item[1][count], item[0]))[:SOURCES_DRAWN]
+    return sorted(found.items(), key=lambda item: (-item[1]["documents"], item[0]))[:SOURCES_DRAWN]
+
+
+def _ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _stem(source: str, found: Mapping[str, Any]) -> Any:
@@ -129,7 +137,7 @@ def _stem(source: str, found: Mapping[str, Any]) -> Any:
 
 
 def _languages(languages: Mapping[str, int]) -> list[tuple[str, int]]:
-    rows = sorted(languages.items(), key=lambda item: (-item[1], item[0]))
+    rows = _ranked(languages)
     rest = sum(num for _, num in rows[LANGUAGES_DRAWN:])
     return [*rows[:LANGUAGES_DRAWN], ("others", rest)] if rest else rows
 
