@@ -65,6 +65,9 @@ def write_card(
         "cluster_sizes": {str(size): num for size, num in sorted(documents.cluster_sizes.items())},
         "measures": _measures(documents.measured, rules=recipe.quality),
         "stem_min": recipe.stem_min,
+        "scored": recipe.scores is not None,
+        "min_score": recipe.min_score,
+        "unread_scores": recipe.unread_scores,
     }
     write_views(out, {**report, **more})
     return report
@@ -114,6 +117,7 @@ def _measures(measured: Measured, *, rules: bool) -> dict[str, Any]:
                     "limits": limits(source).get(name, (None, None)) if rules else (None, None),
                 }
                 for name, counts in of_source.items()
+                if sum(counts)
             },
         }
         for source, of_source in sorted(measured.counts.items())

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 SOURCES_DRAWN = 8
 """Sources with a picture of their own, those of most rows; the table has all."""
 LANGUAGES_DRAWN = 14
-IN_MARKDOWN = ("balance", "lengths", "languages", "clusters", "pii", "stem")
+IN_MARKDOWN = ("balance", "lengths", "languages", "clusters", "pii", "stem", "scores")
 """Pictures of the Markdown page, which carries each in an address of its own: the small ones."""
 BALANCES_IN_MARKDOWN = 4
 
@@ -53,6 +54,7 @@ def write_views(out: Path, card: dict[str, Any]) -> None:
         "figures": inline,
         "images": images,
         "facts": _facts(card),
+        "unscored": _unscored(card),
     }
     templates = environment("rpt_core.corpus")
     render(out / "card.html", templates.get_template("card.html.j2").render(context))
@@ -116,7 +118,20 @@ def _figures(card: Mapping[str, Any]) -> dict[str, list[tuple[str, "Figure"]]]:
         ridges = [_stem(source, found["of"]["stem"]) for source, found in measures]
         figure = draw.ridges_figure(ridges, "STEM score", log=False, limit=card["stem_min"] or None)
         drawn["stem"] = [("STEM score", figure)]
+    if scored := [(source, found) for source, found in measures if "llm_quality" in found["of"]]:
+        ridges = [_whole(source, found["of"]["llm_quality"]) for source, found in scored]
+        limit = ceil(card["min_score"]) - 0.5 if card["min_score"] else None
+        figure = draw.ridges_figure(ridges, "points", log=False, limit=limit)
+        drawn["scores"] = [("Points by a language model", figure)]
     return drawn
+
+
+def _unscored(card: Mapping[str, Any]) -> int:
+    """Measured documents whose score could not be read."""
+    return sum(
+        found["documents"] - sum(found["of"].get("llm_quality", {"counts": []})["counts"])
+        for found in card.get("measures", {}).values()
+    )
 
 
 def _most(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -126,6 +141,13 @@ def _most(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _whole(source: str, found: Mapping[str, Any]) -> Any:
+    """A distribution over whole numbers, each in the middle of its bar."""
+    from rpt_core.corpus.card_figures import Ridge
+
+    return Ridge(source, [number - 0.5 for number in range(len(found["counts"]) + 1)], found["counts"])
 
 
 def _stem(source: str, found: Mapping[str, Any]) -> Any:

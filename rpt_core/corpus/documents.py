@@ -24,6 +24,7 @@ from rpt_core.corpus.dedup import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolut
 from rpt_core.corpus.ledger import Ledger
 from rpt_core.corpus.problem_sets import text_hashes
 from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.corpus.scores import with_scores
 from rpt_core.corpus.segments import PunktSample, Splitter
 from rpt_core.corpus.shards import Finished, clean, finish
 from rpt_core.corpus.solved import solution_documents
@@ -102,7 +103,8 @@ class Documents:
 
     def _first_pass(self, path: Path) -> None:
         done, total = 0, pq.read_metadata(path).num_rows
-        shards = self._build.map(partial(clean, self._recipe), by_size(read_rows(path), "text"))
+        rows = with_scores(read_rows(path), self._build.inputs.get("scores"))
+        shards = self._build.map(partial(clean, self._recipe), by_size(rows, "text"))
         with TableWriter(self._clean, _CLEAN) as writer:
             for shard in shards:
                 self._go_on("cleaning", done, total)

@@ -16,6 +16,7 @@ from rpt_core.corpus.noise import with_noise
 from rpt_core.corpus.pii import mask
 from rpt_core.corpus.quality import broken_rules, measure
 from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.corpus.scores import SCORE
 from rpt_core.corpus.segments import Splitter
 from rpt_core.corpus.shield import spans, without
 from rpt_core.corpus.statistics import Measured
@@ -64,8 +65,10 @@ def clean(recipe: PrepareRecipe, batch: list[Row]) -> Cleaned:
         broken = broken_rules(metrics, prose, row["source"], lang, recipe.min_words, recipe.quality)
         stem = stem_score(row["source"], lang, row["categories"] or (), prose, metrics.formula_share)
         measures = {**metrics.as_dict(), "stem": stem}
+        if row.get(SCORE) is not None:
+            measures[SCORE] = row[SCORE]
         measured.add(row["source"], measures, [rule.measure for rule in broken])
-        reason = broken[0].reason if broken else _unwanted(recipe, lang, row["license"] or "", stem)
+        reason = broken[0].reason if broken else _unwanted(recipe, row, lang, stem)
         if reason:
             refused.append(Refused(row, reason, "quality", row["text"]))
             continue
@@ -74,13 +77,20 @@ def clean(recipe: PrepareRecipe, batch: list[Row]) -> Cleaned:
     return Cleaned(len(batch), kept, refused, measured)
 
 
-def _unwanted(recipe: PrepareRecipe, lang: str, license_: str, stem: float) -> str:
+def _unwanted(recipe: PrepareRecipe, row: Row, lang: str, stem: float) -> str:
     """Why the recipe does not want a document that is good in itself, or nothing."""
     if recipe.languages and lang not in recipe.languages:
         return "language"
-    if recipe.licenses and licence_name(license_) not in recipe.licenses:
+    if recipe.licenses and licence_name(row["license"] or "") not in recipe.licenses:
         return "licence"
-    return "not-stem" if stem < recipe.stem_min else ""
+    if stem < recipe.stem_min:
+        return "not-stem"
+    if recipe.scores is None:
+        return ""
+    score = row[SCORE]
+    if score is None:
+        return "llm-unread" if recipe.unread_scores == "drop" else ""
+    return "llm-quality" if score < recipe.min_score else ""
 
 
 @dataclass(frozen=True, slots=True)

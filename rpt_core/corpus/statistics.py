@@ -117,6 +117,7 @@ AXES: dict[str, Axis] = {
     "stop_words": Axis(0.0, 12.0, 12),
     "formula_share": _SHARE,
     "stem": Axis(0.0, 3.0, 30),
+    "llm_quality": Axis(0.0, 6.0, 6),
 }
 """The measures whose distribution a card shows."""
 
