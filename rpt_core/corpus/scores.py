@@ -10,8 +10,10 @@ from rpt_core.corpus.tables import read_rows
 from rpt_core.errors import RecipeError
 
 SCORES_FILE = "scores.parquet"
-SCORES = pa.schema([("doc_id", pa.string()), ("score", pa.float32()), ("state", pa.string())])
-"""``score`` is null unless ``state`` is ``read``."""
+SCORES = pa.schema(
+    [("doc_id", pa.string()), ("score", pa.float32()), ("state", pa.string()), ("reply", pa.string())]
+)
+"""``score`` is null unless ``state`` is ``read``; of a reply that was no score the beginning is kept."""
 SCORE = "llm_quality"
 """Name of the score among a document's metrics."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from rpt_core.corpus.rows import preview
 from rpt_core.errors import JudgeError, VerdictError
 from rpt_core.objectives.prompts import PLACE, around_document
 from rpt_core.objectives.rewards.judge import FEWEST_READ, PAUSES_SECONDS
@@ -31,6 +32,8 @@ class Score:
     points: float | None
     """0 to 5; None unless ``state`` is ``read``."""
     state: State
+    reply: str = ""
+    """The beginning of a reply that was no score, for whoever wants to know why."""
 
 
 class Scorer(Protocol):
@@ -111,7 +114,7 @@ def _read(reply: Reply) -> Score:
     if reply.state != "answered":
         return Score(None, reply.state)
     points = None if reply.cut else read_points(reply.text)
-    return Score(points, "unparsed" if points is None else "read")
+    return Score(None, "unparsed", preview(reply.text)) if points is None else Score(points, "read")
 
 
 @dataclass
@@ -161,10 +164,12 @@ class PatientScorer:
 
     def _count(self, scores: Sequence[Score]) -> None:
         self.asked += len(scores)
-        self.unread += sum(score.state != "read" for score in scores)
-        if self.asked >= FEWEST_READ and self.unread > self.unread_share_max * self.asked:
+        unread = [score for score in scores if score.state != "read"]
+        self.unread += len(unread)
+        if unread and self.asked >= FEWEST_READ and self.unread > self.unread_share_max * self.asked:
             raise VerdictError(
                 f"{self.unread} of {self.asked} replies of the scorer {self.scorer.name} held no score (at "
-                f"most {self.unread_share_max:.0%} may): what is left would be chosen by chance. Look "
-                "at its replies; take a model that follows instructions, more reply_tokens or more time."
+                f"most {self.unread_share_max:.0%} may): what is left would be chosen by chance. One of "
+                f"them says {unread[-1].reply or unread[-1].state!r}. Take a model that follows "
+                "instructions, more reply_tokens or a longer deadline."
             )

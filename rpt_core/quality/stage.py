@@ -108,7 +108,7 @@ def score_documents(recipe: QualityRecipe, build: Build, scorer: PatientScorer) 
             _save(build, parts, tally)  # whatever happened to these texts, those before them are scored
             raise
         rows = [
-            {"doc_id": row["doc_id"], "score": score.points, "state": score.state}
+            {"doc_id": row["doc_id"], "score": score.points, "state": score.state, "reply": score.reply}
             for row, score in zip(batch, scores, strict=True)
         ]
         pq.write_table(pa.Table.from_pylist(rows, schema=SCORES), parts / f"{tally.parts:06d}.parquet")

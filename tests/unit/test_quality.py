@@ -90,12 +90,15 @@ def test_every_document_has_a_score_or_says_why_not(tmp_path, documents, port):
 
 @pytest.mark.parametrize("model", ["chatty", "not-json", "boundless", "cut"])
 def test_what_is_no_score_is_no_low_score(tmp_path, documents, port, model):
-    with pytest.raises(VerdictError, match="held no score"):
+    with pytest.raises(VerdictError, match=r"held no score.*One of them says '"):
         score_quality(recipe(port, model), build_in(tmp_path, documents))
     outcome = score_quality(recipe(port, model, unread_share_max=1.0), build_in(tmp_path / "b", documents))
     assert outcome.rows.dropped == {"unparsed": NUM}
     assert outcome.summary["mean_points"] is None
-    assert {row["score"] for row in scores_in(tmp_path / "b" / "out")} == {None}
+    scores = scores_in(tmp_path / "b" / "out")
+    assert {row["score"] for row in scores} == {None}
+    said = {"chatty": {"I would say so."}, "not-json": {""}, "boundless": {"Score: 9"}}
+    assert {row["reply"] for row in scores} == said.get(model) or model == "cut"
 
 
 def test_a_scorer_that_hangs_is_late_and_one_that_is_gone_ends_by_name(port):
@@ -230,7 +233,10 @@ def test_replies_of_a_model_held_here_are_read_only_when_they_end(tmp_path):
     scorer = LocalScorer(policy, 16)
     replies = [("Score: 4", True), ("Score: 4", False), ("Score: 8", True), ("", True)]
     scorer._engine = _Scripted(policy.codec, replies)
-    assert scorer.score(["a", "b", "c", "d"]) == [Score(4.0, "read"), *[Score(None, "unparsed")] * 3]
+    assert scorer.score(["a", "b", "c", "d"]) == [
+        Score(4.0, "read"),
+        *(Score(None, "unparsed", said) for said in ("Score: 4", "Score: 8", "")),
+    ]
     (first, *_) = scorer._engine.trunks
     (cut,) = first.cuts
     whole = policy.codec.decode((*first.instruction_ids, *first.document_ids, *cut.suffix_ids))

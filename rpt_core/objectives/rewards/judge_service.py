@@ -130,8 +130,13 @@ class Endpoint:
             timeout=None,  # noqa: S113  (every call runs under a deadline of its own)
             trust_env=not self._local,  # a proxy for the world outside has no business with this machine
         ) as client:
-            calls = [self._reply(client, round_, prompt) for prompt in prompts]
-            return list(await asyncio.gather(*calls))
+            calls = [asyncio.ensure_future(self._reply(client, round_, prompt)) for prompt in prompts]
+            try:
+                return list(await asyncio.gather(*calls))
+            finally:  # of many refused calls the first is told; the others must not outlive their client
+                for call in calls:
+                    call.cancel()
+                await asyncio.gather(*calls, return_exceptions=True)
 
     async def _reply(self, client: httpx.AsyncClient, round_: _Round, prompt: str) -> Reply:
         body = {
