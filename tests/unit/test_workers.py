@@ -90,7 +90,7 @@ def alone(world, tmp_path_factory):
 
 def test_a_corpus_is_the_same_from_two_processes(world, alone, tmp_path, monkeypatch):
     monkeypatch.setattr(batches, "BATCH_ROWS", 30)
-    assert len(alone) == 10
+    assert len(alone) == 13
     assert prepared(world, tmp_path, Placement(workers=2)) == alone
 
 
