@@ -131,7 +131,7 @@ def show(
     ref: Spoken,
     dropped: Annotated[str, typer.Option(help="Read the rows dropped for this reason.")] = "",
     rollouts: Annotated[bool, typer.Option("--rollouts", help="Read kept rollouts.")] = False,
-    limit: Annotated[int, typer.Option(help="Rows to read.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Rows to read.")] = 20,
     as_json: Json = False,
 ) -> None:
     """One artifact: recipe, parents, row counts, results, files."""

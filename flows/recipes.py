@@ -19,11 +19,12 @@ from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.objectives.recipe import Budget, RptObjective
+from rpt_core.policy.given import GivenModel
 from rpt_core.report.recipe import ArmsRecipe, ReportRecipe, SeedsRecipe
 from rpt_core.report.rlpt_recipe import RlptReportRecipe
 from rpt_core.scaling.recipe import ScalingRecipe
 from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe, Selection
-from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, GivenModel, ModelShape, Optimiser
+from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, ModelShape, Optimiser
 
 MID_TRAINING = "mid-training"
 """The study of RMT's parts."""

@@ -13,13 +13,13 @@ from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
 from rpt_core.objectives.rlpt_recipe import RlptObjective
+from rpt_core.policy.given import GivenModel
 from rpt_core.report.rlpt_recipe import RlptReportRecipe
 from rpt_core.train.judge_recipe import JudgeRecipe
 from rpt_core.train.recipe import RlptRecipe, RlvrRecipe
 from rpt_core.train.supervised_recipe import (
     BaseRecipe,
     ColdStartRecipe,
-    GivenModel,
     ModelShape,
     Optimiser,
     SftRecipe,

@@ -18,6 +18,7 @@ ANYWHERE = Placement()
 FLOWS: dict[str, tuple[str, dict[str, str]]] = {
     "ingest-corpus": ("ingest_corpus", {}),
     "prepare-corpus": ("prepare_corpus", {}),
+    "score-quality": ("score_quality", {}),
     "train-base": ("cold_start", {"kind": "base"}),
     "score-difficulty": ("score_difficulty", {}),
     "cold-start": ("cold_start", {"kind": "cold-start"}),

@@ -6,18 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
 from flows.recipes import NAMED
 from rpt_core.artifacts.lineage import ancestors
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.recipe import Frozen
+from rpt_core.corpus.reasons import REASONS
 from rpt_core.errors import RecipeError
 from tasks.home import open_store
 from tasks.stages import STAGES
 
 console = Console(highlight=False)
+DROPPED_FILE = "dropped.parquet"
 
 
 def print_json(value: Any) -> None:
@@ -169,18 +173,42 @@ def _cost(manifest: Manifest) -> dict[str, Any]:
 
 def show_dropped(ref: str, reason: str, limit: int, *, as_json: bool) -> None:
     """Rows a stage dropped for one reason, readable."""
-    rows = _rows(ref, "dropped.parquet")
-    reasons = sorted({row["reason"] for row in rows})
-    chosen = [row for row in rows if row["reason"] == reason][:limit]
+    store = open_store()
+    manifest = store.find(ref)
+    manifest.file(DROPPED_FILE)
+    chosen = dropped_rows(store.materialise(manifest.artifact) / DROPPED_FILE, reason, limit)
+    reasons = manifest.outcome.rows.dropped
     if not chosen:
-        raise RecipeError(
-            f"{ref} dropped nothing for {reason!r}; it has {', '.join(reasons) or 'no dropped rows'}."
-        )
+        had = ", ".join(f"{name} {num}" for name, num in reasons.items())
+        raise RecipeError(f"{ref} dropped nothing for {reason!r}; it has {had or 'no dropped rows'}.")
     if as_json:
         print_json(chosen)
         return
-    columns = ["source", "native_id", "title", "origin", "preview"]
-    print_table(columns, ([str(row[name])[:120] for name in columns] for row in chosen))
+    for row in chosen:
+        where = "  ".join(filter(None, (f"{row['source']} {row['native_id']}".strip(), row["origin"])))
+        console.print(row["title"] or row["native_id"] or row["origin"], style="bold", markup=False)
+        console.print(f"  {where}", style="dim", markup=False, soft_wrap=True)
+        console.print(Padding(Text(row["preview"]), (0, 0, 1, 2)))
+    meaning = REASONS.get(reason, "")
+    console.print(
+        f"{len(chosen)} of {reasons.get(reason, len(chosen))} rows dropped for {reason}: {meaning}.",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def dropped_rows(path: Path, reason: str, limit: int) -> list[dict[str, Any]]:
+    """The first rows of a table of dropped rows that have a reason; a row group is held at a time."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    found: list[dict[str, Any]] = []
+    file = pq.ParquetFile(path)
+    for group in range(file.num_row_groups):
+        table = file.read_row_group(group)
+        found += table.filter(pc.equal(table["reason"], reason)).slice(0, limit - len(found)).to_pylist()
+        if len(found) >= limit:
+            break
+    return found
 
 
 def show_rollouts(ref: str, limit: int, *, as_json: bool) -> None:
@@ -256,7 +284,7 @@ def print_table(columns: list[str], rows: Iterable[Iterable[Any]]) -> None:
     for i, name in enumerate(columns):
         table.add_column(name, overflow="fold", justify="left" if i == 0 else "default")
     for row in rows:
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(Text(str(cell)) for cell in row))  # names from data are no mark-up
     console.print(table)
 
 

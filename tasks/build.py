@@ -70,7 +70,7 @@ def build_here(recipe: Recipe, placement: Placement, store: Store) -> Artifact:
             store.objects.probe()
             manifest = _attempt(recipe, placement, store, fingerprint)
             track(store, manifest, stage_of(recipe).experiment, prefect_tags())
-            show_finished(manifest)
+            show_finished(manifest, store)
     return manifest.artifact
 
 

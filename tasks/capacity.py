@@ -6,7 +6,9 @@ from pathlib import Path
 from infra.capacity import Work, check_capacity
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Recipe
-from rpt_core.train.supervised_recipe import BaseRecipe, GivenModel, ModelShape
+from rpt_core.corpus.recipe import QualityRecipe
+from rpt_core.policy.given import GivenModel
+from rpt_core.train.supervised_recipe import BaseRecipe, ModelShape
 
 _WORK: dict[str, Work] = {
     "train-base": "train",
@@ -14,6 +16,7 @@ _WORK: dict[str, Work] = {
     "train-rpt": "train",
     "finetune-rlvr": "train",
     "score-difficulty": "score",
+    "score-quality": "score",
     "evaluate": "score",
     "evaluate-judged": "score",
     "train-rlpt": "train",
@@ -41,6 +44,8 @@ def num_parameters(recipe: Recipe) -> float:
         return (
             _shape_size(recipe.model) if isinstance(recipe.model, ModelShape) else _given_size(recipe.model)
         )
+    if isinstance(recipe, QualityRecipe) and isinstance(recipe.model, GivenModel):
+        return _given_size(recipe.model)
     inputs = recipe.inputs()
     for name in _MODEL_INPUTS:
         value = inputs.get(name)

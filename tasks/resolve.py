@@ -10,9 +10,10 @@ from infra.download import download, is_remote, parse_address
 from infra.polite import PoliteServer
 from rpt_core.artifacts.digest import file_sha256
 from rpt_core.artifacts.recipe import Recipe, canonical_json
-from rpt_core.corpus.recipe import IngestRecipe, InputFile
+from rpt_core.corpus.recipe import IngestRecipe, InputFile, QualityRecipe
 from rpt_core.errors import SourceError
-from rpt_core.train.supervised_recipe import BaseRecipe, GivenModel, SftRecipe
+from rpt_core.policy.given import GivenModel
+from rpt_core.train.supervised_recipe import BaseRecipe, SftRecipe
 from tasks.home import home
 
 _COMMIT_DIGITS = 40
@@ -32,8 +33,8 @@ def resolve_sources(recipe: Recipe) -> Recipe:
     if isinstance(recipe, IngestRecipe | SftRecipe) and recipe.data and not recipe.files:
         data = fetched(recipe.data)
         return recipe.model_copy(update={"data": str(data), "files": input_files(data)})
-    if isinstance(recipe, BaseRecipe) and isinstance(recipe.model, GivenModel) and not recipe.model.digest:
-        digest = model_digest(recipe.model)
+    if isinstance(recipe, BaseRecipe | QualityRecipe) and isinstance(recipe.model, GivenModel):
+        digest = recipe.model.digest or model_digest(recipe.model)
         return recipe.model_copy(update={"model": recipe.model.model_copy(update={"digest": digest})})
     return recipe
 

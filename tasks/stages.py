@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rpt_core.artifacts.recipe import Recipe
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
+from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, QualityRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
@@ -37,6 +37,7 @@ class Stage:
 STAGES: dict[str, Stage] = {
     "ingest-corpus": Stage(IngestRecipe, "rpt_core.corpus.ingest:ingest", True, "rpt/data"),
     "prepare-corpus": Stage(PrepareRecipe, "rpt_core.corpus.prepare:prepare", True, "rpt/data"),
+    "score-quality": Stage(QualityRecipe, "rpt_core.quality.stage:score_quality", False, "rpt/data"),
     "train-base": Stage(BaseRecipe, "rpt_core.train.base:train_base", False, "rpt/train"),
     "score-difficulty": Stage(
         DifficultyRecipe, "rpt_core.difficulty.score:score_difficulty", False, "rpt/data"

@@ -8,9 +8,13 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 
+from infra.store import Store
+from rpt_core.artifacts.build import PAGE_FILE
 from rpt_core.artifacts.manifest import Manifest
 
 _EVERY_SECONDS = 5.0
+_PAGES = (PAGE_FILE, "report.md")
+"""Files that are pages about their artifact."""
 _logger = logging.getLogger("rpt.views")
 
 
@@ -55,14 +59,22 @@ class ProgressView:
             best_effort("progress", lambda: update_progress_artifact(self.artifact_id, progress=percent))
 
 
-def show_finished(manifest: Manifest) -> None:
+def show_finished(manifest: Manifest, store: Store) -> None:
     """A page about a finished artifact, under a key that groups its versions by kind."""
     if TaskRunContext.get() is not None:
-        text = page(manifest)
-        best_effort(
-            "page",
-            lambda: create_markdown_artifact(text, key=manifest.kind, description=manifest.artifact.short),
-        )
+
+        def create() -> None:
+            text = "\n\n".join([page(manifest), *own_pages(manifest, store)])
+            create_markdown_artifact(text, key=manifest.kind, description=manifest.artifact.short)
+
+        best_effort("page", create)
+
+
+def own_pages(manifest: Manifest, store: Store) -> list[str]:
+    """What an artifact says of itself in Markdown: a corpus its card, a report its text."""
+    blobs = [entry.blob for entry in manifest.files if entry.path in _PAGES]
+    found = (store.objects.read(store.objects.blob_key(blob)) for blob in blobs)
+    return [text.decode() for text in found if text is not None]
 
 
 def page(manifest: Manifest) -> str:

@@ -26,7 +26,12 @@ TIMINGS_FILE = "timings.jsonl"
 """Seconds and rates of the same steps; volatile."""
 SECONDS = "seconds"
 """Name of the timing that holds a step's own duration."""
-VOLATILE_FILES = frozenset({TIMINGS_FILE, "environment.json", "log.txt"})
+PAGE_FILE = "page.md"
+"""What Prefect's UI shows of an artifact, where it has one."""
+VIEW_FILES = frozenset({"card.html", "card.json", PAGE_FILE})
+"""Told from an artifact's other files and its outcome: a nicer page makes no other artifact."""
+VOLATILE_FILES = frozenset({TIMINGS_FILE, "environment.json", "log.txt"}) | VIEW_FILES
+"""Outside the artifact's digest."""
 
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]

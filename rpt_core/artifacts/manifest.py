@@ -21,7 +21,7 @@ class FileEntry(Frozen):
     digest: str
     """Logical digest: Arrow column content, tensors, canonical JSON, or else the bytes."""
     volatile: bool = False
-    """Timings, logs, environment: stored, but outside the artifact's digest."""
+    """Timings, logs, environment, views of the other files: stored, but outside the artifact's digest."""
 
 
 class RowCounts(Frozen):

@@ -5,8 +5,7 @@ runs of words shared with held-out items. Then duplicates are resolved. The seco
 splits and cuts into sentences. Order: filter, exact, near-duplicate, decontaminate, PII, split, segment.
 """
 
-import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,10 +23,12 @@ from rpt_core.corpus.decontaminate import Contamination, Hit, Leaks, canonical
 from rpt_core.corpus.dedup import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
 from rpt_core.corpus.ledger import Ledger
 from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.corpus.scores import with_scores
 from rpt_core.corpus.segments import PunktSample, Splitter
 from rpt_core.corpus.shards import Cleaned, Finished, clean, finish
 from rpt_core.corpus.solved import solution_documents
 from rpt_core.corpus.splits import split_of
+from rpt_core.corpus.statistics import Lengths, Measured
 from rpt_core.corpus.tables import (
     CONTEXT_CHARS,
     CORPUS_DOCUMENTS,
@@ -56,25 +58,17 @@ class DocumentReport:
     languages: Counter[str] = field(default_factory=Counter)
     split: Counter[str] = field(default_factory=Counter)
     pii: Counter[str] = field(default_factory=Counter)
-    chars: dict[str, list[int]] = field(default_factory=dict)
-    """Lengths of the kept documents of every source."""
+    lengths: defaultdict[str, Lengths] = field(default_factory=lambda: defaultdict(Lengths))
+    """Of the kept documents of every source."""
+    measured: Measured = field(default_factory=Measured)
+    """Of all documents that could be measured."""
+    cluster_sizes: Counter[int] = field(default_factory=Counter)
+    """Documents in a cluster of duplicates -> clusters, from two documents on."""
     num_segments: int = 0
     num_cut: int = 0
     """Long documents that lost paragraphs to decontamination."""
     leaks: Counter[str] = field(default_factory=Counter)
     """Benchmark -> documents dropped or cut."""
-
-    def lengths(self) -> dict[str, dict[str, float]]:
-        """Number, sum, median and largest of the lengths, per source."""
-        return {
-            source: {
-                "documents": len(found),
-                "chars": sum(found),
-                "median_chars": statistics.median(found),
-                "max_chars": max(found),
-            }
-            for source, found in sorted(self.chars.items())
-        }
 
 
 class Documents:
@@ -101,17 +95,20 @@ class Documents:
         """Both passes; writes ``documents``, ``segments`` and ``hits``."""
         self._first_pass(self._build.inputs["documents"] / "documents.parquet")
         self.resolution = self._finder.resolve()
+        self.report.cluster_sizes = cluster_sizes(self.resolution)
         self._second_pass(self.resolution, Splitter.train(self._sample.texts()))
         return self.report
 
     def _first_pass(self, path: Path) -> None:
         done, total = 0, pq.read_metadata(path).num_rows
+        rows = with_scores(read_rows(path), self._build.inputs.get("scores"))
         work = partial(clean, self._recipe, self._contamination)
-        shards = self._build.map(work, by_size(read_rows(path), "text"))
+        shards = self._build.map(work, by_size(rows, "text"))
         with TableWriter(self._clean, _CLEAN) as writer:
             for shard in shards:
                 self._go_on("cleaning", done, total)
                 done += shard.num_rows
+                self.report.measured.merge(shard.measured)
                 for end in shard.refused:
                     self._ledger.drop(end.row["source"], end.row, end.reason, end.step, end.text)
                 for row in shard.kept:
@@ -154,7 +151,7 @@ class Documents:
                 found = splitter.split(row["text"], row["lang"], self._recipe.min_segment_chars)
                 self._add_segments(row["doc_id"], found, segments)
                 self.report.split[row["split"]] += 1
-                self.report.chars.setdefault(row["source"], []).append(len(row["text"]))
+                self.report.lengths[row["source"]].add(len(row["text"]))
         self._write_hits(leaks, resolution)
 
     def _add_segments(self, doc_id: str, found: list[tuple[int, int]], segments: TableWriter) -> None:
@@ -184,7 +181,7 @@ class Documents:
         self.report.languages[row["lang"]] += 1
         self.report.split[row["split"]] += 1
         self.report.pii.update(finished.pii)
-        self.report.chars.setdefault(row["source"], []).append(len(row["text"]))
+        self.report.lengths[row["source"]].add(len(row["text"]))
 
     def _cut(self, text: str, hits: list[Hit]) -> str:
         """A long text without the paragraphs that leak; nothing of a short one."""
@@ -210,6 +207,13 @@ class Documents:
                         "removed": hit.row in leaks and resolution.verdict[hit.row] == KEPT,
                     }
                 )  # fmt: skip
+
+
+def cluster_sizes(resolution: Resolution) -> Counter[int]:
+    """How many clusters there are of every size, from two rows on."""
+    sizes = np.unique(resolution.cluster, return_counts=True)[1]
+    distinct, counts = np.unique(sizes[sizes > 1], return_counts=True)
+    return Counter(dict(zip(distinct.tolist(), counts.tolist(), strict=True)))
 
 
 def cut_paragraphs(text: str, runs: set[int], lengths: set[int]) -> str:

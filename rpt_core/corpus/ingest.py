@@ -1,6 +1,6 @@
 """The ingest stage: read every source once, write what it holds and what was dropped."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -10,6 +10,7 @@ from pathlib import Path
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome
 from rpt_core.corpus.arxiv_metadata import Catalogue, Paper, read_papers_of
+from rpt_core.corpus.card import write_reading_card
 from rpt_core.corpus.datafiles import ALL_COLUMNS
 from rpt_core.corpus.ingest_shards import How, cut, read_shard, shard_rows
 from rpt_core.corpus.ledger import Balance
@@ -18,6 +19,7 @@ from rpt_core.corpus.problems import with_columns
 from rpt_core.corpus.recipe import IngestRecipe
 from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, encodable, preview
 from rpt_core.corpus.sources import METADATA, Source, describe, find_sources
+from rpt_core.corpus.statistics import Lengths
 from rpt_core.corpus.streams import Broken
 from rpt_core.corpus.tables import BENCHMARKS, DOCUMENTS, DROPPED, PROBLEMS, TRACES, TableWriter
 from rpt_core.errors import SourceError, Stopped
@@ -36,8 +38,8 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
     """Read dumps, e-prints, problem sets, plain text and traces into tables.
 
     Writes ``documents``, ``problems``, ``benchmarks`` (items of known test sets, which nothing trains on),
-    ``traces`` and ``dropped`` as Parquet. Sources are read in shards by as many processes as the placement
-    gives; of each process some megabytes of rows are held, and of each table one row group.
+    ``traces`` and ``dropped`` as Parquet, and a card. Sources are read in shards by as many processes as the
+    placement gives; of each process some megabytes of rows are held, and of each table one row group.
 
     Raises:
         SourceError: ``data`` does not exist or holds nothing that can be read.
@@ -47,7 +49,7 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
         data = write_sample(recipe.sample, build.scratch / "world") if recipe.sample else Path(recipe.data)
         sources = find_sources(data)
         build.progress(0, 1, f"found {describe(sources)}")
-        kinds, balance = Counter[str](), Balance()
+        kinds, balance, lengths = Counter[str](), Balance(), defaultdict[str, Lengths](Lengths)
         build.scratch.mkdir(parents=True, exist_ok=True)
         catalogue = stack.enter_context(Catalogue(build.scratch / "papers.sqlite"))
         writers = {
@@ -59,6 +61,8 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
             table = "benchmarks" if isinstance(row, Problem) and row.benchmark else _TABLE[type(row)]
             writers[table].add(as_record(row))
             kinds[table] += 1
+            if isinstance(row, Document):
+                lengths[row.source].add(len(row.text))
             source = "traces" if isinstance(row, Trace) else row.source
             balance.count(source, row.reason if isinstance(row, Dropped) else None)
     counts = balance.counts()
@@ -68,7 +72,9 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
             f"(reasons: {counts.dropped}). Put .txt, .md, .jsonl, .parquet, MediaWiki dumps or e-prints "
             f"there."
         )
-    return Outcome(rows=counts, summary={"found": describe(sources), **dict(sorted(kinds.items()))})
+    found = dict(sorted(kinds.items()))
+    write_reading_card(build.out, counts, lengths, found, describe(sources))
+    return Outcome(rows=counts, summary={"found": describe(sources), **found})
 
 
 def _rows(sources: list[Source], recipe: IngestRecipe, build: Build, catalogue: Catalogue) -> Iterator[Row]:

@@ -61,7 +61,8 @@ def prepare(recipe: PrepareRecipe, build: Build) -> Outcome:
         if found
         else {}
     )
-    write_card(build.out, ledger, report, problems, contamination, duplicates, dict(sorted(splits.items())))
+    traces = dict(sorted(splits.items()))
+    write_card(build.out, recipe, ledger, report, problems, contamination, duplicates, traces)
     summary: dict[str, float | int | str | bool | None] = {
         "documents": num_kept,
         "documents_eval": report.split["eval"],

@@ -181,8 +181,19 @@ def _phrases(hashes: U64, n: int) -> U64:
     return combined
 
 
-def verdict(metrics: Metrics, prose: str, source: str, lang: str, min_words: int, rules: bool) -> str:
-    """The reason to drop a text, or nothing.
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """One rule that a text breaks."""
+
+    reason: str
+    measure: str
+    """Name of what was measured; empty for a rule about words."""
+
+
+def broken_rules(
+    metrics: Metrics, prose: str, source: str, lang: str, min_words: int, rules: bool
+) -> list[Broken]:
+    """All rules that a text breaks, in the order in which they are asked; the first is why it is dropped.
 
     Args:
         metrics: What was measured.
@@ -197,32 +208,66 @@ def verdict(metrics: Metrics, prose: str, source: str, lang: str, min_words: int
         metrics.formula_share * len(prose) / max(1e-9, 1 - metrics.formula_share) / 8
     )
     if length < min_words:
-        return "too-short"
+        return [Broken("too-short", "num_words")]
     if not rules:
-        return ""
+        return []
     profile = PROFILES.get(source, _DEFAULT)
     checks = (
-        ("boilerplate", bool(_BOILERPLATE.search(prose[:20_000]))),
+        ("boilerplate", "", bool(_BOILERPLATE.search(prose[:20_000]))),
         (
             "word-length",
+            "word_chars",
             _scripted(lang) and not profile.word_chars[0] <= metrics.word_chars <= profile.word_chars[1],
         ),
-        ("few-letters", metrics.letter_share < profile.letter_share_min),
-        ("symbols", metrics.symbol_share > profile.symbol_share_max),
-        ("list-like", metrics.bullet_share > profile.bullet_share_max),
-        ("list-like", metrics.ellipsis_share > profile.ellipsis_share_max),
-        ("list-like", metrics.ended_share < profile.ended_share_min),
-        ("line-repetition", metrics.repeated_line_share > profile.repeated_line_share_max),
-        ("ngram-repetition", metrics.top_ngram_share > profile.top_ngram_share_max),
-        ("ngram-repetition", metrics.repeated_ngram_share > profile.repeated_ngram_share_max),
+        ("few-letters", "letter_share", metrics.letter_share < profile.letter_share_min),
+        ("symbols", "symbol_share", metrics.symbol_share > profile.symbol_share_max),
+        ("list-like", "bullet_share", metrics.bullet_share > profile.bullet_share_max),
+        ("list-like", "ellipsis_share", metrics.ellipsis_share > profile.ellipsis_share_max),
+        ("list-like", "ended_share", metrics.ended_share < profile.ended_share_min),
+        (
+            "line-repetition",
+            "repeated_line_share",
+            metrics.repeated_line_share > profile.repeated_line_share_max,
+        ),
+        ("ngram-repetition", "top_ngram_share", metrics.top_ngram_share > profile.top_ngram_share_max),
+        (
+            "ngram-repetition",
+            "repeated_ngram_share",
+            metrics.repeated_ngram_share > profile.repeated_ngram_share_max,
+        ),
         (
             "few-stop-words",
+            "stop_words",
             lang == "en"
             and metrics.num_words >= REPETITION_WORDS_MIN
             and metrics.stop_words < profile.stop_words_min,
         ),
     )
-    return next((reason for reason, broken in checks if broken), "")
+    return [Broken(reason, measure) for reason, measure, broken in checks if broken]
+
+
+def verdict(metrics: Metrics, prose: str, source: str, lang: str, min_words: int, rules: bool) -> str:
+    """The reason to drop a text, or nothing; arguments as of :func:`broken_rules`."""
+    found = broken_rules(metrics, prose, source, lang, min_words, rules)
+    return found[0].reason if found else ""
+
+
+def limits(source: str) -> dict[str, tuple[float | None, float | None]]:
+    """The least and the largest value of every measure that a source's rules allow; None for no limit."""
+    profile = PROFILES.get(source, _DEFAULT)
+    return {
+        "word_chars": profile.word_chars,
+        "letter_share": (profile.letter_share_min, None),
+        "symbol_share": (None, profile.symbol_share_max),
+        "bullet_share": (None, profile.bullet_share_max),
+        "ellipsis_share": (None, profile.ellipsis_share_max),
+        "ended_share": (profile.ended_share_min or None, None),
+        "repeated_line_share": (None, profile.repeated_line_share_max),
+        "top_ngram_share": (None, profile.top_ngram_share_max),
+        "repeated_ngram_share": (None, profile.repeated_ngram_share_max),
+        "stop_words": (profile.stop_words_min, None),
+        "formula_share": (None, None),
+    }
 
 
 def _scripted(lang: str) -> bool:

@@ -62,6 +62,8 @@ REASONS: dict[str, str] = {
     "language": "a language the recipe does not ask for",
     "licence": "a licence the recipe does not ask for",
     "not-stem": "less about science, technology, engineering or mathematics than the recipe asks for",
+    "llm-quality": "fewer points by a language model than the recipe asks for",
+    "llm-unread": "a language model's reply about it held no score, and the recipe drops such documents",
     "same-id": "the same page or paper read twice",
     "exact-duplicate": "the same text as another document",
     "near-duplicate": "nearly the same text as another document",

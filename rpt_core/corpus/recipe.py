@@ -1,10 +1,11 @@
 """Recipes of the corpus stages: read the sources, then clean, mask, split and segment them."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, later
+from rpt_core.policy.given import GivenModel
 
 FIELDS = frozenset(
     {
@@ -40,6 +41,8 @@ class IngestRecipe(Recipe):
     location_fields: ClassVar[frozenset[str]] = frozenset({"data"})
 
     stage: Literal["ingest-corpus"] = "ingest-corpus"
+    revision: int = 2
+    """2: lists of solutions are joined by blank lines; several unclosed pages at a dump's end are all told."""
     data: str = ""
     """File or folder of the user's own, the address of a file (``https://..``, ``s3://..``), a ``.urls`` file
     with one address a line, a ``.arxiv`` file with one e-print's number a line, or arXiv's bulk manifest with
@@ -71,12 +74,51 @@ class IngestRecipe(Recipe):
         return self
 
 
+class QualityRecipe(Recipe):
+    """What a language model gives every document for its worth to a learner, 0 to 5 points.
+
+    The idea is that of FineWeb-Edu (Penedo et al. 2024), the rubric is ours. Scores are an artifact of
+    their own, made once and only read when a corpus is prepared: another ``min_score`` asks no model again.
+    A model held here is greedy, so that its scores repeat under the same numerics; what answers behind an
+    address is nobody's promise, which is why what it said is kept.
+    """
+
+    kind: ClassVar[str] = "quality"
+    location_fields: ClassVar[frozenset[str]] = frozenset({"scorer_url"})
+
+    stage: Literal["score-quality"] = "score-quality"
+    documents: IngestRecipe | Ref | Artifact
+    """Inside a prepare recipe it may be left out: then they are that recipe's documents."""
+    model: GivenModel | Ref | Artifact | None = None
+    """A model to be held here: a Hugging Face folder or hub id, or any trained artifact."""
+    scorer_model: str = ""
+    """Or the name of one behind ``scorer_url``, an OpenAI-compatible address up to its version."""
+    scorer_url: str = ""
+    read_chars: int = Field(3000, ge=100)
+    """Of every document, from its start."""
+    reply_tokens: int = Field(16, ge=4)
+    deadline_seconds: float = Field(30.0, gt=0)
+    """For one reply from an address, retries included."""
+    unread_share_max: float = Field(0.2, ge=0, le=1)
+    """With a larger share of replies that hold no score the stage ends by name."""
+
+    @model_validator(mode="after")
+    def _one_scorer(self) -> "QualityRecipe":
+        if (self.model is None) == (not self.scorer_model):
+            raise ValueError("give either a model, or a scorer_model behind scorer_url")
+        if bool(self.scorer_model) != bool(self.scorer_url):
+            raise ValueError("scorer_model and scorer_url go together")
+        return self
+
+
 class PrepareRecipe(Recipe):
     """Normalise, filter, de-duplicate, decontaminate, mask, split and segment."""
 
     kind: ClassVar[str] = "corpus"
 
     stage: Literal["prepare-corpus"] = "prepare-corpus"
+    revision: int = 2
+    """2: displayed formulas stay in their sentences; numbers of list items end none."""
     documents: IngestRecipe | Ref | Artifact
     min_words: int = Field(20, ge=1)
     """Shorter documents are dropped as ``too-short``; a CJK character counts as a word."""
@@ -104,6 +146,28 @@ class PrepareRecipe(Recipe):
     """Share of documents and problems held out, by hash of the near-duplicate cluster."""
     solutions_as_documents: bool = later(False)
     """Also make a document of every problem with its solution, the statement as context (RPT, 3.2)."""
+    scores: QualityRecipe | Ref | Artifact | None = later(None)
+    """A language model's scores of the same documents; each stands among a document's metrics."""
+    min_score: float = later(0.0, ge=0, le=5)
+    """Documents with fewer points are dropped as ``llm-quality``; 0 records scores and drops nothing."""
+    unread_scores: Literal["keep", "drop"] = later("keep")
+    """What becomes of a document whose score could not be read: not knowing is not a low score. Dropped,
+    it is ``llm-unread``; kept or dropped, the card counts it."""
     min_segment_chars: int = Field(20, ge=1)
     """Shorter sentences are merged into a neighbour (RLPT methods, 3.3 defaults)."""
     seed: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scores_of_these(cls, data: Any) -> Any:
+        """Scores without documents are of these."""
+        scores = data.get("scores") if isinstance(data, dict) else None
+        if isinstance(scores, dict) and "fingerprint" not in scores and "ref" not in scores:
+            return {**data, "scores": {"documents": data.get("documents"), **scores}}
+        return data
+
+    @model_validator(mode="after")
+    def _scored(self) -> "PrepareRecipe":
+        if self.scores is None and (self.min_score or self.unread_scores != "keep"):
+            raise ValueError("min_score and unread_scores need scores")
+        return self

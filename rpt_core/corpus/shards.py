@@ -15,11 +15,13 @@ from rpt_core.corpus.language import detect_language
 from rpt_core.corpus.licences import licence_name
 from rpt_core.corpus.noise import with_noise
 from rpt_core.corpus.pii import mask
-from rpt_core.corpus.quality import measure, verdict
+from rpt_core.corpus.quality import broken_rules, measure
 from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.corpus.scores import SCORE
 from rpt_core.corpus.segments import Splitter
 from rpt_core.corpus.shield import spans, without
 from rpt_core.corpus.sketch import Sketches, sketch
+from rpt_core.corpus.statistics import Measured
 from rpt_core.corpus.stem import stem_score
 from rpt_core.corpus.words import split_words
 
@@ -45,6 +47,8 @@ class Cleaned:
     num_rows: int
     kept: list[Row]
     refused: list[Refused]
+    measured: Measured
+    """Of the rows that could be measured, kept or refused."""
     sketches: Sketches
     """Of the rows kept, for de-duplication."""
     hits: list[Hit]
@@ -53,16 +57,16 @@ class Cleaned:
 
 def clean(recipe: PrepareRecipe, contamination: Contamination, batch: list[Row]) -> Cleaned:
     """Bring rows into normal form, measure them, keep what passes; note what later decisions need of it."""
-    kept, refused = _filtered(recipe, batch)
+    kept, refused, measured = _filtered(recipe, batch)
     texts = [row["text"] for row in kept]
     words = split_words([canonical(text) for text in texts])
     ids = [row["doc_id"] for row in kept]
     priorities = [PRIORITY.get(row["source"], len(PRIORITY)) for row in kept]
     sketches = sketch(ids, priorities, texts, words, recipe.num_permutations)
-    return Cleaned(len(batch), kept, refused, sketches, contamination.scan(words))
+    return Cleaned(len(batch), kept, refused, measured, sketches, contamination.scan(words))
 
 
-def _filtered(recipe: PrepareRecipe, batch: list[Row]) -> tuple[list[Row], list[Refused]]:
+def _filtered(recipe: PrepareRecipe, batch: list[Row]) -> tuple[list[Row], list[Refused], Measured]:
     refused, rows = [], []
     for row in batch:
         text = normalise(row["text"])
@@ -70,30 +74,41 @@ def _filtered(recipe: PrepareRecipe, batch: list[Row]) -> tuple[list[Row], list[
             refused.append(Refused(row, "control-characters", "normalise", text))
         else:
             rows.append({**row, "text": text, "title": normalise(row["title"])})
-    kept = []
+    kept, measured = [], Measured()
     proses = [without(row["text"]) for row in rows]
     words = split_words(proses)
     for number, (row, prose) in enumerate(zip(rows, proses, strict=True)):
         lang, score = detect_language(prose)
         metrics = measure(row["text"], prose, words, number)
-        reason = verdict(metrics, prose, row["source"], lang, recipe.min_words, recipe.quality)
+        broken = broken_rules(metrics, prose, row["source"], lang, recipe.min_words, recipe.quality)
         stem = stem_score(row["source"], lang, row["categories"] or (), prose, metrics.formula_share)
-        reason = reason or _unwanted(recipe, lang, row["license"] or "", stem)
+        measures = {**metrics.as_dict(), "stem": stem}
+        if row.get(SCORE) is not None:
+            measures[SCORE] = row[SCORE]
+        measured.add(row["source"], measures, [rule.measure for rule in broken])
+        reason = broken[0].reason if broken else _unwanted(recipe, row, lang, stem)
         if reason:
             refused.append(Refused(row, reason, "quality", row["text"]))
             continue
-        shown = json.dumps({**metrics.as_dict(), "stem": stem}, sort_keys=True)
+        shown = json.dumps(measures, sort_keys=True)
         kept.append({**row, "lang": lang, "lang_score": score, "metrics": shown})
-    return kept, refused
+    return kept, refused, measured
 
 
-def _unwanted(recipe: PrepareRecipe, lang: str, license_: str, stem: float) -> str:
+def _unwanted(recipe: PrepareRecipe, row: Row, lang: str, stem: float) -> str:
     """Why the recipe does not want a document that is good in itself, or nothing."""
     if recipe.languages and lang not in recipe.languages:
         return "language"
-    if recipe.licenses and licence_name(license_) not in recipe.licenses:
+    if recipe.licenses and licence_name(row["license"] or "") not in recipe.licenses:
         return "licence"
-    return "not-stem" if stem < recipe.stem_min else ""
+    if stem < recipe.stem_min:
+        return "not-stem"
+    if recipe.scores is None:
+        return ""
+    score = row[SCORE]
+    if score is None:
+        return "llm-unread" if recipe.unread_scores == "drop" else ""
+    return "llm-quality" if score < recipe.min_score else ""
 
 
 @dataclass(frozen=True, slots=True)

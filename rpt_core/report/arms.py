@@ -20,13 +20,13 @@ from rpt_core.evaluation.compare import Claim, Decision, PairedItems, compare, d
 from rpt_core.evaluation.intervals import Estimate, cluster_bootstrap, cluster_totals, clustered_ratio
 from rpt_core.evaluation.items import FORCED, PLAIN, REASONING
 from rpt_core.evaluation.scores import Outcomes, accuracy, accuracy_given, pooled, think_share, tiers_of
+from rpt_core.pages.ink import DARK, LIGHT
+from rpt_core.pages.words import environment, render
 from rpt_core.report.findings import Judged, shortfalls
-from rpt_core.report.ink import DARK, LIGHT
 from rpt_core.report.next_token_arms import Models, Section, claims, sections
-from rpt_core.report.page import PAGE, TEXT, render
+from rpt_core.report.page import PAGE, TEXT
 from rpt_core.report.recipe import ArmsRecipe
 from rpt_core.report.sources import lineage
-from rpt_core.report.words import environment
 
 PAPER = {
     "RMT without budget": 46.87 - 40.24,
@@ -165,7 +165,7 @@ def write_arms_report(recipe: ArmsRecipe, build: Build) -> Outcome:
     decisions = claims_of(models, recipe)
     context = _context(recipe, build, starts, arms, decisions)
     context |= {"study": recipe.study, "more": _more(recipe, build, models)}
-    templates = environment()
+    templates = environment("rpt_core.report")
     render(build.out / PAGE, templates.get_template("arms.html.j2").render(context))
     render(build.out / TEXT, templates.get_template("arms.md.j2").render(context))
     rows = sum(len(run.judged.items) for arm in arms for run in arm.runs)

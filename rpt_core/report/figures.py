@@ -1,6 +1,6 @@
 """The report's pictures: accuracy by tier, accuracy over compute, and where a gain comes from.
 
-All are drawn in the light palette; :mod:`rpt_core.report.ink` turns them into themed SVG or PNG.
+All are drawn in the light palette; :mod:`rpt_core.pages.ink` turns them into themed SVG or PNG.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from rpt_core.evaluation.intervals import Estimate
 from rpt_core.evaluation.strategy import Split
-from rpt_core.report.ink import LIGHT, bare, new_figure
+from rpt_core.pages.ink import LIGHT, bare, new_figure
 from rpt_core.scaling.curve import plot_curve
 
 MODE_NAMES = {"plain": "plain next token", "reasoning": "thinks if it likes", "forced": "made to think"}

@@ -1,7 +1,6 @@
 """Stage ``report``: one page that says what was done, what was found, and what fell short."""
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from rpt_core.artifacts.build import Build
@@ -19,13 +18,13 @@ from rpt_core.evaluation.scores import (
     tiers_of,
 )
 from rpt_core.evaluation.strategy import Split
+from rpt_core.pages.ink import DARK, LIGHT, as_png, as_svg, style
+from rpt_core.pages.words import environment, render
 from rpt_core.report import findings
 from rpt_core.report.figures import Model, accuracy_figure, curve_figure, picture, strategy_figure
 from rpt_core.report.findings import Judged
-from rpt_core.report.ink import DARK, LIGHT, as_png, as_svg, style
 from rpt_core.report.recipe import ReportRecipe
 from rpt_core.report.sources import journey, lineage, source_of
-from rpt_core.report.words import environment
 from rpt_core.scaling.fit import read_fit
 
 PAGE, TEXT, PICTURE = "report.html", "report.md", "report.png"
@@ -61,16 +60,11 @@ def write_report(recipe: ReportRecipe, build: Build) -> Outcome:
         context["figures"] = _figures(judged, fit, context["split"])
         image = as_png(picture(_models(judged), fit, recipe.title))
     (build.out / PICTURE).write_bytes(image)
-    templates = environment()
+    templates = environment("rpt_core.report")
     render(build.out / PAGE, templates.get_template("page.html.j2").render(context))
     render(build.out / TEXT, templates.get_template("page.md.j2").render(context))
     rows = sum(len(model.items) for model in judged.values())
     return Outcome(rows=RowCounts(rows_in=rows, kept=rows), summary=_summary(context))
-
-
-def render(path: Path, text: str) -> None:
-    """Write a rendered template, without the trailing blanks its tags leave behind."""
-    path.write_text("\n".join(line.rstrip() for line in text.splitlines()) + "\n")
 
 
 def _context(

@@ -23,11 +23,11 @@ from rpt_core.evaluation.items import PROBLEMS, read_items
 from rpt_core.evaluation.judged import FORCED, JUDGED
 from rpt_core.evaluation.passk import pass_at_k
 from rpt_core.evaluation.scores import Outcomes, accuracy, accuracy_given, outcomes, pooled, think_share
-from rpt_core.report.ink import DARK, LIGHT, as_png, as_svg, bare, new_figure, style
-from rpt_core.report.page import PAGE, PICTURE, TEXT, render
+from rpt_core.pages.ink import DARK, LIGHT, as_png, as_svg, bare, new_figure, style
+from rpt_core.pages.words import environment, render
+from rpt_core.report.page import PAGE, PICTURE, TEXT
 from rpt_core.report.rlpt_recipe import RlptReportRecipe
 from rpt_core.report.sources import lineage, read_json
-from rpt_core.report.words import environment
 
 JSON = "report.json"
 TRIES = 8
@@ -132,7 +132,7 @@ def write_rlpt_report(recipe: RlptReportRecipe, build: Build) -> Outcome:
     with style():
         context["panels"] = as_svg(panels(arms), "panels", "reward, answer length and held-out accuracy")
         (build.out / PICTURE).write_bytes(as_png(panels(arms)))
-    templates = environment()
+    templates = environment("rpt_core.report")
     render(build.out / PAGE, templates.get_template("rlpt.html.j2").render(context))
     render(build.out / TEXT, templates.get_template("rlpt.md.j2").render(context))
     (build.out / JSON).write_text(json.dumps(_plain(context), indent=1, allow_nan=False))

@@ -16,13 +16,13 @@ from rpt_core.evaluation.intervals import Estimate
 from rpt_core.evaluation.items import REASONING
 from rpt_core.evaluation.scores import accuracy, accuracy_given, paired, think_share
 from rpt_core.evaluation.strategy import Split
+from rpt_core.pages.ink import DARK, LIGHT, as_png, as_svg, style
+from rpt_core.pages.words import environment, render
 from rpt_core.report.figures import seeds_figure
 from rpt_core.report.findings import Judged, shortfalls, split_of
-from rpt_core.report.ink import DARK, LIGHT, as_png, as_svg, style
-from rpt_core.report.page import PAGE, PICTURE, TEXT, render
+from rpt_core.report.page import PAGE, PICTURE, TEXT
 from rpt_core.report.recipe import SeedsRecipe
 from rpt_core.report.sources import lineage
-from rpt_core.report.words import environment
 
 CONFIDENCE = 0.95
 
@@ -141,7 +141,7 @@ def write_seeds_report(recipe: SeedsRecipe, build: Build) -> Outcome:
         figure = seeds_figure([(seed.name, seed.split) for seed in seeds], context["mean"].across)
         context["figure"] = as_svg(figure, "seeds", "Gain of each seed with its interval, and their mean")
         (build.out / PICTURE).write_bytes(as_png(figure))
-    templates = environment()
+    templates = environment("rpt_core.report")
     render(build.out / PAGE, templates.get_template("seeds.html.j2").render(context))
     render(build.out / TEXT, templates.get_template("seeds.md.j2").render(context))
     rows = sum(len(seed.before.items) + len(seed.after.items) for seed in seeds)

@@ -7,7 +7,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
-from rpt_core.report.ink import LIGHT, as_png, bare, new_figure, style
+from rpt_core.pages.ink import LIGHT, as_png, bare, new_figure, style
+from rpt_core.pages.words import short_number
 
 COLOURS = (LIGHT.easy, LIGHT.medium, LIGHT.hard)
 
@@ -111,16 +112,3 @@ def _scale(axes: Axes, points: list[dict[str, Any]]) -> None:
         axes.xaxis.set_major_locator(LogLocator(10, subs=subs))
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
-
-
-def short_number(value: float) -> str:
-    """A number with at most three digits and a letter for its size.
-
-    Example:
-        >>> short_number(1530.0), short_number(0.2), short_number(2e9)
-        ('1.53k', '0.2', '2G')
-    """
-    for size, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g}{letter}"
-    return f"{value:.3g}"

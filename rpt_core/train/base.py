@@ -13,6 +13,7 @@ from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError, StarvedError
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.forward import document_scores
+from rpt_core.policy.given import GivenModel
 from rpt_core.policy.load import load_policy, model_folder, read_config, refuse_unfaithful, save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import padded_batches
@@ -20,7 +21,7 @@ from rpt_core.policy.trunk import Trunk
 from rpt_core.policy.vocabulary import TOKENIZER_FILES
 from rpt_core.scaling.flops import forward_flops, update_flops
 from rpt_core.train.supervised import Learned, device_of, train_supervised
-from rpt_core.train.supervised_recipe import BaseRecipe, GivenModel, ModelShape
+from rpt_core.train.supervised_recipe import BaseRecipe, ModelShape
 from rpt_core.train.windows import Windows, shuffled, texts_of
 
 HELD_OUT_WINDOWS = 64

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, later
 from rpt_core.corpus.recipe import InputFile, PrepareRecipe
 from rpt_core.objectives.recipe import PromptName
+from rpt_core.policy.given import GivenModel
 
 
 class ModelShape(Frozen):
@@ -25,18 +26,6 @@ class ModelShape(Frozen):
     tie_embeddings: bool = True
     prediction_marks: bool = later(False)
     """Whether the tokenizer gets tokens of their own for the marks of next-segment reasoning (RLPT)."""
-
-
-class GivenModel(Frozen):
-    """A Hugging Face folder or hub id, taken as it is."""
-
-    name: str
-    """Folder, or hub id such as ``org/model``."""
-    hub_revision: str = "main"
-    num_parameters: float = Field(0, ge=0)
-    """Known size, for the plan; 0 when it is to be read from the folder."""
-    digest: str = ""
-    """Content digest of the folder (or hub commit), filled in by ``resolve``."""
 
 
 class Optimiser(Frozen):

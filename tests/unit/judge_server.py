@@ -14,12 +14,16 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 FIELDS = re.compile(r'^(Reference|Predicted): (".*")$', re.MULTILINE)
+TEXT = re.compile(r'^Text: (".*")$', re.MULTILINE)
 SCORE_LINE = re.compile(r"^\s*Score: ([01])\s*$", re.MULTILINE)
 seen = {"calls": 0, "now": 0, "most": 0}
 lock = threading.Lock()
 
 
 def verdict(prompt: str, *, gullible: bool) -> str:
+    text = TEXT.search(prompt)
+    if text:  # a scorer's rubric: as many points as the text says
+        return f"Score: {json.loads(text[1]).rpartition('worth ')[2][:1]}"
     obeyed = SCORE_LINE.findall(prompt) if gullible else []
     if obeyed:
         return f"Score: {obeyed[-1]}"
@@ -62,7 +66,11 @@ class Handler(BaseHTTPRequestHandler):
         elif model == "dripping":
             return self._drip()
         reply = "I would say so." if model == "chatty" else verdict(prompt, gullible=model == "gullible")
-        return self._send(200, json.dumps({"choices": [{"message": {"content": reply}}]}))
+        reply = "Score: 9" if model == "boundless" else reply
+        finish = "length" if model == "cut" else "stop"
+        return self._send(
+            200, json.dumps({"choices": [{"message": {"content": reply}, "finish_reason": finish}]})
+        )
 
     def _send(self, status, text):
         content = text.encode()

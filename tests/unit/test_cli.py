@@ -6,10 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from flows.cli import app, guarded
+from flows.show import dropped_rows
 from infra.store import Store
+from rpt_core.artifacts.manifest import Outcome, RowCounts
+from rpt_core.corpus.tables import DROPPED
+from tasks.views import own_pages
 from tests.unit.test_store import publish, write
 
 
@@ -69,6 +75,59 @@ def test_an_unreachable_store_asks_to_try_again(home: Path):
     )
     assert done.returncode == 75
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def dropped(tmp_path: Path, monkeypatch) -> Path:
+    """A corpus that dropped three rows, one of which would like to be mark-up."""
+    monkeypatch.setenv("RPT_HOME", str(tmp_path / "home"))
+    rows = [
+        {
+            "source": "text",
+            "title": f"Title {n} [/bold]",
+            "reason": "too-short",
+            "preview": f"[red]{n}[/] [/x]",
+        }
+        for n in range(2)
+    ]
+    rows.append({"source": "text", "reason": "exact-duplicate", "native_id": "7", "preview": "same"})
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    table = pa.Table.from_pylist(rows, schema=DROPPED)
+    pq.write_table(table, folder / "dropped.parquet", row_group_size=1)
+    counts = RowCounts(rows_in=4, kept=1, dropped={"exact-duplicate": 1, "too-short": 2})
+    store = Store(str(tmp_path / "home" / "store"), tmp_path / "home" / "cache")
+    store.add_ref("books", publish(store, folder, Outcome(rows=counts)).artifact)
+    return folder / "dropped.parquet"
+
+
+def test_dropped_rows_are_read_as_they_are(dropped, capsys):
+    app(["show", "books", "--dropped", "too-short", "--limit", "1"], standalone_mode=False)
+    shown = capsys.readouterr().out
+    assert "Title 0 [/bold]" in shown
+    assert "[red]0[/] [/x]" in shown
+    assert "Title 1" not in shown
+    assert "1 of 2 rows dropped for too-short: fewer words than the recipe asks for." in shown
+    app(["show", "books", "--dropped", "exact-duplicate", "--json"], standalone_mode=False)
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["native_id"], row["preview"]) == ("7", "same")
+    assert guarded(lambda: app(["show", "books", "--dropped", "language"], standalone_mode=False)) == 2
+    assert "exact-duplicate 1, too-short 2" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(("limit", "titles"), [(1, [0]), (2, [0, 1]), (9, [0, 1])])
+def test_dropped_rows_are_read_as_far_as_they_are_wanted(dropped, limit, titles):
+    rows = dropped_rows(dropped, "too-short", limit)
+    assert [row["title"] for row in rows] == [f"Title {number} [/bold]" for number in titles]
+
+
+def test_an_artifact_brings_its_own_page(tmp_path: Path):
+    store = Store(str(tmp_path / "store"), tmp_path / "cache")
+    folder = write(tmp_path / "a", x="hello")
+    assert own_pages(publish(store, folder), store) == []
+    (folder / "page.md").write_text("# What it is\n")
+    with_page = publish(store, folder, fingerprint="b" * 64)
+    assert own_pages(with_page, store) == ["# What it is\n"]
 
 
 def test_what_is_there_is_listed_and_shown(home: Path):

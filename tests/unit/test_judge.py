@@ -1,5 +1,6 @@
 """The judge: five verdicts counted apart, over a real endpoint that is slow, broken, rude or not there."""
 
+import gc
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import time
 import urllib.request
 from itertools import islice
 
+import psutil
 import pytest
 
 from rpt_core.errors import JudgeError, RecipeError, VerdictError
@@ -101,6 +103,17 @@ def test_failing_and_refused_are_unreachable(judge):
         free.bind(("127.0.0.1", 0))
         nobody = Service(f"http://127.0.0.1:{free.getsockname()[1]}/v1", "m", first_pause_seconds=0.01)
         assert ServiceJudge(nobody).ask([RIGHT, WRONG]) == ["unreachable"] * 2
+
+
+def test_many_refused_calls_leave_no_connection_behind(judge, port):
+    gc.disable()  # or it would tidy up what was forgotten
+    try:
+        with pytest.raises(RecipeError, match="status 404"):
+            judge("unknown", concurrency=16).ask(_many(64))
+        there = [one for one in psutil.Process().net_connections() if one.raddr and one.raddr[1] == port]
+        assert [one for one in there if one.status == psutil.CONN_ESTABLISHED] == []
+    finally:
+        gc.enable()
 
 
 def test_a_hanging_judge_is_given_up_after_one_round(judge):

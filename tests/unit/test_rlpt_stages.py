@@ -20,11 +20,11 @@ from rpt_core.evaluation.judged import Audited, audit, evaluate_judged
 from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
 from rpt_core.objectives.recipe import RlvrObjective
 from rpt_core.objectives.rlpt_recipe import RlptObjective
+from rpt_core.pages.words import environment
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.load import load_policy
 from rpt_core.report.rlpt import Model, audits, decay, mean_path, write_rlpt_report
 from rpt_core.report.rlpt_recipe import RlptReportRecipe
-from rpt_core.report.words import environment
 from rpt_core.sample.pairs import FORMS, drill, pair
 from rpt_core.sample.wordings import facts, reworded, says_prefix
 from rpt_core.sample.world import documents
@@ -217,7 +217,7 @@ def test_a_curve_is_the_mean_over_seeds_at_equal_tokens():
 
 def test_every_seed_has_a_line_in_the_text_of_the_report():
     share = Estimate(0.2, 0.01, 0.1, 0.3, 10, 5)
-    template = environment().get_template("rlpt.md.j2")
+    template = environment("rpt_core.report").get_template("rlpt.md.j2")
     rows = [{"name": "RLPT", "seed": seed, "shares": [share] * 5} for seed in (7, 8)]
     none: dict[str, tuple[()]] = dict.fromkeys(("rows", "audits", "decisions", "short", "sources"), ())
     told = template.render(title="", seeds=(7, 8), gain=share, decay=rows, **none)

@@ -35,7 +35,12 @@ def write(folder: Path, **files: str) -> Path:
 
 
 def publish(
-    store: Store, folder: Path, *, fingerprint: str = "f" * 64, numerics: Numerics | None = None
+    store: Store,
+    folder: Path,
+    outcome: Outcome = Outcome(),  # noqa: B008  (frozen)
+    *,
+    fingerprint: str = "f" * 64,
+    numerics: Numerics | None = None,
 ) -> Manifest:
     files = store.objects.put_folder(folder)
     return store.publish(
@@ -48,7 +53,7 @@ def publish(
             numerics=numerics,
             parents={},
             files=files,
-            outcome=Outcome(),
+            outcome=outcome,
             code="c",
             environment={},
             created=datetime.now(UTC).isoformat(),

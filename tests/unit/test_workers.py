@@ -109,7 +109,7 @@ def small_shards(monkeypatch, data):
 
 @pytest.mark.usefixtures("small_shards")
 def test_documents_are_the_same_from_two_processes(data, read_alone, tmp_path):
-    assert len(read_alone) == 5
+    assert len(read_alone) == 8
     assert ingested(data, tmp_path, Placement(workers=2)) == read_alone
 
 
@@ -129,7 +129,7 @@ def alone(world, tmp_path_factory):
 
 def test_a_corpus_is_the_same_from_two_processes(world, alone, tmp_path, monkeypatch):
     monkeypatch.setattr(batches, "BATCH_ROWS", 30)
-    assert len(alone) == 10
+    assert len(alone) == 13
     assert prepared(world, tmp_path, Placement(workers=2)) == alone
 
 

@@ -12,7 +12,7 @@ import random
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -41,6 +41,8 @@ class Service:
     first_pause_seconds: float = 0.2
     """Before the second try; doubles from try to try, and is drawn from its upper half."""
     reply_tokens: int = REPLY_TOKENS
+    role: str = "judge"
+    """What messages call it, and how its fields in a recipe begin."""
 
 
 class _AwayError(Exception):
@@ -51,6 +53,20 @@ class _AwayError(Exception):
         self.after = after
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back for one prompt."""
+
+    text: str
+    """Empty where nothing came that is a reply."""
+    state: Literal["answered", "timed out", "unreachable"] = "answered"
+    cut: bool = False
+    """The endpoint says that it ended for want of room."""
+
+
+TIMED_OUT, UNREACHABLE = Reply("", "timed out"), Reply("", "unreachable")
+
+
 @dataclass(slots=True)
 class _Round:
     """What one round of calls has met so far."""
@@ -59,25 +75,25 @@ class _Round:
     gives_up_after: int
     answered: int = 0
     failed: int = 0
-    last: JudgeVerdict = "unreachable"
+    last: Reply = UNREACHABLE
 
     @property
     def is_hopeless(self) -> bool:
         """A whole set of calls failed and none was answered: the rest need not wait for the same."""
         return not self.answered and self.failed >= self.gives_up_after
 
-    def count(self, verdict: JudgeVerdict) -> JudgeVerdict:
+    def count(self, reply: Reply) -> Reply:
         """Note how a call ended."""
-        if verdict in ("timed out", "unreachable"):
-            self.failed += 1
-            self.last = verdict
-        else:
+        if reply.state == "answered":
             self.answered += 1
-        return verdict
+        else:
+            self.failed += 1
+            self.last = reply
+        return reply
 
 
-class ServiceJudge:
-    """A judge that is called over HTTP."""
+class Endpoint:
+    """A model that is asked over HTTP: prompts in, replies out."""
 
     def __init__(self, service: Service) -> None:
         """Open no connection yet.
@@ -88,25 +104,21 @@ class ServiceJudge:
         parts = urlsplit(service.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise RecipeError(
-                f"the judge's address {service.url!r} is no HTTP address; give one such as "
-                "http://127.0.0.1:8000/v1 (judge_url)."
+                f"the {service.role}'s address {service.url!r} is no HTTP address; give one such as "
+                f"http://127.0.0.1:8000/v1 ({service.role}_url)."
             )
         self.service = service
-        self.name = f"{service.model} ({service.reply_tokens} tokens)"
         self._local = parts.hostname in ("127.0.0.1", "localhost", "::1")
 
-    def ask(self, pairs: Sequence[Pair]) -> list[JudgeVerdict]:
-        """A verdict for every pair, in order.
+    def replies(self, prompts: Sequence[str]) -> list[Reply]:
+        """A reply to every prompt, in order.
 
         Raises:
             RecipeError: the endpoint refuses the request as such.
         """
-        return _run(self._ask(pairs))
+        return _run(self._ask(prompts))
 
-    def close(self) -> None:
-        """Connections do not outlive a call of :meth:`ask`."""
-
-    async def _ask(self, pairs: Sequence[Pair]) -> list[JudgeVerdict]:
+    async def _ask(self, prompts: Sequence[str]) -> list[Reply]:
         key = os.environ.get(KEY_VARIABLE)
         limits = httpx.Limits(
             max_connections=self.service.concurrency, max_keepalive_connections=self.service.concurrency
@@ -118,37 +130,42 @@ class ServiceJudge:
             timeout=None,  # noqa: S113  (every call runs under a deadline of its own)
             trust_env=not self._local,  # a proxy for the world outside has no business with this machine
         ) as client:
-            calls = [self._verdict(client, round_, pair) for pair in pairs]
-            return list(await asyncio.gather(*calls))
+            calls = [asyncio.ensure_future(self._reply(client, round_, prompt)) for prompt in prompts]
+            try:
+                return list(await asyncio.gather(*calls))
+            finally:  # of many refused calls the first is told; the others must not outlive their client
+                for call in calls:
+                    call.cancel()
+                await asyncio.gather(*calls, return_exceptions=True)
 
-    async def _verdict(self, client: httpx.AsyncClient, round_: _Round, pair: Pair) -> JudgeVerdict:
+    async def _reply(self, client: httpx.AsyncClient, round_: _Round, prompt: str) -> Reply:
         body = {
             "model": self.service.model,
-            "messages": [{"role": "user", "content": prompt(pair.reference, pair.predicted, pair.rule)}],
+            "messages": [{"role": "user", "content": prompt}],
             "temperature": 0,
             "max_tokens": self.service.reply_tokens,
         }
         async with round_.turns:
             return round_.last if round_.is_hopeless else round_.count(await self._try(client, body))
 
-    async def _try(self, client: httpx.AsyncClient, body: dict[str, Any]) -> JudgeVerdict:
+    async def _try(self, client: httpx.AsyncClient, body: dict[str, Any]) -> Reply:
         was_away = False
         try:
             async with asyncio.timeout(self.service.deadline_seconds):
                 for number in range(self.service.tries):
                     try:
-                        return read_reply(await self._call(client, body))
+                        return await self._call(client, body)
                     except (_AwayError, httpx.TransportError) as away:
                         was_away = True
                         if number + 1 < self.service.tries:
                             await asyncio.sleep(max(self._pause(number), getattr(away, "after", 0.0)))
                             was_away = False
         except TimeoutError:
-            return "unreachable" if was_away else "timed out"
-        return "unreachable"
+            return UNREACHABLE if was_away else TIMED_OUT
+        return UNREACHABLE
 
-    async def _call(self, client: httpx.AsyncClient, body: dict[str, Any]) -> str:
-        """The reply's text; empty where it has none."""
+    async def _call(self, client: httpx.AsyncClient, body: dict[str, Any]) -> Reply:
+        """The reply; empty where it has no text."""
         url = f"{self.service.url.rstrip('/')}/chat/completions"
         async with client.stream("POST", url, json=body) as response:
             if response.status_code in (408, 429) or response.status_code >= 500:
@@ -157,28 +174,57 @@ class ServiceJudge:
             async for part in response.aiter_bytes():
                 content += part
                 if len(content) > REPLY_BYTES_MAX:
-                    return ""
+                    return Reply("")
         if response.status_code != 200:
             raise RecipeError(
-                f"the judge at {self.service.url} refuses to be asked as {self.service.model!r}: status "
-                f"{response.status_code}, {content[:200].decode(errors='replace')!r}. Mend judge_model, "
-                f"judge_url or the key in {KEY_VARIABLE}."
+                f"the {self.service.role} at {self.service.url} refuses to be asked as "
+                f"{self.service.model!r}: status {response.status_code}, "
+                f"{content[:200].decode(errors='replace')!r}. Mend {self.service.role}_model, "
+                f"{self.service.role}_url or the key in {KEY_VARIABLE}."
             )
-        return _text(content)
+        return _read(content)
 
     def _pause(self, number: int) -> float:
         return self.service.first_pause_seconds * 2**number * random.uniform(0.5, 1.0)
 
 
-def _text(content: bytes) -> str:
+class ServiceJudge:
+    """A judge that is called over HTTP."""
+
+    def __init__(self, service: Service) -> None:
+        """Open no connection yet.
+
+        Raises:
+            RecipeError: the address is none.
+        """
+        self._endpoint = Endpoint(service)
+        self.name = f"{service.model} ({service.reply_tokens} tokens)"
+
+    def ask(self, pairs: Sequence[Pair]) -> list[JudgeVerdict]:
+        """A verdict for every pair, in order.
+
+        Raises:
+            RecipeError: the endpoint refuses the request as such.
+        """
+        prompts = [prompt(pair.reference, pair.predicted, pair.rule) for pair in pairs]
+        replies = self._endpoint.replies(prompts)
+        return [read_reply(reply.text) if reply.state == "answered" else reply.state for reply in replies]
+
+    def close(self) -> None:
+        """Connections do not outlive a call of :meth:`ask`."""
+
+
+def _read(content: bytes) -> Reply:
     """What the model said, out of the endpoint's JSON; nothing where it is no such JSON."""
     import json
 
     try:
-        found = json.loads(content)["choices"][0]["message"]["content"]
-    except (ValueError, LookupError, TypeError):
-        return ""
-    return found if isinstance(found, str) else ""
+        choice = json.loads(content)["choices"][0]
+        found = choice["message"]["content"]
+        cut = choice.get("finish_reason") == "length"
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return Reply("")
+    return Reply(found, cut=cut) if isinstance(found, str) else Reply("")
 
 
 def _seconds(header: str | None) -> float:

@@ -4,10 +4,13 @@ A figure is drawn once with the light palette. In a page its colours become CSS 
 same SVG follows the reader's theme; a PNG keeps the light ones.
 """
 
+import base64
 import io
 import re
+import warnings
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
+from html import escape
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -101,6 +104,12 @@ def as_png(figure: Figure, scale: float = 2.0) -> bytes:
     return buffer.getvalue()
 
 
+def as_data_uri(figure: Figure, name: str) -> str:
+    """The figure as an image within its own address, for pages that show no other: light colours."""
+    svg = _drawn(figure, name, transparent=False)
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+
+
 def as_svg(figure: Figure, name: str, label: str) -> str:
     """The figure as an SVG element for a page: colours are variables, type is the page's.
 
@@ -109,11 +118,7 @@ def as_svg(figure: Figure, name: str, label: str) -> str:
         name: Distinct per figure of a page; keeps the ids inside apart.
         label: What it shows, for readers who do not see it.
     """
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
+    svg = _drawn(figure, name, transparent=True)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'font: ([\d.]+px) [^;"]*', r"font-size: \1; font-family: inherit", svg)
     for field in fields(Palette):
@@ -121,6 +126,19 @@ def as_svg(figure: Figure, name: str, label: str) -> str:
     opening = svg[: svg.index(">")]
     box = re.search(r'viewBox="[^"]*"', opening)
     assert box, "Matplotlib writes a viewBox"
-    described = f'<svg xmlns="http://www.w3.org/2000/svg" {box[0]} role="img" aria-label="{label}"'
+    described = f'<svg xmlns="http://www.w3.org/2000/svg" {box[0]} role="img" aria-label="{escape(label)}"'
     linked = ' xmlns:xlink="http://www.w3.org/1999/xlink"'
     return described + linked + svg[svg.index(">") :]
+
+
+def _drawn(figure: Figure, name: str, *, transparent: bool) -> str:
+    """The SVG element as Matplotlib writes it, the same bytes every time."""
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": name}), warnings.catch_warnings():
+        # the page's font draws the letters; ours only measures them
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(
+            buffer, format="svg", transparent=transparent, metadata={"Date": None, "Creator": None}
+        )
+    svg = buffer.getvalue()
+    return svg[svg.index("<svg") :]

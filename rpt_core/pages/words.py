@@ -1,11 +1,10 @@
 """Numbers and texts as a page writes them: the filters of its templates."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-from rpt_core.scaling.curve import short_number
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 
 DASH = "–"
 
@@ -49,6 +48,19 @@ def p_value(value: float) -> str:
 def count_of(value: float) -> str:
     """A count, its thousands apart; a dash for none."""
     return f"{int(value):,}".replace(",", "\u2009") if value else DASH
+
+
+def short_number(value: float) -> str:
+    """A number with at most three digits and a letter for its size.
+
+    Example:
+        >>> short_number(1530.0), short_number(0.2), short_number(2e9)
+        ('1.53k', '0.2', '2G')
+    """
+    for size, letter in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:.3g}"
 
 
 def flops_of(value: float) -> str:
@@ -127,10 +139,14 @@ FILTERS: dict[str, Callable[..., str]] = {
 }  # fmt: skip
 
 
-def environment() -> Environment:
-    """Templates of this package: HTML escaped, an unknown name an error."""
+def environment(package: str) -> Environment:
+    """Templates of a package and of this one: HTML escaped, an unknown name an error.
+
+    Args:
+        package: Where the page's own template lies, such as ``rpt_core.report``.
+    """
     found = Environment(
-        loader=PackageLoader("rpt_core.report", "."),
+        loader=ChoiceLoader([PackageLoader(package, "."), PackageLoader("rpt_core.pages", ".")]),
         autoescape=select_autoescape(["html.j2"]),
         undefined=StrictUndefined,
         trim_blocks=False,
@@ -138,3 +154,8 @@ def environment() -> Environment:
     )
     found.filters |= FILTERS
     return found
+
+
+def render(path: Path, text: str) -> None:
+    """Write a rendered template, without the trailing blanks its tags leave behind."""
+    path.write_text("\n".join(line.rstrip() for line in text.splitlines()) + "\n")

@@ -1,0 +1,1 @@
+"""What every page is drawn with: colours and type, words for numbers, the frame."""

@@ -1,0 +1,175 @@
+"""Who scores: a model behind an address, or one held here; and the patience with either.
+
+A scorer gives points or says why it could not. :class:`PatientScorer` waits while one is away and ends the
+stage by name when it stays away: no document gets or loses points because nobody read it.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from rpt_core.corpus.rows import preview
+from rpt_core.errors import JudgeError, VerdictError
+from rpt_core.objectives.prompts import PLACE, around_document
+from rpt_core.objectives.rewards.judge import FEWEST_READ, PAUSES_SECONDS
+from rpt_core.objectives.rewards.judge_prompt import field
+from rpt_core.objectives.rewards.judge_service import Endpoint, Reply, Service
+from rpt_core.policy.model import Policy
+from rpt_core.policy.torch_engine import TorchEngine
+from rpt_core.policy.trunk import Cut, Sampling, Trunk
+from rpt_core.quality.rubric import AFTER, BEFORE, prompt, read_points
+
+_log = logging.getLogger("rpt.quality")
+State = Literal["read", "unparsed", "timed out", "unreachable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What became of one text."""
+
+    points: float | None
+    """0 to 5; None unless ``state`` is ``read``."""
+    state: State
+    reply: str = ""
+    """The beginning of a reply that was no score, for whoever wants to know why."""
+
+
+class Scorer(Protocol):
+    """Whatever gives texts points."""
+
+    name: str
+    """Model, for the record."""
+
+    def score(self, texts: Sequence[str]) -> list[Score]:
+        """A score for every text, in order. What could not be read is said, never guessed."""
+
+    def close(self) -> None:
+        """Release what the scorer holds."""
+
+
+class ServiceScorer:
+    """A scorer that is called over HTTP, with temperature 0."""
+
+    def __init__(self, service: Service) -> None:
+        """Open no connection yet."""
+        self._endpoint = Endpoint(service)
+        self.name = service.model
+
+    def score(self, texts: Sequence[str]) -> list[Score]:
+        """Many calls at once.
+
+        Raises:
+            RecipeError: the endpoint refuses the request as such.
+        """
+        return [_read(reply) for reply in self._endpoint.replies([prompt(text) for text in texts])]
+
+    def close(self) -> None:
+        """Connections do not outlive a call."""
+
+
+class LocalScorer:
+    """A scorer that is held here: greedy, so that the same texts in the same company get the same points."""
+
+    def __init__(self, policy: Policy, reply_tokens: int) -> None:
+        """Take a loaded model.
+
+        Args:
+            policy: Its model; one that follows instructions, or every reply will be unread.
+            reply_tokens: Longest reply.
+        """
+        self._policy = policy
+        self._engine = TorchEngine(policy)
+        self.name = f"{policy.config.model_type} of {policy.num_parameters} parameters"
+        self._sampling = Sampling(
+            temperature=1.0, max_new_tokens=reply_tokens, stop_ids=policy.codec.end_ids, group_size=1, seed=0,
+            top_k=1,
+        )  # fmt: skip
+
+    def score(self, texts: Sequence[str]) -> list[Score]:
+        """One trunk a text; a reply that does not end in time is unparsed."""
+        codec = self._policy.codec
+        head, tail = around_document(BEFORE, f"{PLACE}{AFTER}", codec)
+        before, _, after = f"{head}{tail}".partition(PLACE)
+        instruction, suffix = tuple(codec.encode_template(before)), tuple(codec.encode_template(after))
+        trunks = []
+        for number, text in enumerate(texts):
+            document = tuple(codec.encode(field(text)))
+            trunks.append(Trunk(str(number), instruction, document, (Cut(len(document), suffix),)))
+        scores = []
+        for of_trunk in self._engine.generate(trunks, self._sampling, 0):
+            ((sample,),) = of_trunk
+            ended = sample.finish == "stop"
+            text = codec.decode(sample.token_ids[:-1] if ended else sample.token_ids)
+            scores.append(_read(Reply(text, cut=not ended)))
+        return scores
+
+    def close(self) -> None:
+        """Release the engine."""
+        self._engine.close()
+
+
+def _read(reply: Reply) -> Score:
+    if reply.state != "answered":
+        return Score(None, reply.state)
+    points = None if reply.cut else read_points(reply.text)
+    return Score(None, "unparsed", preview(reply.text)) if points is None else Score(points, "read")
+
+
+@dataclass
+class PatientScorer:
+    """Asks a scorer once about each distinct text of a call, and again while it is away.
+
+    Raises (from :meth:`score`):
+        JudgeError: the scorer stayed away after every pause.
+        VerdictError: more replies went unread than ``unread_share_max``, of all asked so far.
+    """
+
+    scorer: Scorer
+    unread_share_max: float = 0.2
+    pauses_seconds: tuple[float, ...] = PAUSES_SECONDS
+    sleep: Callable[[float], None] = time.sleep
+    asked: int = 0
+    unread: int = 0
+
+    def score(self, texts: Sequence[str]) -> list[Score]:
+        """Scores in order, none of them ``unreachable``."""
+        found = self._ask(list(dict.fromkeys(texts)))
+        for seconds in self.pauses_seconds:
+            away = [text for text, score in found.items() if score.state == "unreachable"]
+            if not away:
+                break
+            _log.warning(
+                "the scorer %s did not answer %d calls; again in %g s", self.scorer.name, len(away), seconds
+            )
+            self.sleep(seconds)
+            found |= self._ask(away)
+        away_still = sum(score.state == "unreachable" for score in found.values())
+        if away_still:
+            raise JudgeError(
+                f"the scorer {self.scorer.name} could not be reached for {away_still} of {len(found)} texts "
+                f"after {len(self.pauses_seconds)} pauses, {sum(self.pauses_seconds):g} s in all. Start "
+                "it or mend scorer_url; the same command goes on after the last texts that were scored."
+            )
+        self._count(list(found.values()))
+        return [found[text] for text in texts]
+
+    def close(self) -> None:
+        """Release the scorer."""
+        self.scorer.close()
+
+    def _ask(self, texts: list[str]) -> dict[str, Score]:
+        return dict(zip(texts, self.scorer.score(texts), strict=True)) if texts else {}
+
+    def _count(self, scores: Sequence[Score]) -> None:
+        self.asked += len(scores)
+        unread = [score for score in scores if score.state != "read"]
+        self.unread += len(unread)
+        if unread and self.asked >= FEWEST_READ and self.unread > self.unread_share_max * self.asked:
+            raise VerdictError(
+                f"{self.unread} of {self.asked} replies of the scorer {self.scorer.name} held no score (at "
+                f"most {self.unread_share_max:.0%} may): what is left would be chosen by chance. One of "
+                f"them says {unread[-1].reply or unread[-1].state!r}. Take a model that follows "
+                "instructions, more reply_tokens or a longer deadline."
+            )
