@@ -64,5 +64,5 @@ bench-corpus: peers  ## the corpus beside datasketch, datatrove, rensa and presi
 	@.venv/bin/python -m tests.benchmarks.peers $${RPT_TEST_DATA:+--data "$$RPT_TEST_DATA"} $(BENCH_ARGS)
 
 clean:  ## remove .venv and caches; results in .rpt stay
-	@rm -rf .venv .venv-trl .venv-peers build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-trl .venv-peers .venv-text-dedup build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find $(PACKAGES) tests -name __pycache__ -prune -exec rm -rf {} +
