@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rpt_core.corpus.minhash import U32
-from rpt_core.corpus.words import U64, mix64
+from rpt_core.corpus.words import U64
 
 Rows = NDArray[np.int64]
 PARTITION_BYTES = 64 << 20
@@ -49,18 +48,17 @@ class Buckets:
 class Bands:
     """The band hashes of all rows, in order of arrival."""
 
-    def __init__(self, folder: Path, num_bands: int, num_columns: int) -> None:
+    def __init__(self, folder: Path, num_bands: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._paths = [folder / f"band-{band:02d}.u64" for band in range(num_bands)]
-        self._columns = num_columns
         for path in self._paths:
             path.write_bytes(b"")
 
-    def add(self, signatures_DK: U32) -> None:
-        """Append some rows by their signatures."""
-        for band, path in enumerate(self._paths):
+    def add(self, bands_DB: U64) -> None:
+        """Append some rows by the hashes of their bands."""
+        for hashes_D, path in zip(bands_DB.T, self._paths, strict=True):
             with path.open("ab") as stream:
-                band_hash(signatures_DK[:, band * self._columns : (band + 1) * self._columns]).tofile(stream)
+                hashes_D.tofile(stream)
 
     def buckets(self, rank: Rows, filled: NDArray[np.bool_]) -> Iterator[Buckets]:
         """All buckets, band by band and range by range.
@@ -112,12 +110,3 @@ def _grouped(rows: Rows, hashes: U64, rank: Rows) -> Buckets:
     borders = np.flatnonzero(np.diff(hashes[order])) + 1
     ends = [len(order)] if len(order) else []
     return Buckets(rows[order], np.concatenate([[0], borders, ends]).astype(np.int64))
-
-
-def band_hash(part: U32) -> U64:
-    """One 64-bit hash per row of a band's columns."""
-    out = np.full(len(part), np.uint64(part.shape[1]))
-    with np.errstate(over="ignore"):
-        for column in range(part.shape[1]):
-            out = mix64(out + part[:, column].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
-    return out

@@ -12,7 +12,7 @@ Formulas count by their letters and digits: ``\frac12`` and ``\frac{1}{2}`` are 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,7 @@ class Item:
     answer: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One item met in one row."""
 
@@ -88,19 +88,16 @@ class _Short:
 
 @dataclass(slots=True)
 class Contamination:
-    """The index of all held-out items, and what was met so far."""
+    """The index of all held-out items."""
 
     items: Sequence[Item]
     n: int
-    hits: list[Hit] = field(default_factory=list)
     num_uncovered: Counter[str] = field(default_factory=Counter)
     _runs: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
     _owners: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _sizes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     _short: dict[int, _Short] = field(default_factory=dict)
     _answers: dict[int, U64] = field(default_factory=dict)
-    _documents: Counter[int] = field(default_factory=Counter)
-    """Run -> rows that hold it."""
 
     @classmethod
     def index(cls, items: Iterable[Item], n: int) -> "Contamination":
@@ -152,23 +149,19 @@ class Contamination:
             for k, i in enumerate(members):
                 self._answers[i] = answers.hashes_W[answers.offsets[k] : answers.offsets[k + 1]]
 
-    def scan(self, rows: Sequence[int], words: Words) -> None:
-        """Look through a batch of texts (their words after :func:`canonical`) and remember what was met."""
+    def scan(self, words: Words) -> list[Hit]:
+        """What is met in a batch of texts (their words after :func:`canonical`), by row of the batch."""
         found: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
-        self._scan_long(rows, words, found)
-        self._scan_short(rows, words, found)
+        self._scan_long(words, found)
+        self._scan_short(words, found)
+        hits = []
         for (row, item), places in sorted(found.items()):
             runs = np.array([run for _, run in places], np.uint64)
-            size = max(int(self._sizes[item]), 1)
-            coverage = min(1.0, len(np.unique(runs)) / size)
-            self.hits.append(Hit(row, item, [start for start, _ in places], runs, coverage))
-        for row in {row for row, _ in found}:
-            met = {int(run) for (other, _), places in found.items() if other == row for _, run in places}
-            self._documents.update(met)
+            coverage = min(1.0, len(np.unique(runs)) / max(int(self._sizes[item]), 1))
+            hits.append(Hit(row, item, [start for start, _ in places], runs, coverage))
+        return hits
 
-    def _scan_long(
-        self, rows: Sequence[int], words: Words, found: dict[tuple[int, int], list[tuple[int, int]]]
-    ) -> None:
+    def _scan_long(self, words: Words, found: dict[tuple[int, int], list[tuple[int, int]]]) -> None:
         runs, offsets = ngrams(words, self.n)
         if not len(self._runs) or not len(runs):
             return
@@ -179,13 +172,11 @@ class Contamination:
             run = runs[place]
             first = left[place]
             while first < len(self._runs) and self._runs[first] == run:
-                key = (rows[document], int(self._owners[first]))
+                key = (int(document), int(self._owners[first]))
                 found[key].append((int(place - offsets[document]), int(run)))
                 first += 1
 
-    def _scan_short(
-        self, rows: Sequence[int], words: Words, found: dict[tuple[int, int], list[tuple[int, int]]]
-    ) -> None:
+    def _scan_short(self, words: Words, found: dict[tuple[int, int], list[tuple[int, int]]]) -> None:
         for length, short in self._short.items():
             runs, offsets = ngrams(words, length)
             if not len(runs):
@@ -199,7 +190,7 @@ class Contamination:
                 while first < len(short.hashes) and short.hashes[first] == runs[place]:
                     item = short.items[first]
                     if self._answer_near(words, int(document), start + length, item):
-                        found[(rows[document], item)].append((start, int(runs[place])))
+                        found[(int(document), item)].append((start, int(runs[place])))
                     first += 1
 
     def _answer_near(self, words: Words, document: int, start: int, item: int) -> bool:
@@ -212,21 +203,40 @@ class Contamination:
             np.array_equal(window[i : i + len(answer)], answer) for i in range(len(window) - len(answer) + 1)
         )
 
-    def leaks(self) -> dict[int, list[Hit]]:
-        """Rows that leak, with the hits that show it; call when every text was scanned."""
-        found: dict[int, list[Hit]] = defaultdict(list)
-        for hit in self.hits:
-            telling = any(self._documents[int(run)] <= DOCUMENT_FREQUENCY_MAX for run in hit.runs)
-            if telling or hit.coverage >= COVERAGE:
-                found[hit.row].append(hit)
-        return dict(found)
-
     def run_words(self, item: int) -> int:
         """Words in the runs an item is known by."""
         if self._sizes[item]:
             return self.n
         return next(length for length, short in self._short.items() if item in short.items)
 
-    def forget_documents(self) -> None:
-        """Start counting rows anew, for another table."""
-        self._documents.clear()
+
+@dataclass(slots=True)
+class Leaks:
+    """What was met in all rows of a table; which of it is a leak is known when all were scanned."""
+
+    hits: list[Hit] = field(default_factory=list)
+    _documents: Counter[int] = field(default_factory=Counter)
+    """Run -> rows that hold it."""
+
+    def take(self, hits: Iterable[Hit], rows: Sequence[int]) -> None:
+        """Remember what was met in a batch.
+
+        Args:
+            hits: From :meth:`Contamination.scan`, by row of the batch.
+            rows: The table's number of every row of the batch.
+        """
+        met: dict[int, set[int]] = defaultdict(set)
+        for hit in hits:
+            self.hits.append(replace(hit, row=rows[hit.row]))
+            met[hit.row].update(hit.runs.tolist())
+        for runs in met.values():
+            self._documents.update(runs)
+
+    def by_row(self) -> dict[int, list[Hit]]:
+        """Rows that leak, with the hits that show it."""
+        found: dict[int, list[Hit]] = defaultdict(list)
+        for hit in self.hits:
+            telling = any(self._documents[int(run)] <= DOCUMENT_FREQUENCY_MAX for run in hit.runs)
+            if telling or hit.coverage >= COVERAGE:
+                found[hit.row].append(hit)
+        return dict(found)

@@ -19,12 +19,10 @@ from numpy.typing import NDArray
 
 from rpt_core.corpus.bands import Bands, Rows
 from rpt_core.corpus.clusters import Clusters
-from rpt_core.corpus.minhash import U32, signatures
-from rpt_core.corpus.words import U64, Words, shingles
+from rpt_core.corpus.minhash import U32
+from rpt_core.corpus.sketch import Sketches, num_bands
+from rpt_core.corpus.words import U64
 
-SHINGLE_WORDS = 5
-ROWS_PER_BAND = 8
-"""14 bands of 8 rows find a pair of similarity 0.8 with probability 0.92, one of 0.5 with 0.05."""
 STARS_MAX = 64
 """Stars per bucket; a bucket with more is boilerplate, counted and left as it is."""
 SHINGLES_AT_ONCE = 1 << 20
@@ -39,6 +37,8 @@ KEPT, EXACT, NEAR, SAME_ID = 0, 1, 2, 3
 class Resolution:
     """What became of every row, in order of arrival."""
 
+    ids: NDArray[np.uint8]
+    """Shape (D, 16)."""
     verdict: NDArray[np.uint8]
     """KEPT, EXACT, NEAR or SAME_ID."""
     cluster: NDArray[np.int64]
@@ -50,15 +50,25 @@ class Resolution:
     num_capped: int
     """Buckets left after ``STARS_MAX`` stars."""
 
+    def id_of(self, row: int) -> str:
+        """Hex id of a row."""
+        return self.ids[row].tobytes().hex()
+
+    def cluster_of(self, row: int) -> str:
+        """Hex id of the row that stands for a row's cluster."""
+        return self.id_of(int(self.cluster[row]))
+
 
 class DuplicateFinder:
-    """Collects rows batch by batch, then resolves them all."""
+    """Collects sketches batch by batch, then resolves all rows.
+
+    Of a row 52 bytes stay in memory; its shingles and band hashes lie on disk.
+    """
 
     def __init__(self, folder: Path, num_permutations: int, jaccard: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._num = num_permutations
         self._jaccard = jaccard
-        self._bands = Bands(folder, max(1, num_permutations // ROWS_PER_BAND), ROWS_PER_BAND)
+        self._bands = Bands(folder, num_bands(num_permutations))
         self._shingles_path = folder / "shingles.u32"
         self._ids: list[NDArray[np.uint8]] = []
         self._texts: list[U64] = []
@@ -67,40 +77,24 @@ class DuplicateFinder:
         self._num_shingles: list[NDArray[np.int64]] = []
         self._shingles_path.write_bytes(b"")
 
-    def add(
-        self,
-        ids: list[str],
-        priorities: list[int],
-        text_hashes: NDArray[np.uint64],
-        words: Words,
-        guards: U64 | None = None,
-    ) -> None:
-        """Take in a batch.
-
-        Args:
-            ids: Hex ids of 32 digits; the order between equals of one priority.
-            priorities: Smaller stays.
-            text_hashes: Shape (D, 2), 128 bits of every text.
-            words: Their words.
-            guards: Rows of one cluster are duplicates only when these agree (a problem's answer).
-        """
-        hashes, offsets = shingles(words, SHINGLE_WORDS)
-        short = (hashes >> np.uint64(32)).astype(np.uint32)
-        self._bands.add(signatures(short, offsets, self._num))
+    def add(self, sketches: Sketches) -> None:
+        """Take in a batch."""
+        self._bands.add(sketches.bands_DB)
         with self._shingles_path.open("ab") as stream:
-            short.tofile(stream)
-        self._ids.append(np.frombuffer(bytes.fromhex("".join(ids)), np.uint8).reshape(-1, 16))
-        self._texts.append(text_hashes.reshape(-1, 2))
-        self._guards.append(guards if guards is not None else np.zeros(len(ids), np.uint64))
-        self._priorities.append(np.asarray(priorities, np.int32))
-        self._num_shingles.append(np.diff(offsets))
+            sketches.shingles.tofile(stream)
+        self._ids.append(sketches.ids_D)
+        self._texts.append(sketches.texts_D)
+        self._guards.append(sketches.guards_D)
+        self._priorities.append(sketches.priorities_D)
+        self._num_shingles.append(sketches.num_shingles_D)
 
     def resolve(self) -> Resolution:
         """Verdict and cluster of every row taken in."""
         if not self._ids:
             none = np.zeros(0, np.int64)
-            return Resolution(none.astype(np.uint8), none, 0, 0, 0)
-        ids = np.concatenate(self._ids).view(">u8").astype(np.uint64)
+            return Resolution(np.zeros((0, 16), np.uint8), none.astype(np.uint8), none, 0, 0, 0)
+        ids_D = np.concatenate(self._ids)
+        ids = ids_D.view(">u8").astype(np.uint64)
         order = np.lexsort((ids[:, 1], ids[:, 0], np.concatenate(self._priorities)))
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
@@ -114,7 +108,7 @@ class DuplicateFinder:
             clusters.unite(first, second)
         cluster = clusters.roots()
         verdict = _verdicts(cluster, guards, ids, texts, rank)
-        return Resolution(verdict, cluster, stars.num_pairs, stars.num_edges, stars.num_capped)
+        return Resolution(ids_D, verdict, cluster, stars.num_pairs, stars.num_edges, stars.num_capped)
 
     def candidates(self) -> Rows:
         """The cluster of every row if all rows that share a band were alike: LSH alone, nothing compared."""

@@ -19,13 +19,12 @@ import pyarrow.parquet as pq
 
 from rpt_core.artifacts.build import Build
 from rpt_core.corpus.batches import by_size
-from rpt_core.corpus.decontaminate import Contamination, Hit, canonical
+from rpt_core.corpus.decontaminate import Contamination, Hit, Leaks, canonical
 from rpt_core.corpus.dedup import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
 from rpt_core.corpus.ledger import Ledger
-from rpt_core.corpus.problem_sets import text_hashes
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.corpus.segments import PunktSample, Splitter
-from rpt_core.corpus.shards import Finished, clean, finish
+from rpt_core.corpus.shards import Cleaned, Finished, clean, finish
 from rpt_core.corpus.solved import solution_documents
 from rpt_core.corpus.splits import split_of
 from rpt_core.corpus.tables import (
@@ -40,8 +39,6 @@ from rpt_core.corpus.tables import (
 from rpt_core.corpus.words import ngrams, split_words
 from rpt_core.errors import Stopped
 
-PRIORITY = {"arxiv": 0, "latex": 1, "wikipedia": 2, "text": 3}
-"""Of two equal documents the one of the source that was read with more care stays."""
 CUT_CHARS_MIN = 20_000
 """A longer document loses the paragraphs that leak; a shorter one is dropped."""
 REASONS = {EXACT: ("exact-duplicate", "exact"), SAME_ID: ("same-id", "exact")}
@@ -95,7 +92,8 @@ class Documents:
         )
         self._sample = PunktSample()
         self._clean = build.scratch / "clean.parquet"
-        self._ids: list[str] = []
+        self._leaks = Leaks()
+        self._num_clean = 0
         self.report = DocumentReport()
         self.resolution: Resolution | None = None
 
@@ -108,7 +106,8 @@ class Documents:
 
     def _first_pass(self, path: Path) -> None:
         done, total = 0, pq.read_metadata(path).num_rows
-        shards = self._build.map(partial(clean, self._recipe), by_size(read_rows(path), "text"))
+        work = partial(clean, self._recipe, self._contamination)
+        shards = self._build.map(work, by_size(read_rows(path), "text"))
         with TableWriter(self._clean, _CLEAN) as writer:
             for shard in shards:
                 self._go_on("cleaning", done, total)
@@ -117,7 +116,7 @@ class Documents:
                     self._ledger.drop(end.row["source"], end.row, end.reason, end.step, end.text)
                 for row in shard.kept:
                     writer.add(row)
-                self._note(shard.kept)
+                self._note(shard)
 
     def _go_on(self, doing: str, done: int, total: int) -> None:
         """Tell a watcher how far this is; end here when somebody asked for it."""
@@ -125,23 +124,16 @@ class Documents:
         if self._build.stopping():
             raise Stopped(f"stopped while {doing} documents; the same command starts this stage again.")
 
-    def _note(self, rows: list[dict[str, Any]]) -> None:
+    def _note(self, shard: Cleaned) -> None:
         """What later decisions need to know of rows that passed the filter."""
-        if not rows:
-            return
-        texts = [row["text"] for row in rows]
-        words = split_words([canonical(text) for text in texts])
-        ids = [row["doc_id"] for row in rows]
-        priorities = [PRIORITY.get(row["source"], len(PRIORITY)) for row in rows]
-        self._finder.add(ids, priorities, text_hashes(texts), words)
-        first = len(self._ids)
-        self._contamination.scan(range(first, first + len(rows)), words)
-        self._ids += ids
-        for row in rows:
+        first, self._num_clean = self._num_clean, self._num_clean + len(shard.kept)
+        self._finder.add(shard.sketches)
+        self._leaks.take(shard.hits, range(first, self._num_clean))
+        for row in shard.kept:
             self._sample.offer(row["doc_id"], row["lang"], row["text"])
 
     def _second_pass(self, resolution: Resolution, splitter: Splitter) -> None:
-        leaks = self._contamination.leaks()
+        leaks = self._leaks.by_row()
         out, solved = self._build.out, self._recipe.solutions_as_documents
         schema = CORPUS_DOCUMENTS.append(CONTEXT_CHARS) if solved else CORPUS_DOCUMENTS
         kept = by_size(self._kept(resolution, leaks), "text")
@@ -151,7 +143,7 @@ class Documents:
             TableWriter(out / "segments.parquet", SEGMENTS) as segments,
         ):
             for shard in self._build.map(partial(finish, self._recipe, splitter), kept):
-                self._go_on("masking and segmenting", done, len(self._ids))
+                self._go_on("masking and segmenting", done, self._num_clean)
                 done += len(shard)
                 for finished in shard:
                     self._tell(finished)
@@ -182,7 +174,7 @@ class Documents:
             if not text:
                 self._ledger.drop(row["source"], row, "benchmark-leak", "decontaminate", row["text"])
                 continue
-            cluster = self._ids[resolution.cluster[number]]
+            cluster = resolution.cluster_of(number)
             split = split_of(cluster, self._recipe.seed, self._recipe.eval_share)
             yield {**row, "text": text, "split": split, "cluster": cluster}
 
@@ -208,11 +200,11 @@ class Documents:
 
     def _write_hits(self, leaks: dict[int, list[Hit]], resolution: Resolution) -> None:
         with TableWriter(self._build.out / "hits.parquet", HITS) as writer:
-            for hit in sorted(self._contamination.hits, key=lambda hit: (hit.row, hit.item)):
+            for hit in sorted(self._leaks.hits, key=lambda hit: (hit.row, hit.item)):
                 item = self._contamination.items[hit.item]
                 writer.add(
                     {
-                        "doc_id": self._ids[hit.row], "kind": "document", "benchmark": item.benchmark,
+                        "doc_id": resolution.id_of(hit.row), "kind": "document", "benchmark": item.benchmark,
                         "item_id": item.item_id, "num_shared": len(hit.runs),
                         "coverage": round(hit.coverage, 4),
                         "removed": hit.row in leaks and resolution.verdict[hit.row] == KEPT,

@@ -12,19 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import xxhash
-
 from rpt_core.artifacts.build import Build
 from rpt_core.corpus.batches import by_size
 from rpt_core.corpus.cleaning import normalise
-from rpt_core.corpus.decontaminate import Contamination, Item, canonical
+from rpt_core.corpus.decontaminate import Contamination, Item, Leaks, canonical
 from rpt_core.corpus.dedup import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
 from rpt_core.corpus.ledger import Ledger
 from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.corpus.sketch import sketch
 from rpt_core.corpus.splits import split_of
 from rpt_core.corpus.tables import BENCHMARKS, CORPUS_PROBLEMS, TableWriter, read_rows
-from rpt_core.corpus.words import U64, split_words
+from rpt_core.corpus.words import split_words
 
 REASONS = {EXACT: "exact-duplicate", SAME_ID: "exact-duplicate"}
 """Verdict -> reason, else ``near-duplicate``. A problem's id is its content: equal ids are equal items."""
@@ -49,18 +47,18 @@ def prepare_problems(
         The index of everything held out, for the documents to be checked against.
     """
     folder = build.inputs["documents"]
-    resolution, ids = _resolve(recipe, folder / "problems.parquet", build.scratch / "problem-duplicates")
+    resolution = _resolve(recipe, folder / "problems.parquet", build.scratch / "problem-duplicates")
     report = ProblemReport()
     benchmarks = list(_benchmarks(folder / "benchmarks.parquet", build.out, ledger))
-    own = list(_held_out(recipe, folder / "problems.parquet", resolution, ids))
+    own = list(_held_out(recipe, folder / "problems.parquet", resolution))
     contamination = Contamination.index([*benchmarks, *own], recipe.decontaminate_ngram)
     for item in contamination.items:
         report.items[item.benchmark] += 1
-    leaks = _scan(folder / "problems.parquet", recipe, resolution, ids, contamination)
+    leaks = _scan(folder / "problems.parquet", recipe, resolution, contamination)
     with TableWriter(build.out / "problems.parquet", CORPUS_PROBLEMS) as writer:
         for number, row in enumerate(_normalised(folder / "problems.parquet")):
             verdict = int(resolution.verdict[number])
-            split = split_of(ids[resolution.cluster[number]], recipe.seed, recipe.eval_share)
+            split = split_of(resolution.cluster_of(number), recipe.seed, recipe.eval_share)
             if verdict != KEPT:
                 ledger.drop(
                     row["source"], row, REASONS.get(verdict, "near-duplicate"), _step(verdict), row["problem"]
@@ -70,9 +68,7 @@ def prepare_problems(
             else:
                 ledger.count(row["source"])
                 report.split[split] += 1
-                writer.add({**row, "split": split, "cluster": ids[resolution.cluster[number]]})
-    contamination.hits.clear()
-    contamination.forget_documents()
+                writer.add({**row, "split": split, "cluster": resolution.cluster_of(number)})
     return contamination, report
 
 
@@ -85,27 +81,21 @@ def _normalised(path: Path) -> Iterator[dict[str, Any]]:
         yield {**row, **{name: normalise(row[name] or "") for name in ("problem", "solution", "answer")}}
 
 
-def _resolve(recipe: PrepareRecipe, path: Path, folder: Path) -> tuple[Resolution, list[str]]:
+def _resolve(recipe: PrepareRecipe, path: Path, folder: Path) -> Resolution:
     finder = DuplicateFinder(folder, recipe.num_permutations, recipe.near_duplicate_jaccard)
-    ids: list[str] = []
     for batch in by_size(_normalised(path), "problem"):
-        words = split_words([canonical(row["problem"]) for row in batch])
-        guards = np.array([_hash64(canonical(row["answer"])) for row in batch], np.uint64)
+        texts = [row["problem"] for row in batch]
         finder.add(
-            [row["problem_id"] for row in batch],
-            [0] * len(batch),
-            text_hashes([row["problem"] for row in batch]),
-            words,
-            guards,
+            sketch(
+                [row["problem_id"] for row in batch],
+                [0] * len(batch),
+                texts,
+                split_words([canonical(text) for text in texts]),
+                recipe.num_permutations,
+                guards=[_hash64(canonical(row["answer"])) for row in batch],
+            )
         )
-        ids += [row["problem_id"] for row in batch]
-    return finder.resolve(), ids
-
-
-def text_hashes(texts: list[str]) -> U64:
-    """XXH3-128 of every text, shape (D, 2)."""
-    digests = b"".join(xxhash.xxh3_128_digest(text.encode()) for text in texts)
-    return np.frombuffer(digests, ">u8").astype(np.uint64).reshape(-1, 2)
+    return finder.resolve()
 
 
 def _hash64(text: str) -> int:
@@ -124,15 +114,15 @@ def _benchmarks(path: Path, out: Path, ledger: Ledger) -> Iterator[Item]:
             )
 
 
-def _held_out(recipe: PrepareRecipe, path: Path, resolution: Resolution, ids: list[str]) -> Iterator[Item]:
+def _held_out(recipe: PrepareRecipe, path: Path, resolution: Resolution) -> Iterator[Item]:
     for number, row in enumerate(_normalised(path)):
-        split = split_of(ids[resolution.cluster[number]], recipe.seed, recipe.eval_share)
+        split = split_of(resolution.cluster_of(number), recipe.seed, recipe.eval_share)
         if split == "eval" and resolution.verdict[number] == KEPT:
             yield Item(row["problem_id"], HELD_OUT, row["problem"], row["answer"])
 
 
 def _scan(
-    path: Path, recipe: PrepareRecipe, resolution: Resolution, ids: list[str], contamination: Contamination
+    path: Path, recipe: PrepareRecipe, resolution: Resolution, contamination: Contamination
 ) -> set[int]:
     """Numbers of the training problems that leak a held-out one."""
     numbered = ({**row, "number": number} for number, row in enumerate(_normalised(path)))
@@ -140,10 +130,11 @@ def _scan(
         row
         for row in numbered
         if resolution.verdict[row["number"]] == KEPT
-        and split_of(ids[resolution.cluster[row["number"]]], recipe.seed, recipe.eval_share) == "train"
+        and split_of(resolution.cluster_of(row["number"]), recipe.seed, recipe.eval_share) == "train"
     )
+    leaks = Leaks()
     for batch in by_size(training, "problem"):
         # A problem names its own answer nowhere, so its text is followed by it for items matched whole.
         texts = [canonical(f"{row['problem']}\n{row['answer']}") for row in batch]
-        contamination.scan([row["number"] for row in batch], split_words(texts))
-    return set(contamination.leaks())
+        leaks.take(contamination.scan(split_words(texts)), [row["number"] for row in batch])
+    return set(leaks.by_row())

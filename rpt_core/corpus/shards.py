@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rpt_core.corpus.cleaning import is_broken, normalise
+from rpt_core.corpus.decontaminate import Contamination, Hit, canonical
 from rpt_core.corpus.language import detect_language
 from rpt_core.corpus.licences import licence_name
 from rpt_core.corpus.noise import with_noise
@@ -18,10 +19,13 @@ from rpt_core.corpus.quality import measure, verdict
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.corpus.segments import Splitter
 from rpt_core.corpus.shield import spans, without
+from rpt_core.corpus.sketch import Sketches, sketch
 from rpt_core.corpus.stem import stem_score
 from rpt_core.corpus.words import split_words
 
 Row = dict[str, Any]
+PRIORITY = {"arxiv": 0, "latex": 1, "wikipedia": 2, "text": 3}
+"""Of two equal documents the one of the source that was read with more care stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,24 @@ class Cleaned:
     num_rows: int
     kept: list[Row]
     refused: list[Refused]
+    sketches: Sketches
+    """Of the rows kept, for de-duplication."""
+    hits: list[Hit]
+    """Held-out items met in the rows kept."""
 
 
-def clean(recipe: PrepareRecipe, batch: list[Row]) -> Cleaned:
-    """Bring rows into normal form, measure them, keep what passes, with its measures."""
+def clean(recipe: PrepareRecipe, contamination: Contamination, batch: list[Row]) -> Cleaned:
+    """Bring rows into normal form, measure them, keep what passes; note what later decisions need of it."""
+    kept, refused = _filtered(recipe, batch)
+    texts = [row["text"] for row in kept]
+    words = split_words([canonical(text) for text in texts])
+    ids = [row["doc_id"] for row in kept]
+    priorities = [PRIORITY.get(row["source"], len(PRIORITY)) for row in kept]
+    sketches = sketch(ids, priorities, texts, words, recipe.num_permutations)
+    return Cleaned(len(batch), kept, refused, sketches, contamination.scan(words))
+
+
+def _filtered(recipe: PrepareRecipe, batch: list[Row]) -> tuple[list[Row], list[Refused]]:
     refused, rows = [], []
     for row in batch:
         text = normalise(row["text"])
@@ -66,7 +84,7 @@ def clean(recipe: PrepareRecipe, batch: list[Row]) -> Cleaned:
             continue
         shown = json.dumps({**metrics.as_dict(), "stem": stem}, sort_keys=True)
         kept.append({**row, "lang": lang, "lang_score": score, "metrics": shown})
-    return Cleaned(len(batch), kept, refused)
+    return kept, refused
 
 
 def _unwanted(recipe: PrepareRecipe, lang: str, license_: str, stem: float) -> str:

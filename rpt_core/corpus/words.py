@@ -1,21 +1,23 @@
 """Words of many texts at once, as hashes: the ground under de-duplication, decontamination and quality.
 
 A word is a run of letters, digits and marks, in lower case; in scripts without spaces (Chinese,
-Japanese, Thai ...) every character is a word. All texts of a batch are scanned as one array of code
-points, so the cost is that of a few passes over memory, whatever the language.
+Japanese, Thai ...) every character is a word. Texts are scanned many at once, as one array of code points,
+so the cost is that of a few passes over memory, whatever the language.
 
 Shapes: C code points, W words, D documents.
 """
 
 import functools
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 U64 = NDArray[np.uint64]
+BLOCK = 1 << 17
+"""Code points scanned at once: arrays this small stay in the cache, and in the process, between blocks."""
 _TABLE = 0x20000
 """Code points with an entry of their own; beyond them lie rare Han characters."""
 _LONE_RANGES = (
@@ -99,10 +101,37 @@ def split_words(texts: Sequence[str]) -> Words:
         >>> [words.count(i) for i in range(3)], bool(words.hashes_W[0] == words.hashes_W[2])
         ([2, 3, 2], True)
     """
+    parts = [_split(block) for block in _blocks(texts)]
+    shifts = np.cumsum([0] + [len(part.hashes_W) for part in parts])
+    offsets = [part.offsets[1:] + shift for part, shift in zip(parts, shifts[:-1], strict=True)]
+    return Words(
+        np.concatenate([np.zeros(0, np.uint64), *(part.hashes_W for part in parts)]),
+        np.concatenate([np.zeros(0, np.int64), *(part.starts_W for part in parts)]),
+        np.concatenate([np.zeros(0, np.int64), *(part.ends_W for part in parts)]),
+        np.concatenate([np.zeros(1, np.int64), *offsets]),
+    )
+
+
+def _blocks(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Runs of whole texts of about BLOCK code points; a longer text is a block of its own."""
+    block: list[str] = []
+    held = 0
+    for text in texts:
+        if block and held + len(text) > BLOCK:
+            yield block
+            block, held = [], 0
+        block.append(text)
+        held += len(text)
+    if block:
+        yield block
+
+
+def _split(texts: list[str]) -> Words:
+    """The words of one block."""
     lengths = np.fromiter((len(text) for text in texts), np.int64, len(texts))
     # A line feed after every text ends its last word.
     ends_D = np.cumsum(lengths + 1)
-    joined = "\n".join(texts) + "\n" if texts else ""
+    joined = "\n".join(texts) + "\n"
     codes_C = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
     folded_C, starts, ends = _runs(codes_C)
     offsets = np.concatenate([[0], np.searchsorted(starts, ends_D)]).astype(np.int64)

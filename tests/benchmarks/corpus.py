@@ -30,15 +30,15 @@ from datasketch import MinHash, MinHashLSH
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
+from rpt_core.corpus import decontaminate, segments, shards, tables, wikipedia
 from rpt_core.corpus import documents as documents_stage
 from rpt_core.corpus import ingest as ingest_stage
 from rpt_core.corpus import prepare as prepare_stage
-from rpt_core.corpus import segments, tables, wikipedia
 from rpt_core.corpus.dedup import DuplicateFinder
 from rpt_core.corpus.minhash import SCHEME, SEED, signatures
-from rpt_core.corpus.problem_sets import text_hashes
 from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
 from rpt_core.corpus.rows import stable_id
+from rpt_core.corpus.sketch import sketch
 from rpt_core.corpus.sources import find_sources
 from rpt_core.corpus.streams import open_chunks
 from rpt_core.corpus.words import shingles, split_words
@@ -103,7 +103,7 @@ def quality(documents: list[str], folder: Path) -> list[str]:
     ours = {pair for pair in pairs if cluster[pair[0]] == cluster[pair[1]]}
     sketches = MinHash.bulk(map(peer_shingles, documents), num_perm=NUM, seed=SEED, scheme=SCHEME)
     index = lsh_of(sketches)
-    theirs = {(a, b) for a, sketch in enumerate(sketches) for b in index.query(sketch) if b < a}
+    theirs = {(a, b) for a, made in enumerate(sketches) for b in index.query(made) if b < a}
     recall, peer_recall = len(ours & alike) / len(alike), len(theirs & alike) / len(alike)
     precision = sum(jaccard[pair] >= 0.75 for pair in ours) / len(ours)
     peer_precision = sum(jaccard.get(pair, 0) >= 0.75 for pair in theirs) / len(theirs)
@@ -124,8 +124,8 @@ def quality(documents: list[str], folder: Path) -> list[str]:
 def lsh_of(sketches: list[MinHash]) -> MinHashLSH:
     """The peer's index over all sketches."""
     index = MinHashLSH(num_perm=NUM, params=(BANDS, ROWS))
-    for number, sketch in enumerate(sketches):
-        index.insert(number, sketch)
+    for number, made in enumerate(sketches):
+        index.insert(number, made)
     return index
 
 
@@ -135,7 +135,7 @@ def finder_of(documents: list[str], folder: Path) -> DuplicateFinder:
     ids = [stable_id(str(number)) for number in range(len(documents))]
     for first in range(0, len(documents), 500):
         part = documents[first : first + 500]
-        finder.add(ids[first : first + 500], [0] * len(part), text_hashes(part), split_words(part))
+        finder.add(sketch(ids[first : first + 500], [0] * len(part), part, split_words(part), NUM))
     return finder
 
 
@@ -180,13 +180,15 @@ STEPS = (
     (wikipedia, "parse_page", "read: XML"),
     (wikipedia, "to_text", "read: wikitext to prose"),
     (prepare_stage, "prepare", "prepare: the rest"),
-    (documents_stage, "normalise", "prepare: normal form"),
-    (documents_stage.Documents, "_filter", "prepare: measure, language, filter"),
-    (documents_stage.Documents, "_note", "prepare: words, signatures, n-grams"),
+    (shards, "normalise", "prepare: normal form"),
+    (shards, "_filtered", "prepare: measure, language, filter"),
+    (shards, "sketch", "prepare: words, signatures, n-grams"),
+    (shards, "split_words", "prepare: words, signatures, n-grams"),
+    (decontaminate.Contamination, "scan", "prepare: words, signatures, n-grams"),
     (documents_stage.DuplicateFinder, "resolve", "prepare: duplicates"),
     (segments, "learn", "prepare: Punkt learns"),
-    (documents_stage, "mask", "prepare: personal data"),
-    (documents_stage.Splitter, "split", "prepare: sentences"),
+    (shards, "mask", "prepare: personal data"),
+    (segments.Splitter, "split", "prepare: sentences"),
     (tables.TableWriter, "_flush", "prepare: Parquet"),
 )
 

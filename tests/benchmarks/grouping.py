@@ -20,6 +20,7 @@ from datasketch import MinHash, MinHashLSH
 from rpt_core.corpus.bands import Bands
 from rpt_core.corpus.clusters import Clusters
 from rpt_core.corpus.minhash import SCHEME, SEED
+from rpt_core.corpus.sketch import band_hashes
 
 NUM, BANDS, ROWS = 112, 14, 8
 BATCH = 2048
@@ -43,9 +44,9 @@ def sketch(row: np.ndarray) -> MinHash:
 
 def ours(num: int, folder: Path) -> np.ndarray:
     """The cluster of every row."""
-    bands = Bands(folder, BANDS, ROWS)
+    bands = Bands(folder, BANDS)
     for batch in batches(num):
-        bands.add(batch)
+        bands.add(band_hashes(batch))
     rank = np.arange(num)
     clusters = Clusters(rank)
     for buckets in bands.buckets(rank, np.ones(num, np.bool_)):
@@ -74,9 +75,9 @@ def seconds(num: int, rounds: int) -> tuple[float, float, bool]:
     for _ in range(rounds + 1):
         with tempfile.TemporaryDirectory() as name:
             started = time.process_time()
-            bands = Bands(Path(name), BANDS, ROWS)
+            bands = Bands(Path(name), BANDS)
             for batch in given:
-                bands.add(batch)
+                bands.add(band_hashes(batch))
             clusters = Clusters(rank)
             for buckets in bands.buckets(rank, np.ones(num, np.bool_)):
                 clusters.unite(*buckets.pairs())

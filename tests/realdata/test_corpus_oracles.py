@@ -20,11 +20,11 @@ from rpt_core.corpus.dedup import DuplicateFinder
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.pii import find
 from rpt_core.corpus.prepare import prepare
-from rpt_core.corpus.problem_sets import text_hashes
 from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
 from rpt_core.corpus.rows import Document, stable_id
 from rpt_core.corpus.segments import Splitter
 from rpt_core.corpus.shield import without
+from rpt_core.corpus.sketch import sketch
 from rpt_core.corpus.sources import find_sources
 from rpt_core.corpus.stem import stem_score
 from rpt_core.corpus.wikipedia import read_dump
@@ -124,12 +124,8 @@ def test_near_duplicates_against_exact_jaccard_of_every_pair(articles, tmp_path)
         if shared and (jaccard := shared / (len(sets[a]) + len(sets[b]) - shared)) >= 0.5:
             alike[a, b] = jaccard
     finder = DuplicateFinder(tmp_path, 112, 0.8)
-    finder.add(
-        [stable_id(str(i)) for i in range(len(texts))],
-        [0] * len(texts),
-        text_hashes(joined),
-        split_words(joined),
-    )
+    ids = [stable_id(str(i)) for i in range(len(texts))]
+    finder.add(sketch(ids, [0] * len(texts), joined, split_words(joined), 112))
     cluster = finder.resolve().cluster.tolist()
     wanted = {pair for pair, jaccard in alike.items() if jaccard >= 0.8}
     members: dict[int, list[int]] = {}

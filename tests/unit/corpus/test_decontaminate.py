@@ -1,6 +1,6 @@
 import pytest
 
-from rpt_core.corpus.decontaminate import Contamination, Item
+from rpt_core.corpus.decontaminate import Contamination, Item, Leaks
 from rpt_core.corpus.documents import cut_paragraphs
 from rpt_core.corpus.words import ngrams, split_words
 
@@ -17,8 +17,13 @@ def leaks(items, texts, n=13):
     found = Contamination.index(
         [Item(str(i), "b", problem, answer) for i, (problem, answer) in enumerate(items)], n
     )
-    found.scan(range(len(texts)), split_words(texts))
-    return found, sorted(found.leaks())
+    met = Leaks()
+    for number, text in enumerate(texts):
+        met.take(found.scan(split_words([text])), [number])
+    together = Leaks()
+    together.take(found.scan(split_words(texts)), range(len(texts)))
+    assert met.by_row().keys() == together.by_row().keys()
+    return found, sorted(together.by_row())
 
 
 def test_a_run_of_thirteen_words_is_a_leak_and_twelve_are_none():
@@ -36,8 +41,8 @@ def test_spelling_and_mathematics_do_not_hide_a_leak():
     from rpt_core.corpus.decontaminate import canonical
 
     found = Contamination.index([Item("0", "b", problem, "5")], 13)
-    found.scan([0], split_words([canonical(text)]))
-    assert sorted(found.leaks()) == [0]
+    (hit,) = found.scan(split_words([canonical(text)]))
+    assert (hit.row, hit.item) == (0, 0)
 
 
 def test_short_items_need_their_answer_near_by():

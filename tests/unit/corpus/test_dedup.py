@@ -9,8 +9,8 @@ from rpt_core.corpus.bands import Bands
 from rpt_core.corpus.clusters import Clusters
 from rpt_core.corpus.dedup import EXACT, KEPT, NEAR, SAME_ID, DuplicateFinder, _Sets, _Stars
 from rpt_core.corpus.minhash import SCHEME, SEED, signatures
-from rpt_core.corpus.problem_sets import text_hashes
 from rpt_core.corpus.rows import stable_id
+from rpt_core.corpus.sketch import sketch
 from rpt_core.corpus.words import ngrams, shingles, split_words
 
 
@@ -20,13 +20,9 @@ def resolve(folder: Path, texts, ids=None, priorities=None, guards=None, jaccard
     priorities = priorities or [0] * len(texts)
     for i in range(0, len(texts), batch):
         part = slice(i, i + batch)
-        finder.add(
-            ids[part],
-            priorities[part],
-            text_hashes(texts[part]),
-            split_words(texts[part]),
-            None if guards is None else np.array(guards[part], np.uint64),
-        )
+        words = split_words(texts[part])
+        kept = None if guards is None else guards[part]
+        finder.add(sketch(ids[part], priorities[part], texts[part], words, 112, kept))
     return finder.resolve()
 
 
@@ -155,7 +151,8 @@ def test_candidates_are_those_of_datasketch(tmp_path, monkeypatch):
     texts = [sentence(rng) for _ in range(120)]
     texts += [" ".join(w if rng.random() > 0.03 else "x" for w in text.split()) for text in texts * 2]
     finder = DuplicateFinder(tmp_path, 112, 0.8)
-    finder.add([stable_id(str(i)) for i in range(360)], [0] * 360, text_hashes(texts), split_words(texts))
+    ids = [stable_id(str(i)) for i in range(360)]
+    finder.add(sketch(ids, [0] * 360, texts, split_words(texts), 112))
     hashes, offsets = shingles(split_words(texts), 5)
     short = (hashes >> np.uint64(32)).astype(np.uint32)
     sketches = [
@@ -163,11 +160,11 @@ def test_candidates_are_those_of_datasketch(tmp_path, monkeypatch):
         for row in signatures(short, offsets, 112)
     ]
     index = MinHashLSH(num_perm=112, params=(14, 8))
-    for number, sketch in enumerate(sketches):
-        index.insert(number, sketch)
+    for number, made in enumerate(sketches):
+        index.insert(number, made)
     theirs = Clusters(np.arange(360))
-    for number, sketch in enumerate(sketches):
-        found = np.array(index.query(sketch))
+    for number, made in enumerate(sketches):
+        found = np.array(index.query(made))
         theirs.unite(np.full(len(found), number), found)
     ours = finder.candidates()
     assert ours.tolist() == theirs.roots().tolist()
@@ -196,8 +193,8 @@ def test_a_bucket_of_boilerplate_is_counted_and_left(tmp_path, monkeypatch):
     monkeypatch.setattr("rpt_core.corpus.dedup.STARS_MAX", 3)
     path = tmp_path / "shingles.u32"
     np.arange(60, dtype=np.uint32).tofile(path)
-    bands = Bands(tmp_path, 1, 8)
-    bands.add(np.ones((6, 8), np.uint32))
+    bands = Bands(tmp_path, 1)
+    bands.add(np.ones((6, 1), np.uint64))
     stars = _Stars(_Sets(path, np.full(6, 10)), 0.8)
     edges = list(stars.edges(bands, np.arange(6), np.ones(6, np.bool_)))
     assert sum(len(first) for first, _ in edges) == 0
