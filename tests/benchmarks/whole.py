@@ -59,9 +59,7 @@ def run(side: str, folder: Path, scratch: Path) -> tuple[float, dict[str, float]
 def beside_datatrove(table: Table, folder: Path, num: int, rounds: int) -> None:
     """Both sides alternately; the medians of their wall times, and first whether they remove as well."""
     if not PYTHON.exists():
-        table.not_run.append(
-            f"whole de-duplication: {PYTHON.parent.parent} is not there; `make peers` makes it"
-        )
+        table.not_run.append(f"whole de-duplication: {absent(PYTHON)}")
         return
     documents = texts(num)
     write(documents, folder / "given", FILES)
