@@ -112,6 +112,8 @@ def is_problem(record: Mapping[str, Any], columns: Columns = COLUMNS) -> bool:
 
 
 ABSENT = object()
+PROSE = frozenset({"problem", "solution", "context", "text"})
+"""Fields whose lists are paragraphs, or solutions one beside the other; of others they are values."""
 
 
 def look_up(record: Mapping[str, Any], column: str) -> Any:
@@ -130,12 +132,13 @@ def _field(record: Mapping[str, Any], field: str, columns: Columns) -> str:
     """Text of one of our fields: the first of its columns that holds something."""
     for column in columns[field]:
         value = look_up(record, column)
-        if value is not ABSENT and (text := _as_text(value)):
+        between = "\n\n" if field in PROSE else ", "
+        if value is not ABSENT and (text := _as_text(value, between)):
             return text
     return ""
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: Any, between: str = ", ") -> str:
     """Text of a cell: a string, a number, a chat (its user's words), a list (its parts)."""
     if value is None or isinstance(value, bool):
         return ""
@@ -147,7 +150,7 @@ def _as_text(value: Any) -> str:
         if value and all(isinstance(turn, Mapping) and "content" in turn for turn in value):
             asked = [str(turn["content"]) for turn in value if turn.get("role", "user") == "user"]
             return asked[-1].strip() if asked else ""
-        return ", ".join(text for part in value if (text := _as_text(part)))
+        return between.join(text for part in value if (text := _as_text(part)))
     return ""
 
 

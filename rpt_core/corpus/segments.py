@@ -3,19 +3,20 @@
 
 Punkt (Kiss & Strunk 2006) learns abbreviations from the corpus itself, without labels; formulas and code
 are covered while it reads. Marks that end a sentence without a blank after them (Chinese, Japanese) and
-line ends of paragraphs cut as well. What is shorter than the recipe's least joins a neighbour, within
-its paragraph where it can.
+line ends of paragraphs cut as well, but for those round a displayed formula that is part of a sentence.
+What is shorter than the recipe's least joins a neighbour, within its paragraph where it can.
 """
 
 import copy
 import heapq
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from nltk.tokenize.punkt import PunktParameters
 
+from rpt_core.corpus.displays import layout
 from rpt_core.corpus.punkt import learn, tokenizer
 from rpt_core.corpus.shield import cover, spans
 
@@ -40,6 +41,8 @@ _ORDINALS = frozenset("de da nb nn no fi cs sk hu hr sl sr et lv is tr lb fo eo 
 """Languages that write ordinals as a number and a point: "am 4. Oktober" ends no sentence."""
 _WIDE_END = re.compile(r"[。！？｡]+[」』）”’\"]*|[।॥]+")
 _LINE_END = re.compile(r"\n+")
+_NUMBERED = re.compile(r"[ \t]*(?:[-*•][ \t]+)?\(?(?:\d{1,3}|[A-Za-z]|[ivx]{1,5})\.[ \t]+")
+"""The number or letter of a list item, whose point ends nothing."""
 _STOP = re.compile(r"[.?!]")
 """Punkt cuts after these alone: a heading or list item without one inside needs no look."""
 
@@ -112,13 +115,17 @@ class Splitter:
         """
         if not text:
             return []
-        covered = cover(text, spans(text))
-        cuts = {0, len(text)}
+        shielded = spans(text)
+        covered = cover(text, shielded)
+        told = layout(text, shielded)
+        cuts = {0, len(text)} | told.cuts
         punkt = self._by_lang.get(lang, self._common)
-        for start, end in _paragraphs(covered):
+        for start, end in _paragraphs(covered, told.joined):
             cuts.add(start)
             if _STOP.search(covered, start, end - 1):
-                cuts.update(start + first for first, _ in punkt.span_tokenize(covered[start:end]))
+                number = _NUMBERED.match(text, start, end)
+                found = {start + first for first, _ in punkt.span_tokenize(covered[start:end])}
+                cuts |= found - {number.end()} if number else found
         for match in _WIDE_END.finditer(covered):
             cuts.add(_after_blanks(covered, match.end()))
         borders = sorted(cuts)
@@ -152,9 +159,12 @@ def _sentence_ends(proses: Sequence[str], learnt: set[str]) -> set[str]:
     return {word for word, num in followed.items() if capital[word] > _CAPITAL_SHARE_MAX * num}
 
 
-def _paragraphs(text: str) -> Iterable[tuple[int, int]]:
+def _paragraphs(text: str, joined: Collection[int]) -> Iterable[tuple[int, int]]:
+    """Start and end of what stands between line ends, those in ``joined`` overlooked."""
     start = 0
     for match in _LINE_END.finditer(text):
+        if match.start() in joined:
+            continue
         if match.start() > start:
             yield start, match.start()
         start = match.end()

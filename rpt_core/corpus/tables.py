@@ -8,8 +8,12 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROW_GROUP_BYTES = 32 << 20
-"""Text per row group: what a reader of one group must hold."""
+ROW_GROUP_BYTES = 8 << 20
+"""Text per row group: what a writer and a reader hold. A table of 20 GB has some 2,500."""
+_BATCH_BYTES = 1 << 20
+"""Text held as Python's objects before it becomes Arrow's, which take less."""
+_BATCH_ROWS = 64
+"""Rows read at once."""
 ZSTD_LEVEL = 3
 _META = {"rpt.schema": "1"}
 
@@ -63,22 +67,31 @@ class TableWriter:
         self._schema = schema
         self._budget = budget_bytes
         self._rows: list[Mapping[str, Any]] = []
-        self._held = 0
+        self._rows_bytes = 0
+        self._batches: list[pa.RecordBatch] = []
+        self._batches_bytes = 0
         self.num_rows = 0
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Append one row; missing columns become null."""
         self._rows.append(row)
-        self._held += 64 + sum(len(value) for value in row.values() if isinstance(value, str))
+        self._rows_bytes += 64 + sum(len(value) for value in row.values() if isinstance(value, str))
         self.num_rows += 1
-        if self._held >= self._budget:
+        if self._rows_bytes >= min(self._budget, _BATCH_BYTES):
+            self._pack()
+        if self._batches_bytes >= self._budget:
             self._flush()
 
+    def _pack(self) -> None:
+        self._batches.append(pa.RecordBatch.from_pylist(self._rows, schema=self._schema))
+        self._batches_bytes += self._rows_bytes
+        self._rows, self._rows_bytes = [], 0
+
     def _flush(self) -> None:
-        if self._rows:
-            table = pa.Table.from_pylist(self._rows, schema=self._schema)
-            self._writer.write_table(table, row_group_size=max(1, len(self._rows)))
-            self._rows, self._held = [], 0
+        table = pa.Table.from_batches(self._batches, schema=self._schema)
+        if len(table):
+            self._writer.write_table(table, row_group_size=len(table))
+        self._batches, self._batches_bytes = [], 0
 
     def __enter__(self) -> Self:
         return self
@@ -87,12 +100,13 @@ class TableWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
+            self._pack()
             self._flush()
         self._writer.close()
 
 
 def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
-    """Rows of a Parquet file as plain dicts, one row group in memory at a time."""
-    file = pq.ParquetFile(path)
-    for group in range(file.num_row_groups):
-        yield from file.read_row_group(group, columns=columns).to_pylist()
+    """Rows of a Parquet file as plain dicts, a page of one row group in memory at a time."""
+    file = pq.ParquetFile(path, pre_buffer=False)
+    for batch in file.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
+        yield from batch.to_pylist()
