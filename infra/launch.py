@@ -111,6 +111,7 @@ def training_env(*, threads: int = 1, gpus: int | None = None, offline: bool = F
     env = {
         "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads on a shared machine cost a factor of 100 (measured)
         "OMP_NUM_THREADS": str(threads),
+        "ARROW_DEFAULT_MEMORY_POOL": "system",  # the default pool keeps 30 MiB more (measured)
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
         "PYTHONFAULTHANDLER": "1",

@@ -23,6 +23,8 @@ from rpt_core.artifacts.lineage import ancestors
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
+from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.corpus.splits import TRAINED
 from rpt_core.errors import EngineError
 from tasks.capacity import num_parameters
 from tasks.code import code_digest, environment
@@ -129,6 +131,7 @@ def _job(recipe: Recipe, placement: Placement, store: Store, fingerprint: str, f
         inputs={
             **_materialised(store, parents, milestones=bool(getattr(recipe, "milestones", False))),
             **(_lineage(store, parents, folder / "lineage") if recipe.reads_lineage else {}),
+            **(_trained_on(store, parents, recipe.reads_corpora_of) if recipe.reads_corpora_of else {}),
         },
         folder=folder,
         placement=placement if stage.exact else resolve_placement(placement, parameters),
@@ -172,6 +175,18 @@ def _lineage(store: Store, parents: Mapping[str, Artifact], folder: Path) -> dic
         for found in (manifest, *(each for _, _, each in ancestors(manifest, store.load))):
             (folder / f"{found.fingerprint}.json").write_text(found.model_dump_json())
     return {"lineage": folder}
+
+
+def _trained_on(store: Store, parents: Mapping[str, Artifact], name: str) -> dict[str, Path]:
+    """Folders of the corpora that one input stands on, but for those that are inputs themselves."""
+    known = {parent.digest for parent in parents.values()}
+    found = (each.artifact for _, _, each in ancestors(store.load(parents[name]), store.load))
+    corpora = {each.digest: each for each in found if each.kind == PrepareRecipe.kind}
+    return {
+        f"{TRAINED}{each.fingerprint[:12]}": store.materialise(each)
+        for digest, each in corpora.items()
+        if digest not in known
+    }
 
 
 def _publish(job: Job, store: Store) -> Manifest:

@@ -74,6 +74,9 @@ class Recipe(Frozen):
     reads_lineage: ClassVar[bool] = False
     """Whether the stage also reads the manifests of all its ancestors (input folder ``lineage``)."""
 
+    reads_corpora_of: ClassVar[str] = ""
+    """Input whose training corpora the stage also reads (input folders ``trained.*``), if any."""
+
     stage: str
     revision: int = 1
     """Raised by one when the stage's code changes what it writes."""

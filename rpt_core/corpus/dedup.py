@@ -1,6 +1,6 @@
 """Exact and near-duplicates: which rows say the same, and which one of them stays.
 
-Band hashes and shingles lie in flat files, so memory does not grow with the text. Rows of equal band hash
+Sketches lie in flat files, so memory does not grow with the text. Rows of equal band hash
 form buckets (:mod:`rpt_core.corpus.bands`). In a bucket the row of the lowest rank is compared with all
 others (a star, never all pairs), exactly, by Jaccard of their shingle sets; rows unlike it form the next
 star. All buckets of a band are worked off together, a star of each at a time. Edges are united; of a
@@ -13,9 +13,10 @@ of input, another batch size or several workers give the same result.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from rpt_core.corpus.bands import Bands, Rows
 from rpt_core.corpus.clusters import Clusters
@@ -60,64 +61,76 @@ class Resolution:
 
 
 class DuplicateFinder:
-    """Collects sketches batch by batch, then resolves all rows.
+    """Collects sketches batch by batch in files, then resolves all rows.
 
-    Of a row 52 bytes stay in memory; its shingles and band hashes lie on disk.
+    Resolving holds about 130 bytes of a row, and what became of it takes 25.
     """
 
     def __init__(self, folder: Path, num_permutations: int, jaccard: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._jaccard = jaccard
         self._bands = Bands(folder, num_bands(num_permutations))
-        self._shingles_path = folder / "shingles.u32"
-        self._ids: list[NDArray[np.uint8]] = []
-        self._texts: list[U64] = []
-        self._guards: list[U64] = []
-        self._priorities: list[NDArray[np.int32]] = []
-        self._num_shingles: list[NDArray[np.int64]] = []
-        self._shingles_path.write_bytes(b"")
+        self._ids = _Column(folder / "ids.u8", np.uint8, 16)
+        self._texts = _Column(folder / "texts.u64", np.uint64, 2)
+        self._guards = _Column(folder / "guards.u64", np.uint64)
+        self._priorities = _Column(folder / "priorities.i32", np.int32)
+        self._num_shingles = _Column(folder / "num-shingles.i64", np.int64)
+        self._shingles = _Column(folder / "shingles.u32", np.uint32)
 
     def add(self, sketches: Sketches) -> None:
         """Take in a batch."""
         self._bands.add(sketches.bands_DB)
-        with self._shingles_path.open("ab") as stream:
-            sketches.shingles.tofile(stream)
         self._ids.append(sketches.ids_D)
         self._texts.append(sketches.texts_D)
         self._guards.append(sketches.guards_D)
         self._priorities.append(sketches.priorities_D)
         self._num_shingles.append(sketches.num_shingles_D)
+        self._shingles.append(sketches.shingles)
 
     def resolve(self) -> Resolution:
         """Verdict and cluster of every row taken in."""
-        if not self._ids:
-            none = np.zeros(0, np.int64)
-            return Resolution(np.zeros((0, 16), np.uint8), none.astype(np.uint8), none, 0, 0, 0)
-        ids_D = np.concatenate(self._ids)
-        ids = ids_D.view(">u8").astype(np.uint64)
-        order = np.lexsort((ids[:, 1], ids[:, 0], np.concatenate(self._priorities)))
+        ids, texts = self._ids.read().view(">u8").astype(np.uint64), self._texts.read()
+        order = np.lexsort((ids[:, 1], ids[:, 0], self._priorities.read()))
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
-        num_shingles = np.concatenate(self._num_shingles)
         clusters = Clusters(rank)
-        texts, guards = np.concatenate(self._texts), np.concatenate(self._guards)
         clusters.unite(*_equal_rows(ids, order))
         clusters.unite(*_equal_rows(texts, order))
-        stars = _Stars(_Sets(self._shingles_path, num_shingles), self._jaccard)
+        num_shingles = self._num_shingles.read()
+        stars = _Stars(_Sets(self._shingles.path, num_shingles), self._jaccard)
         for first, second in stars.edges(self._bands, rank, num_shingles > 0):
             clusters.unite(first, second)
         cluster = clusters.roots()
-        verdict = _verdicts(cluster, guards, ids, texts, rank)
-        return Resolution(ids_D, verdict, cluster, stars.num_pairs, stars.num_edges, stars.num_capped)
+        verdict = _verdicts(cluster, self._guards.read(), ids, texts, rank)
+        found = self._ids.read()
+        return Resolution(found, verdict, cluster, stars.num_pairs, stars.num_edges, stars.num_capped)
 
     def candidates(self) -> Rows:
         """The cluster of every row if all rows that share a band were alike: LSH alone, nothing compared."""
-        num_shingles = np.concatenate(self._num_shingles)
+        num_shingles = self._num_shingles.read()
         rank = np.arange(len(num_shingles))
         clusters = Clusters(rank)
         for buckets in self._bands.buckets(rank, num_shingles > 0):
             clusters.unite(*buckets.pairs())
         return clusters.roots()
+
+
+class _Column:
+    """One number, or a few, of every row, in a file."""
+
+    def __init__(self, path: Path, dtype: DTypeLike, width: int = 1) -> None:
+        self.path, self._dtype, self._width = path, dtype, width
+        path.write_bytes(b"")
+
+    def append(self, values: NDArray[Any]) -> None:
+        """Add some rows."""
+        with self.path.open("ab") as stream:
+            np.asarray(values, self._dtype).tofile(stream)
+
+    def read(self) -> NDArray[Any]:
+        """All rows."""
+        values = np.fromfile(self.path, self._dtype)
+        return values.reshape(-1, self._width) if self._width > 1 else values
 
 
 class _Stars:

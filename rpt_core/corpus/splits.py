@@ -10,6 +10,9 @@ from rpt_core.corpus.recipe import PrepareRecipe
 SPLIT_FIELDS = ("seed", "eval_share", "near_duplicate_jaccard", "num_permutations")
 """What decides on which side a row of given documents falls."""
 
+TRAINED = "trained."
+"""Prefix of the input folders that hold the corpora a model was trained on."""
+
 Split = Literal["train", "eval"]
 
 
@@ -42,8 +45,8 @@ def overlap(evaluated: PrepareRecipe, trained: PrepareRecipe) -> str:
     """Why what one corpus holds out may be what the other trains on; empty when it cannot.
 
     The same documents split by the same numbers fall on the same sides; split by others they do not.
-    Corpora of other documents are not compared: which rows they share is known only by their content, and
-    with the same seed and share a row falls on the same side in all of them.
+    Which rows corpora of other documents share is known only by their content, when both are made:
+    :mod:`rpt_core.corpus.overlap`.
     """
     if evaluated.documents != trained.documents:
         return ""

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
+from rpt_core.corpus.overlap import check_held_out
 from rpt_core.errors import IntegrityError, StarvedError, Stopped
 from rpt_core.evaluation.answers import (
     Draw,
@@ -192,9 +193,11 @@ def evaluate(recipe: EvaluationRecipe, build: Build) -> Outcome:
     Writes ``items.parquet`` (one row per answer) and ``scores.json`` (what follows from it).
 
     Raises:
+        RecipeError: the model was trained on what the corpus holds out.
         StarvedError: there is nothing to ask: no eligible held-out position, or only problems were
             wanted and none is held out.
     """
+    check_held_out(build)
     final = Checkpoint(FINAL, inside(build.inputs["model"]))
     policy = load_policy(final.folder, cast(Precision, build.numerics.dtype), device_of(build))
     places, tasks = _questions(recipe, build, policy)

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
+from rpt_core.corpus.overlap import check_held_out
 from rpt_core.errors import StarvedError, Stopped
 from rpt_core.evaluation.answers import draw_thinking, portions, sampling_of
 from rpt_core.evaluation.evaluate import SCORES_FILE
@@ -130,9 +131,11 @@ def evaluate_judged(recipe: JudgedEvaluationRecipe, build: Build) -> Outcome:
     random numbers, so two evaluations can be compared item by item.
 
     Raises:
+        RecipeError: the model was trained on what the corpus holds out.
         StarvedError: no held-out segment is a target, or no problem fits.
         JudgeError: the judge stayed away.
     """
+    check_held_out(build)
     folder = inside(build.inputs["model"])
     policy = load_policy(folder, cast(Precision, build.numerics.dtype), device_of(build))
     put = NextSegment.of(recipe.objective, policy.codec, open_judge(recipe, build.inputs))

@@ -22,6 +22,7 @@ class JudgedEvaluationRecipe(Recipe):
 
     kind: ClassVar[str] = "judged-evaluation"
     location_fields: ClassVar[frozenset[str]] = frozenset({"judge_url"})
+    reads_corpora_of: ClassVar[str] = "model"
 
     stage: Literal["evaluate-judged"] = "evaluate-judged"
     corpus: PrepareRecipe | Ref | Artifact

@@ -17,6 +17,7 @@ class EvaluationRecipe(Recipe):
     """Next-token accuracy on held-out documents and exact answers on held-out problems, with intervals."""
 
     kind: ClassVar[str] = "evaluation"
+    reads_corpora_of: ClassVar[str] = "model"
 
     stage: Literal["evaluate"] = "evaluate"
     corpus: PrepareRecipe | Ref | Artifact
