@@ -24,6 +24,8 @@ from rpt_core.train.recipe import PolicyRecipe
 
 TINY_BUDGET = Budget(first=32, decay=0.4, schedule_steps=48, weight=0.25, paid="when-right")
 TINY_CURRICULUM = Curriculum(tiers_nats=(1.5, 2.0, 2.5), schedule_steps=48)
+WAIT_SHARE = 0.6
+"""Of the mean thought, below which a waiting budget does not fall."""
 TINY_TOKENS = 400_000
 """Tokens an arm of the toy comparison may forward, drawn and updated on."""
 
@@ -136,6 +138,14 @@ def _without(part: str) -> Callable[[ReportRecipe], ReportRecipe]:
     return ablated
 
 
+def _waiting(rmt: ReportRecipe) -> ReportRecipe:
+    objective = policy_of(rmt).objective
+    assert isinstance(objective, RmtObjective)
+    assert objective.budget
+    budget = objective.budget.model_copy(update={"wait_share": WAIT_SHARE})
+    return with_objective(rmt, objective.model_copy(update={"budget": budget}))
+
+
 def _without_ntp(rmt: ReportRecipe) -> ReportRecipe:
     return rewritten(rmt, "policy", {"ntp_weight": 0.0})
 
@@ -157,6 +167,9 @@ ARMS: dict[str, Callable[[ReportRecipe], ReportRecipe]] = {
 }
 """Arms of the comparison: how each follows from RMT's journey."""
 
+FURTHER: dict[str, Callable[[ReportRecipe], ReportRecipe]] = {"RMT with a waiting budget": _waiting}
+"""Arms that are compared when they are asked for by name."""
+
 
 def arm(rmt: ReportRecipe, name: str) -> ReportRecipe:
     """One arm of RMT's comparison.
@@ -164,17 +177,18 @@ def arm(rmt: ReportRecipe, name: str) -> ReportRecipe:
     Raises:
         RecipeError: the journey trains something else, or no arm has that name.
     """
-    if name not in ARMS:
-        raise RecipeError(f"no arm is called {name!r}; there are {', '.join(ARMS)}.")
+    known = ARMS | FURTHER
+    if name not in known:
+        raise RecipeError(f"no arm is called {name!r}; there are {', '.join(known)}.")
     if not isinstance(policy_of(rmt).objective, RmtObjective):
         raise RecipeError(
             f"the arms are changes to RMT, and this journey trains {policy_of(rmt).objective.name!r}. Start "
             "from tiny_rmt, rmt_small or rmt_14b."
         )
-    return ARMS[name](rmt)
+    return known[name](rmt)
 
 
-TIMED = ("RPT", "RMT")
+TIMED = ("RPT", "RMT", *FURTHER)
 """Arms whose checkpoints are evaluated too, to see how soon one is as good as the other in the end."""
 
 
@@ -196,7 +210,7 @@ def compared(
     Args:
         journeys: Of RMT, by seed.
         seeds: Their names.
-        arms: Names of :data:`ARMS`.
+        arms: Names of :data:`ARMS` or :data:`FURTHER`.
         own: Changes to the training of single arms, by name (:data:`OWN`).
     """
     made = [[rewritten(arm(rmt, name), "policy", own.get(name, {})) for rmt in journeys] for name in arms]

@@ -26,6 +26,18 @@ def budget_at(budget: Budget, done: float) -> int:
     return max(budget.least, math.floor(falls + ROUNDING))
 
 
+def waiting(due: int, budget: Budget, mean_thought_tokens: float) -> int:
+    """The scheduled budget, or the higher one at which it waits for the thoughts (``Budget.wait_share``).
+
+    Never above ``first``.
+
+    Example:
+        >>> waiting(160, Budget(wait_share=0.6), 500.0), waiting(160, Budget(), 500.0)
+        (300, 160)
+    """
+    return max(due, min(budget.first, math.floor(budget.wait_share * mean_thought_tokens + ROUNDING)))
+
+
 def final_budget(budget: Budget) -> int:
     """What an evaluation asks for: the budget training ends with (methods 2.3)."""
     return budget_at(budget, 1.0)

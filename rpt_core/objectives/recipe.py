@@ -105,6 +105,10 @@ class Budget(Frozen):
     """Stop drawing at twice the budget plus ``answer_tokens``; what is cut off counts as truncated."""
     answer_tokens: int = Field(32, ge=1)
     """Room for the end of the thought and the prediction under ``hard_cap``."""
+    wait_share: float = later(0.0, ge=0, lt=1)
+    """The budget also stays above this share of the last step's mean thought. Not in the paper, whose
+    schedule waits for nobody: but a thought of twice the budget earns nothing for its length, nor does a
+    longer one, so a budget that ran ahead pulls at no thought. Above one half it always pulls at the mean."""
 
 
 class Curriculum(Frozen):

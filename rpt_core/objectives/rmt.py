@@ -22,6 +22,8 @@ from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 from rpt_core.train.recipe import PolicyRecipe
 
+_MEAN_THOUGHT = "mean_thought_tokens"
+
 
 class Rmt(Rpt):
     """Budget, curriculum and composite reward over a scored corpus; each may be left out."""
@@ -36,6 +38,8 @@ class Rmt(Rpt):
         curriculum = self.settings.curriculum
         self.wants_entropies = curriculum is not None and curriculum.follows == "policy"
         self._drawn: dict[str, int] = {}
+        self._mean_thought_tokens = 0.0
+        """Of the last step's answers that thought."""
         self.walk: TieredWalk | None = None
         if curriculum:
             self.walk = TieredWalk(self.positions, curriculum, recipe.cuts_per_document, recipe.seed)
@@ -88,10 +92,16 @@ class Rmt(Rpt):
     def budget_tokens(self, step: int) -> int | None:
         """B_t; None without a budget."""
         budget = self.settings.budget
-        return None if budget is None else dtb.budget_at(budget, self._done(step, budget.schedule_steps))
+        if budget is None:
+            return None
+        due = dtb.budget_at(budget, self._done(step, budget.schedule_steps))
+        return dtb.waiting(due, budget, self._mean_thought_tokens)
 
     def observe(self, seen: Seen) -> None:
-        """Follow how the policy fares, where the curriculum does."""
+        """Follow how the policy fares, where budget and curriculum do."""
+        lengths = [verdict.thought_tokens for group in seen.verdicts for verdict in group]
+        thoughts = [tokens for tokens in lengths if tokens]
+        self._mean_thought_tokens = float(np.mean(thoughts)) if thoughts else 0.0
         if self.walk is None:
             return
         if self.walk.settings.follows == "success":
@@ -105,10 +115,14 @@ class Rmt(Rpt):
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """What draws depend on beside step and cursor."""
-        return self.walk.state() if self.walk else {}
+        state = self.walk.state() if self.walk else {}
+        if self.settings.budget and self.settings.budget.wait_share:
+            state = {**state, _MEAN_THOUGHT: np.array([self._mean_thought_tokens])}
+        return state
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on from :meth:`state`."""
+        self._mean_thought_tokens = float(state[_MEAN_THOUGHT][0]) if _MEAN_THOUGHT in state else 0.0
         if self.walk:
             self.walk.restore(state)
 

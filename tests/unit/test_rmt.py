@@ -264,3 +264,26 @@ def test_a_curriculum_that_makes_no_sense_is_refused(fields, says):
 def test_tiers_below_the_floor_are_refused():
     with pytest.raises(ValueError, match="would never be asked"):
         RmtObjective(entropy_floor_nats=0.7)
+
+
+def verdicts_of(*thought_tokens):
+    return [[Verdict(0.0, "wrong", tokens, tokens + 3) for tokens in thought_tokens]]
+
+
+def test_a_budget_that_waits_stays_near_the_thoughts_and_goes_on_from_a_checkpoint(codec: Codec, inputs):
+    patient = {"budget": Budget(first=40, decay=0.1, wait_share=0.6), "curriculum": None}
+    one, other = (opened(inputs, codec, objective=patient) for _ in range(2))
+    assert [one.budget_tokens(step) for step in (1, 41)] == [40, 4]
+    one.observe(Seen(verdicts_of(0, 20, 30), {}))
+    assert [one.budget_tokens(step) for step in (1, 41)] == [40, 15]
+    assert {q.budget for a in one.draw(41, 0, 8)[0] for q in a.questions} == {15}
+    other.restore(one.state())
+    assert other.draw(41, 0, 8) == one.draw(41, 0, 8)
+    one.observe(Seen(verdicts_of(200), {}))
+    assert one.budget_tokens(41) == 40
+    one.observe(Seen(verdicts_of(0, 0), {}))
+    assert one.budget_tokens(41) == 4
+    papers = opened(inputs, codec, objective={"budget": Budget(first=40, decay=0.1), "curriculum": None})
+    papers.observe(Seen(verdicts_of(200), {}))
+    assert papers.budget_tokens(41) == 4
+    assert papers.state() == {}
