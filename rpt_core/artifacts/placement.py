@@ -25,9 +25,12 @@ class Placement(Frozen):
     threads: int | Literal["auto"] = "auto"
     """CPU threads of a training process; ``auto`` is one."""
     workers: int = Field(1, ge=1)
-    """Processes that clean, mask and cut documents; one is the stage's own."""
+    """Processes that read, clean, mask and cut documents; one is the stage's own."""
     workers_on: Literal["processes", "ray"] = "processes"
-    """Where they are: on this machine, or Ray's (the cluster ``RAY_ADDRESS`` names, or one made here)."""
+    """Where they are: on this machine, or Ray's (the cluster ``RAY_ADDRESS`` names, or one made here).
+
+    Ray's machines read the data where they see it under the same path; else the stage reads it itself.
+    """
     checkpoint_seconds: float = Field(30.0, gt=0)
     """Seconds between checkpoints of an unfinished build, at least; steps stay whole."""
     keep_checkpoints: int = Field(3, ge=1)

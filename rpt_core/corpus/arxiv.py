@@ -43,32 +43,49 @@ def is_chunk(source: Source) -> bool:
     return bool(_MEMBER.search(first_name(open_chunks(source.path))))
 
 
+Member = tuple[str, bytes | Dropped]
+"""Of a bulk file: name and bytes, or why it could not be taken out."""
+
+
 def read_chunk(source: Source, max_chars: int) -> Iterator[Row]:
     """The documents of every e-print of a bulk file; one e-print in memory at a time."""
-    for member in members(open_chunks(source.path)):
+    for member in read_members(source, open_chunks(source.path)):
+        yield from member_rows(source, member, max_chars)
+
+
+def read_members(source: Source, chunks: Iterator[bytes]) -> Iterator[Member]:
+    """The members of a bulk file as they are."""
+    for member in members(chunks):
         if isinstance(member, Broken):
-            yield Dropped("arxiv", source.name, member.reason, source.name, preview=preview(member.detail))
-            continue
-        name, data = member
-        inner = Source(Path(name), f"{source.name}/{name}", "tar", len(data), packed=True)
-        if not _MEMBER.search(name):
-            yield Dropped("arxiv", inner.name, "unrecognised-format", inner.name)
-            continue
-        try:
-            first = next(decompressed(iter([data])), b"")
-        except Broken as broken:
-            yield Dropped(
-                "arxiv", inner.name, broken.reason, _identity(inner)[0], preview=preview(broken.detail)
-            )
-            continue
-        form, reason = sniff(first[:HEAD_BYTES], inner.path.name)
-        if form == "tar":
-            yield from read_papers(inner, read_tree(decompressed(iter([data])), WANTED), max_chars)
-        elif form in ("tex", "text") and not is_binary(first[:HEAD_BYTES]):
-            yield from _single(inner, "arxiv", max_chars, decompressed(iter([data])))
+            shown = preview(member.detail)
+            yield "", Dropped("arxiv", source.name, member.reason, source.name, preview=shown)
         else:
-            reason = "pdf-only" if form == "pdf" else reason or "unrecognised-format"
-            yield Dropped("arxiv", inner.name, reason, native_id=_identity(inner)[0])
+            yield member
+
+
+def member_rows(source: Source, member: Member, max_chars: int) -> Iterator[Row]:
+    """The documents of one e-print of a bulk file."""
+    name, data = member
+    if isinstance(data, Dropped):
+        yield data
+        return
+    inner = Source(Path(name), f"{source.name}/{name}", "tar", len(data), packed=True)
+    if not _MEMBER.search(name):
+        yield Dropped("arxiv", inner.name, "unrecognised-format", inner.name)
+        return
+    try:
+        first = next(decompressed(iter([data])), b"")
+    except Broken as broken:
+        yield Dropped("arxiv", inner.name, broken.reason, _identity(inner)[0], preview=preview(broken.detail))
+        return
+    form, reason = sniff(first[:HEAD_BYTES], inner.path.name)
+    if form == "tar":
+        yield from read_papers(inner, read_tree(decompressed(iter([data])), WANTED), max_chars)
+    elif form in ("tex", "text") and not is_binary(first[:HEAD_BYTES]):
+        yield from _single(inner, "arxiv", max_chars, decompressed(iter([data])))
+    else:
+        reason = "pdf-only" if form == "pdf" else reason or "unrecognised-format"
+        yield Dropped("arxiv", inner.name, reason, native_id=_identity(inner)[0])
 
 
 def read_papers(source: Source, tree: Tree, max_chars: int) -> Iterator[Row]:

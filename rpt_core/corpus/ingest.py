@@ -1,9 +1,9 @@
 """The ingest stage: read every source once, write what it holds and what was dropped."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -11,12 +11,12 @@ from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome
 from rpt_core.corpus.arxiv_metadata import Catalogue, Paper, read_papers_of
 from rpt_core.corpus.datafiles import ALL_COLUMNS
+from rpt_core.corpus.ingest_shards import How, cut, read_shard, shard_rows
 from rpt_core.corpus.ledger import Balance
 from rpt_core.corpus.pii import mask
 from rpt_core.corpus.problems import with_columns
-from rpt_core.corpus.readers import read_source
 from rpt_core.corpus.recipe import IngestRecipe
-from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, preview
+from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, encodable, preview
 from rpt_core.corpus.sources import METADATA, Source, describe, find_sources
 from rpt_core.corpus.streams import Broken
 from rpt_core.corpus.tables import BENCHMARKS, DOCUMENTS, DROPPED, PROBLEMS, TRACES, TableWriter
@@ -36,7 +36,8 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
     """Read dumps, e-prints, problem sets, plain text and traces into tables.
 
     Writes ``documents``, ``problems``, ``benchmarks`` (items of known test sets, which nothing trains on),
-    ``traces`` and ``dropped`` as Parquet. One source row is held at a time; writers hold one row group.
+    ``traces`` and ``dropped`` as Parquet. Sources are read in shards by as many processes as the placement
+    gives; of each process some megabytes of rows are held, and of each table one row group.
 
     Raises:
         SourceError: ``data`` does not exist or holds nothing that can be read.
@@ -54,7 +55,7 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
             for name, schema in FILES.items()
         }
         for read in _rows(sources, recipe, build, catalogue):
-            row = encodable(catalogue.described(read) if isinstance(read, Document) else read)
+            row = catalogue.described(read) if isinstance(read, Document) else read
             table = "benchmarks" if isinstance(row, Problem) and row.benchmark else _TABLE[type(row)]
             writers[table].add(as_record(row))
             kinds[table] += 1
@@ -72,21 +73,30 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
 
 def _rows(sources: list[Source], recipe: IngestRecipe, build: Build, catalogue: Catalogue) -> Iterator[Row]:
     """The rows of all sources; what describes papers is read before the papers."""
-    columns = with_columns(ALL_COLUMNS, recipe.columns)
-    sources = sorted(sources, key=lambda source: source.form not in METADATA)
+    how = How(recipe.max_document_chars, with_columns(ALL_COLUMNS, recipe.columns))
     total = float(sum(source.num_bytes for source in sources)) or 1.0
     done = 0
     for source in sources:
         if source.form in METADATA:
-            rows = read_metadata(source, catalogue)
-        else:
-            rows = read_source(source, recipe.max_document_chars, columns)
-        for number, row in enumerate(rows):
-            if number % 500 == 0 and build.stopping():
-                raise Stopped(f"stopped while reading {source.name}; the same command reads from the start.")
-            yield row
-        done += source.num_bytes
-        build.progress(done, total, source.name)
+            yield from _watched(map(encodable, read_metadata(source, catalogue)), build, source.name)
+            done += source.num_bytes
+            build.progress(done, total, source.name)
+    shards = cut(source for source in sources if source.form not in METADATA)
+    for answer in build.map(partial(read_shard, how), shards):
+        yield from _watched(answer.rows, build, answer.name)
+        if answer.rest:
+            rest = islice(shard_rows(how, answer.rest), len(answer.rows), None)
+            yield from _watched(rest, build, answer.name)
+        done += answer.num_bytes
+        build.progress(done, total, answer.name)
+
+
+def _watched(rows: Iterable[Row], build: Build, name: str) -> Iterator[Row]:
+    """The rows, unless somebody asks the stage to stop."""
+    for number, row in enumerate(rows):
+        if number % 500 == 0 and build.stopping():
+            raise Stopped(f"stopped while reading {name}; the same command reads from the start.")
+        yield row
 
 
 def read_metadata(source: Source, catalogue: Catalogue) -> Iterator[Row]:
@@ -105,41 +115,6 @@ def read_metadata(source: Source, catalogue: Catalogue) -> Iterator[Row]:
 
 
 _TABLE: dict[type, str] = {Document: "documents", Problem: "problems", Trace: "traces", Dropped: "dropped"}
-
-
-def encodable(row: Row) -> Row:
-    """The row, or a dropped one when its text holds half of a surrogate pair, which UTF-8 cannot."""
-    if all(value.isascii() or _is_unicode(value) for value in _texts(row)):
-        return row
-    if isinstance(row, Dropped):
-        shown = (
-            value.encode("utf-8", "replace").decode() for value in (row.native_id, row.title, row.preview)
-        )
-        native_id, title, text = shown
-        return replace(row, native_id=native_id, title=title, preview=text)
-    name = "traces" if isinstance(row, Trace) else row.source
-    return Dropped(
-        name, row.origin, "not-utf-8", preview="a lone surrogate, such as \\ud800, stands in its text"
-    )
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _texts(row: Row) -> tuple[str, ...]:
-    match row:
-        case Document():
-            return (row.title, row.text, row.native_id)
-        case Problem():
-            return (row.problem, row.answer, row.solution, row.domain)
-        case Trace():
-            return (row.title, row.before, row.thought, row.answer, row.kind)
-    return (row.title, row.preview, row.native_id)
 
 
 def as_record(row: Row) -> dict[str, object]:

@@ -11,6 +11,7 @@ REASONS: dict[str, str] = {
     "unrecognised-format": "no reader knows this kind of file",
     "unrecognised-columns": "rows whose columns name neither text, nor a problem, nor a trace",
     "companion-file": "a file that belongs to another one, such as a dump's index",
+    "unfit-index": "an index whose offsets are not those of the dump beside it, which is read as without it",
     "licence-or-readme": "a licence, notice or read-me file lying beside the data",
     "not-a-regular-file": "a device, socket or dangling link",
     "unreadable-file": "the operating system refused to open the file",

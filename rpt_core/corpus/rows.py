@@ -6,7 +6,7 @@ lay or when it was read; so another file layout gives the same ids.
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rpt_core.corpus.reasons import known
 
@@ -121,3 +121,43 @@ def preview(text: str) -> str:
         'two lines'
     """
     return printable(" ".join(text[: 2 * PREVIEW_CHARS].split()))[:PREVIEW_CHARS]
+
+
+def encodable(row: Row) -> Row:
+    """The row, or a dropped one when its text holds half of a surrogate pair, which UTF-8 cannot."""
+    if all(value.isascii() or _is_unicode(value) for value in _texts(row)):
+        return row
+    if isinstance(row, Dropped):
+        shown = (
+            value.encode("utf-8", "replace").decode() for value in (row.native_id, row.title, row.preview)
+        )
+        native_id, title, text = shown
+        return replace(row, native_id=native_id, title=title, preview=text)
+    name = "traces" if isinstance(row, Trace) else row.source
+    return Dropped(
+        name, row.origin, "not-utf-8", preview="a lone surrogate, such as \\ud800, stands in its text"
+    )
+
+
+def num_chars(row: Row) -> int:
+    """Code points of its texts."""
+    return sum(map(len, _texts(row)))
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _texts(row: Row) -> tuple[str, ...]:
+    match row:
+        case Document():
+            return (row.title, row.text, row.native_id)
+        case Problem():
+            return (row.problem, row.answer, row.solution, row.domain)
+        case Trace():
+            return (row.title, row.before, row.thought, row.answer, row.kind)
+    return (row.title, row.preview, row.native_id)

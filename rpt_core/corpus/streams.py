@@ -38,18 +38,37 @@ class _Codec:
 _CODECS = {BZIP2: _Codec("bz2", (OSError, ValueError)), GZIP: _Codec("gzip", (zlib.error,))}
 
 
-def file_chunks(path: Path) -> Iterator[bytes]:
-    """The file's bytes as they are.
+def file_chunks(path: Path, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    """The file's bytes as they are, from the byte ``start`` up to the byte ``stop``, or all of them.
 
     Raises:
         Broken: the operating system refuses.
     """
     try:
         with path.open("rb") as stream:
-            while piece := stream.read(CHUNK):
+            stream.seek(start)
+            left = stop - start if stop is not None else -1
+            while piece := stream.read(min(CHUNK, left) if stop is not None else CHUNK):
+                left -= len(piece)
                 yield piece
     except OSError as error:
         raise Broken("unreadable-file", error.strerror or str(error)) from None
+
+
+class Counted:
+    """Chunks, and how many bytes of them were taken so far."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self.num_bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        chunk = next(self._chunks)
+        self.num_bytes += len(chunk)
+        return chunk
 
 
 def open_chunks(path: Path) -> Iterator[bytes]:
@@ -170,6 +189,11 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+
+def is_wide(head: bytes) -> bool:
+    """Whether a text's first bytes say that its characters have two or four."""
+    return any(head.startswith(mark) for mark, name in _MARKS if name != "utf-8")
 
 
 def _transcode(name: str, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:

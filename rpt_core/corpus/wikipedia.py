@@ -9,7 +9,7 @@ it every entity attack, never reaches a parser.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain
 
 from lxml import etree
 
@@ -26,7 +26,8 @@ PAGE_BYTES_MAX = 64 << 20
 MARKUP_FACTOR = 4
 """A page may have this many times the recipe's characters before its mark-up is taken away."""
 _HEADER_BYTES_MAX = 1 << 20
-_OPEN, _CLOSE = b"<page>", b"</page>"
+OPEN, CLOSE = b"<page>", b"</page>"
+_TAG = re.compile(rb"</?page>")
 _FORBIDDEN = re.compile(rb"<!(DOCTYPE|ENTITY)")
 
 
@@ -45,17 +46,38 @@ class Page:
 
 def read_dump(source: Source, max_chars: int) -> Iterator[Row]:
     """Articles as documents; every other page, and every break, as a dropped row."""
-    site = SiteNames()
+    site, pieces = open_dump(source, open_chunks(source.path))
+    yield from page_rows(source, site, pieces, max_chars)
+
+
+def open_dump(source: Source, chunks: Iterator[bytes]) -> tuple[SiteNames, Iterator[bytes | Dropped]]:
+    """The names a dump's header gives, and its pages; what is no page, and a break, as a dropped row."""
     try:
-        for piece in split_pages(as_utf8(open_chunks(source.path))):
-            if isinstance(piece, Header):
-                site = SiteNames.parse(piece.xml)
-            elif isinstance(piece, Broken):
-                yield _drop(source, piece.reason, detail=piece.detail)
-            else:
-                yield _row(source, piece, site, max_chars)
+        header, text = read_header(as_utf8(chunks))
     except Broken as broken:
-        yield _drop(source, broken.reason, detail=broken.detail)
+        return SiteNames(), iter((dropped(source, broken),))
+    return SiteNames.parse(header), _pieces(source, text)
+
+
+def _pieces(source: Source, text: Iterator[bytes]) -> Iterator[bytes | Dropped]:
+    try:
+        for piece in cut_pages(text):
+            yield dropped(source, piece) if isinstance(piece, Broken) else piece
+    except Broken as broken:
+        yield dropped(source, broken)
+
+
+def page_rows(
+    source: Source, site: SiteNames, pieces: Iterable[bytes | Dropped], max_chars: int
+) -> Iterator[Row]:
+    """Every page as a document or a dropped row; what was dropped before stays so."""
+    for piece in pieces:
+        yield piece if isinstance(piece, Dropped) else _row(source, piece, site, max_chars)
+
+
+def dropped(source: Source, broken: Broken) -> Dropped:
+    """A part of a dump that is no page."""
+    return _drop(source, broken.reason, detail=broken.detail)
 
 
 def _drop(source: Source, reason: str, page: Page | None = None, detail: str = "") -> Dropped:
@@ -73,7 +95,7 @@ def _row(source: Source, fragment: bytes, site: SiteNames, max_chars: int) -> Ro
     try:
         page = parse_page(fragment)
     except Broken as broken:
-        return _drop(source, broken.reason, detail=broken.detail)
+        return dropped(source, broken)
     reason = refusal(page)
     if reason:
         return _drop(source, reason, page)
@@ -110,62 +132,64 @@ def refusal(page: Page) -> str:
     return "" if page.wikitext.strip() else "no-prose"
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What stands before the first page: site name, namespaces."""
-
-    xml: bytes
-
-
-def split_pages(
-    chunks: Iterable[bytes], page_bytes_max: int = PAGE_BYTES_MAX
-) -> Iterator[Header | bytes | Broken]:
-    """Cut a dump into its header and its pages; what cannot be a page comes as :class:`Broken`.
-
-    Holds one page and one chunk. Concatenated dumps read as one; a later header is ignored.
+def read_header(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """What stands before the first page (site name, namespaces), and the text with it still there.
 
     Raises:
-        Broken: whatever the stream itself raises, after the pages before it; a document type.
+        Broken: the stream breaks before the first page; a document type stands there.
     """
-    held, searched, skipping, headed = bytearray(), 0, False, False
+    head = bytearray()
     for chunk in chunks:
-        held += chunk
-        if not headed and (_OPEN in held or len(held) > _HEADER_BYTES_MAX):
-            headed = True
-            yield _header(bytes(held[: max(held.find(_OPEN), 0)]))
-        while (end := held.find(_CLOSE, max(0, searched - len(_CLOSE)))) >= 0:
-            if not skipping:
-                yield from _cut(bytes(held[: end + len(_CLOSE)]))
-            del held[: end + len(_CLOSE)]
-            searched, skipping = 0, False
-        searched = len(held)
-        if len(held) > page_bytes_max:
-            if not skipping:
-                yield Broken("gigantic", f"a page of more than {page_bytes_max} bytes")
-            skipping = True
-            del held[: -len(_CLOSE)]
-            searched = 0
-    if not headed:
-        yield _header(bytes(held))
-    if _OPEN in held:
-        yield Broken("truncated-xml", held[held.find(_OPEN) :][:200].decode("utf-8", "replace"))
-
-
-def _header(xml: bytes) -> Header:
+        head += chunk
+        if OPEN in head or len(head) > _HEADER_BYTES_MAX:
+            break
+    begin = head.find(OPEN)
+    xml = bytes(head[:begin] if begin >= 0 else head)
     if _FORBIDDEN.search(xml):
         raise Broken("entity-declaration", "a document type stands before the first page")
-    return Header(xml)
+    return xml, chain([bytes(head)], chunks)
 
 
-def _cut(piece: bytes) -> Iterator[bytes | Broken]:
-    """The page at the end of ``piece``; an unclosed one before it is reported, not lost."""
-    starts = [match.start() for match in re.finditer(_OPEN, piece)]
-    for start, following in pairwise(starts):
-        yield Broken("broken-xml", piece[start : min(following, start + 200)].decode("utf-8", "replace"))
-    if starts:
-        yield piece[starts[-1] :]
-    else:
-        yield Broken("broken-xml", piece[-200:].decode("utf-8", "replace"))
+def cut_pages(chunks: Iterable[bytes], page_bytes_max: int = PAGE_BYTES_MAX) -> Iterator[bytes | Broken]:
+    """The pages of a text, from ``<page>`` to ``</page>``; what else these tags enclose is :class:`Broken`.
+
+    What stands between pages is passed over, so concatenated dumps read as one. The text is cut at every
+    tag, so what comes out of a part that begins with ``<page>`` depends on nothing before it: a dump may be
+    cut at any of them and read in parts. Holds one page and one chunk.
+
+    Raises:
+        Broken: whatever the stream itself raises, after the pages before it.
+    """
+    held, searched, skipped, opened = bytearray(), 0, 0, False
+    for chunk in chunks:
+        held += chunk
+        start = 0
+        for tag in _TAG.finditer(held, searched):
+            closes = tag.end() - tag.start() == len(CLOSE)
+            end = tag.end() if closes else tag.start()
+            if skipped + end - start > page_bytes_max:
+                yield Broken("gigantic", f"a page of more than {page_bytes_max} bytes")
+            elif closes and opened:
+                yield bytes(held[start:end])
+            elif closes:
+                yield _broken_xml(held[max(start, end - 200) : end])
+            elif opened:
+                yield _broken_xml(held[start : min(end, start + 200)])
+            start, skipped, opened = end, 0, not closes
+        del held[:start]
+        searched = max(len(held) - len(CLOSE) + 1, len(OPEN) if opened and not skipped else 0)
+        if skipped + searched > page_bytes_max:
+            skipped += searched
+            del held[:searched]
+            searched = 0
+    if skipped + len(held) > page_bytes_max:
+        yield Broken("gigantic", f"a page of more than {page_bytes_max} bytes")
+    elif opened:
+        yield Broken("truncated-xml", held[:200].decode("utf-8", "replace"))
+
+
+def _broken_xml(shown: bytearray) -> Broken:
+    return Broken("broken-xml", shown.decode("utf-8", "replace"))
 
 
 def parse_page(fragment: bytes) -> Page:

@@ -7,6 +7,7 @@ import json
 import os
 import random
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -15,9 +16,12 @@ import pytest
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
+from rpt_core.corpus import multistream
+from rpt_core.corpus.datafiles import ALL_COLUMNS
 from rpt_core.corpus.decontaminate import canonical
 from rpt_core.corpus.dedup import DuplicateFinder
 from rpt_core.corpus.ingest import ingest
+from rpt_core.corpus.ingest_shards import How, Streams, cut, read_shard
 from rpt_core.corpus.pii import find
 from rpt_core.corpus.prepare import prepare
 from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
@@ -221,6 +225,28 @@ def test_another_layout_of_a_dump_gives_the_same_documents(tmp_path):
     whole = read(path)
     assert len(whole) >= 90
     assert read(tmp_path) == whole
+
+
+def test_real_pages_by_an_index_are_those_of_one_stream(tmp_path, monkeypatch):
+    """The real dump once as it is and once in streams with an index, read in many runs and in two layouts."""
+    (path,) = needed("wikipedia/enwiki-latest*")
+    text = bz2.decompress(path.read_bytes())
+    start = text.index(b"<page>")
+    pages = [page + b"</page>" for page in text[start:].split(b"</page>")[:-1]]
+    parts = [text[:start], *(b"".join(pages[i : i + 7]) for i in range(0, len(pages), 7)), b"</mediawiki>"]
+    streams = [bz2.compress(part) for part in parts]
+    offsets = [sum(map(len, streams[:number])) for number in range(1, len(streams) - 1)]
+    name = "enwiki-20260101-pages-articles-multistream"
+    (tmp_path / f"{name}.xml.bz2").write_bytes(b"".join(streams))
+    (tmp_path / f"{name}-index.txt").write_text("".join(f"{offset}:1:A\n" for offset in offsets))
+    how = How(4_000_000, ALL_COLUMNS)
+    whole = [replace(row, origin="") for row in read_dump(find_sources(path)[0], how.max_chars)]
+    for run_bytes in (100_000, 500_000):
+        monkeypatch.setattr(multistream, "RUN_BYTES", run_bytes)
+        shards = [shard for shard in cut(find_sources(tmp_path)) if isinstance(shard.part, Streams)]
+        assert len(shards) > 3
+        rows = [row for shard in shards for row in read_shard(how, shard).rows]
+        assert [replace(row, origin="") for row in rows] == whole
 
 
 STEM = frozenset(

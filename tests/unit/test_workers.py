@@ -1,5 +1,6 @@
 """Shards in other processes: the same results in the same order, whoever does them and whoever dies."""
 
+import bz2
 import os
 import signal
 import time
@@ -13,11 +14,13 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.digest import logical_digest
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Ref
-from rpt_core.corpus import batches
+from rpt_core.corpus import batches, ingest_shards, multistream
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
 from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
+from rpt_core.corpus.sources import find_sources
 from rpt_core.errors import EngineError
+from rpt_core.sample.files import write_sample
 
 pytestmark = pytest.mark.slow
 
@@ -67,11 +70,47 @@ def test_items_are_taken_as_they_are_needed():
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def data(tmp_path_factory):
+    """The sample world, its dump by an index and again as one stream that only the stage can unpack."""
+    folder = write_sample(SampleWorld(num_documents=300, num_problems=60), tmp_path_factory.mktemp("data"))
+    for path in (folder / "wikipedia").glob("*-multistream.xml.bz2"):
+        text = bz2.decompress(path.read_bytes())
+        (folder / "wikipedia/twinwiki-x.xml.bz2").write_bytes(bz2.compress(text))
+    return folder
+
+
+def ingested(data: Path, folder: Path, placement: Placement) -> dict[str, str]:
+    build = LocalBuild({}, folder / "out", folder / "scratch")
+    with workers(placement) as build.mapper:
+        ingest(IngestRecipe(data=str(data)), build)
+    return {path.name: logical_digest(path) for path in (folder / "out").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def world(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
-    sample = SampleWorld(num_documents=300, num_problems=60)
-    ingest(IngestRecipe(sample=sample), LocalBuild({}, folder / "out", folder / "scratch"))
+    ingested(data, folder, Placement())
     return folder / "out"
+
+
+@pytest.fixture
+def read_alone(world):
+    return {path.name: logical_digest(path) for path in world.iterdir()}
+
+
+@pytest.fixture
+def small_shards(monkeypatch, data):
+    monkeypatch.setattr(ingest_shards, "PAGES_BYTES", 20_000)
+    monkeypatch.setattr(ingest_shards, "FILES_BYTES", 3_000)
+    monkeypatch.setattr(multistream, "RUN_BYTES", 6_000)
+    parts = {type(shard.part).__name__ for shard in ingest_shards.cut(find_sources(data))}
+    assert parts == {"Files", "Streams", "Pages"}
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_documents_are_the_same_from_two_processes(data, read_alone, tmp_path):
+    assert len(read_alone) == 5
+    assert ingested(data, tmp_path, Placement(workers=2)) == read_alone
 
 
 def prepared(world: Path, folder: Path, placement: Placement) -> dict[str, str]:
@@ -97,9 +136,12 @@ def test_a_corpus_is_the_same_from_two_processes(world, alone, tmp_path, monkeyp
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore")  # Ray's own
-def test_a_corpus_is_the_same_from_ray(world, alone, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("small_shards")
+def test_documents_and_corpus_are_the_same_from_ray(data, read_alone, world, alone, tmp_path, monkeypatch):
     """A real cluster of this machine, started for this test and ended with it."""
     pytest.importorskip("ray", reason="Ray is not installed (pip install -e '.[ray]')")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(batches, "BATCH_ROWS", 30)
-    assert prepared(world, tmp_path, Placement(workers=2, workers_on="ray")) == alone
+    ray = Placement(workers=2, workers_on="ray")
+    assert ingested(data, tmp_path / "read", ray) == read_alone
+    assert prepared(world, tmp_path / "prepared", ray) == alone
