@@ -56,13 +56,12 @@ bench-trainer: setup  ## our trainer beside TRL's, in an environment of TRL's ow
 	@sh infra/setup_trl.sh
 	@PYTHONPATH=. .venv-trl/bin/python -m tests.benchmarks.trainer $(BENCH_ARGS)
 
-peers: setup  ## datatrove, rensa and presidio in an environment of their own (.venv-peers)
+peers: setup  ## the corpus benchmarks' peers in environments of their own (.venv-peers, .venv-text-dedup)
 	@sh infra/setup_peers.sh
 
-bench-corpus: peers  ## the corpus beside datasketch, datatrove, rensa and presidio (RPT_TEST_DATA: real files)
-	@.venv/bin/python -m tests.benchmarks.corpus $${RPT_TEST_DATA:+--data "$$RPT_TEST_DATA/wikipedia"} $(BENCH_ARGS)
-	@.venv/bin/python -m tests.benchmarks.peers $${RPT_TEST_DATA:+--data "$$RPT_TEST_DATA"} $(BENCH_ARGS)
+bench-corpus: peers  ## the corpus beside datasketch, datatrove, rensa, text-dedup and presidio (RPT_TEST_DATA: real files)
+	@.venv/bin/python -m tests.benchmarks.corpus --whole --memory $${RPT_TEST_DATA:+--data "$$RPT_TEST_DATA"} $(BENCH_ARGS)
 
 clean:  ## remove .venv and caches; results in .rpt stay
-	@rm -rf .venv .venv-trl .venv-peers build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-trl .venv-peers .venv-text-dedup build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find $(PACKAGES) tests -name __pycache__ -prune -exec rm -rf {} +

@@ -9,6 +9,8 @@ Memory is the peak of a fresh process, which for the peer holds one sketch at a 
 
 import argparse
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,9 +23,12 @@ from rpt_core.corpus.bands import Bands
 from rpt_core.corpus.clusters import Clusters
 from rpt_core.corpus.minhash import SCHEME, SEED
 from rpt_core.corpus.sketch import band_hashes
+from tests.benchmarks.planted import BANDS, NUM, ROWS
+from tests.benchmarks.table import Row, Table
 
-NUM, BANDS, ROWS = 112, 14, 8
 BATCH = 2048
+NUM_TIMED, NUM_PEAK = 50_000, 100_000
+"""Signatures grouped against time, and against memory."""
 
 
 def batches(num: int) -> Iterator[np.ndarray]:
@@ -93,6 +98,28 @@ def seconds(num: int, rounds: int) -> tuple[float, float, bool]:
     peer.unite(np.repeat(rank, [len(row) for row in found]), np.concatenate(found).astype(np.int64))
     medians = [statistics.median(side[1:]) for side in taken]
     return medians[0], medians[1], bool(np.array_equal(mine, peer.roots()))
+
+
+def beside_datasketch(table: Table, rounds: int) -> None:
+    """Time and memory of grouping beside the peer's index, and whether the clusters are equal."""
+    mine, theirs, equal = seconds(NUM_TIMED, rounds)
+    table.unequal += [] if equal else ["grouping gives other clusters than datasketch"]
+    peer = f"datasketch LSH {theirs:.2f} s"
+    table.add(Row(f"grouping {NUM_TIMED:,} signatures", f"{mine:.3f} s", peer, theirs / mine, 10))
+    (start, ours), (_, peak) = (_peaks(side) for side in ("ours", "theirs"))
+    print(
+        f"of the peaks {start:.0f} MiB are Python and libraries: "
+        f"without, {(ours - start) / (peak - start):.3f}"
+    )
+    measure, peer = f"peak memory of grouping {NUM_PEAK:,}", f"datasketch LSH {peak:.0f} MiB"
+    table.add(Row(measure, f"{ours:.0f} MiB", peer, ours / peak, 0.2, at_most=True))
+
+
+def _peaks(side: str) -> list[float]:
+    """MiB of a fresh process before it begins, and at most."""
+    command = [sys.executable, "-m", "tests.benchmarks.grouping", "--peak", side, str(NUM_PEAK)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return [int(word) / 2**20 for word in done.stdout.split()]
 
 
 def peak_bytes() -> int:
