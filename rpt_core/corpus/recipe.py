@@ -42,7 +42,7 @@ class IngestRecipe(Recipe):
 
     stage: Literal["ingest-corpus"] = "ingest-corpus"
     revision: int = 2
-    """2: lists of solutions are joined by blank lines; several unclosed pages at a dump's end are all told."""
+    """2: solutions of a list stand apart by blank lines; all unclosed pages at a dump's end are told."""
     data: str = ""
     """File or folder of the user's own, the address of a file (``https://..``, ``s3://..``), a ``.urls`` file
     with one address a line, a ``.arxiv`` file with one e-print's number a line, or arXiv's bulk manifest with

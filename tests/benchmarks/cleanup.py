@@ -54,6 +54,7 @@ class Steps:
 
 STEPS = (
     (ingest_stage, "ingest", "read: unpack, cut into pages, write"),
+    (ingest_stage, "write_reading_card", "cards"),
     (wikipedia, "parse_page", "read: XML"),
     (wikipedia, "to_text", "read: wikitext to prose"),
     (prepare_stage, "prepare", "prepare: the rest"),
@@ -66,7 +67,9 @@ STEPS = (
     (segments, "learn", "prepare: Punkt learns"),
     (shards, "mask", "prepare: personal data"),
     (segments.Splitter, "split", "prepare: sentences"),
-    (tables.TableWriter, "_flush", "prepare: Parquet"),
+    (prepare_stage, "write_card", "cards"),
+    (tables.TableWriter, "_pack", "Parquet"),
+    (tables.TableWriter, "_flush", "Parquet"),
 )
 
 

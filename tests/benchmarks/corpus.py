@@ -10,18 +10,13 @@ and with 3 when all that ran is well and something did not run.
 """
 
 import argparse
-import json
 import os
-import random
-import resource
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import cleanup, grouping, peers, signing, whole
-from tests.benchmarks.cleanup import clean_up
+from tests.benchmarks import cleanup, grouping, memory, peers, signing, whole
 from tests.benchmarks.table import Table
 
 PARTS = {
@@ -33,42 +28,6 @@ PARTS = {
     "memory": "growth of memory with the input, minutes: --memory",
 }
 """What the table is made of, in its order, and what is said of a part that did not run."""
-
-
-def peak_bytes(num: int) -> int:
-    """Both stages over so many written documents, then this process's largest resident size."""
-    rng = random.Random(0)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "data").mkdir()
-        with (folder / "data" / "rows.jsonl").open("w") as stream:
-            for number in range(num):
-                words = " ".join(
-                    rng.choice(("stone", "river", "old", "of", "the", f"n{number}")) for _ in range(300)
-                )
-                stream.write(json.dumps({"id": number, "title": str(number), "text": f"{words}."}) + "\n")
-        clean_up(folder / "data", folder)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def memory() -> list[str]:
-    """Peak memory over an input and one ten times as large, each in a fresh process."""
-    command = [sys.executable, "-m", "tests.benchmarks.corpus", "--peak-of"]
-    small, large = (
-        int(
-            subprocess.run([*command, str(num)], check=True, capture_output=True, text=True).stdout.split()[
-                -1
-            ]
-        )
-        for num in (2_000, 20_000)
-    )
-    print(f"peak memory: {small / 2**20:.0f} MiB, input ten times as large {large / 2**20:.0f} MiB")
-    allowed = small + max(0.05 * small, 20 << 20)
-    return [] if large <= allowed else [f"memory grows by {(large - small) / 2**20:.0f} MiB"]
-
-
-def _growth(table: Table) -> None:
-    table.missed += memory()
 
 
 def _clean_up(table: Table, data: Path | None, folder: Path, rounds: int) -> None:
@@ -89,11 +48,7 @@ def main() -> None:
     parser.add_argument("--whole-rounds", type=int, default=1)
     parser.add_argument("--memory", action="store_true", help="also the growth of memory (minutes)")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--peak-of", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.peak_of:
-        print(peak_bytes(options.peak_of))
-        return
     on_request = {"whole": options.whole, "memory": options.memory}
     wanted = options.only or [part for part in PARTS if on_request.get(part, True)]
     print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
@@ -108,7 +63,7 @@ def main() -> None:
             "whole": lambda: whole.beside_datatrove(
                 table, folder, options.whole_documents, options.whole_rounds
             ),
-            "memory": lambda: _growth(table),
+            "memory": lambda: memory.growth(table),
         }
         for part, what in PARTS.items():
             if part in wanted:
