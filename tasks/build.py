@@ -14,7 +14,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from infra.attempt import MILESTONES_FILE, RESULT_FILE, Job, publish
-from infra.launch import launch, rank_command, training_env
+from infra.launch import DATA_ENV, launch, rank_command, training_env
 from infra.machine import numerics_of, resolve_placement
 from infra.projection import View
 from infra.store import Store
@@ -103,7 +103,9 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
         outcome = launch(
             rank_command("tasks.train_main", [str(path)]),
             workdir=folder,
-            env=training_env(threads=job.numerics.threads if job.numerics else 1),
+            env=training_env(threads=job.numerics.threads)
+            if job.numerics
+            else {**training_env(), **DATA_ENV},
             # a data stage keeps no checkpoints: there is nothing to wait for
             stop_grace_seconds=placement.stop_grace_seconds if job.numerics else 1.0,
             deadline_seconds=placement.deadline_hours * 3600,

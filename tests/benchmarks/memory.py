@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from infra.launch import training_env
+from infra.launch import DATA_ENV, training_env
 from tests.benchmarks.cleanup import clean_up
 from tests.benchmarks.table import Row, Table
 
@@ -28,7 +28,7 @@ _MIB = 1 << 20
 
 def growth(table: Table, sizes: tuple[int, int] = SIZES) -> None:
     """Add the row."""
-    env = {**os.environ, **training_env()}
+    env = {**os.environ, **training_env(), **DATA_ENV}
     command = [sys.executable, "-m", "tests.benchmarks.memory"]
     small, large = (
         int(subprocess.run([*command, str(num)], check=True, stdout=subprocess.PIPE, env=env).stdout)
