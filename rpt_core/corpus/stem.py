@@ -82,6 +82,6 @@ def _terms(prose: str, lang: str) -> float:
     return min(1.0, sum(map(_is_term, words)) / max(len(words), 1) / TERM_SHARE)
 
 
-@functools.lru_cache(1 << 16)
+@functools.lru_cache(1 << 14)
 def _is_term(word: str) -> bool:
     return bool(_TERM.fullmatch(word))
