@@ -4,10 +4,12 @@ Prefect would start a temporary server itself, but in the terminal's own process
 end the server together with the flow, which then waits a minute for somebody to report its end to.
 """
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -39,7 +41,7 @@ def prefect_at_hand(home: Path) -> Iterator[Callable[[], None]]:
         with reserved_port(4300) as port:
             url = f"http://{HOST}:{port}/api"
             log = home / "logs" / "prefect-own.log"
-            process = _start(home, port, log)
+            process = _started_alone(home, port, log, f"{url}/health")
             os.environ[PREFECT] = url
             try:
                 yield lambda: _wait(process, url, log)
@@ -47,6 +49,22 @@ def prefect_at_hand(home: Path) -> Iterator[Callable[[], None]]:
                 process.send_signal(signal.SIGTERM)
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(_END_SECONDS)
+
+
+def _started_alone(home: Path, port: int, log: Path, health: str) -> subprocess.Popen[bytes]:
+    """Start the server, one at a time in a home: two that set up the same new database fail both."""
+    lock = (home / "prefect.lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    process = _start(home, port, log)
+
+    def until_up() -> None:
+        with lock:
+            give_up = time.monotonic() + READY_SECONDS
+            while process.poll() is None and time.monotonic() < give_up and not answers(health):
+                time.sleep(0.1)
+
+    threading.Thread(target=until_up, daemon=True).start()
+    return process
 
 
 def _start(home: Path, port: int, log: Path) -> subprocess.Popen[bytes]:
