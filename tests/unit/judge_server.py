@@ -7,10 +7,15 @@ also obeys any line of the prompt that looks like a score, which is what an inje
 """
 
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 FIELDS = re.compile(r'^(Reference|Predicted): (".*")$', re.MULTILINE)
@@ -99,6 +104,17 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, request, client_address):
         if not isinstance(sys.exc_info()[1], ConnectionError):  # a client past its deadline hangs up
             super().handle_error(request, client_address)
+
+
+@contextmanager
+def running() -> Iterator[int]:
+    """A server in a process of its own; gives its port."""
+    process = subprocess.Popen([sys.executable, "-m", __name__], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    yield int(process.stdout.readline())
+    os.kill(process.pid, signal.SIGTERM)
+    process.wait(10)
+    process.stdout.close()
 
 
 if __name__ == "__main__":

@@ -2,11 +2,7 @@
 
 import gc
 import json
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from itertools import islice
@@ -18,6 +14,7 @@ from rpt_core.errors import JudgeError, RecipeError, VerdictError
 from rpt_core.objectives.rewards.judge import FEWEST_READ, Pair, PatientJudge
 from rpt_core.objectives.rewards.judge_prompt import field, prompt, read_reply
 from rpt_core.objectives.rewards.judge_service import KEY_VARIABLE, Service, ServiceJudge
+from tests.unit.judge_server import running
 
 RIGHT = Pair("It now shows 4. The hand moves 1 on.", "It now shows 4.")
 WRONG = Pair("It now shows 4. The hand moves 1 on.", "It now shows 5.")
@@ -25,14 +22,8 @@ WRONG = Pair("It now shows 4. The hand moves 1 on.", "It now shows 5.")
 
 @pytest.fixture(scope="module")
 def port():
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.unit.judge_server"], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    yield int(process.stdout.readline())
-    os.kill(process.pid, signal.SIGTERM)
-    process.wait(10)
-    process.stdout.close()
+    with running() as found:
+        yield found
 
 
 @pytest.fixture

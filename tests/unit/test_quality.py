@@ -1,12 +1,8 @@
 """A language model's points: asked for, read, recorded, and only then decided upon."""
 
 import json
-import os
 import random
-import signal
 import socket
-import subprocess
-import sys
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -26,6 +22,7 @@ from rpt_core.quality.scorers import LocalScorer, PatientScorer, Score, ServiceS
 from rpt_core.quality.stage import score_documents, score_quality
 from tests.toys import save_tiny_model
 from tests.unit.corpus.test_prepare import tale, write
+from tests.unit.judge_server import running
 
 NUM = 300
 DOCUMENTS = Ref(ref="documents@1")
@@ -33,14 +30,8 @@ DOCUMENTS = Ref(ref="documents@1")
 
 @pytest.fixture(scope="module")
 def port():
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.unit.judge_server"], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    yield int(process.stdout.readline())
-    os.kill(process.pid, signal.SIGTERM)
-    process.wait(10)
-    process.stdout.close()
+    with running() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
