@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -197,18 +198,10 @@ def show_dropped(ref: str, reason: str, limit: int, *, as_json: bool) -> None:
 
 
 def dropped_rows(path: Path, reason: str, limit: int) -> list[dict[str, Any]]:
-    """The first rows of a table of dropped rows that have a reason; a row group is held at a time."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
+    """The first rows of a table of dropped rows that have a reason; some rows are held at a time."""
+    from rpt_core.corpus.tables import read_rows
 
-    found: list[dict[str, Any]] = []
-    file = pq.ParquetFile(path)
-    for group in range(file.num_row_groups):
-        table = file.read_row_group(group)
-        found += table.filter(pc.equal(table["reason"], reason)).slice(0, limit - len(found)).to_pylist()
-        if len(found) >= limit:
-            break
-    return found
+    return list(islice((row for row in read_rows(path) if row["reason"] == reason), limit))
 
 
 def show_rollouts(ref: str, limit: int, *, as_json: bool) -> None:
