@@ -12,6 +12,7 @@ a name. What a function raises is raised here.
 import functools
 import os
 import pickle
+import tempfile
 import threading
 import time
 from collections import deque
@@ -20,6 +21,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 from rpt_core.artifacts.build import Mapper
@@ -34,8 +36,13 @@ TRIES = 3
 
 
 @contextmanager
-def workers(placement: Placement) -> Iterator[Mapper]:
+def workers(placement: Placement, folder: Path | None = None) -> Iterator[Mapper]:
     """What maps a function over shards as the placement says; its processes end with the context.
+
+    Args:
+        placement: How many, and where.
+        folder: For what processes of this machine share, cleared by whoever owns it when all are killed; the
+            system's for temporary files without it.
 
     Raises:
         EngineError: Ray is asked for and not installed.
@@ -46,7 +53,7 @@ def workers(placement: Placement) -> Iterator[Mapper]:
     elif placement.workers == 1:
         yield map
     else:
-        pool = _Pool(placement.workers)
+        pool = _Pool(placement.workers, folder)
         try:
             yield pool.map
         finally:
@@ -62,6 +69,16 @@ def _function(pickled: bytes) -> Callable[[Any], Any]:
 
 def _call(pickled: bytes, item: Any) -> Any:
     return _function(pickled)(item)
+
+
+@functools.lru_cache(2)
+def _saved(path: str) -> bytes:
+    """A pickled function out of a file: with what it knows it may be larger than the shards."""
+    return Path(path).read_bytes()
+
+
+def _call_saved(path: str, item: Any) -> Any:
+    return _call(_saved(path), item)
 
 
 def _end_with(parent: int) -> None:
@@ -82,8 +99,10 @@ def _end_with(parent: int) -> None:
 class _Pool:
     """A pool of processes that outlives the death of any of them."""
 
-    def __init__(self, num: int) -> None:
+    def __init__(self, num: int, folder: Path | None) -> None:
         self._num = num
+        self._folder = tempfile.TemporaryDirectory(prefix="rpt-workers-", dir=folder)
+        self._num_functions = 0
         self._executor = self._started()
 
     def _started(self) -> ProcessPoolExecutor:
@@ -94,19 +113,27 @@ class _Pool:
     def close(self) -> None:
         """End the processes; what waits is not begun."""
         self._executor.shutdown(cancel_futures=True)
+        self._folder.cleanup()
 
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """Results in the order of the items."""
-        pickled = pickle.dumps(function)
+        path = self._save(function)
         underway: deque[tuple[Any, Future[Any]]] = deque()
         for item in items:
-            underway.append((item, self._executor.submit(_call, pickled, item)))
+            underway.append((item, self._executor.submit(_call_saved, path, item)))
             if len(underway) >= AHEAD * self._num:
-                yield self._next(pickled, underway)
+                yield self._next(path, underway)
         while underway:
-            yield self._next(pickled, underway)
+            yield self._next(path, underway)
 
-    def _next(self, pickled: bytes, underway: deque[tuple[Any, Future[Any]]]) -> Any:
+    def _save(self, function: Callable[[Any], Any]) -> str:
+        """Put a function where every process reads it once, and not beside every shard."""
+        self._num_functions += 1
+        path = Path(self._folder.name) / f"{self._num_functions}.pickle"
+        path.write_bytes(pickle.dumps(function))
+        return str(path)
+
+    def _next(self, path: str, underway: deque[tuple[Any, Future[Any]]]) -> Any:
         """The first result; when a process died, all that is not done goes to a new pool."""
         for _ in range(TRIES):
             try:
@@ -116,7 +143,7 @@ class _Pool:
                 self._executor = self._started()
                 for place, (item, future) in enumerate(underway):
                     if not _is_done(future):
-                        underway[place] = (item, self._executor.submit(_call, pickled, item))
+                        underway[place] = (item, self._executor.submit(_call_saved, path, item))
             else:
                 underway.popleft()
                 return result

@@ -28,7 +28,7 @@ def run(job: Job, stopping: Callable[[], bool]) -> None:
     """Carry out the job; leave the stage's outcome and the attempts so far in its folder."""
     build = StoreBuild(job, Store(job.store, job.cache), stopping)
     recipe = named(job.recipe_class).model_validate(job.recipe)
-    with workers(job.placement) as build.mapper:
+    with workers(job.placement, job.folder) as build.mapper:
         outcome: Outcome = named(job.function)(recipe, build)
     attempts = [*build.earlier, build.attempt("done")]
     result = {
