@@ -19,9 +19,10 @@ R = TypeVar("R")
 
 METRICS_FILE = "metrics.jsonl"
 """One line a step: ``{"step": 3, "name": value, ...}``; logical."""
-FLOPS = "flops"
-"""Name of the metric that counts this build's floating-point operations up to and including a step: the
-compute axis of every view. A line without it has no place on that axis."""
+FLOPS = "gflops_total"
+"""Name of the metric that counts a training's floating-point operations up to and including a step, in units
+of 1e9: the compute axis of every view. Writers and readers of the record take the name from here. A line
+without it has no place on that axis."""
 TIMINGS_FILE = "timings.jsonl"
 """Seconds and rates of the same steps; volatile."""
 SECONDS = "seconds"

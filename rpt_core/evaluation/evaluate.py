@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from rpt_core.artifacts.build import Build
+from rpt_core.artifacts.build import FLOPS, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.corpus.overlap import check_held_out
 from rpt_core.errors import IntegrityError, StarvedError, Stopped
@@ -258,7 +258,7 @@ def _milestones(build: Build) -> Iterator[Checkpoint]:
                 )
             note = json.loads(path.read_text())
             step = int(note["step"])
-            yield Checkpoint(f"{step:06d}", inside(folder), step, float(note["gflops_total"]))
+            yield Checkpoint(f"{step:06d}", inside(folder), step, float(note[FLOPS]))
 
 
 def _num_answers(recipe: EvaluationRecipe, places: Places, tasks: Tasks, num_milestones: int) -> int:
@@ -286,7 +286,7 @@ def summarise(
         scores["modes"][INSTRUCTED] = mode_scores(items, INSTRUCTED, FINAL, nats)
         scores["instructed_minus_plain"] = _instructed_minus_plain(items, nats)
     scores["milestones"] = [
-        {"step": one.step, "gflops_total": one.gflops, **mode_scores(items, REASONING, one.name, nats)}
+        {"step": one.step, FLOPS: one.gflops, **mode_scores(items, REASONING, one.name, nats)}
         for one in milestones
     ]
     return scores
@@ -306,7 +306,7 @@ def _log(build: Build, scores: dict[str, Any]) -> None:
     build.log(0, dict(_headline(scores)))
     for one in scores["milestones"]:
         values = {f"accuracy_{tier}": e["value"] for tier, e in one["accuracy"].items()}
-        build.log(one["step"], {**values, "gflops_total": one["gflops_total"]})
+        build.log(one["step"], {**values, FLOPS: one[FLOPS]})
 
 
 def _headline(scores: dict[str, Any]) -> Iterator[tuple[str, float]]:

@@ -40,6 +40,10 @@ class PolicyRecipe(Recipe):
     start: ColdStartRecipe | BaseRecipe | Ref | Artifact
     objective: TextObjective = RptObjective()
     loss: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
+    updates_per_batch: int = later(1, ge=1)
+    """Optimiser steps on every batch of answers. At 1 the policy that is updated is the one that drew them
+    and no ratio is ever clipped; further ones compare with it (:data:`rpt_core.train.losses.PRESETS`). They
+    share the step's learning rate: schedules, milestones and ``steps`` count batches."""
     kl_weight: float = Field(0.0, ge=0)
     ntp_weight: float = Field(0.0, ge=0)
     """lambda of the dual objective: next-token loss on every document token not reasoned about (RMT)."""
@@ -102,6 +106,8 @@ class RlptRecipe(Recipe):
     """Largest share of a step's verdicts that may go unread before the training ends by name."""
     objective: RlptObjective = RlptObjective()
     loss: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
+    updates_per_batch: int = later(1, ge=1)
+    """As for :class:`PolicyRecipe`."""
     kl_weight: float = Field(0.0, ge=0)
     ntp_weight: float = Field(0.0, ge=0)
     """Next-token loss on the documents, beside the reward; the paper has none."""
@@ -145,6 +151,8 @@ class RlvrRecipe(Recipe):
     start: PolicyRecipe | RlptRecipe | SftRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
     objective: RlvrObjective = RlvrObjective()
     loss: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
+    updates_per_batch: int = later(1, ge=1)
+    """As for :class:`PolicyRecipe`."""
     kl_weight: float = Field(0.0, ge=0)
     prompts_per_step: int = Field(64, ge=1)
     group_size: int = Field(8, ge=2)
