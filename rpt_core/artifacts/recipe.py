@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from rpt_core.addresses import without_password
 from rpt_core.errors import RecipeError
 
 
@@ -23,8 +24,9 @@ class Frozen(BaseModel):
     """A frozen value whose unknown fields are refused."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True
-    )
+        frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # an input may be an address with a password; explain() shows it without
+    )  # fmt: skip
 
 
 Value = TypeVar("Value")
@@ -147,7 +149,7 @@ def explain(error: ValidationError) -> str:
     clauses = []
     for problem in error.errors(include_url=False):
         where = ".".join(str(part) for part in problem["loc"]) or "value"
-        given = repr(problem.get("input"))
+        given = without_password(repr(problem.get("input")))
         clauses.append(f"{where}: {problem['msg'].lower()} (given {given[:80]})")
     return "; ".join(clauses)
 
