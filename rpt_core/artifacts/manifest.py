@@ -128,8 +128,8 @@ class Manifest(Frozen):
         except (ValidationError, IntegrityError) as error:
             why = explain(error) if isinstance(error, ValidationError) else str(error)
             raise IntegrityError(
-                f"{where} is no manifest this version can read ({len(data)} bytes; {why[:300]}). Read it with "
-                "the version that wrote it, or remove it and build the artifact again."
+                f"{where} is no manifest this version can read ({len(data)} bytes; {why[:300]}). Read it "
+                "with the version that wrote it, or remove it and build the artifact again."
             ) from None
 
     @property

@@ -83,7 +83,7 @@ def _folded(name: str) -> str:
 
 
 def is_plain(part: str) -> bool:
-    """Whether a kind, a fingerprint or a spoken name can be one part of a key: no separator, no dots first."""
+    """Whether a kind, a fingerprint or a spoken name can be one part of a key: no separator, no first dot."""
     return _PLAIN.fullmatch(part) is not None
 
 

@@ -12,11 +12,11 @@ An input is given in one of three forms. ``Recipe``: make it (or reuse it) first
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from rpt_core.addresses import without_password
+from rpt_core.addresses import refuse_password, without_password
 from rpt_core.errors import RecipeError
 
 
@@ -30,6 +30,8 @@ class Frozen(BaseModel):
 
 
 Value = TypeVar("Value")
+Address = Annotated[str, AfterValidator(refuse_password)]
+"""Where an endpoint is. Every field of a recipe is recorded, so a login or a key in it is refused."""
 
 
 def later(default: Value, **limits: Any) -> Value:
