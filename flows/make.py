@@ -5,6 +5,7 @@ from typing import Literal
 
 from flows.recipes import Overrides, any_journey
 from flows.trees import mapped, stage, walk
+from infra.machine import check_served
 from infra.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
@@ -32,9 +33,11 @@ def fitted(target: Recipe, placement: Placement) -> Recipe:
     """A recipe that fits this machine, with data and models known by content.
 
     Raises:
-        CapacityError: a model does not fit this machine; no input was touched.
+        CapacityError: a model does not fit this machine, or no stage can run as the placement asks; no input
+            was touched.
         SourceError: data or a model is not there.
     """
+    check_served(placement)
     for recipe in sorted(walk(target), key=capacity.num_parameters, reverse=True):  # the largest says most
         capacity.check(recipe, placement)
     return mapped(target, resolve_sources)

@@ -140,7 +140,10 @@ def show_doctor(*, as_json: bool) -> int:
     """Print the checks; 0 when nothing is broken."""
     from infra.doctor import examine
 
-    checks = examine(open_store().objects.probe)
+    def probe() -> None:
+        open_store().objects.probe()
+
+    checks = examine(probe)
     if as_json:
         print_json([asdict(check) for check in checks])
     else:

@@ -1,6 +1,5 @@
 """Whether a model fits a machine, told before any input is touched."""
 
-import math
 from typing import Literal
 
 from infra.machine import Machine, resolve_placement, this_machine
@@ -82,12 +81,16 @@ def _describe_gpus(machine: Machine) -> str:
 def _refusal(stage: str, num_parameters: float, work: Work, needed: int, have: str, missing: str) -> str:
     verb = "trains" if work == "train" else "runs"
     gpu_needed = needed_bytes(num_parameters, work, "bfloat16")
-    count = math.ceil(gpu_needed / (_COMMON_GPU_BYTES * _ROOM))
-    where = f"{count} GPUs of 80 GB" if count > 1 else "a GPU of 80 GB or less"
+    fits = gpu_needed <= _COMMON_GPU_BYTES * _ROOM
+    size = "of 80 GB or less" if fits else f"with {_gigabytes(gpu_needed / _ROOM)}"
+    only = (
+        "" if fits else ", since a stage of this version runs on one GPU and shares no model between several"
+    )
     return (
         f"{stage} {verb} a model of {_parameters(num_parameters)} parameters and needs about "
         f"{_gigabytes(needed)} for it; this machine has {have}. Missing: {missing}. Run it on a gpu-pool "
-        f"worker with {where}, or take a recipe that fits here: -p recipe=tiny_rpt (rpt run tiny_rpt)."
+        f"worker with a GPU {size}{only}, or take a recipe that fits here: -p recipe=tiny_rpt (rpt run "
+        "tiny_rpt)."
     )
 
 

@@ -93,6 +93,11 @@ def parse_address(address: str) -> tuple[str, str, Checksum | None]:
     name = urllib.parse.unquote(urllib.parse.urlsplit(bare).path).rsplit("/", 1)[-1]
     if not name or name in (".", "..") or "\0" in name or "\\" in name:
         raise SourceError(f"the address {bare!r} names no file; give the address of one file.")
+    if "@" in urllib.parse.urlsplit(bare).netloc:
+        raise SourceError(
+            f"the address {bare!r} carries a login, which a download does not use and a record would repeat. "
+            "Download the file yourself and give its path."
+        )
     if not fragment:
         return bare, name, None
     match = _CHECKSUM.fullmatch(fragment)

@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from infra.links import live_tracking_uri
 from infra.projection import View, project
+from rpt_core.addresses import without_password
 from rpt_core.artifacts.manifest import FileEntry, Manifest
 from rpt_core.artifacts.recipe import Artifact
 
@@ -122,7 +123,7 @@ def _guarded(work: Callable[[], str]) -> str:
             "MLflow could not be written (%s: %s). Nothing is lost: metrics are in the artifact, "
             "and `rpt track <ref>` shows them later.",
             type(error).__name__,
-            str(error).splitlines()[0][:300] if str(error) else "no reason given",
+            without_password(str(error).splitlines()[0][:300]) if str(error) else "no reason given",
         )
         return ""
 

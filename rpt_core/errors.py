@@ -13,8 +13,11 @@
       JudgeError       start the judge: the same command goes on   exit 75
       Stopped          nothing is wrong: the same command goes on  exit 75
 
-A message says what happened, with both values; what it means; what to do.
+A message says what happened, with both values; what it means; what to do. An address in it shows no
+password: messages end on terminals, in logs and in the record of a run.
 """
+
+from rpt_core.addresses import without_password
 
 EXIT_DONE, EXIT_OUR_FAILURE, EXIT_YOUR_INPUT, EXIT_TRY_AGAIN = 0, 1, 2, 75
 
@@ -23,6 +26,9 @@ class RptError(Exception):
     """The root: everything this project raises on purpose."""
 
     exit_code: int = EXIT_OUR_FAILURE
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(without_password(message))
 
 
 class RecipeError(RptError):

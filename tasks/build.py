@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -77,11 +78,26 @@ def build_here(recipe: Recipe, placement: Placement, store: Store) -> Artifact:
 @contextmanager
 def _alone(fingerprint: str) -> Iterator[None]:
     """One builder of a thing at a time on this machine: it saves work, nothing depends on it."""
-    locks = home() / "locks"
-    locks.mkdir(exist_ok=True)
-    with (locks / fingerprint[:32]).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    path = home() / "locks" / fingerprint[:32]
+    path.parent.mkdir(exist_ok=True)
+    while True:
+        with path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _is_still(lock.fileno(), path):  # the builder before took its lock away
+                continue
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    """Whether a path still names an open file."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: str) -> Manifest:
@@ -115,7 +131,7 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
         raise EngineError(f"{outcome.message}\nThe log of this attempt is {folder / 'log.txt'}.")
     outcome.check()
     manifest = _publish(job, store)
-    shutil.rmtree(folder)
+    shutil.rmtree(folder.parent)
     store.drop_progress(fingerprint)
     return manifest
 

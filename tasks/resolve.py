@@ -8,6 +8,7 @@ from pathlib import Path
 
 from infra.download import download, is_remote, parse_address
 from infra.polite import PoliteServer
+from rpt_core.addresses import without_password
 from rpt_core.artifacts.digest import file_sha256
 from rpt_core.artifacts.recipe import Recipe, canonical_json
 from rpt_core.corpus.recipe import IngestRecipe, InputFile, QualityRecipe
@@ -92,7 +93,7 @@ class _Teller:
     """Says now and then, on the terminal, how far a download is."""
 
     def __init__(self, address: str) -> None:
-        self._address, self._told = address, time.monotonic()
+        self._address, self._told = without_password(address), time.monotonic()
 
     def __call__(self, have: int, total: int) -> None:
         if time.monotonic() - self._told < _TELL_SECONDS:

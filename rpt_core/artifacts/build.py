@@ -31,7 +31,9 @@ PAGE_FILE = "page.md"
 """What Prefect's UI shows of an artifact, where it has one."""
 VIEW_FILES = frozenset({"card.html", "card.json", PAGE_FILE})
 """Told from an artifact's other files and its outcome: a nicer page makes no other artifact."""
-VOLATILE_FILES = frozenset({TIMINGS_FILE, "environment.json", "log.txt"}) | VIEW_FILES
+TIMINGS_PAGE = "timings.html"
+"""Beside a report: the seconds, attempts and dates of what it stands on."""
+VOLATILE_FILES = frozenset({TIMINGS_FILE, TIMINGS_PAGE, "environment.json", "log.txt"}) | VIEW_FILES
 """Outside the artifact's digest."""
 
 

@@ -12,10 +12,11 @@ An input is given in one of three forms. ``Recipe``: make it (or reuse it) first
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from rpt_core.addresses import refuse_password, without_password
 from rpt_core.errors import RecipeError
 
 
@@ -23,11 +24,14 @@ class Frozen(BaseModel):
     """A frozen value whose unknown fields are refused."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True
-    )
+        frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # an input may be an address with a password; explain() shows it without
+    )  # fmt: skip
 
 
 Value = TypeVar("Value")
+Address = Annotated[str, AfterValidator(refuse_password)]
+"""Where an endpoint is. Every field of a recipe is recorded, so a login or a key in it is refused."""
 
 
 def later(default: Value, **limits: Any) -> Value:
@@ -147,7 +151,7 @@ def explain(error: ValidationError) -> str:
     clauses = []
     for problem in error.errors(include_url=False):
         where = ".".join(str(part) for part in problem["loc"]) or "value"
-        given = repr(problem.get("input"))
+        given = without_password(repr(problem.get("input")))
         clauses.append(f"{where}: {problem['msg'].lower()} (given {given[:80]})")
     return "; ".join(clauses)
 

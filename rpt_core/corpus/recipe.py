@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, later
+from rpt_core.artifacts.recipe import Address, Artifact, Frozen, Recipe, Ref, later
 from rpt_core.policy.given import GivenModel
 
 FIELDS = frozenset(
@@ -93,7 +93,7 @@ class QualityRecipe(Recipe):
     """A model to be held here: a Hugging Face folder or hub id, or any trained artifact."""
     scorer_model: str = ""
     """Or the name of one behind ``scorer_url``, an OpenAI-compatible address up to its version."""
-    scorer_url: str = ""
+    scorer_url: Address = ""
     read_chars: int = Field(3000, ge=100)
     """Of every document, from its start."""
     reply_tokens: int = Field(16, ge=4)

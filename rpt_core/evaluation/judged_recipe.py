@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
+from rpt_core.artifacts.recipe import Address, Artifact, Recipe, Ref
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.objectives.recipe import RlvrObjective
@@ -31,7 +31,7 @@ class JudgedEvaluationRecipe(Recipe):
     judge: JudgeRecipe | BaseRecipe | Ref | Artifact | None = None
     """Another one than the training's: what a model learnt to please its own judge with shows here."""
     judge_model: str = ""
-    judge_url: str = ""
+    judge_url: Address = ""
     judge_reply_tokens: int = Field(0, ge=0)
     judge_deadline_seconds: float = Field(30.0, gt=0)
     unread_share_max: float = Field(0.2, ge=0, le=1)

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, later
+from rpt_core.artifacts.recipe import Address, Artifact, Frozen, Recipe, Ref, later
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.objectives.recipe import RlvrObjective, RptObjective, TextObjective
@@ -96,7 +96,7 @@ class RlptRecipe(Recipe):
     """The judge's model, run in this process; or none, and ``judge_model`` behind ``judge_url``."""
     judge_model: str = ""
     """Model name at an OpenAI-compatible endpoint."""
-    judge_url: str = ""
+    judge_url: Address = ""
     """Where that endpoint is, such as ``http://127.0.0.1:8000/v1``; no part of what is made."""
     judge_reply_tokens: int = Field(0, ge=0)
     """Longest reply; 0 for what the prompt's one line needs. A judge that thinks first needs more."""
