@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from flows import recipes_rlpt, recipes_rmt, recipes_rpt, recipes_tiny
+from flows.schedules import carried
 from flows.trees import rewritten, walk
 from rpt_core.artifacts.recipe import Frozen, Recipe, explain
 from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
@@ -36,7 +37,8 @@ OMNI_MATH = "omni-math"
 
 def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
     """RPT on the built-in sample world with a 0.64 M parameter model: minutes on one CPU core."""
-    corpus = PrepareRecipe(documents=recipes_tiny.documents(data, seed), seed=seed)
+    manner = recipes_tiny.manner(model)
+    corpus = recipes_tiny.corpus(data, model, seed)
     base = BaseRecipe(
         corpus=corpus,
         model=recipes_tiny.model(model, ModelShape(vocab_size=768)),
@@ -48,9 +50,9 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
     difficulty = DifficultyRecipe(corpus=corpus, proxy=base)
     start = ColdStartRecipe(
         corpus=corpus, base=base, steps=400, documents_per_step=6, problems_per_step=3, ntp_weight=0.3,
-        optimiser=recipes_tiny.COLD, seed=seed,
+        optimiser=manner.cold, seed=seed,
     )  # fmt: skip
-    objective = RptObjective(prompt="compact", entropy_floor_nats=1.5)
+    objective = RptObjective(prompt=manner.prompt, entropy_floor_nats=1.5)
     policy = PolicyRecipe(
         corpus=corpus,
         difficulty=difficulty,
@@ -65,10 +67,10 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
         milestones=(2, 4, 8, 16, 32, 48),
         evaluate_every=8,
         ntp_weight=0.1,
-        optimiser=recipes_tiny.ADAMW,
+        optimiser=manner.reinforce,
         seed=seed,
     )
-    rlvr = recipes_tiny.rlvr(corpus, policy, data=data, seed=seed, evaluate_every=8)
+    rlvr = recipes_tiny.rlvr(corpus, policy, data=data, model=model, seed=seed, evaluate_every=8)
     return _report(
         "RPT on the sample world",
         difficulty,
@@ -341,7 +343,7 @@ def any_journey(name: str, overrides: Overrides | None = None) -> Recipe:
             raise RecipeError(
                 f"-p {kind}.*: no stage writes the kind {kind!r}; there are {', '.join(sorted(kinds))}."
             )
-        recipe = rewritten(recipe, kind, update)
+        recipe = rewritten(recipe, kind, update, carried)
     return recipe
 
 

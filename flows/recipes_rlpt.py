@@ -52,9 +52,8 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
 
     Sizes and rates are those of ``tiny_rpt`` carried over; one run on a tuning seed chose the tokens.
     """
-    corpus = PrepareRecipe(
-        documents=recipes_tiny.documents(data, seed), quality=bool(data), min_segment_chars=8, seed=seed
-    )
+    manner = recipes_tiny.manner(model)
+    corpus = recipes_tiny.corpus(data, model, seed, quality=bool(data), min_segment_chars=8)
     base = BaseRecipe(
         corpus=corpus,
         model=recipes_tiny.model(model, ModelShape(vocab_size=768, prediction_marks=True)),
@@ -66,10 +65,10 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
     difficulty = DifficultyRecipe(corpus=corpus, proxy=base)
     start = ColdStartRecipe(
         corpus=corpus, base=base, form="segments", reword="" if data else "sample-world", steps=400,
-        documents_per_step=6, problems_per_step=3, ntp_weight=0.3, optimiser=recipes_tiny.COLD, seed=seed,
+        documents_per_step=6, problems_per_step=3, ntp_weight=0.3, optimiser=manner.cold, seed=seed,
     )  # fmt: skip
     objective = RlptObjective(
-        prompt="compact", entropy_floor_nats=1.5, min_before=1, min_chars=8, min_tokens=3,
+        prompt=manner.prompt, entropy_floor_nats=1.5, min_before=1, min_chars=8, min_tokens=3,
         reference_segments=2, segment_tokens_max=64, audit="" if data else "sample-world",
     )  # fmt: skip
     training = RlptRecipe(
@@ -86,10 +85,10 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
         max_tokens=TINY_TOKENS,
         evaluate_every=10,
         ntp_weight=0.1,
-        optimiser=recipes_tiny.ADAMW,
+        optimiser=manner.reinforce,
         seed=seed,
     )
-    rlvr = recipes_tiny.rlvr(corpus, training, data=data, seed=seed)
+    rlvr = recipes_tiny.rlvr(corpus, training, data=data, model=model, seed=seed)
     asked = objective.model_copy(update={"rule": "prefix", "unit": "segment"})
     evaluation = JudgedEvaluationRecipe(
         corpus=corpus, difficulty=difficulty, model=training, judge=JudgeRecipe(seed=EXAMINER),

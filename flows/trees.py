@@ -38,11 +38,25 @@ def stage(recipe: Recipe, name: str) -> Recipe:
     return hits[-1]
 
 
-def rewritten(recipe: Journey, kind: str, update: dict[str, Any]) -> Journey:
-    """The same journey with fields of every recipe of one kind replaced, wherever it stands."""
+def rewritten(
+    recipe: Journey,
+    kind: str,
+    update: dict[str, Any],
+    completed: Callable[[Recipe, dict[str, Any]], dict[str, Any]] = lambda node, update: update,
+) -> Journey:
+    """The same journey with fields of every recipe of one kind replaced, wherever it stands.
+
+    Args:
+        recipe: The last stage.
+        kind: Whose fields.
+        update: Fields to replace, nested as in the recipe.
+        completed: What else has to change with them in a given recipe.
+    """
 
     def change(node: Recipe) -> Recipe:
-        return type(node).parse(_merged(dict(node), update)) if node.kind == kind else node
+        return (
+            type(node).parse(_merged(dict(node), completed(node, update))) if node.kind == kind else node
+        )
 
     changed = mapped(recipe, change)
     assert isinstance(changed, type(recipe))
