@@ -55,8 +55,10 @@ def documents(data: str, seed: int) -> IngestRecipe:
 
 
 def corpus(data: str, model: str, seed: int, **fields: Any) -> PrepareRecipe:
-    """The cleaned text. Where both are the reader's own, problems with solutions are text too: a model that
-    reads already can learn from a problem set alone.
+    """The cleaned text.
+
+    Where text and model both are the reader's own, problems with solutions are text too: a model that reads
+    already can learn from a problem set alone.
     """
     if data and model:
         fields["solutions_as_documents"] = True

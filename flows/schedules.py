@@ -63,7 +63,7 @@ def carried(node: Recipe, update: dict[str, Any]) -> dict[str, Any]:
 
 
 def counts_in_steps(node: Recipe) -> Iterator[tuple[str, int]]:
-    """Dotted name and value of every step a training's schedules speak of; zeros mean none and are left out."""
+    """Dotted name and value of every step that a training's schedules speak of; zeros mean none."""
     for path in FOLLOWS:
         value = _value(node, path)
         for step in value if isinstance(value, tuple) else (value,):

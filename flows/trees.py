@@ -54,9 +54,7 @@ def rewritten(
     """
 
     def change(node: Recipe) -> Recipe:
-        return (
-            type(node).parse(_merged(dict(node), completed(node, update))) if node.kind == kind else node
-        )
+        return type(node).parse(_merged(dict(node), completed(node, update))) if node.kind == kind else node
 
     changed = mapped(recipe, change)
     assert isinstance(changed, type(recipe))

@@ -70,7 +70,9 @@ def gsm8k(folder: Path) -> Proof:
 def wikitext(folder: Path) -> Proof:
     """The beginning of WikiText-2's validation text, as it is."""
     text = (folder / "text" / "wikitext-2-valid.txt").read_text("utf-8")
-    return Proof(f"{WIKITEXT_TOKENS} tokens of WikiText-2", (text[: 8 * WIKITEXT_TOKENS],), 2.8, WIKITEXT_TOKENS)
+    return Proof(
+        f"{WIKITEXT_TOKENS} tokens of WikiText-2", (text[: 8 * WIKITEXT_TOKENS],), 2.8, WIKITEXT_TOKENS
+    )
 
 
 def own_text(file: Path) -> Proof:
