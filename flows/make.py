@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from flows.agreement import check_journey
 from flows.recipes import Overrides, any_journey
 from flows.trees import mapped, stage, walk
 from infra.store import Store
@@ -32,9 +33,11 @@ def fitted(target: Recipe, placement: Placement) -> Recipe:
     """A recipe that fits this machine, with data and models known by content.
 
     Raises:
+        RecipeError: its stages do not fit each other; no input was touched.
         CapacityError: a model does not fit this machine; no input was touched.
         SourceError: data or a model is not there.
     """
+    check_journey(target)
     for recipe in sorted(walk(target), key=capacity.num_parameters, reverse=True):  # the largest says most
         capacity.check(recipe, placement)
     return mapped(target, resolve_sources)

@@ -113,8 +113,8 @@ class JudgedEvaluation:
         self.rows.append(
             Item(
                 checkpoint=checkpoint.name, step=checkpoint.step, gflops=checkpoint.gflops, mode=mode,
-                item_id=name, doc_id=question.document, position=question.position, entropy_nats=None, tier="",
-                sample=number, verdict=verdict.verdict, score=verdict.score,
+                item_id=name, doc_id=question.document, position=question.position, entropy_nats=None,
+                tier="", sample=number, verdict=verdict.verdict, score=verdict.score,
                 thinks=verdict.thought_tokens > 0, thought_tokens=verdict.thought_tokens,
                 answer_tokens=verdict.answer_tokens, first_token=None, prediction=verdict.prediction,
                 truth=question.truth, tail=question.tail if is_final and number == 0 else None,
