@@ -80,7 +80,8 @@ def _words(node: Recipe, nodes: list[Recipe]) -> None:
             assert base is not None
             raise RecipeError(
                 f"the {node.stage} stage asks in the words {asked!r}, which are control tokens of models "
-                f"trained here, and the tokenizer of {_name(base)} has none. Let all stages ask in words that "
+                f"trained here, and the tokenizer of {_name(base)} has none. Name the model by "
+                f"-p model={_name(base)}, which words and rates follow, or let all stages ask in words that "
                 f"follow the model: {_all_auto(nodes)}"
             )
         taught = _taught(node, topic)
@@ -146,8 +147,8 @@ def _judges(node: Recipe, nodes: list[Recipe]) -> None:
         if isinstance(training, RlptRecipe) and _judge(training) == _judge(node):
             raise RecipeError(
                 f"the judge of the evaluation is the one that the training pleases ({_judge_name(node)}): "
-                "what the policy learnt to fool it with would count as right. Give -p judged-evaluation.judge "
-                "or -p judged-evaluation.judge_model another model, or another seed."
+                "what the policy learnt to fool it with would count as right. Give "
+                "-p judged-evaluation.judge another model or seed, or change judge_model."
             )
 
 

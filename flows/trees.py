@@ -73,6 +73,7 @@ def mapped(recipe: Recipe, change: Callable[[Recipe], Recipe]) -> Recipe:
 
 
 def _merged(data: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    """Fields replaced; those of a nested value one by one, unless it becomes a value of another class."""
     merged = dict(data)
     for name, value in update.items():
         current = merged.get(name)
@@ -80,6 +81,7 @@ def _merged(data: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
             isinstance(value, dict)
             and isinstance(current, Frozen)
             and not isinstance(current, Artifact | Ref)
+            and set(value) <= set(type(current).model_fields)
         ):
             merged[name] = _merged(dict(current), value)
         else:
