@@ -38,9 +38,18 @@ def fitted(target: Recipe, placement: Placement) -> Recipe:
         SourceError: data or a model is not there.
     """
     check_journey(target)
-    for recipe in sorted(walk(target), key=capacity.num_parameters, reverse=True):  # the largest says most
-        capacity.check(recipe, placement)
+    check_capacity(target, placement)
     return mapped(target, resolve_sources)
+
+
+def check_capacity(target: Recipe, placement: Placement) -> None:
+    """Refuse a journey with a model that this machine cannot hold.
+
+    Raises:
+        CapacityError: of the largest; it says most.
+    """
+    for recipe in sorted(walk(target), key=capacity.num_parameters, reverse=True):
+        capacity.check(recipe, placement)
 
 
 @dataclass(frozen=True, slots=True)
