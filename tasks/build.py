@@ -24,6 +24,7 @@ from rpt_core.artifacts.lineage import ancestors
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
+from rpt_core.corpus.overlap import EVALUATED
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.corpus.splits import TRAINED
 from rpt_core.errors import EngineError
@@ -196,8 +197,9 @@ def _lineage(store: Store, parents: Mapping[str, Artifact], folder: Path) -> dic
 
 
 def _trained_on(store: Store, parents: Mapping[str, Artifact], name: str) -> dict[str, Path]:
-    """Folders of the corpora that one input stands on, but for those that are inputs themselves."""
-    known = {parent.digest for parent in parents.values()}
+    """Folders of the corpora that one input stands on, but for one that is the only corpus evaluated on."""
+    evaluated = {each.digest for name, each in parents.items() if name in EVALUATED}
+    known: set[str] = evaluated if len(evaluated) == 1 else set()
     found = (each.artifact for _, _, each in ancestors(store.load(parents[name]), store.load))
     corpora = {each.digest: each for each in found if each.kind == PrepareRecipe.kind}
     return {

@@ -5,6 +5,7 @@ Letters: C cuts, R answers, V vocabulary, E hidden size.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -12,7 +13,7 @@ from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.objectives.objective import Asked, Question, Verdict
 from rpt_core.policy.decoding import Decoding
-from rpt_core.policy.draws import inverse_cdf, stream_keys, uniforms
+from rpt_core.policy.draws import inverse_cdf, stream_keys, truncate, uniforms
 from rpt_core.policy.engine import Drawn, RolloutEngine
 from rpt_core.policy.head import chunks, product
 from rpt_core.policy.model import Policy
@@ -27,15 +28,27 @@ ANSWERS_AT_ONCE = 2048
 """Answers between two reports of progress; results do not depend on it."""
 
 
-def sampling_of(recipe: EvaluationRecipe | JudgedEvaluationRecipe, policy: Policy) -> Sampling:
-    """How an evaluation's answers are drawn."""
+def sampling_of(
+    recipe: EvaluationRecipe | JudgedEvaluationRecipe, policy: Policy, *, problems: bool = False
+) -> Sampling:
+    """How an evaluation's answers are drawn, about text or to problems."""
+    how = (problems and recipe.problem_sampling) or recipe
     return Sampling(
-        temperature=recipe.temperature,
-        max_new_tokens=recipe.reasoning_tokens,
+        temperature=how.temperature,
+        max_new_tokens=how.reasoning_tokens,
         stop_ids=policy.codec.end_ids,
-        group_size=recipe.samples,
+        group_size=how.samples,
         seed=recipe.seed,
+        top_p=how.top_p,
     )
+
+
+def sampling_told(recipe: EvaluationRecipe | JudgedEvaluationRecipe) -> dict[str, Any]:
+    """What ``scores.json`` says of the draws beside samples and temperature, where it is not the usual."""
+    told: dict[str, Any] = {} if recipe.top_p == 1 else {"top_p": recipe.top_p}
+    if recipe.problem_sampling:
+        told["problem_sampling"] = recipe.problem_sampling.model_dump()
+    return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +137,7 @@ def _first_tokens(policy: Policy, trunks: list[Trunk], sampling: Sampling) -> li
     entry_CE = Decoding(policy, trunks, 1).entry_CE
     logits_CV = product(entry_CE, policy.output_weight.mT).cpu() / sampling.temperature
     logits_CV[:, out] = -torch.inf
+    logits_CV = truncate(logits_CV, sampling.top_k, sampling.top_p)
     logp_RV = logits_CV.log_softmax(1).repeat_interleave(size, 0)
     tokens_R, _ = inverse_cdf(logp_RV.exp(), numbers_R)
     logp_R = logp_RV.gather(1, tokens_R[:, None]).squeeze(1)

@@ -29,6 +29,12 @@ class Selection(Frozen):
     """Answers cut off at the length limit stay out of the loss and of its denominator."""
 
 
+def _refuse_milestones(milestones: tuple[int, ...], steps: int) -> None:
+    wrong = [step for step in milestones if not 1 <= step <= steps]
+    if wrong:
+        raise ValueError(f"milestones {wrong} lie outside the run's {steps} steps; change both together")
+
+
 class PolicyRecipe(Recipe):
     """Reinforcement learning on text: ``train-rpt`` trains any objective, the recipe says which."""
 
@@ -73,11 +79,7 @@ class PolicyRecipe(Recipe):
 
     @model_validator(mode="after")
     def _milestones_inside(self) -> "PolicyRecipe":
-        wrong = [step for step in self.milestones if not 1 <= step <= self.steps]
-        if wrong:
-            raise ValueError(
-                f"milestones {wrong} lie outside the run's {self.steps} steps; change both together"
-            )
+        _refuse_milestones(self.milestones, self.steps)
         return self
 
 
@@ -138,6 +140,11 @@ class RlptRecipe(Recipe):
             )
         if self.judge_model and not self.judge_url:
             raise ValueError(f"judge_model {self.judge_model!r} has no judge_url: say where it is served")
+        return self
+
+    @model_validator(mode="after")
+    def _milestones_inside(self) -> "RlptRecipe":
+        _refuse_milestones(self.milestones, self.steps)
         return self
 
 
