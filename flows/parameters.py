@@ -60,9 +60,7 @@ def _check_text(name: str, text: str) -> None:
             "Give a shorter one, or a path to a file."
         )
     if "\0" in text:
-        raise RecipeError(
-            f"-p {_short(name)}: the value holds a NUL character, which no field or path can hold."
-        )
+        raise RecipeError(f"-p {_short(name)}: the value holds a NUL character; none may.")
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -116,7 +116,7 @@ the speed was the same. Training keeps these: its large tensors come and go at e
 def training_env(*, threads: int = 1, gpus: int | None = None, offline: bool = False) -> dict[str, str]:
     """What a stage's process needs in its environment.
 
-    Nothing is imported from the working folder, by it or by what it starts (``PYTHONSAFEPATH``): data lie there.
+    ``PYTHONSAFEPATH``: neither it nor what it starts imports from the working folder, where data lie.
 
     Args:
         threads: CPU threads of its linear algebra.

@@ -101,7 +101,7 @@ def checked_address(name: str) -> str:
     if not url:
         return ""
     if not re.fullmatch(r"https?://[^\s/]+\S*", url):
-        raise RecipeError(f"{name}={url[:200]!r} is no address; write http://HOST:PORT/api, or leave it out.")
+        raise RecipeError(f"{name}={url[:200]!r} is no address; write http://HOST:PORT or nothing.")
     for _ in range(_TRIES):
         if listens(url.rstrip("/") + _HEALTH[name]):
             return url

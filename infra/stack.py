@@ -128,7 +128,7 @@ def service_env(home: Path, links: Mapping[str, str]) -> dict[str, str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # it leaves orphans behind (measured)
         "PREFECT_WORKER_QUERY_SECONDS": "2",  # a person waits for the run just asked for
         "PYTHONUNBUFFERED": "1",
-        "PYTHONSAFEPATH": "1",  # of workers, the engines they start, and their stages: nothing from the folder
+        "PYTHONSAFEPATH": "1",  # workers, their engines and stages import nothing from a working folder
     }
 
 

@@ -74,8 +74,8 @@ def check_writable(folder: Path) -> None:
             raise RecipeError(_unusable(folder, "holds no usable database", f"{database}: {error}")) from None
     except sqlite3.DatabaseError as error:
         raise RecipeError(
-            f"{database} is no database ({error}): it was overwritten or damaged. It holds only what Prefect shows "
-            "of past runs; move it away and run the same command again."
+            f"{database} is no database ({error}): it was overwritten or damaged. It holds only what "
+            "Prefect shows of past runs; move it away and run the same command again."
         ) from None
 
 

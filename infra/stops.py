@@ -98,9 +98,8 @@ def _heard(number: int, frame: FrameType | None) -> None:
         end_now()
     _state.asked = True
     if _state.grace_seconds is not None:
-        _say(
-            f"stopping after this step (up to {_state.grace_seconds:.0f} s); press Ctrl-C again to stop at once"
-        )
+        within = f"up to {_state.grace_seconds:.0f} s"
+        _say(f"stopping after this step ({within}); press Ctrl-C again to stop at once")
         return
     if lifeline.owns():
         _say("stopping; press Ctrl-C again to stop at once")

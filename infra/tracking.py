@@ -122,11 +122,12 @@ def _told(work: Callable[[], str]) -> str:
         why = f"{type(error).__name__}: {_first_line(error)}"
         if where.startswith("sqlite"):
             raise SourceError(
-                f"the MLflow database {where} cannot be used ({why}). It is a view: move it away, and the same "
-                "command fills a new one from the artifacts."
+                f"the MLflow database {where} cannot be used ({why}). It is a view: move it away, and the "
+                "same command fills a new one from the artifacts."
             ) from error
         raise ServiceError(
-            f"MLflow at {where} did not take it ({why}). Nothing is lost: the same command does it once it answers."
+            f"MLflow at {where} did not take it ({why}). Nothing is lost: the same command shows it once it "
+            "answers."
         ) from error
 
 
