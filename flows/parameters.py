@@ -12,6 +12,8 @@ KNOWN = TEXTS | {"seed"}
 _CHARACTERS = 4000
 """Of one value: the longest path a system takes is about as long, and no field is longer."""
 
+_WHOLE_MAX = 2**63 - 1
+
 
 def parse(words: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Split ``-p`` words into the known parameters and the recipe's fields.
@@ -42,13 +44,9 @@ def literal(name: str, text: str) -> Any:
     except json.JSONDecodeError:
         return text
     except RecursionError:
-        raise RecipeError(
-            f"-p {_short(name)}: brackets are nested too deeply; no field has such a value."
-        ) from None
+        raise RecipeError(f"-p {_short(name)}: brackets are nested too deeply for any field.") from None
     except ValueError:  # Python's limit on the digits of a whole number
-        raise RecipeError(
-            f"-p {_short(name)}: the number has {len(text):,} digits; no field takes that."
-        ) from None
+        raise RecipeError(f"-p {_short(name)}: the number is too long for any field.") from None
     _check_value(name, value)
     return value
 
@@ -56,7 +54,7 @@ def literal(name: str, text: str) -> Any:
 def _check_text(name: str, text: str) -> None:
     if len(text) > _CHARACTERS:
         raise RecipeError(
-            f"-p {_short(name)}: the value has {len(text):,} characters, and at most {_CHARACTERS:,} are read. "
+            f"-p {_short(name)}: the value has {len(text):,} characters, {_CHARACTERS:,} at most are read. "
             "Give a shorter one, or a path to a file."
         )
     if "\0" in text:
@@ -72,6 +70,8 @@ def _check_text(name: str, text: str) -> None:
 def _check_value(name: str, value: Any) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise RecipeError(f"-p {_short(name)}: {value} is no number a recipe can hold; give a finite one.")
+    if isinstance(value, int) and abs(value) > _WHOLE_MAX:
+        raise RecipeError(f"-p {_short(name)}: the whole number lies outside of 64 bits; no field takes it.")
     if isinstance(value, str):
         _check_text(name, value)
     if isinstance(value, dict):

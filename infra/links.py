@@ -101,12 +101,12 @@ def checked_address(name: str) -> str:
     if not url:
         return ""
     if not re.fullmatch(r"https?://[^\s/]+\S*", url):
-        raise RecipeError(f"{name}={url[:200]!r} is no address; write http://HOST:PORT or nothing.")
+        raise RecipeError(f"{name}={url[:200]!r} is no address; write http://HOST:PORT.")
     for _ in range(_TRIES):
         if listens(url.rstrip("/") + _HEALTH[name]):
             return url
     raise ServiceError(
-        f"{name}={url[:200]} does not answer. Start the server it names, or leave {name} out: the command then "
+        f"{name}={url[:200]} does not answer. Start the server it names, or leave {name} out, and the command "
         "brings its own. Nothing was begun, and the same command goes on."
     )
 
