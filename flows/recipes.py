@@ -9,13 +9,14 @@ import difflib
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from flows import recipes_papers, recipes_rlpt, recipes_rmt, recipes_rpt, recipes_tiny
 from flows.recipes_papers import OMNI_MATH, report
 from flows.schedules import carried
 from flows.trees import rewritten, walk
-from rpt_core.artifacts.recipe import Frozen, Recipe, explain
+from rpt_core.artifacts.recipe import SEED_MAX, Frozen, Recipe, explain
+from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.objectives.recipe import Budget, RptObjective
@@ -219,7 +220,7 @@ class Overrides(Frozen):
     """A file or folder of your own text instead of the recipe's."""
     model: str = ""
     """A Hugging Face folder or hub id instead of the recipe's model."""
-    seed: int | None = None
+    seed: int | None = Field(None, ge=0, le=SEED_MAX)
     fields: dict[str, Any] = {}
     """Any other field, by the kind of artifact it shapes: ``{"policy.steps": 20}``."""
 
@@ -233,7 +234,7 @@ class Overrides(Frozen):
         try:
             return cls(**known, fields=fields)
         except ValidationError as error:
-            raise RecipeError(f"-p cannot be read: {explain(error)}") from None
+            raise RecipeError(f"-p cannot be read: {explain(error, cls)}") from None
 
 
 def journey(name: str, overrides: Overrides | None = None) -> ReportRecipe:
@@ -266,8 +267,10 @@ def any_journey(name: str, overrides: Overrides | None = None) -> Recipe:
     kinds = {found.kind for found in walk(recipe)}
     for kind, update in _by_kind(chosen.fields).items():
         if kind not in kinds:
+            near = difflib.get_close_matches(kind, kinds, n=1)
+            hint = f" Did you mean {near[0]}.{next(iter(update))}?" if near else ""
             raise RecipeError(
-                f"-p {kind}.*: no stage writes the kind {kind!r}; there are {', '.join(sorted(kinds))}."
+                f"-p {kind}.*: no stage writes the kind {kind!r}.{hint} There are {', '.join(sorted(kinds))}."
             )
         recipe = rewritten(recipe, kind, update, carried)
     return recipe
@@ -281,5 +284,11 @@ def _by_kind(fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
         level = changes.setdefault(kind, {})
         for name in path[:-1]:
             level = level.setdefault(name, {})
+            if not isinstance(level, dict):
+                raise RecipeError(
+                    f"-p {dotted}: {name} is given twice, as a whole and by its fields; give one."
+                )
+        if isinstance(level.get(path[-1]), dict):
+            raise RecipeError(f"-p {dotted}: it is given both as a whole and by its fields; give one.")
         level[path[-1]] = value
     return changes

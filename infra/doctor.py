@@ -93,7 +93,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     """The leading numbers of a version: ``2.13.0+cpu`` is (2, 13, 0)."""
     numbers = []
     for part in version.partition("+")[0].split("."):
-        if not part.isdigit():
+        if not part.isdecimal():
             break
         numbers.append(int(part))
     return tuple(numbers)

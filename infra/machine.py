@@ -141,7 +141,7 @@ def _gpus() -> tuple[Gpu, ...]:
             row for row in rows if row[0] in names or any(name and row[1].startswith(name) for name in names)
         ]
     mebibyte = 2**20
-    return tuple(Gpu(name=row[2], memory_bytes=int(row[3]) * mebibyte) for row in rows if row[3].isdigit())
+    return tuple(Gpu(name=row[2], memory_bytes=int(row[3]) * mebibyte) for row in rows if row[3].isdecimal())
 
 
 def _output(*command: str) -> str:

@@ -11,6 +11,7 @@
       StarvedError     easier questions, or a better start model
       VerdictError     fix the verifier: too many answers went unread
       JudgeError       start the judge: the same command goes on   exit 75
+      ServiceError     start Prefect or MLflow: the same           exit 75
       Stopped          nothing is wrong: the same command goes on  exit 75
 
 A message says what happened, with both values; what it means; what to do. An address in it shows no
@@ -93,6 +94,12 @@ class JudgeError(RptError):
     exit_code = EXIT_TRY_AGAIN
 
 
+class ServiceError(RptError):
+    """Prefect or MLflow is away: nothing finished is lost, and the same command goes on once it answers."""
+
+    exit_code = EXIT_TRY_AGAIN
+
+
 class Stopped(RptError):  # noqa: N818  (nothing went wrong)
     """The work was stopped after a checkpoint; the same command goes on from there."""
 
@@ -103,7 +110,7 @@ BY_NAME: dict[str, type[RptError]] = {
     cls.__name__: cls
     for cls in (
         RptError, RecipeError, SourceError, CapacityError, StoreError, IntegrityError,
-        ResumeError, EngineError, StarvedError, VerdictError, JudgeError, Stopped,
+        ResumeError, EngineError, StarvedError, VerdictError, JudgeError, ServiceError, Stopped,
     )
 }  # fmt: skip
 """How an error crosses a process boundary: by class name and message."""

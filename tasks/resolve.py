@@ -29,8 +29,16 @@ def resolve_sources(recipe: Recipe) -> Recipe:
     Data named by address is downloaded first: only its content says what it is.
 
     Raises:
-        SourceError: it is not there.
+        SourceError: it is not there, or the system cannot read it.
     """
+    try:
+        return _resolved(recipe)
+    except OSError as error:
+        named = str(error.filename or getattr(recipe, "data", "") or recipe.kind)[:200]
+        raise SourceError(f"{named!r} cannot be read: {error.strerror or error}. Name another.") from None
+
+
+def _resolved(recipe: Recipe) -> Recipe:
     if isinstance(recipe, IngestRecipe | SftRecipe) and recipe.data and not recipe.files:
         data = fetched(recipe.data)
         return recipe.model_copy(update={"data": str(data), "files": input_files(data)})
