@@ -181,7 +181,7 @@ def _part_loss(
     trunks, answers = [trunk for trunk, _ in picked], [ids for _, ids in picked]
     scores = branch_logprobs(
         trainer.policy, trunks, answers, trainer.layout, trainer.recipe.temperature,
-        with_document=trainer.watches_documents and trainer.ntp_text == "instructed",
+        with_document=trainer.watches_documents and trainer.ntp_text == "instructed", as_drawn=True,
     )  # fmt: skip
     sums.forwarded += scores.num_tokens
     loss = _policy_loss(trainer, lessons, parts, scores, scales, sums, old_N)
@@ -194,6 +194,7 @@ def _part_loss(
                 trainer.layout,
                 trainer.recipe.temperature,
                 with_document=False,
+                as_drawn=True,
             )
         terms_N = kl_terms(scores.logprobs_N, reference.logprobs_N)
         sums.kl += float(terms_N.detach().sum())
@@ -266,7 +267,11 @@ def _document_loss(
     trunks = [lessons[part.trunk].trunk for part in parts]
     counted = np.array([part.counts_document for part in parts])
     if own is None:
-        trunks = [dual.raw(trunk) for trunk, counts in zip(trunks, counted, strict=True) if counts]
+        trunks = [
+            dual.raw(trunk, trainer.policy.begin_ids)
+            for trunk, counts in zip(trunks, counted, strict=True)
+            if counts
+        ]
         if not trunks:
             return None
         own, num_tokens = dual.raw_scores(trainer.policy, trunks)
@@ -281,7 +286,9 @@ def _document_loss(
 
 
 def _num_own(trainer: Trainer, lesson: Lesson) -> int:
-    trunk = dual.raw(lesson.trunk) if trainer.ntp_text == "raw" else lesson.trunk
+    trunk = lesson.trunk
+    if trainer.ntp_text == "raw":
+        trunk = dual.raw(trunk, trainer.policy.begin_ids)
     return dual.num_own_tokens(trunk, lesson.reasoned)
 
 
