@@ -49,9 +49,9 @@ def check_capacity(target: Recipe, placement: Placement) -> None:
     """Refuse a journey with a model that this machine cannot hold.
 
     Raises:
-        CapacityError: of the largest; it says most.
+        CapacityError: of the stage that needs most.
     """
-    for recipe in sorted(walk(target), key=capacity.num_parameters, reverse=True):
+    for recipe in sorted(walk(target), key=capacity.demand, reverse=True):
         capacity.check(recipe, placement)
 
 

@@ -16,7 +16,6 @@ from flows.recipes_papers import OMNI_MATH, report
 from flows.schedules import carried
 from flows.trees import rewritten, walk
 from rpt_core.artifacts.recipe import SEED_MAX, Frozen, Recipe, explain
-from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.objectives.recipe import Budget, RptObjective

@@ -18,8 +18,8 @@ from urllib.parse import quote
 
 from infra.links import MLFLOW, checked_address, live_tracking_uri
 from infra.projection import View, project
-from rpt_core.addresses import without_password
 from infra.state import state_folder
+from rpt_core.addresses import without_password
 from rpt_core.artifacts.manifest import FileEntry, Manifest
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RptError, ServiceError, SourceError

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from infra.capacity import Work, check_capacity
+from infra.capacity import Work, check_capacity, needed_bytes
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.corpus.recipe import QualityRecipe
@@ -33,11 +33,21 @@ def check(recipe: Recipe, placement: Placement) -> None:
     Raises:
         CapacityError: says what is missing and where it would fit.
     """
-    work = _WORK.get(recipe.stage)
-    count = num_parameters(recipe)
+    work, count = _work(recipe), num_parameters(recipe)
     if work is not None and count:
-        given = isinstance(recipe, BaseRecipe) and isinstance(recipe.model, GivenModel)
-        check_capacity(recipe.stage, count, "score" if given else work, placement, model=model_name(recipe))
+        check_capacity(recipe.stage, count, work, placement, model=model_name(recipe))
+
+
+def demand(recipe: Recipe) -> int:
+    """Bytes a stage needs for its model on a GPU, to tell which stage of a journey needs most."""
+    work, count = _work(recipe), num_parameters(recipe)
+    return needed_bytes(count, work, "bfloat16") if work and count else 0
+
+
+def _work(recipe: Recipe) -> Work | None:
+    """What a stage does with its model; a given base model is only read."""
+    given = isinstance(recipe, BaseRecipe) and isinstance(recipe.model, GivenModel)
+    return "score" if given else _WORK.get(recipe.stage)
 
 
 def model_name(recipe: Recipe) -> str:
