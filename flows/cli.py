@@ -1,18 +1,23 @@
 """The command line: ``rpt``. A recipe is chosen by name; there is no flag per field."""
 
-import json
-import os
-import signal
 import sys
+
+if __name__ == "__main__":  # before any import that the working folder could take over
+    from flows.__main__ import main as _entry
+
+    _entry()
+
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from infra import stops
 from infra.links import live_api_url
-from rpt_core.errors import EXIT_TRY_AGAIN, EXIT_YOUR_INPUT, RecipeError, RptError
+from infra.state import about_surroundings, made_state_folder
+from rpt_core.errors import EXIT_OUR_FAILURE, EXIT_TRY_AGAIN, EXIT_YOUR_INPUT, RecipeError, RptError
 
 app = typer.Typer(
     name="rpt",
@@ -98,9 +103,8 @@ def run(
 def up() -> None:
     """Prefect, MLflow and one worker per pool on this machine, until Ctrl-C."""
     from infra.stack import run_stack
-    from tasks.home import home
 
-    raise typer.Exit(run_stack(home()))
+    raise typer.Exit(run_stack(made_state_folder()))
 
 
 @app.command()
@@ -252,61 +256,109 @@ def _seed(text: str) -> int:
 
 
 def _overrides(parameters: list[str] | None) -> Any:
+    from flows.parameters import parse
     from flows.recipes import Overrides
 
-    known: dict[str, Any] = {}
-    fields: dict[str, Any] = {}
-    for text in parameters or []:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise RecipeError(f"-p {text!r} has no '='; write -p name=value.")
-        target = known if name in {"data", "model", "seed"} else fields
-        target[name] = _literal(value) if name not in {"data", "model"} else value
-    return Overrides.parse_words(known, fields)
+    return Overrides.parse_words(*parse(parameters or []))
 
 
-def _literal(text: str) -> Any:
-    """The JSON value of a text, or the text itself: ``3`` is a number, ``grpo`` a word."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
+_GOES_ON = "The same command goes on from what is finished."
+_STOPPED = {
+    "run": _GOES_ON,
+    "demo": _GOES_ON,
+    "study": _GOES_ON,
+    "copy": "What was copied stays, and the same command goes on.",
+    "gc": "What was removed is gone, nothing else was touched, and the same command goes on.",
+    "track": "MLflow may show a part; the same command completes it.",
+    "up": "Nothing of it is left running, and the same command starts it again.",
+}
+_TYPER_INTERRUPTED = 130
+"""What Typer returns for a KeyboardInterrupt, which it does not hand on."""
 
 
-def _terminated(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
+def guarded(command: Callable[[], object], *, prepare: bool = False) -> int:
+    """Run a command; an error that is ours, or of the words typed, becomes a sentence and an exit code.
+
+    Args:
+        command: Typer's application, called.
+        prepare: Set up Prefect's surroundings first.
+    """
+    with stops.listening():
+        try:
+            if prepare:
+                prepare_prefect()
+            code = command()
+        except BaseException as error:  # noqa: BLE001  (told, or raised again)
+            return _told(error)
+        if code == _TYPER_INTERRUPTED and stops.asked():
+            return _told(KeyboardInterrupt())
+        return code if isinstance(code, int) else 0
 
 
-def guarded(command: Callable[[], object]) -> int:
-    """Run a command; an error that is ours, or of the words typed, becomes a sentence and an exit code."""
-    signal.signal(signal.SIGTERM, _terminated)
-    try:
-        code = command()
-    except RptError as error:
-        print(f"rpt: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("rpt: stopped. The same command goes on from the last checkpoint.", file=sys.stderr)
-        return EXIT_TRY_AGAIN
-    except Exception as error:
-        show_usage = getattr(error, "show", None)  # Typer's own errors say what was wrong with the words
-        if show_usage is None:
-            raise
+def _told(error: BaseException) -> int:
+    """Say how a command ended, in one sentence wherever a person can do something about it.
+
+    Raises:
+        BaseException: the error itself, when it is a fault of this program.
+    """
+    if isinstance(error, RptError):
+        return _say(str(error), error.exit_code)
+    if isinstance(error, KeyboardInterrupt) or stops.asked():
+        name = next((word for word in sys.argv[1:] if word in _STOPPED), "")
+        return _say(f"stopped. {_STOPPED.get(name, 'Nothing was changed.')}", EXIT_TRY_AGAIN)
+    show_usage = getattr(error, "show", None)  # Typer's own errors say what was wrong with the words
+    if show_usage is not None:
         show_usage()
         return EXIT_YOUR_INPUT
-    return code if isinstance(code, int) else 0
+    if isinstance(error, BrokenPipeError):  # the reader of our output has seen enough
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (so that the flush at exit does not fail, too)
+        return EXIT_OUR_FAILURE
+    if isinstance(error, OSError) and (told := about_surroundings(error)) is not None:
+        return _say(*told)
+    if (away := _service_away(error)) is not None:
+        return _say(away, EXIT_TRY_AGAIN)
+    raise error
+
+
+def _say(sentence: str, code: int) -> int:
+    print(f"rpt: {sentence}", file=sys.stderr)
+    return code
+
+
+_CLIENTS = frozenset({"httpx", "httpcore", "websockets"})
+"""What Prefect talks to its server with."""
+_REFUSALS = frozenset({"PrefectHTTPStatusError", "PrefectHTTPError"})
+
+
+def _service_away(error: BaseException) -> str | None:
+    """A sentence when Prefect's server is behind an error, however deep Prefect has wrapped it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        kind = type(cause)
+        client = kind.__module__.partition(".")[0] in _CLIENTS
+        if client or kind.__name__ in _REFUSALS or "Prefect API" in str(cause):
+            where = os.environ.get("PREFECT_API_URL") or "an address of its own"
+            return (
+                f"Prefect's server at {where} did not answer ({kind.__name__}). "
+                "No finished work is lost: the same command goes on from what is finished."
+            )
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def prepare_prefect() -> None:
-    """Keep Prefect's state in our folder, its telemetry off, and its tracebacks out of the reader's way."""
-    home = Path(os.environ.get("RPT_HOME") or ".rpt").absolute()
-    (home / "prefect").mkdir(parents=True, exist_ok=True)
+    """Keep Prefect's state in our folder, its telemetry off, and its tracebacks out of the reader's way.
+
+    Raises:
+        RecipeError: the state folder cannot be made.
+    """
     settings = {
-        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_HOME": str(made_state_folder() / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
         "DO_NOT_TRACK": "1",
     }
     for name, value in settings.items():
@@ -315,10 +367,7 @@ def prepare_prefect() -> None:
 
 
 def main() -> None:
-    """Entry point of ``rpt``."""
-    prepare_prefect()
-    sys.exit(guarded(lambda: app(standalone_mode=False)))
+    """Entry point for Python code; the installed ``rpt`` is :func:`flows.__main__.main`."""
+    from flows.__main__ import main as entry
 
-
-if __name__ == "__main__":
-    main()
+    entry()

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from flows.agreement import check_journey
 from flows.recipes import Overrides, any_journey
 from flows.trees import mapped, stage, walk
+from infra.machine import check_served
 from infra.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
@@ -32,12 +34,25 @@ def fitted(target: Recipe, placement: Placement) -> Recipe:
     """A recipe that fits this machine, with data and models known by content.
 
     Raises:
-        CapacityError: a model does not fit this machine; no input was touched.
+        RecipeError: its stages do not fit each other; no input was touched.
+        CapacityError: a model does not fit this machine, or no stage can run as the placement asks; no input
+            was touched.
         SourceError: data or a model is not there.
     """
-    for recipe in sorted(walk(target), key=capacity.num_parameters, reverse=True):  # the largest says most
-        capacity.check(recipe, placement)
+    check_journey(target)
+    check_served(placement)
+    check_capacity(target, placement)
     return mapped(target, resolve_sources)
+
+
+def check_capacity(target: Recipe, placement: Placement) -> None:
+    """Refuse a journey with a model that this machine cannot hold.
+
+    Raises:
+        CapacityError: of the largest; it says most.
+    """
+    for recipe in sorted(walk(target), key=capacity.num_parameters, reverse=True):
+        capacity.check(recipe, placement)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,34 +9,34 @@ import difflib
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from flows import recipes_rlpt, recipes_rmt, recipes_rpt, recipes_tiny
+from flows import recipes_papers, recipes_rlpt, recipes_rmt, recipes_rpt, recipes_tiny
+from flows.recipes_papers import OMNI_MATH, report
+from flows.schedules import carried
 from flows.trees import rewritten, walk
-from rpt_core.artifacts.recipe import Frozen, Recipe, explain
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
+from rpt_core.artifacts.recipe import SEED_MAX, Frozen, Recipe, explain
+from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.objectives.recipe import Budget, RptObjective
-from rpt_core.policy.given import GivenModel
 from rpt_core.report.recipe import ArmsRecipe, ReportRecipe, SeedsRecipe
 from rpt_core.report.rlpt_recipe import RlptReportRecipe
-from rpt_core.scaling.recipe import ScalingRecipe
-from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe, Selection
-from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, ModelShape, Optimiser
+from rpt_core.train.recipe import PolicyRecipe, Selection
+from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, ModelShape
 
 MID_TRAINING = "mid-training"
 """The study of RMT's parts."""
 NEXT_SEGMENT = "next-segment"
 """The study of RLPT, its controls and its parts."""
-OMNI_MATH = "omni-math"
-"""Where the papers' corpus is looked for unless ``data`` names another folder."""
+R1_DISTILL_14B = "deepseek-ai/DeepSeek-R1-Distill-Qwen-14B"
+"""RPT's base model, and RMT's first."""
 
 
 def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
     """RPT on the built-in sample world with a 0.64 M parameter model: minutes on one CPU core."""
-    corpus = PrepareRecipe(documents=recipes_tiny.documents(data, seed), seed=seed)
+    manner = recipes_tiny.manner(model)
+    corpus = recipes_tiny.corpus(data, model, seed)
     base = BaseRecipe(
         corpus=corpus,
         model=recipes_tiny.model(model, ModelShape(vocab_size=768)),
@@ -48,9 +48,9 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
     difficulty = DifficultyRecipe(corpus=corpus, proxy=base)
     start = ColdStartRecipe(
         corpus=corpus, base=base, steps=400, documents_per_step=6, problems_per_step=3, ntp_weight=0.3,
-        optimiser=recipes_tiny.COLD, seed=seed,
+        optimiser=manner.cold, seed=seed,
     )  # fmt: skip
-    objective = RptObjective(prompt="compact", entropy_floor_nats=1.5)
+    objective = RptObjective(prompt=manner.prompt, entropy_floor_nats=1.5)
     policy = PolicyRecipe(
         corpus=corpus,
         difficulty=difficulty,
@@ -65,11 +65,11 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
         milestones=(2, 4, 8, 16, 32, 48),
         evaluate_every=8,
         ntp_weight=0.1,
-        optimiser=recipes_tiny.ADAMW,
+        optimiser=manner.reinforce,
         seed=seed,
     )
-    rlvr = recipes_tiny.rlvr(corpus, policy, data=data, seed=seed, evaluate_every=8)
-    return _report(
+    rlvr = recipes_tiny.rlvr(corpus, policy, data=data, model=model, seed=seed, evaluate_every=8)
+    return report(
         "RPT on the sample world",
         difficulty,
         start,
@@ -113,25 +113,23 @@ def tiny_real(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe
 
 def rpt_small(*, data: str = OMNI_MATH, model: str = "Qwen/Qwen3-0.6B-Base", seed: int = 0) -> ReportRecipe:
     """RPT at a size one 80 GB GPU trains: a 0.6 B base model, short thoughts, the paper's reward."""
-    return _paper_rpt(
-        "RPT, small", data, GivenModel(name=model, num_parameters=0.6e9), seed,
-        steps=400, prompts=64, tokens=1024, prompt="v6", milestones=(25, 50, 100, 200, 300, 400),
+    return recipes_papers.rpt(
+        "RPT, small", data, model, seed, steps=400, prompts=64, tokens=1024, prompt="v6",
+        milestones=(25, 50, 100, 200, 300, 400), dynamic_from=200, solved_tokens=4096,
     )  # fmt: skip
 
 
-def rpt_14b(
-    *, data: str = OMNI_MATH, model: str = "deepseek-ai/DeepSeek-R1-Distill-Qwen-14B", seed: int = 0
-) -> ReportRecipe:
+def rpt_14b(*, data: str = OMNI_MATH, model: str = R1_DISTILL_14B, seed: int = 0) -> ReportRecipe:
     """Reinforcement Pre-Training with the paper's numbers (2506.08007, table 5 and section 3.3)."""
-    return _paper_rpt(
-        "RPT, 14B", data, GivenModel(name=model, num_parameters=14.8e9), seed,
-        steps=1200, prompts=256, tokens=8192, prompt="v0", milestones=(100, 200, 400, 800, 1000, 1200),
+    return recipes_papers.rpt(
+        "RPT, 14B", data, model, seed, steps=1200, prompts=256, tokens=8192, prompt="v0",
+        milestones=(100, 200, 400, 800, 1000, 1200), dynamic_from=500, solved_tokens=32_000,
     )  # fmt: skip
 
 
 def tiny_rmt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
     """RMT on the built-in sample world, from a start model that thinks longer than it must."""
-    return recipes_rmt.tiny(tiny_rpt(data=data, model=model, seed=seed))
+    return recipes_rmt.tiny(tiny_rpt(data=data, model=model, seed=seed), recipes_tiny.manner(model))
 
 
 def rmt_small(*, data: str = OMNI_MATH, model: str = "Qwen/Qwen3-0.6B-Base", seed: int = 0) -> ReportRecipe:
@@ -142,88 +140,18 @@ def rmt_small(*, data: str = OMNI_MATH, model: str = "Qwen/Qwen3-0.6B-Base", see
     )  # fmt: skip
 
 
-def rmt_14b(
-    *, data: str = OMNI_MATH, model: str = "deepseek-ai/DeepSeek-R1-Distill-Qwen-14B", seed: int = 0
-) -> ReportRecipe:
-    """Reinforcement Mid-Training with the paper's numbers (2509.24375)."""
+def rmt_14b(*, data: str = OMNI_MATH, model: str = R1_DISTILL_14B, seed: int = 0) -> ReportRecipe:
+    """Reinforcement Mid-Training with the paper's numbers (2509.24375, RMT-R1)."""
     return recipes_rmt.paper(
         rpt_14b(data=data, model=model, seed=seed),
         title="RMT, 14B", steps=320, prompts=128, tokens=2048, budget=Budget(),
     )  # fmt: skip
 
 
-def _paper_rpt(
-    title: str, data: str, model: GivenModel, seed: int, *,
-    steps: int, prompts: int, tokens: int, prompt: Any, milestones: tuple[int, ...],
-) -> ReportRecipe:  # fmt: skip
-    """The paper's journey at a given size. Proxy: R1-Distill-Qwen-1.5B, top-16 entropy (section 3.3)."""
-    corpus = PrepareRecipe(
-        documents=IngestRecipe(data=data), eval_share=0.045, solutions_as_documents=True, seed=seed
-    )
-    proxy = BaseRecipe(
-        corpus=corpus,
-        model=GivenModel(name="deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", num_parameters=1.78e9),
-    )
-    difficulty = DifficultyRecipe(corpus=corpus, proxy=proxy, context_tokens=4096, stride_tokens=2048)
-    start = BaseRecipe(corpus=corpus, model=model)
-    optimiser = Optimiser(learning_rate=1e-6, betas=(0.9, 0.999), weight_decay=0.01, grad_clip=0.2)
-    policy = PolicyRecipe(
-        corpus=corpus,
-        difficulty=difficulty,
-        start=start,
-        objective=RptObjective(prompt=prompt, entropy_floor_nats=0.5),
-        prompts_per_step=prompts,
-        temperature=0.8,
-        reasoning_tokens=tokens,
-        steps=steps,
-        milestones=milestones,
-        selection=Selection(drop_equal_from_step=steps // 2, max_refills=10),
-        optimiser=optimiser,
-        seed=seed,
-    )
-    rlvr = RlvrRecipe(
-        corpus=corpus, start=policy, temperature=0.6, reasoning_tokens=tokens, optimiser=optimiser, seed=seed
-    )
-    return _report(
-        title, difficulty, start, policy, rlvr, temperature=0.8, reasoning_tokens=tokens, seed=seed
-    )
-
-
-def _report(
-    title: str,
-    difficulty: DifficultyRecipe,
-    start: ColdStartRecipe | BaseRecipe,
-    policy: PolicyRecipe,
-    rlvr: RlvrRecipe,
-    *,
-    temperature: float,
-    reasoning_tokens: int,
-    seed: int,
-    tiers_nats: tuple[float, float, float] = (0.5, 1.0, 1.5),
-) -> ReportRecipe:
-    def evaluation(model: Any, *, milestones: bool = False) -> EvaluationRecipe:
-        return EvaluationRecipe(
-            corpus=policy.corpus,
-            difficulty=difficulty,
-            model=model,
-            objective=policy.objective,
-            problems=rlvr.objective,
-            temperature=temperature,
-            reasoning_tokens=reasoning_tokens,
-            context_tokens=policy.context_tokens,
-            milestones=milestones,
-            tiers_nats=tiers_nats,
-            seed=seed,
-        )
-
-    after = evaluation(policy, milestones=True)
-    return ReportRecipe(
-        title=title,
-        before=evaluation(start),
-        after=after,
-        finetuned=evaluation(rlvr),
-        scaling=ScalingRecipe(evaluation=after, seed=seed),
-    )
+def rmt_qwen3_14b(*, data: str = OMNI_MATH, model: str = "Qwen/Qwen3-14B", seed: int = 0) -> ReportRecipe:
+    """The same from the paper's second base model, Qwen3-14B (RMT-Q3)."""
+    journey = rmt_14b(data=data, model=model, seed=seed)
+    return rewritten(journey, "report", {"title": "RMT, Qwen3 14B"})
 
 
 def over_seeds(name: str, seeds: tuple[int, ...], overrides: "Overrides") -> SeedsRecipe:
@@ -280,6 +208,7 @@ NAMED: dict[str, Callable[..., Recipe]] = {
     "tiny_rmt": tiny_rmt,
     "rmt_small": rmt_small,
     "rmt_14b": rmt_14b,
+    "rmt_qwen3_14b": rmt_qwen3_14b,
     **recipes_rlpt.NAMED,
 }
 
@@ -291,7 +220,7 @@ class Overrides(Frozen):
     """A file or folder of your own text instead of the recipe's."""
     model: str = ""
     """A Hugging Face folder or hub id instead of the recipe's model."""
-    seed: int | None = None
+    seed: int | None = Field(None, ge=0, le=SEED_MAX)
     fields: dict[str, Any] = {}
     """Any other field, by the kind of artifact it shapes: ``{"policy.steps": 20}``."""
 
@@ -305,7 +234,7 @@ class Overrides(Frozen):
         try:
             return cls(**known, fields=fields)
         except ValidationError as error:
-            raise RecipeError(f"-p cannot be read: {explain(error)}") from None
+            raise RecipeError(f"-p cannot be read: {explain(error, cls)}") from None
 
 
 def journey(name: str, overrides: Overrides | None = None) -> ReportRecipe:
@@ -338,10 +267,12 @@ def any_journey(name: str, overrides: Overrides | None = None) -> Recipe:
     kinds = {found.kind for found in walk(recipe)}
     for kind, update in _by_kind(chosen.fields).items():
         if kind not in kinds:
+            near = difflib.get_close_matches(kind, kinds, n=1)
+            hint = f" Did you mean {near[0]}.{next(iter(update))}?" if near else ""
             raise RecipeError(
-                f"-p {kind}.*: no stage writes the kind {kind!r}; there are {', '.join(sorted(kinds))}."
+                f"-p {kind}.*: no stage writes the kind {kind!r}.{hint} There are {', '.join(sorted(kinds))}."
             )
-        recipe = rewritten(recipe, kind, update)
+        recipe = rewritten(recipe, kind, update, carried)
     return recipe
 
 
@@ -353,5 +284,11 @@ def _by_kind(fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
         level = changes.setdefault(kind, {})
         for name in path[:-1]:
             level = level.setdefault(name, {})
+            if not isinstance(level, dict):
+                raise RecipeError(
+                    f"-p {dotted}: {name} is given twice, as a whole and by its fields; give one."
+                )
+        if isinstance(level.get(path[-1]), dict):
+            raise RecipeError(f"-p {dotted}: it is given both as a whole and by its fields; give one.")
         level[path[-1]] = value
     return changes

@@ -8,12 +8,13 @@ from typing import Any
 
 from flows import recipes_tiny
 from rpt_core.artifacts.recipe import Recipe
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
+from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, QualityRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
+from rpt_core.evaluation.recipe import ProblemSampling
 from rpt_core.objectives.rlpt_recipe import RlptObjective
-from rpt_core.policy.given import GivenModel
+from rpt_core.policy.families import given
 from rpt_core.report.rlpt_recipe import RlptReportRecipe
 from rpt_core.train.judge_recipe import JudgeRecipe
 from rpt_core.train.recipe import RlptRecipe, RlvrRecipe
@@ -27,6 +28,12 @@ from rpt_core.train.supervised_recipe import (
 
 WEB = "web-text"
 """Where the paper's kind of corpus is looked for unless ``data`` names another folder."""
+PROBLEMS = "maths-problems"
+"""Where the problems of the reinforcement with verifiable rewards are looked for, with the paper's text."""
+JUDGES_7B = ("Qwen/Qwen2.5-7B-Instruct", "allenai/OLMo-2-1124-7B-Instruct")
+JUDGES_32B = ("Qwen/Qwen2.5-32B-Instruct", "allenai/OLMo-2-0325-32B-Instruct")
+"""Judges of a training and of its evaluation. They are of two makers: what a policy learnt to please the one
+with is not what the other likes."""
 INSTRUCTIONS = "instructions"
 """Where conversations for the cold start are looked for."""
 TRAINER, EXAMINER = 0, 1
@@ -52,9 +59,8 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
 
     Sizes and rates are those of ``tiny_rpt`` carried over; one run on a tuning seed chose the tokens.
     """
-    corpus = PrepareRecipe(
-        documents=recipes_tiny.documents(data, seed), quality=bool(data), min_segment_chars=8, seed=seed
-    )
+    manner = recipes_tiny.manner(model)
+    corpus = recipes_tiny.corpus(data, model, seed, quality=bool(data), min_segment_chars=8)
     base = BaseRecipe(
         corpus=corpus,
         model=recipes_tiny.model(model, ModelShape(vocab_size=768, prediction_marks=True)),
@@ -66,10 +72,10 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
     difficulty = DifficultyRecipe(corpus=corpus, proxy=base)
     start = ColdStartRecipe(
         corpus=corpus, base=base, form="segments", reword="" if data else "sample-world", steps=400,
-        documents_per_step=6, problems_per_step=3, ntp_weight=0.3, optimiser=recipes_tiny.COLD, seed=seed,
+        documents_per_step=6, problems_per_step=3, ntp_weight=0.3, optimiser=manner.cold, seed=seed,
     )  # fmt: skip
     objective = RlptObjective(
-        prompt="compact", entropy_floor_nats=1.5, min_before=1, min_chars=8, min_tokens=3,
+        prompt=manner.prompt, entropy_floor_nats=1.5, min_before=1, min_chars=8, min_tokens=3,
         reference_segments=2, segment_tokens_max=64, audit="" if data else "sample-world",
     )  # fmt: skip
     training = RlptRecipe(
@@ -86,17 +92,17 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
         max_tokens=TINY_TOKENS,
         evaluate_every=10,
         ntp_weight=0.1,
-        optimiser=recipes_tiny.ADAMW,
+        optimiser=manner.reinforce,
         seed=seed,
     )
-    rlvr = recipes_tiny.rlvr(corpus, training, data=data, seed=seed)
+    rlvr = recipes_tiny.rlvr(corpus, training, data=data, model=model, seed=seed)
     asked = objective.model_copy(update={"rule": "prefix", "unit": "segment"})
     evaluation = JudgedEvaluationRecipe(
         corpus=corpus, difficulty=difficulty, model=training, judge=JudgeRecipe(seed=EXAMINER),
         objective=asked, problems=rlvr.objective, num_targets=150, samples=8, reasoning_tokens=64,
         context_tokens=512, seed=seed,
     )  # fmt: skip
-    gentle = start.optimiser.model_copy(update={"learning_rate": 1e-3})
+    gentle = start.optimiser.model_copy(update={"learning_rate": manner.cold.learning_rate / 4})
     again = start.model_copy(
         update={"base": start, "steps": SFT_STEPS, "seed": seed + 1000, "optimiser": gentle}
     )
@@ -105,44 +111,60 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
 
 def rlpt_small(*, data: str = WEB, model: str = "Qwen/Qwen3-0.6B-Base", seed: int = 0) -> RlptReportRecipe:
     """RLPT at a size one 80 GB GPU trains: a 0.6 B base model, a 4 B judge, short thoughts."""
+    judges = ("Qwen/Qwen3-4B-Instruct-2507", "Qwen/Qwen2.5-7B-Instruct")
     return _paper(
-        "RLPT, small", data, GivenModel(name=model, num_parameters=0.6e9), seed,
-        judge=GivenModel(name="Qwen/Qwen3-4B-Instruct-2507", num_parameters=4.0e9),
-        steps=300, prompts=64, tokens=1024,
+        "RLPT, small", data, model, seed, judges=judges, steps=300, prompts=64, tokens=1024,
+        solved_tokens=4096,
     )  # fmt: skip
+
+
+def rlpt_3b(*, data: str = WEB, model: str = "meta-llama/Llama-3.2-3B", seed: int = 0) -> RlptReportRecipe:
+    """RLPT with the paper's numbers on its 3 B base model, Llama-3.2-3B (section 3.4)."""
+    return _paper("RLPT, 3B", data, model, seed, judges=JUDGES_7B)
 
 
 def rlpt_4b(*, data: str = WEB, model: str = "Qwen/Qwen3-4B-Base", seed: int = 0) -> RlptReportRecipe:
     """RLPT with the paper's numbers on its 4 B base model (section 3.4)."""
-    return _paper(
-        "RLPT, 4B", data, GivenModel(name=model, num_parameters=4.0e9), seed,
-        judge=GivenModel(name="Qwen/Qwen2.5-7B-Instruct", num_parameters=7.6e9),
-        steps=1000, prompts=512, tokens=8192,
-    )  # fmt: skip
+    return _paper("RLPT, 4B", data, model, seed, judges=JUDGES_7B)
 
 
 def rlpt_8b(*, data: str = WEB, model: str = "Qwen/Qwen3-8B-Base", seed: int = 0) -> RlptReportRecipe:
     """RLPT with the paper's numbers on its 8 B base model (section 3.4)."""
-    return _paper(
-        "RLPT, 8B", data, GivenModel(name=model, num_parameters=8.2e9), seed,
-        judge=GivenModel(name="Qwen/Qwen2.5-32B-Instruct", num_parameters=32.8e9),
-        steps=1000, prompts=512, tokens=8192,
-    )  # fmt: skip
+    return _paper("RLPT, 8B", data, model, seed, judges=JUDGES_32B)
 
 
 def _paper(
-    title: str, data: str, model: GivenModel, seed: int, *,
-    judge: GivenModel, steps: int, prompts: int, tokens: int,
+    title: str, data: str, model: str, seed: int, *,
+    judges: tuple[str, str], steps: int = 1000, prompts: int = 512, tokens: int = 8192,
+    solved_tokens: int = 32_768,
 ) -> RlptReportRecipe:  # fmt: skip
-    """The paper's journey at a given size; its judge, mix, reference length and data are not published."""
-    corpus = PrepareRecipe(documents=IngestRecipe(data=data), seed=seed)
-    base = BaseRecipe(corpus=corpus, model=model)
+    """The paper's journey at a given size; its judges, mix, reference length and data are not published.
+
+    Args:
+        title: Of the report.
+        data: Text; with a folder of the reader's own its problems are used too.
+        model: The base model.
+        seed: Of everything that is drawn.
+        judges: Of the training, which also scores the text's quality, and of the evaluation.
+        steps: Of the training.
+        prompts: Segments a step.
+        tokens: Longest answer.
+        solved_tokens: Longest answer to a problem in the evaluation.
+    """
+    trainer, examiner = (given(name) for name in judges)
+    documents = IngestRecipe(data=data)
+    scores = QualityRecipe(documents=documents, model=trainer)
+    corpus = PrepareRecipe(documents=documents, scores=scores, min_score=3.0, seed=seed)
+    problems = corpus
+    if data == WEB:
+        problems = PrepareRecipe(documents=IngestRecipe(data=PROBLEMS), eval_share=0.2, seed=seed)
+    base = BaseRecipe(corpus=corpus, model=given(model))
     start = SftRecipe(base=base, data=INSTRUCTIONS, seed=seed)
     optimiser = Optimiser(learning_rate=1e-6)
     training = RlptRecipe(
         corpus=corpus,
         start=start,
-        judge=BaseRecipe(corpus=corpus, model=judge),
+        judge=BaseRecipe(corpus=corpus, model=trainer),
         prompts_per_step=prompts,
         reasoning_tokens=tokens,
         steps=steps,
@@ -151,14 +173,24 @@ def _paper(
         seed=seed,
     )
     rlvr = RlvrRecipe(
-        corpus=corpus, start=training, prompts_per_step=prompts, temperature=1.0, reasoning_tokens=tokens,
+        corpus=problems, start=training, prompts_per_step=prompts, temperature=1.0, reasoning_tokens=tokens,
         optimiser=optimiser, seed=seed,
     )  # fmt: skip
     evaluation = JudgedEvaluationRecipe(
-        corpus=corpus, model=training, judge=training.judge, objective=training.objective, temperature=0.6,
-        reasoning_tokens=tokens, seed=seed,
-    )  # fmt: skip
-    return _report(title, evaluation, training, rlvr, None, seed)
+        corpus=corpus,
+        problem_corpus=None if problems is corpus else problems,
+        model=training,
+        judge=BaseRecipe(corpus=corpus, model=examiner),
+        objective=training.objective,
+        temperature=0.6,
+        top_p=0.95,
+        reasoning_tokens=tokens,
+        problem_sampling=ProblemSampling(
+            samples=64, temperature=0.6, top_p=0.95, reasoning_tokens=solved_tokens
+        ),
+        seed=seed,
+    )
+    return _report(title, evaluation, training, rlvr, None, seed, milestones=True)
 
 
 def _report(
@@ -168,16 +200,18 @@ def _report(
     rlvr: RlvrRecipe,
     again: ColdStartRecipe | None,
     seed: int,
+    *,
+    milestones: bool = False,
 ) -> RlptReportRecipe:
-    def of(model: Any) -> JudgedEvaluationRecipe:
-        return evaluation.model_copy(update={"model": model})
+    def of(model: Any, **update: Any) -> JudgedEvaluationRecipe:
+        return evaluation.model_copy(update={"model": model, **update})
 
     return RlptReportRecipe(
         title=title,
         arms=("RLPT",),
         before=(of(training.start),),
         trainings=(training,),
-        after=(of(training),),
+        after=(of(training, milestones=milestones),),
         supervised=(of(again),) if again else (),
         finetuned=(of(rlvr),),
         finetuned_alone=(of(rlvr.model_copy(update={"start": training.start})),),
@@ -230,6 +264,7 @@ def arm(training: Any, name: str) -> RlptRecipe:
 NAMED: dict[str, Callable[..., RlptReportRecipe]] = {
     "tiny_rlpt": tiny_rlpt,
     "rlpt_small": rlpt_small,
+    "rlpt_3b": rlpt_3b,
     "rlpt_4b": rlpt_4b,
     "rlpt_8b": rlpt_8b,
 }

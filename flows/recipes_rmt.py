@@ -7,6 +7,8 @@ corpus and may forward the same number of tokens.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from flows.recipes_tiny import OWN as OWN_MANNER
+from flows.recipes_tiny import Manner
 from flows.trees import rewritten, stage
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.recipe import EvaluationRecipe
@@ -30,12 +32,18 @@ TINY_TOKENS = 400_000
 """Tokens an arm of the toy comparison may forward, drawn and updated on."""
 
 
-def tiny(rpt: ReportRecipe) -> ReportRecipe:
+def tiny(rpt: ReportRecipe, manner: Manner = OWN_MANNER) -> ReportRecipe:
     """RMT on the sample world.
 
     The start model thinks longer than it must, so that a budget has something to cut.
+
+    Args:
+        rpt: Its text, its models and the stages after training.
+        manner: How the model that stands in it is trained.
     """
     shared = _shared(rpt)
+    # at a constant rate some seeds lose in the last steps what they had (docs/tuning.md)
+    falling = {"schedule": "linear", "final_share": 0.1, "learning_rate": 2 * manner.reinforce.learning_rate}
     changes: dict[str, dict[str, Any]] = {
         "cold-start": {
             "steps": 600,
@@ -54,8 +62,7 @@ def tiny(rpt: ReportRecipe) -> ReportRecipe:
             "reasoning_tokens": 112,
             "steps": 64,
             "max_tokens": TINY_TOKENS,
-            # at a constant rate some seeds lose in the last steps what they had (docs/tuning.md)
-            "optimiser": {"learning_rate": 4e-4, "schedule": "linear", "final_share": 0.1},
+            "optimiser": falling,
             "milestones": (8, 16, 24, 32, 48, 64),
         },
         "rlvr": {"reasoning_tokens": 112},
@@ -89,9 +96,14 @@ def paper(
             "reasoning_tokens": tokens,
             "steps": steps,
             "milestones": marks,
+            # from which step on equal groups are dropped is not told
+            "selection": {"drop_equal_from_step": 0},
         },
         "rlvr": {"reasoning_tokens": 2 * tokens},
-        "evaluation": {"reasoning_tokens": 2 * tokens},
+        "evaluation": {
+            "reasoning_tokens": tokens,
+            "problem_sampling": {"reasoning_tokens": 2 * tokens},
+        },
         "report": {"title": title, "method": "RMT"},
     }
     return _changed(rpt, changes)

@@ -2,16 +2,20 @@
 
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from flows.make import Planned, chosen, fitted, plan, role
-from flows.recipes import Overrides, over_arms, over_seeds
+from flows.agreement import check_journey
+from flows.make import Planned, check_capacity, chosen, fitted, plan, role, stage_of_journey
+from flows.recipes import Overrides, any_journey, over_arms, over_seeds
 from flows.show import console, number, print_json, print_table, relative
+from flows.trees import walk
 from rpt_core.artifacts.placement import Placement
-from rpt_core.artifacts.recipe import Artifact
+from rpt_core.artifacts.recipe import Artifact, Recipe
+from rpt_core.errors import CapacityError
+from rpt_core.policy.given import GivenModel
 from tasks.home import home, open_store
 
 ANYWHERE = Placement()
@@ -34,11 +38,25 @@ FLOWS: dict[str, tuple[str, dict[str, str]]] = {
     "report": ("pipeline", {}),
 }
 """Stage -> module of its flow, and what else the flow is told."""
+SIZES = ("steps", "prompts_per_step", "group_size", "num_positions", "num_targets", "samples")
+"""Fields that say how large a stage is, as factors."""
 
 
 def show_plan(name: str, to: str, overrides: Overrides, *, as_json: bool) -> None:
-    """Print what :func:`run_recipe` would do."""
-    lines = plan(chosen(name, to, overrides, ANYWHERE), open_store())
+    """Print what :func:`run_recipe` would do.
+
+    Raises:
+        CapacityError: after the table, where a model does not fit this machine.
+    """
+    target = stage_of_journey(any_journey(name, overrides), to)
+    check_journey(target)
+    try:
+        check_capacity(target, ANYWHERE)
+    except CapacityError:
+        if not as_json:
+            print_table(["stage", "artifact", "model", "steps or items"], _preview(target))
+        raise
+    lines = plan(fitted(target, ANYWHERE), open_store())
     if as_json:
         print_json([_plain(line) for line in lines])
     else:
@@ -51,6 +69,19 @@ def print_plan(lines: list[Planned]) -> None:
         ["stage", "artifact", "fingerprint", "action"],
         ([line.recipe.stage, role(line.recipe), line.fingerprint[:12] or "-", line.action] for line in lines),
     )
+
+
+def _preview(target: Recipe) -> Iterator[list[str]]:
+    """One line a stage of a journey that cannot be made here: the model it holds, and how much it does."""
+    for recipe in walk(target):
+        model = getattr(recipe, "model", None)
+        if isinstance(model, GivenModel):
+            yield [recipe.stage, role(recipe), model.name, ""]
+            continue
+        factors = [getattr(recipe, name) for name in SIZES if isinstance(getattr(recipe, name, None), int)]
+        tokens = getattr(recipe, "reasoning_tokens", 0)
+        of = f" answers of {tokens} tokens" if tokens else ""
+        yield [recipe.stage, role(recipe), "", " x ".join(map(str, factors)) + of]
 
 
 def _plain(line: Planned) -> dict[str, Any]:
@@ -140,7 +171,10 @@ def show_doctor(*, as_json: bool) -> int:
     """Print the checks; 0 when nothing is broken."""
     from infra.doctor import examine
 
-    checks = examine(open_store().objects.probe)
+    def probe() -> None:
+        open_store().objects.probe()
+
+    checks = examine(probe)
     if as_json:
         print_json([asdict(check) for check in checks])
     else:

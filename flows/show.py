@@ -1,6 +1,7 @@
 """What a person reads about finished artifacts: tables on a terminal, JSON for machines."""
 
 import json
+import sys
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -13,12 +14,15 @@ from rich.text import Text
 from rich.tree import Tree
 
 from flows.recipes import NAMED
+from infra import garbage
+from infra.documents import Fault
+from rpt_core.addresses import without_password
 from rpt_core.artifacts.lineage import ancestors
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.recipe import Frozen
 from rpt_core.corpus.reasons import REASONS
 from rpt_core.errors import RecipeError
-from tasks.home import open_store
+from tasks.home import home, open_store
 from tasks.stages import STAGES
 
 console = Console(highlight=False)
@@ -43,10 +47,13 @@ def list_store(kind: str, *, as_json: bool) -> None:
     """Finished artifacts, newest first."""
     store = open_store()
     spoken: dict[str, list[str]] = {}
-    for name, versions in store.refs().items():
-        for number, artifact in enumerate(versions, start=1):
+    refs, faults = store.scan_refs()
+    for name, versions in refs.items():
+        for number, artifact in sorted(versions.items()):
             spoken.setdefault(artifact.fingerprint, []).append(f"{name}@{number}")
-    found = [manifest for manifest in store.manifests() if kind in {"", manifest.kind}]
+    scan = store.scan()
+    tell_faults((*scan.faults, *faults))
+    found = [manifest for manifest in scan.manifests if kind in {"", manifest.kind}]
     found.sort(key=lambda manifest: manifest.created, reverse=True)
     rows: list[dict[str, Any]] = [
         {
@@ -119,7 +126,7 @@ def show_why(ref: str) -> None:
             continue
         default: Any = fields[name].get_default(call_default_factory=True) if name in fields else None
         plain = default.model_dump(mode="json") if isinstance(default, Frozen) else default
-        text = json.dumps(value, ensure_ascii=False)
+        text = without_password(json.dumps(value, ensure_ascii=False))
         same = json.dumps(plain, ensure_ascii=False, default=str) == text
         rows.append([name, text[:100], "default" if same else "chosen"])
     print_table(["field", "value", "from"], rows)
@@ -262,13 +269,32 @@ def verify_artifact(ref: str) -> None:
 
 
 def collect_garbage(older_than_hours: float, *, remove: bool) -> None:
-    """List or remove unnamed blobs."""
-    store = open_store()
-    found = store.garbage(older_than_hours * 3600)
-    for key, _ in found if remove else ():
-        store.objects.remove(key)
-    done = "removed" if remove else "would go (--yes removes them)"
-    console.print(f"{len(found)} unnamed contents, {size(sum(s for _, s in found))}, {done}.")
+    """List or remove unnamed contents, and what dead processes left on this machine.
+
+    Raises:
+        IntegrityError: something that may name any content cannot be read, so that none is removed.
+    """
+    store, age = open_store(), older_than_hours * 3600
+    found = garbage.survey(store, age)
+    tell_faults(found.faults)
+    if remove:
+        gone = garbage.remove(store, found)
+        num = garbage.sweep(store, home(), age)
+        console.print(f"{len(gone)} unnamed contents, {size(sum(each.num_bytes for each in gone))}, removed.")
+        console.print(f"{num} leftovers of processes that are gone, removed.")
+        return
+    what = f"{len(found.contents)} unnamed contents, {size(found.num_bytes)}"
+    if found.holds:
+        console.print(f"{what}, are held back: what {len(found.holds)} unreadable files name is not known.")
+    else:
+        console.print(f"{what}, would go (--yes removes them).")
+
+
+def tell_faults(faults: Iterable[Fault]) -> None:
+    """One line for each thing in the store that could not be read, beside the output proper."""
+    for fault in faults:
+        line = fault.what if fault.key in fault.what else f"{fault.key} {fault.what}"
+        print(f"rpt: {without_password(line)}", file=sys.stderr)  # noqa: T201
 
 
 def print_table(columns: list[str], rows: Iterable[Iterable[Any]]) -> None:

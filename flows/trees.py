@@ -38,11 +38,23 @@ def stage(recipe: Recipe, name: str) -> Recipe:
     return hits[-1]
 
 
-def rewritten(recipe: Journey, kind: str, update: dict[str, Any]) -> Journey:
-    """The same journey with fields of every recipe of one kind replaced, wherever it stands."""
+def rewritten(
+    recipe: Journey,
+    kind: str,
+    update: dict[str, Any],
+    completed: Callable[[Recipe, dict[str, Any]], dict[str, Any]] = lambda node, update: update,
+) -> Journey:
+    """The same journey with fields of every recipe of one kind replaced, wherever it stands.
+
+    Args:
+        recipe: The last stage.
+        kind: Whose fields.
+        update: Fields to replace, nested as in the recipe.
+        completed: What else has to change with them in a given recipe.
+    """
 
     def change(node: Recipe) -> Recipe:
-        return type(node).parse(_merged(dict(node), update)) if node.kind == kind else node
+        return type(node).parse(_merged(dict(node), completed(node, update))) if node.kind == kind else node
 
     changed = mapped(recipe, change)
     assert isinstance(changed, type(recipe))
@@ -61,6 +73,7 @@ def mapped(recipe: Recipe, change: Callable[[Recipe], Recipe]) -> Recipe:
 
 
 def _merged(data: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
+    """Fields replaced; those of a nested value one by one, unless it becomes a value of another class."""
     merged = dict(data)
     for name, value in update.items():
         current = merged.get(name)
@@ -68,6 +81,7 @@ def _merged(data: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
             isinstance(value, dict)
             and isinstance(current, Frozen)
             and not isinstance(current, Artifact | Ref)
+            and set(value) <= set(type(current).model_fields)
         ):
             merged[name] = _merged(dict(current), value)
         else:

@@ -189,7 +189,8 @@ def publish(
             environment=job.environment,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             attempts=attempts,
-        )
+        ),
+        folder,
     )
 
 

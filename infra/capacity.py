@@ -1,6 +1,5 @@
 """Whether a model fits a machine, told before any input is touched."""
 
-import math
 from typing import Literal
 
 from infra.machine import Machine, resolve_placement, this_machine
@@ -37,7 +36,12 @@ def needed_bytes(num_parameters: float, work: Work, dtype: str) -> int:
 
 
 def check_capacity(
-    stage: str, num_parameters: float, work: Work, placement: Placement, machine: Machine | None = None
+    stage: str,
+    num_parameters: float,
+    work: Work,
+    placement: Placement,
+    machine: Machine | None = None,
+    model: str = "a model",
 ) -> None:
     """Refuse a model that this machine cannot hold, or not in a lifetime.
 
@@ -49,6 +53,7 @@ def check_capacity(
         work: ``train`` needs gradients and optimiser states; ``score`` (also drawing answers) does not.
         placement: Where it is asked to run.
         machine: This machine when left out.
+        model: What to call it, for the message.
 
     Raises:
         CapacityError: what is missing, and what to do.
@@ -70,7 +75,7 @@ def check_capacity(
         missing = "a GPU"
         too_slow = placement.gpus == "auto" and num_parameters > CPU_PARAMETERS_MAX
     if needed > room or too_slow:
-        raise CapacityError(_refusal(stage, num_parameters, work, needed, have, missing))
+        raise CapacityError(_refusal(stage, model, num_parameters, work, needed, have, missing))
 
 
 def _describe_gpus(machine: Machine) -> str:
@@ -79,15 +84,21 @@ def _describe_gpus(machine: Machine) -> str:
     return "no GPU"
 
 
-def _refusal(stage: str, num_parameters: float, work: Work, needed: int, have: str, missing: str) -> str:
+def _refusal(
+    stage: str, model: str, num_parameters: float, work: Work, needed: int, have: str, missing: str
+) -> str:
     verb = "trains" if work == "train" else "runs"
     gpu_needed = needed_bytes(num_parameters, work, "bfloat16")
-    count = math.ceil(gpu_needed / (_COMMON_GPU_BYTES * _ROOM))
-    where = f"{count} GPUs of 80 GB" if count > 1 else "a GPU of 80 GB or less"
+    single = f"one GPU with at least {_gigabytes(gpu_needed / _ROOM)}"
+    fits = gpu_needed <= _COMMON_GPU_BYTES * _ROOM
+    only = (
+        "" if fits else ", since a stage of this version runs on one GPU and shares no model between several"
+    )
     return (
-        f"{stage} {verb} a model of {_parameters(num_parameters)} parameters and needs about "
+        f"{stage} {verb} {model} of {_parameters(num_parameters)} parameters and needs about "
         f"{_gigabytes(needed)} for it; this machine has {have}. Missing: {missing}. Run it on a gpu-pool "
-        f"worker with {where}, or take a recipe that fits here: -p recipe=tiny_rpt (rpt run tiny_rpt)."
+        f"worker with {single}{only}, or take a recipe that fits here: -p recipe=tiny_rpt (rpt run "
+        "tiny_rpt)."
     )
 
 

@@ -59,25 +59,19 @@ def write_outcome(
 def join_run(folder: Path) -> Callable[[], bool]:
     """Enlist this process with its launcher; return what tells whether a stop was asked for.
 
-    Records its pid for the launcher's signals, takes SIGTERM and SIGINT as "stop at the next step
+    Records its pid for the launcher's signals, takes SIGTERM, SIGINT and SIGHUP as "stop at the next step
     border", and starts a thread that ends the whole run when the launcher is gone. Without a launcher
     (a notebook, a debugger) only the signals are handled.
     """
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     token, line = os.environ.get(lifeline.RUN_TOKEN), os.environ.get(lifeline.LIFELINE)
     if token and line:
-        ended = lambda: _end_run(token, line)  # noqa: E731
-        threading.Thread(target=lifeline.watch, args=(line, ended), daemon=True).start()
+        lifeline.end_with_launcher(token, line)
     (folder / RANKS_FOLDER).mkdir(parents=True, exist_ok=True)
     (folder / RANKS_FOLDER / str(rank())).write_text(str(os.getpid()))
     return stop.is_set
-
-
-def _end_run(token: str, line: str) -> None:
-    lifeline.end(token, line)
-    os.kill(os.getpid(), signal.SIGKILL)  # no clean-up of ours may hang on a launcher that is gone
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def _refuse_other_content(manifests: list[Manifest], target: Store) -> None:
 
 
 def _copy_files(manifest: Manifest, source: Store, target: Store) -> None:
-    """Blobs of one artifact, through a folder of verified copies (links, where the source is a folder)."""
+    """Blobs of one artifact, through a folder of verified copies."""
     folder = source.cache / "copy" / uuid.uuid4().hex
     try:
         source.objects.fetch_all(manifest.files, folder)

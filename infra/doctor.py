@@ -15,6 +15,7 @@ from infra.links import ENV_FILE, MLFLOW, PREFECT, answers, read_env
 from infra.machine import package_version, this_machine
 from infra.stack import HOST, free_port
 from infra.tracking import home_folder
+from rpt_core.addresses import without_password
 from rpt_core.errors import RptError
 
 State = Literal["ok", "warn", "fail"]
@@ -49,6 +50,11 @@ class Check:
     """What was found."""
     remedy: str = ""
     """What to do about it; empty when ok."""
+
+    def __post_init__(self) -> None:
+        """Show no password: what was found may be an address."""
+        for name in ("what", "remedy"):
+            object.__setattr__(self, name, without_password(getattr(self, name)))
 
 
 def examine(probe_store: Callable[[], object]) -> list[Check]:
@@ -87,7 +93,7 @@ def _numbers(version: str) -> tuple[int, ...]:
     """The leading numbers of a version: ``2.13.0+cpu`` is (2, 13, 0)."""
     numbers = []
     for part in version.partition("+")[0].split("."):
-        if not part.isdigit():
+        if not part.isdecimal():
             break
         numbers.append(int(part))
     return tuple(numbers)

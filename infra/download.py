@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import http.client
 import json
+import logging
 import os
 import re
 import shutil
@@ -36,6 +37,7 @@ _WIKIMEDIA = re.compile(r"([a-z_]+wiki)-(\d{8})-[^/]+$")
 LASTING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that may pass."""
 
+_log = logging.getLogger("rpt.download")
 Progress = Callable[[int, int], None]
 """Bytes on disk, and bytes in all (0 while unknown)."""
 
@@ -90,9 +92,20 @@ def parse_address(address: str) -> tuple[str, str, Checksum | None]:
         ('https://x.org/a/b.xml.bz2', 'b.xml.bz2', Checksum(algorithm='sha1', digest='ab'))
     """
     bare, _, fragment = address.partition("#")
-    name = urllib.parse.unquote(urllib.parse.urlsplit(bare).path).rsplit("/", 1)[-1]
+    try:
+        split = urllib.parse.urlsplit(bare)
+        if split.scheme != "s3":
+            split.port, bare.encode("ascii")  # noqa: B018  (each raises for what no request can hold)
+    except ValueError as error:
+        raise SourceError(f"{address[:200]!r} is no address that can be asked for: {error}.") from None
+    name = urllib.parse.unquote(split.path).rsplit("/", 1)[-1]
     if not name or name in (".", "..") or "\0" in name or "\\" in name:
         raise SourceError(f"the address {bare!r} names no file; give the address of one file.")
+    if "@" in urllib.parse.urlsplit(bare).netloc:
+        raise SourceError(
+            f"the address {bare!r} carries a login, which a download does not use and a record would repeat. "
+            "Download the file yourself and give its path."
+        )
     if not fragment:
         return bare, name, None
     match = _CHECKSUM.fullmatch(fragment)
@@ -220,11 +233,21 @@ def _pull_all(bare: str, part: Path, wait_seconds: float, progress: Progress | N
                     "ask again when it can be reached.",
                     retryable=True,
                 ) from None
-            time.sleep(
-                min(WAIT_SECONDS_MAX, max(failure.wait_seconds, wait_seconds * 2 ** max(failures - 1, 0)))
-            )
+            pause = min(WAIT_SECONDS_MAX, max(failure.wait_seconds, wait_seconds * 2 ** max(failures - 1, 0)))
+            if failures:
+                _log.warning(
+                    "%s could not be read (%s); attempt %d of %d follows in %.0f s.",
+                    *(bare, failure, failures + 1, TRIES, pause),
+                )
+            time.sleep(pause)
         else:
             return
+
+
+def seconds_asked(retry_after: str | None) -> float:
+    """Seconds of a ``Retry-After`` header; 0 for none, a date, or what is no plain number."""
+    text = (retry_after or "").strip()
+    return min(float(text), 3600.0) if text.isascii() and text.isdigit() else 0.0
 
 
 def _size(path: Path) -> int:
@@ -252,11 +275,12 @@ def _pull(bare: str, part: Path, progress: Progress | None) -> None:
             part.unlink()
             raise _Passing("the kept part is longer than the file") from None
         if error.code in LASTING:
-            wait = error.headers.get("Retry-After") or "0"
-            raise _Passing(f"HTTP {error.code}", float(wait) if wait.isdigit() else 0.0) from None
+            raise _Passing(f"HTTP {error.code}", seconds_asked(error.headers.get("Retry-After"))) from None
         raise SourceError(f"{bare} answered HTTP {error.code} {error.reason}; check the address.") from None
     except urllib.error.URLError as error:
         raise _Passing(str(error.reason)) from None
+    except (http.client.InvalidURL, ValueError) as error:  # before OSError: some of it is both
+        raise SourceError(f"{bare!r} is no address that can be asked for: {error}.") from None
     except (OSError, http.client.HTTPException) as error:
         raise _Passing(f"{type(error).__name__} {error}") from None
 

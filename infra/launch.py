@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra import lifeline
+from infra import lifeline, stops
 from infra.child import RANKS_FOLDER, Status
 from rpt_core.errors import BY_NAME, EngineError, SourceError, Stopped, StoreError
 
@@ -26,6 +26,7 @@ POLL_SECONDS = 0.25
 EXIT_GRACE_SECONDS = 20.0
 """How long a process that has told its outcome may take to end before it is ended."""
 LAST_LINES = 20
+_NOT_BEGUN = "stopped before this stage began; everything before it is kept, and the same command goes on."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,13 @@ class _Child:
             if ranks:  # before any rank is enlisted nothing is held back: the signal simply ends the child
                 self.signalled.add(pid)
 
-    def stop(self, grace_seconds: float) -> None:
+    def stop(self, grace_seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Ask every rank to stop, wait, and leave the rest to the sweep."""
         give_up = time.monotonic() + grace_seconds
         while self.process.poll() is None and time.monotonic() < give_up:
             self.ask_to_stop()  # again each time: a rank may enlist after the others
             time.sleep(POLL_SECONDS)
+            meanwhile()
 
 
 DATA_ENV = {
@@ -112,7 +114,9 @@ the speed was the same. Training keeps these: its large tensors come and go at e
 
 
 def training_env(*, threads: int = 1, gpus: int | None = None, offline: bool = False) -> dict[str, str]:
-    """What a training process needs in its environment.
+    """What a stage's process needs in its environment.
+
+    ``PYTHONSAFEPATH``: neither it nor what it starts imports from the working folder, where data lie.
 
     Args:
         threads: CPU threads of its linear algebra.
@@ -123,6 +127,7 @@ def training_env(*, threads: int = 1, gpus: int | None = None, offline: bool = F
         "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads on a shared machine cost a factor of 100 (measured)
         "OMP_NUM_THREADS": str(threads),
         "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
         "PYTHONFAULTHANDLER": "1",
     }
@@ -136,11 +141,15 @@ def training_env(*, threads: int = 1, gpus: int | None = None, offline: bool = F
 
 
 def rank_command(module: str, arguments: Sequence[str], world_size: int = 1) -> list[str]:
-    """The command of a training stage: plain ``python -m`` for one process, torchrun above."""
+    """The command of a stage: plain ``python -m`` for one process, torchrun above.
+
+    ``-P`` keeps the working folder out of the module path; torchrun's ranks, which it starts with ``-m`` and
+    without ``-P``, have :func:`training_env` for that.
+    """
     if world_size == 1:
-        return [sys.executable, "-m", module, *arguments]
+        return [sys.executable, "-P", "-m", module, *arguments]
     return [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1",
+        sys.executable, "-P", "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1",
         "--max-restarts=0", f"--nproc-per-node={world_size}", "-m", module, *arguments,
     ]  # fmt: skip
 
@@ -154,7 +163,7 @@ def launch(
     deadline_seconds: float | None = None,
     on_line: Callable[[str], None] | None = None,
     on_poll: Callable[[], None] | None = None,
-    stop_requested: Callable[[], bool] = lambda: False,
+    stop_requested: Callable[[], bool] = stops.asked,
 ) -> ProcessOutcome:
     """Run ``command`` to its end and say how it ended; no process of it is alive afterwards.
 
@@ -166,33 +175,37 @@ def launch(
         deadline_seconds: When reached, the child is stopped as if asked to.
         on_line: Called with every line the child logs.
         on_poll: Called about four times a second from the caller's own thread.
-        stop_requested: Looked at as often; true stops the child.
+        stop_requested: Looked at as often; true stops the child. By default, whether a signal asked for it.
 
     Returns:
         ``done``, ``stopped`` or ``failed``; :meth:`ProcessOutcome.check` raises the latter two.
 
     Raises:
         BaseException: whatever interrupted the wait (Prefect's TerminationSignal, KeyboardInterrupt, an
-            error of a callback), after the child was stopped the same way.
+            error of a callback), after the child was stopped the same way; how that went is its note.
     """
     started = time.monotonic()
     why_stopped = ""
-    with _running(command, workdir, env or {}) as child:
+    if stop_requested():
+        return ProcessOutcome("stopped", "Stopped", _NOT_BEGUN)
+    with stops.noted(stop_grace_seconds), _running(command, workdir, env or {}) as child:
         try:
             while child.process.poll() is None and not child.told():
                 time.sleep(POLL_SECONDS)
                 _tell(child, on_line, on_poll)
                 if stop_requested():
-                    why_stopped = "a stop was asked for"
+                    why_stopped = "stopped"
                 elif deadline_seconds is not None and time.monotonic() - started > deadline_seconds:
-                    why_stopped = f"the deadline of {deadline_seconds:.0f} s was reached"
+                    why_stopped = f"stopped at the deadline of {deadline_seconds:.0f} s"
                 if why_stopped:
-                    child.stop(stop_grace_seconds)
+                    child.stop(stop_grace_seconds, lambda: _tell(child, on_line, on_poll))
                     break
             with suppress(subprocess.TimeoutExpired):
                 child.process.wait(EXIT_GRACE_SECONDS if child.told() else 0)
-        except BaseException:
+        except BaseException as interruption:
             child.stop(stop_grace_seconds)
+            seconds = time.monotonic() - started
+            interruption.add_note(_read_outcome(workdir, child.process.poll(), "stopped", seconds).message)
             raise
         finally:
             _tell(child, on_line, None)
@@ -243,7 +256,10 @@ def _read_outcome(workdir: Path, code: int | None, why_stopped: str, seconds: fl
             first["status"], first["error"], first["message"] + where, first["retryable"], seconds
         )
     if why_stopped:
-        message = f"{why_stopped}, with no new checkpoint; the same command goes on from the last one."
+        message = f"{why_stopped} before a new checkpoint; the same command goes on from the last one."
+        return ProcessOutcome("stopped", "Stopped", message, seconds=seconds)
+    if code is not None and -code in stops.SIGNALS:  # it came before the process could take it
+        message = f"stopped by {signal.Signals(-code).name} before the first step; the same command goes on."
         return ProcessOutcome("stopped", "Stopped", message, seconds=seconds)
     return ProcessOutcome("failed", "EngineError", _died(workdir / LOG_FILE, code), seconds=seconds)
 

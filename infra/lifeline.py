@@ -5,20 +5,23 @@ knows that the launcher is gone, however it died. Every process of the run inher
 environment, so all of them can be found again, in whatever session or process group they hide
 (torchrun's ranks each have their own).
 
-Two kinds of watcher look at the lifeline: a thread in each training process, and one process beside
-them that runs this file. The second one exists because a thread cannot run while another holds the
-interpreter's lock in C code, nor before its process has finished importing torch.
+Two kinds of watcher look at the lifeline: a thread in each process that is owned (a training's own, or
+the one :func:`guarded_module` puts into a server), and one process beside them that runs this file. The
+second one exists because a thread cannot run while another holds the interpreter's lock in C code, nor
+before its process has finished importing torch.
 
-This file is run by its path in isolated mode, so it imports nothing of the project.
+This file is run by its path, so it imports nothing of the project.
 """
 
 import contextlib
 import os
+import runpy
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -30,6 +33,11 @@ RUN_TOKEN = "RPT_RUN_TOKEN"  # noqa: S105  (a name, not a secret)
 LIFELINE = "RPT_LIFELINE"
 TICK_SECONDS = 0.5
 SWEEP_ROUNDS = 20
+_PREFIX = "rpt-line-"
+_STALE_SECONDS = 60.0
+"""A line younger than this may still be on its way to its writer."""
+_owned: dict[str, str] = {}
+"""Token -> path of the lifeline, of every run this process owns now."""
 
 
 @contextlib.contextmanager
@@ -38,9 +46,11 @@ def owned() -> Iterator[dict[str, str]]:
 
     None of them is alive when the context ends, nor, within a second or two, when this process is killed.
     """
-    folder = Path(tempfile.mkdtemp(prefix="rpt-line-"))
+    _clear_stale()
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     marks = {RUN_TOKEN: uuid.uuid4().hex, LIFELINE: str(folder / "line")}
     writer, watcher = create(folder / "line"), None
+    _owned[marks[RUN_TOKEN]] = marks[LIFELINE]
     try:
         watcher = subprocess.Popen(  # noqa: S603  (this very file)
             [sys.executable, "-I", __file__],
@@ -57,6 +67,45 @@ def owned() -> Iterator[dict[str, str]]:
             watcher.wait()
         os.close(writer)
         shutil.rmtree(folder, ignore_errors=True)
+        _owned.pop(marks[RUN_TOKEN], None)
+
+
+def owns() -> bool:
+    """Whether this process owns a run now."""
+    return bool(_owned)
+
+
+def end_owned() -> None:
+    """SIGKILL whatever this process owns, and remove the lines; the process itself goes on."""
+    for token, path in list(_owned.items()):
+        end(token, path)
+
+
+def _clear_stale() -> None:
+    """Remove lines whose launcher and watchers were all killed, so that nobody was left to do it."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):  # somebody else's, or gone by now
+            if time.time() - folder.stat().st_mtime > _STALE_SECONDS and not _has_writer(folder / "line"):
+                shutil.rmtree(folder)
+
+
+def _has_writer(path: Path) -> bool:
+    try:
+        line = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return False
+    try:
+        return _alive(line)
+    finally:
+        os.close(line)
+
+
+def guarded_module(module: str, *arguments: str) -> list[str]:
+    """The command ``python -m module arguments`` with a watcher of the lifeline in the process itself.
+
+    Nothing is imported from the working folder (``-P``).
+    """
+    return [sys.executable, "-P", __file__, module, *arguments]
 
 
 def create(path: Path) -> int:
@@ -129,11 +178,29 @@ def end(token: str, path: str) -> None:
     shutil.rmtree(Path(path).parent, ignore_errors=True)
 
 
+def end_with_launcher(token: str, path: str) -> None:
+    """Start a thread that ends the run, and this process with it, when the launcher is gone."""
+
+    def ended() -> None:
+        end(token, path)
+        os.kill(os.getpid(), signal.SIGKILL)  # no clean-up of ours may hang on a launcher that is gone
+
+    threading.Thread(target=watch, args=(path, ended), daemon=True).start()
+
+
 def main() -> None:
-    """Watch for one run: ``python -I lifeline.py`` with the token and the lifeline in the environment."""
+    """Watch for one run, or be a module that is watched (:func:`guarded_module`).
+
+    The token and the lifeline stand in the environment.
+    """
+    token, path = os.environ[RUN_TOKEN], os.environ[LIFELINE]
+    if len(sys.argv) > 1:
+        end_with_launcher(token, path)
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        return
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    token, path = os.environ[RUN_TOKEN], os.environ[LIFELINE]
     watch(path, lambda: end(token, path))
 
 

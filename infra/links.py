@@ -5,6 +5,7 @@ Prefect reads ``.env`` in the folder it is started in, so ``rpt up`` writes its 
 every command of ours therefore asks the address first (:func:`live_api_url`).
 """
 
+import http.client
 import logging
 import os
 import re
@@ -13,11 +14,14 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from rpt_core.errors import RecipeError, ServiceError
+
 PREFECT = "PREFECT_API_URL"
 MLFLOW = "MLFLOW_TRACKING_URI"
 ENV_FILE = Path(".env")
 _HEALTH = {PREFECT: "/health", MLFLOW: "/health"}
 _ANSWER_SECONDS = 2.0
+_TRIES = 3
 _log = logging.getLogger("rpt.links")
 _noticed: set[str] = set()
 
@@ -27,7 +31,7 @@ def read_env(path: Path = ENV_FILE) -> dict[str, str]:
     if not path.is_file():
         return {}
     found = {}
-    for line in path.read_text().splitlines():
+    for line in path.read_text(errors="replace").splitlines():
         name, equals, value = line.removeprefix("export ").partition("=")
         if equals and not line.lstrip().startswith("#"):
             found[name.strip()] = value.strip().strip("'\"")
@@ -71,8 +75,40 @@ def answers(url: str, seconds: float = _ANSWER_SECONDS) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=seconds) as reply:  # noqa: S310  (http only, see above)
             return bool(reply.status == 200)
-    except (OSError, urllib.error.HTTPError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return False
+
+
+def listens(url: str, seconds: float = _ANSWER_SECONDS) -> bool:
+    """Whether anything at all replies at an address: a refusal is a reply, too."""
+    try:
+        with urllib.request.urlopen(url, timeout=seconds):  # noqa: S310  (http only, see checked_address)
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError, http.client.HTTPException):
+        return False
+
+
+def checked_address(name: str) -> str:
+    """The address in an environment variable, of a server that is there; empty when none is named.
+
+    Raises:
+        RecipeError: it is no address.
+        ServiceError: nothing replies there.
+    """
+    url = os.environ.get(name, "").strip()
+    if not url:
+        return ""
+    if not re.fullmatch(r"https?://[^\s/]+\S*", url):
+        raise RecipeError(f"{name}={url[:200]!r} is no address; write http://HOST:PORT.")
+    for _ in range(_TRIES):
+        if listens(url.rstrip("/") + _HEALTH[name]):
+            return url
+    raise ServiceError(
+        f"{name}={url[:200]} does not answer. Start the server it names, or leave {name} out, and the command "
+        "brings its own. Nothing was begun, and the same command goes on."
+    )
 
 
 def live_api_url(path: Path = ENV_FILE) -> str:

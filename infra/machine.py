@@ -141,7 +141,7 @@ def _gpus() -> tuple[Gpu, ...]:
             row for row in rows if row[0] in names or any(name and row[1].startswith(name) for name in names)
         ]
     mebibyte = 2**20
-    return tuple(Gpu(name=row[2], memory_bytes=int(row[3]) * mebibyte) for row in rows if row[3].isdigit())
+    return tuple(Gpu(name=row[2], memory_bytes=int(row[3]) * mebibyte) for row in rows if row[3].isdecimal())
 
 
 def _output(*command: str) -> str:
@@ -162,6 +162,31 @@ def _torch_has_cuda() -> bool:
     return any((Path(folder) / "lib" / "libtorch_cuda.so").exists() for folder in folders or ())
 
 
+ENGINES, BACKENDS, GPUS_MAX = ("torch",), ("torch",), 1
+"""What the stages can really run under: one process, torch's own optimisers, rollouts in the same process.
+A manifest records what ``auto`` resolves to, so nothing may stand here that no stage carries out."""
+
+
+def check_served(placement: Placement) -> None:
+    """Refuse a placement that no stage can carry out, before anything is read or built.
+
+    Raises:
+        CapacityError: names the field, what it asks for, and what there is.
+    """
+    gpus = GPUS_MAX if placement.gpus == "auto" else placement.gpus
+    for name, asked, there in (
+        ("engine", placement.engine, ENGINES),
+        ("backend", placement.backend, BACKENDS),
+        ("gpus", gpus, range(GPUS_MAX + 1)),
+    ):
+        if asked != "auto" and asked not in there:
+            can = " or ".join(str(each) for each in there)
+            raise CapacityError(
+                f"the placement asks for {name}={asked}, and no stage of this version can run so: there is "
+                f"{name}={can}. Set placement.{name} to {can}, or leave it at auto."
+            )
+
+
 def resolve_placement(
     placement: Placement, num_parameters: float | None, machine: Machine | None = None
 ) -> Placement:
@@ -173,8 +198,9 @@ def resolve_placement(
         machine: Where it will run; this machine when left out.
 
     Raises:
-        CapacityError: more GPUs are asked for than can be used.
+        CapacityError: more GPUs are asked for than can be used, or what no stage can carry out.
     """
+    check_served(placement)
     machine = machine or this_machine()
     usable = len(machine.usable_gpus)
     gpus = _auto_gpus(num_parameters, usable) if placement.gpus == "auto" else placement.gpus
@@ -184,8 +210,8 @@ def resolve_placement(
     large = (num_parameters or 0) >= BFLOAT16_PARAMETERS_MIN
     auto = {
         "pool": "gpu-pool" if on_gpu else "cpu-pool",
-        "engine": "torch",
-        "backend": "deepspeed" if gpus > 1 else "torch",
+        "engine": ENGINES[0],
+        "backend": BACKENDS[0],
         "layout": "two-pass",
         "dtype": "bfloat16" if on_gpu and large else "float32",
         "tokens_per_micro_batch": 32_768 if on_gpu else 16_384 if not large else 4_096,
@@ -196,10 +222,10 @@ def resolve_placement(
 
 
 def _auto_gpus(num_parameters: float | None, usable: int) -> int:
-    """All there are; one if no DeepSpeed shares a model between them; none for a tiny model."""
+    """As many as a stage can use, which is one; none for a tiny model."""
     if num_parameters is not None and num_parameters < GPU_PARAMETERS_MIN:
         return 0
-    return usable if package_version("deepspeed") != "absent" else min(usable, 1)
+    return min(usable, GPUS_MAX)
 
 
 def _missing_gpus(wanted: int, machine: Machine) -> str:

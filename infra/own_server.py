@@ -2,6 +2,7 @@
 
 Prefect would start a temporary server itself, but in the terminal's own process group: a Ctrl-C would
 end the server together with the flow, which then waits a minute for somebody to report its end to.
+A private server that dies under its command is started again where it was, on the same database.
 """
 
 import fcntl
@@ -15,12 +16,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from infra.lifeline import owned
-from infra.links import PREFECT, answers, live_api_url
+from infra.lifeline import guarded_module, owned
+from infra.links import PREFECT, answers, checked_address, live_api_url
 from infra.stack import HOST, READY_SECONDS, prefect_settings, reserved_port
+from infra.state import check_writable
 from rpt_core.errors import EngineError
 
 _END_SECONDS = 5.0
+_DRAIN_SECONDS = 3.0
+_LIVES = 4
+"""Times a private server is started for one command; a fourth death has a cause of its own."""
+_TICK_SECONDS = 0.2
 
 
 @contextmanager
@@ -32,23 +38,79 @@ def prefect_at_hand(home: Path) -> Iterator[Callable[[], None]]:
 
     Args:
         home: State folder, for the server's database and log.
+
+    Raises:
+        RecipeError: the state folder cannot be written, or ``PREFECT_API_URL`` is no address.
+        ServiceError: the server that ``PREFECT_API_URL`` names does not answer.
     """
+    checked_address(PREFECT)
     with owned() as marks:
         os.environ.update(marks)
         if live_api_url():
-            yield lambda: None
-            return
-        with reserved_port(4300) as port:
-            url = f"http://{HOST}:{port}/api"
-            log = home / "logs" / "prefect-own.log"
-            process = _started_alone(home, port, log, f"{url}/health")
-            os.environ[PREFECT] = url
             try:
-                yield lambda: _wait(process, url, log)
+                yield lambda: None
             finally:
-                process.send_signal(signal.SIGTERM)
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(_END_SECONDS)
+                _send_what_waits()
+            return
+        check_writable(home)
+        with reserved_port(4300) as port, _OwnServer(home, port) as server:
+            os.environ[PREFECT] = server.url
+            yield server.wait
+
+
+class _OwnServer:
+    """A private server, started again when it dies, until the context ends."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        self.home, self.port = home, port
+        self.url = f"http://{HOST}:{port}/api"
+        self.log = home / "logs" / "prefect-own.log"
+        self._ending = threading.Event()
+        self._lives = 1
+
+    def __enter__(self) -> "_OwnServer":
+        self._process = _started_alone(self.home, self.port, self.log, f"{self.url}/health")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        if self._process.poll() is None:
+            _send_what_waits()
+        self._process.send_signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_SECONDS)
+
+    def wait(self) -> None:
+        """Until it answers; from then on it is kept alive.
+
+        Raises:
+            EngineError: it ended, or took too long.
+        """
+        give_up = time.monotonic() + READY_SECONDS
+        while not answers(f"{self.url}/health"):
+            if self._process.poll() is not None or time.monotonic() > give_up:
+                last = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+                raise EngineError(
+                    f"Prefect did not start for this command; `rpt doctor` looks for causes.\n{last}"
+                )
+            time.sleep(0.1)
+        threading.Thread(target=self._keep, daemon=True).start()
+
+    def _keep(self) -> None:
+        """Start it again when it dies: clients of Prefect ask a server that is away several times."""
+        while not self._ending.wait(_TICK_SECONDS) and self._lives < _LIVES:
+            if self._process.poll() is not None:
+                self._lives += 1
+                self._process = _start(self.home, self.port, self.log)
+
+
+def _send_what_waits() -> None:
+    """Let Prefect send its last events while its server is there; it would report the loss on a page."""
+    if "prefect.events.worker" in sys.modules:
+        from prefect.events.worker import EventsWorker
+
+        with suppress(Exception):  # a view only: whatever goes wrong here must not hide how the run ended
+            EventsWorker.drain_all(timeout=_DRAIN_SECONDS)
 
 
 def _started_alone(home: Path, port: int, log: Path, health: str) -> subprocess.Popen[bytes]:
@@ -68,37 +130,34 @@ def _started_alone(home: Path, port: int, log: Path, health: str) -> subprocess.
 
 
 def _start(home: Path, port: int, log: Path) -> subprocess.Popen[bytes]:
-    """The API alone, without pages; in its own session, so that a Ctrl-C is ours to pass on."""
+    """The API alone, without pages; in its own session, so that a Ctrl-C is ours to pass on.
+
+    It runs in a folder of ours: uvicorn and Prefect read modules, settings and ``.env`` of the one they
+    are started in.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
+    folder = home / "prefect"
+    folder.mkdir(exist_ok=True)
     env = {
         **os.environ,
         **prefect_settings(home),
         PREFECT: "",
+        "PYTHONSAFEPATH": "1",
         "PREFECT_SERVER_UI_ENABLED": "false",
         "PREFECT__SERVER_EPHEMERAL": "1",
         "PREFECT__SERVER_FINAL": "1",
     }
-    command = [
-        *(sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"),
-        *("--host", HOST, "--port", str(port), "--log-level", "error", "--lifespan", "on"),
-    ]
+    command = guarded_module(
+        "uvicorn", "--factory", "prefect.server.api.server:create_app", "--app-dir", str(folder),
+        "--host", HOST, "--port", str(port), "--log-level", "error", "--lifespan", "on",
+    )  # fmt: skip
     with log.open("wb") as output:
         return subprocess.Popen(  # noqa: S603  (our own command)
             command,
+            cwd=folder,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-
-
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    give_up = time.monotonic() + READY_SECONDS
-    while not answers(f"{url}/health"):
-        if process.poll() is not None or time.monotonic() > give_up:
-            last = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-            raise EngineError(
-                f"Prefect did not start for this command; `rpt doctor` looks for causes.\n{last}"
-            )
-        time.sleep(0.1)

@@ -6,7 +6,7 @@ import urllib.error
 import urllib.parse
 from dataclasses import dataclass
 
-from infra.download import LASTING, TRIES, WAIT_SECONDS_MAX, opened
+from infra.download import LASTING, TRIES, WAIT_SECONDS_MAX, opened, seconds_asked
 from rpt_core.errors import SourceError
 
 PAUSE_SECONDS = 3.0
@@ -41,8 +41,7 @@ class PoliteServer:
                     raise SourceError(
                         f"{asked} answered HTTP {error.code} {error.reason}; mend what was asked for."
                     ) from None
-                why, after = f"HTTP {error.code}", error.headers.get("Retry-After") or ""
-                seconds = float(after) if after.isdigit() else 0.0
+                why, seconds = f"HTTP {error.code}", seconds_asked(error.headers.get("Retry-After"))
             except (OSError, http.client.HTTPException) as error:
                 why = f"{type(error).__name__} {error}"
             if attempt + 1 < TRIES:

@@ -57,7 +57,8 @@ class _Line:
 
     step: int
     milliseconds: int
-    gigaflops: int | None
+    gflops: int | None
+    """Whole units of 1e9 operations, since MLflow's step is an integer."""
     values: dict[str, float]
 
 
@@ -219,8 +220,8 @@ def _both_axes(line: _Line) -> Iterator["Metric"]:
 
     for name, value in line.values.items():
         yield Metric(_name(name), value, line.milliseconds, line.step)
-        if line.gigaflops is not None and name != FLOPS:
-            yield Metric(_name(f"{name}_by_gflops"), value, line.milliseconds, line.gigaflops)
+        if line.gflops is not None and name != FLOPS:
+            yield Metric(_name(f"{name}_by_gflops"), value, line.milliseconds, line.gflops)
 
 
 def _whole_lines(path: Path) -> list[bytes]:
@@ -241,9 +242,8 @@ def _timed(view: View, record: Sequence[bytes], start: int) -> list[_Line]:
         if step != previous:
             elapsed += seconds.get(step, 0.0) or 0.001
             previous = step
-        flops = row.get(FLOPS)
-        gigaflops = None if flops is None else int(flops / 1e9)
-        lines.append(_Line(step, start + int(elapsed * 1000), gigaflops, row))
+        gflops = row.get(FLOPS)
+        lines.append(_Line(step, start + int(elapsed * 1000), None if gflops is None else int(gflops), row))
     return lines
 
 

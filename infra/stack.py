@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -129,6 +128,7 @@ def service_env(home: Path, links: Mapping[str, str]) -> dict[str, str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # it leaves orphans behind (measured)
         "PREFECT_WORKER_QUERY_SECONDS": "2",  # a person waits for the run just asked for
         "PYTHONUNBUFFERED": "1",
+        "PYTHONSAFEPATH": "1",  # workers, their engines and stages import nothing from a working folder
     }
 
 
@@ -184,9 +184,10 @@ def run_stack(home: Path, *, console: Console | None = None, env_file: Path = Pa
         env_file: Where Prefect will look for the address; lines of others in it stay.
 
     Returns:
-        0 after a stop that was asked for; 1 when a part died.
+        1 when a part died.
 
     Raises:
+        KeyboardInterrupt: a stop was asked for, and all of it is down.
         RecipeError: a stack already runs on this state folder, or a pool has another type.
         EngineError: a part did not come up.
     """
@@ -198,7 +199,6 @@ def run_stack(home: Path, *, console: Console | None = None, env_file: Path = Pa
     home = home.absolute()
     home.mkdir(parents=True, exist_ok=True)
     with (
-        suppress(KeyboardInterrupt),
         _only_one(home) as note,
         _signals() as heard,
         reserved_port(4200) as prefect_port,
@@ -216,7 +216,6 @@ def run_stack(home: Path, *, console: Console | None = None, env_file: Path = Pa
                 heard.stopping = True
                 remove_lines(links, env_file)
                 _take_down(stack, api)
-    return 0
 
 
 @contextmanager
@@ -316,7 +315,7 @@ def _start(stack: Stack, api: PrefectApi, mlflow_url: str) -> None:
 
 
 def _prefect(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
+    return lifeline.guarded_module("prefect", "--no-prompt", *arguments)
 
 
 def _start_servers(stack: Stack, prefect_url: str, mlflow_url: str) -> None:
@@ -326,10 +325,10 @@ def _start_servers(stack: Stack, prefect_url: str, mlflow_url: str) -> None:
     files.mkdir(exist_ok=True)
     stack.start(
         "mlflow",
-        [
-            *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", ports[1], "--workers", "1"),
+        lifeline.guarded_module(
+            *("mlflow", "server", "--host", HOST, "--port", ports[1], "--workers", "1"),
             *("--backend-store-uri", sqlite_uri(stack.home), "--artifacts-destination", files.as_uri()),
-        ],
+        ),
     )
 
 

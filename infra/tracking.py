@@ -10,17 +10,19 @@ MLflow being away is one warning. It never fails a stage.
 """
 
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
-from infra.links import live_tracking_uri
+from infra.links import MLFLOW, checked_address, live_tracking_uri
 from infra.projection import View, project
+from rpt_core.addresses import without_password
+from infra.state import state_folder
 from rpt_core.artifacts.manifest import FileEntry, Manifest
 from rpt_core.artifacts.recipe import Artifact
+from rpt_core.errors import RptError, ServiceError, SourceError
 
 _AGAIN_AFTER_SECONDS = 60.0
 """After an outage MLflow is left alone for this long."""
@@ -50,14 +52,18 @@ def track(
         manifest: The artifact.
         experiment: Name of the MLflow experiment.
         tags: Further tags, such as ``prefect.flow_run_id``.
-        strict: Raise what MLflow raises, for a person who asked for just this.
+        strict: Raise when it cannot be shown, for a person who asked for just this.
 
     Returns:
         The run's address in a browser when an MLflow server was written to; otherwise an empty string,
         also when MLflow could not be reached.
+
+    Raises:
+        ServiceError: ``strict``, and the MLflow server does not take it.
+        SourceError: ``strict``, and the local database cannot be read.
     """
     if strict:
-        return _track(store, manifest, experiment, tags or {})
+        return _told(lambda: _track(store, manifest, experiment, tags or {}))
     return _guarded(lambda: _track(store, manifest, experiment, tags or {}))
 
 
@@ -104,6 +110,32 @@ class LiveView:
             self._next = time.monotonic() + self.every_seconds
 
 
+def _told(work: Callable[[], str]) -> str:
+    """Do it, and turn whatever MLflow and its libraries raise into one sentence."""
+    where = tracking_uri()
+    if where.startswith("http"):
+        checked_address(MLFLOW)
+    try:
+        return work()
+    except RptError:
+        raise
+    except Exception as error:
+        why = f"{type(error).__name__}: {_first_line(error)}"
+        if where.startswith("sqlite"):
+            raise SourceError(
+                f"the MLflow database {where} cannot be used ({why}). It is a view: move it away, and the "
+                "same command fills a new one from the artifacts."
+            ) from error
+        raise ServiceError(
+            f"MLflow at {where} did not take it ({why}). Nothing is lost: the same command shows it once it "
+            "answers."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return without_password(str(error).splitlines()[0][:300]) if str(error) else "no reason given"
+
+
 _down_until = 0.0
 
 
@@ -122,14 +154,14 @@ def _guarded(work: Callable[[], str]) -> str:
             "MLflow could not be written (%s: %s). Nothing is lost: metrics are in the artifact, "
             "and `rpt track <ref>` shows them later.",
             type(error).__name__,
-            str(error).splitlines()[0][:300] if str(error) else "no reason given",
+            _first_line(error),
         )
         return ""
 
 
 def home_folder() -> Path:
     """Where local state lies: ``./.rpt`` or ``RPT_HOME``."""
-    return Path(os.environ.get("RPT_HOME") or ".rpt").absolute()
+    return state_folder()
 
 
 def sqlite_uri(home: Path) -> str:

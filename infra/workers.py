@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -159,6 +159,13 @@ def _is_done(future: Future[Any]) -> bool:
 
 
 @contextmanager
+def _nowhere() -> Iterator[None]:
+    """An empty working folder for a moment: Ray gives the driver's to its workers as a place of modules."""
+    with tempfile.TemporaryDirectory(prefix="rpt-workers-") as empty, chdir(empty):
+        yield
+
+
+@contextmanager
 def _ray(num: int) -> Iterator[Mapper]:
     """Ray's workers: of the cluster that ``RAY_ADDRESS`` names, else of one started here and ended here."""
     try:
@@ -174,7 +181,8 @@ def _ray(num: int) -> Iterator[Mapper]:
 
     def mapped(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         if not ray.is_initialized():  # most stages map nothing, and a cluster takes its time to start
-            ray.init(address=address or "local", log_to_driver=False, logging_level="warning", **local)
+            with _nowhere():
+                ray.init(address=address or "local", log_to_driver=False, logging_level="warning", **local)
         pickled = ray.put(pickle.dumps(function))
         underway: deque[Any] = deque()
         for item in items:

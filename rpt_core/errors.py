@@ -11,10 +11,14 @@
       StarvedError     easier questions, or a better start model
       VerdictError     fix the verifier: too many answers went unread
       JudgeError       start the judge: the same command goes on   exit 75
+      ServiceError     start Prefect or MLflow: the same           exit 75
       Stopped          nothing is wrong: the same command goes on  exit 75
 
-A message says what happened, with both values; what it means; what to do.
+A message says what happened, with both values; what it means; what to do. An address in it shows no
+password: messages end on terminals, in logs and in the record of a run.
 """
+
+from rpt_core.addresses import without_password
 
 EXIT_DONE, EXIT_OUR_FAILURE, EXIT_YOUR_INPUT, EXIT_TRY_AGAIN = 0, 1, 2, 75
 
@@ -23,6 +27,9 @@ class RptError(Exception):
     """The root: everything this project raises on purpose."""
 
     exit_code: int = EXIT_OUR_FAILURE
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(without_password(message))
 
 
 class RecipeError(RptError):
@@ -87,6 +94,12 @@ class JudgeError(RptError):
     exit_code = EXIT_TRY_AGAIN
 
 
+class ServiceError(RptError):
+    """Prefect or MLflow is away: nothing finished is lost, and the same command goes on once it answers."""
+
+    exit_code = EXIT_TRY_AGAIN
+
+
 class Stopped(RptError):  # noqa: N818  (nothing went wrong)
     """The work was stopped after a checkpoint; the same command goes on from there."""
 
@@ -97,7 +110,7 @@ BY_NAME: dict[str, type[RptError]] = {
     cls.__name__: cls
     for cls in (
         RptError, RecipeError, SourceError, CapacityError, StoreError, IntegrityError,
-        ResumeError, EngineError, StarvedError, VerdictError, JudgeError, Stopped,
+        ResumeError, EngineError, StarvedError, VerdictError, JudgeError, ServiceError, Stopped,
     )
 }  # fmt: skip
 """How an error crosses a process boundary: by class name and message."""

@@ -146,5 +146,5 @@ def bulk_addresses(manifest: bytes, first: str, last: str) -> list[str]:
 
 def _century(month: str) -> int:
     """Months in order of time: arXiv began in 1991."""
-    number = int(month) if month.isdigit() else -1
+    number = int(month) if month.isdecimal() else -1
     return number + (2000_00 if number < 9100 else 1900_00)

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from rpt_core.artifacts.lineage import ancestors
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
+from rpt_core.corpus.overlap import EVALUATED
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.corpus.splits import TRAINED
 from rpt_core.errors import EngineError
@@ -77,11 +79,26 @@ def build_here(recipe: Recipe, placement: Placement, store: Store) -> Artifact:
 @contextmanager
 def _alone(fingerprint: str) -> Iterator[None]:
     """One builder of a thing at a time on this machine: it saves work, nothing depends on it."""
-    locks = home() / "locks"
-    locks.mkdir(exist_ok=True)
-    with (locks / fingerprint[:32]).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    path = home() / "locks" / fingerprint[:32]
+    path.parent.mkdir(exist_ok=True)
+    while True:
+        with path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not _is_still(lock.fileno(), path):  # the builder before took its lock away
+                continue
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    """Whether a path still names an open file."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: str) -> Manifest:
@@ -115,7 +132,7 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
         raise EngineError(f"{outcome.message}\nThe log of this attempt is {folder / 'log.txt'}.")
     outcome.check()
     manifest = _publish(job, store)
-    shutil.rmtree(folder)
+    shutil.rmtree(folder.parent)
     store.drop_progress(fingerprint)
     return manifest
 
@@ -180,8 +197,9 @@ def _lineage(store: Store, parents: Mapping[str, Artifact], folder: Path) -> dic
 
 
 def _trained_on(store: Store, parents: Mapping[str, Artifact], name: str) -> dict[str, Path]:
-    """Folders of the corpora that one input stands on, but for those that are inputs themselves."""
-    known = {parent.digest for parent in parents.values()}
+    """Folders of the corpora that one input stands on, but for one that is the only corpus evaluated on."""
+    evaluated = {each.digest for name, each in parents.items() if name in EVALUATED}
+    known: set[str] = evaluated if len(evaluated) == 1 else set()
     found = (each.artifact for _, _, each in ancestors(store.load(parents[name]), store.load))
     corpora = {each.digest: each for each in found if each.kind == PrepareRecipe.kind}
     return {

@@ -9,6 +9,7 @@ from rpt_core.artifacts.recipe import Recipe
 from rpt_core.corpus.recipe import QualityRecipe
 from rpt_core.policy.given import GivenModel
 from rpt_core.train.supervised_recipe import BaseRecipe, ModelShape
+from tasks.given_models import base_of
 
 _WORK: dict[str, Work] = {
     "train-base": "train",
@@ -23,6 +24,7 @@ _WORK: dict[str, Work] = {
     "sft": "train",
 }
 _MODEL_INPUTS = ("start", "base", "proxy", "model")
+"""Inputs that are models, by the role they have in a stage."""
 
 
 def check(recipe: Recipe, placement: Placement) -> None:
@@ -35,7 +37,19 @@ def check(recipe: Recipe, placement: Placement) -> None:
     count = num_parameters(recipe)
     if work is not None and count:
         given = isinstance(recipe, BaseRecipe) and isinstance(recipe.model, GivenModel)
-        check_capacity(recipe.stage, count, "score" if given else work, placement)
+        check_capacity(recipe.stage, count, "score" if given else work, placement, model=model_name(recipe))
+
+
+def model_name(recipe: Recipe) -> str:
+    """What to call the model a stage holds: its role there, and its own name where it was given."""
+    for role in _MODEL_INPUTS:
+        value = recipe.inputs().get(role)
+        if isinstance(value, Recipe):
+            base = base_of(value)
+            own = f" {base.model.name}" if base and isinstance(base.model, GivenModel) else ""
+            return f"its {role} model{own}"
+    own_model = getattr(recipe, "model", None)
+    return f"the model {own_model.name}" if isinstance(own_model, GivenModel) else "a model"
 
 
 def num_parameters(recipe: Recipe) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from infra.download import download, is_remote, parse_address
 from infra.polite import PoliteServer
+from rpt_core.addresses import without_password
 from rpt_core.artifacts.digest import file_sha256
 from rpt_core.artifacts.recipe import Recipe, canonical_json
 from rpt_core.corpus.recipe import IngestRecipe, InputFile, QualityRecipe
@@ -28,8 +29,16 @@ def resolve_sources(recipe: Recipe) -> Recipe:
     Data named by address is downloaded first: only its content says what it is.
 
     Raises:
-        SourceError: it is not there.
+        SourceError: it is not there, or the system cannot read it.
     """
+    try:
+        return _resolved(recipe)
+    except OSError as error:
+        named = str(error.filename or getattr(recipe, "data", "") or recipe.kind)[:200]
+        raise SourceError(f"{named!r} cannot be read: {error.strerror or error}. Name another.") from None
+
+
+def _resolved(recipe: Recipe) -> Recipe:
     if isinstance(recipe, IngestRecipe | SftRecipe) and recipe.data and not recipe.files:
         data = fetched(recipe.data)
         return recipe.model_copy(update={"data": str(data), "files": input_files(data)})
@@ -92,7 +101,7 @@ class _Teller:
     """Says now and then, on the terminal, how far a download is."""
 
     def __init__(self, address: str) -> None:
-        self._address, self._told = address, time.monotonic()
+        self._address, self._told = without_password(address), time.monotonic()
 
     def __call__(self, have: int, total: int) -> None:
         if time.monotonic() - self._told < _TELL_SECONDS:

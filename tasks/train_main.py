@@ -2,6 +2,9 @@
 
 It reads its job, runs one function of rpt_core and leaves ``outcome.json`` behind, which its launcher
 reads instead of an exit code. When its launcher is gone, so is it.
+
+Only what takes its signals is imported before they are taken: a stop while the stage's libraries are
+still being imported is a stop like any other.
 """
 
 import importlib
@@ -9,13 +12,14 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from infra.attempt import RESULT_FILE, Job, StoreBuild
 from infra.child import reporting
-from infra.store import Store
-from infra.workers import workers
-from rpt_core.artifacts.manifest import Outcome
+from rpt_core.errors import Stopped
+
+if TYPE_CHECKING:
+    from infra.attempt import Job
+    from rpt_core.artifacts.manifest import Outcome
 
 
 def named(path: str) -> Any:
@@ -24,12 +28,23 @@ def named(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def run(job: Job, stopping: Callable[[], bool]) -> None:
-    """Carry out the job; leave the stage's outcome and the attempts so far in its folder."""
+def run(job: "Job", stopping: Callable[[], bool]) -> None:
+    """Carry out the job; leave the stage's outcome and the attempts so far in its folder.
+
+    Raises:
+        Stopped: a stop was asked for before the stage's own code ran.
+    """
+    from infra.attempt import RESULT_FILE, StoreBuild
+    from infra.store import Store
+    from infra.workers import workers
+
     build = StoreBuild(job, Store(job.store, job.cache), stopping)
     recipe = named(job.recipe_class).model_validate(job.recipe)
+    function = named(job.function)
+    if stopping():
+        raise Stopped("stopped before the first step; the same command goes on.")
     with workers(job.placement, job.folder) as build.mapper:
-        outcome: Outcome = named(job.function)(recipe, build)
+        outcome: Outcome = function(recipe, build)
     attempts = [*build.earlier, build.attempt("done")]
     result = {
         "outcome": outcome.model_dump(mode="json"),
@@ -42,6 +57,8 @@ def main() -> None:
     """Run the job named on the command line."""
     path = Path(sys.argv[1])
     with reporting(path.parent) as stopping:
+        from infra.attempt import Job
+
         run(Job.model_validate_json(path.read_text()), stopping)
 
 

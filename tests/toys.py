@@ -17,6 +17,18 @@ from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Cut, Sample, Trunk
 
 VOCAB = 64
+
+
+class _NoCodec:
+    """What a policy of random ids needs to know of a tokenizer it does not have."""
+
+    begin_ids = ()
+
+    def unknown_ids(self, num_rows: int) -> list[int]:
+        return []
+
+
+NO_CODEC = cast(Codec, _NoCodec())
 SHAPES = {"qwen3": Qwen3Config, "qwen2": Qwen2Config, "llama": LlamaConfig}
 
 
@@ -42,7 +54,7 @@ def tiny_policy(
         for parameter in model.parameters():
             if parameter.dim() == 2:
                 parameter.mul_(sharpness)
-    return Policy(model, cast(Codec, None), config)
+    return Policy(model, NO_CODEC, config)
 
 
 def save_tiny_model(folder: Path) -> Policy:

@@ -19,9 +19,10 @@ R = TypeVar("R")
 
 METRICS_FILE = "metrics.jsonl"
 """One line a step: ``{"step": 3, "name": value, ...}``; logical."""
-FLOPS = "flops"
-"""Name of the metric that counts this build's floating-point operations up to and including a step: the
-compute axis of every view. A line without it has no place on that axis."""
+FLOPS = "gflops_total"
+"""Name of the metric that counts a training's floating-point operations up to and including a step, in units
+of 1e9: the compute axis of every view. Writers and readers of the record take the name from here. A line
+without it has no place on that axis."""
 TIMINGS_FILE = "timings.jsonl"
 """Seconds and rates of the same steps; volatile."""
 SECONDS = "seconds"
@@ -30,7 +31,9 @@ PAGE_FILE = "page.md"
 """What Prefect's UI shows of an artifact, where it has one."""
 VIEW_FILES = frozenset({"card.html", "card.json", PAGE_FILE})
 """Told from an artifact's other files and its outcome: a nicer page makes no other artifact."""
-VOLATILE_FILES = frozenset({TIMINGS_FILE, "environment.json", "log.txt"}) | VIEW_FILES
+TIMINGS_PAGE = "timings.html"
+"""Beside a report: the seconds, attempts and dates of what it stands on."""
+VOLATILE_FILES = frozenset({TIMINGS_FILE, TIMINGS_PAGE, "environment.json", "log.txt"}) | VIEW_FILES
 """Outside the artifact's digest."""
 
 

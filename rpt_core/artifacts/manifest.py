@@ -1,24 +1,27 @@
 """What made an artifact: its manifest, written once, last, when everything else is in place."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from rpt_core.artifacts.names import check_distinct, checked_path
 from rpt_core.artifacts.placement import Numerics, Placement
-from rpt_core.artifacts.recipe import Artifact, Frozen
+from rpt_core.artifacts.recipe import Artifact, Frozen, explain
 from rpt_core.errors import IntegrityError
 
 SCHEMA = 1
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class FileEntry(Frozen):
     """One file of an artifact: ``path`` within it, its blob, its size, its logical digest."""
 
-    path: str
-    blob: str
+    path: Annotated[str, AfterValidator(checked_path)]
+    """Relative, with ``/``, and below the artifact's folder whatever the system (:mod:`.names`)."""
+    blob: Sha256
     """SHA-256 of the bytes, hex: where they lie in the store."""
-    num_bytes: int
-    digest: str
+    num_bytes: int = Field(ge=0)
+    digest: Sha256
     """Logical digest: Arrow column content, tensors, canonical JSON, or else the bytes."""
     volatile: bool = False
     """Timings, logs, environment, views of the other files: stored, but outside the artifact's digest."""
@@ -103,6 +106,31 @@ class Manifest(Frozen):
     """Versions of Python and of the packages that matter."""
     created: str
     attempts: tuple[Attempt, ...]
+
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> Self:
+        check_distinct(entry.path for entry in self.files)
+        return self
+
+    @classmethod
+    def parse(cls, data: bytes, where: str) -> "Manifest":
+        """A manifest from its bytes.
+
+        Args:
+            data: JSON as :meth:`model_dump_json` wrote it, or whatever lies there instead.
+            where: Its key, for the message.
+
+        Raises:
+            IntegrityError: the bytes are no manifest that this version can read.
+        """
+        try:
+            return cls.model_validate_json(data)
+        except (ValidationError, IntegrityError) as error:
+            why = explain(error) if isinstance(error, ValidationError) else str(error)
+            raise IntegrityError(
+                f"{where} is no manifest this version can read ({len(data)} bytes; {why[:300]}). Read it "
+                "with the version that wrote it, or remove it and build the artifact again."
+            ) from None
 
     @property
     def artifact(self) -> Artifact:

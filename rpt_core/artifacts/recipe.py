@@ -9,25 +9,34 @@ An input is given in one of three forms. ``Recipe``: make it (or reuse it) first
 ``Artifact``: a resolved input; only this form is fingerprinted, and only by its content digest.
 """
 
+import difflib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from rpt_core.addresses import refuse_password, without_password
 from rpt_core.errors import RecipeError
 
 
 class Frozen(BaseModel):
-    """A frozen value whose unknown fields are refused."""
+    """A frozen value that refuses unknown fields, infinities and NaN: canonical JSON has none of them."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", protected_namespaces=(), use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # an input may be an address with a password; explain() shows it without
     )
 
 
 Value = TypeVar("Value")
+Address = Annotated[str, AfterValidator(refuse_password)]
+"""Where an endpoint is. Every field of a recipe is recorded, so a login or a key in it is refused."""
 
 
 def later(default: Value, **limits: Any) -> Value:
@@ -41,6 +50,10 @@ def later(default: Value, **limits: Any) -> Value:
     """
     field: Value = Field(default, exclude_if=lambda value: bool(value == default), **limits)
     return field
+
+
+SEED_MAX = 2**32 - 1
+"""The largest that every generator of random numbers takes."""
 
 
 class Ref(Frozen):
@@ -80,6 +93,13 @@ class Recipe(Frozen):
     stage: str
     revision: int = 1
     """Raised by one when the stage's code changes what it writes."""
+
+    @field_validator("seed", check_fields=False)
+    @classmethod
+    def _seed_in_range(cls, seed: int) -> int:
+        if not 0 <= seed <= SEED_MAX:
+            raise ValueError(f"a seed is a whole number from 0 to {SEED_MAX:,}")
+        return seed
 
     def inputs(self) -> dict[str, "Recipe | Ref | Artifact"]:
         """The fields that name other artifacts, tuples spread as ``name.0``, ``name.1`` ..."""
@@ -129,7 +149,7 @@ class Recipe(Frozen):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            raise RecipeError(f"the {cls.__name__} cannot be read: {explain(error)}") from None
+            raise RecipeError(f"the recipe cannot be read: {explain(error, cls)}") from None
 
 
 def _inputs(recipe: Recipe) -> Iterator[tuple[str, Recipe | Ref | Artifact]]:
@@ -142,14 +162,71 @@ def _inputs(recipe: Recipe) -> Iterator[tuple[str, Recipe | Ref | Artifact]]:
                     yield f"{name}.{i}", item
 
 
-def explain(error: ValidationError) -> str:
-    """One clause per problem of a pydantic report: the field, what was given, what is wanted."""
-    clauses = []
-    for problem in error.errors(include_url=False):
-        where = ".".join(str(part) for part in problem["loc"]) or "value"
-        given = repr(problem.get("input"))
-        clauses.append(f"{where}: {problem['msg'].lower()} (given {given[:80]})")
-    return "; ".join(clauses)
+def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """One clause per problem of a pydantic report: the field, what is wanted, what was given.
+
+    Args:
+        error: The report.
+        model: What was validated; unknown fields then name the nearest known ones.
+    """
+    return "; ".join(_clause(dict(problem), model) for problem in error.errors(include_url=False))
+
+
+def _clause(problem: dict[str, Any], model: type[BaseModel] | None) -> str:
+    given = problem.get("input")
+    spoken, known = _spoken(problem["loc"], model)
+    where = ".".join(spoken)
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: there is no such field{_nearest(spoken, known)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    clause = f"{where}: {message}" if where else message
+    if isinstance(given, BaseModel | Mapping):  # a whole recipe says nothing about one field of it
+        return clause
+    shown = without_password(repr(given))
+    return f"{clause} (given {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '...'})"
+
+
+_SHOWN = 80
+"""Characters of a value that an error repeats."""
+
+
+def _nearest(spoken: list[str], known: list[str]) -> str:
+    """What was probably meant, else all there is."""
+    near = difflib.get_close_matches(spoken[-1], known, n=1)
+    if near:
+        return f"; did you mean {'.'.join([*spoken[:-1], near[0]])}?"
+    return f"; there are {', '.join(known)}" if known else ""
+
+
+def _spoken(path: tuple[int | str, ...], model: type[BaseModel] | None) -> tuple[list[str], list[str]]:
+    """A pydantic path as ``-p`` says it, and the fields known at its last place.
+
+    Pydantic puts the tag that chose a union's member into the path; a person leaves it out.
+    """
+    if model is None:
+        return [str(part) for part in path], []
+    here, spoken = {model}, [model.kind] if issubclass(model, Recipe) else []
+    for part in path[:-1]:
+        fields = [each.model_fields[str(part)].annotation for each in here if part in each.model_fields]
+        if tagged := {each for each in here if not fields and part in (each.__name__, *_tags(each))}:
+            here = tagged
+            continue
+        if fields:  # else a place in a list
+            here = {found for annotation in fields for found in _models_in(annotation)}
+        spoken.append(str(part))
+    return [*spoken, *map(str, path[-1:])], sorted({name for each in here for name in each.model_fields})
+
+
+def _models_in(annotation: Any) -> set[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return {annotation}
+    return {found for argument in get_args(annotation) for found in _models_in(argument)}
+
+
+def _tags(model: type[BaseModel]) -> set[Any]:
+    """Values of a model's ``Literal`` fields, one of which may tell it from its siblings."""
+    return {value for field in model.model_fields.values() for value in get_args(field.annotation)}
 
 
 def canonical_json(value: Any) -> bytes:

@@ -6,6 +6,7 @@ whether corpora of different documents share rows is known only when both are ma
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from rpt_core.artifacts.build import Build
@@ -17,6 +18,8 @@ from rpt_core.errors import RecipeError
 _TABLES = {"documents": ("doc_id", "text", "title"), "problems": ("problem_id", "problem", "problem")}
 """Table -> its id, its text, and what to call a row by."""
 _SHOWN_CHARS = 60
+EVALUATED = ("corpus", "problem_corpus")
+"""Inputs of an evaluation whose held-out rows are asked about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +68,18 @@ def _rows(folder: Path, table: str, split: str) -> Iterator[tuple[bytes, bytes, 
 def check_held_out(build: Build) -> None:
     """Refuse to evaluate a model on what it was trained on.
 
-    Reads the input ``corpus`` and every input named ``trained.*``.
+    Reads the inputs ``corpus`` and ``problem_corpus`` (if any), and every input named ``trained.*``.
 
     Raises:
         RecipeError: rows held out in the one are training rows of another.
     """
-    for name, folder in build.inputs.items():
-        if not name.startswith(TRAINED):
-            continue
-        found = shared_rows(build.inputs["corpus"], folder)
+    evaluated = [build.inputs[name] for name in EVALUATED if name in build.inputs]
+    trained = [name for name in build.inputs if name.startswith(TRAINED)]
+    for corpus, name in product(evaluated, trained):
+        folder = build.inputs[name]
+        if folder == corpus:
+            continue  # its own held-out rows
+        found = shared_rows(corpus, folder)
         if any(found.num_shared.values()):
             told = " and ".join(
                 f"{num} of {found.num_held_out[table]} {table}"

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, later
+from rpt_core.artifacts.recipe import SEED_MAX, Address, Artifact, Frozen, Recipe, Ref, later
 from rpt_core.policy.given import GivenModel
 
 FIELDS = frozenset(
@@ -18,10 +18,10 @@ FIELDS = frozenset(
 class SampleWorld(Frozen):
     """The built-in world: small files in the real formats, text that rewards thinking."""
 
-    seed: int = 0
-    num_documents: int = Field(4000, ge=10)
+    seed: int = Field(0, ge=0, le=SEED_MAX)
+    num_documents: int = Field(4000, ge=10, le=1_000_000)
     """Articles and papers together, before planted duplicates and broken files."""
-    num_problems: int = Field(1250, ge=10)
+    num_problems: int = Field(1250, ge=10, le=1_000_000)
     """Items of the problem set."""
 
 
@@ -93,7 +93,7 @@ class QualityRecipe(Recipe):
     """A model to be held here: a Hugging Face folder or hub id, or any trained artifact."""
     scorer_model: str = ""
     """Or the name of one behind ``scorer_url``, an OpenAI-compatible address up to its version."""
-    scorer_url: str = ""
+    scorer_url: Address = ""
     read_chars: int = Field(3000, ge=100)
     """Of every document, from its start."""
     reply_tokens: int = Field(16, ge=4)

@@ -54,7 +54,8 @@ def score_documents(
     The logits are taken over a chunk of positions at a time; see :mod:`rpt_core.policy.head`.
 
     Args:
-        policy: The proxy model; it sees the documents alone, without any instruction.
+        policy: The proxy model; it sees the documents alone, without any instruction. Every window begins
+            with BOS where the model has one; BOS is not scored.
         documents: Token ids.
         windows: Windows over the documents.
         top_k: Likeliest tokens kept (RPT, section 3.3).
@@ -70,8 +71,11 @@ def score_documents(
     entropies = [np.full(len(ids), np.nan, np.float32) for ids in documents]
     nlls = [np.full(len(ids), np.nan, np.float32) for ids in documents]
     forwarded = 0
-    for bucket in buckets(windows, budget):
-        trunks = [Trunk(str(s.document), (), tuple(documents[s.document][s.start : s.end])) for s in bucket]
+    for bucket in buckets(windows, budget, len(policy.begin_ids)):
+        trunks = [
+            Trunk(str(s.document), policy.begin_ids, tuple(documents[s.document][s.start : s.end]))
+            for s in bucket
+        ]
         scores = document_scores(policy, trunks, top_k=top_k)
         entropy_M, nll_M = scores.entropies_M.cpu().numpy(), scores.nll_M.cpu().numpy()
         if not (np.isfinite(entropy_M).all() and np.isfinite(nll_M).all()):
@@ -79,7 +83,7 @@ def score_documents(
                 f"the proxy model gave a NaN or infinite score in a batch of {len(bucket)} windows. Its "
                 "weights are broken, or its numbers overflow: score with dtype=float32."
             )
-        forwarded += len(bucket) * max(span.num_tokens for span in bucket)
+        forwarded += len(bucket) * max(trunk.num_tokens for trunk in trunks)
         for number, span in enumerate(bucket):
             of = scores.trunk_M == number
             at = scores.token_M[of] + span.start
@@ -89,8 +93,14 @@ def score_documents(
     return entropies, nlls, forwarded
 
 
-def buckets(windows: Sequence[Span], budget: int) -> list[list[Span]]:
-    """Windows of like length together, padded size within the budget where one alone allows it."""
+def buckets(windows: Sequence[Span], budget: int, before: int = 0) -> list[list[Span]]:
+    """Windows of like length together, padded size within the budget where one alone allows it.
+
+    Args:
+        windows: Windows over documents.
+        budget: Most tokens of a forward pass.
+        before: Tokens that stand before every window (BOS).
+    """
     ordered = sorted(windows, key=lambda span: (span.document, span.start))
-    lengths = [span.num_tokens for span in ordered]
+    lengths = [before + span.num_tokens for span in ordered]
     return [[ordered[index] for index in batch] for batch in padded_batches(lengths, budget)]

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
-from rpt_core.difficulty.entropy import Floats, Span, score_documents, spans
+from rpt_core.difficulty.entropy import Floats, score_documents, spans
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError, StarvedError, Stopped
 from rpt_core.objectives.positions import CODEC_KEY
@@ -112,7 +112,8 @@ def _outcome(tally: Tally, policy: Policy) -> Outcome:
 
 def _refuse_windows(recipe: DifficultyRecipe, policy: Policy) -> None:
     context = getattr(policy.config, "max_position_embeddings", recipe.context_tokens)
-    if recipe.context_tokens > context or recipe.stride_tokens >= recipe.context_tokens:
+    room = recipe.context_tokens - len(policy.begin_ids)  # document tokens of a window: BOS stands before
+    if recipe.context_tokens > context or recipe.stride_tokens >= room:
         raise RecipeError(
             f"windows of context_tokens={recipe.context_tokens} with stride_tokens={recipe.stride_tokens} do "
             f"not work with a proxy made for {context} tokens: a window must fit into it and overlap the "
@@ -141,7 +142,8 @@ def _score_part(
     parts: Path, tally: Tally,
 ) -> None:  # fmt: skip
     kept = [(doc_id, ids) for doc_id, ids in documents if len(ids) > 1]
-    windows = [list(_windows(number, ids, recipe)) for number, (_, ids) in enumerate(kept)]
+    room = recipe.context_tokens - len(policy.begin_ids)
+    windows = [list(spans(n, len(ids), room, recipe.stride_tokens)) for n, (_, ids) in enumerate(kept)]
     flat = [span for of in windows for span in of]
     entropies, nlls, forwarded = score_documents(policy, [ids for _, ids in kept], flat, recipe.top_k, budget)
     tally.documents += len(documents)
@@ -155,10 +157,6 @@ def _score_part(
         tally.above[i] += sum(int((entropy[1:] >= tier).sum()) for entropy in entropies)
     pq.write_table(_table(kept, entropies, nlls), parts / f"{tally.parts:06d}.parquet")
     tally.parts += 1
-
-
-def _windows(number: int, ids: Sequence[int], recipe: DifficultyRecipe) -> Iterator[Span]:
-    return spans(number, len(ids), recipe.context_tokens, recipe.stride_tokens)
 
 
 def _table(kept: list[tuple[str, list[int]]], entropies: list[Floats], nlls: list[Floats]) -> pa.Table:

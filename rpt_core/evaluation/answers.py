@@ -5,6 +5,7 @@ Letters: C cuts, R answers, V vocabulary, E hidden size.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -12,13 +13,13 @@ from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
 from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.objectives.objective import Asked, Question, Verdict
 from rpt_core.policy.decoding import Decoding
-from rpt_core.policy.draws import inverse_cdf, stream_keys, uniforms
+from rpt_core.policy.draws import inverse_cdf, stream_keys, truncate, uniforms
 from rpt_core.policy.engine import Drawn, RolloutEngine
-from rpt_core.policy.head import chunks, product
+from rpt_core.policy.head import chunks, product, without
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import padded_batches
 from rpt_core.policy.plain import hidden_at
-from rpt_core.policy.trunk import Cut, Sample, Sampling, Trunk
+from rpt_core.policy.trunk import Cut, Sample, Sampling, Trunk, raw_trunk
 
 Judge = Callable[[Question, Sample], Verdict]
 Draw = Callable[[list[Trunk]], Drawn]
@@ -27,15 +28,27 @@ ANSWERS_AT_ONCE = 2048
 """Answers between two reports of progress; results do not depend on it."""
 
 
-def sampling_of(recipe: EvaluationRecipe | JudgedEvaluationRecipe, policy: Policy) -> Sampling:
-    """How an evaluation's answers are drawn."""
+def sampling_of(
+    recipe: EvaluationRecipe | JudgedEvaluationRecipe, policy: Policy, *, problems: bool = False
+) -> Sampling:
+    """How an evaluation's answers are drawn, about text or to problems."""
+    how = (problems and recipe.problem_sampling) or recipe
     return Sampling(
-        temperature=recipe.temperature,
-        max_new_tokens=recipe.reasoning_tokens,
+        temperature=how.temperature,
+        max_new_tokens=how.reasoning_tokens,
         stop_ids=policy.codec.end_ids,
-        group_size=recipe.samples,
+        group_size=how.samples,
         seed=recipe.seed,
+        top_p=how.top_p,
     )
+
+
+def sampling_told(recipe: EvaluationRecipe | JudgedEvaluationRecipe) -> dict[str, Any]:
+    """What ``scores.json`` says of the draws beside samples and temperature, where it is not the usual."""
+    told: dict[str, Any] = {} if recipe.top_p == 1 else {"top_p": recipe.top_p}
+    if recipe.problem_sampling:
+        told["problem_sampling"] = recipe.problem_sampling.model_dump()
+    return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +135,10 @@ def _first_tokens(policy: Policy, trunks: list[Trunk], sampling: Sampling) -> li
     names = [(t.key, f"first.{cut.position}", a) for t in trunks for cut in t.cuts for a in range(size)]
     numbers_R = torch.from_numpy(uniforms(stream_keys(sampling.seed, 0, names), 0))
     entry_CE = Decoding(policy, trunks, 1).entry_CE
-    logits_CV = product(entry_CE, policy.output_weight.mT).cpu() / sampling.temperature
+    logits_CV = without(product(entry_CE, policy.output_weight.mT), policy.unknown_ids)
+    logits_CV = logits_CV.cpu() / sampling.temperature
     logits_CV[:, out] = -torch.inf
+    logits_CV = truncate(logits_CV, sampling.top_k, sampling.top_p)
     logp_RV = logits_CV.log_softmax(1).repeat_interleave(size, 0)
     tokens_R, _ = inverse_cdf(logp_RV.exp(), numbers_R)
     logp_R = logp_RV.gather(1, tokens_R[:, None]).squeeze(1)
@@ -153,19 +168,17 @@ def next_token_guesses(
         policy: The model.
         asked: Documents with their questions.
         instructed: Whether the objective's instruction stands before the document. Without it the trunk
-            is raw: what the model says of plain text (design 3.3).
+            is raw, BOS aside: what the model says of plain text (design 3.3).
         tokens_per_batch: Most tokens forwarded at once, padding included.
 
     Returns:
         Token ids by document and question.
     """
     guesses: list[list[int]] = [[] for _ in asked]
-    places = [_before_cuts(one.trunk, instructed=instructed) for one in asked]
+    trunks = [one.trunk if instructed else raw_trunk(one.trunk, policy.begin_ids) for one in asked]
+    places = [[trunk.depth(cut) - 1 for cut in trunk.cuts] for trunk in trunks]
     # what follows the last cut changes nothing
-    paths = [
-        (one.trunk.token_ids if instructed else one.trunk.document_ids)[: max(some) + 1]
-        for one, some in zip(asked, places, strict=True)
-    ]
+    paths = [trunk.token_ids[: max(some) + 1] for trunk, some in zip(trunks, places, strict=True)]
     for batch in padded_batches([len(path) for path in paths], tokens_per_batch):
         hidden_CE = hidden_at(policy, [paths[i] for i in batch], [places[i] for i in batch])
         tokens = iter(_argmax(policy, hidden_CE))
@@ -174,15 +187,10 @@ def next_token_guesses(
     return guesses
 
 
-def _before_cuts(trunk: Trunk, *, instructed: bool) -> list[int]:
-    """Number of the token before each cut."""
-    return [(trunk.depth(cut) if instructed else cut.position) - 1 for cut in trunk.cuts]
-
-
 def _argmax(policy: Policy, hidden_CE: torch.Tensor) -> list[int]:
     weight = policy.output_weight
     return [
         token
         for chunk in chunks(len(hidden_CE), weight)
-        for token in product(hidden_CE[chunk], weight.mT).argmax(1).tolist()
+        for token in without(product(hidden_CE[chunk], weight.mT), policy.unknown_ids).argmax(1).tolist()
     ]

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from rpt_core.artifacts.build import Build
+from rpt_core.artifacts.build import FLOPS, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.corpus.overlap import check_held_out
 from rpt_core.errors import IntegrityError, StarvedError, Stopped
@@ -20,6 +20,7 @@ from rpt_core.evaluation.answers import (
     judged_answers,
     next_token_guesses,
     sampling_of,
+    sampling_told,
 )
 from rpt_core.evaluation.compare import compare
 from rpt_core.evaluation.items import (
@@ -85,6 +86,7 @@ class Evaluation:
         self.next_token = NextToken.of(self.recipe.objective, self.policy.codec)
         self.solve = Solve.of(self.recipe.problems, self.policy.codec)
         self.sampling = sampling_of(self.recipe, self.policy)
+        self.problem_sampling = sampling_of(self.recipe, self.policy, problems=True)
 
     def run(self, mode: str, checkpoint: Checkpoint) -> None:
         """Evaluate one mode; its outcomes are added to :attr:`tables`."""
@@ -93,7 +95,7 @@ class Evaluation:
             if self.next_token.prompt.instruction_ids:
                 self._plain(checkpoint, INSTRUCTED, instructed=True)
         elif mode == PROBLEMS:
-            self._sampled(checkpoint, mode, self.tasks.asked, self._free, self.solve.judge)
+            self._sampled(checkpoint, mode, self.tasks.asked, self._solving, self.solve.judge)
         else:
             draw = self._thinking if mode == FORCED else self._free
             self._sampled(checkpoint, mode, self.places.asked, draw, self.next_token.judge)
@@ -125,7 +127,8 @@ class Evaluation:
     def _sampled(
         self, checkpoint: Checkpoint, mode: str, asked: list[Asked], draw: Draw, judge: Judge
     ) -> None:
-        for judged in judged_answers(asked, draw, judge, self.recipe.samples):
+        size = (self.problem_sampling if mode == PROBLEMS else self.sampling).group_size
+        for judged in judged_answers(asked, draw, judge, size):
             self._add(
                 [self._item(checkpoint, mode, one.question, one.sample, one.verdict) for one in judged],
                 f"{mode}, {checkpoint.name}",
@@ -133,6 +136,9 @@ class Evaluation:
 
     def _free(self, trunks: list[Trunk]) -> Drawn:
         return self.engine.generate(trunks, self.sampling, 0)
+
+    def _solving(self, trunks: list[Trunk]) -> Drawn:
+        return self.engine.generate(trunks, self.problem_sampling, 0)
 
     def _thinking(self, trunks: list[Trunk]) -> Drawn:
         return draw_thinking(self.policy, self.engine, trunks, self.sampling)
@@ -201,14 +207,14 @@ def evaluate(recipe: EvaluationRecipe, build: Build) -> Outcome:
     final = Checkpoint(FINAL, inside(build.inputs["model"]))
     policy = load_policy(final.folder, cast(Precision, build.numerics.dtype), device_of(build))
     places, tasks = _questions(recipe, build, policy)
-    milestones = sorted(_milestones(build), key=lambda one: one.step or 0) if recipe.milestones else []
+    milestones = published(build) if recipe.milestones else []
     evaluation = Evaluation(
         recipe, build, policy, places, tasks, total=_num_answers(recipe, places, tasks, len(milestones))
     )
     for mode in recipe.modes:
         evaluation.run(mode, final)
     for checkpoint in milestones:
-        if REASONING in recipe.modes and _same_weights(checkpoint, final):
+        if REASONING in recipe.modes and same_weights(checkpoint, final):
             evaluation.repeat(REASONING, checkpoint)
             continue
         evaluation.engine.load_weights(checkpoint.folder, checkpoint.step or 0)
@@ -227,7 +233,8 @@ def evaluate(recipe: EvaluationRecipe, build: Build) -> Outcome:
     )
 
 
-def _same_weights(one: Checkpoint, other: Checkpoint) -> bool:
+def same_weights(one: Checkpoint, other: Checkpoint) -> bool:
+    """Whether two checkpoints hold the same bytes, as the last milestone and the final model do."""
     first, second = (checkpoint.folder / "model.safetensors" for checkpoint in (one, other))
     return first.is_file() and second.is_file() and filecmp.cmp(first, second, shallow=False)
 
@@ -237,7 +244,8 @@ def _questions(recipe: EvaluationRecipe, build: Build, policy: Policy) -> tuple[
     if any(mode != PROBLEMS for mode in recipe.modes) or recipe.milestones:
         places = draw_places(recipe, build.inputs["corpus"], build.inputs["difficulty"], policy.codec)
     if PROBLEMS in recipe.modes:
-        tasks = draw_problems(recipe, build.inputs["corpus"], policy.codec, "problem-too-long")
+        corpus = build.inputs.get("problem_corpus", build.inputs["corpus"])
+        tasks = draw_problems(recipe, corpus, policy.codec, "problem-too-long")
     if not places.asked and not tasks.asked:
         raise StarvedError(
             f"there is nothing to evaluate: {tasks.balance.rows_in} held-out problems have an answer and "
@@ -245,6 +253,15 @@ def _questions(recipe: EvaluationRecipe, build: Build, policy: Policy) -> tuple[
             f"{recipe.context_tokens} tokens. Add a problem set to the corpus, or raise context_tokens."
         )
     return places, tasks
+
+
+def published(build: Build) -> list[Checkpoint]:
+    """The checkpoints of the model's training among the inputs, by step.
+
+    Raises:
+        IntegrityError: one does not say which it is.
+    """
+    return sorted(_milestones(build), key=lambda one: one.step or 0)
 
 
 def _milestones(build: Build) -> Iterator[Checkpoint]:
@@ -258,14 +275,15 @@ def _milestones(build: Build) -> Iterator[Checkpoint]:
                 )
             note = json.loads(path.read_text())
             step = int(note["step"])
-            yield Checkpoint(f"{step:06d}", inside(folder), step, float(note["gflops_total"]))
+            yield Checkpoint(f"{step:06d}", inside(folder), step, float(note[FLOPS]))
 
 
 def _num_answers(recipe: EvaluationRecipe, places: Places, tasks: Tasks, num_milestones: int) -> int:
     asked = sum(len(one.questions) for one in places.asked)
     sampled = sum(mode in (REASONING, FORCED) for mode in recipe.modes) + num_milestones
     plain = 2 * asked * (PLAIN in recipe.modes)
-    return plain + recipe.samples * (asked * sampled + len(tasks.asked))
+    tries = (recipe.problem_sampling or recipe).samples
+    return plain + recipe.samples * asked * sampled + tries * len(tasks.asked)
 
 
 def summarise(
@@ -280,13 +298,14 @@ def summarise(
         "problems": tasks.balance.model_dump(),
         "samples": recipe.samples,
         "temperature": recipe.temperature,
+        **sampling_told(recipe),
         "modes": {mode: mode_scores(items, mode, FINAL, nats) for mode in recipe.modes},
     }
     if PLAIN in recipe.modes:
         scores["modes"][INSTRUCTED] = mode_scores(items, INSTRUCTED, FINAL, nats)
         scores["instructed_minus_plain"] = _instructed_minus_plain(items, nats)
     scores["milestones"] = [
-        {"step": one.step, "gflops_total": one.gflops, **mode_scores(items, REASONING, one.name, nats)}
+        {"step": one.step, FLOPS: one.gflops, **mode_scores(items, REASONING, one.name, nats)}
         for one in milestones
     ]
     return scores
@@ -306,7 +325,7 @@ def _log(build: Build, scores: dict[str, Any]) -> None:
     build.log(0, dict(_headline(scores)))
     for one in scores["milestones"]:
         values = {f"accuracy_{tier}": e["value"] for tier, e in one["accuracy"].items()}
-        build.log(one["step"], {**values, "gflops_total": one["gflops_total"]})
+        build.log(one["step"], {**values, FLOPS: one[FLOPS]})
 
 
 def _headline(scores: dict[str, Any]) -> Iterator[tuple[str, float]]:

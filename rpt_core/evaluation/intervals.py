@@ -4,6 +4,11 @@ Legend of shapes: ``I`` items, ``G`` clusters (documents or problems), ``S`` sta
 
 Everything here works on *cluster totals*. A mean over items is ``sum / count``, a share given
 something is ``sum / sum``; both are ratios of totals, and a cluster either enters whole or not at all.
+
+Two things are never claimed. Clusters that all agree are no certainty: no error is smaller than what one
+other answer would have changed (:func:`one_answer`). And a bootstrap knows only the clusters it has: with
+fewer than :data:`FEWEST_CLUSTERS` its 95 % intervals cover the truth too seldom (70 % with 3 clusters, 89 %
+with 5, 93 % with 10), so it gives none.
 """
 
 from collections.abc import Callable
@@ -15,10 +20,17 @@ from scipy import stats
 
 Floats = NDArray[np.float64]
 
+FEWEST_CLUSTERS = 10
+"""Clusters (documents or problems) a bootstrap needs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number with its uncertainty. One cluster has no interval: then three fields are None."""
+    """A number with its uncertainty.
+
+    One cluster has no interval, and a bootstrap of fewer than :data:`FEWEST_CLUSTERS` has none: then three
+    fields are None.
+    """
 
     value: float
     standard_error: float | None
@@ -74,7 +86,8 @@ def clustered_ratio(
     regression on a constant. The interval is Student's with ``G - 1`` degrees of freedom, or, for a
     ``proportion``, Korn and Graubard's (1998): Clopper and Pearson's exact one at the number of
     independent trials that would have had this error. It stays inside [0, 1], and 40 right answers of
-    40 do not get an interval of width zero.
+    40 do not get an interval of width zero. The error is at least what one other answer would have
+    changed (:func:`one_answer`), also where all clusters agree.
 
     Args:
         numerator_I: For a proportion at most the denominator, item by item.
@@ -103,6 +116,8 @@ def clustered_ratio(
         return Estimate(value, None, None, None, num_items, num_clusters)
     residual_G = totals_GS[:, 0] - value * totals_GS[:, 1]
     error = float(np.sqrt(num_clusters / (num_clusters - 1) * np.sum(residual_G**2)) / bottom)
+    known = np.concatenate([top_I, bottom_I]) if proportion else top_I  # all right is on the grid, too
+    error = max(error, one_answer(known) / float(bottom))
     interval = _korn_graubard if proportion else _student
     low, high = interval(value, error, num_clusters, confidence)
     return Estimate(value, error, low, high, num_items, num_clusters)
@@ -126,6 +141,22 @@ def clustered_mean(
     )
 
 
+def one_answer(values_I: ArrayLike) -> float:
+    """How much a total of these values changes at least if one answer had come out otherwise.
+
+    Scores lie on a grid through zero (shares of a few samples, counts, differences of either). Its step is
+    not known here, but no two values lie closer than it; where all are zero, an answer counts 1.
+
+    Example:
+        >>> one_answer([0.75, 0.5, -0.5, 0.0]), one_answer([7, 8]), one_answer([0, 0, 0])
+        (0.25, 1.0, 1.0)
+    """
+    sizes = np.unique(np.abs(np.append(np.asarray(values_I, np.float64), 0.0)))
+    steps = np.diff(sizes)
+    steps = steps[steps > 1e-12 * sizes[-1]]
+    return float(steps.min()) if len(steps) else 1.0
+
+
 def _student(value: float, error: float, num_clusters: int, confidence: float) -> tuple[float, float]:
     reach = float(stats.t.ppf((1 + confidence) / 2, num_clusters - 1)) * error
     return value - reach, value + reach
@@ -134,9 +165,7 @@ def _student(value: float, error: float, num_clusters: int, confidence: float) -
 def _korn_graubard(value: float, error: float, num_clusters: int, confidence: float) -> tuple[float, float]:
     tail = (1 - confidence) / 2
     variance = value * (1 - value)
-    if error == 0 and variance > 0:  # every cluster has the same share: as certain as data can be
-        return value, value
-    trials = float(num_clusters) if error == 0 else variance / error**2
+    trials = variance / error**2 if variance > 1e-12 else float(num_clusters)
     student = float(stats.t.ppf(1 - tail, num_clusters - 1))
     trials *= (float(stats.norm.ppf(1 - tail)) / student) ** 2
     hits = value * trials
@@ -176,6 +205,8 @@ def cluster_bootstrap(
 
     The interval is the percentile one, its levels moved outwards so that few clusters do not make it
     too narrow (Hesterberg 2015: normal quantiles replaced by Student's times ``sqrt(G / (G - 1))``).
+    Fewer than :data:`FEWEST_CLUSTERS` have no interval. Where every resample gives the same number, the
+    interval is Student's around it, with what one other answer would have changed as its error.
 
     Args:
         totals_GS: Cluster totals.
@@ -200,7 +231,7 @@ def cluster_bootstrap(
     if not np.isfinite(value):
         raise ValueError(f"the statistic is {value} on the data themselves: it has no interval")
     items = num_clusters if num_items is None else num_items
-    if num_clusters < 2 or resamples < 2:
+    if num_clusters < FEWEST_CLUSTERS or resamples < 2:
         return Estimate(value, None, None, None, items, num_clusters)
     with np.errstate(divide="ignore", invalid="ignore"):
         draws_R = statistic(resampled_totals(totals_GS, resamples, seed))
@@ -208,7 +239,21 @@ def cluster_bootstrap(
     if len(draws_R) < 0.9 * resamples:
         return Estimate(value, None, None, None, items, num_clusters)
     low, high = np.quantile(draws_R, expanded_levels(num_clusters, confidence))
+    if high - low <= 1e-12 * max(1.0, abs(value)):
+        error = _one_other_answer(totals_GS, statistic, value)
+        return Estimate(value, error, *_student(value, error, num_clusters, confidence), items, num_clusters)
     return Estimate(value, float(draws_R.std(ddof=1)), float(low), float(high), items, num_clusters)
+
+
+def _one_other_answer(totals_GS: Floats, statistic: Callable[[Floats], Floats], value: float) -> float:
+    """The largest change of a statistic when one answer more or less is counted in any one of its totals."""
+    whole_S = totals_GS.sum(axis=0)
+    steps_S = np.array([one_answer(column_G) for column_G in totals_GS.T])
+    shifted = np.concatenate([whole_S + np.diag(steps_S), whole_S - np.diag(steps_S)])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        changes = np.abs(statistic(shifted) - value)
+    changes = changes[np.isfinite(changes)]
+    return float(changes.max()) if len(changes) else 1.0
 
 
 def expanded_levels(num_clusters: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -5,6 +5,7 @@ was fooled: the share of wrong answers it accepted, with an interval over docume
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -16,8 +17,8 @@ from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.corpus.overlap import check_held_out
 from rpt_core.errors import StarvedError, Stopped
-from rpt_core.evaluation.answers import draw_thinking, portions, sampling_of
-from rpt_core.evaluation.evaluate import SCORES_FILE
+from rpt_core.evaluation.answers import draw_thinking, portions, sampling_of, sampling_told
+from rpt_core.evaluation.evaluate import SCORES_FILE, Checkpoint, published, same_weights
 from rpt_core.evaluation.intervals import clustered_ratio
 from rpt_core.evaluation.items import FINAL, PROBLEMS, Item, as_table, write_items
 from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
@@ -67,8 +68,9 @@ class JudgedEvaluation:
         self.engine = TorchEngine(self.policy)
         self.solve = Solve.of(self.recipe.problems, self.policy.codec)
         self.sampling = sampling_of(self.recipe, self.policy)
+        self.problem_sampling = sampling_of(self.recipe, self.policy, problems=True)
 
-    def run(self, mode: str, asked: list[Asked]) -> None:
+    def run(self, mode: str, asked: list[Asked], checkpoint: Checkpoint) -> None:
         """Ask everything in one mode."""
         done = 0
         for some in portions(asked, AT_ONCE):
@@ -77,9 +79,9 @@ class JudgedEvaluation:
             for one, of_trunk in zip(some, drawn, strict=True):
                 for question, of_cut in zip(one.questions, of_trunk, strict=True):
                     for number in range(len(of_cut)):
-                        self._note(mode, question, number, next(verdicts))
+                        self._note(mode, question, number, next(verdicts), checkpoint)
             done += len(some)
-            self.build.progress(done, len(asked), mode)
+            self.build.progress(done, len(asked), f"{mode}, {checkpoint.name}")
             if self.build.stopping():
                 raise Stopped(f"stopped in mode {mode}; the same command starts again.")
 
@@ -87,7 +89,7 @@ class JudgedEvaluation:
         trunks = [one.trunk for one in some]
         if mode == FORCED:
             return draw_thinking(self.policy, self.engine, trunks, self.sampling)
-        return self.engine.generate(trunks, self.sampling, 0)
+        return self.engine.generate(trunks, self.problem_sampling if mode == PROBLEMS else self.sampling, 0)
 
     def _verdicts(self, mode: str, some: list[Asked], drawn: Drawn) -> list[Verdict]:
         if mode != PROBLEMS:
@@ -99,19 +101,24 @@ class JudgedEvaluation:
             for sample in of_cut
         ]
 
-    def _note(self, mode: str, question: Question, number: int, verdict: Verdict) -> None:
+    def _note(
+        self, mode: str, question: Question, number: int, verdict: Verdict, checkpoint: Checkpoint
+    ) -> None:
         name = question.document
+        is_final = checkpoint.name == FINAL
         if isinstance(question, SegmentQuestion):
             name = f"{question.document}:{question.position}:{question.task}"
-            self._audit(mode, question, verdict)
+            if is_final:
+                self._audit(mode, question, verdict)
         self.rows.append(
             Item(
-                checkpoint=FINAL, step=None, gflops=None, mode=mode, item_id=name, doc_id=question.document,
-                position=question.position, entropy_nats=None, tier="", sample=number,
-                verdict=verdict.verdict, score=verdict.score, thinks=verdict.thought_tokens > 0,
-                thought_tokens=verdict.thought_tokens, answer_tokens=verdict.answer_tokens, first_token=None,
-                prediction=verdict.prediction, truth=question.truth,
-                tail=question.tail if number == 0 else None, thought=verdict.thought,
+                checkpoint=checkpoint.name, step=checkpoint.step, gflops=checkpoint.gflops, mode=mode,
+                item_id=name, doc_id=question.document, position=question.position, entropy_nats=None,
+                tier="", sample=number, verdict=verdict.verdict, score=verdict.score,
+                thinks=verdict.thought_tokens > 0, thought_tokens=verdict.thought_tokens,
+                answer_tokens=verdict.answer_tokens, first_token=None, prediction=verdict.prediction,
+                truth=question.truth, tail=question.tail if is_final and number == 0 else None,
+                thought=verdict.thought if is_final else None,
             )
         )  # fmt: skip
 
@@ -141,22 +148,35 @@ def evaluate_judged(recipe: JudgedEvaluationRecipe, build: Build) -> Outcome:
     put = NextSegment.of(recipe.objective, policy.codec, open_judge(recipe, build.inputs))
     evaluation = JudgedEvaluation(recipe, build, policy, put)
     rows = RowCounts()
-    if any(mode != PROBLEMS for mode in recipe.modes):
+    final = Checkpoint(FINAL, folder)
+    checkpoints = (
+        [one for one in published(build) if not same_weights(one, final)] if recipe.milestones else []
+    )
+    if recipe.milestones or any(mode != PROBLEMS for mode in recipe.modes):
         asked, balance = draw_targets(recipe, build, put)
         rows = rows + balance
         for mode in recipe.modes:
             if mode != PROBLEMS:
-                evaluation.run(mode, asked)
+                evaluation.run(mode, asked, final)
     if PROBLEMS in recipe.modes:
-        problems = _problems(recipe, build.inputs["corpus"], policy.codec)
+        corpus = build.inputs.get("problem_corpus", build.inputs["corpus"])
+        problems = _problems(recipe, corpus, policy.codec)
         rows = rows + problems.balance
-        evaluation.run(PROBLEMS, problems.asked)
+        evaluation.run(PROBLEMS, problems.asked, final)
+    for checkpoint in checkpoints:
+        evaluation.engine.load_weights(checkpoint.folder, checkpoint.step or 0)
+        evaluation.run(JUDGED, asked, checkpoint)
     told, took = report(put)
     items = write_items([as_table(evaluation.rows)], build.out)
-    scores = summarise(recipe, items, evaluation.audited, told)
+    scores = summarise(recipe, items, evaluation.audited, told, checkpoints)
     (build.out / SCORES_FILE).write_text(json.dumps(scores, indent=1, allow_nan=False))
     headline = _headline(scores)
     build.log(0, {**headline, **told}, took)
+    for one in scores.get("milestones", ()):
+        build.log(
+            one["step"],
+            {"accuracy": one["accuracy"]["all"]["value"], "gflops_total": one["gflops_total"]},
+        )
     forwarded = evaluation.engine.num_forwarded
     flops = forward_flops(policy.num_parameters, forwarded)
     return Outcome(rows=rows, flops=flops, tokens=forwarded, summary=dict(headline))
@@ -187,7 +207,11 @@ def draw_targets(
 
 
 def summarise(
-    recipe: JudgedEvaluationRecipe, items: pa.Table, audited: dict[str, list[Audited]], told: dict[str, float]
+    recipe: JudgedEvaluationRecipe,
+    items: pa.Table,
+    audited: dict[str, list[Audited]],
+    told: dict[str, float],
+    checkpoints: Sequence[Checkpoint] = (),
 ) -> dict[str, Any]:
     """What ``scores.json`` says: every number follows from the rows."""
     modes: dict[str, Any] = {}
@@ -199,9 +223,19 @@ def summarise(
             modes[mode]["by_task"] = {
                 task: accuracy(found.where(keep)).as_json() for task, keep in tasks.items() if keep.any()
             }
+    on_the_way = [
+        {
+            "step": one.step,
+            "gflops_total": one.gflops,
+            **mode_scores(items, JUDGED, one.name, ()),
+        }
+        for one in checkpoints
+    ]
     return {
         "samples": recipe.samples,
         "temperature": recipe.temperature,
+        **sampling_told(recipe),
+        **({"milestones": on_the_way} if recipe.milestones else {}),
         "rule": recipe.objective.rule,
         "modes": modes,
         "judge": told,

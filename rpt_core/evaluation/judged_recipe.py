@@ -4,9 +4,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
+from rpt_core.artifacts.recipe import Address, Artifact, Recipe, Ref, later
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
+from rpt_core.evaluation.recipe import ProblemSampling, refuse_overlap
 from rpt_core.objectives.recipe import RlvrObjective
 from rpt_core.objectives.rlpt_recipe import RlptObjective
 from rpt_core.train.judge_recipe import JudgeRecipe
@@ -31,12 +32,16 @@ class JudgedEvaluationRecipe(Recipe):
     judge: JudgeRecipe | BaseRecipe | Ref | Artifact | None = None
     """Another one than the training's: what a model learnt to please its own judge with shows here."""
     judge_model: str = ""
-    judge_url: str = ""
+    judge_url: Address = ""
     judge_reply_tokens: int = Field(0, ge=0)
     judge_deadline_seconds: float = Field(30.0, gt=0)
     unread_share_max: float = Field(0.2, ge=0, le=1)
     objective: RlptObjective = RlptObjective()
     problems: RlvrObjective = RlvrObjective()
+    problem_corpus: PrepareRecipe | Ref | Artifact | None = later(None)
+    """Whose held-out problems are asked, where not those of ``corpus``."""
+    problem_sampling: ProblemSampling | None = later(None)
+    """How their answers are drawn; None as all others."""
     modes: tuple[Literal["judged", "judged-forced", "problems"], ...] = (
         "judged",
         "judged-forced",
@@ -49,12 +54,21 @@ class JudgedEvaluationRecipe(Recipe):
     num_problems: int = Field(100, ge=1)
     samples: int = Field(8, ge=1)
     temperature: float = Field(1.0, gt=0)
+    top_p: float = later(1.0, gt=0, le=1)
+    """Only the likeliest tokens with this share of the mass are drawn; 1 for all."""
     reasoning_tokens: int = Field(8192, ge=1)
     context_tokens: int = Field(4096, ge=16)
+    milestones: bool = later(False)
+    """Also evaluate, in the mode ``judged``, every published checkpoint of the model's training."""
     seed: int = 0
 
     @model_validator(mode="after")
     def _one_judge(self) -> "JudgedEvaluationRecipe":
         if (self.judge is None) == (not self.judge_model):
             raise ValueError("give either a judge (a model) or judge_model (behind judge_url)")
+        return self
+
+    @model_validator(mode="after")
+    def _held_out(self) -> "JudgedEvaluationRecipe":
+        refuse_overlap(self.model, self.corpus, self.problem_corpus)
         return self

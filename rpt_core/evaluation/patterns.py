@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rpt_core.evaluation.intervals import (
+    FEWEST_CLUSTERS,
     Estimate,
     Floats,
     cluster_totals,
@@ -95,7 +96,8 @@ def pattern_changes(
     first = _totals(before, before_clusters)
     second = _totals(after, after_clusters)
     drawn = resampled_totals(first, resamples, seed), resampled_totals(second, resamples, seed + 1)
-    levels = expanded_levels(min(len(first), len(second))) if min(len(first), len(second)) > 1 else None
+    fewest = min(len(first), len(second))
+    levels = expanded_levels(fewest) if fewest >= FEWEST_CLUSTERS else None
     return {
         group: _change(_share(first, i), _share(second, i), _draws(*drawn, i), levels)
         for i, group in enumerate(GROUPS)

@@ -4,13 +4,23 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
+from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, later
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.corpus.splits import corpora, overlap
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.objectives.recipe import RlvrObjective, RptObjective, TextObjective
 from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
 from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe
+
+
+class ProblemSampling(Frozen):
+    """How answers to problems are drawn, where otherwise than answers about text."""
+
+    samples: int = Field(8, ge=1)
+    temperature: float = Field(0.6, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    reasoning_tokens: int = Field(32_000, ge=1)
+    """Longest answer."""
 
 
 class EvaluationRecipe(Recipe):
@@ -26,6 +36,10 @@ class EvaluationRecipe(Recipe):
     model: PolicyRecipe | RlvrRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
     objective: TextObjective = RptObjective()
     problems: RlvrObjective = RlvrObjective()
+    problem_corpus: PrepareRecipe | Ref | Artifact | None = later(None)
+    """Whose held-out problems are asked, where not those of ``corpus``."""
+    problem_sampling: ProblemSampling | None = later(None)
+    """How their answers are drawn; None as all others."""
     modes: tuple[Literal["plain", "reasoning", "forced", "problems"], ...] = (
         "plain", "reasoning", "forced", "problems",
     )  # fmt: skip
@@ -38,6 +52,8 @@ class EvaluationRecipe(Recipe):
     num_problems: int = Field(100, ge=1)
     samples: int = Field(8, ge=1)
     temperature: float = Field(0.8, gt=0)
+    top_p: float = later(1.0, gt=0, le=1)
+    """Only the likeliest tokens with this share of the mass are drawn; 1 for all."""
     reasoning_tokens: int = Field(8192, ge=1)
     context_tokens: int = Field(4096, ge=16)
     milestones: bool = False
@@ -46,12 +62,22 @@ class EvaluationRecipe(Recipe):
 
     @model_validator(mode="after")
     def _held_out(self) -> "EvaluationRecipe":
-        if isinstance(self.corpus, PrepareRecipe):
-            for trained in corpora(self.model):
-                if differing := overlap(self.corpus, trained):
+        refuse_overlap(self.model, self.corpus, self.problem_corpus)
+        return self
+
+
+def refuse_overlap(model: object, *evaluated: object) -> None:
+    """Refuse, before anything is made, a split under which a model has read what it is asked.
+
+    Raises:
+        ValueError: for the validator that calls this.
+    """
+    for corpus in evaluated:
+        if isinstance(corpus, PrepareRecipe):
+            for trained in corpora(model):
+                if differing := overlap(corpus, trained):
                     raise ValueError(
                         "the splits overlap: the model is trained and evaluated on the same documents, "
                         f"split by {differing}, so held-out rows of one are training rows of the other; "
                         "make them equal"
                     )
-        return self

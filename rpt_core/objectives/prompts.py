@@ -13,6 +13,7 @@ from typing import Literal
 from rpt_core.errors import RecipeError
 from rpt_core.objectives.recipe import PromptName
 from rpt_core.objectives.templates import FENCE, FENCE_END, TEMPLATES
+from rpt_core.policy.chat import render
 from rpt_core.policy.codec import Codec
 
 PLACE = "\ue000"
@@ -80,34 +81,45 @@ def _compact(instruction: str, codec: Codec, words: str = "", *, fenced: bool = 
             "prompt=compact stands for control tokens of a model trained here (<|rpt|>, <|predict|>), and "
             "this model's tokenizer has none. Take prompt=v6 (or v0) for next tokens, plain for problems."
         )
+    head = codec.begin_ids + codec.control(instruction)
     asked = (*codec.control("predict"), *codec.encode(words), *codec.control("think"))
     if not fenced:
-        return Prompt(codec.control(instruction), asked)
+        return Prompt(head, asked)
     before, after = codec.encode(FENCE), codec.encode(FENCE_END)
-    return Prompt((*codec.control(instruction), *before), (*after, *asked))
+    return Prompt((*head, *before), (*after, *asked))
 
 
 def _worded(before: str, after: str, codec: Codec) -> Prompt:
     head, tail = around_document(before, after, codec)
     if not tail.rstrip().endswith("<think>"):
         tail += "<think>\n"
-    return Prompt(tuple(codec.encode_template(head)), tuple(codec.encode_template(tail)))
+    return Prompt(opening_ids(head, codec), tuple(codec.encode_template(tail)))
+
+
+def opening_ids(head: str, codec: Codec) -> tuple[int, ...]:
+    """The ids of what :func:`around_document` puts before the document, BOS exactly once."""
+    return tuple(codec.opening(head, of_template=codec.chat_template is not None))
 
 
 def around_document(before: str, after: str, codec: Codec) -> tuple[str, str]:
-    """What the model's chat template puts before and after the document; plain headings without one."""
+    """What the model's chat template puts before and after the document; plain headings without one.
+
+    Raises:
+        RecipeError: the template raises, or does not show the user's message exactly once.
+    """
     if codec.chat_template is None:
         return before, f"{after}\n\n### Answer\n"
-    from transformers.utils.chat_template_utils import render_jinja_template
-
-    rendered, _ = render_jinja_template(
-        conversations=[[{"role": "user", "content": f"{before}{PLACE}{after}"}]],
-        chat_template=codec.chat_template,
-        add_generation_prompt=True,
-        **codec.special_names(),
-    )
-    head, found, tail = rendered[0].partition(PLACE)
-    if not found:
+    content = f"{before}{PLACE}{after}"
+    rendered = render(codec.chat_template, [{"role": "user", "content": content}], codec.special_names())
+    head, _, tail = rendered.partition(PLACE)
+    shown, places = rendered.count(PLACE), content.count(PLACE)
+    if shown > places:
+        raise RecipeError(
+            f"the model's chat template writes the user's message {shown // places} times, and a document "
+            "stands in one place only. Mend chat_template in the model's folder, or remove it to use plain "
+            "headings."
+        )
+    if shown < places:
         raise RecipeError(
             "the model's chat template leaves out the user's message, so the document would not be seen. "
             "Mend chat_template in its tokenizer_config.json, or remove it to use plain headings."

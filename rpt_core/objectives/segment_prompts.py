@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.prompts import PLACE, around_document
+from rpt_core.objectives.prompts import PLACE, around_document, opening_ids
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.vocabulary import MARK_TEXT
 
@@ -67,8 +67,8 @@ def segment_prompt(name: Literal["auto", "worded", "compact"], codec: Codec) -> 
     head, asr = around_document(HEAD, ASR, codec)
     _, tail = around_document(HEAD, f"{MSR_GAP}{PLACE}{MSR}", codec)
     gap, _, msr = tail.partition(PLACE)
-    ids = [tuple(codec.encode_template(words)) for words in (head, _opened(asr), gap, _opened(msr))]
-    return SegmentPrompt(*ids)
+    ids = [tuple(codec.encode_template(words)) for words in (_opened(asr), gap, _opened(msr))]
+    return SegmentPrompt(opening_ids(head, codec), *ids)
 
 
 def wrapped(codec: Codec, prediction_ids: tuple[int, ...]) -> tuple[int, ...]:
@@ -84,7 +84,7 @@ def _compact(codec: Codec) -> SegmentPrompt:
             "this model's tokenizer has none. Take prompt=worded."
         )
     answer = codec.control("predict") + codec.control("think")
-    return SegmentPrompt(codec.control("rpt"), answer, codec.control("mask"), answer)
+    return SegmentPrompt(codec.begin_ids + codec.control("rpt"), answer, codec.control("mask"), answer)
 
 
 def _opened(tail: str) -> str:

@@ -127,14 +127,26 @@ def _with_ends(estimate: Any, whole: Callable[[float], str], end: Callable[[floa
         return DASH
     low, high = _field(estimate, "low"), _field(estimate, "high")
     text = whole(_field(estimate, "value"))
-    return text if low is None else f"{text} [{end(low)}, {end(high)}]"
+    return f"{text} [{no_interval(estimate)}]" if low is None else f"{text} [{end(low)}, {end(high)}]"
+
+
+def no_interval(estimate: Any) -> str:
+    """What stands where an interval would: from how many clusters (documents or problems) there is none.
+
+    Example:
+        >>> no_interval({"num_clusters": 3}), no_interval({"num_clusters": 1}), no_interval({})
+        ('no interval: too few clusters (3)', 'no interval: too few clusters (1)', 'no interval')
+    """
+    found = estimate.get if isinstance(estimate, Mapping) else lambda name: getattr(estimate, name, None)
+    clusters = found("num_clusters")
+    return "no interval" if clusters is None else f"no interval: too few clusters ({clusters})"
 
 
 FILTERS: dict[str, Callable[..., str]] = {
     function.__name__: function
     for function in (
         percent, percent_bare, points, p_value, count_of, flops_of, clip, visible, cell, interval, difference,
-        amount,
+        no_interval, amount,
     )
 }  # fmt: skip
 

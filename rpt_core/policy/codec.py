@@ -10,27 +10,26 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from rpt_core.errors import RecipeError
+from rpt_core.policy.chat import template_source
+from rpt_core.policy.foreign_code import read_json_object, refuse_foreign_code
 from rpt_core.policy.sentencepiece import SPACE
+from rpt_core.policy.tokenizer_check import check_template, check_texts, words_come_back
 from rpt_core.policy.vocabulary import (
     CONTROL_TEXT,
     MARK_TEXT,
     TOKENIZER_FILES,
+    begin_ids,
     byte_ids,
     byte_table,
+    continuing_copy,
     plain_copy,
     read_tokenizer,
+    swallows_blanks,
     train_bpe,
     write_tokenizer,
 )
 
-PROBES = (
-    "The sum of 12 and 30 is 42.\n\n\tSo  x = 7.",
-    "数学は言葉であり、言葉は数学ではない。",
-    "na\u00efve, nai\u0308ve; \u0627\u0644\u0639\u0631\u0628\u064a\u0629 \U0001f469\u200d\U0001f680",
-    r"\frac{a}{b} = \boxed{c} % } {",
-    " <think>text</think><|endoftext|><|im_end|></s><s>[INST]",
-)
-"""What every tokenizer must give back unchanged when it is loaded."""
+SETTINGS_FILES = ("tokenizer_config.json", "special_tokens_map.json", "generation_config.json")
 
 
 class Codec:
@@ -38,21 +37,39 @@ class Codec:
 
     ``encode`` treats its text as data: whatever stands in it, no control token comes out, and the tokens'
     bytes joined are the text's bytes. Control tokens enter by name (:meth:`control`) or through
-    :meth:`encode_template`, which is only for words of our own and for chat templates.
+    :meth:`opening` and :meth:`encode_template`, which are only for words of our own and for chat templates.
+
+    Every row a model reads begins with :attr:`begin_ids`: a prompt by :meth:`opening`, raw text by a trunk
+    whose instruction they are. A window from the middle of a document begins with them too: a model
+    trained with BOS attends to its first token as a sink, and a row without one is text it has never seen
+    (Xiao et al. 2023, "Efficient Streaming Language Models with Attention Sinks", section 3).
     """
 
     def __init__(self, whole: Tokenizer, files: dict[str, bytes]) -> None:
+        """Take the folder's own tokenizer (:func:`read_tokenizer`) and the files it came from.
+
+        Raises:
+            RecipeError: see :meth:`load`.
+        """
         self._whole = whole
         self._plain = plain_copy(whole)
+        self._continuing = continuing_copy(whole)
+        self._swallows_blanks = swallows_blanks(whole)
         self._bytes = byte_table(whole)
+        self._known = frozenset(whole.get_vocab(with_added_tokens=True).values())
         self._files = files
         self._ids_of_byte = byte_ids(whole)
         self._settings = _settings(files)
-        self.chat_template: str | None = _chat_template(files, self._settings)
+        self.begin_ids: tuple[int, ...] = begin_ids(whole)
+        """What the folder's own tokenizer puts before every text: BOS, or nothing. Never predicted."""
+        self.chat_template: str | None = template_source(
+            self._settings.get("chat_template"), files.get("chat_template.jinja")
+        )
         """Jinja source of the model's chat template, where it has one."""
         self.end_ids: frozenset[int] = self._end_ids()
         """Every id that ends an answer."""
-        _assert_round_trip(self)
+        check_texts(self, whole)
+        check_template(self, whole)
 
     @classmethod
     def train(
@@ -65,20 +82,25 @@ class Codec:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read the tokenizer of a Hugging Face folder and check that it gives back what it was given.
+        """Read the tokenizer of a Hugging Face folder and check it.
 
         Raises:
-            RecipeError: there is no tokenizer, or one of five probe strings does not come back unchanged.
+            RecipeError: there is no tokenizer or it cannot be read; its folder asks for Python code of its
+                own; a probe text does not come back unchanged, or gets other ids than from the folder's own
+                tokenizer; or its chat template cannot write a conversation.
         """
+        refuse_foreign_code(folder)
+        present = [name for name in SETTINGS_FILES if (folder / name).is_file()]
+        settings = {name: read_json_object(folder / name) for name in present}
         files = {name: (folder / name).read_bytes() for name in TOKENIZER_FILES if (folder / name).is_file()}
-        return cls(read_tokenizer(folder), files)
+        return cls(read_tokenizer(folder, settings.get("tokenizer_config.json")), files)
 
     def save(self, folder: Path) -> None:
         """Write the tokenizer's files as they were read, so that nothing is lost on the way."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in self._files.items():
             (folder / name).write_bytes(content)
-        if "tokenizer.json" not in self._files:
+        if not {"tokenizer.json", "tokenizer.model"} & self._files.keys():
             self._whole.save(str(folder / "tokenizer.json"))
 
     def __len__(self) -> int:
@@ -97,8 +119,35 @@ class Codec:
         return [encoding.ids for encoding in batch]
 
     def encode_template(self, text: str) -> list[int]:
-        """Token ids of our own words or a chat template: control tokens in it are control tokens."""
-        return list(self._whole.encode(text, add_special_tokens=False).ids)
+        """Token ids of words of our own or of a chat template that go on after other tokens.
+
+        Control tokens in them are control tokens. They are what the folder's own tokenizer gives for the
+        words, without the blank some put before a text's first word.
+
+        Raises:
+            RecipeError: the words do not come back from the ids.
+        """
+        ids: list[int] = self._whole.encode(text, add_special_tokens=False).ids
+        if self._continuing is not None:  # the blank is a matter of what stands before the first control
+            going_on: list[int] = self._continuing.encode(text, add_special_tokens=False).ids
+            ids = going_on[: self._first_control(going_on)] + ids[self._first_control(ids) :]
+        return words_come_back(self, text, ids, loosely=self._is_loose)
+
+    def opening(self, text: str, *, of_template: bool = False) -> list[int]:
+        """Token ids of the words a row begins with: :attr:`begin_ids`, exactly once, and the words.
+
+        Args:
+            text: Words, which may begin with BOS themselves.
+            of_template: They are a chat template's, not ours: a blank that the folder's own tokenizer puts
+                before a text's first word is then the model's own form, and stays.
+        """
+        if of_template:
+            ids: list[int] = self._whole.encode(text, add_special_tokens=False).ids
+            words_come_back(self, text, ids, loosely=self._is_loose)
+        else:
+            ids = self.encode_template(text)
+        begin = list(self.begin_ids)
+        return ids if ids[: len(begin)] == begin else begin + ids
 
     def token_bytes(self, token: int) -> bytes:
         """The bytes one token stands for; control tokens stand for their name."""
@@ -161,6 +210,13 @@ class Codec:
         token = self._whole.token_to_id(str(self._settings.get("pad_token", "")))
         return token if token is not None else self.end_id
 
+    def unknown_ids(self, num_rows: int) -> list[int]:
+        """Rows of logits no text ends up at: padding of the vocabulary, and holes in it.
+
+        Ids that end an answer are never among them.
+        """
+        return [i for i in range(num_rows) if i not in self._known and i not in self.end_ids]
+
     def special_names(self) -> dict[str, str]:
         """The named special tokens (``bos_token`` ...) as chat templates expect them."""
         return {k: v for k, v in self._settings.items() if k.endswith("_token") and isinstance(v, str)}
@@ -170,6 +226,15 @@ class Codec:
         import hashlib
 
         return hashlib.sha256(self._plain.to_str().encode() + b"\0".join(self._bytes)).hexdigest()
+
+    @property
+    def _is_loose(self) -> bool:
+        return self._swallows_blanks or self._continuing is not None
+
+    def _first_control(self, ids: Sequence[int]) -> int:
+        """Index of the first added token, or the number of tokens."""
+        added = self._whole.get_added_tokens_decoder()
+        return next((i for i, token in enumerate(ids) if token in added), len(ids))
 
     def _spell_out(self, text: str) -> list[int]:
         # SentencePiece writes a space as U+2581; a U+2581 of the text itself goes by its three bytes
@@ -182,8 +247,9 @@ class Codec:
 
     def _end_ids(self) -> frozenset[int]:
         given = json.loads(self._files.get("generation_config.json", b"{}")).get("eos_token_id")
-        named = {self._whole.token_to_id(str(self._settings.get("eos_token", "")))}
-        ids = {*([given] if isinstance(given, int) else given or []), *named} - {None}
+        named = self._whole.token_to_id(str(self._settings.get("eos_token", "")))
+        listed = given if isinstance(given, list) else [given]
+        ids = {token for token in (*listed, named) if isinstance(token, int) and token >= 0}
         if not ids:
             raise RecipeError(
                 "the tokenizer names no token that ends an answer (eos_token in tokenizer_config.json, or "
@@ -197,30 +263,3 @@ def _settings(files: dict[str, bytes]) -> dict[str, Any]:
     named = json.loads(files.get("special_tokens_map.json", b"{}"))
     merged = {**config, **{k: v for k, v in named.items() if config.get(k) is None}}
     return {k: v.get("content") if isinstance(v, dict) and "content" in v else v for k, v in merged.items()}
-
-
-def _chat_template(files: dict[str, bytes], settings: dict[str, Any]) -> str | None:
-    if "chat_template.jinja" in files:
-        return files["chat_template.jinja"].decode()
-    template = settings.get("chat_template")
-    if isinstance(template, list):  # several templates by name
-        template = next((t["template"] for t in template if t.get("name") == "default"), None)
-    return template if isinstance(template, str) else None
-
-
-def _assert_round_trip(codec: Codec) -> None:
-    for probe in PROBES:
-        ids = codec.encode(probe)
-        back = codec.to_bytes(ids)
-        if back != probe.encode() or (controls := _controls_in(codec, ids)):
-            found = f"came back as {back!r}" if back != probe.encode() else f"gave control tokens {controls}"
-            raise RecipeError(
-                f"the tokenizer does not give back what it is given: {probe!r} became {len(ids)} tokens and "
-                f"{found}. Rewards compare bytes, so such a tokenizer cannot be trained with. Check that the "
-                "folder holds the whole tokenizer.json: an incomplete one encodes everything to nothing."
-            )
-
-
-def _controls_in(codec: Codec, ids: Sequence[int]) -> list[int]:
-    controls = codec.end_ids | {codec.pad_id}
-    return [token for token in ids if token in controls]

@@ -76,6 +76,7 @@ def branch_logprobs(
     temperature: float = 1.0,
     *,
     with_document: bool = True,
+    as_drawn: bool = False,
 ) -> BranchScores:
     """Score every token of every answer, and the documents' own tokens from the same pass.
 
@@ -86,6 +87,8 @@ def branch_logprobs(
         layout: How the tree is laid out; results agree to rounding.
         temperature: Divides the answers' logits, as when they were drawn.
         with_document: Also score the documents' own tokens (at temperature 1).
+        as_drawn: Score answers under the distribution they are drawn from, which has no ids the tokenizer
+            lacks (:attr:`Policy.unknown_ids`); False scores given text under the model's own.
 
     Raises:
         RecipeError: activation checkpointing is on in the two-pass layout, where the trunk's kept keys
@@ -96,7 +99,11 @@ def branch_logprobs(
     weight = policy.output_weight
     predictors_N, targets_N, answer_N = _to_device(policy, tree.predictor_N, tree.target_N, tree.answer_N)
     logprobs_N, entropies_N = score_tokens(
-        hidden_PE.index_select(0, predictors_N), weight, targets_N, temperature
+        hidden_PE.index_select(0, predictors_N),
+        weight,
+        targets_N,
+        temperature,
+        policy.unknown_ids if as_drawn else None,
     )
     document = _document_scores(policy, tree, hidden_PE, top_k=0) if with_document else None
     return BranchScores(logprobs_N, entropies_N, answer_N, tree.num_answers, document, num_tokens)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -40,6 +41,22 @@ class Policy:
         """The head's matrix, shape ``(vocab, hidden)``; the embedding itself where the two are tied."""
         head: nn.Linear = self.model.get_output_embeddings()
         return head.weight
+
+    @cached_property
+    def begin_ids(self) -> tuple[int, ...]:
+        """What every row begins with: the codec's BOS, or nothing."""
+        return self.codec.begin_ids
+
+    @cached_property
+    def unknown_ids(self) -> Tensor | None:
+        """Rows of logits that are no token of the tokenizer, int64; None where every row is one.
+
+        They are no part of the policy answers are drawn from: models pad their vocabulary (Qwen2 has
+        151,936 rows for 151,646 tokens), and a drawn row without a token would be an answer nobody can
+        read. Scores of given text keep them: that is the model's own distribution.
+        """
+        ids = self.codec.unknown_ids(len(self.output_weight))
+        return torch.tensor(ids, device=self.device) if ids else None
 
     @property
     def num_parameters(self) -> int:

@@ -1,4 +1,4 @@
-"""What a model says of plain text at some places: the document alone, with nothing before it.
+"""What a model says of plain text at some places: the document alone, with nothing but BOS before it.
 
 Letters: B paths, T tokens, P places, V vocabulary, E hidden size.
 """
@@ -13,7 +13,7 @@ from rpt_core.policy.attention import Causal
 from rpt_core.policy.head import chunks, product
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import padded_batches
-from rpt_core.policy.trunk import Trunk
+from rpt_core.policy.trunk import Trunk, raw_trunk
 
 
 @dataclass
@@ -36,10 +36,11 @@ class PlainChances:
             ValueError: a cut stands before the first token, where plain text predicts nothing.
         """
         found: list[list[list[float]]] = [[] for _ in trunks]
+        trunks = [raw_trunk(trunk, self.policy.begin_ids) for trunk in trunks]
         paths = [_up_to_last_cut(trunk) for trunk in trunks]
         for batch in padded_batches([len(path) for path in paths], self.tokens_per_batch):
             self.num_forwarded += len(batch) * max(len(paths[i]) for i in batch)
-            places = [[cut.position - 1 for cut in trunks[i].cuts] for i in batch]
+            places = [[trunks[i].depth(cut) - 1 for cut in trunks[i].cuts] for i in batch]
             hidden_PE = hidden_at(self.policy, [paths[i] for i in batch], places)
             chances = iter(self._at_places(hidden_PE, [some for i in batch for some in tokens[i]]))
             for i in batch:
@@ -78,7 +79,7 @@ def hidden_at(
 
 
 def _up_to_last_cut(trunk: Trunk) -> tuple[int, ...]:
-    """The document without what follows the last cut."""
+    """The trunk without what follows the last cut."""
     if not trunk.cuts or any(cut.position < 1 for cut in trunk.cuts):
         raise ValueError(f"document {trunk.key!r} has no cut, or one before its first token")
-    return trunk.document_ids[: max(cut.position for cut in trunk.cuts)]
+    return trunk.token_ids[: max(trunk.depth(cut) for cut in trunk.cuts)]

@@ -6,11 +6,12 @@ highest score; an ordinary BPE does the same when its merges are ranked by that 
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors
 
 from rpt_core.errors import RecipeError
 
@@ -28,8 +29,14 @@ class Piece:
     kind: int
 
 
-def read_sentencepiece(path: Path) -> Tokenizer:
+def read_sentencepiece(path: Path, settings: Mapping[str, Any] | None = None) -> Tokenizer:
     """Build a fast tokenizer from a SentencePiece BPE model with byte fallback.
+
+    Args:
+        path: The ``tokenizer.model``.
+        settings: What ``tokenizer_config.json`` says. Texts begin with ``bos_token`` (``<s>`` where it names
+            none) unless it has ``add_bos_token: false``: Llama's, Mistral's and Gemma's tokenizers do so by
+            default, and the model file does not say.
 
     Raises:
         RecipeError: the file is no SentencePiece model, or one without byte pieces (it could not
@@ -53,7 +60,18 @@ def read_sentencepiece(path: Path) -> Tokenizer:
     )
     controls = [piece.text for piece in pieces if piece.kind in (UNKNOWN, CONTROL, USER_DEFINED)]
     tokenizer.add_special_tokens([AddedToken(text, normalized=False, special=True) for text in controls])
+    if bos := _bos(vocab, settings or {}):
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=[bos, "$A"], special_tokens=[(bos, vocab[bos])]
+        )
     return tokenizer
+
+
+def _bos(vocab: Mapping[str, int], settings: Mapping[str, Any]) -> str | None:
+    """The token that begins a text, where one does."""
+    named = settings.get("bos_token") or "<s>"
+    text = named["content"] if isinstance(named, dict) else str(named)
+    return text if settings.get("add_bos_token", True) and text in vocab else None
 
 
 def _merges(pieces: list[Piece], vocab: dict[str, int]) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ from rpt_core.errors import EngineError
 from rpt_core.policy.decoding import Decoding
 from rpt_core.policy.draws import BOUNDARY, inverse_cdf, stream_keys, truncate, uniforms
 from rpt_core.policy.engine import Drawn
-from rpt_core.policy.head import chunks, product
+from rpt_core.policy.head import chunks, product, without
 from rpt_core.policy.layout import Bools, Ints
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sample, Sampling, Trunk
@@ -124,6 +124,7 @@ class TorchEngine:
         found: list[tuple[Tensor, Tensor]] = []
         for chunk in chunks(len(hidden_RE), weight_VE):
             logits_RV = product(hidden_RE[chunk], weight_VE.mT).div_(sampling.temperature)
+            logits_RV = without(logits_RV, self.policy.unknown_ids)
             logp_RV = truncate(logits_RV, sampling.top_k, sampling.top_p).log_softmax(1)
             if position < len(sampling.forced_ids):
                 tokens_R = torch.full_like(numbers_R[chunk], sampling.forced_ids[position], dtype=torch.int64)

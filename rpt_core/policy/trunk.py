@@ -10,7 +10,7 @@ Text becomes ids in :mod:`rpt_core.policy.codec` and nowhere else.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rpt_core.errors import RecipeError
@@ -72,6 +72,11 @@ class Trunk:
     def depth(self, cut: Cut) -> int:
         """Trunk tokens before ``cut``, the instruction included."""
         return len(self.instruction_ids) + cut.position
+
+
+def raw_trunk(trunk: Trunk, begin_ids: tuple[int, ...]) -> Trunk:
+    """The document as plain text: only what begins every row (BOS, where the model has one) before it."""
+    return replace(trunk, instruction_ids=begin_ids)
 
 
 @dataclass(frozen=True, slots=True)

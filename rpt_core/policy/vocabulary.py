@@ -37,6 +37,9 @@ TOKENIZER_FILES = (
 )  # fmt: skip
 """What makes up a tokenizer in a Hugging Face folder; copied byte by byte from start model to result."""
 
+MOST_IDS = 1 << 24
+"""No vocabulary is this large; tables are made for every id up to the highest."""
+
 
 def train_bpe(texts: Iterable[str], vocab_size: int, *, marks: bool = False) -> Tokenizer:
     """Train a byte-level BPE with the control tokens first.
@@ -75,28 +78,60 @@ def write_tokenizer(tokenizer: Tokenizer, folder: Path, context_tokens: int) -> 
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
-def read_tokenizer(folder: Path) -> Tokenizer:
-    """Read the tokenizer of a Hugging Face folder as it is, control tokens included.
+def read_tokenizer(folder: Path, settings: dict[str, Any] | None = None) -> Tokenizer:
+    """The folder's own tokenizer, control tokens included: what ``AutoTokenizer`` encodes with.
+
+    The class that ``tokenizer_config.json`` or the model type names may read ``tokenizer.json`` in its own
+    way (another pre-tokenizer, another rule for the first blank), so the file alone does not say which ids
+    the model was trained with. Truncation and padding saved with a tokenizer are switched off. A folder
+    with nothing but ``tokenizer.model`` is read here, without the SentencePiece library.
+
+    Args:
+        folder: A Hugging Face folder.
+        settings: What ``tokenizer_config.json`` says.
 
     Raises:
-        RecipeError: the folder has no tokenizer we can read.
+        RecipeError: the folder has no tokenizer, or one that cannot be read.
     """
-    if (folder / "tokenizer.json").is_file():
-        return Tokenizer.from_file(str(folder / "tokenizer.json"))
-    if (folder / "tokenizer.model").is_file():
-        return read_sentencepiece(folder / "tokenizer.model")
-    if (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
-        from transformers import AutoTokenizer
+    has = {name: (folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model")}
+    if not (has["tokenizer.json"] or _vocabulary_file(folder)):
+        if has["tokenizer.model"]:
+            return read_sentencepiece(folder / "tokenizer.model", settings or {})
+        raise RecipeError(
+            f"the model folder {folder} has no tokenizer to read: neither tokenizer.json, nor "
+            "tokenizer.model, nor vocab.json with merges.txt. Copy the model's tokenizer files beside its weights."
+        )
+    tokenizer = _own_tokenizer(folder)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    most = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+    if most >= MOST_IDS:
+        raise RecipeError(
+            f"the tokenizer in {folder} gives a token the id {most}, and no vocabulary is larger than "
+            f"{MOST_IDS}: its files are damaged. Fetch them again."
+        )
+    return tokenizer
 
-        # The class behind the folder's model type knows its pre-tokenizer; building the class by hand from
-        # the two files gives, for some, a tokenizer of length 1 that encodes everything to nothing.
-        fast: Tokenizer = AutoTokenizer.from_pretrained(
-            str(folder), trust_remote_code=False
-        ).backend_tokenizer
-        return fast
+
+def _vocabulary_file(folder: Path) -> bool:
+    return (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file()
+
+
+def _own_tokenizer(folder: Path) -> Tokenizer:
+    from transformers import AutoTokenizer
+
+    try:
+        own = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+        backend = getattr(own, "backend_tokenizer", None)
+        if isinstance(backend, Tokenizer):
+            # a copy: transformers keeps changing its own
+            return Tokenizer.from_str(backend.to_str())
+        reason = f"{type(own).__name__} has no fast form"
+    except Exception as error:  # noqa: BLE001  (tokenizers raises bare Exceptions)
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
     raise RecipeError(
-        f"the model folder {folder} has no tokenizer to read: neither tokenizer.json, nor tokenizer.model, "
-        "nor vocab.json with merges.txt. Copy the model's tokenizer files beside its weights."
+        f"the tokenizer in {folder} cannot be read: {reason}. Copy the model's own tokenizer files (a whole "
+        "tokenizer.json) into its folder, or take another model."
     )
 
 
@@ -122,6 +157,42 @@ def plain_copy(tokenizer: Tokenizer) -> Tokenizer:
         # a control token that also stands in the model's own table must not be reachable by merging
         state["model"]["merges"] = [m for m in state["model"]["merges"] if "".join(m) not in controls]
     return Tokenizer.from_str(json.dumps(state))
+
+
+def continuing_copy(tokenizer: Tokenizer) -> Tokenizer | None:
+    """The tokenizer without the blank it puts before a text's first word; None where it puts none.
+
+    SentencePiece has one (``add_dummy_prefix``): a ``Prepend`` normaliser, ``Metaspace`` with the scheme
+    ``first`` or ``always``; GPT-2's kind calls it ``add_prefix_space``. Words that go on after a document
+    must not get it.
+    """
+    state = json.loads(tokenizer.to_str())
+    _forbid_prefix_space(state["pre_tokenizer"])
+    state["normalizer"] = _without_prepend(state["normalizer"])
+    copy = Tokenizer.from_str(json.dumps(state))
+    same = (
+        tokenizer.encode("a", add_special_tokens=False).ids == copy.encode("a", add_special_tokens=False).ids
+    )
+    return None if same else copy
+
+
+def begin_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """What the tokenizer's post-processor puts before a text: BOS, or nothing.
+
+    Example:
+        >>> from tokenizers import Tokenizer, models
+        >>> begin_ids(Tokenizer(models.BPE({"a": 0}, [])))
+        ()
+    """
+    bare = tokenizer.encode("a", add_special_tokens=False).ids
+    whole = tokenizer.encode("a", add_special_tokens=True).ids
+    starts = (i for i in range(len(whole)) if whole[i : i + len(bare)] == bare)
+    return tuple(whole[: next(starts, 0)])
+
+
+def swallows_blanks(tokenizer: Tokenizer) -> bool:
+    """Whether an added token takes the blanks beside it (``lstrip``, ``rstrip``): they do not come back."""
+    return any(t.lstrip or t.rstrip for t in tokenizer.get_added_tokens_decoder().values())
 
 
 def byte_table(tokenizer: Tokenizer) -> list[bytes]:
@@ -182,6 +253,16 @@ def _spells_with_spaces(state: dict[str, Any]) -> bool:
     """SentencePiece's way of spelling (a letter for the space, byte pieces), not GPT-2's byte letters."""
     byte_level = [*_parts(state["pre_tokenizer"]), *_parts(state["decoder"])]
     return not any(part["type"] == "ByteLevel" for part in byte_level)
+
+
+def _without_prepend(node: Any) -> Any:
+    """A normaliser without its ``Prepend`` parts."""
+    if node is None or node["type"] == "Prepend":
+        return None
+    if node["type"] != "Sequence":
+        return node
+    kept = [part for part in map(_without_prepend, node["normalizers"]) if part is not None]
+    return {**node, "normalizers": kept}
 
 
 def _forbid_prefix_space(node: Any) -> None:

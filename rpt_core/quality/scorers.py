@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from rpt_core.corpus.rows import preview
 from rpt_core.errors import JudgeError, VerdictError
-from rpt_core.objectives.prompts import PLACE, around_document
+from rpt_core.objectives.prompts import PLACE, around_document, opening_ids
 from rpt_core.objectives.rewards.judge import FEWEST_READ, PAUSES_SECONDS
 from rpt_core.objectives.rewards.judge_prompt import field
 from rpt_core.objectives.rewards.judge_service import Endpoint, Reply, Service
@@ -92,7 +92,7 @@ class LocalScorer:
         codec = self._policy.codec
         head, tail = around_document(BEFORE, f"{PLACE}{AFTER}", codec)
         before, _, after = f"{head}{tail}".partition(PLACE)
-        instruction, suffix = tuple(codec.encode_template(before)), tuple(codec.encode_template(after))
+        instruction, suffix = opening_ids(before, codec), tuple(codec.encode_template(after))
         trunks = []
         for number, text in enumerate(texts):
             document = tuple(codec.encode(field(text)))

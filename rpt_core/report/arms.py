@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rpt_core.artifacts.build import METRICS_FILE, Build
+from rpt_core.artifacts.build import FLOPS, METRICS_FILE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.compare import Claim, Decision, PairedItems, compare, decide
@@ -75,7 +75,7 @@ def read_run(name: str, evaluation: Path, training: Path) -> Run:
     """An arm's evaluation, and what its training used up on the way."""
     rows = [json.loads(line) for line in (training / METRICS_FILE).read_text().splitlines()]
     steps = tuple(row for row in rows if row["step"])
-    path = tuple((int(row["tokens_total"]), float(row["gflops_total"])) for row in steps)
+    path = tuple((int(row["tokens_total"]), float(row[FLOPS])) for row in steps)
     return Run(Judged.read(name, evaluation), len(path), *path[-1], path, steps)
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from rpt_core.artifacts.build import Build
+from rpt_core.artifacts.build import TIMINGS_PAGE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.evaluation.compare import Decision, compare
 from rpt_core.evaluation.items import FORCED, INSTRUCTED, PLAIN, PROBLEMS, REASONING
@@ -24,7 +24,7 @@ from rpt_core.report import findings
 from rpt_core.report.figures import Model, accuracy_figure, curve_figure, picture, strategy_figure
 from rpt_core.report.findings import Judged
 from rpt_core.report.recipe import ReportRecipe
-from rpt_core.report.sources import journey, lineage, source_of
+from rpt_core.report.sources import journey, lineage, source_of, timings
 from rpt_core.scaling.fit import read_fit
 
 PAGE, TEXT, PICTURE = "report.html", "report.md", "report.png"
@@ -41,6 +41,9 @@ COLOURS = {"before": LIGHT.before, "after": LIGHT.after, "finetuned": LIGHT.fine
 
 def write_report(recipe: ReportRecipe, build: Build) -> Outcome:
     """Write ``report.html`` (self-contained), ``report.md`` and ``report.png``.
+
+    The three say the same of equal artifacts, byte for byte. What differs from run to run (seconds,
+    attempts, dates) goes into ``timings.html``, which is volatile.
 
     Every number in the page links to the artifact it came from, by the ``manifest.json`` of its input's
     folder; an input without one is named among the shortfalls, and its numbers stand unlinked.
@@ -63,6 +66,8 @@ def write_report(recipe: ReportRecipe, build: Build) -> Outcome:
     templates = environment("rpt_core.report")
     render(build.out / PAGE, templates.get_template("page.html.j2").render(context))
     render(build.out / TEXT, templates.get_template("page.md.j2").render(context))
+    context["rows"] = timings(context["legs"])
+    render(build.out / TIMINGS_PAGE, templates.get_template("timings.html.j2").render(context))
     rows = sum(len(model.items) for model in judged.values())
     return Outcome(rows=RowCounts(rows_in=rows, kept=rows), summary=_summary(context))
 
@@ -81,6 +86,7 @@ def _context(
     patterns = findings.patterns_of(before, after, recipe.seed)
     return {
         "title": recipe.title,
+        "timings": TIMINGS_PAGE,
         "light": LIGHT.css(),
         "dark": DARK.css(),
         "models": list(judged.values()),

@@ -21,6 +21,7 @@ class ReportRecipe(Recipe):
     reads_lineage: ClassVar[bool] = True
 
     stage: Literal["report"] = "report"
+    revision: int = 2
     title: str = "Reinforcement learning on plain text"
     method: str = later("RPT")
     """What the page calls the training between the two."""
@@ -46,6 +47,7 @@ class SeedsRecipe(Recipe):
     reads_lineage: ClassVar[bool] = True
 
     stage: Literal["report-seeds"] = "report-seeds"
+    revision: int = 2
     title: str = "The same journey, several seeds"
     method: str = later("RPT")
     """What the page calls the training between the two."""
@@ -77,6 +79,7 @@ class ArmsRecipe(Recipe):
     reads_lineage: ClassVar[bool] = True
 
     stage: Literal["report-arms"] = "report-arms"
+    revision: int = 2
     title: str = "One start model, several trainings"
     arms: tuple[str, ...] = Field(min_length=2)
     """Their names: the reference first, then the method, then what is left of it without one of its parts."""

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rpt_core.artifacts.build import METRICS_FILE, Build
+from rpt_core.artifacts.build import FLOPS, METRICS_FILE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.compare import Claim, Decision, PairedItems, compare, decide
@@ -217,7 +217,7 @@ def _row(model: Model) -> dict[str, Any]:
         "pass_at_8": None,
         "steps": [len(path) - (path[0]["step"] == 0) for path in model.path],
         "tokens": [path[-1]["tokens_total"] for path in model.path],
-        "gflops": [path[-1]["gflops_total"] for path in model.path],
+        "gflops": [path[-1][FLOPS] for path in model.path],
     }
     if model.has(PROBLEMS):
         solved = model.outcomes(PROBLEMS)

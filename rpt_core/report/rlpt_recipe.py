@@ -17,6 +17,7 @@ class RlptReportRecipe(Recipe):
     kind: ClassVar[str] = "rlpt-report"
 
     stage: Literal["report-rlpt"] = "report-rlpt"
+    revision: int = 2
     title: str = "Reinforcement learning on pre-training data"
     arms: tuple[str, ...] = Field(("RLPT",), min_length=1)
     """Their names, ``RLPT`` first."""

@@ -106,7 +106,8 @@ def mean_gain(gains: Sequence[Estimate]) -> MeanGain:
     items, clusters = sum(g.num_items for g in gains), sum(g.num_clusters for g in gains)
     known = [error for error in errors if error is not None]
     within = float(np.sqrt(np.sum(np.square(known)))) / num if len(known) == num else None
-    across = float(values.std(ddof=1) / np.sqrt(num)) if num > 1 else None
+    one_answer = 1 / (num * min(gain.num_items for gain in gains))  # seeds that agree are no certainty
+    across = max(float(values.std(ddof=1) / np.sqrt(num)), one_answer) if num > 1 else None
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, num - 1)) if num > 1 else 0.0
     normal = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
     return MeanGain(

@@ -68,19 +68,39 @@ def source_of(folder: Path, kind: str) -> Source:
 def lineage(inputs: Mapping[str, Path]) -> list[Source]:
     """Everything the inputs stand on and the inputs themselves, in the order of the journey.
 
-    Without a ``lineage`` folder only the inputs are known.
+    The order depends on what was made of what and never on when, so that a page made again is the same
+    page. Without a ``lineage`` folder only the inputs are known.
     """
     found: dict[str, Source] = {}
     for path in _manifests(inputs):
         source = _source(Manifest.model_validate_json(path.read_text()))
         found[source.fingerprint] = source
     order = list(STAGE_NAMES)
+    depths = _depths(found)
 
-    def place(source: Source) -> tuple[int, str, str]:
+    def place(source: Source) -> tuple[int, int, str]:
         rank = order.index(source.kind) if source.kind in order else len(order)
-        return rank, source.manifest.created if source.manifest else "", source.fingerprint
+        return rank, depths[source.fingerprint], source.fingerprint
 
     return sorted(found.values(), key=place)
+
+
+def _depths(found: Mapping[str, Source]) -> dict[str, int]:
+    """How many artifacts lie, at most, between each one and the beginning."""
+    depths: dict[str, int] = {}
+
+    def depth(fingerprint: str) -> int:
+        if fingerprint not in depths:
+            manifest = found[fingerprint].manifest
+            parents = manifest.parents.values() if manifest else ()
+            depths[fingerprint] = max(
+                (1 + depth(each.fingerprint) for each in parents if each.fingerprint in found), default=0
+            )
+        return depths[fingerprint]
+
+    for fingerprint in found:
+        depth(fingerprint)
+    return depths
 
 
 def _manifests(inputs: Mapping[str, Path]) -> Iterator[Path]:
@@ -108,7 +128,6 @@ class Leg:
     facts: list[tuple[str, str]]
     flops: float
     tokens: int
-    seconds: float
 
 
 def journey(sources: list[Source], roles: Mapping[str, str]) -> list[Leg]:
@@ -134,7 +153,34 @@ def _leg(source: Source, roles: Mapping[str, str]) -> Leg:
         facts=[(key.replace("_", " "), fact(value)) for key, value in outcome.summary.items()],
         flops=outcome.flops,
         tokens=outcome.tokens,
-        seconds=sum(attempt.seconds for attempt in source.manifest.attempts),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How one stage went this time: nothing here may enter a page that has a digest."""
+
+    name: str
+    artifact: str
+    created: str
+    attempts: int
+    seconds: float
+    hosts: list[str]
+
+
+def timings(legs: list[Leg]) -> list[Timing]:
+    """When, where and how long, for the same rows."""
+    return [_timing(leg.name, leg.source.short, leg.source.manifest) for leg in legs if leg.source.manifest]
+
+
+def _timing(name: str, artifact: str, manifest: Manifest) -> Timing:
+    return Timing(
+        name=name,
+        artifact=artifact,
+        created=manifest.created[:16].replace("T", " "),
+        attempts=len(manifest.attempts),
+        seconds=sum(attempt.seconds for attempt in manifest.attempts),
+        hosts=sorted({str(attempt.host["name"]) for attempt in manifest.attempts if "name" in attempt.host}),
     )
 
 

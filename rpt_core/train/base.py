@@ -140,7 +140,7 @@ def initialise(shape: ModelShape, vocab_size: int, codec: Codec, seed: int, fold
 def _learn(policy: Policy, windows: Windows, recipe: BaseRecipe, build: Build, step: int) -> Learned:
     """Mean next-token loss of the step's windows, split by the token budget."""
     chosen = shuffled(len(windows), recipe.documents_per_step, step, recipe.seed)
-    trunks = [Trunk(str(index), (), windows[index]) for index in chosen.tolist()]
+    trunks = [Trunk(str(index), policy.begin_ids, windows[index]) for index in chosen.tolist()]
     num_targets = sum(trunk.num_tokens - 1 for trunk in trunks)
     total = forwarded = 0.0
     lengths = [trunk.num_tokens for trunk in trunks]
@@ -156,7 +156,8 @@ def _learn(policy: Policy, windows: Windows, recipe: BaseRecipe, build: Build, s
 @torch.no_grad()
 def held_out_nll(policy: Policy, windows: Windows) -> tuple[float | None, int]:
     """Mean negative log-likelihood in nats over the first held-out windows, and tokens forwarded."""
-    trunks = [Trunk(str(i), (), windows[i]) for i in range(min(HELD_OUT_WINDOWS, len(windows)))]
+    some = range(min(HELD_OUT_WINDOWS, len(windows)))
+    trunks = [Trunk(str(i), policy.begin_ids, windows[i]) for i in some]
     if not trunks:
         return None, 0
     total = sum(float(document_scores(policy, [trunk]).nll_M.sum()) for trunk in trunks)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from rpt_core.policy.forward import DocumentScores, document_scores
 from rpt_core.policy.model import Policy
-from rpt_core.policy.trunk import Trunk
+from rpt_core.policy.trunk import Trunk, raw_trunk
 
 Asked = frozenset[int]
 """Places of one document that were asked about: indices of their tokens."""
@@ -45,7 +45,8 @@ def own_tokens(
 def num_own_tokens(trunk: Trunk, asked: Asked) -> int:
     """How many tokens of a document :func:`own_tokens` will find.
 
-    All but those asked about; where no instruction stands before it, nothing predicts its first one either.
+    All but those asked about; where nothing stands before it (neither an instruction nor BOS), nothing
+    predicts its first one either.
     """
     first = 0 if trunk.instruction_ids else 1
     tokens = len(trunk.document_ids)
@@ -58,13 +59,13 @@ def own_loss(trunks: Sequence[Trunk], asked: Sequence[Asked], document: Document
     return document.nll_M[own].sum()
 
 
-def raw(trunk: Trunk) -> Trunk:
-    """The document alone: the form the paper trains on."""
-    return replace(trunk, instruction_ids=(), cuts=())
+def raw(trunk: Trunk, begin_ids: tuple[int, ...]) -> Trunk:
+    """The document alone, BOS aside: the form the paper trains on."""
+    return replace(raw_trunk(trunk, begin_ids), cuts=())
 
 
 def raw_scores(policy: Policy, trunks: Sequence[Trunk]) -> tuple[DocumentScores, int]:
-    """The documents' own tokens with nothing before them, and the tokens this pass of its own forwarded."""
+    """The documents' own tokens as :func:`raw` trunks, and the tokens this pass of its own forwarded."""
     return document_scores(policy, trunks), len(trunks) * max(trunk.num_tokens for trunk in trunks)
 
 

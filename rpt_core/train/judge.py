@@ -128,7 +128,7 @@ def _learn(policy: Policy, recipe: JudgeRecipe, build: Build, step: int) -> Lear
     drills = [_answer(drill(recipe.seed, step, number), codec) for number in range(recipe.drills_per_step)]
     if drills:
         cut = Cut(0, codec.control("think"))
-        trunks.append(Trunk("drills", codec.control("rpt"), (), (cut,) * len(drills)))
+        trunks.append(Trunk("drills", codec.begin_ids + codec.control("rpt"), (), (cut,) * len(drills)))
         answers.append([[ids] for ids in drills])
         weights.append([[_weights(ids, noted=0.0)] for ids in drills])
     return learn_answers(policy, trunks, answers, weights, build)

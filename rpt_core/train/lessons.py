@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rpt_core.artifacts.manifest import RowCounts
+from rpt_core.errors import RecipeError
 from rpt_core.objectives.positions import stride, window_of
 from rpt_core.objectives.prompts import Prompt, boxed
 from rpt_core.objectives.rlvr import Problem
@@ -240,13 +241,28 @@ def _document_lesson(
 
 
 def read_traces(corpus: Path, kinds: Sequence[str]) -> tuple[dict[str, list[tuple[int, str]]], int]:
-    """Place and thought of the traces of the wanted kinds, by document, and how many there are."""
+    """Place and thought of the traces of the wanted kinds, by document, and how many there are.
+
+    Args:
+        corpus: Folder of a corpus artifact.
+        kinds: Patterns such as ``clock-*``; empty for all.
+
+    Raises:
+        RecipeError: a pattern matches no trace: what it names would silently not be taught.
+    """
     by_document: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    known: set[str] = set()
     num = 0
     for row in _rows(corpus / "traces.parquet"):
+        known.add(row["kind"])
         if not kinds or any(fnmatch.fnmatchcase(row["kind"], pattern) for pattern in kinds):
             by_document[row["doc_id"]].append((row["char_offset"], row["thought"]))
             num += 1
+    if unmatched := [pattern for pattern in kinds if not fnmatch.filter(known, pattern)]:
+        raise RecipeError(
+            f"trace_kinds {', '.join(unmatched)} match no trace of the corpus, which has "
+            f"{', '.join(sorted(known)) or 'no trace at all'}. Mend the pattern, or leave it out."
+        )
     return by_document, num
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from rpt_core.artifacts.build import Build
+from rpt_core.artifacts.build import FLOPS, Build
 from rpt_core.errors import JudgeError, Stopped
 from rpt_core.train.checkpoint import keep_best, publish, save
 from rpt_core.train.clock import Clock
@@ -30,7 +30,7 @@ def loop(
     """
     recipe, saved_at = trainer.recipe, time.monotonic()
     if recipe.evaluate_every and progress.step == 0:
-        build.log(0, quick_look(trainer))
+        build.log(0, {FLOPS: progress.gflops, **quick_look(trainer)})
     while not trainer.is_done(progress):
         if build.stopping():
             if progress.step:

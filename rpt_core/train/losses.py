@@ -43,7 +43,11 @@ PRESETS: dict[LossName, Preset] = {
     "cispo": Preset(True, "token", 1.0, 4.0, "weighted", "tokens"),
 }
 """``grpo`` takes the mean over the batch's tokens, the default of the library RPT was built on; the
-papers do not say (methods 0)."""
+papers do not say (methods 0).
+
+With one update per batch every ratio is 1: no clip acts, and ``grpo``, ``dapo`` and ``cispo`` have the same
+gradient, bit for bit. ``dr_grpo`` then differs by its advantages and its denominator, ``gspo`` by the weight
+of a token (one over the length of its answer). With ``updates_per_batch`` of 2 or more all five differ."""
 
 
 def policy_terms(
@@ -58,15 +62,27 @@ def policy_terms(
         answer_N: Which answer each token belongs to.
         preset: A row of :data:`PRESETS`.
     """
-    log_ratio_N = logprobs_N - old_logprobs_N
-    if preset.ratio == "answer":
-        log_ratio_N = answer_means(log_ratio_N, answer_N, len(advantages_A))[answer_N]
-    ratio_N = log_ratio_N.exp()
-    clipped_N = ratio_N.clamp(1 - preset.clip_low, 1 + preset.clip_high)
+    ratio_N = ratios(logprobs_N, old_logprobs_N, answer_N, len(advantages_A), preset)
+    clipped_N = clipped(ratio_N, preset)
     advantage_N = advantages_A[answer_N]
     if preset.surrogate == "weighted":
         return -clipped_N.detach() * advantage_N * logprobs_N
     return -torch.minimum(ratio_N * advantage_N, clipped_N * advantage_N)
+
+
+def ratios(
+    logprobs_N: Tensor, old_logprobs_N: Tensor, answer_N: Tensor, num_answers: int, preset: Preset
+) -> Tensor:
+    """How much likelier each token (or its answer, as a geometric mean per token) has become."""
+    log_ratio_N = logprobs_N - old_logprobs_N
+    if preset.ratio == "answer":
+        log_ratio_N = answer_means(log_ratio_N, answer_N, num_answers)[answer_N]
+    return log_ratio_N.exp()
+
+
+def clipped(ratio_N: Tensor, preset: Preset) -> Tensor:
+    """Ratios kept within the preset's range."""
+    return ratio_N.clamp(1 - preset.clip_low, 1 + preset.clip_high)
 
 
 def token_weights(answer_N: Tensor, counted_A: Tensor, preset: Preset, denominator: float) -> Tensor:

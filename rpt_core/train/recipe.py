@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, later
+from rpt_core.artifacts.recipe import Address, Artifact, Frozen, Recipe, Ref, later
 from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.objectives.recipe import RlvrObjective, RptObjective, TextObjective
@@ -29,6 +29,12 @@ class Selection(Frozen):
     """Answers cut off at the length limit stay out of the loss and of its denominator."""
 
 
+def _refuse_milestones(milestones: tuple[int, ...], steps: int) -> None:
+    wrong = [step for step in milestones if not 1 <= step <= steps]
+    if wrong:
+        raise ValueError(f"milestones {wrong} lie outside the run's {steps} steps; change both together")
+
+
 class PolicyRecipe(Recipe):
     """Reinforcement learning on text: ``train-rpt`` trains any objective, the recipe says which."""
 
@@ -40,6 +46,10 @@ class PolicyRecipe(Recipe):
     start: ColdStartRecipe | BaseRecipe | Ref | Artifact
     objective: TextObjective = RptObjective()
     loss: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
+    updates_per_batch: int = later(1, ge=1)
+    """Optimiser steps on every batch of answers. At 1 the policy that is updated is the one that drew them
+    and no ratio is ever clipped; further ones compare with it (:data:`rpt_core.train.losses.PRESETS`). They
+    share the step's learning rate: schedules, milestones and ``steps`` count batches."""
     kl_weight: float = Field(0.0, ge=0)
     ntp_weight: float = Field(0.0, ge=0)
     """lambda of the dual objective: next-token loss on every document token not reasoned about (RMT)."""
@@ -69,11 +79,7 @@ class PolicyRecipe(Recipe):
 
     @model_validator(mode="after")
     def _milestones_inside(self) -> "PolicyRecipe":
-        wrong = [step for step in self.milestones if not 1 <= step <= self.steps]
-        if wrong:
-            raise ValueError(
-                f"milestones {wrong} lie outside the run's {self.steps} steps; change both together"
-            )
+        _refuse_milestones(self.milestones, self.steps)
         return self
 
 
@@ -92,7 +98,7 @@ class RlptRecipe(Recipe):
     """The judge's model, run in this process; or none, and ``judge_model`` behind ``judge_url``."""
     judge_model: str = ""
     """Model name at an OpenAI-compatible endpoint."""
-    judge_url: str = ""
+    judge_url: Address = ""
     """Where that endpoint is, such as ``http://127.0.0.1:8000/v1``; no part of what is made."""
     judge_reply_tokens: int = Field(0, ge=0)
     """Longest reply; 0 for what the prompt's one line needs. A judge that thinks first needs more."""
@@ -102,6 +108,8 @@ class RlptRecipe(Recipe):
     """Largest share of a step's verdicts that may go unread before the training ends by name."""
     objective: RlptObjective = RlptObjective()
     loss: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
+    updates_per_batch: int = later(1, ge=1)
+    """As for :class:`PolicyRecipe`."""
     kl_weight: float = Field(0.0, ge=0)
     ntp_weight: float = Field(0.0, ge=0)
     """Next-token loss on the documents, beside the reward; the paper has none."""
@@ -134,6 +142,11 @@ class RlptRecipe(Recipe):
             raise ValueError(f"judge_model {self.judge_model!r} has no judge_url: say where it is served")
         return self
 
+    @model_validator(mode="after")
+    def _milestones_inside(self) -> "RlptRecipe":
+        _refuse_milestones(self.milestones, self.steps)
+        return self
+
 
 class RlvrRecipe(Recipe):
     """Reinforcement learning with verifiable rewards on problems, from any trained model."""
@@ -145,6 +158,8 @@ class RlvrRecipe(Recipe):
     start: PolicyRecipe | RlptRecipe | SftRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
     objective: RlvrObjective = RlvrObjective()
     loss: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
+    updates_per_batch: int = later(1, ge=1)
+    """As for :class:`PolicyRecipe`."""
     kl_weight: float = Field(0.0, ge=0)
     prompts_per_step: int = Field(64, ge=1)
     group_size: int = Field(8, ge=2)

@@ -9,12 +9,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError, SourceError, StarvedError
 from rpt_core.objectives.prompts import PLACE
+from rpt_core.policy.chat import Message, render
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.load import load_policy, save_policy
 from rpt_core.policy.model import Policy
@@ -148,7 +148,12 @@ def tokenised(key: str, turns: Sequence[tuple[str, str]], codec: Codec) -> Conve
     ids: list[int] = []
     cuts, answers = [], []
     for number, (role, content) in enumerate(turns):
-        ids += codec.encode_template(words[number])
+        is_first, is_template = not number, codec.chat_template is not None
+        ids += (
+            codec.opening(words[number], of_template=is_template)
+            if is_first
+            else codec.encode_template(words[number])
+        )
         if role == "assistant":
             closing = codec.encode_template(words[number + 1])
             ends = [i for i, token in enumerate(closing) if token in codec.end_ids]
@@ -166,15 +171,8 @@ def _words_between(turns: Sequence[tuple[str, str]], codec: Codec) -> list[str]:
         return [
             f"{'' if not i else chr(10) * 2}### {role.title()}\n" for i, (role, _) in enumerate(turns)
         ] + [""]
-    from transformers.utils.chat_template_utils import render_jinja_template
-
-    marked = [{"role": role, "content": PLACE} for role, _ in turns]
-    rendered, _ = render_jinja_template(
-        conversations=[marked],
-        chat_template=codec.chat_template,
-        **cast(dict[str, Any], codec.special_names()),
-    )
-    words: list[str] = rendered[0].split(PLACE)
+    marked: list[Message] = [{"role": role, "content": PLACE} for role, _ in turns]
+    words = render(codec.chat_template, marked, codec.special_names(), answer=False).split(PLACE)
     if len(words) != len(turns) + 1:
         raise RecipeError(
             f"the model's chat template shows {len(words) - 1} of {len(turns)} turns ("

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rpt_core.artifacts.build import FLOPS
 from rpt_core.errors import EngineError, StarvedError
 from rpt_core.objectives.objective import Observing, Seen
 from rpt_core.objectives.verdicts import length_shares
@@ -23,7 +24,15 @@ from rpt_core.scaling.flops import GIGA, forward_flops, step_flops
 from rpt_core.train import dual
 from rpt_core.train.advantages import group_advantages
 from rpt_core.train.gather import Answered, Batch
-from rpt_core.train.losses import denominator, importance_weights, kl_terms, policy_terms, token_weights
+from rpt_core.train.losses import (
+    clipped,
+    denominator,
+    importance_weights,
+    kl_terms,
+    policy_terms,
+    ratios,
+    token_weights,
+)
 from rpt_core.train.state import Progress, Trainer
 
 IMPORTANCE_CAP = 2.0
@@ -62,6 +71,26 @@ class Sums:
     forwarded: int = 0
     entropies_nats: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """By trunk key, at each document token; for objectives that follow the policy."""
+    logprobs: list[Tensor] = field(default_factory=list)
+    """Of every micro-batch's answer tokens, without gradient; what further updates are compared with."""
+    clipped: int = 0
+    """Answer tokens whose ratio to the sampled policy was outside the clip range."""
+    ratio_max: float = 1.0
+    old_kl: float = 0.0
+    """Divergence from the sampled policy (k3), summed over answer tokens."""
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What the updates of one step did."""
+
+    first: Sums
+    """At the policy that drew the answers: the step's metrics."""
+    last: Sums
+    forwarded: int
+    """Tokens of all updates."""
+    norm: float
+    """Of the last update's gradient."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +102,7 @@ class Scales:
 
 
 def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, dict[str, float]]:
-    """Update the policy on one batch.
+    """Update the policy on one batch, as often as the recipe says.
 
     A batch without a group worth an update changes nothing and counts as empty.
 
@@ -84,27 +113,48 @@ def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, 
         StarvedError: too many empty steps in a row.
         EngineError: the loss is not finite, or engine and trainer disagree about the answers drawn.
     """
-    number, sums = progress.step + 1, Sums()
-    learnt: dict[str, float] = {}
     learns = batch.num_kept > 0 or (not batch.asks and trainer.ntp_weight > 0)
-    if learns:
-        lessons = [_lesson(trainer, document) for document in batch.documents]
-        sums = accumulate(trainer, lessons)
-        _refuse_mismatch(sums, number)
-        _refuse_not_finite(sums.loss, 0.0, number)
-        norm = trainer.update.step(number)
-        _refuse_not_finite(sums.loss, norm, number)
-        learnt = {**_means(sums), "grad_norm": norm}
+    learnt = _learn(trainer, batch, progress.step + 1) if learns else None
     if isinstance(trainer.objective, Observing):
-        trainer.objective.observe(Seen([group.verdicts for group in batch.groups], sums.entropies_nats))
-    advanced = _advance(trainer, progress, batch, sums, learns=learns)
+        entropies = learnt.first.entropies_nats if learnt else {}
+        trainer.objective.observe(Seen([group.verdicts for group in batch.groups], entropies))
+    advanced = _advance(trainer, progress, batch, learnt)
     if advanced.empty_steps >= trainer.recipe.selection.max_empty_steps:
         raise StarvedError(_starved(advanced, batch))
-    return advanced, {**describe(batch), **learnt, **_totals(advanced)}
+    return advanced, {**describe(batch), **(_means(learnt) if learnt else {}), **_totals(advanced)}
 
 
-def accumulate(trainer: Trainer, lessons: Sequence[Lesson]) -> Sums:
-    """Leave the gradient of the whole batch's loss in the model; the sums behind its metrics."""
+def _learn(trainer: Trainer, batch: Batch, number: int) -> Learnt:
+    """Take the step's updates; each sees the whole batch, all but the first are off the sampled policy."""
+    lessons = [_lesson(trainer, document) for document in batch.documents]
+    first = sums = _update(trainer, lessons, number, None)
+    forwarded = first[0].forwarded
+    for _ in range(trainer.recipe.updates_per_batch - 1):
+        sums = _update(trainer, lessons, number, first[0].logprobs)
+        forwarded += sums[0].forwarded
+    return Learnt(first[0], sums[0], forwarded, sums[1])
+
+
+def _update(
+    trainer: Trainer, lessons: Sequence[Lesson], number: int, old: Sequence[Tensor] | None
+) -> tuple[Sums, float]:
+    """One optimiser step at the rate of step ``number``; its sums and the norm of its gradient."""
+    sums = accumulate(trainer, lessons, old)
+    _refuse_mismatch(sums, number)
+    _refuse_not_finite(sums.loss, 0.0, number)
+    norm = trainer.update.step(number)
+    _refuse_not_finite(sums.loss, norm, number)
+    return sums, norm
+
+
+def accumulate(trainer: Trainer, lessons: Sequence[Lesson], old: Sequence[Tensor] | None = None) -> Sums:
+    """Leave the gradient of the whole batch's loss in the model; the sums behind its metrics.
+
+    Args:
+        trainer: Its policy is scored.
+        lessons: The batch.
+        old: ``Sums.logprobs`` of the policy that drew the answers; none where it is the present one.
+    """
     sums = Sums()
     counted = [len(ids) for one in lessons for ids, counts in _flat(one.answers, one.counted) if counts]
     scales = Scales(
@@ -115,24 +165,26 @@ def accumulate(trainer: Trainer, lessons: Sequence[Lesson]) -> Sums:
     for parts in micro_batches(trunks, answers, trainer.tokens_per_micro_batch):
         useful = [part for part in parts if part.branches or trainer.watches_documents]
         if useful:
-            loss = _part_loss(trainer, lessons, useful, scales, sums)
+            sampled = None if old is None else old[len(sums.logprobs)]
+            loss = _part_loss(trainer, lessons, useful, scales, sums, sampled)
             loss.backward()  # type: ignore[no-untyped-call]
             sums.loss += float(loss.detach())
     return sums
 
 
 def _part_loss(
-    trainer: Trainer, lessons: Sequence[Lesson], parts: Sequence[Part], scales: Scales, sums: Sums
-) -> Tensor:
+    trainer: Trainer, lessons: Sequence[Lesson], parts: Sequence[Part], scales: Scales, sums: Sums,
+    old_N: Tensor | None,
+) -> Tensor:  # fmt: skip
     """The loss of one micro-batch, its share of the batch's."""
     picked = [part.pick(lessons[part.trunk].trunk, lessons[part.trunk].answers) for part in parts]
     trunks, answers = [trunk for trunk, _ in picked], [ids for _, ids in picked]
     scores = branch_logprobs(
         trainer.policy, trunks, answers, trainer.layout, trainer.recipe.temperature,
-        with_document=trainer.watches_documents and trainer.ntp_text == "instructed",
+        with_document=trainer.watches_documents and trainer.ntp_text == "instructed", as_drawn=True,
     )  # fmt: skip
     sums.forwarded += scores.num_tokens
-    loss = _policy_loss(trainer, lessons, parts, scores, scales, sums)
+    loss = _policy_loss(trainer, lessons, parts, scores, scales, sums, old_N)
     if trainer.reference is not None:
         with torch.no_grad():
             reference = branch_logprobs(
@@ -142,6 +194,7 @@ def _part_loss(
                 trainer.layout,
                 trainer.recipe.temperature,
                 with_document=False,
+                as_drawn=True,
             )
         terms_N = kl_terms(scores.logprobs_N, reference.logprobs_N)
         sums.kl += float(terms_N.detach().sum())
@@ -154,30 +207,37 @@ def _part_loss(
 
 
 def _policy_loss(
-    trainer: Trainer,
-    lessons: Sequence[Lesson],
-    parts: Sequence[Part],
-    scores: BranchScores,
-    scales: Scales,
-    sums: Sums,
-) -> Tensor:
+    trainer: Trainer, lessons: Sequence[Lesson], parts: Sequence[Part], scores: BranchScores,
+    scales: Scales, sums: Sums, old_N: Tensor | None,
+) -> Tensor:  # fmt: skip
+    """This micro-batch's share of the policy's loss.
+
+    Two ratios are kept apart: the surrogate compares the present policy with the one that drew the
+    answers, as the trainer scored it before the batch's first update; the weight corrects that one for
+    the engine, which may have computed it slightly otherwise.
+    """
     device = scores.logprobs_N.device
     rows = [(lessons[part.trunk], *branch) for part in parts for branch in part.branches]
     advantages_A = torch.tensor([one.advantages[c][a] for one, c, a in rows], device=device)
     engine_N = torch.tensor([x for one, c, a in rows for x in one.engine_logprobs[c][a]], device=device)
     now_N = scores.logprobs_N.detach()
+    old_N = now_N if old_N is None else old_N
     counted_A = _counted(lessons, parts, scores)
     weights_N = token_weights(scores.answer_N, counted_A, trainer.preset, scales.policy)
-    weights_N = weights_N * importance_weights(now_N, engine_N, IMPORTANCE_CAP)
-    # one update per batch: the policy that drew the answers is the one being updated
-    terms_N = policy_terms(scores.logprobs_N, now_N, advantages_A, scores.answer_N, trainer.preset)
+    weights_N = weights_N * importance_weights(old_N, engine_N, IMPORTANCE_CAP)
+    terms_N = policy_terms(scores.logprobs_N, old_N, advantages_A, scores.answer_N, trainer.preset)
     loss = (weights_N * terms_N).sum()
     sums.policy_loss += float(loss.detach())
     sums.entropy += float(scores.entropies_N.detach().sum())
-    sums.mismatch += float((engine_N - now_N).abs().sum())
+    sums.mismatch += float((engine_N - old_N).abs().sum())
     if len(now_N):
-        sums.ratio_error = max(sums.ratio_error, float(((now_N - engine_N).exp() - 1).abs().max()))
-        sums.mismatch_kl += float(kl_terms(engine_N, now_N).sum())
+        sums.ratio_error = max(sums.ratio_error, float(((old_N - engine_N).exp() - 1).abs().max()))
+        sums.mismatch_kl += float(kl_terms(engine_N, old_N).sum())
+        ratio_N = ratios(now_N, old_N, scores.answer_N, scores.num_answers, trainer.preset)
+        sums.ratio_max = max(sums.ratio_max, float(ratio_N.max()))
+        sums.clipped += int((clipped(ratio_N, trainer.preset) != ratio_N).sum())
+        sums.old_kl += float(kl_terms(now_N, old_N).sum())
+    sums.logprobs.append(now_N)
     sums.answer_tokens += len(now_N)
     return loss
 
@@ -207,7 +267,11 @@ def _document_loss(
     trunks = [lessons[part.trunk].trunk for part in parts]
     counted = np.array([part.counts_document for part in parts])
     if own is None:
-        trunks = [dual.raw(trunk) for trunk, counts in zip(trunks, counted, strict=True) if counts]
+        trunks = [
+            dual.raw(trunk, trainer.policy.begin_ids)
+            for trunk, counts in zip(trunks, counted, strict=True)
+            if counts
+        ]
         if not trunks:
             return None
         own, num_tokens = dual.raw_scores(trainer.policy, trunks)
@@ -222,7 +286,9 @@ def _document_loss(
 
 
 def _num_own(trainer: Trainer, lesson: Lesson) -> int:
-    trunk = dual.raw(lesson.trunk) if trainer.ntp_text == "raw" else lesson.trunk
+    trunk = lesson.trunk
+    if trainer.ntp_text == "raw":
+        trunk = dual.raw(trunk, trainer.policy.begin_ids)
     return dual.num_own_tokens(trunk, lesson.reasoned)
 
 
@@ -250,19 +316,19 @@ def _flat(
     return [pair for ids, counts in pairs for pair in zip(ids, counts, strict=True)]
 
 
-def _advance(trainer: Trainer, progress: Progress, batch: Batch, sums: Sums, *, learns: bool) -> Progress:
-    parameters = trainer.policy.num_parameters
-    flops = step_flops(parameters, rollout_tokens=batch.num_forwarded, update_tokens=sums.forwarded)
+def _advance(trainer: Trainer, progress: Progress, batch: Batch, learnt: Learnt | None) -> Progress:
+    parameters, forwarded = trainer.policy.num_parameters, learnt.forwarded if learnt else 0
+    flops = step_flops(parameters, rollout_tokens=batch.num_forwarded, update_tokens=forwarded)
     if trainer.reference is not None:
-        flops += forward_flops(trainer.reference.num_parameters, sums.forwarded)
+        flops += forward_flops(trainer.reference.num_parameters, forwarded)
     return replace(
         progress,
         step=progress.step + 1,
         cursor=batch.cursor,
-        empty_steps=0 if learns else progress.empty_steps + 1,
+        empty_steps=0 if learnt else progress.empty_steps + 1,
         asked=progress.asked + sum(1 for _ in batch.groups),
         used=progress.used + batch.num_kept,
-        tokens=progress.tokens + batch.num_forwarded + sums.forwarded,
+        tokens=progress.tokens + batch.num_forwarded + forwarded,
         gflops=progress.gflops + flops / GIGA,
     )
 
@@ -298,8 +364,9 @@ def _asked_for(batch: Batch) -> dict[str, float]:
     return found | {f"tier_share/{tier}": tiers.count(tier) / len(tiers) for tier in sorted(set(tiers))}
 
 
-def _means(sums: Sums) -> dict[str, float]:
-    tokens = max(sums.answer_tokens, 1)
+def _means(learnt: Learnt) -> dict[str, float]:
+    """The step's metrics, at the policy that drew the answers; how far it went, where it took several."""
+    sums, tokens = learnt.first, max(learnt.first.answer_tokens, 1)
     return {
         "loss": sums.loss,
         "policy_loss": sums.policy_loss,
@@ -309,14 +376,27 @@ def _means(sums: Sums) -> dict[str, float]:
         "mismatch_nats": sums.mismatch / tokens,
         "mismatch_kl": sums.mismatch_kl / tokens,
         "ratio_error_max": sums.ratio_error,
-        "update_tokens": float(sums.forwarded),
+        "update_tokens": float(learnt.forwarded),
+        "grad_norm": learnt.norm,
+        **(_moved(learnt.last) if learnt.last is not learnt.first else {}),
+    }
+
+
+def _moved(last: Sums) -> dict[str, float]:
+    """How far the last update of a batch was from the policy that drew it."""
+    tokens = max(last.answer_tokens, 1)
+    return {
+        "clipped_share": last.clipped / tokens,
+        "ratio_max": last.ratio_max,
+        "old_kl": last.old_kl / tokens,
+        "loss_last_update": last.loss,
     }
 
 
 def _totals(progress: Progress) -> dict[str, float]:
     return {
         "tokens_total": float(progress.tokens),
-        "gflops_total": progress.gflops,
+        FLOPS: progress.gflops,
         "questions_total": float(progress.asked),
     }
 

@@ -12,18 +12,17 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, Qwen3Config
 
 from rpt_core.policy.attention import ATTENTION
-from rpt_core.policy.codec import Codec
 from rpt_core.policy.forward import document_scores
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Trunk
 from tests.benchmarks.workload import CLOCKS
+from tests.toys import NO_CODEC
 
 TARGETS = {4_096: 0.8, 32_768: 0.8, 151_936: 0.6}
 """Vocabulary -> share of the plain pass's tokens a second, at least."""
@@ -41,7 +40,7 @@ def policy_of(vocab: int) -> Policy:
         max_position_embeddings=1024, bos_token_id=None, eos_token_id=1, pad_token_id=None,
     )  # fmt: skip
     model = AutoModelForCausalLM.from_config(config, attn_implementation=ATTENTION).eval()
-    return Policy(model, cast(Codec, None), config)
+    return Policy(model, NO_CODEC, config)
 
 
 def texts(vocab: int, number: int) -> list[Trunk]:

@@ -11,18 +11,18 @@ a parameter and token, over the tokens that have to be learnt from: the document
 import argparse
 import time
 from dataclasses import dataclass
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, Qwen3Config
 
 from rpt_core.policy.attention import ATTENTION
-from rpt_core.policy.codec import Codec
 from rpt_core.policy.forward import Layout, branch_logprobs
 from rpt_core.policy.model import Policy
 from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
+from tests.toys import NO_CODEC
 
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 
@@ -50,7 +50,7 @@ class Size:
             pad_token_id=None, max_position_embeddings=2 * self.document,
         )  # fmt: skip
         model = AutoModelForCausalLM.from_config(config, attn_implementation=ATTENTION).eval()
-        return Policy(model.to(device), cast(Codec, None), config, dtype)
+        return Policy(model.to(device), NO_CODEC, config, dtype)
 
     def trunk(self, cuts: int) -> Trunk:
         """One document, cut at even distances up to its end."""

@@ -4,7 +4,7 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,6 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.objectives.objective import Asked, Question, Verdict
 from rpt_core.policy.attention import ATTENTION
-from rpt_core.policy.codec import Codec
 from rpt_core.policy.forward import Layout
 from rpt_core.policy.model import Policy
 from rpt_core.policy.torch_engine import TorchEngine
@@ -25,6 +24,7 @@ from rpt_core.train.recipe import PolicyRecipe, Selection
 from rpt_core.train.state import Progress, Trainer
 from rpt_core.train.step import step
 from rpt_core.train.supervised_recipe import Optimiser
+from tests.toys import NO_CODEC
 
 CLOCKS: tuple[Callable[[], float], ...] = (time.perf_counter, time.process_time)
 LEARNING_RATE = 1e-6
@@ -145,7 +145,7 @@ class Ours:
     def __init__(self, shape: Shape, model: torch.nn.Module, layout: Layout = "two-pass") -> None:
         model = copy.deepcopy(model)
         model.set_attn_implementation(ATTENTION)
-        self.policy = Policy(model, cast(Codec, None), model.config)
+        self.policy = Policy(model, NO_CODEC, model.config)
         given = Artifact(kind="none", fingerprint="0" * 64, digest="0" * 64)
         recipe = PolicyRecipe(
             corpus=given, difficulty=given, start=given, prompts_per_step=shape.num_prompts,

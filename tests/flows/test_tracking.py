@@ -4,15 +4,20 @@ import json
 import logging
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from infra import projection, tracking
 from infra.projection import View, flat, project
+from infra.store import Store
 from infra.tracking import LiveView, sqlite_uri, track
+from rpt_core.artifacts.build import FLOPS, METRICS_FILE, LocalBuild
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome, RowCounts
 from rpt_core.artifacts.placement import Placement
+from rpt_core.train.reinforce import train_policy
+from tests.flows.small_training import small_policy
 
 STARTED = "2026-11-20T10:00:00+00:00"
 
@@ -43,7 +48,7 @@ def log(view: View, steps: range, offset: float = 0.0, *, flops: bool = True) ->
     ):
         for step in steps:
             row = {"step": step, "reward": step + offset, "odd % name": 1.0}
-            metrics.write(json.dumps({**row, "flops": 2.5e9 * step} if flops else row) + "\n")
+            metrics.write(json.dumps({**row, FLOPS: 2.5 * step} if flops else row) + "\n")
             timings.write(json.dumps({"step": step, "seconds": 2.0}) + "\n")
 
 
@@ -76,6 +81,26 @@ def test_a_record_without_flops_has_no_computing_axis(home, client, view):
     log(view, range(1, 3), flops=False)
     project(view, sqlite_uri(home), home)
     assert "reward_by_gflops" not in the_run(client, view).data.metrics
+
+
+def test_the_record_of_a_real_training_has_its_computing_axis(home, client, view, tmp_path):
+    """Every metric of two real steps, by the operations the trainer counted; nothing here is made up."""
+    store = Store(str(tmp_path / "store"), tmp_path / "cache")
+    recipe = small_policy(tmp_path, store, steps=2, milestones=()).model_copy(update={"prompts_per_step": 40})
+    folders = {name: store.materialise(found) for name, found in recipe.inputs().items()}
+    train_policy(recipe, LocalBuild(folders, tmp_path / "trained", tmp_path / "scratch"))
+    view = replace(view, folder=tmp_path / "trained")
+    rows = [json.loads(line) for line in (view.folder / METRICS_FILE).read_text().splitlines()]
+    assert [row["step"] for row in rows] == [1, 2]
+    project(view, sqlite_uri(home), home)
+    at = [int(row[FLOPS]) for row in rows]
+    assert 0 < at[0] < at[1]
+    names = rows[0].keys() - {"step", FLOPS}
+    assert {"reward_mean", "loss", "grad_norm", "tokens_total"} <= names
+    for name in names:
+        expected = sorted((gflops, row[name]) for gflops, row in zip(at, rows, strict=True))
+        assert history(client, view, f"{name}_by_gflops") == expected
+    assert history(client, view, FLOPS) == [(row["step"], row[FLOPS]) for row in rows]
 
 
 def test_a_growing_record_is_shown_piece_by_piece_and_once(home, client, view):
@@ -164,8 +189,6 @@ def test_a_finished_artifact_is_shown_and_shown_again_without_change(home, clien
 
 def test_pictures_go_along(home, client, view):
     (view.folder / "curve.png").write_bytes(b"\x89PNG")
-    from dataclasses import replace
-
     project(replace(view, digest="ef" * 32), sqlite_uri(home), home, [view.folder / "curve.png"])
     run = the_run(client, view)
     assert [item.path for item in client.list_artifacts(run.info.run_id)] == ["curve.png"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +44,7 @@ def home(tmp_path: Path) -> Path:
     ("words", "code", "says"),
     [
         (["plan", "tiny-rpt"], 2, "Did you mean 'tiny_rpt'"),
-        (["plan", "tiny_rpt", "-p", "policy.stepz=3"], 2, "stepz: extra inputs are not permitted"),
+        (["plan", "tiny_rpt", "-p", "policy.stepz=3"], 2, "policy.stepz: there is no such field; did you mean policy.steps?"),
         (["plan", "tiny_rpt", "-p", "seed=x"], 2, "valid integer"),
         (["plan", "tiny_rpt", "-p", "seed"], 2, "has no '='"),
         (["plan", "tiny_rpt", "-p", "data=/does/not/exist"], 2, "does not exist"),
@@ -146,3 +147,18 @@ def test_a_plan_touches_nothing(home: Path):
     lines = json.loads(rpt(home, "plan", "tiny_rpt", "--json").stdout)
     assert [line["action"] for line in lines] == ["build"] + ["build after its inputs"] * 11
     assert [path for path in sorted(home.rglob("*")) if "prefect" not in path.parts] == before
+
+
+def test_a_recipe_too_large_for_this_machine_is_previewed(home: Path, monkeypatch, capsys):
+    """The papers' numbers can be read anywhere; then it says which stage, which model and what is missing."""
+    monkeypatch.setenv("RPT_HOME", str(home))
+    assert guarded(lambda: app(["plan", "rpt_14b"], standalone_mode=False)) == 2
+    said = capsys.readouterr()
+    lines = [line.split() for line in said.out.splitlines()]
+    assert [line for line in lines if line[:1] == ["train-rpt"]]
+    assert "1200 x 256 x 8 answers of 8192 tokens" in " ".join(said.out.split())
+    told = " ".join(said.err.split())
+    assert re.search(r"(train-rpt|finetune-rlvr) trains its start model deepseek-ai/\S+-14B of 14\.8 B", told)
+    assert "Missing: a GPU" in told
+    assert guarded(lambda: app(["plan", "rpt_14b", "--json"], standalone_mode=False)) == 2
+    assert capsys.readouterr().out == ""

@@ -6,6 +6,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 from rpt_core.evaluation.intervals import (
+    FEWEST_CLUSTERS,
     cluster_bootstrap,
     cluster_totals,
     clustered_mean,
@@ -170,3 +171,65 @@ def test_intervals_cover_the_truth_widely(interval, num_clusters, chance):
 @pytest.mark.parametrize("num_clusters", [20, 60])
 def test_proportions_cover_near_the_border(chance, num_clusters):
     assert 0.92 <= coverage(proportion_interval, chance, num_clusters, repeats=3000) <= 0.97
+
+
+@pytest.mark.parametrize("num_clusters", [2, 3, 12, 40])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.875, 1.0])
+@pytest.mark.parametrize("proportion", [True, False])
+def test_clusters_that_agree_are_no_certainty(num_clusters, share, proportion):
+    """As wide as if one answer had come out otherwise, at least; inside [0, 1] for a proportion."""
+    values, clusters = np.full(3 * num_clusters, share), np.repeat(np.arange(num_clusters), 3)
+    found = clustered_mean(values, clusters, proportion=proportion)
+    step = min(share or 1.0, (1 - share) or 1.0) if proportion else share or 1.0
+    assert found.standard_error >= step / len(values) * (1 - 1e-9)
+    assert max(found.high - share, share - found.low) >= step / len(values)
+    if proportion:
+        assert 0 <= found.low <= share <= found.high <= 1
+    other = values.copy()
+    other[0] += step if share + step <= 1 else -step
+    assert found.standard_error == pytest.approx(clustered_mean(other, clusters).standard_error, rel=1e-6)
+
+
+def test_differences_that_agree_are_no_certainty():
+    found = clustered_mean([0.1, 0.1], ["a", "b"])
+    assert found.low < 0 < found.high
+    none = clustered_mean(np.zeros(12), np.arange(12))
+    assert none.low < -1 / 12
+    assert none.high > 1 / 12
+
+
+def test_the_floor_has_the_unit_of_the_values():
+    rng = np.random.default_rng(8)
+    values, clusters = rng.normal(size=60), np.arange(60) // 3
+    small, large = clustered_mean(1e-6 * values, clusters), clustered_mean(values, clusters)
+    assert small.standard_error == pytest.approx(1e-6 * large.standard_error)
+    same = clustered_mean(np.full(30, 1e-6), np.arange(30))
+    assert same.standard_error == pytest.approx(1e-6 / 30)
+
+
+@pytest.mark.parametrize("chance", [0.5, 0.97])
+def test_few_clusters_that_mostly_agree_are_covered(chance):
+    """With one answer a cluster, all alike in many draws: a width of zero there would never cover."""
+    rng, hits = np.random.default_rng(9), 0
+    for _ in range(600):
+        values = np.repeat(rng.random(6) < chance, 2).astype(float)
+        found = clustered_mean(values, np.arange(12) // 2, proportion=True)
+        hits += found.low <= chance <= found.high
+    assert hits / 600 >= 0.93
+
+
+@pytest.mark.parametrize("num_clusters", [2, 9, 10])
+def test_a_bootstrap_of_few_clusters_has_no_interval(num_clusters):
+    totals = np.random.default_rng(7).random((num_clusters, 2)) + 1
+    found = cluster_bootstrap(totals, lambda t: t[:, 0] / t[:, 1])
+    assert found.value == pytest.approx(totals[:, 0].sum() / totals[:, 1].sum())
+    known = num_clusters >= FEWEST_CLUSTERS == 10
+    assert (found.low is not None, found.high is not None, found.standard_error is not None) == (known,) * 3
+
+
+def test_a_bootstrap_of_clusters_that_agree_is_no_certainty():
+    totals = np.tile([6.0, 6.0, 3.0], (12, 1))
+    found = cluster_bootstrap(totals, lambda t: t[:, 0] / t[:, 1] - t[:, 2] / t[:, 1])
+    assert found.value == 0.5
+    assert found.high - 0.5 == pytest.approx(0.5 - found.low)
+    assert found.high - 0.5 >= stats.t.ppf(0.975, 11) * 3 / 72

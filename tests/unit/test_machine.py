@@ -2,6 +2,8 @@
 
 import pytest
 
+from flows.make import chosen, fitted
+from flows.recipes import Overrides, any_journey
 from infra import machine as machine_module
 from infra.capacity import check_capacity, needed_bytes
 from infra.machine import Gpu, Machine, numerics_of, resolve_placement, this_machine
@@ -12,6 +14,10 @@ LAPTOP = Machine(cores=4, memory_bytes=16 * 10**9, cpu="a chip", torch="2.13.0")
 H200 = Gpu(name="NVIDIA H200", memory_bytes=141 * 10**9)
 NODE = LAPTOP.model_copy(update={"gpus": (H200,) * 8, "torch_has_cuda": True})
 CPU_BUILD = NODE.model_copy(update={"torch_has_cuda": False, "torch": "2.13.0+cpu"})
+
+
+def named_recipe():
+    return any_journey("tiny_rpt", Overrides())
 
 
 def test_this_machine_is_described_without_torch():
@@ -39,14 +45,49 @@ def test_a_gpu_is_taken_by_what_is_worth_it(monkeypatch):
     monkeypatch.setattr(machine_module, "package_version", lambda name: "absent")
     one = resolve_placement(Placement(), 7e9, NODE)
     assert (one.gpus, one.backend, one.pool, one.dtype) == (1, "torch", "gpu-pool", "bfloat16")
-    monkeypatch.setattr(machine_module, "package_version", lambda name: "0.19.8")
-    assert resolve_placement(Placement(), 7e9, NODE).backend == "deepspeed"
-    assert resolve_placement(Placement(), None, NODE).gpus == 8
+    assert resolve_placement(Placement(), None, NODE).gpus == 1
+
+
+@pytest.mark.parametrize("num_gpus", [1, 2, 8])
+@pytest.mark.parametrize("num_parameters", [None, 7e9, 14e9])
+def test_auto_is_what_really_runs_however_much_is_installed(monkeypatch, num_gpus, num_parameters):
+    monkeypatch.setattr(machine_module, "package_version", lambda name: "0.19.8")  # DeepSpeed too
+    node = LAPTOP.model_copy(update={"gpus": (H200,) * num_gpus, "torch_has_cuda": True})
+    numerics = numerics_of(Placement(), num_parameters, node)
+    assert (numerics.engine, numerics.backend, numerics.world_size) == ("torch", "torch", 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Placement(engine="vllm"), "engine=vllm"),
+        (Placement(backend="deepspeed"), "backend=deepspeed"),
+        (Placement(gpus=2), "gpus=2"),
+        (Placement(gpus=8, backend="deepspeed"), "backend=deepspeed"),
+        (Placement(gpus=-1), "gpus=-1"),
+    ],
+)
+def test_what_no_stage_can_carry_out_is_refused_in_the_plan(asked, said):
+    target = named_recipe()
+    for refused in (
+        lambda: fitted(target, asked),
+        lambda: resolve_placement(asked, 7e9, NODE),
+        lambda: numerics_of(asked, None, NODE),
+    ):
+        with pytest.raises(CapacityError, match=f"asks for {said}, and no stage of this version") as found:
+            refused()
+        assert found.value.exit_code == 2
+
+
+def test_a_plan_of_one_stage_is_refused_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("RPT_HOME", str(tmp_path))
+    with pytest.raises(CapacityError, match="asks for engine=vllm"):
+        chosen("tiny_rpt", "ingest-corpus", Overrides(), Placement(engine="vllm"))
 
 
 def test_more_gpus_than_there_are_is_refused_by_name():
-    with pytest.raises(CapacityError, match="2 GPUs are asked for and this machine has no GPU"):
-        resolve_placement(Placement(gpus=2), 7e9, LAPTOP)
+    with pytest.raises(CapacityError, match="1 GPUs are asked for and this machine has no GPU"):
+        resolve_placement(Placement(gpus=1), 7e9, LAPTOP)
     with pytest.raises(CapacityError, match="CPU build"):
         resolve_placement(Placement(gpus=1), 7e9, CPU_BUILD)
 
@@ -82,7 +123,9 @@ def test_what_fits_passes(monkeypatch):
     with pytest.raises(CapacityError, match="1 x NVIDIA H200"):
         check_capacity("train-rpt", 14.8e9, "train", Placement(), NODE)
     monkeypatch.setattr(machine_module, "package_version", lambda name: "0.19.8")
-    check_capacity("train-rpt", 14.8e9, "train", Placement(), NODE)
+    with pytest.raises(CapacityError, match="1 x NVIDIA H200") as found:  # DeepSpeed is there, and unused
+        check_capacity("train-rpt", 14.8e9, "train", Placement(), NODE)
+    assert "runs on one GPU alone" in str(found.value)
 
 
 def test_a_gpu_the_installed_torch_cannot_use_is_named():

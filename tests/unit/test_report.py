@@ -10,13 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from rpt_core.artifacts.build import LocalBuild
+from rpt_core.artifacts.build import VOLATILE_FILES, LocalBuild
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.errors import RecipeError
 from rpt_core.report.findings import Judged, claims_of, shortfalls
 from rpt_core.report.page import write_report
 from rpt_core.report.recipe import ReportRecipe, SeedsRecipe
 from rpt_core.report.seeds import mean_gain, write_seeds_report
+from rpt_core.report.sources import lineage
 from rpt_core.scaling.fit import fit_scaling
 from rpt_core.scaling.recipe import ScalingRecipe
 from tests.unit.evaluation_tables import AFTER, BEFORE, Planted, manifest_of, write_evaluation
@@ -164,6 +165,58 @@ def test_rollouts_show_both_models_on_the_same_question(done):
     cards = re.findall(r"<article.*?</article>", html, re.DOTALL)
     assert len(cards) == 8
     assert all("start model" in card and "after RPT" in card and "nats" in card for card in cards)
+
+
+def retimed(folders: dict[str, Path], root: Path, seed: int) -> dict[str, Path]:
+    """The same artifacts, made at other times, in other attempts, on another machine."""
+    import random
+    import shutil
+
+    chance = random.Random(seed)
+    copies = {name: shutil.copytree(folder, root / name) for name, folder in folders.items()}
+    for path in root.rglob("*.json"):
+        manifest = json.loads(path.read_text())
+        if "attempts" in manifest:
+            manifest["created"] = f"2027-01-{chance.randint(10, 28)}T{chance.randint(10, 23)}:00:00+00:00"
+            manifest["attempts"] = [
+                {
+                    "started": "2027-01-01T00:00:00+00:00",
+                    "seconds": round(chance.uniform(1, 900), 3),
+                    "outcome": outcome,
+                    "host": {"name": f"node-{chance.randint(0, 99)}", "cpus": 4},
+                }
+                for outcome in chance.choice((["done"], ["stopped", "done"], ["failed", "stopped", "done"]))
+            ]
+            path.write_text(json.dumps(manifest))
+    return copies
+
+
+def test_four_runs_with_other_timings_give_one_report(inputs, tmp_path):
+    found = []
+    for run in range(4):
+        root = tmp_path / str(run)
+        build = LocalBuild(retimed(inputs, root / "in", run), root / "out", root / "scratch")
+        write_report(RECIPE, build)
+        found.append({path.name: path.read_bytes() for path in build.out.iterdir()})
+    logical = [{name: b for name, b in files.items() if name not in VOLATILE_FILES} for files in found]
+    assert set(logical[0]) == {"report.html", "report.md", "report.png"}
+    assert logical[1:] == logical[:-1]
+    pages = [files["timings.html"].decode() for files in found]
+    assert len(set(pages)) == len(pages)
+    assert all(Page(page).open == [] and "node-" in page for page in pages)
+
+
+def test_sources_stand_in_an_order_that_no_clock_decides(tmp_path):
+    first = manifest_of("evaluation", "a")
+    parent = {name: first[name] for name in ("kind", "fingerprint", "digest")}
+    second = manifest_of("evaluation", "b") | {"parents": {"model": parent}}
+    for clock in ("2026-01-01", "2028-01-01"):
+        folder = tmp_path / clock
+        folder.mkdir()
+        for one, moment in ((first, "2027-01-01"), (second, clock)):
+            (folder / f"{one['fingerprint']}.json").write_text(json.dumps(one | {"created": moment}))
+        order = [source.fingerprint for source in lineage({"lineage": folder})]
+        assert order == [first["fingerprint"], second["fingerprint"]], "what a thing stands on comes first"
 
 
 def test_the_same_inputs_give_the_same_bytes(done, inputs, tmp_path):

@@ -187,6 +187,24 @@ def test_only_the_wanted_kinds_of_traces_are_shown(corpus: Path, base: LocalBuil
     assert 0 < shown[("clock-*",)] < shown[("*-1",)] < shown[()]
 
 
+@pytest.mark.parametrize("form", ["next-token", "segments"])
+@pytest.mark.parametrize("kinds", [("clokc-*",), ("clock-*", "clokc-*")])
+def test_a_pattern_of_traces_that_matches_nothing_is_refused(
+    corpus: Path, base: LocalBuild, tmp_path: Path, form, kinds
+):
+    """It used to fall back to lessons of the form alone without a word."""
+    build = build_in(tmp_path, corpus=corpus, base=base.out)
+    with pytest.raises(RecipeError, match=r"trace_kinds clokc-\* match no trace .* which has .*clock-"):
+        train_cold_start(cold_recipe(steps=1, trace_kinds=kinds, form=form), build)
+
+
+def test_patterns_of_traces_are_refused_where_there_are_none(base: LocalBuild, tmp_path: Path):
+    corpus = write_corpus(tmp_path / "corpus", 20, 1, traces=False)
+    build = build_in(tmp_path, corpus=corpus, base=base.out)
+    with pytest.raises(RecipeError, match="no trace at all"):
+        train_cold_start(cold_recipe(trace_kinds=("*",)), build)
+
+
 def test_a_thought_leads_to_the_truth_after_it(corpus: Path, base: LocalBuild):
     from rpt_core.objectives.prompts import next_token_prompt
 

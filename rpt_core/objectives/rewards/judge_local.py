@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from rpt_core.objectives.prompts import PLACE, around_document
+from rpt_core.objectives.prompts import PLACE, around_document, opening_ids
 from rpt_core.objectives.rewards.judge import JudgeVerdict, Pair
 from rpt_core.objectives.rewards.judge_prompt import (
     AFTER,
@@ -97,13 +97,14 @@ def ask_about(reference: str, predicted: Sequence[str], rule: Rule, codec: Codec
             codec.control("predict") + tuple(codec.encode(_flat(text))) + codec.control("think")
             for text in predicted
         ]
-        return Trunk(reference, codec.control("rpt"), document, _cuts(len(document), suffixes))
+        opening = codec.begin_ids + codec.control("rpt")
+        return Trunk(reference, opening, document, _cuts(len(document), suffixes))
     head, tail = around_document(before(rule), f"{BETWEEN}{PLACE}{AFTER}", codec)
     between, _, after = tail.partition(PLACE)
     document = tuple(codec.encode(field(reference)))
-    opening, closing = codec.encode_template(between), codec.encode_template(after)
-    suffixes = [(*opening, *codec.encode(field(text)), *closing) for text in predicted]
-    return Trunk(reference, tuple(codec.encode_template(head)), document, _cuts(len(document), suffixes))
+    middle, closing = codec.encode_template(between), codec.encode_template(after)
+    suffixes = [(*middle, *codec.encode(field(text)), *closing) for text in predicted]
+    return Trunk(reference, opening_ids(head, codec), document, _cuts(len(document), suffixes))
 
 
 def _cuts(position: int, suffixes: Sequence[tuple[int, ...]]) -> tuple[Cut, ...]:

@@ -7,6 +7,7 @@ endpoint refuses as such (a wrong model or key) ends the run at once, since aski
 """
 
 import asyncio
+import base64
 import os
 import random
 from collections.abc import Coroutine, Sequence
@@ -23,6 +24,8 @@ from rpt_core.objectives.rewards.judge_prompt import REPLY_TOKENS, prompt, read_
 
 KEY_VARIABLE = "RPT_JUDGE_KEY"
 """Environment variable with the endpoint's key: a secret stands in no recipe."""
+LOGIN_VARIABLE = "RPT_JUDGE_LOGIN"
+"""The same for an endpoint behind a user and a password: ``user:password``."""
 REPLY_BYTES_MAX = 1_000_000
 _T = TypeVar("_T")
 
@@ -43,6 +46,16 @@ class Service:
     reply_tokens: int = REPLY_TOKENS
     role: str = "judge"
     """What messages call it, and how its fields in a recipe begin."""
+
+
+def _authorization() -> dict[str, str]:
+    """What says who asks: a key, or else a login."""
+    key, login = os.environ.get(KEY_VARIABLE), os.environ.get(LOGIN_VARIABLE)
+    if key:
+        return {"Authorization": f"Bearer {key}"}
+    if login:
+        return {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+    return {}
 
 
 class _AwayError(Exception):
@@ -119,13 +132,12 @@ class Endpoint:
         return _run(self._ask(prompts))
 
     async def _ask(self, prompts: Sequence[str]) -> list[Reply]:
-        key = os.environ.get(KEY_VARIABLE)
         limits = httpx.Limits(
             max_connections=self.service.concurrency, max_keepalive_connections=self.service.concurrency
         )
         round_ = _Round(asyncio.Semaphore(self.service.concurrency), self.service.concurrency)
         async with httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
+            headers=_authorization(),
             limits=limits,
             timeout=None,  # noqa: S113  (every call runs under a deadline of its own)
             trust_env=not self._local,  # a proxy for the world outside has no business with this machine

@@ -168,7 +168,7 @@ def test_views_stand_outside_the_digest(sample):
         return artifact_digest(
             FileEntry(
                 path=path.name,
-                blob="",
+                blob="0" * 64,
                 num_bytes=0,
                 digest=logical_digest(path),
                 volatile=path.name in VOLATILE_FILES,
