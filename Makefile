@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest
 NOT_HERE := not long and not gpu and not s3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-s3 bench-trainer bench-corpus peers clean
+.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 bench-trainer bench-corpus peers clean
 
 help:  ## what there is to do
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -48,6 +48,9 @@ test-faults: setup  ## processes killed at every stage
 
 test-long: setup  ## kills at further steps, RPT's table 1, and other tests of many minutes
 	@$(PYTEST) -q -m "long and not gpu" tests
+
+test-mutants: setup  ## 200 small faults put in one at a time: what the fast tests notice (under 40 minutes)
+	@$(BIN)/python -m tests.mutation
 
 test-s3: setup  ## the store against a real S3 server (RPT_TEST_S3)
 	@$(PYTEST) -q -m s3 tests
