@@ -33,7 +33,7 @@ def main() -> int:
     seed = chosen.seed or tree_digest(ROOT)
     out = ROOT / "build" / "mutation"
     print(f"seed {seed}", flush=True)
-    known = measure(ROOT, out / "known-base", chosen.processes)
+    known = measure(ROOT, out / f"known-{tree_digest(ROOT)[:16]}", chosen.processes)
     print(f"the clean tree's tests took {time.monotonic() - started:.0f} s", flush=True)
     drawn = draw(ROOT, seed, chosen.mutants, chosen.only)
     tried = try_all(ROOT, drawn, known, chosen.processes, chosen.most_seconds)
