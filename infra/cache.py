@@ -184,7 +184,7 @@ def _read_seals(path: Path) -> dict[str, Seal]:
             name: Seal(sha256, num_bytes, (inode, modified, changed), sample)
             for name, (sha256, num_bytes, (inode, modified, changed), sample) in rows.items()
         }
-    except (FileNotFoundError, ValueError, TypeError, AttributeError):
+    except (FileNotFoundError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

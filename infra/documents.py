@@ -138,7 +138,7 @@ class Documents:
             try:
                 rows = json.loads(gzip.decompress(data or b""))
                 found.update({key: (str(etag), str(text)) for key, (etag, text) in rows.items()})
-            except (OSError, EOFError, ValueError, AttributeError, TypeError):
+            except (OSError, EOFError, ValueError, AttributeError, TypeError, RecursionError):
                 _log.info("the index %s of %s cannot be read and is passed over", name, self.keys.url)
         return found
 

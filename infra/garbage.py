@@ -80,7 +80,7 @@ def progress_files(document: Document) -> tuple[FileEntry, ...]:
     try:
         rows = json.loads(document.data)["files"]
         return tuple(FileEntry.model_validate(row) for row in rows)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         why = document.problem or f"{type(error).__name__}, {len(document.data)} bytes"
         raise IntegrityError(
             f"{document.name} is no record of a checkpoint ({why}). Remove it: the build goes on from an "

@@ -377,7 +377,7 @@ def _read_ref(data: bytes, key: str) -> Artifact:
     try:
         body = json.loads(data)
         return Artifact(kind=body["kind"], fingerprint=body["fingerprint"], digest=body["digest"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise IntegrityError(
             f"{key} is no version of a name ({len(data)} bytes, kind, fingerprint and digest are wanted). "
             "Remove it, and give the artifact its name again."

@@ -4,7 +4,7 @@ import re
 
 HIDDEN = "***"
 _LOGIN = re.compile(r"(?<=://)(?:[^\s/?#@]*@)+")
-_LOGIN_WITH_SLASH = re.compile(r"(?<=://)[^\s/?#@:]+:(?!\d*(?:[/?#\s\"']|$))[^\s\"'<>]*@")
+_LOGIN_WITH_SLASH = re.compile(r"(?<=://)[^\s/?#@:\[]+:(?!\d*(?:[/?#\s\"']|$))[^\s\"'<>]*@")
 _QUERY = re.compile(
     r"(?i)([?&](?:[\w-]*(?:password|passwd|secret|token|signature|credential)|api[-_]?key|access[-_]?key|sig)=)"
     r"[^&#\s\"'<>]+"
