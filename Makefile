@@ -1,6 +1,7 @@
 # Two commands for a reader: `make demo` and `make test`. Each sets up what it needs, once.
 #   PYTHON=python3.12   which Python to use      PIP_ARGS="--index-url ..."   what else to tell pip
 #   BENCH_ARGS="--by cpu --rounds 3"   what else to tell a benchmark
+#   RPT_MODELS=FOLDER   where `make real-model` puts the model (else ~/.cache/rpt-models)
 
 BIN := .venv/bin
 PACKAGES := flows tasks infra rpt_core
@@ -8,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 NOT_HERE := not long and not gpu and not s3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 bench-trainer bench-corpus peers clean
+.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 bench-trainer bench-corpus peers real-model clean
 
 help:  ## what there is to do
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -64,6 +65,9 @@ peers: setup  ## the corpus benchmarks' peers in environments of their own (.ven
 
 bench-corpus: peers  ## the corpus beside datasketch, datatrove, rensa, text-dedup and presidio (RPT_TEST_DATA: real files)
 	@.venv/bin/python -m tests.benchmarks.corpus --whole --memory $${RPT_TEST_DATA:+--data "$$RPT_TEST_DATA"} $(BENCH_ARGS)
+
+real-model: setup  ## SmolLM2-135M as a folder outside the repository (proven by RPT_TEST_DATA, or MODEL_ARGS="--text FILE")
+	@$(BIN)/python -m tests.tools.real_model $(MODEL_ARGS)
 
 clean:  ## remove .venv and caches; results in .rpt stay
 	@rm -rf .venv .venv-trl .venv-peers .venv-text-dedup build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

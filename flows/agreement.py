@@ -167,24 +167,36 @@ def _judge_name(node: JudgedEvaluationRecipe) -> str:
 
 
 def _rows(node: Recipe, nodes: list[Recipe]) -> None:
-    limits: dict[type, Callable[[Any], tuple[int, str]]] = {
+    found = _too_long(node)
+    if found is None:
+        return
+    base, tokens, most, counted = found
+    others = ((each, _too_long(each)) for each in nodes)
+    words = dict.fromkeys(
+        f"-p {each.kind}.{word}" for each, long in others if long for word in _shorter(each, long[2])
+    )
+    raise RecipeError(
+        f"the {node.stage} stage puts rows of {tokens} tokens ({counted}) to {_name(base)}, which was made "
+        f"for {most}. Make them shorter: {' '.join(words)}"
+    )
+
+
+def _too_long(node: Recipe) -> tuple[BaseRecipe, int, int, str] | None:
+    """The model, the tokens of a stage's longest row, how many the model was made for, and what they are."""
+    base = base_of(node.proxy) if isinstance(node, DifficultyRecipe) else base_of(node)
+    known = None if base is None or isinstance(node, BaseRecipe) else longest_row(base)
+    if base is None or known is None:
+        return None
+    most, is_hard = known
+    rules: dict[type, Callable[[Any], tuple[int, str]]] = {
         DifficultyRecipe: _difficulty_row,
         ColdStartRecipe: _cold_row,
     }
-    base = base_of(node.proxy) if isinstance(node, DifficultyRecipe) else base_of(node)
-    most = None if base is None or isinstance(node, BaseRecipe) else longest_row(base)
-    if base is None or most is None:
-        return
-    tokens, is_hard = most
-    rule = limits.get(type(node))
-    if rule is None and is_hard and hasattr(node, "reasoning_tokens"):
-        rule = _answer_row
-    if rule and (found := rule(node))[0] > tokens:
-        words = " ".join(f"-p {node.kind}.{word}" for word in _shorter(node, tokens))
-        raise RecipeError(
-            f"the {node.stage} stage puts rows of {found[0]} tokens ({found[1]}) to {_name(base)}, which was "
-            f"made for {tokens}. Make them shorter: {words}"
-        )
+    rule = rules.get(type(node)) or (_answer_row if is_hard and hasattr(node, "reasoning_tokens") else None)
+    if rule is None:
+        return None
+    tokens, counted = rule(node)
+    return (base, tokens, most, counted) if tokens > most else None
 
 
 def _difficulty_row(node: DifficultyRecipe) -> tuple[int, str]:
