@@ -122,6 +122,7 @@ def _first_tokens(policy: Policy, trunks: list[Trunk], sampling: Sampling) -> li
     names = [(t.key, f"first.{cut.position}", a) for t in trunks for cut in t.cuts for a in range(size)]
     numbers_R = torch.from_numpy(uniforms(stream_keys(sampling.seed, 0, names), 0))
     entry_CE = Decoding(policy, trunks, 1).entry_CE
+    policy.work.add_scores(len(entry_CE))
     logits_CV = product(entry_CE, policy.output_weight.mT).cpu() / sampling.temperature
     logits_CV[:, out] = -torch.inf
     logp_RV = logits_CV.log_softmax(1).repeat_interleave(size, 0)
@@ -181,6 +182,7 @@ def _before_cuts(trunk: Trunk, *, instructed: bool) -> list[int]:
 
 def _argmax(policy: Policy, hidden_CE: torch.Tensor) -> list[int]:
     weight = policy.output_weight
+    policy.work.add_scores(len(hidden_CE))
     return [
         token
         for chunk in chunks(len(hidden_CE), weight)
