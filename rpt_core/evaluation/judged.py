@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 
-from rpt_core.artifacts.build import Build, GIGA
+from rpt_core.artifacts.build import GIGA, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.corpus.overlap import check_held_out
 from rpt_core.errors import StarvedError, Stopped

@@ -137,8 +137,8 @@ def no_interval(estimate: Any) -> str:
         >>> no_interval({"num_clusters": 3}), no_interval({"num_clusters": 1}), no_interval({})
         ('no interval: too few clusters (3)', 'no interval: too few clusters (1)', 'no interval')
     """
-    found = estimate.get if isinstance(estimate, Mapping) else lambda name: getattr(estimate, name, None)
-    clusters = found("num_clusters")
+    name = "num_clusters"
+    clusters = estimate.get(name) if isinstance(estimate, Mapping) else getattr(estimate, name, None)
     return "no interval" if clusters is None else f"no interval: too few clusters ({clusters})"
 
 

@@ -3,7 +3,7 @@
 A pass over ``n`` tokens takes, in floating-point operations (a multiplication and an addition are two):
 
     layers      2 W n          W: numbers in the layers' matrices, each multiplied with every token
-    attention   4 H C p L      p: pairs of query and key that are multiplied, masked ones and padding included;
+    attention   4 H C p L      p: pairs of query and key, masked ones and padding included;
                                H query heads of width C, L layers (scores, and the sum of values)
     head        2 V E s        s: tokens that are scored, by a vocabulary of V and a width of E
 
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -38,6 +39,9 @@ class Work:
     """Of attention in all layers per pair of query and key, forward."""
     per_score: int
     """Of the head per scored token, forward."""
+    per_token_again: int
+    """Of :attr:`per_token`, what a checkpointed layer computes again: all but its last product, whose output
+    the backward pass does not need (torch stops there)."""
     flops: float = field(default=0.0, init=False)
 
     @classmethod
@@ -46,10 +50,12 @@ class Work:
         text = config.get_text_config()
         width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
         head: nn.Linear = model.get_output_embeddings()
+        per_token = 2 * _numbers_per_token(model.base_model, text)
         return cls(
-            per_token=2 * _numbers_per_token(model.base_model, text),
+            per_token=per_token,
             per_pair=4 * text.num_attention_heads * width * text.num_hidden_layers,
             per_score=2 * head.weight.numel(),
+            per_token_again=per_token - 2 * _last_products(model.base_model),
         )
 
     def add_pass(self, num_tokens: int, num_pairs: int, *, checkpointed: bool) -> None:
@@ -61,12 +67,22 @@ class Work:
             checkpointed: Whether the backward pass computes the layers again.
         """
         forward = self.per_token * num_tokens + self.per_pair * num_pairs
-        self.flops += forward * (1 + (BACKWARD + checkpointed) * torch.is_grad_enabled())
+        self.flops += forward
+        if torch.is_grad_enabled():
+            again = self.per_token_again * num_tokens + self.per_pair * num_pairs
+            self.flops += BACKWARD * forward + again * checkpointed
 
     def add_scores(self, num_scored: int, *, again: bool = False) -> None:
-        """Count the head's work on some tokens; ``again`` where its backward pass computes the logits again."""
+        """Count the head's work on some tokens; ``again`` where its backward pass repeats the logits."""
         backward = (BACKWARD + again) * torch.is_grad_enabled()
         self.flops += self.per_score * num_scored * (1 + backward)
+
+
+def _last_products(layers: nn.Module) -> int:
+    """Numbers in the last matrix of every layer that can be checkpointed."""
+    parts = (layer for layer in layers.modules() if isinstance(layer, GradientCheckpointingLayer))
+    linear = ([part for part in layer.modules() if isinstance(part, nn.Linear)] for layer in parts)
+    return sum(found[-1].weight.numel() for found in linear if found)
 
 
 def _numbers_per_token(layers: nn.Module, text: Any) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rpt_core.artifacts.build import FLOPS, METRICS_FILE, Build, GIGA
+from rpt_core.artifacts.build import FLOPS, GIGA, METRICS_FILE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.compare import Claim, Decision, PairedItems, compare, decide
@@ -73,9 +73,7 @@ class Arm:
         return pooled([run.judged.outcomes(mode) for run in self.runs])
 
 
-def read_run(
-    name: str, evaluation: Path, training: Path, known: Mapping[str, Path] | None = None
-) -> Run:
+def read_run(name: str, evaluation: Path, training: Path, known: Mapping[str, Path] | None = None) -> Run:
     """An arm's evaluation, and what its training used up on the way."""
     rows = [json.loads(line) for line in (training / METRICS_FILE).read_text().splitlines()]
     steps = tuple(row for row in rows if row["step"])

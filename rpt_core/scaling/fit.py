@@ -26,10 +26,10 @@ MODE = "reasoning"
 def fit_scaling(recipe: ScalingRecipe, build: Build) -> Outcome:
     """Fit P(C) = A / C^alpha + P* and its rivals for each tier over the checkpoints of one training.
 
-    The law is RPT's (section 4.2); whether the points speak for it or for another is
-    :func:`rpt_core.scaling.rivals.compare_laws`. Compute is counted in units of 1e9 operations, from the first step of the reinforcement learning.
-    Every checkpoint answered the same questions, so a bootstrap resample of documents gives one
-    accuracy per checkpoint, all of the same documents.
+    The law is RPT's (section 4.2); :func:`rpt_core.scaling.rivals.compare_laws` says whether the points speak
+    for it. Compute is counted in units of 1e9 operations, from the first step of the reinforcement learning.
+    Every checkpoint answered the same questions, so a bootstrap resample of documents gives one accuracy per
+    checkpoint, all of the same documents.
 
     Writes ``fit.json`` and ``curve.png``. Few, flat or missing checkpoints are no error: the fit is
     then undecided, and says why.
@@ -137,7 +137,7 @@ def _exponential(gflops: Floats, values: Floats) -> dict[str, Any] | None:
 
 
 def _rival_json(rival: Rival) -> dict[str, Any]:
-    """A law beside the others. ``exponent`` is alpha, ``-c`` or ``1 / s``: what multiplies the log of compute."""
+    """A law beside the others; ``exponent`` multiplies the log of compute (alpha, ``-c`` or ``1 / s``)."""
     curve = rival.curve
     return {
         "name": curve.family.name,

@@ -79,8 +79,8 @@ def checked(flops_N: ArrayLike, accuracy_N: ArrayLike, errors_N: ArrayLike | Non
     errors = _numbers("error", errors_N)
     if errors.shape != accuracy.shape or errors.min() < 0:
         raise ValueError(
-            f"{len(errors)} errors, the least {errors.min()}, for {len(accuracy)} accuracies: one of each per "
-            "point, none below zero"
+            f"{len(errors)} errors, the least {errors.min()}, for {len(accuracy)} accuracies: one of each "
+            "per point, none below zero"
         )
     least = float(np.max(accuracy - 2 * errors))
     errors = np.maximum(errors, max(float(errors.max()) / 10, 1e-9))  # a lucky point must not own the fit

@@ -172,8 +172,10 @@ def judge_power_law(
     Returns:
         A fit whose withheld parameters are None, with the reasons in words.
     """
-    points = checked(flops_N, accuracy_N, errors_N)
     flops, accuracy = np.asarray(flops_N, np.float64), np.asarray(accuracy_N, np.float64)
+    if not (flops.size or accuracy.size):
+        return _undecided("no checkpoint was evaluated")
+    points = checked(flops, accuracy, errors_N)
     num_amounts = len(np.unique(flops))
     if num_amounts < FEWEST_POINTS:
         return _undecided(

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rpt_core.scaling.families import FAMILIES, Curve, fit_family
-from rpt_core.scaling.points import Points
+from rpt_core.scaling.points import Floats, Points
 
 UNDECIDED = "undecided"
 LEAD = 4.0
@@ -117,15 +117,16 @@ def _inflation(points: Points, curves: Sequence[Curve]) -> float:
     if points.errors is None:
         return 1.0
     per_degree = [
-        _chi_squared(points, curve) / max(len(points.accuracy) - curve.family.num_parameters, 1)
+        _chi_squared(points, curve, points.errors)
+        / max(len(points.accuracy) - curve.family.num_parameters, 1)
         for curve in curves
     ]
     return max(1.0, min(per_degree))
 
 
-def _chi_squared(points: Points, curve: Curve) -> float:
+def _chi_squared(points: Points, curve: Curve, errors_N: Floats) -> float:
     residual = curve.at(points.relative * points.unit) - points.accuracy
-    return float(np.sum((residual / points.errors) ** 2))
+    return float(np.sum((residual / errors_N) ** 2))
 
 
 def _criteria(points: Points, curve: Curve, inflation: float) -> tuple[float, float | None]:
@@ -136,7 +137,7 @@ def _criteria(points: Points, curve: Curve, inflation: float) -> tuple[float, fl
         least = max(curve.squared_error, 1e-24 * num)
         value = num * math.log(least / num)
     else:
-        value = _chi_squared(points, curve) / inflation
+        value = _chi_squared(points, curve, points.errors) / inflation
     aic = value + 2 * parameters
     if num < FEWEST_POINTS:
         return aic, None

@@ -55,7 +55,7 @@ class Batch:
     num_forwarded: int
     """Tokens the engine forwarded."""
     flops: float
-    """Operations of drawing the answers, and of the policy's own plain prediction where rewards lean on it."""
+    """Operations of drawing the answers, and of the policy's plain prediction where rewards lean on it."""
 
     @property
     def groups(self) -> Iterator[Group]:

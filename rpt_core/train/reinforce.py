@@ -9,7 +9,7 @@ from typing import cast
 
 import torch
 
-from rpt_core.artifacts.build import METRICS_FILE, TIMINGS_FILE, Build, GIGA
+from rpt_core.artifacts.build import GIGA, METRICS_FILE, TIMINGS_FILE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import CapacityError, StarvedError
 from rpt_core.objectives.objective import Objective

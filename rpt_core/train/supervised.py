@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from safetensors.torch import load_file, save_file
 
-from rpt_core.artifacts.build import FLOPS, Build, GIGA
+from rpt_core.artifacts.build import FLOPS, GIGA, Build
 from rpt_core.errors import EngineError, ResumeError, Stopped
 from rpt_core.policy.forward import Layout, branch_logprobs
 from rpt_core.policy.model import Policy
@@ -120,9 +120,7 @@ def _assert_finite(loss: float, norm: float, step: int) -> None:
         )
 
 
-def _save(
-    build: Build, policy: Policy, update: Update, step: int, num_tokens: int, flops: float
-) -> None:
+def _save(build: Build, policy: Policy, update: Update, step: int, num_tokens: int, flops: float) -> None:
     folder = build.scratch / "checkpoint"
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: p.detach().cpu().contiguous() for name, p in policy.model.named_parameters()}

@@ -76,8 +76,8 @@ class Tally:
     seconds: float
     """In the judge."""
     gflops: float
-    """1e9 operations of the judge's model, where it runs here. Pairs that are remembered cost nothing, and what
-    is remembered does not outlive an attempt: no part of what a training makes."""
+    """1e9 operations of the judge's model, where it runs here. Remembered pairs cost nothing, and what is
+    remembered does not outlive an attempt: no part of what a training makes."""
 
     @property
     def asked(self) -> int:
