@@ -160,7 +160,7 @@ def _new_run(client: "MlflowClient", experiment: str, view: View) -> "Run":
             FINGERPRINT_TAG: view.fingerprint,
             "rpt.kind": view.kind,
             "git_sha": _git_sha(),
-            **{name: str(value)[:_PARAM_CHARACTERS] for name, value in view.tags.items()},
+            **_as_tags(view.tags),
         },
     )
     params = [Param(_name(key), value[:_PARAM_CHARACTERS]) for key, value in flat(view.recipe).items()]
@@ -197,7 +197,7 @@ def _finish(
         Metric(_name(name), value, last.milliseconds, last.step) for name, value in view.results.items()
     ]
     _log_metrics(client, run, results)
-    _tag(client, run, view.tags)
+    _tag(client, run, _as_tags(view.tags))
     for picture in pictures:
         client.log_artifact(run.info.run_id, str(picture))
     client.set_terminated(run.info.run_id, "FINISHED", end_time=last.milliseconds)
@@ -267,6 +267,10 @@ def flat(value: Any, prefix: str = "") -> dict[str, str]:
             return flat({str(i): item for i, item in enumerate(value)}, prefix)
         return {prefix: ", ".join(map(str, value))}
     return {prefix: str(value)}
+
+
+def _as_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    return {_name(name): str(value)[:_PARAM_CHARACTERS] for name, value in tags.items()}
 
 
 def _name(name: str) -> str:

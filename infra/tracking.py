@@ -6,6 +6,9 @@ afterwards, or again, and always shows each step once. Every metric appears twic
 ``<name>_by_gflops`` over the computing spent, because MLflow's step is an integer and 10^21 operations
 are not one it can hold.
 
+An outcome's numbers become metrics under ``result/``, its words (such as the scaling law's verdict,
+``law_verdict``) become tags.
+
 MLflow being away is one warning. It never fails a stage.
 """
 
@@ -72,6 +75,7 @@ def _track(store: Artifacts, manifest: Manifest, experiment: str, tags: Mapping[
     numbers = {
         name: float(value) for name, value in outcome.summary.items() if isinstance(value, int | float)
     }
+    words = {name: value for name, value in outcome.summary.items() if isinstance(value, str)}
     spent = {
         "rows_in": float(outcome.rows.rows_in),
         "rows_kept": float(outcome.rows.kept),
@@ -86,7 +90,7 @@ def _track(store: Artifacts, manifest: Manifest, experiment: str, tags: Mapping[
         recipe=manifest.recipe,
         folder=store.materialise(manifest.artifact),
         started=manifest.attempts[0].started if manifest.attempts else manifest.created,
-        tags={"rpt.code": manifest.code[:16], **tags},
+        tags={"rpt.code": manifest.code[:16], **words, **tags},
         results={**{f"result/{name}": value for name, value in numbers.items()},
                  **{f"spent/{name}": value for name, value in spent.items()}},
         digest=manifest.digest,

@@ -23,6 +23,7 @@ FLOPS = "gflops_total"
 """Name of the metric that counts a training's floating-point operations up to and including a step, in units
 of 1e9: the compute axis of every view. Writers and readers of the record take the name from here. A line
 without it has no place on that axis."""
+GIGA = 1e9
 TIMINGS_FILE = "timings.jsonl"
 """Seconds and rates of the same steps; volatile."""
 SECONDS = "seconds"

@@ -66,7 +66,7 @@ class Outcome(Frozen):
 
     rows: RowCounts = RowCounts()
     flops: float = Field(0.0, ge=0)
-    """Floating-point operations of this stage by the accounting of :mod:`rpt_core.scaling.flops`."""
+    """Floating-point operations of this stage by the accounting of :mod:`rpt_core.policy.work`."""
     tokens: int = Field(0, ge=0)
     """Tokens forwarded, trained on or generated."""
     summary: dict[str, float | int | str | bool | None] = {}

@@ -19,7 +19,6 @@ from rpt_core.errors import RecipeError, StarvedError, Stopped
 from rpt_core.objectives.positions import CODEC_KEY
 from rpt_core.policy.load import Precision, load_policy
 from rpt_core.policy.model import Policy
-from rpt_core.scaling.flops import forward_flops
 from rpt_core.train.supervised import device_of
 from rpt_core.train.windows import tokenised
 
@@ -46,6 +45,7 @@ class Tally:
     windows: int = 0
     tokens: int = 0
     forwarded: int = 0
+    flops: float = 0.0
     nll_nats: float = 0.0
     above: list[int] = field(default_factory=lambda: [0] * len(TIERS_NATS))
     """Tokens at least as uncertain as each tier."""
@@ -99,10 +99,11 @@ def _outcome(tally: Tally, policy: Policy) -> Outcome:
             kept=tally.documents - tally.too_short,
             dropped={"too-short": tally.too_short} if tally.too_short else {},
         ),
-        flops=forward_flops(policy.num_parameters, tally.forwarded),
+        flops=tally.flops,
         tokens=tally.tokens,
         summary={
             "windows": tally.windows,
+            "forwarded_tokens": tally.forwarded,
             "long_documents": tally.long_documents,
             "nll_nats": tally.nll_nats / predicted,
             **shares,
@@ -145,6 +146,7 @@ def _score_part(
     room = recipe.context_tokens - len(policy.begin_ids)
     windows = [list(spans(n, len(ids), room, recipe.stride_tokens)) for n, (_, ids) in enumerate(kept)]
     flat = [span for of in windows for span in of]
+    before = policy.work.flops
     entropies, nlls, forwarded = score_documents(policy, [ids for _, ids in kept], flat, recipe.top_k, budget)
     tally.documents += len(documents)
     tally.too_short += len(documents) - len(kept)
@@ -152,6 +154,7 @@ def _score_part(
     tally.long_documents += sum(len(of) > 1 for of in windows)
     tally.tokens += sum(len(ids) - 1 for _, ids in kept)
     tally.forwarded += forwarded
+    tally.flops += policy.work.flops - before
     tally.nll_nats += sum(float(nll[1:].sum(dtype=np.float64)) for nll in nlls)
     for i, tier in enumerate(TIERS_NATS):
         tally.above[i] += sum(int((entropy[1:] >= tier).sum()) for entropy in entropies)

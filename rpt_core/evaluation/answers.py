@@ -135,6 +135,7 @@ def _first_tokens(policy: Policy, trunks: list[Trunk], sampling: Sampling) -> li
     names = [(t.key, f"first.{cut.position}", a) for t in trunks for cut in t.cuts for a in range(size)]
     numbers_R = torch.from_numpy(uniforms(stream_keys(sampling.seed, 0, names), 0))
     entry_CE = Decoding(policy, trunks, 1).entry_CE
+    policy.work.add_scores(len(entry_CE))
     logits_CV = without(product(entry_CE, policy.output_weight.mT), policy.unknown_ids)
     logits_CV = logits_CV.cpu() / sampling.temperature
     logits_CV[:, out] = -torch.inf
@@ -189,6 +190,7 @@ def next_token_guesses(
 
 def _argmax(policy: Policy, hidden_CE: torch.Tensor) -> list[int]:
     weight = policy.output_weight
+    policy.work.add_scores(len(hidden_CE))
     return [
         token
         for chunk in chunks(len(hidden_CE), weight)

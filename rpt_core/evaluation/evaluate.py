@@ -49,7 +49,6 @@ from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Trunk
-from rpt_core.scaling.flops import forward_flops
 from rpt_core.train.supervised import device_of
 
 SCORES_FILE = "scores.json"
@@ -206,6 +205,7 @@ def evaluate(recipe: EvaluationRecipe, build: Build) -> Outcome:
     check_held_out(build)
     final = Checkpoint(FINAL, inside(build.inputs["model"]))
     policy = load_policy(final.folder, cast(Precision, build.numerics.dtype), device_of(build))
+    before = policy.work.flops
     places, tasks = _questions(recipe, build, policy)
     milestones = published(build) if recipe.milestones else []
     evaluation = Evaluation(
@@ -227,7 +227,7 @@ def evaluate(recipe: EvaluationRecipe, build: Build) -> Outcome:
     forwarded = evaluation.engine.num_forwarded + evaluation.num_forwarded
     return Outcome(
         rows=places.balance + tasks.balance,
-        flops=forward_flops(policy.num_parameters, forwarded),
+        flops=policy.work.flops - before,
         tokens=forwarded,
         summary=dict(_headline(scores)),
     )

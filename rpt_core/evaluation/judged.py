@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 
-from rpt_core.artifacts.build import Build
+from rpt_core.artifacts.build import GIGA, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.corpus.overlap import check_held_out
 from rpt_core.errors import StarvedError, Stopped
@@ -25,6 +25,7 @@ from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
 from rpt_core.evaluation.questions import Tasks, at_most, draw_by_window, draw_problems
 from rpt_core.evaluation.scores import accuracy, mode_scores, outcomes
 from rpt_core.objectives.objective import Asked, Question, Verdict
+from rpt_core.objectives.rewards.judge import JUDGE_GFLOPS
 from rpt_core.objectives.rlpt import NextSegment, SegmentQuestion, open_judge, report
 from rpt_core.objectives.rlvr import Solve
 from rpt_core.objectives.segment_prompts import Task
@@ -35,7 +36,6 @@ from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.sample.wordings import says_prefix
-from rpt_core.scaling.flops import forward_flops
 from rpt_core.train.supervised import device_of
 
 JUDGED, FORCED = "judged", "judged-forced"
@@ -178,7 +178,7 @@ def evaluate_judged(recipe: JudgedEvaluationRecipe, build: Build) -> Outcome:
             {"accuracy": one["accuracy"]["all"]["value"], "gflops_total": one["gflops_total"]},
         )
     forwarded = evaluation.engine.num_forwarded
-    flops = forward_flops(policy.num_parameters, forwarded)
+    flops = evaluation.engine.flops + GIGA * took.get(JUDGE_GFLOPS, 0.0)
     return Outcome(rows=rows, flops=flops, tokens=forwarded, summary=dict(headline))
 
 

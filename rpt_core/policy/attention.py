@@ -44,6 +44,9 @@ class TreeAttention(Protocol):
     def attend(self, layer: int, q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, scaling: float) -> Tensor:
         """Outputs of shape ``(B, T, H, C)`` for queries, keys and values of shape ``(B, heads, T, C)``."""
 
+    def num_pairs(self, rows: int, tokens: int) -> int:
+        """Pairs of query and key that a layer multiplies for ``(rows, tokens)`` of input."""
+
 
 @dataclass
 class Causal:
@@ -68,6 +71,10 @@ class Causal:
         )
         return out_BHTC.transpose(1, 2)
 
+    def num_pairs(self, rows: int, tokens: int) -> int:
+        """Every token with every token of its row: the triangle is masked, not spared."""
+        return rows * tokens * tokens
+
 
 @dataclass
 class Masked:
@@ -83,6 +90,10 @@ class Masked:
             q_BHTC, k_BKTC, v_BKTC, attn_mask=self.mask_B1TT, scale=scaling, enable_gqa=grouped
         )
         return out_BHTC.transpose(1, 2)
+
+    def num_pairs(self, rows: int, tokens: int) -> int:
+        """Every token with every token of its row."""
+        return rows * tokens * tokens
 
 
 @dataclass
@@ -127,6 +138,10 @@ class Branches:
         above = [_grouped(q_NHC, self.query_BM, *trunk, self.bias_BMD, scaling)]
         beside = [self._local(q_NHC, k_NKC, v_NKC, local, scaling) for local in self.locals]
         return _join(_back(above, self.slot_trunk_N), _back(beside, self.slot_local_N))[None]
+
+    def num_pairs(self, rows: int, tokens: int) -> int:
+        """Each group's queries with its trunk's keys, and each local row's with its own; padding included."""
+        return self.bias_BMD.numel() + sum(local.bias_LMD.numel() for local in self.locals)
 
     @staticmethod
     def _local(q_NHC: Tensor, k_NKC: Tensor, v_NKC: Tensor, local: Local, scaling: float) -> "Normed":
@@ -265,6 +280,10 @@ class Decode:
         hidden = None if self.bias_own_N1D is None else self.bias_own_N1D[:, :, :end]
         out_NH1C, norm_NH1 = attend_with_norm(q_BHTC, keys[:, :, :end], values[:, :, :end], hidden, scaling)
         return _join(_back(above, self.slot_N), (out_NH1C[:, :, 0], norm_NH1[:, :, 0]))[:, None]
+
+    def num_pairs(self, rows: int, tokens: int) -> int:
+        """Each group's queries with its trunk's keys, and each row with its own keys so far."""
+        return self.bias_BMD.numel() + rows * (self.length + 1)
 
 
 Normed = tuple[Tensor, Tensor]

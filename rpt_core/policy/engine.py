@@ -14,6 +14,8 @@ class RolloutEngine(Protocol):
 
     num_forwarded: int
     """Tokens that went through the model since the engine was opened."""
+    flops: float
+    """Operations that took, as :mod:`rpt_core.policy.work` counts them."""
 
     def generate(self, trunks: list[Trunk], sampling: Sampling, step: int) -> Drawn:
         """``sampling.group_size`` answers at every cut.

@@ -25,6 +25,14 @@ class Flex:
         out_BHTC = kernel(q_BHTC, k_BKTC, v_BKTC, block_mask=self.mask, scale=scaling, enable_gqa=grouped)
         return out_BHTC.transpose(1, 2)
 
+    def num_pairs(self, rows: int, tokens: int) -> int:
+        """Those of the blocks that are not wholly masked: the kernel skips the others."""
+        blocks = self.mask.kv_num_blocks.sum()
+        if self.mask.full_kv_num_blocks is not None:
+            blocks = blocks + self.mask.full_kv_num_blocks.sum()
+        queries, keys = self.mask.BLOCK_SIZE
+        return rows * int(blocks) * queries * keys
+
 
 @cache
 def _kernel(*, compiled: bool) -> Callable[..., Any]:

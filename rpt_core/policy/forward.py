@@ -98,6 +98,7 @@ def branch_logprobs(
     hidden_PE, num_tokens = forward_states(policy, tree, layout)
     weight = policy.output_weight
     predictors_N, targets_N, answer_N = _to_device(policy, tree.predictor_N, tree.target_N, tree.answer_N)
+    policy.work.add_scores(len(tree.target_N), again=True)
     logprobs_N, entropies_N = score_tokens(
         hidden_PE.index_select(0, predictors_N),
         weight,
@@ -127,6 +128,7 @@ def _document_scores(policy: Policy, tree: Ragged, hidden_PE: Tensor, top_k: int
     predictors_M, targets_M, trunk_M, token_M = tree.document_targets()
     chosen_ME = hidden_PE.index_select(0, torch.from_numpy(predictors_M).to(policy.device))
     targets = torch.from_numpy(targets_M).to(policy.device)
+    policy.work.add_scores(len(targets), again=True)
     if top_k:
         nll_M, entropies_M = score_top_k(chosen_ME, policy.output_weight, targets, top_k)
     else:
@@ -208,6 +210,7 @@ def _dense(row: Ragged) -> Masked:
 def _rows(policy: Policy, tree: Ragged) -> tuple[Tensor, int]:
     ids_BT, back = tree.separate_rows()
     positions_BT = np.broadcast_to(np.arange(ids_BT.shape[1]), ids_BT.shape).copy()
+    policy.count_pass(ids_BT.size, ids_BT.size * ids_BT.shape[1])
     with policy.attending("sdpa"), policy.autocast():
         ids, positions = _to_device(policy, ids_BT, positions_BT)
         output = policy.model.base_model(input_ids=ids, position_ids=positions, use_cache=False)

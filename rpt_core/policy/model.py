@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from rpt_core.policy.attention import ATTENTION, TreeAttention
+from rpt_core.policy.work import Work
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
@@ -63,6 +64,11 @@ class Policy:
         """Every parameter once, a tied embedding as one."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
+    @cached_property
+    def work(self) -> Work:
+        """What this model has computed since it was loaded."""
+        return Work.of(self.model, self.config)
+
     @property
     def checkpoints_activations(self) -> bool:
         """Whether layers forget their activations and compute them again in the backward pass."""
@@ -88,12 +94,18 @@ class Policy:
         No cache is ever made: with one, Hugging Face models stop separating packed rows and stop
         building masks, both without a word (engines.md, section 6).
         """
+        self.count_pass(ids_BT.numel(), tree.num_pairs(*ids_BT.shape))
         with self.autocast():
             output = self.model.base_model(
                 input_ids=ids_BT, position_ids=positions_BT, use_cache=False, tree=tree
             )
         hidden_BTE: Tensor = output.last_hidden_state
         return hidden_BTE
+
+    def count_pass(self, num_tokens: int, num_pairs: int) -> None:
+        """Add a pass through the layers to :attr:`work`."""
+        checkpointed = self.model.training and self.checkpoints_activations
+        self.work.add_pass(num_tokens, num_pairs, checkpointed=checkpointed)
 
     @contextmanager
     def attending(self, name: str) -> Iterator[None]:

@@ -49,6 +49,7 @@ class PlainChances:
 
     def _at_places(self, hidden_PE: torch.Tensor, tokens: Sequence[Sequence[int]]) -> list[list[float]]:
         weight = self.policy.output_weight
+        self.policy.work.add_scores(len(hidden_PE))
         found: list[list[float]] = []
         for chunk in chunks(len(hidden_PE), weight):
             chances_PV = product(hidden_PE[chunk], weight.mT).float().softmax(1).cpu()

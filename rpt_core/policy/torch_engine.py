@@ -47,15 +47,19 @@ class TorchEngine:
     num_close_draws: int = field(default=0, init=False)
     num_forwarded: int = field(default=0, init=False)
     """Tokens that went through the model since the start: trunks, suffixes and answers."""
+    flops: float = field(default=0.0, init=False)
+    """Operations of drawing since the start, as :mod:`rpt_core.policy.work` counts them."""
 
     @torch.no_grad()
     def generate(self, trunks: list[Trunk], sampling: Sampling, step: int) -> Drawn:
         """``sampling.group_size`` answers at every cut, by trunk, cut and answer."""
         drawn: Drawn = [[] for _ in trunks]
+        before = self.policy.work.flops
         for indices in self._batches(trunks, sampling.group_size):
             answers = self._draw([trunks[index] for index in indices], sampling, step)
             for index, of_trunk in zip(indices, answers, strict=True):
                 drawn[index] = of_trunk
+        self.flops += self.policy.work.flops - before
         return drawn
 
     @torch.no_grad()
@@ -120,6 +124,7 @@ class TorchEngine:
     def _next(self, hidden_RE: Tensor, answers: "_Answers", position: int) -> tuple[Tensor, Tensor]:
         """Draw (or take, where forced) the rows' next tokens; chunked, so logits never take much memory."""
         weight_VE, sampling = self.policy.output_weight, answers.sampling
+        self.policy.work.add_scores(len(hidden_RE))
         numbers_R = torch.from_numpy(uniforms(answers.keys, position)).to(hidden_RE.device)
         found: list[tuple[Tensor, Tensor]] = []
         for chunk in chunks(len(hidden_RE), weight_VE):

@@ -6,14 +6,14 @@ document; the documents of all seeds are pooled, so an interval speaks of these 
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rpt_core.artifacts.build import FLOPS, METRICS_FILE, Build
+from rpt_core.artifacts.build import FLOPS, GIGA, METRICS_FILE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.compare import Claim, Decision, PairedItems, compare, decide
@@ -26,7 +26,7 @@ from rpt_core.report.findings import Judged, shortfalls
 from rpt_core.report.next_token_arms import Models, Section, claims, sections
 from rpt_core.report.page import PAGE, TEXT
 from rpt_core.report.recipe import ArmsRecipe
-from rpt_core.report.sources import lineage
+from rpt_core.report.sources import charged, lineage
 
 PAPER = {
     "RMT without budget": 46.87 - 40.24,
@@ -49,6 +49,8 @@ class Run:
     """Training tokens and GFLOPs by step, from step 1 on."""
     rows: tuple[dict[str, float], ...] = ()
     """All metrics by step."""
+    charged_gflops: float = 0.0
+    """Of the proxy that chose its positions, and of its judge."""
 
     def milestones(self) -> Iterator[tuple[float, int, float]]:
         """Accuracy where training asks, training tokens and GFLOPs at each evaluated checkpoint."""
@@ -71,12 +73,13 @@ class Arm:
         return pooled([run.judged.outcomes(mode) for run in self.runs])
 
 
-def read_run(name: str, evaluation: Path, training: Path) -> Run:
+def read_run(name: str, evaluation: Path, training: Path, known: Mapping[str, Path] | None = None) -> Run:
     """An arm's evaluation, and what its training used up on the way."""
     rows = [json.loads(line) for line in (training / METRICS_FILE).read_text().splitlines()]
     steps = tuple(row for row in rows if row["step"])
     path = tuple((int(row["tokens_total"]), float(row[FLOPS])) for row in steps)
-    return Run(Judged.read(name, evaluation), len(path), *path[-1], path, steps)
+    others = charged(training, known or {}) / GIGA
+    return Run(Judged.read(name, evaluation), len(path), *path[-1], path, steps, others)
 
 
 def thought_tokens(found: Outcomes) -> Estimate:
@@ -175,7 +178,7 @@ def write_arms_report(recipe: ArmsRecipe, build: Build) -> Outcome:
 
 def _read(name: str, seed: int, number: int, build: Build) -> Run:
     folders = build.inputs[f"evaluations.{number}"], build.inputs[f"trainings.{number}"]
-    return read_run(f"seed {seed}, {name}", *folders)
+    return read_run(f"seed {seed}, {name}", *folders, build.inputs)
 
 
 def _baselines(recipe: ArmsRecipe, build: Build) -> dict[str, list[Judged]]:
@@ -265,7 +268,8 @@ def _row(arm: Arm) -> dict[str, Any]:
         "plain": accuracy(plain) if len(plain) else None,
         "steps": [run.steps for run in arm.runs],
         "tokens": float(np.mean([run.tokens for run in arm.runs])),
-        "flops": 1e9 * float(np.mean([run.gflops for run in arm.runs])),
+        "flops": GIGA * float(np.mean([run.gflops for run in arm.runs])),
+        "charged": GIGA * float(np.mean([run.charged_gflops for run in arm.runs])),
     }
 
 

@@ -162,15 +162,21 @@ def _thoughts(model: Judged, mode: str) -> tuple[list[str], list[str]]:
     return [text or "" for text in rows["thought"].to_pylist()], rows["doc_id"].to_pylist()
 
 
+def law_remarks(tier_fit: Mapping[str, Any]) -> str:
+    """Why a tier's law is named or not, and what of its parameters is withheld."""
+    remarks = [tier_fit.get("law_reason", ""), *tier_fit["power_law"]["reasons"]]
+    return "; ".join(dict.fromkeys(filter(None, remarks)))
+
+
 def shortfalls(
     judged: Mapping[str, Judged], decisions: list[Decision], fit: dict[str, Any], seeds: int = 1
 ) -> list[str]:
     """What a reader must know before believing the page, in whole sentences."""
     found = [_claim_sentence(decision) for decision in decisions if decision.verdict != "holds"]
     found += [
-        f"The scaling law of the {tier} tier is undecided: {'; '.join(tier_fit['power_law']['reasons'])}."
+        f"The scaling law of the {tier} tier is undecided: {law_remarks(tier_fit)}."
         for tier, tier_fit in fit.get("tiers", {}).items()
-        if tier_fit["power_law"]["verdict"] == "undecided"
+        if tier_fit.get("law_verdict", tier_fit["power_law"]["verdict"]) == "undecided"
     ]
     for model in judged.values():
         found += _unread(model)

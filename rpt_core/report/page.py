@@ -108,6 +108,7 @@ def _context(
         "legs": journey(sources, _roles(judged)),
         "sources": sources,
         "short": findings.shortfalls(judged, decisions, fit),
+        "remarks_on": findings.law_remarks,
     }
 
 

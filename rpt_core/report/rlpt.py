@@ -5,7 +5,7 @@ document; the documents of all seeds are pooled, so an interval speaks of these 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rpt_core.artifacts.build import FLOPS, METRICS_FILE, Build
+from rpt_core.artifacts.build import FLOPS, GIGA, METRICS_FILE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.compare import Claim, Decision, PairedItems, compare, decide
@@ -27,7 +27,7 @@ from rpt_core.pages.ink import DARK, LIGHT, as_png, as_svg, bare, new_figure, st
 from rpt_core.pages.words import environment, render
 from rpt_core.report.page import PAGE, PICTURE, TEXT
 from rpt_core.report.rlpt_recipe import RlptReportRecipe
-from rpt_core.report.sources import lineage, read_json
+from rpt_core.report.sources import charged, lineage, read_json
 
 JSON = "report.json"
 TRIES = 8
@@ -53,16 +53,22 @@ class Model:
     scores: tuple[dict[str, Any], ...]
     path: tuple[list[dict[str, float]], ...] = ()
     """Metrics of its training by seed and step, where it is an arm."""
+    charged_gflops: tuple[float, ...] = ()
+    """By seed: of the judge beside its training, and of a proxy that chose its positions."""
 
     @classmethod
-    def read(cls, name: str, folders: Sequence[Path], trainings: Sequence[Path] = ()) -> "Model":
-        """From the folders of its evaluations and trainings, one per seed."""
+    def read(
+        cls, name: str, folders: Sequence[Path], trainings: Sequence[Path] = (),
+        known: Mapping[str, Path] | None = None,
+    ) -> "Model":  # fmt: skip
+        """From the folders of its evaluations and trainings, one per seed, and the page's other inputs."""
         path = tuple(
             [json.loads(line) for line in (folder / METRICS_FILE).read_text().splitlines()]
             for folder in trainings
         )
         items, scores = (read_items(folder) for folder in folders), map(_scores, folders)
-        return cls(name, tuple(items), tuple(scores), path)
+        others = tuple(charged(folder, known or {}) / GIGA for folder in trainings)
+        return cls(name, tuple(items), tuple(scores), path, others)
 
     def outcomes(self, mode: str) -> Outcomes:
         """Answers of all seeds; documents of different seeds are different clusters."""
@@ -146,7 +152,7 @@ def _models(recipe: RlptReportRecipe, build: Build) -> tuple[Model, list[Model],
         return [build.inputs[f"{name}.{number}"] for number in numbers]
 
     arms = [
-        Model.read(name, folders("after", at), folders("trainings", at))
+        Model.read(name, folders("after", at), folders("trainings", at), build.inputs)
         for name, at in zip(recipe.arms, range(0, len(recipe.after), len(recipe.seeds)), strict=True)
     ]
     names = {
@@ -218,6 +224,7 @@ def _row(model: Model) -> dict[str, Any]:
         "steps": [len(path) - (path[0]["step"] == 0) for path in model.path],
         "tokens": [path[-1]["tokens_total"] for path in model.path],
         "gflops": [path[-1][FLOPS] for path in model.path],
+        "charged": list(model.charged_gflops),
     }
     if model.has(PROBLEMS):
         solved = model.outcomes(PROBLEMS)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rpt_core.artifacts.build import GIGA
 from rpt_core.artifacts.manifest import Manifest
 
 MANIFEST_FILE = "manifest.json"
@@ -101,6 +102,33 @@ def _depths(found: Mapping[str, Source]) -> dict[str, int]:
     for fingerprint in found:
         depth(fingerprint)
     return depths
+
+
+def charged(training: Path, known: Mapping[str, Path]) -> float:
+    """Operations of other models that a training could not do without: its proxy's, and its judge's.
+
+    The proxy's pass over the whole corpus is charged to every training that is asked at the positions it
+    chose: not to next-token training, nor to random positions. A judge that runs in the training's process
+    counts its own; of one behind an address nothing is known.
+
+    Args:
+        training: The training's folder.
+        known: The page's inputs; the difficulty's manifest is among them or in ``lineage``.
+    """
+    manifest = source_of(training, "policy").manifest
+    if manifest is None:
+        return 0.0
+    flops = GIGA * float(manifest.outcome.summary.get("judge_gflops") or 0.0)
+    objective = manifest.recipe.get("objective", {})
+    chosen = objective.get("name") != "ntp" and objective.get("choose", "floor") != "random"
+    proxy = manifest.parents.get("difficulty")
+    if proxy is not None and chosen:
+        flops += sum(
+            source.manifest.outcome.flops
+            for source in lineage(known)
+            if source.manifest and source.fingerprint == proxy.fingerprint
+        )
+    return flops
 
 
 def _manifests(inputs: Mapping[str, Path]) -> Iterator[Path]:

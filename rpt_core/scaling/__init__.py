@@ -1,1 +1,1 @@
-"""FLOPs, power laws, intervals."""
+"""Scaling laws: power law, rivals, and which of them the points speak for."""

@@ -11,23 +11,25 @@ import pyarrow as pa
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
-from rpt_core.evaluation.intervals import Floats, cluster_totals, resampled_totals
+from rpt_core.evaluation.intervals import FEWEST_CLUSTERS, Floats, cluster_totals, resampled_totals
 from rpt_core.evaluation.items import FINAL, read_items
 from rpt_core.evaluation.scores import Outcomes, accuracy, outcomes, tiers_of
 from rpt_core.scaling.curve import draw_curve
 from rpt_core.scaling.power_law import FEWEST_POINTS, PowerLawFit, fit_exponential, judge_power_law
 from rpt_core.scaling.recipe import ScalingRecipe
+from rpt_core.scaling.rivals import UNDECIDED, Rival
 
 FIT_FILE, CURVE_FILE = "fit.json", "curve.png"
 MODE = "reasoning"
 
 
 def fit_scaling(recipe: ScalingRecipe, build: Build) -> Outcome:
-    """Fit P(C) = A / C^alpha + P* for each tier over the checkpoints of one training (RPT, 4.2).
+    """Fit P(C) = A / C^alpha + P* and its rivals for each tier over the checkpoints of one training.
 
-    Compute is counted in units of 1e9 operations, from the first step of the reinforcement learning.
-    Every checkpoint answered the same questions, so a bootstrap resample of documents gives one
-    accuracy per checkpoint, all of the same documents.
+    The law is RPT's (section 4.2); :func:`rpt_core.scaling.rivals.compare_laws` says whether the points speak
+    for it. Compute is counted in units of 1e9 operations, from the first step of the reinforcement learning.
+    Every checkpoint answered the same questions, so a bootstrap resample of documents gives one accuracy per
+    checkpoint, all of the same documents.
 
     Writes ``fit.json`` and ``curve.png``. Few, flat or missing checkpoints are no error: the fit is
     then undecided, and says why.
@@ -40,6 +42,7 @@ def fit_scaling(recipe: ScalingRecipe, build: Build) -> Outcome:
     result = {
         "axis": "training compute, cumulative, in 1e9 floating-point operations",
         "law": "accuracy = A / C^alpha + P*",
+        "law_verdict": _overall({tier: found["law_verdict"] for tier, found in tiers.items()}),
         "mode": MODE,
         "thresholds_nats": thresholds,
         "tiers": tiers,
@@ -47,7 +50,7 @@ def fit_scaling(recipe: ScalingRecipe, build: Build) -> Outcome:
     (build.out / FIT_FILE).write_text(json.dumps(result, indent=1, allow_nan=False))
     (build.out / CURVE_FILE).write_bytes(draw_curve(result))
     asked = sum(len(tier["points"]) for tier in tiers.values())
-    return Outcome(rows=RowCounts(rows_in=asked, kept=asked), summary=_summary(tiers))
+    return Outcome(rows=RowCounts(rows_in=asked, kept=asked), summary=_summary(result))
 
 
 def _checkpoints(items: pa.Table) -> list[tuple[str, int, float]]:
@@ -82,14 +85,17 @@ def _fit_tier(
             {"step": step, "gflops": compute, **estimate.as_json()}
             for (step, compute, _), estimate in zip(present, estimates, strict=True)
         ],
+        "law_verdict": fit.law_verdict,
+        "law_reason": fit.comparison.reason if fit.comparison else "; ".join(fit.reasons),
+        "laws": [_rival_json(rival) for rival in fit.comparison.rivals] if fit.comparison else [],
         "power_law": _law_json(fit, gflops),
         "exponential": _exponential(gflops, values),
     }
 
 
 def _resampled(parts: list[Outcomes], recipe: ScalingRecipe) -> Floats | None:
-    """Accuracies on resampled documents, shape ``(resamples, checkpoints)``; None with a single document."""
-    if not parts or len(np.unique(parts[0].documents)) < 2:
+    """Accuracies on resampled documents, shape ``(resamples, checkpoints)``; None with too few documents."""
+    if not parts or len(np.unique(parts[0].documents)) < FEWEST_CLUSTERS:
         return None
     columns = [part.score / part.samples for part in parts] + [np.ones(len(parts[0]))]
     totals_GS = cluster_totals(np.column_stack(columns), parts[0].documents)
@@ -99,15 +105,14 @@ def _resampled(parts: list[Outcomes], recipe: ScalingRecipe) -> Floats | None:
 
 def _law_json(fit: PowerLawFit, gflops: Floats) -> dict[str, Any]:
     """The fit by name. What is not identified is null; ``curve`` is for drawing between the points only."""
-    law = asdict(fit.law) if fit.law else {}
     ranges = {"a": fit.a, "alpha": fit.alpha, "ceiling": fit.ceiling}
     return {
         "verdict": fit.verdict,
         "reasons": list(fit.reasons),
-        "r_squared": law.get("r_squared"),
+        "r_squared": fit.law.r_squared if fit.law else None,
         "interval": fit.interval,
         "parameters": {
-            name: {"value": law[name], "low": of.low, "high": of.high} if of else None
+            name: {"value": getattr(fit.law, name), "low": of.low, "high": of.high} if of else None
             for name, of in ranges.items()
         },
         "curve": _curve(fit, gflops),
@@ -131,12 +136,43 @@ def _exponential(gflops: Floats, values: Floats) -> dict[str, Any] | None:
     return asdict(fit_exponential(gflops / gflops[0], values)) | {"unit_gflops": float(gflops[0])}
 
 
-def _summary(tiers: dict[str, Any]) -> dict[str, float | int | str | bool | None]:
-    summary: dict[str, float | int | str | bool | None] = {}
-    for tier, found in tiers.items():
+def _rival_json(rival: Rival) -> dict[str, Any]:
+    """A law beside the others; ``exponent`` multiplies the log of compute (alpha, ``-c`` or ``1 / s``)."""
+    curve = rival.curve
+    return {
+        "name": curve.family.name,
+        "parameters": curve.family.num_parameters,
+        "aicc": rival.aicc,
+        "left_out_error": rival.left_out,
+        "exponent": curve.exponent,
+        "ceiling": curve.ceiling,
+        "on_bound": curve.on_bound,
+    }
+
+
+def _overall(verdicts: dict[str, str]) -> str:
+    """One word where all tiers end alike; else tier by tier."""
+    if len(set(verdicts.values())) == 1:
+        return next(iter(verdicts.values()))
+    return ", ".join(f"{tier}: {verdict}" for tier, verdict in verdicts.items()) or UNDECIDED
+
+
+def _summary(result: dict[str, Any]) -> dict[str, float | int | str | bool | None]:
+    """Every tier's parameters with their ends. Withheld ones are null; the verdict is there in any case."""
+    summary: dict[str, float | int | str | bool | None] = {"law_verdict": result["law_verdict"]}
+    for tier, found in result["tiers"].items():
+        summary[f"{tier}_law_verdict"] = found["law_verdict"]
         summary[f"{tier}_verdict"] = found["power_law"]["verdict"]
         summary[f"{tier}_r_squared"] = found["power_law"]["r_squared"]
         summary[f"{tier}_points"] = len(found["points"])
+        for name, shown in (("alpha", "alpha"), ("a", "a"), ("ceiling", "p_star")):
+            of = found["power_law"]["parameters"][name] or {}
+            summary[f"{tier}_{shown}"] = of.get("value")
+            summary[f"{tier}_{shown}_low"], summary[f"{tier}_{shown}_high"] = of.get("low"), of.get("high")
+        for law in found["laws"]:
+            name = law["name"].replace(" ", "_")
+            summary[f"{tier}_{name}_aicc"] = law["aicc"]
+            summary[f"{tier}_{name}_exponent"] = None if law["on_bound"] else law["exponent"]
     return summary
 
 

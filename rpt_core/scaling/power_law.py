@@ -9,24 +9,33 @@ points' errors are known, the ceiling may lie two of them below the highest poin
 several noisy points lies too high, and a hard bound there would push the ceiling up with it.
 
 Three numbers from six points are easily made up. A fit is called *undecided*, and its parameters are
-withheld, when there are fewer than four amounts of compute, when the rise is not beyond noise, or when
-the exponent runs against the end of its range. The ceiling may still be open while the rest is not:
-it is withheld on its own when its interval spans all that is possible.
+withheld, when there are fewer than four amounts of compute, when the rise is not beyond noise, when the
+exponent or its interval runs against the end of its range, or when another law is clearly better
+(:mod:`rpt_core.scaling.rivals`). The ceiling may still be open while the rest is not: it is withheld on its
+own when it, or its interval's upper end, lies on the end of what is possible.
 
 Legend: ``N`` points, ``K`` exponents tried.
 """
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import optimize, stats
 
-Floats = NDArray[np.float64]
+from rpt_core.scaling.families import below_ceiling
+from rpt_core.scaling.points import Floats, Points, checked
+from rpt_core.scaling.rivals import UNDECIDED, Comparison, compare_laws
 
 LEAST_EXPONENT, LARGEST_EXPONENT = 0.01, 20.0
+LARGEST_LOG = 709.0
+"""Of a float."""
+AT_END = 1e-6
+"""A ceiling this close to the end of its range lies on it."""
+POWER_LAW = "power law"
 ZOOMS = 7
 FEWEST_POINTS = 4
 """Three parameters pass through three points exactly, whatever made them."""
@@ -36,8 +45,8 @@ FEWEST_POINTS = 4
 class Law:
     """One curve of the family, and how close it comes."""
 
-    a: float
-    """A, negative or zero, in accuracy times FLOPs to the alpha."""
+    drop: float
+    """How far below the ceiling it is at :attr:`unit`, negative or zero: A in units of ``unit ** alpha``."""
     alpha: float
     ceiling: float
     """P*."""
@@ -45,10 +54,22 @@ class Law:
     """Weighted sum of squared residuals."""
     r_squared: float | None
     """Share of the (weighted) variance explained; None where the points do not vary."""
+    unit: float = 1.0
+    """Compute in whose units it was fitted, so that no power of 1e26 FLOPs is taken."""
+
+    @property
+    def a(self) -> float:
+        """A, in accuracy times FLOPs to the alpha; minus infinity where that is no float."""
+        return -_exp(self.log_a) if self.drop < 0 else 0.0
+
+    @property
+    def log_a(self) -> float:
+        """Natural log of ``-A``; about -700 for a flat curve."""
+        return math.log(max(-self.drop, 1e-300)) + self.alpha * math.log(self.unit)
 
     def at(self, flops_N: ArrayLike) -> Floats:
         """Predicted accuracy."""
-        return self.a * np.asarray(flops_N, np.float64) ** -self.alpha + self.ceiling
+        return self.drop * (np.asarray(flops_N, np.float64) / self.unit) ** -self.alpha + self.ceiling
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +96,17 @@ class PowerLawFit:
     interval: Literal["bootstrap", "leave-one-out", "none"]
     others: tuple[Law, ...] = ()
     """The fits to resampled points, from which the intervals are."""
+    comparison: Comparison | None = None
+    """Of the law with its rivals; None where there are too few points for any."""
+
+    @property
+    def law_verdict(self) -> str:
+        """Which law the points speak for: its name, or ``undecided``.
+
+        ``verdict`` says whether the points identify the *power law's* parameters; with few points other
+        laws may fit them just as well.
+        """
+        return UNDECIDED if self.comparison is None else self.comparison.verdict
 
     def band(self, flops_N: ArrayLike) -> tuple[Floats, Floats] | None:
         """Interval of the curve itself at some amounts of compute; None when undecided."""
@@ -95,7 +127,7 @@ def fit_power_law(flops_N: ArrayLike, accuracy_N: ArrayLike, errors_N: ArrayLike
             ceiling may lie up to two of them below the highest point: a lucky point is no bound.
 
     Raises:
-        ValueError: compute is not positive, an accuracy is outside [0, 1], or lengths differ.
+        ValueError: as of :func:`rpt_core.scaling.points.checked`.
 
     Example:
         >>> steps = np.array([100, 200, 400, 800, 1000, 1200])
@@ -103,89 +135,23 @@ def fit_power_law(flops_N: ArrayLike, accuracy_N: ArrayLike, errors_N: ArrayLike
         >>> round(law.alpha, 4), round(law.ceiling, 4), round(law.r_squared, 6)
         (0.4, 0.5, 1.0)
     """
-    points = _checked(flops_N, accuracy_N, errors_N)
+    return fit_points(checked(flops_N, accuracy_N, errors_N))
+
+
+def fit_points(points: Points) -> Law:
+    """:func:`fit_power_law` of points that were checked."""
     exponents_K = np.geomspace(LEAST_EXPONENT, LARGEST_EXPONENT, 120)
     for _ in range(ZOOMS):
-        slope_K, ceiling_K, error_K = _inner(points, exponents_K)
+        basis_KN = np.exp(np.minimum(-exponents_K[:, None] * points.logs, 300.0))
+        slope_K, ceiling_K, error_K = below_ceiling(points, basis_KN)
         best = int(np.argmin(error_K))
         law = float(slope_K[best]), float(exponents_K[best]), float(ceiling_K[best]), float(error_K[best])
         around = exponents_K[max(best - 1, 0)], exponents_K[min(best + 1, len(exponents_K) - 1)]
         exponents_K = np.geomspace(*around, 25)
     slope, exponent, ceiling, error = law
     spread = points.spread
-    return Law(
-        slope * points.unit**exponent,
-        exponent,
-        ceiling,
-        error,
-        None if spread < 1e-15 else 1 - error / spread,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Points:
-    flops: Floats
-    """In units of their geometric mean."""
-    unit: float
-    accuracy: Floats
-    weights: Floats
-    least_ceiling: float
-
-    @property
-    def spread(self) -> float:
-        mean = np.average(self.accuracy, weights=self.weights)
-        return float(np.sum(self.weights * (self.accuracy - mean) ** 2))
-
-
-def _checked(flops_N: ArrayLike, accuracy_N: ArrayLike, errors_N: ArrayLike | None) -> _Points:
-    flops, accuracy = np.asarray(flops_N, np.float64), np.asarray(accuracy_N, np.float64)
-    if flops.shape != accuracy.shape or not len(flops):
-        raise ValueError(
-            f"{len(flops)} amounts of compute, {len(accuracy)} accuracies: one of each per point"
-        )
-    if flops.min() <= 0:
-        raise ValueError(
-            f"compute must be positive, one point has {flops.min()}: the start is not on the curve"
-        )
-    if accuracy.min() < 0 or accuracy.max() > 1:
-        raise ValueError(
-            f"accuracies run from {accuracy.min()} to {accuracy.max()}: give shares, not percent"
-        )
-    unit = float(np.exp(np.mean(np.log(flops))))
-    if errors_N is None:
-        return _Points(flops / unit, unit, accuracy, np.ones_like(flops), float(accuracy.max()))
-    errors = np.asarray(errors_N, np.float64)
-    floor = max(float(errors.max()) / 10, 1e-9)  # a point with no visible error must not own the fit
-    weights = 1 / np.maximum(errors, floor) ** 2
-    least = float(np.max(accuracy - 2 * errors))
-    return _Points(flops / unit, unit, accuracy, weights / weights.mean(), least)
-
-
-def _inner(points: _Points, exponents_K: Floats) -> tuple[Floats, Floats, Floats]:
-    """Best A <= 0 and P* in its range for each exponent, and their squared error.
-
-    The problem is convex in two unknowns: its solution is the free one where that is allowed, or else
-    the better of the two where P* lies on a border (with A cut off at zero).
-    """
-    y, w = points.accuracy, points.weights / points.weights.sum()
-    basis_KN = points.flops ** -exponents_K[:, None]
-    mean_K, mean_y = basis_KN @ w, float(y @ w)
-    centred_KN = basis_KN - mean_K[:, None]
-    free_K = (centred_KN @ (w * (y - mean_y))) / np.maximum(centred_KN**2 @ w, 1e-300)
-    slopes = [free_K] + [
-        np.minimum(basis_KN @ (w * (y - ceiling)) / (basis_KN**2 @ w), 0.0)
-        for ceiling in (points.least_ceiling, 1.0)
-    ]
-    ceilings = [mean_y - free_K * mean_K] + [
-        np.full_like(free_K, ceiling) for ceiling in (points.least_ceiling, 1.0)
-    ]
-    slope_3K, ceiling_3K = np.stack(slopes), np.stack(ceilings)
-    residual_3KN = slope_3K[..., None] * basis_KN + ceiling_3K[..., None] - y
-    error_3K = residual_3KN**2 @ points.weights
-    allowed_K = (free_K <= 0) & (ceiling_3K[0] >= points.least_ceiling) & (ceiling_3K[0] <= 1)
-    error_3K[0] = np.where(allowed_K, error_3K[0], np.inf)
-    pick = np.argmin(error_3K, axis=0), np.arange(len(exponents_K))
-    return slope_3K[pick], ceiling_3K[pick], error_3K[pick]
+    explained = None if spread < 1e-15 else 1 - error / spread
+    return Law(slope, exponent, ceiling, error, explained, points.unit)
 
 
 def judge_power_law(
@@ -207,6 +173,9 @@ def judge_power_law(
         A fit whose withheld parameters are None, with the reasons in words.
     """
     flops, accuracy = np.asarray(flops_N, np.float64), np.asarray(accuracy_N, np.float64)
+    if not (flops.size or accuracy.size):
+        return _undecided("no checkpoint was evaluated")
+    points = checked(flops, accuracy, errors_N)
     num_amounts = len(np.unique(flops))
     if num_amounts < FEWEST_POINTS:
         return _undecided(
@@ -215,19 +184,38 @@ def judge_power_law(
     law = fit_power_law(flops, accuracy, errors_N)
     laws, kind = _other_laws(flops, accuracy, errors_N, resampled_RN)
     reasons = _why_undecided(law, laws, kind, flops, accuracy, errors_N)
-    if reasons:
+    if any("does not rise" in reason or "not beyond the scatter" in reason for reason in reasons):
         return _undecided(*reasons)
-    alpha, a, ceiling = (
-        _range([getattr(one, name) for one in laws], kind) for name in ("alpha", "a", "ceiling")
+    comparison = compare_laws(points)
+    if comparison.verdict not in (POWER_LAW, UNDECIDED):
+        reasons.append(f"it is no power law: {comparison.reason}")
+    if reasons:
+        return replace(_undecided(*reasons), comparison=comparison)
+    alpha, ceiling = (_range([getattr(one, name) for one in laws], kind) for name in ("alpha", "ceiling"))
+    a, notes = _range_of_a(laws, kind), []
+    if open_ceiling := _why_open(law, ceiling, points):
+        notes.append(open_ceiling)
+    if a is None:
+        notes.append("A is beyond what a float holds in this unit of compute")
+    fit = PowerLawFit(
+        "fits", tuple(notes), law, alpha, a, None if open_ceiling else ceiling, kind, tuple(laws)
     )
-    highest = float(accuracy.max())
-    if ceiling.high > 1 - 1e-6 and ceiling.low < highest + 0.25 * (1 - highest):
-        note = (
+    return replace(fit, comparison=comparison)
+
+
+def _why_open(law: Law, ceiling: Range, points: Points) -> str:
+    """Why the ceiling is withheld; empty where the points bound it. An end of its range is no finding."""
+    if law.ceiling > 1 - AT_END or law.ceiling < points.least_ceiling + AT_END:
+        return (
+            f"the ceiling is open: the best one lies at the end of its range ({law.ceiling:.2f}); "
+            "more compute would have to be spent to see it"
+        )
+    if ceiling.high > 1 - AT_END:
+        return (
             f"the ceiling is open: anything from {ceiling.low:.2f} to {ceiling.high:.2f} fits; "
             "more compute would have to be spent to see it"
         )
-        return PowerLawFit("fits", (note,), law, alpha, a, None, kind, tuple(laws))
-    return PowerLawFit("fits", (), law, alpha, a, ceiling, kind, tuple(laws))
+    return ""
 
 
 def _undecided(*reasons: str) -> PowerLawFit:
@@ -253,6 +241,17 @@ def _range(values: list[float], kind: str) -> Range:
     return Range(float(low), float(high))
 
 
+def _range_of_a(laws: list[Law], kind: str) -> Range | None:
+    """Of A, by its logs, which no exponent takes out of a float's range; None where A itself is."""
+    largest, least = np.quantile([one.log_a for one in laws], [1 - level for level in _levels(kind)])
+    found = Range(-_exp(largest), -_exp(least))
+    return found if math.isfinite(found.low) else None
+
+
+def _exp(value: float) -> float:
+    return math.exp(value) if value < LARGEST_LOG else math.inf
+
+
 def _levels(kind: str) -> tuple[float, float]:
     """95 % percentiles of a bootstrap; the extremes where there are only as many fits as points."""
     return (0.025, 0.975) if kind == "bootstrap" else (0.0, 1.0)
@@ -262,24 +261,30 @@ def _why_undecided(
     law: Law, laws: list[Law], kind: str, flops: Floats, accuracy: Floats, errors_N: ArrayLike | None
 ) -> list[str]:
     reasons = []
-    flat = sum(one.a >= 0 for one in laws)
-    if law.a >= 0 or flat > (0.025 * len(laws) if kind == "bootstrap" else 0):
+    flat = sum(one.drop >= 0 for one in laws)
+    if law.drop >= 0 or flat > (0.025 * len(laws) if kind == "bootstrap" else 0):
         reasons.append(f"accuracy does not rise with compute: {flat} of {len(laws)} {kind} fits are flat")
     elif (chance := _flatness_p(law, flops, accuracy, errors_N)) > 0.05:
         reasons.append(
             f"the rise is not beyond the scatter of the points (F-test against a constant, p = {chance:.2f})"
         )
-    if not reasons and not LEAST_EXPONENT * 1.05 < law.alpha < LARGEST_EXPONENT / 1.05:
-        side = "logarithmic, with no ceiling in sight" if law.alpha < 1 else "a jump before the first point"
-        reasons.append(
-            f"the best exponent lies at the end of its range ({law.alpha:.2g}): the curve is {side}"
-        )
+    if reasons:
+        return reasons
+    ends = _range([one.alpha for one in laws], kind)
+    for alpha, side in (
+        (min(law.alpha, ends.low), "logarithmic, with no ceiling in sight"),
+        (max(law.alpha, ends.high), "a jump before the first point"),
+    ):
+        if not LEAST_EXPONENT * 1.05 < alpha < LARGEST_EXPONENT / 1.05:
+            whose = "best exponent" if alpha == law.alpha else "exponent's interval"
+            lies = "lies at" if alpha == law.alpha else "reaches"
+            reasons.append(f"the {whose} {lies} the end of its range ({alpha:.2g}): the curve may be {side}")
     return reasons
 
 
 def _flatness_p(law: Law, flops: Floats, accuracy: Floats, errors_N: ArrayLike | None) -> float:
     left = len(flops) - 3
-    gained = max(_checked(flops, accuracy, errors_N).spread - law.squared_error, 0.0)
+    gained = max(checked(flops, accuracy, errors_N).spread - law.squared_error, 0.0)
     if law.squared_error <= 1e-18:
         return 0.0 if gained > 1e-18 else 1.0
     return float(stats.f.sf((gained / 2) / (law.squared_error / left), 2, left))

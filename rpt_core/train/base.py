@@ -19,7 +19,6 @@ from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import padded_batches
 from rpt_core.policy.trunk import Trunk
 from rpt_core.policy.vocabulary import TOKENIZER_FILES
-from rpt_core.scaling.flops import forward_flops, update_flops
 from rpt_core.train.supervised import Learned, device_of, train_supervised
 from rpt_core.train.supervised_recipe import BaseRecipe, ModelShape
 from rpt_core.train.windows import Windows, shuffled, texts_of
@@ -94,14 +93,14 @@ def _from_scratch(recipe: BaseRecipe, shape: ModelShape, build: Build) -> Outcom
     )
     save_policy(policy, build.out / "model")
     held_out = Windows.build(corpus, "eval", codec, shape.context_tokens, build.scratch / "eval.tokens")
-    nll, scored = held_out_nll(policy, held_out)
+    before = policy.work.flops
+    nll = held_out_nll(policy, held_out)
     dropped = {"too-short": windows.num_too_short} if windows.num_too_short else {}
     return Outcome(
         rows=RowCounts(
             rows_in=windows.num_documents, kept=windows.num_documents - windows.num_too_short, dropped=dropped
         ),
-        flops=update_flops(policy.num_parameters, trained.num_tokens)
-        + forward_flops(policy.num_parameters, scored),
+        flops=trained.flops + policy.work.flops - before,
         tokens=trained.num_tokens,
         summary={
             "parameters": policy.num_parameters,
@@ -154,12 +153,12 @@ def _learn(policy: Policy, windows: Windows, recipe: BaseRecipe, build: Build, s
 
 
 @torch.no_grad()
-def held_out_nll(policy: Policy, windows: Windows) -> tuple[float | None, int]:
-    """Mean negative log-likelihood in nats over the first held-out windows, and tokens forwarded."""
+def held_out_nll(policy: Policy, windows: Windows) -> float | None:
+    """Mean negative log-likelihood in nats over the first held-out windows; None without any."""
     some = range(min(HELD_OUT_WINDOWS, len(windows)))
     trunks = [Trunk(str(i), policy.begin_ids, windows[i]) for i in some]
     if not trunks:
-        return None, 0
+        return None
     total = sum(float(document_scores(policy, [trunk]).nll_M.sum()) for trunk in trunks)
     tokens = sum(trunk.num_tokens for trunk in trunks)
-    return total / (tokens - len(trunks)), tokens
+    return total / (tokens - len(trunks))

@@ -24,7 +24,6 @@ from rpt_core.policy.forward import BranchScores, Layout, branch_logprobs
 from rpt_core.policy.load import load_policy, save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import Part, micro_batches
-from rpt_core.scaling.flops import update_flops
 from rpt_core.train.lessons import (
     Answer,
     Lesson,
@@ -59,7 +58,7 @@ def train_cold_start(recipe: ColdStartRecipe, build: Build) -> Outcome:
     save_policy(policy, build.out / "model")
     return Outcome(
         rows=school.balance,
-        flops=update_flops(policy.num_parameters, trained.num_tokens),
+        flops=trained.flops,
         tokens=trained.num_tokens,
         summary={
             "documents": len(school.documents),

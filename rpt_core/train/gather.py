@@ -54,6 +54,8 @@ class Batch:
     """The objective's, after this batch."""
     num_forwarded: int
     """Tokens the engine forwarded."""
+    flops: float
+    """Operations of drawing the answers, and of the policy's plain prediction where rewards lean on it."""
 
     @property
     def groups(self) -> Iterator[Group]:
@@ -84,7 +86,7 @@ def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
     """
     step, recipe = progress.step + 1, trainer.recipe
     documents: list[Answered] = []
-    cursor, wanted, forwarded = progress.cursor, recipe.prompts_per_step, 0
+    cursor, wanted, forwarded, flops = progress.cursor, recipe.prompts_per_step, 0, 0.0
     for _ in range(1 + recipe.selection.max_refills):
         asked, cursor = trainer.objective.draw(step, cursor, wanted)
         if not asked:
@@ -93,13 +95,15 @@ def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
                 "is eligible. Lower its floor, or give it more text."
             )
         with clock.phase("rollout"):
-            before = trainer.engine.num_forwarded
+            before = trainer.engine.num_forwarded, trainer.engine.flops
             drawn = trainer.engine.generate([a.trunk for a in asked], trainer.sampling_at(step), step)
-            forwarded += trainer.engine.num_forwarded - before
+            forwarded += trainer.engine.num_forwarded - before[0]
+            flops += trainer.engine.flops - before[1]
         with clock.phase("reward"):
-            chances = PlainChances(trainer.policy)
+            chances, worked = PlainChances(trainer.policy), trainer.policy.work.flops
             verdicts = judged(trainer.objective, asked, drawn, chances)
             forwarded += chances.num_forwarded
+            flops += trainer.policy.work.flops - worked
         with clock.phase("select"):
             documents += _select(trainer, step, asked, drawn, verdicts)
         wanted = recipe.prompts_per_step - sum(
@@ -107,7 +111,7 @@ def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
         )
         if wanted <= 0:
             break
-    return Batch(tuple(documents), cursor, forwarded)
+    return Batch(tuple(documents), cursor, forwarded, flops)
 
 
 def judged(

@@ -17,7 +17,6 @@ from rpt_core.policy.load import load_policy, save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.sample.pairs import WorldPair, drill, pair
-from rpt_core.scaling.flops import update_flops
 from rpt_core.train.base import initialise
 from rpt_core.train.judge_recipe import JudgeRecipe
 from rpt_core.train.supervised import Learned, device_of, learn_answers, train_supervised
@@ -44,7 +43,7 @@ def train_judge(recipe: JudgeRecipe, build: Build) -> Outcome:
     pairs = recipe.steps * recipe.pairs_per_step
     return Outcome(
         rows=RowCounts(rows_in=pairs, kept=pairs),
-        flops=update_flops(policy.num_parameters, trained.num_tokens),
+        flops=trained.flops,
         tokens=trained.num_tokens,
         summary={
             "parameters": policy.num_parameters,

@@ -9,15 +9,15 @@ from typing import cast
 
 import torch
 
-from rpt_core.artifacts.build import METRICS_FILE, Build
+from rpt_core.artifacts.build import GIGA, METRICS_FILE, TIMINGS_FILE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import CapacityError, StarvedError
 from rpt_core.objectives.objective import Objective
+from rpt_core.objectives.rewards.judge import JUDGE_GFLOPS
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.forward import Layout, check_layout
 from rpt_core.policy.load import Precision, load_policy, save_policy
 from rpt_core.policy.model import Policy
-from rpt_core.scaling.flops import GIGA
 from rpt_core.train.checkpoint import (
     MODEL_FOLDER,
     publish_best,
@@ -169,12 +169,22 @@ def _outcome(progress: Progress, build: Build) -> Outcome:
         summary |= {"eval_accuracy_first": looks[0], "eval_accuracy_last": looks[-1]}
     if progress.best_step:
         summary |= {"best_step": progress.best_step, "eval_accuracy_best": progress.best_accuracy}
+    judge = _judge_gflops(build)
+    if judge:
+        summary["judge_gflops"] = judge
     unused = progress.asked - progress.used
     return Outcome(
         rows=RowCounts(
             rows_in=progress.asked, kept=progress.used, dropped={"equal-rewards": unused} if unused else {}
         ),
-        flops=progress.gflops * GIGA,
+        flops=(progress.gflops + judge) * GIGA,
         tokens=progress.tokens,
         summary=summary,
     )
+
+
+def _judge_gflops(build: Build) -> float:
+    """What a judge that runs here did in all attempts, in 1e9 operations."""
+    timings = build.out / TIMINGS_FILE
+    lines = timings.read_text().splitlines() if timings.is_file() else []
+    return sum(json.loads(line).get(JUDGE_GFLOPS, 0.0) for line in lines)

@@ -19,7 +19,6 @@ from rpt_core.policy.codec import Codec
 from rpt_core.policy.load import load_policy, save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Cut, Trunk
-from rpt_core.scaling.flops import update_flops
 from rpt_core.train.supervised import Learned, device_of, learn_answers, train_supervised
 from rpt_core.train.supervised_recipe import SftRecipe
 from rpt_core.train.windows import shuffled
@@ -69,7 +68,7 @@ def train_sft(recipe: SftRecipe, build: Build) -> Outcome:
     save_policy(policy, build.out / "model")
     return Outcome(
         rows=rows,
-        flops=update_flops(policy.num_parameters, trained.num_tokens),
+        flops=trained.flops,
         tokens=trained.num_tokens,
         summary={
             "conversations": len(found),

@@ -13,14 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rpt_core.artifacts.build import FLOPS
+from rpt_core.artifacts.build import FLOPS, GIGA
 from rpt_core.errors import EngineError, StarvedError
 from rpt_core.objectives.objective import Observing, Seen
 from rpt_core.objectives.verdicts import length_shares
 from rpt_core.policy.forward import BranchScores, DocumentScores, branch_logprobs
 from rpt_core.policy.parts import Part, micro_batches
 from rpt_core.policy.trunk import Trunk
-from rpt_core.scaling.flops import GIGA, forward_flops, step_flops
 from rpt_core.train import dual
 from rpt_core.train.advantages import group_advantages
 from rpt_core.train.gather import Answered, Batch
@@ -89,6 +88,8 @@ class Learnt:
     last: Sums
     forwarded: int
     """Tokens of all updates."""
+    flops: float
+    """Operations of all updates, the reference's included."""
     norm: float
     """Of the last update's gradient."""
 
@@ -127,12 +128,19 @@ def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, 
 def _learn(trainer: Trainer, batch: Batch, number: int) -> Learnt:
     """Take the step's updates; each sees the whole batch, all but the first are off the sampled policy."""
     lessons = [_lesson(trainer, document) for document in batch.documents]
+    before = _work(trainer)
     first = sums = _update(trainer, lessons, number, None)
     forwarded = first[0].forwarded
     for _ in range(trainer.recipe.updates_per_batch - 1):
         sums = _update(trainer, lessons, number, first[0].logprobs)
         forwarded += sums[0].forwarded
-    return Learnt(first[0], sums[0], forwarded, sums[1])
+    return Learnt(first[0], sums[0], forwarded, _work(trainer) - before, sums[1])
+
+
+def _work(trainer: Trainer) -> float:
+    """Operations of the models that updates go through, so far."""
+    reference = trainer.reference.work.flops if trainer.reference else 0.0
+    return trainer.policy.work.flops + reference
 
 
 def _update(
@@ -317,10 +325,7 @@ def _flat(
 
 
 def _advance(trainer: Trainer, progress: Progress, batch: Batch, learnt: Learnt | None) -> Progress:
-    parameters, forwarded = trainer.policy.num_parameters, learnt.forwarded if learnt else 0
-    flops = step_flops(parameters, rollout_tokens=batch.num_forwarded, update_tokens=forwarded)
-    if trainer.reference is not None:
-        flops += forward_flops(trainer.reference.num_parameters, forwarded)
+    forwarded, flops = (learnt.forwarded, learnt.flops) if learnt else (0, 0.0)
     return replace(
         progress,
         step=progress.step + 1,
@@ -329,7 +334,7 @@ def _advance(trainer: Trainer, progress: Progress, batch: Batch, learnt: Learnt 
         asked=progress.asked + sum(1 for _ in batch.groups),
         used=progress.used + batch.num_kept,
         tokens=progress.tokens + batch.num_forwarded + forwarded,
-        gflops=progress.gflops + flops / GIGA,
+        gflops=progress.gflops + (batch.flops + flops) / GIGA,
     )
 
 

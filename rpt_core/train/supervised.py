@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from safetensors.torch import load_file, save_file
 
-from rpt_core.artifacts.build import Build
+from rpt_core.artifacts.build import FLOPS, GIGA, Build
 from rpt_core.errors import EngineError, ResumeError, Stopped
 from rpt_core.policy.forward import Layout, branch_logprobs
 from rpt_core.policy.model import Policy
@@ -43,6 +43,8 @@ class Trained:
     last: dict[str, float]
     """Metrics of the last step."""
     num_tokens: int
+    flops: float
+    """Operations of all attempts."""
 
 
 def device_of(build: Build) -> torch.device:
@@ -63,25 +65,29 @@ def train_supervised(
         Stopped: somebody asked to stop; a checkpoint was written.
     """
     update = Update(policy.model, recipe, steps)
-    step, num_tokens = _resume(build, policy, update)
+    step, num_tokens, flops = _resume(build, policy, update)
     last: dict[str, float] = {}
     saved = time.monotonic()
     while step < steps:
-        begun = time.perf_counter()
+        begun, before = time.perf_counter(), policy.work.flops
         learned = learn(step + 1)
         norm = update.step(step + 1)
         _assert_finite(learned.loss, norm, step)
         step, num_tokens = step + 1, num_tokens + learned.num_tokens
-        last = {"loss": learned.loss, **learned.metrics, "gradient_norm": norm, "tokens": float(num_tokens)}
+        flops += policy.work.flops - before
+        last = {
+            "loss": learned.loss, **learned.metrics, "gradient_norm": norm, "tokens": float(num_tokens),
+            FLOPS: flops / GIGA,
+        }  # fmt: skip
         build.log(step, last, {"seconds": time.perf_counter() - begun})
         build.progress(step, steps, f"loss {learned.loss:.3f}")
         if build.stopping() or time.monotonic() - saved > build.placement.checkpoint_seconds:
             if step < steps:
-                _save(build, policy, update, step, num_tokens)
+                _save(build, policy, update, step, num_tokens, flops)
                 saved = time.monotonic()
             if build.stopping():
                 raise Stopped(f"stopped after step {step} of {steps}; the same command goes on from there.")
-    return Trained(last, num_tokens)
+    return Trained(last, num_tokens, flops)
 
 
 def learn_answers(
@@ -114,21 +120,27 @@ def _assert_finite(loss: float, norm: float, step: int) -> None:
         )
 
 
-def _save(build: Build, policy: Policy, update: Update, step: int, num_tokens: int) -> None:
+def _save(build: Build, policy: Policy, update: Update, step: int, num_tokens: int, flops: float) -> None:
     folder = build.scratch / "checkpoint"
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: p.detach().cpu().contiguous() for name, p in policy.model.named_parameters()}
     save_file(weights, folder / WEIGHTS_FILE)
     update.save(folder)
-    (folder / STATE_FILE).write_text(json.dumps({"step": step, "tokens": num_tokens}))
+    (folder / STATE_FILE).write_text(json.dumps({"step": step, "tokens": num_tokens, "flops": flops}))
     build.save(step, folder)
 
 
-def _resume(build: Build, policy: Policy, update: Update) -> tuple[int, int]:
-    """Take up the highest checkpoint; how many steps it had taken, and its tokens."""
+def _resume(build: Build, policy: Policy, update: Update) -> tuple[int, int, float]:
+    """Take up the highest checkpoint; how many steps it had taken, its tokens and operations."""
     saved = build.resume()
     if saved is None:
-        return 0, 0
+        return 0, 0, 0.0
+    state = json.loads((Path(saved.folder) / STATE_FILE).read_text())
+    if "flops" not in state:
+        raise ResumeError(
+            f"the checkpoint of step {state['step']} was written by a version that counted tokens, not "
+            "operations: its compute is not known. Start this recipe clean."
+        )
     weights = load_file(saved.folder / WEIGHTS_FILE)
     named = dict(policy.model.named_parameters())
     shapes = {name: tuple(p.shape) for name, p in named.items()}
@@ -143,5 +155,4 @@ def _resume(build: Build, policy: Policy, update: Update) -> tuple[int, int]:
         for name, parameter in named.items():
             parameter.copy_(weights[name])
     update.load(saved.folder)
-    state = json.loads((Path(saved.folder) / STATE_FILE).read_text())
-    return int(state["step"]), int(state["tokens"])
+    return int(state["step"]), int(state["tokens"]), float(state["flops"])

@@ -16,8 +16,12 @@ from infra.tracking import LiveView, sqlite_uri, track
 from rpt_core.artifacts.build import FLOPS, METRICS_FILE, LocalBuild
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome, RowCounts
 from rpt_core.artifacts.placement import Placement
+from rpt_core.artifacts.recipe import Ref
+from rpt_core.scaling.fit import fit_scaling
+from rpt_core.scaling.recipe import ScalingRecipe
 from rpt_core.train.reinforce import train_policy
 from tests.flows.small_training import small_policy
+from tests.unit.evaluation_tables import AFTER, Planted, write_evaluation
 
 STARTED = "2026-11-20T10:00:00+00:00"
 
@@ -185,6 +189,29 @@ def test_a_finished_artifact_is_shown_and_shown_again_without_change(home, clien
     assert run.data.tags["prefect.flow_run_id"] == "f-1"
     assert re.fullmatch(r"[0-9a-f]{40}|unknown", run.data.tags["git_sha"])
     assert len(client.get_metric_history(run.info.run_id, "reward")) == 3
+
+
+@pytest.mark.parametrize("milestones", [{}, {2: 0.5, 4: 0.6, 8: 0.7, 16: 0.74, 32: 0.77, 48: 0.78}])
+def test_a_fit_is_shown_with_its_ends_and_its_verdict(home, client, view, monkeypatch, tmp_path, milestones):
+    """Written by the stage itself; a fit that is undecided says so in a tag, and claims no number."""
+    monkeypatch.setenv("RPT_HOME", str(home))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    recipe = ScalingRecipe(evaluation=Ref(ref="x@1"), resamples=40)
+    folder = write_evaluation(tmp_path / "evaluation", AFTER, milestones=milestones, planted=Planted(40, 3))
+    build = LocalBuild({"evaluation": folder}, tmp_path / "out", tmp_path / "scratch")
+    outcome = fit_scaling(recipe, build)
+    manifest = manifest_of(view).model_copy(update={"kind": "scaling", "outcome": outcome})
+    track(Folder(build.out), manifest, "rpt/train")
+    run = the_run(client, view)
+    assert run.data.tags["law_verdict"] == outcome.summary["law_verdict"]
+    names = [f"easy_{name}{end}" for name in ("alpha", "a", "p_star") for end in ("", "_low", "_high")]
+    told = {name: outcome.summary[name] for name in names if outcome.summary[name] is not None}
+    shown = {name: run.data.metrics.get(f"result/{name}") for name in told}
+    assert shown == told
+    assert len([name for name in told if name.startswith("easy_alpha")]) == (3 if milestones else 0)
+    assert not any(name.startswith("result/easy_alpha") for name in run.data.metrics if not milestones)
+    if not milestones:
+        assert run.data.tags["law_verdict"] == "undecided"
 
 
 def test_pictures_go_along(home, client, view):

@@ -25,7 +25,9 @@ def main() -> int:
     words = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     words.add_argument("--mutants", type=int, default=200, help="how many are drawn")
     words.add_argument("--seed", default="", help="another seed than the tree's digest")
-    words.add_argument("--only", action="append", default=[], metavar="PATH", help="draw from this file or folder")
+    words.add_argument(
+        "--only", action="append", default=[], metavar="PATH", help="draw from this file or folder"
+    )
     words.add_argument("--processes", type=int, default=2)
     words.add_argument("--most-seconds", type=float, default=40.0, help="of known tests for one mutant")
     chosen = words.parse_args()
@@ -45,7 +47,10 @@ def main() -> int:
 
 def _told(tried: Sequence[Tried], root: Path, seed: str) -> dict[str, Any]:
     """Print the table and the survivors, and give both for a file."""
-    reasons = {(r["path"], r["before"], r["after"]): r for r in tomllib.loads(SURVIVORS.read_text()).get("survivor", [])}
+    reasons = {
+        (r["path"], r["before"], r["after"]): r
+        for r in tomllib.loads(SURVIVORS.read_text()).get("survivor", [])
+    }
     lines = [_row(one, root, reasons) for one in tried]
     print(f"\n{'package':12} {'mutants':>7} {'killed':>7} {'same':>5} {'alive':>6} {'rate':>6}")
     for name in [*dict.fromkeys(row["stratum"] for row in lines), "all"]:

@@ -59,7 +59,9 @@ def shares(sizes: dict[str, int], total: int) -> dict[str, int]:
     floor = {name: min(LEAST, size) for name, size in sizes.items()}
     room, rest = total - sum(floor.values()), sum(sizes.values())
     share = {name: max(floor[name], round(total * size / rest)) for name, size in sizes.items()}
-    while sum(share.values()) > max(total, total - room):  # the largest gives what the floors and rounding took
+    while sum(share.values()) > max(
+        total, total - room
+    ):  # the largest gives what the floors and rounding took
         share[max(share, key=share.__getitem__)] -= 1
     return share
 

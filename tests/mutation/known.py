@@ -67,7 +67,9 @@ def _assert_green(root: Path, folder: Path) -> None:
     """A test that fails under coverage alone (it measures its own seconds) is not used; any other ends the run."""
     failed = sorted({name for told in _told(folder) for name in told["failed"]})
     again = [sys.executable, "-m", "pytest", "-q", *failed]
-    if not list(folder.glob("lines.*")) or (failed and subprocess.run(again, cwd=root, check=False).returncode):
+    if not list(folder.glob("lines.*")) or (
+        failed and subprocess.run(again, cwd=root, check=False).returncode
+    ):
         raise SystemExit(
             f"{len(failed)} tests fail on the clean tree, so nothing can be said about mutants: "
             f"{', '.join(failed[:5])}. See {folder / 'log.txt'}."

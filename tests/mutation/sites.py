@@ -43,7 +43,9 @@ class _Finder(Visitor):
     """Every place at which an operator applies, by operator, in the order in which Cosmic Ray counts them."""
 
     def __init__(self) -> None:
-        self.starts: dict[str, list[Position]] = {name: [] for name in operator_names() if name not in LEFT_OUT}
+        self.starts: dict[str, list[Position]] = {
+            name: [] for name in operator_names() if name not in LEFT_OUT
+        }
 
     def visit(self, node: object) -> object:
         for name, starts in self.starts.items():

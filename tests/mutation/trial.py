@@ -118,7 +118,13 @@ def _in_a_fork(tree: Path, tests: Sequence[str], limit_seconds: float) -> Result
         if ended:
             _end_group(child)
             code = os.waitstatus_to_exitcode(status)
-            return "survived" if code == 0 else "hangs" if code in {-signal.SIGXCPU, -signal.SIGKILL} else "killed"
+            return (
+                "survived"
+                if code == 0
+                else "hangs"
+                if code in {-signal.SIGXCPU, -signal.SIGKILL}
+                else "killed"
+            )
         time.sleep(0.02)
     _end_group(child)
     os.waitpid(child, 0)

@@ -7,6 +7,7 @@ import pytest
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
+from rpt_core.scaling.families import FAMILIES
 from rpt_core.scaling.fit import fit_scaling
 from rpt_core.scaling.recipe import ScalingRecipe
 from tests.unit.evaluation_tables import AFTER, Planted, write_evaluation
@@ -44,14 +45,41 @@ def test_the_same_evaluation_gives_the_same_bytes(tmp_path):
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
+def test_parameters_and_their_ends_are_in_the_summary_and_the_law_is_named_or_not(tmp_path):
+    low = {step: float(0.8 - 0.5 * step**-0.8) for step in (2, 4, 8, 16, 32, 48)}
+    outcome, _, found = fit(tmp_path, milestones=low, seed=1)
+    summary, easy = outcome.summary, found["tiers"]["easy"]
+    law = easy["power_law"]["parameters"]
+    for name, shown in (("alpha", "alpha"), ("a", "a"), ("ceiling", "p_star")):
+        assert summary[f"easy_{shown}"] == law[name]["value"]
+        assert summary[f"easy_{shown}_low"] == law[name]["low"] <= law[name]["value"]
+        assert summary[f"easy_{shown}_high"] == law[name]["high"] >= law[name]["value"]
+    assert law["ceiling"]["high"] < 1
+    assert summary["easy_law_verdict"] == easy["law_verdict"]
+    assert easy["law_verdict"] in ("power law", "undecided")
+    assert {one["name"] for one in easy["laws"]} == set(FAMILIES)
+    assert [one["aicc"] for one in easy["laws"]] == sorted(one["aicc"] for one in easy["laws"])
+    assert summary["easy_logistic_aicc"] in [one["aicc"] for one in easy["laws"]]
+    verdicts = {tier["law_verdict"] for tier in found["tiers"].values()}
+    assert found["law_verdict"] == summary["law_verdict"]
+    assert found["law_verdict"] in verdicts or "easy: " in found["law_verdict"]
+
+
+def test_few_documents_are_not_resampled(tmp_path):
+    _, _, found = fit(tmp_path, milestones=MILESTONES, planted=Planted(9, 30))
+    assert found["tiers"]["easy"]["power_law"]["interval"] in ("leave-one-out", "none")
+
+
 @pytest.mark.parametrize("milestones", [None, {4: 0.3}, {2: 0.4, 8: 0.6, 16: 0.9}])
 def test_too_few_checkpoints_end_undecided(tmp_path, milestones):
-    _, out, found = fit(tmp_path, milestones=milestones, planted=Planted(10, 3))
+    outcome, out, found = fit(tmp_path, milestones=milestones, planted=Planted(10, 3))
     law = found["tiers"]["easy"]["power_law"]
     assert law["verdict"] == "undecided"
     assert law["parameters"] == {"a": None, "alpha": None, "ceiling": None}
     assert law["curve"] is None
-    assert "needs at least 4" in law["reasons"][0]
+    assert (outcome.summary["law_verdict"], found["law_verdict"]) == ("undecided", "undecided")
+    assert outcome.summary["easy_alpha"] is outcome.summary["easy_p_star_low"] is None
+    assert ("needs at least 4" if milestones else "no checkpoint") in law["reasons"][0]
     assert (out / "curve.png").exists()
 
 

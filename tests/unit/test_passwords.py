@@ -56,13 +56,22 @@ def test_an_address_without_one_is_kept_as_it_is(make, url):
 
 def test_no_command_prints_it_or_writes_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("RPT_HOME", str(tmp_path))
-    words = ["plan", "tiny_rlpt", "-p", f"rlpt.judge_url=http://user:{SECRET}@judge/v1", "-p", "rlpt.judge_model=m"]
+    words = [
+        "plan",
+        "tiny_rlpt",
+        "-p",
+        f"rlpt.judge_url=http://user:{SECRET}@judge/v1",
+        "-p",
+        "rlpt.judge_model=m",
+    ]
     code = guarded(lambda: app(words, standalone_mode=False))
     out, err = capsys.readouterr()
     assert code == 2
     assert "Traceback" not in err
     assert SECRET not in out + err
-    assert not [path for path in tmp_path.rglob("*") if path.is_file() and SECRET in path.read_text(errors="replace")]
+    assert not [
+        path for path in tmp_path.rglob("*") if path.is_file() and SECRET in path.read_text(errors="replace")
+    ]
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -142,7 +151,8 @@ def test_hiding_twice_is_hiding_once(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["math@17 in /data/a:b@c/store", "see http://127.0.0.1:4200/runs/x@3", "me@example.org", "a://b", ""]
+    "text",
+    ["math@17 in /data/a:b@c/store", "see http://127.0.0.1:4200/runs/x@3", "me@example.org", "a://b", ""],
 )
 def test_what_is_no_login_stays(text):
     assert without_password(text) == text

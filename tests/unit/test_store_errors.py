@@ -181,7 +181,9 @@ def test_without_a_login_the_variables_are_named(no_login, monkeypatch, capsys):
         ("b", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, 75, "Try again"),
     ],
 )
-def test_what_waiting_mends_and_what_it_does_not(no_login, monkeypatch, capsys, bucket, variables, code, said):
+def test_what_waiting_mends_and_what_it_does_not(
+    no_login, monkeypatch, capsys, bucket, variables, code, said
+):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")

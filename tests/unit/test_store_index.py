@@ -19,7 +19,9 @@ FEW = 12
 @pytest.fixture
 def store(s3_endpoint, tmp_path, request, monkeypatch) -> Store:  # noqa: F811
     monkeypatch.setattr(documents, "INDEX_AFTER", FEW // 2)
-    return Store(f"s3://{bucket('index' + str(abs(hash(request.node.name)) % 10**9))}/team", tmp_path / "cache")
+    return Store(
+        f"s3://{bucket('index' + str(abs(hash(request.node.name)) % 10**9))}/team", tmp_path / "cache"
+    )
 
 
 def bucket(name: str) -> str:
@@ -158,5 +160,7 @@ def test_five_thousand_artifacts_are_listed_within_ten_seconds(s3_endpoint, tmp_
         assert len(other.refs()) == 5000
         seconds.append(time.monotonic() - begin)
     with capsys.disabled():
-        print(f"\n5,000 artifacts and names on S3: {seconds[0]:.1f} s without an index, {seconds[1]:.1f} s with")
+        print(
+            f"\n5,000 artifacts and names on S3: {seconds[0]:.1f} s without an index, {seconds[1]:.1f} s with"
+        )
     assert seconds[1] < 10

@@ -11,14 +11,17 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
+from rpt_core.artifacts.build import GIGA
 from rpt_core.errors import JudgeError, VerdictError
 from rpt_core.objectives.rewards.judge_prompt import PROMPT_VERSION, Rule
 
 JudgeVerdict = Literal["yes", "no", "unparsed", "timed out", "unreachable"]
 JUDGE_VERDICTS: tuple[JudgeVerdict, ...] = get_args(JudgeVerdict)
 
+JUDGE_GFLOPS = "judge/gflops"
+"""Name of the timing that counts a judge's operations, in 1e9."""
 REMEMBERED = 200_000
 """Verdicts kept, the latest used; 16 bytes of key each."""
 PAUSES_SECONDS = (2.0, 10.0, 60.0)
@@ -52,6 +55,15 @@ class Judge(Protocol):
         """Release what the judge holds."""
 
 
+@runtime_checkable
+class CountsWork(Protocol):
+    """A judge whose computing is known: one that runs here. A service says nothing of its model's size."""
+
+    @property
+    def flops(self) -> float:
+        """Operations of reading and replying so far."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """What was asked since the last :meth:`PatientJudge.tally`."""
@@ -63,6 +75,9 @@ class Tally:
     """Pairs that went to the judge itself."""
     seconds: float
     """In the judge."""
+    gflops: float
+    """1e9 operations of the judge's model, where it runs here. Remembered pairs cost nothing, and what is
+    remembered does not outlive an attempt: no part of what a training makes."""
 
     @property
     def asked(self) -> int:
@@ -76,6 +91,7 @@ class Tally:
             "judge/calls_per_second": self.calls / self.seconds if self.calls else 0.0,
             "judge/cache_hit_rate": self.remembered / self.asked if self.asked else 0.0,
             "seconds/judge": self.seconds,
+            JUDGE_GFLOPS: self.gflops,
         }
 
 
@@ -97,6 +113,7 @@ class PatientJudge:
     _remembered: int = 0
     _calls: int = 0
     _seconds: float = 0.0
+    _flops: float = 0.0
 
     def ask(self, pairs: Sequence[Pair]) -> list[JudgeVerdict]:
         """Verdicts in order; the same pair twice is asked once, and counted as remembered."""
@@ -113,8 +130,9 @@ class PatientJudge:
     def tally(self) -> Tally:
         """What was asked since the last call of this; begins anew."""
         verdicts = {name: self._verdicts[name] for name in JUDGE_VERDICTS}
-        tally = Tally(verdicts, self._remembered, self._calls, self._seconds)
-        self._verdicts, self._remembered, self._calls, self._seconds = Counter(), 0, 0, 0.0
+        tally = Tally(verdicts, self._remembered, self._calls, self._seconds, self._flops / GIGA)
+        self._verdicts, self._remembered, self._calls = Counter(), 0, 0
+        self._seconds = self._flops = 0.0
         return tally
 
     def close(self) -> None:
@@ -146,11 +164,15 @@ class PatientJudge:
     def _call(self, pairs: dict[bytes, Pair]) -> dict[bytes, JudgeVerdict]:
         if not pairs:
             return {}
-        begun = time.perf_counter()
+        begun, before = time.perf_counter(), self._work()
         verdicts = self.judge.ask(list(pairs.values()))
         self._seconds += time.perf_counter() - begun
+        self._flops += self._work() - before
         self._calls += len(pairs)
         return dict(zip(pairs, verdicts, strict=True))
+
+    def _work(self) -> float:
+        return self.judge.flops if isinstance(self.judge, CountsWork) else 0.0
 
     def _key(self, pair: Pair) -> bytes:
         parts = (self.judge.name, PROMPT_VERSION, pair.rule, pair.reference, pair.predicted)

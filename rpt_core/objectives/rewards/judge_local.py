@@ -63,6 +63,11 @@ class LocalJudge:
         dtype = "bfloat16" if device == "cuda" else "float32"
         return cls(load_policy(inside(folder), dtype, device), reply_tokens)  # type: ignore[arg-type]
 
+    @property
+    def flops(self) -> float:
+        """Operations of reading and replying so far."""
+        return self.engine.flops
+
     def ask(self, pairs: Sequence[Pair]) -> list[JudgeVerdict]:
         """A verdict for every pair, in order; what never ends is unparsed."""
         return [read_reply(reply) for reply in self.replies(pairs)]
