@@ -136,7 +136,8 @@ def test_a_chain_is_cut_at_the_same_place_whatever_the_order_of_arrival(tmp_path
         stars = _Stars(_Sets(folder / "s.u32", np.full(3, 10)), 8 / 12)
         rank = np.array([rank_of[name] for name in order])
         edges = stars.edges(bands, rank, np.ones(3, np.bool_))
-        joined.append({(order[a], order[b]) for first, second in edges for a, b in zip(first, second)})
+        pairs = [pair for first, second in edges for pair in zip(first, second, strict=True)]
+        joined.append({(order[a], order[b]) for a, b in pairs})
     assert joined == [{("A", "B")}] * 4
 
 
