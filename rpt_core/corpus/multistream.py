@@ -4,10 +4,10 @@ Such a dump is one bzip2 stream after another, the site's header in the first, a
 of the others, and beside it an index with a line ``offset:page id:title`` for every page. The index comes
 from outside and may lie, so only its offsets are taken, and these only when a bzip2 stream begins at each.
 
-Where streams begin says nothing of where pages do. A run therefore is all text from the first ``<page>`` of
-its own streams up to the first ``<page>`` of a later run's: it looks ahead for the rest of its last page and
-leaves out what stands before its first. So no page is lost or read twice wherever the cuts lie, and no
-stream is unpacked more than twice.
+Where streams begin says nothing of where pages do. A run therefore is all text from the first ``<page>`` that
+begins in its own streams, wherever that tag ends, up to the first ``<page>`` that begins in a later run's: it
+looks ahead for the rest of its last page and leaves out what stands before its first. So no page is lost or
+read twice wherever the cuts lie.
 """
 
 import re
@@ -125,7 +125,9 @@ def read_run(path: Path, run: Run) -> Iterator[bytes | Broken]:
     A stream that breaks ends at the break, with the page that was open there; the next one is read.
     """
     streams = iter(pairwise(run.offsets))
-    text = _own(path, streams) if run.offsets[0] == 0 else _from_page(_own(path, streams))
+    text = _own(path, streams)
+    if run.offsets[0] > 0:
+        text = _from_page(text, path, run.offsets[-1])
     while True:
         try:
             yield from cut_pages(_with_the_rest(text, path, run.offsets[-1]))
@@ -150,11 +152,11 @@ class _NextRun(Exception):  # noqa: N818  (not an error: the text that follows b
     """Here the text of the next run begins, or its first stream is broken, which that run reports."""
 
 
-def _from_page(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The text from its first page on.
+def _from_page(chunks: Iterator[bytes], path: Path, end: int) -> Iterator[bytes]:
+    """A run's text from its first page on, the tag of which may end in a later run.
 
     Raises:
-        _NextRun: it has none, so all of it belongs to the run before.
+        _NextRun: no page begins here, so all of it belongs to a run before.
     """
     held = b""
     for chunk in chunks:
@@ -165,7 +167,23 @@ def _from_page(chunks: Iterator[bytes]) -> Iterator[bytes]:
             yield from chunks
             return
         held = held[1 - len(OPEN) :]
-    raise _NextRun
+    begin = (held + _ahead(path, end, len(OPEN) - 1)).find(OPEN)
+    if begin < 0:
+        raise _NextRun
+    yield held[begin:]
+
+
+def _ahead(path: Path, end: int, num_bytes: int) -> bytes:
+    """The first bytes of the text behind a run; fewer at a break or at the end of the file."""
+    found = b""
+    try:
+        for chunk in decompressed(file_chunks(path, end)):
+            found += chunk
+            if len(found) >= num_bytes:
+                break
+    except Broken:  # the run it lies in reports it
+        pass
+    return found[:num_bytes]
 
 
 def _with_the_rest(text: Iterator[bytes], path: Path, end: int) -> Iterator[bytes]:

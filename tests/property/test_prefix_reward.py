@@ -26,6 +26,23 @@ def tokens_of_text(draw) -> list[bytes]:
     return [content[a:b] for a, b in zip([0, *cuts], [*cuts, len(content)], strict=True)]
 
 
+@st.composite
+def guesses(draw) -> tuple[list[bytes], bytes]:
+    """A truth, and a guess that is any slice of it, now and then with something changed or added."""
+    tokens = draw(tokens_of_text())
+    content = b"".join(tokens)
+    start = draw(st.one_of(st.just(0), st.integers(0, len(content))))
+    ends = [end for end in (start + len(t) for t in tokens) if end <= len(content)]
+    end = draw(st.one_of(st.integers(start, len(content)), st.sampled_from(ends or [len(content)])))
+    guess = bytearray(content[start:end])
+    change = draw(st.sampled_from(["none", "none", "none", "byte", "more"]))
+    if change == "byte" and guess:
+        guess[draw(st.integers(0, len(guess) - 1))] ^= draw(st.integers(1, 255))
+    if change == "more":
+        guess += draw(st.binary(max_size=3))
+    return tokens, bytes(guess)
+
+
 def whole(content: bytes) -> bool:
     try:
         content.decode()
@@ -43,26 +60,40 @@ def test_every_whole_boundary_prefix_is_right_and_longer_ones_lose_nothing(token
     assert is_prefix(truth.content, truth)
 
 
-@given(tokens_of_text(), st.binary(max_size=14))
-def test_nothing_else_is_right(tokens: list[bytes], guess: bytes):
+@given(guesses())
+def test_nothing_else_is_right(case: tuple[list[bytes], bytes]):
+    tokens, guess = case
     truth = truth_of(tokens)
     prefixes = {b"".join(tokens[:count]) for count in range(1, len(tokens) + 1)}
     assert is_prefix(guess, truth) is (guess in prefixes and whole(guess))
 
 
-@given(st.binary(max_size=30), st.binary(max_size=30))
+PIECES = st.lists(
+    st.sampled_from([END_OF_THOUGHT, BOX, b"{", b"}", b" 7", b"\\n", b"\xe2\x98", b"</think", b"\\boxed"]),
+    max_size=9,
+).map(b"".join)
+
+
+@given(PIECES, PIECES)
 def test_reading_a_box_gives_back_what_was_boxed(thought: bytes, content: bytes):
-    if END_OF_THOUGHT in thought or BOX in content or END_OF_THOUGHT in content:
-        return
+    """Whatever stands in the box: the first marker ends the thought, the last box is the one that counts."""
     reading = read(thought + END_OF_THOUGHT + BOX + content + b"}")
-    assert content in reading.predictions
-    assert reading.thought == thought
+    first, _, behind = (thought + END_OF_THOUGHT + BOX + content).partition(END_OF_THOUGHT)
+    assert reading.thought == first
+    assert behind.rpartition(BOX)[2] in reading.predictions
 
 
-@given(st.binary(max_size=60))
-def test_no_answer_breaks_the_reader(answer: bytes):
+@given(PIECES)
+def test_what_is_read_stands_in_a_box_behind_the_thought(answer: bytes):
     reading = read(answer)
-    assert reading is None or reading.predictions
+    thought, ended, rest = answer.partition(END_OF_THOUGHT)
+    _, boxed, inside = rest.rpartition(BOX)
+    if not (ended and boxed and b"}" in inside):
+        assert reading is None
+        return
+    assert reading.thought == thought
+    assert all(inside.startswith(text + b"}") for text in reading.predictions)
+    assert inside.rpartition(b"}")[0] in reading.predictions
 
 
 @given(tokens_of_text(), st.floats(0, 1), st.integers(2, 12))
@@ -76,8 +107,9 @@ def test_a_longer_right_prediction_never_earns_less(tokens: list[bytes], each: f
     assert not earned or earned[0] == 1
 
 
-@given(tokens_of_text(), st.binary(max_size=14))
-def test_a_bonus_is_for_right_predictions_alone(tokens: list[bytes], guess: bytes):
+@given(guesses())
+def test_a_bonus_is_for_right_predictions_alone(case: tuple[list[bytes], bytes]):
+    tokens, guess = case
     truth = truth_of(tokens)
     assert (num_whole_tokens(guess, truth) > 0) is is_prefix(guess, truth)
 

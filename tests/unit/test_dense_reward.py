@@ -117,3 +117,15 @@ def test_predictions_know_their_length(codec, inputs):
     verdicts = objective.judge(asked, 0, [answer(codec, "", codec.decode(ids[:2])), answer(codec, "", "")])
     assert verdicts[0].prediction_tokens == len(codec.encode(codec.decode(ids[:2])))
     assert verdicts[1].prediction_tokens == 0
+
+
+@pytest.mark.parametrize("reward", ["dense", "conditional-dense"])
+def test_a_dense_reward_keeps_the_bonus_for_a_longer_right_answer(codec, inputs, reward):
+    objective = opened(inputs, codec, reward, further_token_bonus=0.1)
+    (asked, *_), _ = objective.draw(1, 0, 1)
+    ids = asked.questions[0].truth_ids
+    two, one, wrong = codec.decode(ids[:2]), codec.decode(ids[:1]), "?!"
+    verdicts = objective.judge(asked, 0, [answer(codec, "", text) for text in (two, one, wrong)])
+    dense = objective.next_token.densified(verdicts, [0.5, 0.5, 0.25])
+    assert [verdict.score for verdict in dense] == pytest.approx([1.1, 1.0, 0.25])
+    assert [verdict.verdict for verdict in dense] == ["correct", "correct", "wrong"]

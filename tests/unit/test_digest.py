@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from rpt_core.artifacts.digest import logical_digest
+from rpt_core.artifacts.digest import artifact_digest, logical_digest
+from rpt_core.artifacts.manifest import FileEntry
 
 TABLE = pa.table(
     {
@@ -70,3 +71,66 @@ def test_json_and_tensors(tmp_path: Path):
     assert logical_digest(tmp_path / "a.safetensors") == logical_digest(tmp_path / "b.safetensors")
     save_file({**weights, "v": np.array([0, 1, 3])}, tmp_path / "c.safetensors")
     assert logical_digest(tmp_path / "a.safetensors") != logical_digest(tmp_path / "c.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ([[1, 2], [3]], [[1], [2, 3]]),
+        ([[], [1]], [[1], []]),
+        ([[], None], [None, []]),
+        ([[None], [1]], [[1], [None]]),
+        ([None, [1]], [[1], None]),
+    ],
+)
+def test_where_a_list_ends_shows(tmp_path: Path, one: list, two: list):
+    tables = [pa.table({"ids": pa.array(rows, pa.list_(pa.int32()))}) for rows in (one, two)]
+    assert digest(tables[0], tmp_path / "a.parquet") != digest(tables[1], tmp_path / "b.parquet")
+
+
+def test_names_types_and_order_of_rows_show(tmp_path: Path):
+    base = pa.table({"a": pa.array([1, 2], pa.int32()), "b": pa.array([3, 4], pa.int32())})
+    others = {
+        "names": base.rename_columns(["b", "a"]),
+        "types": base.set_column(0, "a", pa.array([1, 2], pa.uint32())),
+        "rows": base.take([1, 0]),
+        "fewer": base.select(["a"]),
+    }
+    found = {name: digest(table, tmp_path / f"{name}.parquet") for name, table in others.items()}
+    assert len({*found.values(), digest(base, tmp_path / "base.parquet")}) == 5
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"w": np.arange(6, dtype=np.int32).reshape(3, 2)},
+        {"w": np.arange(6, dtype=np.uint32).reshape(2, 3)},
+        {"v": np.arange(6, dtype=np.int32).reshape(2, 3)},
+    ],
+    ids=["shape", "type", "name"],
+)
+def test_tensors_of_the_same_bytes_are_told_apart(tmp_path: Path, other: dict):
+    save_file({"w": np.arange(6, dtype=np.int32).reshape(2, 3)}, tmp_path / "a.safetensors")
+    save_file(other, tmp_path / "b.safetensors")
+    assert logical_digest(tmp_path / "a.safetensors") != logical_digest(tmp_path / "b.safetensors")
+
+
+def test_lines_of_json_count_by_what_they_say_and_where(tmp_path: Path):
+    texts = {"a": '{"x": 1}\n{"x": 2}\n', "b": '{"x":1}\n{"x":2}\n', "c": '{"x": 2}\n{"x": 1}\n'}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.jsonl").write_text(text)
+    found = {name: logical_digest(tmp_path / f"{name}.jsonl") for name in texts}
+    assert found["a"] == found["b"] != found["c"]
+
+
+def test_an_artifact_is_its_paths_and_contents_without_the_volatile():
+    def entry(path: str, digest: str, *, volatile: bool = False, blob: str = "b") -> FileEntry:
+        return FileEntry(path=path, blob=blob, num_bytes=1, digest=digest, volatile=volatile)
+
+    files = [entry("a", "1"), entry("b", "2")]
+    whole = artifact_digest(files)
+    assert artifact_digest(reversed(files)) == whole
+    assert artifact_digest([entry("a", "1", blob="other"), entry("b", "2")]) == whole
+    assert artifact_digest([*files, entry("timings.jsonl", "9", volatile=True)]) == whole
+    assert artifact_digest([entry("a", "2"), entry("b", "1")]) != whole
+    assert artifact_digest([*files, entry("c", "3")]) != whole

@@ -146,6 +146,51 @@ def test_too_many_unread_verdicts_end_by_name(judge):
     assert _patient(judge("chatty")).ask(few) == ["unparsed"] * len(few)
 
 
+class Asked:
+    """A judge that says yes by the prefix rule alone, and counts what it is asked."""
+
+    name = "by-rule"
+
+    def __init__(self):
+        self.pairs = []
+
+    def ask(self, pairs):
+        self.pairs += pairs
+        return ["yes" if pair.rule == "prefix" else "no" for pair in pairs]
+
+    def close(self):
+        pass
+
+
+def test_a_pair_is_remembered_under_its_rule_and_both_its_texts():
+    judge = Asked()
+    patient = PatientJudge(judge)
+    pairs = [
+        Pair("a", "b"), Pair("a", "b", "strict"), Pair("b", "a"), Pair("ab", ""), Pair("", "ab"),
+    ]  # fmt: skip
+    assert patient.ask(pairs) == ["yes", "no", "yes", "yes", "yes"]
+    assert patient.ask(pairs[::-1]) == ["yes", "yes", "yes", "no", "yes"]
+    assert judge.pairs == pairs
+    tally = patient.tally()
+    assert (tally.calls, tally.remembered, tally.asked) == (5, 5, 10)
+    assert tally.verdicts["yes"] == 8
+    assert patient.tally().asked == 0
+
+
+@pytest.mark.parametrize(("num_unread", "refused"), [(8, False), (9, True)])
+def test_a_share_of_unread_verdicts_up_to_the_limit_is_borne(num_unread, refused):
+    class Late(Asked):
+        def ask(self, pairs):
+            return ["timed out" if i < num_unread else "yes" for i in range(len(pairs))]
+
+    patient = PatientJudge(Late(), unread_share_max=0.2)
+    if refused:
+        with pytest.raises(VerdictError, match=r"9 of 40 .* \(9 timed out, 0 were no verdict"):
+            patient.ask(_many(FEWEST_READ))
+    else:
+        assert patient.ask(_many(FEWEST_READ)).count("timed out") == num_unread
+
+
 def test_a_late_verdict_is_not_remembered(judge):
     patient = _patient(judge("hanging", deadline_seconds=0.2))
     assert patient.ask([RIGHT]) == patient.ask([RIGHT]) == ["timed out"]

@@ -45,7 +45,15 @@ def test_drawing_depends_on_the_cursor_alone(codec: Codec, inputs):
     first.draw(1, 0, 8)
     assert first.draw(2, 8, 8) == second.draw(2, 8, 8)
     assert first.draw(2, 8, 8) != first.draw(2, 16, 8)
+
+
+def test_held_out_questions_are_the_same_whatever_the_seed(codec: Codec, inputs):
+    first, second = (rpt.open_objective(policy_recipe(seed=seed), inputs, codec) for seed in (0, 1))
+    assert first.draw(1, 0, 8) != second.draw(1, 0, 8)
     assert first.held_out(10) == second.held_out(10)
+    one, two = (rlvr.open_objective(rlvr_recipe(seed=seed), inputs, codec) for seed in (0, 1))
+    assert one.draw(1, 0, 8) != two.draw(1, 0, 8)
+    assert one.held_out(2) == two.held_out(2)
 
 
 def test_every_verdict(codec: Codec, inputs):
@@ -115,6 +123,28 @@ def test_problems_are_asked_at_their_end(codec: Codec, inputs):
 def test_no_problem_that_fits_is_a_named_end(codec: Codec, inputs):
     with pytest.raises(StarvedError, match="18 do not fit"):
         rlvr.open_objective(rlvr_recipe(context_tokens=16), inputs, codec)
+
+
+def test_a_problem_fits_with_the_words_around_it_or_not_at_all(codec: Codec):
+    solve = rlvr.Solve.of(RlvrObjective(prompt="compact"), codec)
+    problem = rlvr.Problem("p", "The clock shows 3.", "", "3")
+    whole = len(codec.encode(problem.problem)) + solve.prompt.num_tokens
+    assert solve.prompt.num_tokens > 1
+    assert solve.fits(problem, whole)
+    assert not solve.fits(problem, whole - 1)
+    trunk = solve.ask(problem).trunk
+    assert len(trunk.token_ids) + len(trunk.cuts[0].suffix_ids) == whole
+
+
+def test_problems_too_long_for_the_context_are_counted(codec: Codec, inputs):
+    everything = rlvr.open_objective(rlvr_recipe(), inputs, codec)
+    trunks = [asked.trunk for asked in everything.draw(1, 0, 18)[0]]
+    longest = max(len(trunk.token_ids) + len(trunk.cuts[0].suffix_ids) for trunk in trunks)
+    num_longest = sum(len(t.token_ids) + len(t.cuts[0].suffix_ids) == longest for t in trunks)
+    assert rlvr.open_objective(rlvr_recipe(context_tokens=longest), inputs, codec).balance.dropped == {}
+    fewer = rlvr.open_objective(rlvr_recipe(context_tokens=longest - 1), inputs, codec).balance
+    assert fewer.dropped == {"too-long": num_longest}
+    assert fewer.kept == 18 - num_longest
 
 
 @pytest.mark.parametrize("name", sorted(TEMPLATES))

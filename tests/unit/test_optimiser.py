@@ -86,3 +86,67 @@ def test_schedules_end_where_they_say():
     assert rates[-1] == pytest.approx(0.2)
     assert all(a >= b for a, b in pairwise(rates[4:]))
     assert {learning_rate(Optimiser(learning_rate=2.0), step, 9) for step in range(1, 10)} == {2.0}
+
+
+def rates(total_steps: int, **settings) -> list[float]:
+    recipe = Optimiser(learning_rate=1.0, **settings)
+    return [learning_rate(recipe, step, total_steps) for step in range(1, total_steps + 1)]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_without_a_warm_up_the_first_step_has_the_full_rate(schedule: str):
+    for warmup_steps in (0, 1):
+        assert rates(5, schedule=schedule, final_share=0.2, warmup_steps=warmup_steps)[0] == 1.0
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_a_warm_up_rises_by_equal_steps_to_the_full_rate(schedule: str):
+    found = rates(9, schedule=schedule, final_share=0.2, warmup_steps=4)
+    assert found[:4] == pytest.approx([0.25, 0.5, 0.75, 1.0])
+    assert found[4] == 1.0 if schedule == "constant" else found[4] < 1.0
+
+
+@pytest.mark.parametrize(
+    ("schedule", "falls"),
+    [
+        ("constant", [1, 1, 1, 1, 1]),
+        ("linear", [1, 0.8, 0.6, 0.4, 0.2]),
+        ("cosine", [1, 0.2 + 0.8 * (2 + 2**0.5) / 4, 0.6, 0.2 + 0.8 * (2 - 2**0.5) / 4, 0.2]),
+    ],
+)
+def test_schedules_at_every_quarter(schedule: str, falls: list[float]):
+    assert rates(5, schedule=schedule, final_share=0.2) == pytest.approx(falls)
+    assert rates(7, schedule=schedule, final_share=0.2, warmup_steps=3)[2:] == pytest.approx(falls)
+
+
+def test_beyond_its_last_step_a_schedule_stays_at_its_end():
+    recipe = Optimiser(learning_rate=1.0, schedule="cosine", final_share=0.3)
+    assert learning_rate(recipe, 50, 10) == pytest.approx(0.3)
+    assert learning_rate(recipe, 1, 1) == 1.0
+
+
+def test_the_rate_of_the_step_is_the_one_that_moves_the_weights():
+    policy = tiny_policy()
+    recipe = Optimiser(learning_rate=1.0, warmup_steps=4, weight_decay=0.0, grad_clip=1e9)
+    update = Update(policy.model, recipe, 8)
+    weight = policy.model.base_model.norm.weight
+    before = weight.detach().clone()
+    for parameter in policy.model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    update.step(1)
+    assert (before - weight).detach().numpy() == pytest.approx(
+        0.25, rel=1e-4
+    )  # Adam's first step is the rate
+
+
+def test_a_large_gradient_is_clipped_to_the_norm_of_the_recipe():
+    moved = []
+    for scale in (1.0, 1000.0):
+        policy = tiny_policy()
+        update = Update(policy.model, Optimiser(learning_rate=1e-3, grad_clip=0.5), 10)
+        for parameter in policy.model.parameters():
+            parameter.grad = torch.full_like(parameter, scale)
+        update.step(1)
+        state = next(iter(update.rules[0].state.values()))
+        moved.append(float(state["exp_avg"].abs().max()))
+    assert moved[0] == pytest.approx(moved[1], rel=1e-4)

@@ -10,6 +10,7 @@ import pytest
 
 from rpt_core.errors import RecipeError
 from rpt_core.objectives.positions import (
+    CODEC_KEY,
     CONTEXT_COLUMN,
     Positions,
     Rounds,
@@ -101,9 +102,14 @@ def test_a_truth_ends_before_a_marker(folder: Path, codec: Codec):
     found = opened(folder, codec)
     windows = [found.read(index) for index in range(len(found.counts))]
     marked = next(w for w in windows if b"wrote" in codec.to_bytes(w.document_ids.tolist()))
-    truth = codec.to_bytes(truth_ids(marked, int(marked.positions[0]), 64, codec))
-    assert b"wrote".endswith(truth[-3:-1]) or truth.endswith(b" ")
-    assert b"<" not in truth
+    content = codec.to_bytes(marked.document_ids.tolist())
+    position = int(marked.positions[0])
+    truth = codec.to_bytes(truth_ids(marked, position, 64, codec))
+    before = codec.to_bytes(marked.document_ids[:position].tolist())
+    assert content.startswith(before + truth + b"</think>")
+    assert codec.to_bytes(truth_ids(marked, position, 1, codec)) == codec.token_bytes(
+        int(marked.document_ids[position])
+    )
 
 
 def write_mixed(folder: Path, codec: Codec) -> Path:
@@ -152,6 +158,30 @@ def test_the_top_share_is_the_share_asked_for(mixed: Path, codec: Codec):
         found = chosen(mixed, codec, choose="top-share", top_share=share)
         assert found.num == pytest.approx(share * tokens, rel=0.05)
         assert numbers_of(found)[0].min() >= np.quantile(numbers_of(whole)[0], 1 - share) - 0.05
+
+
+def test_the_top_share_is_exact_where_entropies_are_distinct(codec: Codec, tmp_path: Path):
+    """Eight scored tokens of distinct entropy: a quarter of them is two, half is four."""
+    text = "abcdefghi"
+    ids = codec.encode(text)
+    assert len(ids) == 9
+    folder = write_corpus(tmp_path, 1, 1)
+    documents = pq.read_table(folder / "documents.parquet").slice(0, 1)
+    for name, value in (("text", text), ("split", "train")):
+        place = documents.schema.get_field_index(name)
+        documents = documents.set_column(place, name, pa.array([value]))
+    pq.write_table(documents, folder / "documents.parquet")
+    nats = [None, 0.7, 0.3, 0.8, 0.1, 0.5, 0.2, 0.6, 0.4]
+    schema = pa.schema(
+        [("doc_id", pa.string()), ("token_ids", pa.list_(pa.int32()))]
+        + [(name, pa.list_(pa.float32())) for name in ("entropy_nats", "nll_nats")],
+        metadata={CODEC_KEY: codec.fingerprint()},
+    )
+    row = {"doc_id": documents["doc_id"][0].as_py(), "token_ids": ids, "entropy_nats": nats, "nll_nats": nats}
+    pq.write_table(pa.Table.from_pylist([row], schema), folder / "tokens.parquet")
+    for share, positions in ((0.125, [3]), (0.25, [1, 3]), (0.5, [1, 3, 5, 7]), (1.0, [*range(1, 9)])):
+        found = chosen(folder, codec, choose="top-share", top_share=share)
+        assert found.read(0).positions.tolist() == positions
 
 
 def test_random_positions_know_no_floor(mixed: Path, codec: Codec):

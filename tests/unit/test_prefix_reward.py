@@ -20,6 +20,8 @@ PARAMETERS = truth_of([b" para", b"meter", b"s"])
         (b" parametric", False),
         (b" parameters and", False),
         (b"  para", False),
+        (b"meter", False),
+        (b"s", False),
     ],
 )
 def test_only_whole_tokens_of_the_truth_are_right(prediction: bytes, right: bool):
@@ -51,6 +53,7 @@ def test_a_truth_that_was_cut_inside_a_character_ends_before_it():
         (rb"</think>\boxed{a} and {b}", [b"a", b"a} and {b"]),
         (b"</think>\\boxed{\n}", [b"\n"]),
         (rb"</think>\boxed{}", [b""]),
+        (rb"t</think>\boxed{a</think>}", [b"a</think>"]),
     ],
 )
 def test_what_is_read_from_a_box(answer: bytes, readings: list[bytes]):
@@ -70,12 +73,21 @@ def test_written_out_line_breaks_only_behind_the_flag():
     assert read(answer, newline_escapes=True).predictions == (rb"\n", b"\n")
 
 
-def test_the_first_token_variant(tmp_path):
-    codec = Codec.train(["a parameter, parameters, para, para, parametric " * 9], 300, tmp_path)
-    truth = codec.encode(" para")[0]
-    assert len(codec.encode(" para")) == 1
+def test_the_thought_ends_at_the_first_marker():
+    reading = read(rb"a</think>b</think>\boxed{7}")
+    assert (reading.thought, reading.predictions) == (b"a", (b"7",))
+
+
+@pytest.mark.parametrize(
+    ("text", "begins_alike"),
+    [("para, para, a meter, a meter ", True), ("parameter, parameter, para, para ", False)],
+    ids=["a word of several tokens", "a word of one token"],
+)
+def test_the_first_token_variant(tmp_path, text: str, begins_alike: bool):
+    codec = Codec.train([f" {text}" * 9], 300, tmp_path)
+    (truth,) = codec.encode(" para")
+    assert (codec.encode(" parameter")[0] == truth) is begins_alike, "the vocabulary this case is about"
     assert is_first_token(b" para", truth, codec)
-    own_first = codec.encode(" parameter")[0]
-    assert is_first_token(b" parameter", truth, codec) is (own_first == truth)
+    assert is_first_token(b" parameter", truth, codec) is begins_alike
     assert not is_first_token(b"", truth, codec)
     assert not is_first_token(b"\xe2\x98", truth, codec)

@@ -111,7 +111,11 @@ def test_refills_draw_what_is_missing():
     batch = gather(trainer, Progress(), Clock())
     wanted = [num for _, _, num in trainer.objective.draws]
     assert wanted[0] == 8
-    assert sum(group.keep for group in batch.groups) >= 8 or len(wanted) == 3
+    assert len(wanted) > 1
+    firsts = [sum(wanted[: number + 1]) for number in range(len(wanted))]
+    kept = [sum(group.keep for group in list(batch.groups)[:num]) for num in firsts]
+    assert wanted[1:] == [8 - num for num in kept[: len(wanted) - 1]]
+    assert (kept[-1] >= 8) is (len(wanted) < 3)
 
 
 def test_next_token_loss_covers_every_token_but_those_asked_about():
@@ -189,6 +193,38 @@ def test_steps_without_anything_to_compare_end_the_run_with_their_verdicts():
         progress, _ = step(trainer, progress, gather(trainer, progress, Clock()))
     with pytest.raises(StarvedError, match=r"3 steps in a row, up to step 3, .* \d+ (wrong|truncated)"):
         step(trainer, progress, gather(trainer, progress, Clock()))
+
+
+def test_empty_steps_count_in_a_row_only():
+    trainer = make_trainer(RECIPE.model_copy(update={"selection": Selection(max_empty_steps=2)}))
+    progress, empty = Progress(), []
+    for score in (0.0, None, 0.0, None):
+        trainer.objective.score_all = score
+        progress, _ = step(trainer, progress, gather(trainer, progress, Clock()))
+        empty.append(progress.empty_steps)
+    assert empty == [1, 0, 1, 0]
+
+
+def test_every_metric_of_a_step_is_that_of_its_answers():
+    trainer = make_trainer()
+    batch = gather(trainer, Progress(), Clock())
+    progress, metrics = step(trainer, Progress(), batch)
+    groups = [group for document in batch.documents for group in document.groups]
+    verdicts = [verdict for group in groups for verdict in group.verdicts]
+    for name in ("correct", "wrong", "truncated", "unparsed"):
+        assert metrics[f"verdict/{name}"] == sum(verdict.verdict == name for verdict in verdicts)
+    kept = [group for group in groups if len({v.score for v in group.verdicts}) > 1]
+    assert 0 < len(kept) < len(groups)
+    assert metrics["groups_kept"] == len(kept) == progress.used
+    assert metrics["kept_fraction"] == len(kept) / len(groups)
+    assert metrics["questions_total"] == len(groups) == progress.asked
+    assert metrics["reward_mean"] == pytest.approx(sum(v.score for v in verdicts) / len(verdicts))
+    lengths = [len(sample.token_ids) for group in groups for sample in group.samples]
+    assert metrics["answer_tokens"] == pytest.approx(sum(lengths) / len(lengths))
+    thoughts = [v.thought_tokens for v in verdicts]
+    assert metrics["thought_tokens"] == pytest.approx(sum(thoughts) / len(thoughts))
+    assert metrics["think_share"] == pytest.approx(sum(n > 0 for n in thoughts) / len(thoughts))
+    assert metrics["tokens_total"] == progress.tokens == batch.num_forwarded + metrics["update_tokens"]
 
 
 def test_no_question_ends_the_run_by_name():

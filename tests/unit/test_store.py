@@ -6,6 +6,8 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from infra.store import Store
@@ -126,6 +128,15 @@ def test_other_numerics_may_differ_and_the_first_stays(store: Store, tmp_path: P
     assert kept == [f"{other.key()}.json"]
 
 
+def test_the_same_numerics_may_not_differ(store: Store, tmp_path: Path):
+    first = publish(store, write(tmp_path / "a", x="one"), numerics=NUMERICS)
+    assert publish(store, write(tmp_path / "b", x="one"), numerics=NUMERICS) == first
+    with pytest.raises(IntegrityError, match="under the same numerics"):
+        publish(store, write(tmp_path / "c", x="two"), numerics=NUMERICS)
+    assert store.manifest("corpus", "f" * 64) == first
+    assert not store.objects.list(store.objects.key("artifacts", "corpus", "f" * 64, "attempts"))
+
+
 def test_racing_creators_have_one_winner(store: Store):
     key = store.objects.key("race")
     wins: list[bool] = []
@@ -184,6 +195,35 @@ def test_garbage_is_what_nothing_names(store: Store, tmp_path: Path):
     assert size == len("crashed before its manifest")
     store.objects.remove(key)
     assert store.garbage(older_than_seconds=-3600) == []
+
+
+def test_checkpoints_of_unfinished_builds_are_no_garbage(store: Store, tmp_path: Path):
+    for step in (3, 12):
+        store.save_progress("f" * 64, "n", step, write(tmp_path / str(step), w=f"weights {step}"), {})
+    store.save_progress("e" * 64, "n", 1, write(tmp_path / "e", w="of another build"), {})
+    assert store.garbage(older_than_seconds=-3600) == []
+    store.load_progress("f" * 64, "n", 12, tmp_path / "back")
+    store.forget_progress("f" * 64, "n", keep=1)
+    assert [size for _, size in store.garbage(older_than_seconds=-3600)] == [len("weights 3")]
+    store.drop_progress("f" * 64)
+    sizes = sorted(size for _, size in store.garbage(older_than_seconds=-3600))
+    assert sizes == [len("weights 3"), len("weights 12")]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".json"])
+def test_one_content_written_in_two_ways_has_one_digest_and_two_blobs(store: Store, tmp_path: Path, suffix):
+    one, two = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+    if suffix == ".json":
+        one.write_text('{"a": 1, "b": 2}')
+        two.write_text('{"b": 2,\n "a": 1}')
+    else:
+        table = pa.table({"n": list(range(9))})
+        pq.write_table(table, one)
+        pq.write_table(table, two, row_group_size=2)
+    first, second = (store.objects.put_file(path, "x") for path in (one, two))
+    assert first.digest == second.digest
+    assert first.blob != second.blob
+    assert (first.num_bytes, second.num_bytes) == (one.stat().st_size, two.stat().st_size)
 
 
 def test_changed_bytes_are_noticed(tmp_path: Path):

@@ -70,6 +70,79 @@ def test_a_phrase_that_many_documents_hold_is_no_leak_but_a_whole_item_is():
     assert leaks([(LONG, "9")], [f"{LONG} number {i}" for i in range(12)])[1] == list(range(12))
 
 
+def templates(num: int) -> list[tuple[str, str]]:
+    """Items that share their first fourteen words and go on with words of their own."""
+    ends = ("alpha beta gamma", "delta epsilon zeta", "eta theta iota", "kappa lambda mu", "nu xi omicron")
+    return [(f"{TEMPLATE} {end}", "7") for end in ends[:num]]
+
+
+TEMPLATE = "Please answer the following question step by step and put the result into boxes"
+
+
+@pytest.mark.parametrize(("num", "leaking"), [(3, [0]), (4, [])])
+def test_a_run_is_a_template_in_more_than_three_items(num: int, leaking: list[int]):
+    assert leaks(templates(num), [f"They said: {TEMPLATE} at once."])[1] == leaking
+
+
+@pytest.mark.parametrize(("num", "are_leaks"), [(10, True), (11, False)])
+def test_a_run_is_a_common_phrase_in_more_than_ten_documents(num: int, are_leaks: bool):
+    phrase = " ".join(LONG.split()[:13])
+    found = leaks([(LONG, "9")], [f"{phrase} number {i}" for i in range(num)])[1]
+    assert found == (list(range(num)) if are_leaks else [])
+
+
+@pytest.mark.parametrize(("num_runs", "are_leaks"), [(3, False), (4, True)])
+def test_half_of_an_item_leaks_however_common_it_is(num_runs: int, are_leaks: bool):
+    """Twenty words are eight runs of thirteen; four of them are half."""
+    item = " ".join(LONG.split()[:20])
+    part = " ".join(item.split()[: 12 + num_runs])
+    found = leaks([(item, "9")], [f"{part} number {i}" for i in range(12)])[1]
+    assert found == (list(range(12)) if are_leaks else [])
+
+
+def test_an_answer_inside_the_question_itself_shows_nothing():
+    item = "Which is nearest to the sun Mercury or Venus"
+    texts = [f"{item}? Nobody said.", f"{item}? It is Mercury."]
+    assert leaks([(item, "Mercury")], texts)[1] == [1]
+
+
+@pytest.mark.parametrize(("between", "is_near"), [(47, True), (48, False)])
+def test_how_near_an_answer_must_stand(between: int, is_near: bool):
+    text = f"{SHORT}? {'so ' * between}Mercury."
+    assert leaks([(SHORT, "Mercury")], [text])[1] == ([0] if is_near else [])
+
+
+def test_an_answer_of_several_words_must_stand_whole():
+    texts = [f"{SHORT}? It is Mercury.", f"{SHORT}? It is the planet Mercury."]
+    assert leaks([(SHORT, "planet Mercury")], texts)[1] == [1]
+
+
+@pytest.mark.parametrize(
+    ("item", "num_uncovered"),
+    [("What is nearest to the sun", 0), ("What is nearest the sun", 1)],
+    ids=["six words", "five words"],
+)
+def test_the_shortest_item_that_is_covered_has_six_words(item: str, num_uncovered: int):
+    found, leaking = leaks([(item, "Mercury")], [f"{item}? Mercury."])
+    assert found.num_uncovered.total() == num_uncovered
+    assert leaking == ([] if num_uncovered else [0])
+
+
+def test_items_of_twelve_words_are_matched_whole_and_of_thirteen_by_runs():
+    for num in (12, 13):
+        item = " ".join(LONG.split()[:num])
+        found, leaking = leaks([(item, "nothing near")], [item])
+        assert leaking == ([] if num == 12 else [0])  # only short items need their answer
+        assert found.run_words(0) == num
+
+
+def test_a_hit_says_where_and_how_much_of_the_item_it_is():
+    words = LONG.split()
+    found = Contamination.index([Item("0", "b", " ".join(words[:16]), "9")], 13)
+    (hit,) = found.scan(split_words([f"Oh well {' '.join(words[1:15])} then."]))
+    assert (hit.starts, hit.coverage) == ([2, 3], 0.5)
+
+
 def test_equal_items_in_two_packs_count_once():
     assert leaks([(LONG, "9")] * 6, [LONG])[1] == [0]
 

@@ -1,4 +1,5 @@
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,59 @@ def test_a_small_partition_budget_changes_nothing(tmp_path, monkeypatch):
     parts = resolve(tmp_path / "b", texts)
     assert whole.verdict.tolist() == parts.verdict.tolist()
     assert whole.verdict.tolist().count(NEAR) == 20
+
+
+def test_rows_of_every_block_read_take_part_by_their_own_flags(tmp_path, monkeypatch):
+    monkeypatch.setattr("rpt_core.corpus.bands.PARTITION_BYTES", 64)
+    monkeypatch.setattr("rpt_core.corpus.bands._READ_ROWS", 5)
+    rng = random.Random(11)
+    texts = [sentence(rng) for _ in range(6)]
+    texts += ["...", "!!!", f"{texts[5]} end", *(sentence(rng) for _ in range(3)), "???", f"{texts[0]} end"]
+    verdicts = resolve(tmp_path, texts, priorities=list(range(len(texts)))).verdict.tolist()
+    assert [row for row, verdict in enumerate(verdicts) if verdict != KEPT] == [8, len(texts) - 1]
+
+
+@pytest.mark.parametrize("read_rows", [3, 1 << 20])
+@pytest.mark.parametrize("partition_bytes", [64, 1 << 20])
+def test_buckets_hold_their_rows_in_order_of_rank(tmp_path, monkeypatch, partition_bytes, read_rows):
+    monkeypatch.setattr("rpt_core.corpus.bands.PARTITION_BYTES", partition_bytes)
+    monkeypatch.setattr("rpt_core.corpus.bands._READ_ROWS", read_rows)
+    bands = Bands(tmp_path, 2)
+    low, high = 7, (1 << 63) + 1
+    hashes = [[low, 1], [high, 2], [low, 3], [high, 4], [low, 5], [low, 6], [high, 6]]
+    bands.add(np.array(hashes, np.uint64))
+    filled = np.array([True] * 5 + [False, True])
+    found = [
+        bucket.rows[start:end].tolist()
+        for bucket in bands.buckets(np.array([4, 0, 5, 1, 3, 2, 6]), filled)
+        for start, end in pairwise(bucket.offsets.tolist())
+    ]
+    assert found == [[4, 0, 2], [1, 3, 6]]
+
+
+def test_a_chain_is_cut_at_the_same_place_whatever_the_order_of_arrival(tmp_path):
+    """A is like B and B like C, but A is not like C: who is joined depends on rank, never on arrival."""
+    sets = {"A": range(10), "B": range(2, 12), "C": range(4, 14)}
+    rank_of = {"A": 0, "B": 1, "C": 2}
+    joined = []
+    for number, order in enumerate(["ABC", "BAC", "CBA", "BCA"]):
+        folder = tmp_path / str(number)
+        bands = Bands(folder, 1)
+        bands.add(np.ones((3, 1), np.uint64))
+        np.array([value for name in order for value in sets[name]], np.uint32).tofile(folder / "s.u32")
+        stars = _Stars(_Sets(folder / "s.u32", np.full(3, 10)), 8 / 12)
+        rank = np.array([rank_of[name] for name in order])
+        edges = stars.edges(bands, rank, np.ones(3, np.bool_))
+        pairs = [pair for first, second in edges for pair in zip(first, second, strict=True)]
+        joined.append({(order[a], order[b]) for a, b in pairs})
+    assert joined == [{("A", "B")}] * 4
+
+
+@pytest.mark.parametrize(("jaccard", "is_alike"), [(8 / 12, True), (8 / 12 + 1e-6, False)])
+def test_exactly_as_alike_as_asked_is_alike(tmp_path, jaccard, is_alike):
+    np.array([*range(10), *range(2, 12)], np.uint32).tofile(tmp_path / "s.u32")
+    sets = _Sets(tmp_path / "s.u32", np.full(2, 10))
+    assert sets.alike(np.array([0]), np.array([1]), jaccard).tolist() == [is_alike]
 
 
 def test_planted_duplicates_are_found(tmp_path):

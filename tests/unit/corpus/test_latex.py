@@ -3,6 +3,7 @@ import time
 import pytest
 
 from rpt_core.corpus.latex import to_text
+from rpt_core.corpus.latex_numbers import number_labels
 from rpt_core.corpus.latex_tree import main_files
 from rpt_core.corpus.streams import Broken
 
@@ -206,3 +207,37 @@ def test_hostile_latex_ends_with_a_reason_and_in_time(body, reason):
         found = broken.reason
     assert found == reason
     assert time.process_time() - started < 4.0
+
+
+def numbers(source: str) -> dict[str, tuple[str, str]]:
+    return number_labels(source, {"thm": "Theorem"})
+
+
+def test_starred_displays_take_no_number():
+    found = numbers(
+        r"\begin{equation}\label{a}\end{equation}\begin{equation*}y\end{equation*}"
+        r"\begin{align*}z\end{align*}\begin{equation}\label{b}\end{equation}"
+    )
+    assert found == {"a": ("Equation", "1"), "b": ("Equation", "2")}
+
+
+def test_every_labelled_row_has_its_own_number():
+    found = numbers(
+        r"\begin{align}a\label{a}\\b\label{b}\\c\label{c}\end{align}"
+        r"\begin{equation}d\label{d}\end{equation}"
+    )
+    assert {label: number for label, (_, number) in found.items()} == {"a": "1", "b": "2", "c": "3", "d": "4"}
+
+
+def test_sections_floats_theorems_and_items_count_apart():
+    found = numbers(
+        r"\section{A}\label{s1}\subsection{B}\label{s11}\section*{No}\section{C}\label{s2}"
+        r"\begin{figure}\caption{x}\label{f}\end{figure}\begin{thm}\label{t}\end{thm}\label{again}"
+        r"\begin{enumerate}\item x\item y\label{i}\end{enumerate}\begin{figure*}\label{g}\end{figure*}"
+        r"\appendix\section{D}\label{p}"
+    )
+    assert found == {
+        "s1": ("Section", "1"), "s11": ("Section", "1.1"), "s2": ("Section", "2"), "f": ("Figure", "1"),
+        "t": ("Theorem", "1"), "again": ("Section", "2"), "i": ("Item", "2"), "g": ("Figure", "2"),
+        "p": ("Appendix", "A"),
+    }  # fmt: skip

@@ -312,6 +312,9 @@ def runs_of(offsets, cuts):
 
 
 @given(parts=TEXTS, cuts=st.lists(st.booleans(), max_size=7))
+@example(parts=[b"<page>a</page>", b"<pa", b"ge>b</page>"], cuts=[True, True])
+@example(parts=[b"", b"", b"", b"<pa", b"ge>"], cuts=[False, False, True, True])
+@example(parts=[b"<page>a</page>", b"x<p", b"ag", b"e>b</page><page>c</page>"], cuts=[True, True, True])
 def test_any_text_in_any_streams_in_any_runs_has_the_pages_of_the_whole(tmp_path_factory, parts, cuts):
     streams = packed(parts)
     path = tmp_path_factory.mktemp("run") / "x.bz2"
@@ -326,6 +329,8 @@ HARM = st.sampled_from(["", "in it", "after it"])
 @given(parts=TEXTS, cuts=st.lists(st.booleans(), max_size=7), harm=st.lists(HARM, min_size=8, max_size=8))
 @example(parts=[b"<page>b", b"</page>"], cuts=[True], harm=["", "after it"])
 @example(parts=[b"<page>b", b"x"], cuts=[True], harm=["after it", ""])
+@example(parts=[b"<page>a</page>", b"<pa", b"ge>b</page>"], cuts=[True, True], harm=["", "", "in it"])
+@example(parts=[b"<page>a", b"<pa", b"ge>b</page>"], cuts=[True, True], harm=["", "after it", ""])
 def test_what_breaks_depends_on_no_run_either(tmp_path_factory, parts, cuts, harm):
     spoil = {
         "": lambda data: data,

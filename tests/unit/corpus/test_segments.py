@@ -62,3 +62,12 @@ def test_the_sample_does_not_depend_on_the_order_of_offers():
 def test_a_language_with_little_text_is_learnt_with_the_others():
     found = Splitter.train({"de": ["Das ist z.B. kurz. Und gut."], "en": TEACHING})
     assert found.split("Ein Satz. Noch einer.", "de") == [(0, 10), (10, 21)]
+
+
+def test_blanks_do_not_make_a_sentence_long_enough():
+    assert merge_short("ab     cdefgh", [(0, 7), (7, 13)], 5) == [(0, 13)]
+
+
+@pytest.mark.parametrize(("min_chars", "spans"), [(4, [(0, 5), (5, 9)]), (5, [(0, 9)])])
+def test_a_sentence_of_just_the_least_length_stands_alone(min_chars: int, spans: list[tuple[int, int]]):
+    assert merge_short("abcd efgh", [(0, 5), (5, 9)], min_chars) == spans

@@ -15,6 +15,7 @@ from rpt_core.corpus.wikitext import categories, to_text
             "See [[Greece]], [[Homer|the poet]] and [[deutsch]]e [[Paris (Texas)|]].",
             "See Greece, the poet and deutsche Paris.",
         ),
+        ("See [[Paris (Texas)]] and [[Paris (Texas)|]].", "See Paris (Texas) and Paris."),
         (
             'A tower.<ref name="a">{{cite|t}}</ref> It<ref name=b /> stands.<references/>',
             "A tower. It stands.",
