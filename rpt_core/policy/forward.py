@@ -210,6 +210,7 @@ def _dense(row: Ragged) -> Masked:
 def _rows(policy: Policy, tree: Ragged) -> tuple[Tensor, int]:
     ids_BT, back = tree.separate_rows()
     positions_BT = np.broadcast_to(np.arange(ids_BT.shape[1]), ids_BT.shape).copy()
+    policy.refuse_beyond(ids_BT.shape[1])
     policy.count_pass(ids_BT.size, ids_BT.size * ids_BT.shape[1])
     with policy.attending("sdpa"), policy.autocast():
         ids, positions = _to_device(policy, ids_BT, positions_BT)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
+from transformers import PretrainedConfig
 from transformers.utils.logging import disable_progress_bar
 
 from rpt_core.errors import EngineError, RecipeError
@@ -14,6 +14,7 @@ from rpt_core.policy.forward import forward_states
 from rpt_core.policy.layout import lay_out
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Cut, Trunk
+from rpt_core.policy.weights import read_config, read_model
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -55,10 +56,7 @@ def load_policy(
     codec = Codec.load(path)
     disable_progress_bar()
     compute = getattr(torch, dtype)
-    model = AutoModelForCausalLM.from_pretrained(
-        path, config=config, dtype=torch.float32 if for_training else compute, use_safetensors=True,
-        attn_implementation=ATTENTION, local_files_only=True,
-    )  # fmt: skip
+    model = read_model(path, config, torch.float32 if for_training else compute, attention=ATTENTION)
     policy = Policy(model.to(device).eval(), codec, config, compute)
     _refuse_foreign_tokenizer(policy, str(folder))
     assert_faithful(policy)
@@ -101,19 +99,6 @@ def model_folder(name: Path | str, revision: str = "main") -> Path:
             f"the model {name} (revision {revision}) is neither a folder here nor to be had from the hub: "
             f"{reason} Check the spelling and the connection, or give a local folder."
         ) from None
-
-
-def read_config(folder: Path) -> PretrainedConfig:
-    """The model's configuration.
-
-    Raises:
-        RecipeError: it cannot be read, or names an architecture this version of transformers lacks.
-    """
-    try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (ValueError, OSError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise RecipeError(f"the model configuration in {folder} cannot be read: {reason}") from None
 
 
 def refuse_unfaithful(config: PretrainedConfig, name: str) -> None:

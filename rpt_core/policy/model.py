@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from rpt_core.errors import RecipeError
 from rpt_core.policy.attention import ATTENTION, TreeAttention
 from rpt_core.policy.work import Work
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
     from rpt_core.policy.codec import Codec
+
+POSITION_TABLES = ("wpe", "embed_positions", "position_embedding", "position_embeddings", "positions_embed")
+"""What architectures call an embedding of places."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +73,29 @@ class Policy:
         """What this model has computed since it was loaded."""
         return Work.of(self.model, self.config)
 
+    @cached_property
+    def learned_positions(self) -> int | None:
+        """Rows the model can number, where it has learned one embedding for each place; else None."""
+        names = {name.rsplit(".", 1)[-1]: module for name, module in self.model.named_modules()}
+        tables = [names[name] for name in POSITION_TABLES if isinstance(names.get(name), nn.Embedding)]
+        if not tables:
+            return None
+        stated = (getattr(self.config, name, None) for name in ("max_position_embeddings", "n_positions"))
+        return min([tables[0].num_embeddings, *(size for size in stated if isinstance(size, int))])
+
+    def refuse_beyond(self, longest: int) -> None:
+        """Refuse a row that has more tokens than the model has places.
+
+        Raises:
+            RecipeError: with both lengths.
+        """
+        if self.learned_positions is not None and longest > self.learned_positions:
+            raise RecipeError(
+                f"a row of {longest} tokens goes beyond the {self.learned_positions} places for which this model "
+                f"({self.config.model_type}) has learned an embedding. Take smaller context_tokens, "
+                "reasoning_tokens or prompts (a whole row has to fit), or a model with more places."
+            )
+
     @property
     def checkpoints_activations(self) -> bool:
         """Whether layers forget their activations and compute them again in the backward pass."""
@@ -94,6 +121,8 @@ class Policy:
         No cache is ever made: with one, Hugging Face models stop separating packed rows and stop
         building masks, both without a word (engines.md, section 6).
         """
+        if self.learned_positions is not None:
+            self.refuse_beyond(int(positions_BT.max()) + 1)
         self.count_pass(ids_BT.numel(), tree.num_pairs(*ids_BT.shape))
         with self.autocast():
             output = self.model.base_model(

@@ -4,25 +4,28 @@ import math
 import shutil
 from pathlib import Path
 
+import psutil
 import torch
-from safetensors import safe_open
 from transformers import AutoModelForCausalLM, Qwen3Config
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
-from rpt_core.errors import RecipeError, StarvedError
+from rpt_core.errors import StarvedError
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.forward import document_scores
 from rpt_core.policy.given import GivenModel
-from rpt_core.policy.load import load_policy, model_folder, read_config, refuse_unfaithful, save_policy
+from rpt_core.policy.load import load_policy, model_folder, refuse_unfaithful, save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import padded_batches
 from rpt_core.policy.trunk import Trunk
 from rpt_core.policy.vocabulary import TOKENIZER_FILES
+from rpt_core.policy.weights import INDEX, read_config, refuse_more_than_stored, stored_shapes, weight_files
 from rpt_core.train.supervised import Learned, device_of, train_supervised
 from rpt_core.train.supervised_recipe import BaseRecipe, ModelShape
 from rpt_core.train.windows import Windows, shuffled, texts_of
 
+LOADED_SHARE = 0.5
+"""A given model is loaded as a check where it takes at most this share of the free memory."""
 HELD_OUT_WINDOWS = 64
 """Held-out windows the finished model is measured on."""
 
@@ -40,34 +43,23 @@ def train_base(recipe: BaseRecipe, build: Build) -> Outcome:
 
 
 def _take(given: GivenModel, build: Build) -> Outcome:
+    """Copy the files of a model, once it is known to be whole and to be computed rightly."""
     source = model_folder(given.name, given.hub_revision)
-    weights = sorted(source.glob("*.safetensors"))
-    if not weights:
-        pickled = sorted(path.name for path in source.glob("*.bin"))
-        found = f"only pickled weights ({pickled[0]})" if pickled else "no weights"
-        raise RecipeError(
-            f"the model {given.name} has {found}, and only safetensors are read: a pickle may run any code. "
-            "Convert it once (model.save_pretrained writes safetensors) or take another revision."
-        )
+    config, shapes = read_config(source), stored_shapes(source)
     target = build.out / "model"
     target.mkdir(parents=True)
-    for path in [*weights, *(source / name for name in ("config.json", *TOKENIZER_FILES))]:
+    others = ("config.json", INDEX, *TOKENIZER_FILES)
+    for path in [*weight_files(source), *(source / name for name in others)]:
         if path.is_file():
             shutil.copyfile(path, target / path.name)
-    index = source / "model.safetensors.index.json"
-    if index.is_file():
-        shutil.copyfile(index, target / index.name)
-    refuse_unfaithful(read_config(target), given.name)
-    codec = Codec.load(target)
-    parameters = sum(_num_parameters(target / path.name) for path in weights)
+    refuse_unfaithful(config, given.name)
+    parameters = sum(math.prod(shape) for shape in shapes.values())
+    if 4 * parameters < psutil.virtual_memory().available * LOADED_SHARE:
+        codec = load_policy(target).codec
+    else:  # whoever trains it needs a machine on which it loads; headers are checked here
+        refuse_more_than_stored(target, config, shapes)
+        codec = Codec.load(target)
     return Outcome(summary={"parameters": parameters, "vocabulary": len(codec), "trained": False})
-
-
-def _num_parameters(file: Path) -> int:
-    """Numbers in a safetensors file, by its header: the weights themselves may not fit into memory."""
-    with safe_open(file, framework="pt") as stored:
-        shapes = [stored.get_slice(name).get_shape() for name in stored.keys()]  # noqa: SIM118  (no mapping)
-    return sum(math.prod(shape) for shape in shapes)
 
 
 def _from_scratch(recipe: BaseRecipe, shape: ModelShape, build: Build) -> Outcome:
