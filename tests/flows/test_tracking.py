@@ -196,6 +196,7 @@ def test_a_fit_is_shown_with_its_ends_and_its_verdict(home, client, view, monkey
     """Written by the stage itself; a fit that is undecided says so in a tag, and claims no number."""
     monkeypatch.setenv("RPT_HOME", str(home))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    view = replace(view, fingerprint=f"{len(milestones)}" * 64)
     recipe = ScalingRecipe(evaluation=Ref(ref="x@1"), resamples=40)
     folder = write_evaluation(tmp_path / "evaluation", AFTER, milestones=milestones, planted=Planted(40, 3))
     build = LocalBuild({"evaluation": folder}, tmp_path / "out", tmp_path / "scratch")
