@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
 
+RESULT = "result/"
+"""Before the names of a finished artifact's single numbers."""
 FINGERPRINT_TAG = "rpt.fingerprint"
 _LINES_TAG, _PREFIX_TAG, _DIGEST_TAG = "rpt.lines", "rpt.prefix", "rpt.digest"
 _METRICS_PER_BATCH, _PARAMS_PER_BATCH, _PARAM_CHARACTERS = 1000, 100, 500
@@ -193,8 +195,13 @@ def _finish(
     from mlflow.entities import Metric
 
     last = lines[-1] if lines else _Line(0, run.info.start_time, None, {})
+    whole = {
+        f"{RESULT}{name}": value for line in lines if line.step == 0 for name, value in line.values.items()
+    }
     results = [
-        Metric(_name(name), value, last.milliseconds, last.step) for name, value in view.results.items()
+        Metric(_name(name), value, last.milliseconds, last.step)
+        for name, value in view.results.items()
+        if whole.get(name) != value  # an evaluation logs its results as step 0: once is enough
     ]
     _log_metrics(client, run, results)
     _tag(client, run, _as_tags(view.tags))

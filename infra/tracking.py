@@ -20,7 +20,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from infra.links import MLFLOW, checked_address, live_tracking_uri
-from infra.projection import View, project
+from infra.projection import RESULT, View, project
 from infra.state import state_folder
 from rpt_core.addresses import without_password
 from rpt_core.artifacts.manifest import FileEntry, Manifest
@@ -91,7 +91,7 @@ def _track(store: Artifacts, manifest: Manifest, experiment: str, tags: Mapping[
         folder=store.materialise(manifest.artifact),
         started=manifest.attempts[0].started if manifest.attempts else manifest.created,
         tags={"rpt.code": manifest.code[:16], **words, **tags},
-        results={**{f"result/{name}": value for name, value in numbers.items()},
+        results={**{f"{RESULT}{name}": value for name, value in numbers.items()},
                  **{f"spent/{name}": value for name, value in spent.items()}},
         digest=manifest.digest,
     )  # fmt: skip

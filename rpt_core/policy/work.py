@@ -48,12 +48,11 @@ class Work:
     def of(cls, model: "PreTrainedModel", config: "PretrainedConfig") -> "Work":
         """Read the sizes of a model."""
         text = config.get_text_config()
-        width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
         head: nn.Linear = model.get_output_embeddings()
         per_token = 2 * _numbers_per_token(model.base_model, text)
         return cls(
             per_token=per_token,
-            per_pair=4 * text.num_attention_heads * width * text.num_hidden_layers,
+            per_pair=4 * _query_width(text),
             per_score=2 * head.weight.numel(),
             per_token_again=per_token - 2 * _last_products(model.base_model),
         )
@@ -76,6 +75,15 @@ class Work:
         """Count the head's work on some tokens; ``again`` where its backward pass repeats the logits."""
         backward = (BACKWARD + again) * torch.is_grad_enabled()
         self.flops += self.per_score * num_scored * (1 + backward)
+
+
+def _query_width(text: Any) -> int:
+    """Numbers of a token's queries in all layers; 0 for a model whose configuration knows no heads."""
+    heads, layers = getattr(text, "num_attention_heads", 0), getattr(text, "num_hidden_layers", 0)
+    by_layer = list(heads) if isinstance(heads, list | tuple) else [heads or 0] * layers
+    if not any(by_layer):
+        return 0
+    return sum(by_layer) * (getattr(text, "head_dim", None) or text.hidden_size // max(by_layer))
 
 
 def _last_products(layers: nn.Module) -> int:

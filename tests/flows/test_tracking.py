@@ -191,11 +191,25 @@ def test_a_finished_artifact_is_shown_and_shown_again_without_change(home, clien
     assert len(client.get_metric_history(run.info.run_id, "reward")) == 3
 
 
+def test_what_an_evaluation_logs_as_its_whole_is_not_shown_twice(home, client, view, monkeypatch):
+    monkeypatch.setenv("RPT_HOME", str(home))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    whole = {"step": 0, "accuracy": 0.5, "other": 0.25}
+    (view.folder / "metrics.jsonl").write_text(json.dumps(whole) + "\n")
+    manifest = manifest_of(view)
+    outcome = manifest.outcome.model_copy(update={"summary": {"accuracy": 0.5, "other": 0.75, "new": 1.0}})
+    track(Folder(view.folder), manifest.model_copy(update={"outcome": outcome}), "rpt/train")
+    metrics = the_run(client, view).data.metrics
+    assert (metrics["accuracy"], metrics["other"]) == (0.5, 0.25)
+    assert {name for name in metrics if name.startswith("result/")} == {"result/other", "result/new"}
+
+
 @pytest.mark.parametrize("milestones", [{}, {2: 0.5, 4: 0.6, 8: 0.7, 16: 0.74, 32: 0.77, 48: 0.78}])
 def test_a_fit_is_shown_with_its_ends_and_its_verdict(home, client, view, monkeypatch, tmp_path, milestones):
     """Written by the stage itself; a fit that is undecided says so in a tag, and claims no number."""
     monkeypatch.setenv("RPT_HOME", str(home))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    view = replace(view, fingerprint=f"{len(milestones)}" * 64)
     recipe = ScalingRecipe(evaluation=Ref(ref="x@1"), resamples=40)
     folder = write_evaluation(tmp_path / "evaluation", AFTER, milestones=milestones, planted=Planted(40, 3))
     build = LocalBuild({"evaluation": folder}, tmp_path / "out", tmp_path / "scratch")

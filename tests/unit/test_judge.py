@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from rpt_core.errors import JudgeError, RecipeError, VerdictError
-from rpt_core.objectives.rewards.judge import FEWEST_READ, Pair, PatientJudge
+from rpt_core.objectives.rewards.judge import FEWEST_READ, JUDGE_GFLOPS, Pair, PatientJudge
 from rpt_core.objectives.rewards.judge_prompt import field, prompt, read_reply
 from rpt_core.objectives.rewards.judge_service import KEY_VARIABLE, Service, ServiceJudge
 from tests.unit.judge_server import running
@@ -50,6 +50,30 @@ def _patient(judge, **more):
 def test_yes_and_no(judge):
     assert judge("good").ask([RIGHT, WRONG, RIGHT]) == ["yes", "no", "yes"]
     assert judge("good").ask([]) == []
+
+
+class Working:
+    """A judge in this process: two GFLOPs a pair."""
+
+    name, flops = "working", 0.0
+
+    def ask(self, pairs):
+        self.flops += 2e9 * len(pairs)
+        return ["yes"] * len(pairs)
+
+    def close(self):
+        pass
+
+
+def test_a_judges_work_is_told_where_it_is_known(judge):
+    patient = _patient(Working())
+    patient.ask([RIGHT, WRONG, RIGHT])
+    assert patient.tally().timings()[JUDGE_GFLOPS] == 4.0
+    patient.ask([RIGHT])  # remembered
+    assert patient.tally().timings()[JUDGE_GFLOPS] == 0.0
+    served = _patient(judge("good"))
+    served.ask([RIGHT])
+    assert served.tally().timings()[JUDGE_GFLOPS] == 0.0
 
 
 def test_throughput_concurrency_and_memory(judge, port):

@@ -6,9 +6,14 @@ from pathlib import Path
 import pytest
 
 from rpt_core.artifacts.build import LocalBuild
+from rpt_core.artifacts.manifest import Manifest, Outcome
+from rpt_core.artifacts.placement import Placement
+from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RecipeError
+from rpt_core.pages.words import flops_of
 from rpt_core.report.arms import PAPER, read_run, write_arms_report
 from rpt_core.report.recipe import ArmsRecipe
+from rpt_core.report.sources import charged
 from tests.unit.evaluation_tables import AFTER, BEFORE, Planted, write_evaluation
 from tests.unit.test_report import NOWHERE, Page
 
@@ -111,6 +116,55 @@ def test_a_run_knows_its_tokens_step_by_step(tmp_path):
     run = read_run("RMT", folders["evaluations.1"], folders["trainings.1"])
     assert (run.steps, run.tokens, run.gflops) == (8, 8008, 16016.0)
     assert [tokens for _, tokens, _ in run.milestones()] == [2002, 4004]
+
+
+def write_manifest(path: Path, kind: str, recipe, *, flops=0.0, parents=None, summary=None) -> Artifact:
+    manifest = Manifest(
+        kind=kind, fingerprint=kind[0] * 64, digest="0" * 64, recipe=recipe, placement=Placement(),
+        parents=parents or {}, files=(), outcome=Outcome(flops=flops, summary=summary or {}), code="c",
+        environment={}, created="2026-11-20T10:00:00+00:00", attempts=(),
+    )  # fmt: skip
+    path.write_text(manifest.model_dump_json())
+    return manifest.artifact
+
+
+def write_charged(root: Path, training: Path, objective, judge_gflops=None) -> Path:
+    """A training's manifest, and a lineage folder with that of the difficulty it stands on."""
+    lineage = root / "lineage"
+    lineage.mkdir()
+    scored = write_manifest(lineage / "d.json", "difficulty", {}, flops=4.2e11)
+    write_manifest(lineage / "c.json", "corpus", {}, flops=7.0)
+    summary = {"judge_gflops": judge_gflops} if judge_gflops else {}
+    about = {"parents": {"difficulty": scored}, "summary": summary}
+    write_manifest(training / "manifest.json", "policy", {"objective": objective}, **about)
+    return lineage
+
+
+@pytest.mark.parametrize(
+    ("objective", "judge_gflops", "expected"),
+    [
+        ({"name": "rpt"}, None, 4.2e11),
+        ({"name": "rpt", "choose": "floor"}, 2.0, 4.2e11 + 2e9),
+        ({"name": "rpt", "choose": "random"}, None, 0.0),
+        ({"name": "ntp"}, None, 0.0),
+    ],
+)
+def test_proxy_and_judge_are_charged_to_who_needs_them(tmp_path, objective, judge_gflops, expected):
+    training = write_training(tmp_path / "training", 1000)
+    assert charged(training, {}) == 0.0
+    known = {"lineage": write_charged(tmp_path, training, objective, judge_gflops)}
+    assert charged(training, known) == pytest.approx(expected)
+
+
+def test_what_is_charged_stands_beside_the_arms_own_compute(tmp_path):
+    folders = inputs_of(tmp_path, seeds=1)
+    folders["lineage"] = write_charged(tmp_path, folders["trainings.1"], {"name": "rmt"})
+    build = LocalBuild(folders, tmp_path / "out", tmp_path / "scratch")
+    write_arms_report(recipe_of(1), build)
+    rows = [line.split("|") for line in (build.out / "report.md").read_text().splitlines()]
+    last = {cells[1].strip(): cells[11].strip() for cells in rows if len(cells) > 12}
+    assert last["RMT"] == flops_of(4.2e11) != last["RPT"] == flops_of(0.0)
+    assert f'<td class="r">{flops_of(4.2e11)}</td></tr>' in (build.out / "report.html").read_text()
 
 
 def test_arms_that_answered_other_questions_are_refused(tmp_path):

@@ -58,7 +58,7 @@ def test_few_points_name_no_law(num):
 
 
 def test_wrong_laws_are_named_seldom():
-    """A small part of the simulation behind LEAD: 792 studies named 4 wrong laws."""
+    """A small part of the simulation behind LEAD: 1,584 studies named 12 wrong laws."""
     rng, wrong, studies = np.random.default_rng(1), 0, 0
     for noise in (0.005, 0.02):
         for truth, curve in CURVES.items():

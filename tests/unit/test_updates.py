@@ -7,6 +7,7 @@ from itertools import combinations
 import pytest
 import torch
 
+from rpt_core.objectives.rewards.judge import JUDGE_GFLOPS
 from rpt_core.policy.forward import branch_logprobs
 from rpt_core.train.clock import Clock
 from rpt_core.train.gather import gather
@@ -19,7 +20,7 @@ from rpt_core.train.replay_recipe import Replay
 from rpt_core.train.state import Progress
 from rpt_core.train.step import _lesson, accumulate, step
 from rpt_core.train.supervised_recipe import Optimiser
-from tests.toys import gradients, relative_error
+from tests.toys import ToyObjective, gradients, relative_error
 from tests.unit.test_reinforce import SHORT, StoppingBuild, _build, start, toy  # noqa: F401  (fixtures)
 from tests.unit.test_step import RECIPE, make_trainer
 
@@ -186,3 +187,18 @@ def test_the_field_leaves_fingerprints_alone():
     assert other.fingerprint() != RECIPE.fingerprint()
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         PolicyRecipe.model_validate({**RECIPE.model_dump(), "updates_per_batch": 0})
+
+
+def test_a_judge_beside_the_training_is_charged_over_all_attempts(tmp_path, start, toy, monkeypatch):  # noqa: F811
+    """Apart from the training's own axis: what a judge remembers, and so its work, differs by attempt."""
+    report = {"judge/calls": 2.0, JUDGE_GFLOPS: 1.5}
+    monkeypatch.setattr(ToyObjective, "report", lambda self: ({}, report), raising=False)
+    cut = _build(tmp_path / "cut", start, StoppingBuild)
+    with pytest.raises(Exception, match="stopped after step 3"):
+        train_policy(SHORT, cut)
+    cut.stop, cut.stop_after = False, 99
+    outcome = train_policy(SHORT, cut)
+    last = json.loads((cut.out / "metrics.jsonl").read_text().splitlines()[-1])
+    assert outcome.summary["judge_gflops"] == 1.5 * SHORT.steps
+    assert outcome.summary["gflops"] == last["gflops_total"]
+    assert outcome.flops == pytest.approx(1e9 * (last["gflops_total"] + 1.5 * SHORT.steps))

@@ -35,8 +35,7 @@ def assert_equal(found):
     assert found["ours"] == pytest.approx(found["theirs"], rel=0.02), found["ours"] / found["theirs"]
 
 
-@pytest.mark.parametrize("vocab", [64, 3000])
-@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize(("tied", "vocab"), [(True, 64), (False, 3000)])
 @pytest.mark.parametrize("kind", SHAPES)
 @pytest.mark.parametrize("layout", ["two-pass", "packed", "rows"])
 @pytest.mark.parametrize("with_document", [True, False])
