@@ -95,7 +95,7 @@ def parse_address(address: str) -> tuple[str, str, Checksum | None]:
     try:
         split = urllib.parse.urlsplit(bare)
         if split.scheme != "s3":
-            split.port, bare.encode("ascii")  # noqa: B018  (each raises for what no request can hold)
+            split.port, bare.encode("ascii")
     except ValueError as error:
         raise SourceError(f"{address[:200]!r} is no address that can be asked for: {error}.") from None
     name = urllib.parse.unquote(split.path).rsplit("/", 1)[-1]

@@ -77,6 +77,7 @@ EXPECTED = {
 command ends in one sentence. A signal that comes after the last stage finds a command that is done (0)."""
 WEIGHTS = {("server", "SIGKILL"): 0.5, ("server", "SIGTERM"): 0.3, ("watcher", "SIGKILL"): 0.3}
 """These let the journey run on, so that they end a round: drawn less often than the others (1)."""
+SERVICES = ("PREFECT_", "MLFLOW_", "RPT_")
 GONE_SECONDS = 10.0
 RUN_SECONDS = 300.0
 
@@ -112,7 +113,7 @@ class Journey:
         self.temporary.mkdir(parents=True)
         self.store = store
         self.env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_", "RPT_"))},
+            **{name: value for name, value in os.environ.items() if not name.startswith(SERVICES)},
             "PYTHONPATH": str(ROOT),
             "RPT_HOME": str(self.home),
             "TMPDIR": str(self.temporary),

@@ -155,7 +155,8 @@ def test_kill_9_of_command_and_watcher_takes_the_server_too(tmp_path: Path):
         "from infra import lifeline\n"
         "with lifeline.owned() as marks:\n"
         "    env = {**os.environ, **marks, 'PYTHONPATH': os.environ['MODULES']}\n"
-        "    server = subprocess.Popen(lifeline.guarded_module('module_of_ours'), env=env, start_new_session=True)\n"
+        "    command = lifeline.guarded_module('module_of_ours')\n"
+        "    server = subprocess.Popen(command, env=env, start_new_session=True)\n"
         "    print(server.pid, flush=True)\n"
         "    time.sleep(300)\n"
     )
