@@ -106,8 +106,8 @@ def checked_address(name: str) -> str:
         if listens(url.rstrip("/") + _HEALTH[name]):
             return url
     raise ServiceError(
-        f"{name}={url[:200]} does not answer. Start the server it names, or leave {name} out, and the "
-        "command brings its own. Nothing was begun, and the same command goes on."
+        f"{name}={url[:200]} does not answer. Start the server it names, or leave {name} out: the command "
+        "brings its own. Nothing was begun, and the same command goes on."
     )
 
 

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from rpt_core.errors import JudgeError, RecipeError, VerdictError
+from rpt_core.objectives.rewards import judge_service
 from rpt_core.objectives.rewards.judge import FEWEST_READ, JUDGE_GFLOPS, Pair, PatientJudge
 from rpt_core.objectives.rewards.judge_prompt import field, prompt, read_reply
 from rpt_core.objectives.rewards.judge_service import KEY_VARIABLE, Service, ServiceJudge
@@ -267,3 +268,32 @@ def test_the_oldest_verdicts_are_forgotten(monkeypatch, judge):
     assert patient.tally().calls == 15
     patient.ask(_many(1))
     assert patient.tally().calls == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[::1",
+        "http://x:99999/v1",
+        "http://x:port/v1",
+        "http://x:0/v1",
+        "http://\x00/",
+        "ftp://x",
+        "http://",
+    ],
+)
+def test_an_address_that_no_request_can_be_sent_to_is_named(url):
+    with pytest.raises(RecipeError, match="is no HTTP address"):
+        judge_service.Endpoint(judge_service.Service(url=url, model="m"))
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"choices":' * 50_000, b"\xff", b"9" * 5000])
+def test_a_reply_that_cannot_be_read_is_unread(content):
+    assert judge_service._read(content).text == ""
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("\u00b2", 0), ("\u0663", 0), ("7", 7), ("9" * 400, 60), (None, 0)]
+)
+def test_what_a_server_asks_to_wait_is_a_plain_number(header, seconds):
+    assert judge_service._seconds(header) == seconds

@@ -1,12 +1,18 @@
 """A server of a command's own: several commands may begin in a new home at once."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from infra import own_server
+from infra import lifeline, own_server
+from infra.links import answers
+from rpt_core.errors import EngineError, RecipeError, ServiceError
 
 
 class Fake:
@@ -42,3 +48,150 @@ def test_servers_of_one_home_start_one_after_the_other(end: str, tmp_path: Path,
     begin[1].join(10)
     assert len(started) == 2
     started[1].ended = True
+
+
+SERVER = """
+import http.server, sys
+class Healthy(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(b"true")
+    def log_message(self, *words): pass
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Healthy).serve_forever()
+"""
+
+
+@pytest.fixture
+def light(monkeypatch, tmp_path: Path):
+    """A private server that starts in a moment, and the processes that were started as it."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(home: Path, port: int, log: Path) -> subprocess.Popen[bytes]:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
+        command = [sys.executable, "-c", SERVER, str(port)]
+        started.append(subprocess.Popen(command, start_new_session=True))
+        return started[-1]
+
+    monkeypatch.setattr(own_server, "_start", start)
+    monkeypatch.setenv(own_server.PREFECT, "")
+    for name in (lifeline.RUN_TOKEN, lifeline.LIFELINE):
+        monkeypatch.setenv(name, "")
+    yield started
+    assert all(process.wait(10) is not None for process in started)
+
+
+def wait_for(condition) -> None:
+    give_up = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+def test_a_server_that_dies_is_started_again_where_it_was(light, tmp_path: Path):
+    with own_server.prefect_at_hand(tmp_path) as ready:
+        ready()
+        url = os.environ[own_server.PREFECT]
+        for lives in (2, 3):
+            light[-1].kill()
+            wait_for(lambda lives=lives: len(light) == lives)
+            wait_for(lambda: answers(f"{url}/health"))
+        assert os.environ[own_server.PREFECT] == url
+    assert len(light) == 3
+
+
+def test_a_server_that_dies_while_it_starts_is_named(light, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(own_server, "answers", lambda url: False)
+    with own_server.prefect_at_hand(tmp_path) as ready:
+        light[-1].kill()
+        light[-1].wait()
+        with pytest.raises(EngineError, match="Prefect did not start"):
+            ready()
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "says"),
+    [
+        ("http://127.0.0.1:9/api", ServiceError, "does not answer"),
+        ("http://no-such-host.invalid/api", ServiceError, "does not answer"),
+        ("ftp://127.0.0.1/api", RecipeError, "is no address"),
+        ("127.0.0.1:4200", RecipeError, "is no address"),
+        ("http://", RecipeError, "is no address"),
+        ("http://[::1/api", ServiceError, "does not answer"),
+    ],
+)
+def test_an_address_without_a_server_is_named_before_anything_starts(
+    light, tmp_path, monkeypatch, address, error, says
+):
+    monkeypatch.setenv(own_server.PREFECT, address)
+    with pytest.raises(error, match=says), own_server.prefect_at_hand(tmp_path):
+        raise AssertionError("it began")
+    assert not light
+
+
+def spoilt(home: Path, how: str) -> None:
+    (home / "prefect").mkdir()
+    if how == "noise":
+        (home / "prefect" / "prefect.db").write_bytes(os.urandom(8192))
+    elif how == "folder":
+        (home / "prefect" / "prefect.db").mkdir()
+    else:
+        (home / "prefect").rmdir()
+        (home / "prefect").write_text("a file")
+
+
+@pytest.mark.parametrize("how", ["noise", "folder", "file"])
+def test_a_state_folder_that_cannot_be_used_is_named_at_once(light, tmp_path, how):
+    spoilt(tmp_path, how)
+    with pytest.raises(RecipeError, match=r"RPT_HOME|move it away"), own_server.prefect_at_hand(tmp_path):
+        raise AssertionError("it began")
+    assert not light
+
+
+def test_kill_9_of_command_and_watcher_takes_the_server_too(tmp_path: Path):
+    """The server has a watcher in itself: nothing and no line is left."""
+    (tmp_path / "module_of_ours.py").write_text("import time\nprint('up', flush=True)\ntime.sleep(300)\n")
+    script = (
+        "import os, subprocess, time\n"
+        "from infra import lifeline\n"
+        "with lifeline.owned() as marks:\n"
+        "    env = {**os.environ, **marks, 'PYTHONPATH': os.environ['MODULES']}\n"
+        "    command = lifeline.guarded_module('module_of_ours')\n"
+        "    server = subprocess.Popen(command, env=env, start_new_session=True)\n"
+        "    print(server.pid, flush=True)\n"
+        "    time.sleep(300)\n"
+    )
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    env = {**os.environ, "TMPDIR": str(temporary), "MODULES": str(tmp_path)}
+    launcher = subprocess.Popen([sys.executable, "-c", script], env=env, stdout=subprocess.PIPE, text=True)
+    assert launcher.stdout is not None
+    told = {launcher.stdout.readline().strip() for _ in range(2)}
+    server = psutil.Process(int((told - {"up"}).pop()))
+    watchers = [
+        process
+        for process in psutil.Process(launcher.pid).children()
+        if process.cmdline()[-1] == lifeline.__file__
+    ]
+    for process in (*watchers, launcher):
+        process.kill()
+    launcher.communicate()
+    assert len(watchers) == 1
+    _, alive = psutil.wait_procs([server], timeout=10)
+    assert not alive
+    wait_for(lambda: not list(temporary.iterdir()))
+
+
+def test_lines_that_nobody_was_left_to_remove_are_swept_by_the_next_command(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    held, dead, young = (tmp_path / f"rpt-line-{name}" for name in ("held", "dead", "young"))
+    for folder in (held, dead, young):
+        folder.mkdir()
+    writer = lifeline.create(held / "line")
+    os.close(lifeline.create(dead / "line"))
+    for folder in (held, dead):
+        os.utime(folder, (0, 0))
+    with lifeline.owned():
+        assert held.exists()
+        assert young.exists()
+        assert not dead.exists()
+    os.close(writer)

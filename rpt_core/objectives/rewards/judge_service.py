@@ -14,7 +14,7 @@ from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
@@ -114,8 +114,8 @@ class Endpoint:
         Raises:
             RecipeError: the address is none.
         """
-        parts = urlsplit(service.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        parts = _parts(service.url)
+        if parts is None:
             raise RecipeError(
                 f"the {service.role}'s address {service.url!r} is no HTTP address; give one such as "
                 f"http://127.0.0.1:8000/v1 ({service.role}_url)."
@@ -183,10 +183,13 @@ class Endpoint:
             if response.status_code in (408, 429) or response.status_code >= 500:
                 raise _AwayError(_seconds(response.headers.get("retry-after")))
             content = b""
-            async for part in response.aiter_bytes():
-                content += part
-                if len(content) > REPLY_BYTES_MAX:
-                    return Reply("")
+            try:
+                async for part in response.aiter_bytes():
+                    content += part
+                    if len(content) > REPLY_BYTES_MAX:
+                        return Reply("")
+            except httpx.DecodingError:  # compressed otherwise than its header says
+                return Reply("")
         if response.status_code != 200:
             raise RecipeError(
                 f"the {self.service.role} at {self.service.url} refuses to be asked as "
@@ -226,6 +229,17 @@ class ServiceJudge:
         """Connections do not outlive a call of :meth:`ask`."""
 
 
+def _parts(url: str) -> SplitResult | None:
+    """Scheme, host and port of an address that requests can be sent to."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        httpx.URL(f"{url.rstrip('/')}/chat/completions")
+    except (ValueError, httpx.InvalidURL):
+        return None
+    return parts if usable else None
+
+
 def _read(content: bytes) -> Reply:
     """What the model said, out of the endpoint's JSON; nothing where it is no such JSON."""
     import json
@@ -234,14 +248,14 @@ def _read(content: bytes) -> Reply:
         choice = json.loads(content)["choices"][0]
         found = choice["message"]["content"]
         cut = choice.get("finish_reason") == "length"
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return Reply("")
     return Reply(found, cut=cut) if isinstance(found, str) else Reply("")
 
 
 def _seconds(header: str | None) -> float:
     """``Retry-After`` in seconds; its other form, a date, counts as none given."""
-    return min(float(header), 60.0) if header and header.isdigit() else 0.0
+    return min(float(header), 60.0) if header and header.isascii() and header.isdigit() else 0.0
 
 
 def _run(work: Coroutine[Any, Any, _T]) -> _T:

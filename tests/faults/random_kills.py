@@ -1,0 +1,370 @@
+"""A small journey killed at random moments, over and over: the same bytes come out, and nothing stays behind.
+
+    python -m tests.faults.random_kills --kills 50 --seed 0
+
+The journey (every stage of ``tiny_rpt`` at its smallest) runs undisturbed once. Then the same command is
+killed at random moments and repeated until it is done, again and again in new state folders, half of them
+over a folder and half over a moto S3 store, until all kills are spent.
+"""
+
+import argparse
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from infra import lifeline
+from infra.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALLEST = (
+    "documents.sample.num_documents=60",
+    "documents.sample.num_problems=60",
+    'base.model={"vocab_size":512,"hidden_size":64,"num_layers":2,"num_heads":2,"num_kv_heads":1,'
+    '"head_dim":32,"intermediate_size":128}',
+    "base.steps=6",
+    "base.documents_per_step=2",
+    "cold-start.steps=6",
+    "cold-start.documents_per_step=2",
+    "cold-start.problems_per_step=1",
+    "policy.steps=6",
+    "policy.milestones=[1,2,3,4,5,6]",
+    "policy.evaluate_every=0",
+    "policy.prompts_per_step=4",
+    "policy.group_size=2",
+    "policy.cuts_per_document=2",
+    "policy.reasoning_tokens=6",
+    "policy.objective.entropy_floor_nats=0.1",
+    'policy.selection={"when_starved":"pass-on","max_empty_steps":100}',
+    "rlvr.steps=3",
+    "rlvr.evaluate_every=0",
+    "rlvr.prompts_per_step=2",
+    "rlvr.group_size=2",
+    "rlvr.reasoning_tokens=6",
+    'rlvr.selection={"when_starved":"pass-on","max_empty_steps":100}',
+    "evaluation.num_positions=24",
+    "evaluation.num_problems=8",
+    "evaluation.samples=2",
+    "evaluation.reasoning_tokens=6",
+    "scaling.resamples=20",
+)
+EXPECTED = {
+    ("rpt", "SIGKILL"): {-9},
+    ("rpt", "SIGTERM"): {75},
+    ("rpt", "SIGINT"): {75},
+    ("rpt", "SIGHUP"): {75},
+    ("rpt twice", "SIGINT"): {75},
+    ("watcher and rpt", "SIGKILL"): {-9},
+    ("watcher", "SIGKILL"): {0},
+    ("stage", "SIGKILL"): {1},
+    ("stage", "SIGTERM"): {75},
+    ("stage", "SIGINT"): {75},
+    ("server", "SIGKILL"): {0, 75},
+    ("server", "SIGTERM"): {0, 75},
+}
+"""Whom to kill with what -> the exit codes that were promised. A server that dies is started again, or the
+command ends in one sentence. A signal that comes after the last stage finds a command that is done (0)."""
+WEIGHTS = {("server", "SIGKILL"): 0.5, ("server", "SIGTERM"): 0.3, ("watcher", "SIGKILL"): 0.3}
+"""These let the journey run on, so that they end a round: drawn less often than the others (1)."""
+SERVICES = ("PREFECT_", "MLFLOW_", "RPT_")
+GONE_SECONDS = 10.0
+RUN_SECONDS = 1200.0
+"""A journey takes under a minute on a quiet machine; a loaded one was seen to take over five."""
+
+
+@dataclass
+class Kill:
+    """One kill and what came of it."""
+
+    victim: str
+    number: str
+    after: float
+    code: int | None = None
+    ended_after: float = 0.0
+    words: str = ""
+    faults: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Round:
+    """One state folder: killed until done, or until the kills are spent and then left to finish."""
+
+    store: str
+    kills: list[Kill] = field(default_factory=list)
+    differing: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+class Journey:
+    """The command, its state folder, its store, and a folder of its own for temporary files."""
+
+    def __init__(self, folder: Path, store: str = "") -> None:
+        self.home, self.temporary = folder / "home", folder / "tmp"
+        self.temporary.mkdir(parents=True)
+        self.store = store
+        self.env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(SERVICES)},
+            "PYTHONPATH": str(ROOT),
+            "RPT_HOME": str(self.home),
+            "TMPDIR": str(self.temporary),
+            "OMP_NUM_THREADS": "1",
+            **({"RPT_STORE": store} if store else {}),
+        }  # fmt: skip
+        self.log = folder / "log.txt"
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """The same command each time; its words go to a file that is begun anew."""
+        words = [word for setting in SMALLEST for word in ("-p", setting)]
+        with self.log.open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "flows", "run", "tiny_rpt", *words],
+                cwd=self.temporary.parent,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def digests(self) -> dict[str, str]:
+        """Kind and fingerprint of every artifact -> its digest."""
+        store = Store(self.store or str(self.home / "store"), self.home / "cache")
+        return {f"{found.kind}/{found.fingerprint}": found.digest for found in store.manifests()}
+
+    def processes(self) -> list[psutil.Process]:
+        """Every live process that carries this state folder in its environment."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if (
+                    process.environ().get("RPT_HOME") == str(self.home)
+                    and process.status() != psutil.STATUS_ZOMBIE
+                ):
+                    found.append(process)
+            except (psutil.Error, OSError):
+                continue
+        return found
+
+    def left(self) -> list[str]:
+        """What a dead command should not have left: processes, lifelines, shared memory."""
+        lines = [path.name for path in self.temporary.glob("rpt-line-*")]
+        return [*(f"{p.pid} {' '.join(p.cmdline()[:6])}" for p in self.processes()), *lines]
+
+    def half_written(self) -> list[str]:
+        """Temporary names in store and cache once a journey is done."""
+        return [str(path) for path in self.home.rglob("*.tmp*") if path.is_file() or path.is_dir()]
+
+
+def of(journey: Journey, victim: str, rpt: int) -> list[int]:
+    """Process ids to kill, in this order; none while there is no such process."""
+    if victim in ("rpt", "rpt twice"):
+        return [rpt]
+    found = {"watcher": [], "stage": [], "server": []}
+    for process in journey.processes():
+        try:
+            words = process.cmdline()
+        except psutil.Error:
+            continue
+        if "tasks.train_main" in words:
+            found["stage"].append(process.pid)
+        elif "uvicorn" in words:
+            found["server"].append(process.pid)
+        elif words and words[-1] == lifeline.__file__:
+            found["watcher"].append(process.pid)
+    if victim == "watcher and rpt":
+        return [*found["watcher"], rpt]
+    return found[victim][:1]
+
+
+def strike(journey: Journey, process: subprocess.Popen[bytes], kill: Kill) -> bool:
+    """Wait for the moment and the victim, and kill; false when the command was done before."""
+    moment = time.monotonic() + kill.after
+    number = signal.Signals[kill.number]
+    while process.poll() is None:
+        if time.monotonic() >= moment and (pids := of(journey, kill.victim, process.pid)):
+            for pid in pids:
+                try:
+                    os.kill(pid, number)
+                except ProcessLookupError:
+                    return False
+            if kill.victim == "rpt twice":
+                time.sleep(0.4)
+                if process.poll() is None:
+                    process.send_signal(number)
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def judge(journey: Journey, process: subprocess.Popen[bytes], kill: Kill) -> None:
+    """Wait for the end and note whatever was not as promised."""
+    begin = time.monotonic()
+    try:
+        kill.code = process.wait(RUN_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        kill.faults.append(f"did not end within {RUN_SECONDS:.0f} s")
+    kill.ended_after = time.monotonic() - begin
+    kill.words = journey.log.read_text(errors="replace")
+    if kill.code not in EXPECTED[kill.victim, kill.number] | {0}:
+        kill.faults.append(f"exit code {kill.code}")
+    if "Traceback" in kill.words:
+        kill.faults.append("a traceback")
+    if kill.code in (1, 75) and "rpt: " not in kill.words:
+        kill.faults.append("no sentence")
+    if "EventsWorker" in kill.words:
+        kill.faults.append("Prefect's own errors")
+    give_up = time.monotonic() + GONE_SECONDS
+    while (left := journey.left()) and time.monotonic() < give_up:
+        time.sleep(0.1)
+    kill.faults.extend(f"left: {one}" for one in left)
+
+
+def undisturbed(folder: Path) -> tuple[dict[str, str], float]:
+    """Digests of the journey as it is, and its seconds."""
+    journey, begin = Journey(folder), time.monotonic()
+    left_alone(journey, journey.start())
+    return journey.digests(), time.monotonic() - begin
+
+
+def left_alone(journey: Journey, process: subprocess.Popen[bytes]) -> None:
+    """Let the journey end by itself, or end it and fail."""
+    try:
+        code = process.wait(RUN_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()  # its watcher takes the rest
+        process.wait()
+        raise
+    if code:
+        raise AssertionError(f"left alone, it ended with {code}:\n{journey.log.read_text()[-3000:]}")
+
+
+def one_round(
+    folder: Path, store: str, rng: random.Random, kills: int, seconds: float, wanted: dict[str, str]
+) -> Round:
+    """Kill and repeat in one state folder until the journey is done."""
+    journey, result = Journey(folder, store), Round("s3" if store else "file")
+    pairs = list(EXPECTED)
+    while True:
+        kill = None
+        process = journey.start()
+        if len(result.kills) < kills:
+            victim, number = rng.choices(pairs, [WEIGHTS.get(pair, 1.0) for pair in pairs])[0]
+            kill = Kill(victim, number, round(rng.uniform(0.3, seconds * 0.7), 2))
+            if strike(journey, process, kill):
+                judge(journey, process, kill)
+                result.kills.append(kill)
+                tell(kill)
+                if kill.code == 0:
+                    break
+                continue
+        left_alone(journey, process)
+        break
+    found = journey.digests()
+    result.differing = sorted(
+        name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
+    )
+    result.left = [*journey.left(), *journey.half_written()]
+    return result
+
+
+def tell(kill: Kill) -> None:
+    """One line a kill."""
+    last = next((line for line in reversed(kill.words.splitlines()) if line.startswith("rpt: ")), "")
+    print(
+        f"  {kill.number:<8}{kill.victim:<16} after {kill.after:5.1f} s: exit {kill.code} "
+        f"{kill.ended_after:5.1f} s later  {'; '.join(kill.faults) or last[:110]}",
+        flush=True,
+    )
+
+
+@contextmanager
+def moto_store() -> Iterator[str]:
+    """Address of an empty bucket of a moto server."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+    server.start()
+    before = dict(os.environ)
+    os.environ.update(
+        AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
+        AWS_ACCESS_KEY_ID="test",
+        AWS_SECRET_ACCESS_KEY="test",
+        AWS_DEFAULT_REGION="us-east-1",
+    )
+    try:
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="kills")
+        client.close()
+        yield "s3://kills"
+    finally:
+        server.stop()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def run(kills: int, seed: int, folder: Path) -> list[Round]:
+    """All of it; prints as it goes."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a background shell's: children would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    rng, rounds = random.Random(seed), []
+    wanted, seconds = undisturbed(folder / "undisturbed")
+    print(f"undisturbed: {len(wanted)} artifacts in {seconds:.0f} s", flush=True)
+    with moto_store() as bucket:
+        while (spent := sum(len(one.kills) for one in rounds)) < kills:
+            store = f"{bucket}/{len(rounds)}" if len(rounds) % 2 else ""
+            print(f"round {len(rounds) + 1}, {'s3' if store else 'file'} store", flush=True)
+            most = min(kills - spent, max(1, -(-kills // 4)))
+            rounds.append(one_round(folder / str(len(rounds)), store, rng, most, seconds, wanted))
+            print(f"  differing {rounds[-1].differing or 0}, left {rounds[-1].left or 0}", flush=True)
+    return rounds
+
+
+def figures(rounds: list[Round], wanted: int) -> str:
+    """The table to be read at the end."""
+    kills = [kill for one in rounds for kill in one.kills]
+    by_what = Counter(f"{kill.number} {kill.victim}" for kill in kills)
+    lines = [
+        f"kills {len(kills)} in {len(rounds)} rounds ({', '.join(one.store for one in rounds)})",
+        f"by victim: {', '.join(f'{what} {n}' for what, n in sorted(by_what.items()))}",
+        f"exit codes: {dict(Counter(kill.code for kill in kills))}",
+        f"kills not as promised: {sum(bool(kill.faults) for kill in kills)}",
+        f"digests that differ: {sum(len(one.differing) for one in rounds)} of {wanted * len(rounds)}",
+        f"left behind: {sum(len(one.left) for one in rounds)}",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """By hand: 0 when everything was as promised."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, help="where state goes, kept afterwards")
+    given = parser.parse_args()
+    begin = time.monotonic()
+    folder = given.folder or Path(tempfile.mkdtemp(prefix="rpt-kills-"))
+    rounds = run(given.kills, given.seed, folder)
+    print(figures(rounds, 14), f"\nseconds {time.monotonic() - begin:.0f}; {folder}", flush=True)
+    bad = any(one.differing or one.left or any(kill.faults for kill in one.kills) for one in rounds)
+    return int(bad)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
