@@ -202,7 +202,7 @@ def test_from_cold_start_to_report(corpus, base, build):
     before, after = (json.loads((one.out / "scores.json").read_text()) for one in judged)
     assert before["modes"]["judged"]["num_items"] == after["modes"]["judged"]["num_items"] == 20
     assert set(before["modes"]["judged"]["by_task"]) == {"asr", "msr"}
-    _milestones_are_judged_too(evaluation, build, judge.out, trained.out, start.out, after)
+    _milestones_are_judged_too(evaluation, build, judge.out, trained.out, base, after)
     folders = {"before.0": judged[0].out, "after.0": judged[1].out, "trainings.0": trained.out}
     report = build(**folders)
     summary = write_rlpt_report(
