@@ -13,7 +13,7 @@ ANYWHERE = Placement()
 
 @flow(name="score-quality", persist_result=False)
 def score_quality(
-    recipe: str = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+    recipe: str = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
 ) -> Artifact:
     """Let a language model score every document, where the recipe of the corpus asks for it.
 

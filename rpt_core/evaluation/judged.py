@@ -6,7 +6,7 @@ was fooled: the share of wrong answers it accepted, with an interval over docume
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -85,6 +85,21 @@ class JudgedEvaluation:
             if self.build.stopping():
                 raise Stopped(f"stopped in mode {mode}; the same command starts again.")
 
+    def repeat(self, checkpoint: Checkpoint) -> None:
+        """Give a checkpoint with the final model's weights the final model's answers."""
+        self.rows += [
+            replace(
+                row,
+                checkpoint=checkpoint.name,
+                step=checkpoint.step,
+                gflops=checkpoint.gflops,
+                tail=None,
+                thought=None,
+            )
+            for row in self.rows
+            if row.mode == JUDGED and row.checkpoint == FINAL
+        ]
+
     def _draw(self, mode: str, some: list[Asked]) -> Drawn:
         trunks = [one.trunk for one in some]
         if mode == FORCED:
@@ -149,9 +164,7 @@ def evaluate_judged(recipe: JudgedEvaluationRecipe, build: Build) -> Outcome:
     evaluation = JudgedEvaluation(recipe, build, policy, put)
     rows = RowCounts()
     final = Checkpoint(FINAL, folder)
-    checkpoints = (
-        [one for one in published(build) if not same_weights(one, final)] if recipe.milestones else []
-    )
+    checkpoints = published(build) if recipe.milestones else []
     if recipe.milestones or any(mode != PROBLEMS for mode in recipe.modes):
         asked, balance = draw_targets(recipe, build, put)
         rows = rows + balance
@@ -164,6 +177,9 @@ def evaluate_judged(recipe: JudgedEvaluationRecipe, build: Build) -> Outcome:
         rows = rows + problems.balance
         evaluation.run(PROBLEMS, problems.asked, final)
     for checkpoint in checkpoints:
+        if JUDGED in recipe.modes and same_weights(checkpoint, final):
+            evaluation.repeat(checkpoint)
+            continue
         evaluation.engine.load_weights(checkpoint.folder, checkpoint.step or 0)
         evaluation.run(JUDGED, asked, checkpoint)
     told, took = report(put)

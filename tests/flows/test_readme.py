@@ -20,6 +20,8 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from rpt_core.sample.world import documents
+
 REPOSITORY = Path(__file__).parents[2]
 README = REPOSITORY / "README.md"
 JOURNEY_ROWS = 60
@@ -209,12 +211,8 @@ def test_own_text_to_its_report(tmp_path: Path):
     with folder(tmp_path) as env:
         notes = tmp_path / "my-notes"
         notes.mkdir()
-        for number in range(60):
-            words = (
-                f"On day {number} the mill of village {i} ground {i * number} sacks of rye."
-                for i in range(40)
-            )
-            (notes / f"article-{number}.txt").write_text(" ".join(words))
+        for number, document in enumerate(documents(3, 60)):
+            (notes / f"article-{number}.txt").write_text(document.text, encoding="utf-8")
         for command in OWN_TEXT:
             assert "is done" in done(command, tmp_path, env, 5000)
 

@@ -174,7 +174,7 @@ def test_every_flow_is_deployed_twice_on_the_pool_it_needs(up):
         flow, kind = name.split("/")
         pool = "gpu-pool" if kind == "prod" and flow in ON_GPU else "cpu-pool"
         assert found[name]["work_pool_name"] == pool
-        assert found[name]["parameters"] == {"recipe": "tiny_rpt" if kind == "local" else "rpt_14b"}
+        assert found[name]["parameters"]["recipe"] == ("tiny_rpt" if kind == "local" else "rpt_14b")
         steps = found[name]["pull_steps"]
         assert [step["directory"] for step in steps[0].values()] == [str(REPOSITORY)]
 

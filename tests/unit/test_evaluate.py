@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from scipy import stats
@@ -15,7 +17,7 @@ from rpt_core.evaluation.answers import draw_thinking, next_token_guesses
 from rpt_core.evaluation.evaluate import evaluate
 from rpt_core.evaluation.items import read_items, tier_of
 from rpt_core.evaluation.questions import draw_places
-from rpt_core.evaluation.recipe import EvaluationRecipe
+from rpt_core.evaluation.recipe import EvaluationRecipe, ProblemSampling
 from rpt_core.objectives.objective import VERDICTS
 from rpt_core.objectives.recipe import RlvrObjective, RptObjective
 from rpt_core.policy.load import load_policy
@@ -234,6 +236,42 @@ def test_a_milestone_with_the_final_weights_is_not_asked_again(folders, tmp_path
         (i["item_id"], i["sample"], i["verdict"], i["prediction"]) for i in final
     ]
     assert {(i["step"], i["gflops"], i["tail"], i["thought"]) for i in repeated} == {(9, 20.0, None, None)}
+
+
+def test_problems_have_their_own_corpus_and_draws(folders, tmp_path):
+    """Another corpus's held-out problems, drawn in their own way; answers about text stay as they were."""
+    problems = folders["root"] / "problems"
+    if not problems.exists():
+        problems.mkdir()
+        rows = pq.read_table(folders["corpus"] / "problems.parquet").to_pylist()
+        for row in rows:
+            row["problem_id"] = f"other-{row['problem_id']}"
+        pq.write_table(pa.Table.from_pylist(rows), problems / "problems.parquet")
+    how = ProblemSampling(samples=5, temperature=0.5, top_p=0.9, reasoning_tokens=7)
+    recipe = RECIPE.model_copy(update={"modes": ("reasoning", "problems"), "problem_sampling": how})
+    _, build = run(folders, tmp_path, recipe, problem_corpus=problems)
+    items = read_items(build.out).to_pylist()
+    solved = [item for item in items if item["mode"] == "problems"]
+    assert {item["item_id"][:6] for item in solved} == {"other-"}
+    assert len(solved) == 5 * len({item["item_id"] for item in solved})
+    assert max(item["answer_tokens"] for item in solved) <= 7
+    _, usual = run(folders, tmp_path, RECIPE.model_copy(update={"modes": ("reasoning",)}), name="usual")
+    text = [item["prediction"] for item in items if item["mode"] == "reasoning"]
+    assert text == [item["prediction"] for item in read_items(usual.out).to_pylist()]
+    scores = json.loads((build.out / "scores.json").read_text())
+    assert scores["problem_sampling"] == how.model_dump()
+
+
+def test_the_tail_of_a_distribution_can_be_left_out(folders, tmp_path):
+    """With a nucleus of one token every sample of a question is the same, made to think or not."""
+    recipe = RECIPE.model_copy(update={"modes": ("reasoning", "forced"), "top_p": 1e-6})
+    _, build = run(folders, tmp_path, recipe)
+    said: dict[tuple[str, str], set[str]] = {}
+    for item in read_items(build.out).to_pylist():
+        said.setdefault((item["mode"], item["item_id"]), set()).add(f"{item['thought']}{item['prediction']}")
+    assert {len(different) for different in said.values()} == {1}
+    scores = json.loads((build.out / "scores.json").read_text())
+    assert scores["top_p"] == 1e-6
 
 
 def test_nothing_to_ask_is_said_by_name(folders, tmp_path):

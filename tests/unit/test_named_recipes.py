@@ -1,6 +1,10 @@
 """A walk over every named recipe: what any journey must keep to, whatever its method or size."""
 
+import re
+from pathlib import Path
+
 import pytest
+import yaml
 
 from flows.agreement import check_journey
 from flows.recipes import NAMED, Overrides, any_journey
@@ -18,6 +22,7 @@ from rpt_core.train.recipe import PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.train.supervised_recipe import BaseRecipe
 from tasks.given_models import base_of
 
+FLOWS = Path(__file__).parents[2] / "flows"
 OWN = Overrides(data="book.txt")
 EVERY = [
     (name, given) for name in NAMED for given in (Overrides(), OWN) if name != "tiny_real" or given is OWN
@@ -204,6 +209,28 @@ def test_the_words_a_refusal_names_mend_it():
     words = str(refused.value).split("shorter: ")[1].split()
     named = {name: int(value) for name, value in (word.split("=") for word in words if word != "-p")}
     check_journey(any_journey("tiny_rpt", Overrides(fields={**fields, **named})))
+
+
+READERS_OWN = {"score-quality/local"}
+"""Deployments whose stage the reader adds to the recipe by fields of their own."""
+
+
+def test_deployments_and_flows_name_recipes_that_have_their_stage():
+    """A deployment that fails at once, however it is started, would be one in name only."""
+    page = yaml.safe_load((Path(__file__).parents[2] / "prefect.yaml").read_text())
+    for deployment in page["deployments"]:
+        module, _, function = deployment["entrypoint"].removeprefix("flows/").partition(".py:")
+        stage_name = function.replace("_", "-")
+        if stage_name in ("pipeline", "seeds", "study"):
+            assert deployment["parameters"]["recipe"] in NAMED
+            continue
+        if deployment["parameters"].get("kind") == "base":
+            stage_name = "train-base"
+        if f"{stage_name}/{deployment['name']}" not in READERS_OWN:
+            stage(any_journey(deployment["parameters"]["recipe"]), stage_name)
+        default = re.search(r'recipe: str = "(\w+)"', (FLOWS / f"{module}.py").read_text())
+        assert default
+        stage(any_journey(default[1]), function.replace("_", "-"))
 
 
 STEPS = [

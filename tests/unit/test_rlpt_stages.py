@@ -18,6 +18,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.evaluation.intervals import Estimate
 from rpt_core.evaluation.judged import Audited, audit, evaluate_judged
 from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
+from rpt_core.evaluation.recipe import ProblemSampling
 from rpt_core.objectives.recipe import RlvrObjective
 from rpt_core.objectives.rlpt_recipe import RlptObjective
 from rpt_core.pages.words import environment
@@ -139,6 +140,35 @@ def test_lessons_lead_from_thoughts_to_whole_segments(corpus, base):
     assert tasks == {True, False}
 
 
+def _milestones_are_judged_too(evaluation, build, judge, trained, start, after):
+    """Of a checkpoint its own weights are asked; one with the final weights has the final model's answers."""
+    for step, folder in ((1, start), (2, trained)):
+        (folder / "milestone.json").write_text(json.dumps({"step": step, "gflops_total": 10.0 * step}))
+    both = build(model=trained, judge=judge, **{"milestones.2": trained, "milestones.1": start})
+    problems = ProblemSampling(samples=3, temperature=0.6, top_p=0.5, reasoning_tokens=5)
+    recipe = evaluation.model_copy(update={"milestones": True, "problem_sampling": problems})
+    assert evaluate_judged(recipe, both).rows.kept == 10 + 2
+    scores = json.loads((both.out / "scores.json").read_text())
+    assert [(one["step"], one["gflops_total"]) for one in scores["milestones"]] == [(1, 10.0), (2, 20.0)]
+    final = scores["modes"]["judged"]
+    assert scores["milestones"][1]["accuracy"] == final["accuracy"] == after["modes"]["judged"]["accuracy"]
+    rows = pq.read_table(both.out / "items.parquet").to_pylist()
+    asked = {name: [row for row in rows if row["checkpoint"] == name and row["mode"] == "judged"]
+             for name in ("final", "000001", "000002")}  # fmt: skip
+    assert {len(some) for some in asked.values()} == {40}
+    said = {
+        name: [(row["verdict"], row["prediction"], row["thought_tokens"]) for row in some]
+        for name, some in asked.items()
+    }
+    assert said["000002"] == said["final"] != said["000001"]
+    solved = [row for row in rows if row["mode"] == "problems"]
+    assert len(solved) == 2 * 3
+    assert all(row["answer_tokens"] <= 5 for row in solved)
+    assert scores["problem_sampling"]["top_p"] == 0.5
+    logged = [json.loads(line) for line in (both.out / "metrics.jsonl").read_text().splitlines()]
+    assert {row["step"]: row["gflops_total"] for row in logged if "gflops_total" in row} == {1: 10.0, 2: 20.0}
+
+
 @pytest.mark.slow
 def test_from_cold_start_to_report(corpus, base, build):
     judge = build()
@@ -172,6 +202,7 @@ def test_from_cold_start_to_report(corpus, base, build):
     before, after = (json.loads((one.out / "scores.json").read_text()) for one in judged)
     assert before["modes"]["judged"]["num_items"] == after["modes"]["judged"]["num_items"] == 20
     assert set(before["modes"]["judged"]["by_task"]) == {"asr", "msr"}
+    _milestones_are_judged_too(evaluation, build, judge.out, trained.out, base, after)
     folders = {"before.0": judged[0].out, "after.0": judged[1].out, "trainings.0": trained.out}
     report = build(**folders)
     summary = write_rlpt_report(

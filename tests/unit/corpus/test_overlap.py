@@ -62,6 +62,18 @@ def test_an_evaluation_on_what_was_trained_on_is_refused_with_both_numbers(tmp_p
     check_held_out(LocalBuild({"corpus": evaluated}, tmp_path / "out", tmp_path / "scratch"))
 
 
+def test_a_second_corpus_of_an_evaluation_is_looked_at_too(tmp_path):
+    text, problems = corpus(tmp_path / "1", range(40)), corpus(tmp_path / "2", range(200, 240), range(20))
+    trained = corpus(tmp_path / "3", range(300, 340), range(10, 30), seed=1)
+    inputs = {"corpus": text, "problem_corpus": problems, "trained.abc": problems}
+    check_held_out(LocalBuild(inputs, tmp_path / "out", tmp_path / "scratch"))  # its own held-out rows
+    inputs = {"corpus": text, "trained.abc": trained}
+    check_held_out(LocalBuild(inputs, tmp_path / "out2", tmp_path / "scratch"))
+    inputs = {"corpus": text, "problem_corpus": problems, "trained.abc": trained}
+    with pytest.raises(RecipeError, match=r"splits overlap: .* problems held out"):
+        check_held_out(LocalBuild(inputs, tmp_path / "out3", tmp_path / "scratch"))
+
+
 def test_a_stage_is_given_the_corpora_of_its_model_but_for_its_own(tmp_path):
     store = Store(str(tmp_path / "store"), tmp_path / "cache")
 
@@ -86,3 +98,6 @@ def test_a_stage_is_given_the_corpora_of_its_model_but_for_its_own(tmp_path):
         f"trained.{'c' * 12}": '"c"',
     }
     assert _trained_on(store, {"corpus": first, "model": base}, "model") == {}
+    # what one corpus holds out may be what the model read of the other
+    both = _trained_on(store, {"corpus": own, "problem_corpus": first, "model": base}, "model")
+    assert set(both) == {f"trained.{'b' * 12}"}
