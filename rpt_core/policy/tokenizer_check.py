@@ -107,8 +107,8 @@ def words_come_back(codec: "Codec", text: str, ids: list[int], *, loosely: bool)
     if back != wanted and not (loosely and _solid(back) == _solid(wanted)):
         raise RecipeError(
             f"the tokenizer does not give back a prompt: {text[:200]!r} became {back[:200]!r}, so "
-            "the model would not be asked what the recipe says. Take a model whose tokenizer spells every text "
-            "(byte-level BPE, or SentencePiece BPE with byte fallback)."
+            "the model would not be asked what the recipe says. Take a model whose tokenizer spells every "
+            "text (byte-level BPE, or SentencePiece BPE with byte fallback)."
         )
     return ids
 
