@@ -99,8 +99,7 @@ def read_tokenizer(folder: Path, settings: dict[str, Any] | None = None) -> Toke
             return read_sentencepiece(folder / "tokenizer.model", settings or {})
         raise RecipeError(
             f"the model folder {folder} has no tokenizer to read: neither tokenizer.json, nor "
-            "tokenizer.model, nor vocab.json with merges.txt. Copy the model's tokenizer files beside its "
-            "weights."
+            "tokenizer.model, nor vocab.json with merges.txt. Copy its tokenizer files beside the weights."
         )
     tokenizer = _own_tokenizer(folder)
     tokenizer.no_truncation()

@@ -35,7 +35,7 @@ def scored(trunks: list[Trunk]) -> DocumentScores:
 def test_asked_and_own_are_disjoint_and_complete(found, is_raw):
     trunks, asked = [t for t, _ in found], [a for _, a in found]
     if is_raw:
-        trunks = [dual.raw(trunk) for trunk in trunks]
+        trunks = [dual.raw(trunk, ()) for trunk in trunks]
     document = scored(trunks)
     own = dual.own_tokens(trunks, asked, document)
     for index, (trunk, places) in enumerate(zip(trunks, asked, strict=True)):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rpt_core.objectives.prompts import next_token_prompt
+from rpt_core.objectives.prompts import PROBLEM_PLAIN, next_token_prompt, problem_prompt
 from rpt_core.objectives.rewards.prefix import (
     first_token,
     is_first_token,
@@ -141,3 +141,14 @@ def test_saving_a_sentencepiece_model_keeps_it(codecs, tmp_path: Path):
     again = Codec.load(tmp_path)
     assert again.encode(TEXTS["japanese"]) == codecs["mistral"].encode(TEXTS["japanese"])
     shutil.rmtree(tmp_path)
+
+
+def test_only_a_family_with_bos_begins_prompts_with_it(codecs):
+    assert {name: codec.begin_ids for name, codec in codecs.items()} == {
+        "gpt2": (),
+        "qwen2": (),
+        "mistral": (1,),
+    }
+    prompt = problem_prompt("plain", codecs["mistral"])
+    assert prompt.instruction_ids[0] == 1
+    assert codecs["mistral"].to_bytes(prompt.instruction_ids[1:]) == PROBLEM_PLAIN.encode()
