@@ -13,7 +13,7 @@ The rules, in one place:
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
@@ -25,8 +25,8 @@ from rpt_core.objectives.answers.tokens import Token, UnreadableError
 from rpt_core.objectives.answers.tree import Tree
 
 Match = Literal["correct", "wrong", "unparsed"]
-Leaf = tuple[str | Tree, str | Tree]
-"""A pair to be decided by computation: two trees, or LaTeX where no tree could be read."""
+Leaf = tuple[str, str] | tuple[Tree, Tree]
+"""A pair to be decided by computation: two trees, or two texts of LaTeX where no tree could be read."""
 
 ITEMS_MAX = 24
 """Items of lists that are matched without order."""
@@ -72,8 +72,6 @@ class Comparison:
             return self._group_and_single(given, known)
         names = [[item.name for item in group.items if isinstance(item, Named)] for group in (given, known)]
         ordered = any(len(set(found)) > 1 for found in names) and bool(names[0]) != bool(names[1])
-        if {given.kind, known.kind} <= _UNORDERED and "union" not in {given.kind, known.kind} ^ {"union"}:
-            pass
         if given.kind == known.kind or {given.kind, known.kind} == {"list", "set"}:
             if given.kind in _UNORDERED and not ordered:
                 return self._unordered(self._once(given), self._once(known))
@@ -170,7 +168,10 @@ class Comparison:
         return self._leaf(given.tree, t.mul(hundredth, known.tree))
 
     def _opaque(self, given: Value, known: Value) -> Match:
-        texts = [one.latex if isinstance(one, Opaque) else one.tree if isinstance(one, Quantity) else "" for one in (given, known)]
+        texts = [
+            t.as_latex(one.tree) if isinstance(one, Quantity) else one.latex if isinstance(one, Opaque) else ""
+            for one in (given, known)
+        ]
         units = [one for one in (given, known) if isinstance(one, Quantity) and (one.unit or one.percent or one.base)]
         if not all(texts) or units:
             return "unparsed"
@@ -197,8 +198,8 @@ class Comparison:
 _INFINITIES = (("const", "inf"), t.neg(("const", "inf")))
 
 
-def _all(verdicts: "Callable[[], Match] | object") -> Match:
-    found = list(verdicts)  # type: ignore[call-overload]
+def _all(verdicts: Iterable[Match]) -> Match:
+    found = list(verdicts)
     if "wrong" in found:
         return "wrong"
     return "unparsed" if "unparsed" in found else "correct"

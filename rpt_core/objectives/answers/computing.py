@@ -230,9 +230,12 @@ def by_math_verify(given: Any, known: Any) -> str:
     if not all(isinstance(one, str) for one in (given, known)):
         return "unparsed"
     from math_verify.grader import verify
+    from sympy.core.relational import Relational
 
     left, right = _sympy(given), _sympy(known)
-    if left is None or right is None or type(left) is not type(right) or left.free_symbols != right.free_symbols:
+    if left is None or right is None or left.free_symbols != right.free_symbols:
+        return "unparsed"
+    if isinstance(left, Relational) is not isinstance(right, Relational):
         return "unparsed"
     same = verify(right, left, float_rounding=30, numeric_precision=60, strict=True, timeout_seconds=None)
     return "correct" if same else "unparsed"

@@ -18,7 +18,7 @@ _GREEK = frozenset(
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau "
     "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega ell hbar".split()  # noqa: SIM905
 )
-_APPLIED = frozenset("fghFGHP")
+APPLIED = frozenset("fghFGHP")
 """Letters that name a function when a bracket follows: whether ``f(x)`` is a product cannot be known."""
 _LONG_LETTERS = 3
 """Letters in one run that are still read as a product of variables."""
@@ -280,7 +280,7 @@ class _Parser:
             raise UnreadableError("a primed variable")
         if last and self.take("_"):
             return ("sym", f"{name}_{self._index()}")
-        if last and name in _APPLIED and self.text == "(":
+        if last and name in APPLIED and self.text == "(":
             raise UnreadableError("a product or a function's value")
         if name in ("e", "i"):
             return ("const", name)

@@ -7,12 +7,12 @@ none of these is :class:`Opaque` and equal only to its own spelling, unless Math
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from rpt_core.objectives.answers import tree as t
-from rpt_core.objectives.answers.expression import FUNCTIONS, parse_expression
+from rpt_core.objectives.answers.expression import APPLIED, FUNCTIONS, parse_expression
 from rpt_core.objectives.answers.tokens import (
     OPENING,
-    Token,
     Tokens,
     UnreadableError,
     closes_at_end,
@@ -289,10 +289,26 @@ def _digits(tokens: Tokens) -> Value | None:
     return None
 
 
+_COMPUTED = frozenset({r"\sum", r"\prod", r"\int", r"\lim", r"\leq", r"\geq", "<", ">", "="})
+"""What makes a text worth Math-Verify's reading: our parser has no sums, integrals, relations."""
+_SAFE = frozenset(
+    r"\frac \sqrt \binom \pi \cdot \infty \rightarrow \ln \sin \cos \tan { } ( ) [ ] + - / ^ _ ! | \alpha \beta "
+    r"\theta \lambda \mu \epsilon \delta \phi".split()  # noqa: SIM905
+)
+
+
 def _latex(tokens: Tokens) -> str:
-    """The tokens as LaTeX again."""
-    return " ".join(_escaped(token) for token in tokens)
+    r"""The tokens as LaTeX for Math-Verify; empty where it would drop or misread some.
 
-
-def _escaped(token: Token) -> str:
-    return f"\\text{{{token.text}}}" if token.upright and token.is_word and len(token.text) > 1 else token.text
+    It drops primes, turns ``\gcd`` of letters into 1, reads numbers side by side as a sum and ``I`` as the
+    imaginary unit: only what is known to be read faithfully is handed over.
+    """
+    safe = all(
+        token.text in _SAFE | _COMPUTED or token.is_number or (token.is_word and len(token.text) == 1)
+        for token in tokens
+    )
+    side_by_side = any(left.is_number and right.is_number for left, right in pairwise(tokens))
+    applied = any(left.text in APPLIED and right.text == "(" for left, right in pairwise(tokens))
+    if not safe or side_by_side or applied or any(token.text == "I" for token in tokens):
+        return ""
+    return " ".join(token.text for token in tokens) if any(token.text in _COMPUTED for token in tokens) else ""

@@ -140,6 +140,32 @@ def as_json(tree: Tree) -> list[Any]:
     return [as_json(part) if isinstance(part, tuple) else part for part in tree]
 
 
+def as_latex(tree: Tree) -> str:
+    r"""The tree as LaTeX with a bracket around every part, which has one reading only.
+
+    Example:
+        >>> as_latex(add(("sym", "n"), number(Fraction(1, 2))))
+        '((\\frac{1}{2})+(n))'
+    """
+    name, *parts = tree
+    if name == "num":
+        above, below = parts[0].numerator, parts[0].denominator
+        return str(above) if below == 1 else f"\\frac{{{above}}}{{{below}}}"
+    if name == "sym":
+        return str(parts[0] if len(parts[0]) == 1 or "_" in parts[0] else f"\\{parts[0]}")
+    if name == "const":
+        return {"pi": "\\pi", "inf": "\\infty"}.get(parts[0], str(parts[0]))
+    if name == "fn" and parts[0] == "binom":
+        return f"\\binom{{{as_latex(parts[1])}}}{{{as_latex(parts[2])}}}"
+    if name == "fn" and parts[0] == "factorial":
+        return f"({as_latex(parts[1])})!"
+    if name == "fn":
+        return f"\\{parts[0]}({', '.join(as_latex(part) for part in parts[1:])})"
+    if name == "pow":
+        return f"({as_latex(parts[0])})^{{{as_latex(parts[1])}}}"
+    return "(" + ("+" if name == "add" else "\\cdot ").join(f"({as_latex(part)})" for part in parts) + ")"
+
+
 def _bits(value: Fraction) -> int:
     return value.numerator.bit_length() + value.denominator.bit_length()
 
