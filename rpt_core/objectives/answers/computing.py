@@ -14,11 +14,15 @@ import sys
 from typing import Any
 
 import mpmath
+from latex2sympy2_extended import latex2sympy
+from latex2sympy2_extended.latex2sympy2 import ConversionConfig
+from math_verify.grader import verify
+from sympy.core.relational import Relational
 
 MEMORY_BYTES = 3 << 30
-SOFT_S = 1.5
+SOFT_S = 1.2
 """Processor seconds of a job; then what is left of it is unread."""
-HARD_S = 3.5
+HARD_S = 3.0
 """Wall seconds of a job; then the kernel ends the process."""
 DIGITS = 80
 DIGITS_MAX = 6_000
@@ -229,9 +233,6 @@ def by_math_verify(given: Any, known: Any) -> str:
     """Math-Verify, read strictly: same letters in the same case, no rounding, no unwrapping of equations."""
     if not all(isinstance(one, str) for one in (given, known)):
         return "unparsed"
-    from math_verify.grader import verify
-    from sympy.core.relational import Relational
-
     left, right = _sympy(given), _sympy(known)
     if left is None or right is None or left.free_symbols != right.free_symbols:
         return "unparsed"
@@ -242,9 +243,6 @@ def by_math_verify(given: Any, known: Any) -> str:
 
 
 def _sympy(latex: str) -> Any:
-    from latex2sympy2_extended import latex2sympy
-    from latex2sympy2_extended.latex2sympy2 import ConversionConfig
-
     try:
         return latex2sympy(latex, normalization_config=None, conversion_config=ConversionConfig(lowercase_symbols=False))
     except Exception:  # noqa: BLE001  (the parser raises bare exceptions: the text is then unread)

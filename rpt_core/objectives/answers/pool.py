@@ -25,7 +25,7 @@ from rpt_core.objectives.answers.compare import Leaf
 Computed = Literal["correct", "wrong", "unparsed", "timed-out"]
 
 CHILDREN = min(2, os.cpu_count() or 1)
-JOB_S = 3.0
+JOB_S = 2.5
 """Wall seconds a job may take in a child that is ready."""
 START_S = 60.0
 """Wall seconds a child may take to start; past them its jobs are ``timed-out``."""
@@ -133,6 +133,7 @@ class Pool:
                 f"the process that computes answers did not start (exit {child.process.returncode}): "
                 f"run {sys.executable} -P {_SCRIPT} to see why; mpmath and math-verify have to be installed."
             )
+        self.children.append(_Child.start())  # it starts while others work
 
     def close(self) -> None:
         """End all children."""
