@@ -166,15 +166,21 @@ _USERS = frozenset({"user", "human"})
 
 def _is_chat(value: Any) -> bool:
     """Whether a value is a list of turns, each with a role and its words (two spellings of the keys)."""
-    return isinstance(value, list) and bool(value) and all(
-        isinstance(turn, Mapping) and any(key in turn for key in _CONTENTS) for turn in value
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(turn, Mapping) and any(key in turn for key in _CONTENTS) for turn in value)
     )
 
 
 def _chat_in(text: str) -> list[Any] | None:
     """The turns of a chat written as JSON text, as ROLL's sets carry it; None for any other text."""
     stripped = text.strip()
-    if not (stripped.startswith("[") and stripped.endswith("]") and any(f'"{key}"' in stripped for key in _CONTENTS)):
+    if not (
+        stripped.startswith("[")
+        and stripped.endswith("]")
+        and any(f'"{key}"' in stripped for key in _CONTENTS)
+    ):
         return None
     try:
         turns = json.loads(stripped)
@@ -195,7 +201,9 @@ def _user_words(turns: list[Any]) -> str:
 def _content(value: Any) -> str:
     """A turn's text; of a list of parts, its text parts."""
     if isinstance(value, list):
-        return "\n".join(str(part.get("text") or "") if isinstance(part, Mapping) else str(part) for part in value).strip()
+        return "\n".join(
+            str(part.get("text") or "") if isinstance(part, Mapping) else str(part) for part in value
+        ).strip()
     return "" if value is None else str(value).strip()
 
 
@@ -257,8 +265,12 @@ def _with_options(problem: str, options: list[str]) -> str:
     if not options or not problem:
         return problem
     letters = [chr(ord("A") + number) for number in range(min(len(options), 26))]
-    lettered = all(re.match(rf"\(?{letter}[.):]", option) for letter, option in zip(letters, options, strict=False))
-    lines = options[:26] if lettered else [f"{a}. {option}" for a, option in zip(letters, options, strict=False)]
+    lettered = all(
+        re.match(rf"\(?{letter}[.):]", option) for letter, option in zip(letters, options, strict=False)
+    )
+    lines = (
+        options[:26] if lettered else [f"{a}. {option}" for a, option in zip(letters, options, strict=False)]
+    )
     return problem + "\n" + "\n".join(lines)
 
 

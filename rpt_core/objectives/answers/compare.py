@@ -60,7 +60,9 @@ class Comparison:
         if isinstance(given, Named) and isinstance(known, Named):
             if given.name == known.name:
                 return self.compare(given.value, known.value)
-            solved = all(isinstance(one, Quantity) and not t.symbols(one.tree) for one in (given.value, known.value))
+            solved = all(
+                isinstance(one, Quantity) and not t.symbols(one.tree) for one in (given.value, known.value)
+            )
             return "wrong" if solved else "unparsed"
         if isinstance(given, Named):
             return self.compare(given.value, known)
@@ -159,7 +161,9 @@ class Comparison:
         scaled = (known if given.percent else given).decimal or (
             known.percent and bare is not None and bare.denominator != 1
         )
-        if not scaled or (known.percent and bare is not None and abs(bare) > 1 and bare == t.rational(known.tree)):
+        if not scaled or (
+            known.percent and bare is not None and abs(bare) > 1 and bare == t.rational(known.tree)
+        ):
             return self._leaf(given.tree, known.tree)
         self.rules["percent"] += 1
         hundredth = t.number(Fraction(1, 100))
@@ -169,10 +173,18 @@ class Comparison:
 
     def _opaque(self, given: Value, known: Value) -> Match:
         texts = [
-            t.as_latex(one.tree) if isinstance(one, Quantity) else one.latex if isinstance(one, Opaque) else ""
+            t.as_latex(one.tree)
+            if isinstance(one, Quantity)
+            else one.latex
+            if isinstance(one, Opaque)
+            else ""
             for one in (given, known)
         ]
-        units = [one for one in (given, known) if isinstance(one, Quantity) and (one.unit or one.percent or one.base)]
+        units = [
+            one
+            for one in (given, known)
+            if isinstance(one, Quantity) and (one.unit or one.percent or one.base)
+        ]
         if not all(texts) or units:
             return "unparsed"
         return self._ask((texts[0], texts[1]))
@@ -225,7 +237,11 @@ def _letters(value: Value) -> frozenset[str]:
         names = names if len(names) == len(value.items) else []
     else:
         return frozenset()
-    return frozenset(names) if names and set(names) <= set("ABCDEFGHIJ") and len(set(names)) == len(names) else frozenset()
+    return (
+        frozenset(names)
+        if names and set(names) <= set("ABCDEFGHIJ") and len(set(names)) == len(names)
+        else frozenset()
+    )
 
 
 def _as_product(words: Words) -> Tree | None:

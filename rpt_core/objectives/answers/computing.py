@@ -100,7 +100,10 @@ def by_value(given: Any, known: Any) -> str:
     draw = random.Random(20_250_101)
     seen = 0
     for _ in range(_INTEGER_POINTS):
-        point = {name: mpmath.mpf(whole) for name, whole in zip(names, draw.sample(range(2, 9 + len(names)), len(names)), strict=True)}
+        point = {
+            name: mpmath.mpf(whole)
+            for name, whole in zip(names, draw.sample(range(2, 9 + len(names)), len(names)), strict=True)
+        }
         verdict = _tried(given, known, point)
         if verdict is False:
             return "wrong"
@@ -133,7 +136,10 @@ def _agree(given: Any, known: Any, point: dict[str, Any]) -> bool:
             needed = DIGITS + 2 * max(largest[0], 0)
             if needed <= digits:
                 size = max(abs(left), abs(right), mpmath.mpf(10) ** -AGREE)
-                return bool(abs(left - right) <= size * mpmath.mpf(10) ** -AGREE / mpmath.mpf(10) ** max(largest[0], 0))
+                return bool(
+                    abs(left - right)
+                    <= size * mpmath.mpf(10) ** -AGREE / mpmath.mpf(10) ** max(largest[0], 0)
+                )
             if needed > DIGITS_MAX:
                 raise NoValueError
             digits = needed
@@ -179,7 +185,13 @@ def _real_root(base: Any, exponent: Any) -> Any:
         above, below = int(exponent[1], 16), int(exponent[2], 16)
         return (-1) ** (above % 2) * abs(base) ** (mpmath.mpf(above) / below)
     whole = exponent[0] == "num" and int(exponent[2], 16) == 1
-    return base ** int(exponent[1], 16) if whole else base ** _value(exponent, {}, [0]) if exponent[0] == "num" else base**exponent
+    return (
+        base ** int(exponent[1], 16)
+        if whole
+        else base ** _value(exponent, {}, [0])
+        if exponent[0] == "num"
+        else base**exponent
+    )
 
 
 _PLAIN = {
@@ -196,8 +208,12 @@ def _function(name: str, values: list[Any]) -> Any:
             raise NoValueError
         return _PLAIN[name](first)
     if name == "log":  # of which base is not said: its ratio to the natural one is kept a number of its own
-        return mpmath.ln(first) * mpmath.mpf("0.7390851332151606416553120876738734040134117589007574649656806357732846548836")
-    if name in ("floor", "ceil", "factorial", "binom", "max", "min", "gcd", "lcm") and any(value.imag for value in values):
+        return mpmath.ln(first) * mpmath.mpf(
+            "0.7390851332151606416553120876738734040134117589007574649656806357732846548836"
+        )
+    if name in ("floor", "ceil", "factorial", "binom", "max", "min", "gcd", "lcm") and any(
+        value.imag for value in values
+    ):
         raise NoValueError
     if name in ("floor", "ceil"):
         return _rounded(name, mpmath.re(first))
@@ -244,7 +260,9 @@ def by_math_verify(given: Any, known: Any) -> str:
 
 def _sympy(latex: str) -> Any:
     try:
-        return latex2sympy(latex, normalization_config=None, conversion_config=ConversionConfig(lowercase_symbols=False))
+        return latex2sympy(
+            latex, normalization_config=None, conversion_config=ConversionConfig(lowercase_symbols=False)
+        )
     except Exception:  # noqa: BLE001  (the parser raises bare exceptions: the text is then unread)
         return None
 

@@ -23,7 +23,9 @@ APPLIED = frozenset("fghFGHP")
 _LONG_LETTERS = 3
 """Letters in one run that are still read as a product of variables."""
 _CLOSERS = {"(": ")", "[": "]", "{": "}", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
-_STOPS = frozenset({")", "]", "}", r"\}", r"\rfloor", r"\rceil", ",", "+", "-", "/", r"\cdot", "=", "!", "^", "_"})
+_STOPS = frozenset(
+    {")", "]", "}", r"\}", r"\rfloor", r"\rceil", ",", "+", "-", "/", r"\cdot", "=", "!", "^", "_"}
+)
 
 
 def parse_expression(tokens: Tokens) -> Tree:
@@ -322,7 +324,9 @@ class _Parser:
 
     def _braces_next(self) -> bool:
         after = self.peek(1)
-        return after is not None and (after.text == "{" or after.text in _STOPS - {")", "]", "}", "+", "-", "=", ","})
+        return after is not None and (
+            after.text == "{" or after.text in _STOPS - {")", "]", "}", "+", "-", "=", ","}
+        )
 
     def _one(self) -> Tree:
         token = self.peek()

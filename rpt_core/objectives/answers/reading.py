@@ -145,7 +145,9 @@ def _is_prose(tokens: Tokens) -> bool:
     first = next((token for token in tokens if token.text not in _PUNCTUATION), None)
     if first is None or first.is_number:
         return False
-    return not any(token.text in ("(", "/") for token in tokens) or any(len(token.text) > 3 for token in words)
+    return not any(token.text in ("(", "/") for token in tokens) or any(
+        len(token.text) > 3 for token in words
+    )
 
 
 def _words(tokens: Tokens) -> Value:
@@ -245,7 +247,8 @@ def _matrix(tokens: Tokens, level: int) -> Value | None:
         return None
     rows = [row for row in split_at(tokens[4:-4], frozenset({r"\\"})) if row]
     read = [
-        Group("row", tuple(_read(entry, level + 2) for entry in split_at(row, frozenset({"&"})))) for row in rows
+        Group("row", tuple(_read(entry, level + 2) for entry in split_at(row, frozenset({"&"}))))
+        for row in rows
     ]
     return Group("determinant" if name.lower() == "vmatrix" else "matrix", tuple(read))
 
@@ -285,7 +288,9 @@ def _based(tokens: Tokens) -> Quantity | None:
 def _digits(tokens: Tokens) -> Value | None:
     """Numbers with nothing but blanks between: a list of digits, never the number they would spell."""
     if all(token.is_number for token in tokens):
-        return Group("digits", tuple(Quantity(t.number(token.text)) for token in tokens if len(token.text) < 300))
+        return Group(
+            "digits", tuple(Quantity(t.number(token.text)) for token in tokens if len(token.text) < 300)
+        )
     return None
 
 
@@ -311,4 +316,6 @@ def _latex(tokens: Tokens) -> str:
     applied = any(left.text in APPLIED and right.text == "(" for left, right in pairwise(tokens))
     if not safe or side_by_side or applied or any(token.text == "I" for token in tokens):
         return ""
-    return " ".join(token.text for token in tokens) if any(token.text in _COMPUTED for token in tokens) else ""
+    return (
+        " ".join(token.text for token in tokens) if any(token.text in _COMPUTED for token in tokens) else ""
+    )

@@ -114,9 +114,17 @@ def _ascii(answer: str) -> str:
     """Unicode's mathematics as LaTeX, full-width characters as plain ones."""
     if answer.isascii():
         return answer
-    answer = re.sub("[" + "".join(_RAISED) + "]+", lambda m: "^{" + "".join(map(_RAISED.__getitem__, m[0])) + "}", answer)
-    answer = re.sub("[" + "".join(_LOWERED) + "]+", lambda m: "_{" + "".join(map(_LOWERED.__getitem__, m[0])) + "}", answer)
-    answer = "".join(f" {_FRACTIONS[char]} " if char in _FRACTIONS else _UNICODE.get(char, char) for char in answer)
+    answer = re.sub(
+        "[" + "".join(_RAISED) + "]+", lambda m: "^{" + "".join(map(_RAISED.__getitem__, m[0])) + "}", answer
+    )
+    answer = re.sub(
+        "[" + "".join(_LOWERED) + "]+",
+        lambda m: "_{" + "".join(map(_LOWERED.__getitem__, m[0])) + "}",
+        answer,
+    )
+    answer = "".join(
+        f" {_FRACTIONS[char]} " if char in _FRACTIONS else _UNICODE.get(char, char) for char in answer
+    )
     return "".join(_UNICODE.get(char, char) for char in unicodedata.normalize("NFKC", answer))
 
 
@@ -206,7 +214,9 @@ def _thousands_end(tokens: Tokens, at: int, level: int) -> int:
     end = at + 1
     while end + 1 < len(tokens):
         comma, digits = tokens[end], tokens[end + 1]
-        joins = comma.text == "\x00" or (comma.text == "," and level == 0 and not digits.gap and not comma.gap)
+        joins = comma.text == "\x00" or (
+            comma.text == "," and level == 0 and not digits.gap and not comma.gap
+        )
         if not joins or not re.fullmatch(r"\d{3}(\.\d+)?", digits.text):
             break
         end += 2

@@ -129,7 +129,8 @@ def symbols(tree: Tree) -> frozenset[str]:
 def has(tree: Tree, name: str) -> bool:
     """Whether a node or constant of this name stands in a tree."""
     return tree[0] == name or any(
-        has(part, name) if isinstance(part, tuple) else part == name and tree[0] == "const" for part in tree[1:]
+        has(part, name) if isinstance(part, tuple) else part == name and tree[0] == "const"
+        for part in tree[1:]
     )
 
 

@@ -96,7 +96,9 @@ def _unit_start(tokens: Tokens) -> int | None:
             if not _is_unit_word(token, tokens[at - 1]):
                 return None if token.text.lower() in _NO_UNITS else begun
             begun = at
-        elif not (token.is_number or token.text in ("^", "{", "}", "-", "/", r"\cdot", "(", ")", ".", r"\circ")):
+        elif not (
+            token.is_number or token.text in ("^", "{", "}", "-", "/", r"\cdot", "(", ")", ".", r"\circ")
+        ):
             break
         elif token.is_number and tokens[at - 1].text not in ("^", "{", "-"):
             break
@@ -113,7 +115,9 @@ def _is_unit_word(token: Token, before: Token) -> bool:
         return before.text == "/" or (before.text == "°" and text in "CF")
     if text in _ALIASES or text in ("percent", "pct", "per"):
         return True
-    return len(text) > 2 and (token.gap or before.text == "/") and bool(_VOWEL.search(text)) and text != "cent"
+    return (
+        len(text) > 2 and (token.gap or before.text == "/") and bool(_VOWEL.search(text)) and text != "cent"
+    )
 
 
 def _canonical(tail: Tokens) -> str:

@@ -38,7 +38,11 @@ def boxed_answer(text: str) -> str | None:
 def _outermost(rest: str, start: int, content: str) -> str:
     r"""The content, unless the box stands in another: ``\boxed{\boxed{12}}`` is told by what encloses it."""
     for match in _BOX.finditer(rest, 0, start):
-        if match["open"] and (closing := _closing(rest, match.end(), len(rest))) is not None and closing > start:
+        if (
+            match["open"]
+            and (closing := _closing(rest, match.end(), len(rest))) is not None
+            and closing > start
+        ):
             return rest[match.end() : closing]
     return content
 
