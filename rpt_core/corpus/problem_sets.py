@@ -27,6 +27,10 @@ from rpt_core.corpus.words import split_words
 REASONS = {EXACT: "exact-duplicate", SAME_ID: "exact-duplicate"}
 """Verdict -> reason, else ``near-duplicate``. A problem's id is its content: equal ids are equal items."""
 HELD_OUT = "held-out"
+SAME_FOR_ALL = 0.9
+"""Share of a set's rows with one and the same text from which that text is not the problem."""
+ROWS_MIN = 20
+"""Rows of a set below which nothing is said about shares."""
 
 
 @dataclass
@@ -49,14 +53,21 @@ def prepare_problems(
     folder = build.inputs["documents"]
     resolution = _resolve(recipe, folder / "problems.parquet", build.scratch / "problem-duplicates")
     report = ProblemReport()
+    shared = _shared_texts(folder / "problems.parquet")
     benchmarks = list(_benchmarks(folder / "benchmarks.parquet", build.out, ledger))
-    own = list(_held_out(recipe, folder / "problems.parquet", resolution))
+    own = [
+        item for item in _held_out(recipe, folder / "problems.parquet", resolution)
+        if item.problem not in {text for _, text in shared}
+    ]  # fmt: skip
     contamination = Contamination.index([*benchmarks, *own], recipe.decontaminate_ngram)
     for item in contamination.items:
         report.items[item.benchmark] += 1
     leaks = _scan(folder / "problems.parquet", recipe, resolution, contamination)
     with TableWriter(build.out / "problems.parquet", CORPUS_PROBLEMS) as writer:
         for number, row in enumerate(_normalised(folder / "problems.parquet")):
+            if (row["source"], row["problem"]) in shared:
+                ledger.drop(row["source"], row, "one-text-for-all", "read", row["problem"])
+                continue
             verdict = int(resolution.verdict[number])
             split = split_of(resolution.cluster_of(number), recipe.seed, recipe.eval_share)
             if verdict != KEPT:
@@ -70,6 +81,24 @@ def prepare_problems(
                 report.split[split] += 1
                 writer.add({**row, "split": split, "cluster": resolution.cluster_of(number)})
     return contamination, report
+
+
+def _shared_texts(path: Path) -> set[tuple[str, str]]:
+    """Set and text where nearly all rows of a set have that one text as their problem."""
+    seen: dict[str, Counter[bytes]] = {}
+    for row in _normalised(path):
+        digest = hashlib.blake2b(row["problem"].encode(), digest_size=16).digest()
+        seen.setdefault(row["source"], Counter())[digest] += 1
+    suspects = {
+        source: counts.most_common(1)[0][0]
+        for source, counts in seen.items()
+        if counts.total() >= ROWS_MIN and counts.most_common(1)[0][1] >= SAME_FOR_ALL * counts.total()
+    }
+    return {
+        (row["source"], row["problem"])
+        for row in (_normalised(path) if suspects else ())
+        if suspects.get(row["source"]) == hashlib.blake2b(row["problem"].encode(), digest_size=16).digest()
+    }
 
 
 def _step(verdict: int) -> str:

@@ -6,6 +6,7 @@ map names, for each of our fields, the columns to look in; the first that holds 
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +15,13 @@ from rpt_core.corpus.rows import Problem
 from rpt_core.corpus.streams import Broken
 
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "problem": ("problem", "question", "prompt", "query", "input"),
+    "problem": (
+        "problem", "question", "messages", "conversations", "prompt", "query", "input",
+        "extra_info.question", "extra_info.problem",
+    ),
     "answer": (
         "answer", "final_answer", "ground_truth", "reward_model.ground_truth", "expected_answer", "target",
-        "label",
+        "label", "extra_info.answer", "extra_info.ground_truth",
     ),
     "solution": ("solution", "rationale", "cot", "explanation", "solution_1"),
     "difficulty": ("difficulty", "level", "difficulty_level"),
@@ -139,19 +143,68 @@ def _field(record: Mapping[str, Any], field: str, columns: Columns) -> str:
 
 
 def _as_text(value: Any, between: str = ", ") -> str:
-    """Text of a cell: a string, a number, a chat (its user's words), a list (its parts)."""
-    if value is None or isinstance(value, bool):
-        return ""
+    """Text of a cell: a string, a number, a truth value, a chat (its user's words), a list (its parts)."""
     if isinstance(value, str):
-        return _unquoted(value.strip())
+        chat = _chat_in(value)
+        return _unquoted(value.strip()) if chat is None else _user_words(chat)
+    if isinstance(value, bool):
+        return str(value)
     if isinstance(value, int | float):
+        if not math.isfinite(value):
+            return ""
         return str(int(value)) if float(value).is_integer() else str(value)
     if isinstance(value, list):
-        if value and all(isinstance(turn, Mapping) and "content" in turn for turn in value):
-            asked = [str(turn["content"]) for turn in value if turn.get("role", "user") == "user"]
-            return asked[-1].strip() if asked else ""
+        if _is_chat(value):
+            return _user_words(value)
         return between.join(text for part in value if (text := _as_text(part)))
     return ""
+
+
+_ROLES, _CONTENTS = ("role", "from"), ("content", "value")
+_USERS = frozenset({"user", "human"})
+
+
+def _is_chat(value: Any) -> bool:
+    """Whether a value is a list of turns, each with a role and its words (two spellings of the keys)."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(turn, Mapping) and any(key in turn for key in _CONTENTS) for turn in value)
+    )
+
+
+def _chat_in(text: str) -> list[Any] | None:
+    """The turns of a chat written as JSON text, as ROLL's sets carry it; None for any other text."""
+    stripped = text.strip()
+    if not (
+        stripped.startswith("[")
+        and stripped.endswith("]")
+        and any(f'"{key}"' in stripped for key in _CONTENTS)
+    ):
+        return None
+    try:
+        turns = json.loads(stripped)
+    except (ValueError, RecursionError):
+        return None
+    return turns if _is_chat(turns) else None
+
+
+def _user_words(turns: list[Any]) -> str:
+    """The last words of the user; never those of the system or of an assistant."""
+    for turn in reversed(turns):
+        role = next((str(turn[key]) for key in _ROLES if key in turn), "user")
+        if role.casefold() in _USERS:
+            return _content(next(turn[key] for key in _CONTENTS if key in turn))
+    return ""
+
+
+def _content(value: Any) -> str:
+    """A turn's text; of a list of parts, its text parts."""
+    if isinstance(value, list):
+        return "\n".join(
+            str(part.get("text") or "") if isinstance(part, Mapping) else str(part) for part in value
+        ).strip()
+    return "" if value is None else str(value).strip()
 
 
 def _unquoted(text: str) -> str:
@@ -180,7 +233,7 @@ def parse_problem(
     problem = _with_options(_BOILERPLATE.sub("", problem), options)
     if context := _field(record, "context", columns):
         problem = f"{context}\n\n{problem}"
-    answer = _letter(answer, options)
+    answer = _letter(answer, options, _raw_answer(record, columns))
     for name, text in (("problem", problem), ("answer", answer)):
         if not text:
             held = [value for column in columns[name] if (value := look_up(record, column)) is not ABSENT]
@@ -208,16 +261,42 @@ def _options(record: Mapping[str, Any], columns: Columns) -> list[str]:
 
 
 def _with_options(problem: str, options: list[str]) -> str:
+    """The problem with its options below, lettered unless they carry their letters."""
     if not options or not problem:
         return problem
-    return (
-        problem + "\n" + "\n".join(f"{chr(ord('A') + i)}. {option}" for i, option in enumerate(options[:26]))
+    letters = [chr(ord("A") + number) for number in range(min(len(options), 26))]
+    lettered = all(
+        re.match(rf"\(?{letter}[.):]", option) for letter, option in zip(letters, options, strict=False)
     )
+    lines = (
+        options[:26] if lettered else [f"{a}. {option}" for a, option in zip(letters, options, strict=False)]
+    )
+    return problem + "\n" + "\n".join(lines)
 
 
-def _letter(answer: str, options: list[str]) -> str:
-    """The letter of an option given by number."""
-    if options and answer.isdigit() and int(answer) < min(len(options), 26):
+def _raw_answer(record: Mapping[str, Any], columns: Columns) -> Any:
+    """The answer's cell as it stands, with its type."""
+    for column in columns["answer"]:
+        value = look_up(record, column)
+        if value is not ABSENT and _as_text(value):
+            return value
+    return ABSENT
+
+
+def _letter(answer: str, options: list[str], raw: Any) -> str:
+    """The letter of an option given by its text or by its place.
+
+    A text that equals an option is that option: ``"3"`` of 2, 3, 4, 5 is B. A JSON integer is a place, counted
+    from 0; so is a text of digits that equals no option. An integer past the last place is an option's text.
+    """
+    texts = [re.sub(r"^\(?[A-Z][.):]\s+", "", option).strip() for option in options[:26]]
+    by_text = [number for number, text in enumerate(texts) if text == answer.strip()]
+    is_place = isinstance(raw, int) and not isinstance(raw, bool) and 0 <= raw < len(texts)
+    if options and is_place:
+        return chr(ord("A") + int(answer))
+    if len(by_text) == 1:
+        return chr(ord("A") + by_text[0])
+    if options and answer.isascii() and answer.isdigit() and not by_text and int(answer) < len(texts):
         return chr(ord("A") + int(answer))
     return answer
 

@@ -42,11 +42,12 @@ REASONS: dict[str, str] = {
     "latex-explosion": "LaTeX whose macros or inputs grow past the limits",
     "bad-reply": "a metadata server's reply that reports an error",
     # rows
-    "bad-json": "a line or item that is not JSON, or holds NaN or a key twice",
+    "bad-json": "a line or item that is not JSON, or holds a key twice",
     "bad-parquet": "a Parquet file that cannot be read",
     "bad-csv": "a CSV file that cannot be read",
     "missing-column": "a row without the value its set is about",
     "retyped-column": "a row whose value has another type than its column should have",
+    "one-text-for-all": "a problem whose text nearly all rows of its set share: a system prompt, not the problem",
     # documents
     "gigantic": "longer than the recipe allows",
     "control-characters": "more than a stray control or replacement character: binary, or wrongly decoded",

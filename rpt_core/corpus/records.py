@@ -35,9 +35,33 @@ def read_records(source: Source) -> Iterator[Record | Broken]:
         elif source.form == "csv":
             yield from _csv(read_limited(open_chunks(source.path), CSV_BYTES_MAX))
         else:
-            yield from _json(as_utf8(open_chunks(source.path)))
+            yield from _spread(_json(as_utf8(open_chunks(source.path))))
     except Broken as broken:
         yield broken
+
+
+def _spread(rows: Iterator[Record | Broken]) -> Iterator[Record | Broken]:
+    """The rows; a file whose only object holds columns of equal length is read by its columns."""
+    first = next(rows, None)
+    if first is None:
+        return
+    second = next(rows, None)
+    if second is None and isinstance(first, dict) and (num := _num_rows(first)):
+        yield from ({name: column[row] for name, column in first.items()} for row in range(num))
+        return
+    yield first
+    if second is not None:
+        yield second
+        yield from rows
+
+
+def _num_rows(record: Record) -> int:
+    """Rows of an object of columns, two columns and two rows at least; 0 for any other object."""
+    columns = list(record.values())
+    if len(columns) < 2 or not all(isinstance(column, list) for column in columns):
+        return 0
+    lengths = {len(column) for column in columns}
+    return lengths.pop() if len(lengths) == 1 and len(columns[0]) > 1 else 0
 
 
 def _json(chunks: Iterator[bytes]) -> Iterator[Record | Broken]:
@@ -79,7 +103,7 @@ def json_lines(chunks: Iterable[bytes], limit: int = LINE_BYTES_MAX) -> Iterator
 
     Example:
         >>> [type(row).__name__ for row in json_lines([b'{"a": 1}\n{"a": NaN}\n'])]
-        ['dict', 'Broken']
+        ['dict', 'dict']
     """
     for line in lines(chunks, limit):
         if isinstance(line, Broken):
@@ -105,8 +129,8 @@ def _object(value: Any) -> Record | Broken:
     return value
 
 
-def _no_nan(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
+def _not_a_number(_: str) -> None:
+    """``NaN`` and the infinities, which JSON has not, are no value: null."""
 
 
 def _no_twins(pairs: list[tuple[str, Any]]) -> Record:
@@ -116,7 +140,7 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> Record:
     return record
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_nan, object_pairs_hook=_no_twins)
+_DECODER = json.JSONDecoder(parse_constant=_not_a_number, object_pairs_hook=_no_twins)
 
 
 def json_array(chunks: Iterable[bytes], limit: int = LINE_BYTES_MAX) -> Iterator[Record | Broken]:

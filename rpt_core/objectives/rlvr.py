@@ -14,8 +14,9 @@ from rpt_core.objectives.objective import Asked, Question, Verdict
 from rpt_core.objectives.positions import Rounds
 from rpt_core.objectives.prompts import Prompt, problem_prompt
 from rpt_core.objectives.recipe import RlvrObjective
-from rpt_core.objectives.rewards.answer import match_answer
-from rpt_core.objectives.rewards.prefix import read
+from rpt_core.objectives.rewards.answer import Match, grade_answers
+from rpt_core.objectives.rewards.boxes import boxed_answer
+from rpt_core.objectives.rewards.prefix import END_OF_THOUGHT, Reading
 from rpt_core.objectives.verdicts import answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Sample, Trunk
@@ -57,14 +58,32 @@ class Solve:
         return len(self.codec.encode(problem.problem)) + self.prompt.num_tokens <= context_tokens
 
     def judge(self, question: Question, sample: Sample) -> Verdict:
-        """The last box against the known answer; two spellings we cannot compare are ``unparsed``."""
-        reading = read(answer_bytes(sample, self.codec)) if sample.finish == "stop" else None
-        is_right: bool | None = None
-        if reading:
-            given = [text.decode("utf-8", errors="replace") for text in reading.predictions]
-            found = {match_answer(text, question.truth) for text in given}
-            is_right = "correct" in found or (None if "unparsed" in found else False)
-        return verdict(sample, self.codec, reading, is_right)
+        """One answer; see :meth:`judge_all`."""
+        return self.judge_all(question, [sample])[0]
+
+    def judge_all(self, question: Question, samples: Sequence[Sample]) -> list[Verdict]:
+        """The last closed box of each answer against the known one; what cannot be read is ``unparsed``."""
+        readings = [self._reading(sample) for sample in samples]
+        asked = [(_text(reading), question.truth) for reading in readings if reading]
+        grades = iter(grade_answers(asked))
+        return [
+            verdict(sample, self.codec, reading, _RIGHT[next(grades)] if reading else None)
+            for sample, reading in zip(samples, readings, strict=True)
+        ]
+
+    def _reading(self, sample: Sample) -> Reading | None:
+        if sample.finish != "stop":
+            return None
+        content = answer_bytes(sample, self.codec)
+        boxed = boxed_answer(content.decode("utf-8", errors="replace"))
+        return None if boxed is None else Reading(content.partition(END_OF_THOUGHT)[0], (boxed.encode(),))
+
+
+_RIGHT: Mapping[Match, bool | None] = {"correct": True, "wrong": False, "unparsed": None}
+
+
+def _text(reading: Reading) -> str:
+    return reading.predictions[0].decode("utf-8", errors="replace")
 
 
 def read_problems(corpus: Path, split: str) -> list[Problem]:
@@ -117,7 +136,7 @@ class Rlvr:
 
     def judge(self, asked: Asked, cut: int, samples: Sequence[Sample]) -> list[Verdict]:
         """Verdicts of one group."""
-        return [self.solve.judge(asked.questions[cut], sample) for sample in samples]
+        return self.solve.judge_all(asked.questions[cut], samples)
 
     def _fitting(self, split: str) -> tuple[list[Problem], RowCounts]:
         found = read_problems(self._corpus, split)

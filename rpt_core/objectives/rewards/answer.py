@@ -1,122 +1,115 @@
-r"""The answer reward: a boxed answer must equal the known one, by plain parsing.
+r"""The answer reward: the one door through which every answer is graded.
 
-Numbers are compared as exact fractions, whether written ``1/2``, ``0.5`` or ``\frac{1}{2}``; tuples and
-words part by part; anything else as text after LaTeX's decorations are taken off. Nothing is ever
-evaluated. Two expressions that are not numbers and are written differently may still be equal:
-the verdict is then ``unparsed``, not ``wrong``.
+Reading comes first and decides most: numbers as exact fractions, lists, sets, intervals, units, percent,
+words (:mod:`rpt_core.objectives.answers.compare` has the rules). What needs computing, such as
+``2\sqrt{3}`` beside ``\sqrt{12}``, is computed in bounded child processes, with Math-Verify for what our
+parser does not know. What neither can read is *unparsed*, never *wrong*.
 """
 
 import re
-from fractions import Fraction
-from typing import Literal
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
-Match = Literal["correct", "wrong", "unparsed"]
+from rpt_core.objectives.answers.compare import Comparison, Leaf, Match
+from rpt_core.objectives.answers.pool import POOL
+from rpt_core.objectives.answers.reading import Quantity, Value, read_answer
+from rpt_core.objectives.answers.tokens import UnreadableError
+from rpt_core.objectives.rewards.boxes import boxed_answer
 
 LONGEST = 2000
-"""Characters; longer answers are not read. Digits beyond a few hundred would only cost time."""
+"""Characters; longer answers are not read, given or known. Digits beyond a few hundred would only cost time."""
+LEAVES_MAX = 64
+"""Pairs of expressions that one comparison may ask to be computed."""
+REMEMBERED = 100_000
 
-_DECORATION = re.compile(
-    r"\\(?:left|right|displaystyle|,|;|!|:|quad|qquad| )|\^\s*(?:\{\s*\\circ\s*\}|\\circ)|\\degree|[$~]"
+tally: Counter[str] = Counter()
+"""How often a rule or a child decided, since the process started: ``computed``, ``timed-out``, ``percent``."""
+
+_CHOICE = re.compile(
+    r"\(?(?P<letter>[A-J])(?:\)|[.:])\s*(?P<rest>\S.*)|(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s*:?\s*\(?(?P<named>[A-J])\)?\.?",
+    re.DOTALL,
 )
-_WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|textbf|mbox|operatorname|boxed|fbox)\s*\{([^{}]*)\}")
-_FRACTION = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]+)\}|(\w))\s*(?:\{([^{}]+)\}|(\w))")
-_NUMBER = re.compile(r"[+-]?(?:\d{1,300}(?:\.\d{0,300})?|\.\d{1,300})")
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_WORD = re.compile(r"[^\W\d_]+(?: [^\W\d_]+)*")
+_SECOND_CHOICE = re.compile(r"\b(?:or|and)\b\W{0,8}[A-J]\b(?!\w)|(?<!\w)\(?[A-J]\)")
+
+_computed: dict[Leaf, Match] = {}
 
 
-def match_answer(given: str, known: str) -> Match:
-    r"""Compare a model's answer with the known one.
+def grade_answer(given: str, known: str) -> Match:
+    r"""Grade a model's answer against the known one.
 
     Args:
         given: What the model put into its box.
         known: The answer of the problem set, with or without LaTeX.
 
     Example:
-        >>> match_answer("\\dfrac{1}{2}", "0.5"), match_answer(" 10", "$10$"), match_answer("9", "10")
+        >>> grade_answer("\\dfrac{1}{2}", "0.5"), grade_answer(" 10", "$10$"), grade_answer("3 4", "34")
         ('correct', 'correct', 'wrong')
-        >>> match_answer("2\\sqrt{3}", "\\sqrt{12}")
-        'unparsed'
     """
-    if not given.strip() or len(given) > LONGEST:
-        return "unparsed"
-    left, right = normalise(given), normalise(known)
-    if left == right:
-        return "correct"
-    first, second = _value(left), _value(right)
-    if first is None or second is None:
-        return "unparsed"
-    return "correct" if first == second else "wrong"
+    return grade_answers([(given, known)])[0]
 
 
-def normalise(answer: str) -> str:
-    r"""An answer without what does not change its meaning.
+def grade_answers(pairs: Sequence[tuple[str, str]]) -> list[Match]:
+    """Grade many answers; what has to be computed is computed for all of them together."""
+    verdicts: dict[tuple[str, str], Match] = {}
+    wanted: dict[tuple[str, str], list[Leaf]] = {}
+    for pair in dict.fromkeys(pairs):
+        verdicts[pair], leaves = _read_and_compare(pair)
+        if leaves:
+            wanted[pair] = leaves
+    if wanted:
+        _compute(wanted)
+        for pair in wanted:
+            verdicts[pair], _ = _read_and_compare(pair)
+    return [verdicts[pair] for pair in pairs]
+
+
+def grade_completion(text: str, known: str) -> Match:
+    r"""Grade a whole completion: the last closed box after the end of the thought.
 
     Example:
-        >>> normalise("$x = \\left( \\tfrac{1}{2} , 3 \\right)$.")
-        '((1)/(2),3)'
+        >>> grade_completion(" so</think>It is \\boxed{12}.", "12"), grade_completion("</think>12", "12")
+        ('correct', 'unparsed')
     """
-    text = answer.strip().replace("\u2212", "-").replace("\\%", "").replace("%", "")
-    text = _repeat(_WRAPPED, r"\1", _DECORATION.sub("", text))
-    text = _repeat(_FRACTION, lambda m: f"({m[1] or m[2]})/({m[3] or m[4]})", text)
-    text = text.replace("{,}", ",").replace("\\{", "{").replace("\\}", "}")
-    text = re.sub(r"\s+", " ", text).strip().rstrip(".").strip()
-    text = re.sub(r"^[A-Za-z]\w{0,2} ?= ?", "", text)
-    if _THOUSANDS.fullmatch(text):
-        text = text.replace(",", "")
-    return text.casefold() if _WORD.fullmatch(text) else text.replace(" ", "")
+    answer = boxed_answer(text)
+    return "unparsed" if answer is None else grade_answer(answer, known)
 
 
-def _repeat(pattern: re.Pattern[str], by: object, text: str) -> str:
-    """Substitute from the inside out; four levels are more than any answer needs."""
-    for _ in range(4):
-        changed = pattern.sub(by, text)  # type: ignore[call-overload]
-        if changed == text:
-            break
-        text = changed
-    return text
+def _read_and_compare(pair: tuple[str, str]) -> tuple[Match, list[Leaf]]:
+    """The verdict as far as it is known, and the leaves that have to be computed first."""
+    if any(not text.strip() or len(text) > LONGEST for text in pair):
+        return "unparsed", []
+    try:
+        given, known = (read_answer(text) for text in pair)
+    except UnreadableError:
+        return ("correct" if pair[0].strip() == pair[1].strip() else "unparsed"), []
+    comparison = Comparison(_computed)
+    verdict = comparison.compare(given, known)
+    if verdict != "correct" and (letter := _named_choice(pair[0])) and _is_letter(known):
+        verdict = comparison.compare(read_answer(letter), known)
+    leaves = list(dict.fromkeys(comparison.wanted))[:LEAVES_MAX] if verdict == "unparsed" else []
+    if not leaves:
+        tally.update(comparison.rules)
+    return verdict, leaves
 
 
-_Value = Fraction | str | tuple[str, tuple["_Value", ...]]
+def _compute(wanted: Mapping[tuple[str, str], list[Leaf]]) -> None:
+    """Have the leaves computed, and remember the verdicts; time that ran out is unparsed, and counted."""
+    if len(_computed) > REMEMBERED:
+        _computed.clear()
+    for leaves, found in zip(wanted.values(), POOL.compute(list(wanted.values())), strict=True):
+        tally["computed"] += len(leaves)
+        tally["timed-out"] += found.count("timed-out")
+        for leaf, verdict in zip(leaves, found, strict=True):
+            _computed[leaf] = "unparsed" if verdict == "timed-out" else verdict
 
 
-def _value(text: str) -> _Value | None:
-    """What a normalised answer stands for, where we are sure of it: a number, a word, a tuple of such."""
-    number = _number(text)
-    if number is not None:
-        return number
-    if _WORD.fullmatch(text):
-        return text.casefold()
-    brackets = text[:1] + text[-1:]
-    if brackets in {"()", "[]", "{}", "(]", "[)"} and "," in text:
-        text = text[1:-1]
-    elif "," in text:
-        brackets = "()"
-    else:
-        inner = re.fullmatch(r"\(([^()]*)\)", text)  # "(C)" names the choice C
-        return _value(inner[1]) if inner else None
-    parts = tuple(_value(part) for part in text.split(","))
-    known = tuple(part for part in parts if part is not None)
-    return (brackets, known) if len(known) == len(parts) else None
+def _named_choice(text: str) -> str:
+    """The letter of ``C) its text``, ``C: its text`` or ``Option C``; empty where a second letter is named."""
+    match = _CHOICE.fullmatch(text.strip())
+    if not match or _SECOND_CHOICE.search(match["rest"] or ""):
+        return ""
+    return match["letter"] or match["named"]
 
 
-def _number(text: str) -> Fraction | None:
-    """A decimal, a fraction or a mixed number, exactly."""
-    mixed = re.fullmatch(r"-?(\d+)\((\d+)\)/\((\d+)\)", text)  # 3\frac{1}{2}
-    if mixed:
-        whole, above, below = (int(part) for part in mixed.groups())
-        size = whole + Fraction(above, below) if below else None
-        return -size if size is not None and text.startswith("-") else size
-    parts = [_bare(part) for part in text.split("/", 1)]
-    if any(not _NUMBER.fullmatch(part) for part in parts):
-        return None
-    numbers = [Fraction(part.removesuffix(".") or "0") for part in parts]
-    if len(numbers) == 1:
-        return numbers[0]
-    return numbers[0] / numbers[1] if numbers[1] else None
-
-
-def _bare(part: str) -> str:
-    """``(3)`` is 3 and ``-(3)`` is -3."""
-    inner = re.fullmatch(r"(-?)\(([^()]*)\)", part)
-    return inner[1] + inner[2] if inner else part
+def _is_letter(known: Value) -> bool:
+    return isinstance(known, Quantity) and known.tree[0] == "sym" and known.tree[1] in tuple("ABCDEFGHIJ")

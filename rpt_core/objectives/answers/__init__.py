@@ -1,0 +1,1 @@
+"""Reading and comparing short answers: numbers, expressions, lists, units, words."""
