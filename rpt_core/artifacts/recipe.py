@@ -152,7 +152,7 @@ def explain(error: ValidationError) -> str:
     for problem in error.errors(include_url=False):
         where = ".".join(str(part) for part in problem["loc"]) or "value"
         given = without_password(repr(problem.get("input")))
-        clauses.append(f"{where}: {problem['msg'].lower()} (given {given[:80]})")
+        clauses.append(f"{where}: {problem['msg'][:1].lower()}{problem['msg'][1:]} (given {given[:80]})")
     return "; ".join(clauses)
 
 

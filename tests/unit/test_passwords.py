@@ -31,12 +31,16 @@ WITH_SECRET = (
     f"https://judge/v1?a=1&access_token={SECRET}&b=2",
 )
 RECIPES = {
-    "rlpt": lambda url: RlptRecipe.parse({"corpus": NOWHERE, "start": NOWHERE, "judge_model": "m", "judge_url": url}),
+    "rlpt": lambda url: RlptRecipe.parse(
+        {"corpus": NOWHERE, "start": NOWHERE, "judge_model": "m", "judge_url": url}
+    ),
     "judged": lambda url: JudgedEvaluationRecipe.parse(
         {"corpus": NOWHERE, "model": NOWHERE, "judge_model": "m", "judge_url": url}
     ),
-    "quality": lambda url: QualityRecipe.parse({"documents": NOWHERE, "scorer_model": "m", "scorer_url": url}),
-}  # fmt: skip
+    "quality": lambda url: QualityRecipe.parse(
+        {"documents": NOWHERE, "scorer_model": "m", "scorer_url": url}
+    ),
+}
 
 
 @pytest.mark.parametrize("make", RECIPES.values(), ids=RECIPES)
@@ -56,13 +60,22 @@ def test_an_address_without_one_is_kept_as_it_is(make, url):
 
 def test_no_command_prints_it_or_writes_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("RPT_HOME", str(tmp_path))
-    words = ["plan", "tiny_rlpt", "-p", f"rlpt.judge_url=http://user:{SECRET}@judge/v1", "-p", "rlpt.judge_model=m"]
+    words = [
+        "plan",
+        "tiny_rlpt",
+        "-p",
+        f"rlpt.judge_url=http://user:{SECRET}@judge/v1",
+        "-p",
+        "rlpt.judge_model=m",
+    ]
     code = guarded(lambda: app(words, standalone_mode=False))
     out, err = capsys.readouterr()
     assert code == 2
     assert "Traceback" not in err
     assert SECRET not in out + err
-    assert not [path for path in tmp_path.rglob("*") if path.is_file() and SECRET in path.read_text(errors="replace")]
+    assert not [
+        path for path in tmp_path.rglob("*") if path.is_file() and SECRET in path.read_text(errors="replace")
+    ]
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -142,7 +155,8 @@ def test_hiding_twice_is_hiding_once(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["math@17 in /data/a:b@c/store", "see http://127.0.0.1:4200/runs/x@3", "me@example.org", "a://b", ""]
+    "text",
+    ["math@17 in /data/a:b@c/store", "see http://127.0.0.1:4200/runs/x@3", "me@example.org", "a://b", ""],
 )
 def test_what_is_no_login_stays(text):
     assert without_password(text) == text

@@ -19,7 +19,9 @@ FEW = 12
 @pytest.fixture
 def store(s3_endpoint, tmp_path, request, monkeypatch) -> Store:  # noqa: F811
     monkeypatch.setattr(documents, "INDEX_AFTER", FEW // 2)
-    return Store(f"s3://{bucket('index' + str(abs(hash(request.node.name)) % 10**9))}/team", tmp_path / "cache")
+    return Store(
+        f"s3://{bucket('index' + str(abs(hash(request.node.name)) % 10**9))}/team", tmp_path / "cache"
+    )
 
 
 def bucket(name: str) -> str:
@@ -68,7 +70,8 @@ def test_what_was_read_once_is_read_in_one_request_the_next_time(store, tmp_path
     again = store.scan()
     assert again == first
     assert asked["get_object"] == 1, "the index alone"
-    assert store.scan_refs()[0]["run-3"] == {1: Artifact(kind="corpus", fingerprint=f"{3:064x}", digest=manifest.digest)}  # fmt: skip
+    named = Artifact(kind="corpus", fingerprint=f"{3:064x}", digest=manifest.digest)
+    assert store.scan_refs()[0]["run-3"] == {1: named}
     asked.clear()
     assert len(store.refs()) == FEW
     assert store.scan() == first
@@ -158,5 +161,7 @@ def test_five_thousand_artifacts_are_listed_within_ten_seconds(s3_endpoint, tmp_
         assert len(other.refs()) == 5000
         seconds.append(time.monotonic() - begin)
     with capsys.disabled():
-        print(f"\n5,000 artifacts and names on S3: {seconds[0]:.1f} s without an index, {seconds[1]:.1f} s with")
+        print(
+            f"\n5,000 artifacts and names on S3: {seconds[0]:.1f} s without an index, {seconds[1]:.1f} s with"
+        )
     assert seconds[1] < 10
