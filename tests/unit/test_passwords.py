@@ -31,12 +31,16 @@ WITH_SECRET = (
     f"https://judge/v1?a=1&access_token={SECRET}&b=2",
 )
 RECIPES = {
-    "rlpt": lambda url: RlptRecipe.parse({"corpus": NOWHERE, "start": NOWHERE, "judge_model": "m", "judge_url": url}),
+    "rlpt": lambda url: RlptRecipe.parse(
+        {"corpus": NOWHERE, "start": NOWHERE, "judge_model": "m", "judge_url": url}
+    ),
     "judged": lambda url: JudgedEvaluationRecipe.parse(
         {"corpus": NOWHERE, "model": NOWHERE, "judge_model": "m", "judge_url": url}
     ),
-    "quality": lambda url: QualityRecipe.parse({"documents": NOWHERE, "scorer_model": "m", "scorer_url": url}),
-}  # fmt: skip
+    "quality": lambda url: QualityRecipe.parse(
+        {"documents": NOWHERE, "scorer_model": "m", "scorer_url": url}
+    ),
+}
 
 
 @pytest.mark.parametrize("make", RECIPES.values(), ids=RECIPES)

@@ -14,8 +14,10 @@ from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import StoreError
-from tests.unit.test_store import publish, s3_endpoint, store, write  # noqa: F401  (fixtures)
+from tests.unit import test_store
+from tests.unit.test_store import publish, write
 
+store, s3_endpoint = test_store.store, test_store.s3_endpoint  # fixtures
 HOUR = 3600.0
 
 
@@ -31,17 +33,17 @@ def make_old(store: Store, monkeypatch) -> None:
 
 def manifest_of(files, fingerprint="f" * 64) -> Manifest:
     return Manifest(
-        kind="corpus", fingerprint=fingerprint, digest=artifact_digest(files), recipe={}, placement=Placement(),
-        parents={}, files=files, outcome=Outcome(), code="c", environment={}, created="2026-11-28T00:00:00",
-        attempts=(),
+        kind="corpus", fingerprint=fingerprint, digest=artifact_digest(files), recipe={}, parents={},
+        placement=Placement(), files=files, outcome=Outcome(), code="c", environment={}, attempts=(),
+        created="2026-11-28T00:00:00",
     )  # fmt: skip
 
 
 def job_of(store: Store, folder: Path) -> Job:
     return Job(
-        function="m:f", recipe_class="m:C", recipe={}, kind="corpus", fingerprint="f" * 64, parents={}, inputs={},
-        folder=folder, placement=Placement(), numerics=None, store=store.objects.url, cache=store.cache, code="c",
-        environment={}, started="2026-11-28T00:00:00",
+        function="m:f", recipe_class="m:C", recipe={}, kind="corpus", fingerprint="f" * 64, parents={},
+        inputs={}, folder=folder, placement=Placement(), numerics=None, store=store.objects.url, code="c",
+        cache=store.cache, environment={}, started="2026-11-28T00:00:00",
     )  # fmt: skip
 
 

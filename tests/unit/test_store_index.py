@@ -70,7 +70,8 @@ def test_what_was_read_once_is_read_in_one_request_the_next_time(store, tmp_path
     again = store.scan()
     assert again == first
     assert asked["get_object"] == 1, "the index alone"
-    assert store.scan_refs()[0]["run-3"] == {1: Artifact(kind="corpus", fingerprint=f"{3:064x}", digest=manifest.digest)}  # fmt: skip
+    named = Artifact(kind="corpus", fingerprint=f"{3:064x}", digest=manifest.digest)
+    assert store.scan_refs()[0]["run-3"] == {1: named}
     asked.clear()
     assert len(store.refs()) == FEW
     assert store.scan() == first
