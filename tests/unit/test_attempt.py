@@ -23,8 +23,8 @@ def store(tmp_path: Path) -> Store:
 
 def attempt(store: Store, folder: Path, *, keep: int = 2) -> StoreBuild:
     job = Job(
-        function="m:f", recipe_class="m:C", recipe={}, kind="toy", fingerprint="f" * 64, parents={}, inputs={},
-        folder=folder, placement=Placement(keep_checkpoints=keep), numerics=NUMERICS,
+        function="m:f", recipe_class="m:C", recipe={}, kind="toy", fingerprint="f" * 64, parents={},
+        inputs={}, folder=folder, placement=Placement(keep_checkpoints=keep), numerics=NUMERICS,
         store=store.objects.url, cache=store.cache, code="c", environment={}, started=STARTED,
     )  # fmt: skip
     return StoreBuild(job, store, lambda: False)
