@@ -31,10 +31,13 @@ def guesses(draw) -> tuple[list[bytes], bytes]:
     """A truth, and a guess that is any slice of it, now and then with something changed or added."""
     tokens = draw(tokens_of_text())
     content = b"".join(tokens)
-    start = draw(st.one_of(st.just(0), st.integers(0, len(content))))
-    ends = [end for end in (start + len(t) for t in tokens) if end <= len(content)]
-    end = draw(st.one_of(st.integers(start, len(content)), st.sampled_from(ends or [len(content)])))
-    guess = bytearray(content[start:end])
+    if draw(st.booleans()):  # as long as some whole tokens, wherever it stands
+        length = len(b"".join(tokens[: draw(st.integers(1, len(tokens)))]))
+        start = draw(st.integers(0, len(content) - length))
+        guess = bytearray(content[start : start + length])
+    else:
+        start = draw(st.integers(0, len(content)))
+        guess = bytearray(content[start : draw(st.integers(start, len(content)))])
     change = draw(st.sampled_from(["none", "none", "none", "byte", "more"]))
     if change == "byte" and guess:
         guess[draw(st.integers(0, len(guess) - 1))] ^= draw(st.integers(1, 255))

@@ -9,6 +9,7 @@ from statsmodels.stats.multitest import multipletests
 
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.compare import Claim, PairedItems, compare, decide, holm, pair_items, sign_flip_p
+from rpt_core.evaluation.intervals import cluster_totals
 
 
 def enumerated_p(totals):
@@ -100,6 +101,32 @@ def test_holm_equals_statsmodels(seed):
     p_values = np.random.default_rng(seed).random(7) ** 3
     assert holm(p_values.tolist()) == pytest.approx(multipletests(p_values, method="holm")[1])
     assert holm([]) == []
+
+
+def test_a_drawn_test_counts_the_pattern_that_was_seen():
+    totals = np.random.default_rng(4).normal(3, 0.1, size=60)
+    assert sign_flip_p(totals) == 1 / 20_001
+
+
+def test_a_claim_is_tested_against_its_own_threshold():
+    """A gain just above what is asked: surely more than none, but not surely more than that."""
+    items = random_pair(np.random.default_rng(9), 0.2)
+    gain = float(items.differences.mean())
+    asked = [0.0, gain - 0.005, gain + 0.005, gain + 0.2]
+    decisions = decide([Claim(f"{least:g}", items, at_least=least) for least in asked])
+    assert [d.verdict for d in decisions] == ["holds", "undecided", "undecided", "fails"]
+    assert [d.difference.value for d in decisions] == pytest.approx([gain] * 4)
+    totals = cluster_totals(items.differences - asked[3], items.clusters)[:, 0]
+    assert decisions[3].p_value == pytest.approx(sign_flip_p(totals))
+
+
+def test_clusters_are_counted_by_the_side_they_moved_to():
+    items = PairedItems(
+        np.array([0.0, 1.0, 0.5, 0.0]), np.array([1.0, 0.0, 0.5, 1.0]), np.array(list("aabc"))
+    )
+    found = compare(items)
+    assert (found.num_better, found.num_worse) == (1, 0)
+    assert found.sign_p_value == 1.0
 
 
 def test_claims_hold_fail_or_stay_open():

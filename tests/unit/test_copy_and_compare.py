@@ -119,6 +119,24 @@ def test_damaged_bytes_are_not_copied(store, journey, tmp_path):
     assert target.manifest("policy", journey.fingerprint) is None
 
 
+def test_bytes_damaged_on_arrival_are_never_published(store, journey, tmp_path, monkeypatch):
+    target = Store(str(tmp_path / "other"), tmp_path / "elsewhere")
+    put_folder = target.objects.put_folder
+
+    def damaged(folder, *more, **named):
+        entries = put_folder(folder, *more, **named)
+        for entry in entries:
+            blob = Path(target.objects.blob_key(entry.blob))
+            blob.chmod(0o644)
+            blob.write_text("evil")
+        return entries
+
+    monkeypatch.setattr(target.objects, "put_folder", damaged)
+    with pytest.raises(IntegrityError):
+        list(copying.copy(copying.to_copy(journey, store), store, target))
+    assert list(target.manifests()) == []
+
+
 def test_other_content_under_one_address_is_refused_before_anything_is_written(store, journey, tmp_path):
     target = Store(str(tmp_path / "other"), tmp_path / "elsewhere")
     put(target, write(tmp_path / "x", w="other"), "policy", "e", numerics=NUMERICS)

@@ -92,6 +92,15 @@ def test_buckets_keep_the_budget_and_lose_nothing():
     assert all(len(b) == 1 or len(b) * max(s.num_tokens for s in b) <= 100 for b in found)
 
 
+def test_padding_counts_as_forwarded():
+    policy, rng = tiny_policy(), np.random.default_rng(2)
+    documents = [random_ids(rng, length) for length in (10, 40, 7)]
+    *_, forwarded = scored(policy, documents, context=64, stride=32, budget=1000)
+    assert forwarded == 3 * 40
+    *_, alone = scored(policy, documents, context=64, stride=32, budget=1)
+    assert alone == 10 + 40 + 7
+
+
 def test_a_nan_is_never_easy():
     policy = tiny_policy()
     with torch.no_grad():
@@ -135,7 +144,23 @@ def test_the_stage_scores_both_splits_and_counts(corpus: Path, proxy: Path, tmp_
         assert None not in row["entropy_nats"][1:]
         assert len(row["token_ids"]) == len(row["entropy_nats"]) == len(row["nll_nats"])
     assert (outcome.rows.rows_in, outcome.rows.dropped) == (14, {"too-short": 1})
-    assert outcome.summary["long_documents"] >= 1
+    assert outcome.summary["long_documents"] == sum(len(row["token_ids"]) > 128 for row in rows) > 1
+    windows = [list(spans(0, len(row["token_ids"]), 128, 64)) for row in rows]
+    assert outcome.summary["windows"] == sum(map(len, windows))
+
+
+def test_the_summary_is_that_of_the_tokens_that_are_predicted(corpus: Path, proxy: Path, tmp_path: Path):
+    build = build_in(tmp_path, corpus, proxy)
+    outcome = score_difficulty(recipe(), build)
+    rows = pq.read_table(build.out / "tokens.parquet").to_pylist()
+    nlls = np.array([x for row in rows for x in row["nll_nats"][1:]])
+    entropies = np.array([x for row in rows for x in row["entropy_nats"][1:]], np.float32)
+    num_first = len(rows)
+    assert len(nlls) == sum(len(row["token_ids"]) for row in rows) - num_first == outcome.tokens
+    assert outcome.summary["nll_nats"] == pytest.approx(nlls.mean(), rel=1e-6)
+    for tier in (0.5, 1.0, 1.5):
+        share = (entropies >= tier).mean()
+        assert outcome.summary[f"share_above_{tier:g}_nats"] == pytest.approx(share, abs=1e-12)
 
 
 def test_a_stopped_scoring_goes_on_to_the_same_table(corpus: Path, proxy: Path, tmp_path: Path, monkeypatch):

@@ -65,3 +65,18 @@ def test_relative_change_and_its_interval():
 def test_a_single_document_has_no_interval():
     change = pattern_changes(["wait", "no"], ["a", "a"], ["wait", "wait"], ["b", "b"])["reflection"]
     assert (change.relative, change.low, change.high) == (1.0, None, None)
+
+
+def test_two_sets_over_the_same_documents_are_resampled_apart():
+    """Sets that vary together by document: paired draws would make the interval far too narrow."""
+    rng = np.random.default_rng(3)
+    clusters = np.repeat(np.arange(100), 4)
+    uses = np.repeat(rng.random(100) < 0.4, 4)
+    texts = ["probably so" if use else "so" for use in uses]
+    change = pattern_changes(texts, clusters, texts, clusters)["hypothesis"]
+    share = uses.mean()
+    deviation = np.sqrt(2 * (1 - share) / (share * 100))  # of a ratio of two independent shares, delta method
+    assert change.relative == 0.0
+    assert change.high - change.low == pytest.approx(2 * 1.96 * deviation, rel=0.25)
+    assert change.low < -0.15
+    assert change.high > 0.15

@@ -290,16 +290,39 @@ def test_claims_are_about_the_positions_training_asks_about(inputs):
     assert any(f"Only {asked} held-out positions of at least 2 nats" in sentence for sentence in sentences)
 
 
-def test_unread_answers_are_not_called_wrong(inputs):
+def unread_sentences(inputs, **verdicts: int) -> list[str]:
     after = Judged.read("after RPT", inputs["after"])
     after.scores["modes"]["reasoning"]["verdicts"] = {
-        "correct": 60, "wrong": 20, "unparsed": 5, "truncated": 15, "timed out": 0,
-    }  # fmt: skip
-    assert any(
-        "20.0% of the answers of after RPT in mode reasoning went unread (5 unparsed, 15 truncated of 100)"
-        in s
-        for s in shortfalls({"after": after}, [], {})
-    )
+        name.replace("_", " "): num for name, num in verdicts.items()
+    }
+    found = shortfalls({"after": after}, [], {})
+    return [sentence for sentence in found if "in mode reasoning went unread" in sentence]
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "says"),
+    [
+        (
+            {"unparsed": 5, "truncated": 15, "timed_out": 0},
+            "20.0% of the answers .*5 unparsed, 15 truncated of",
+        ),
+        ({"unparsed": 0, "truncated": 0, "timed_out": 3}, "3.0% of the answers .*3 timed out of 100"),
+        (
+            {"unparsed": 1, "truncated": 1, "timed_out": 1},
+            "3.0% .*1 unparsed, 1 truncated, 1 timed out of 100",
+        ),
+    ],
+)
+def test_unread_answers_are_not_called_wrong(inputs, verdicts, says):
+    right = 100 - sum(verdicts.values()) - 20
+    (sentence,) = unread_sentences(inputs, correct=right, wrong=20, **verdicts)
+    assert re.match(says, sentence)
+    assert "after RPT" in sentence
+
+
+def test_two_in_a_hundred_unread_are_borne(inputs):
+    assert unread_sentences(inputs, correct=58, wrong=40, unparsed=1, truncated=1, timed_out=0) == []
+    assert len(unread_sentences(inputs, correct=57, wrong=40, unparsed=1, truncated=1, timed_out=1)) == 1
 
 
 def seeds_inputs(root: Path, gains: tuple[float, ...]) -> dict[str, Path]:

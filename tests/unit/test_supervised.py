@@ -13,6 +13,7 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import EngineError, RecipeError, ResumeError, StarvedError, Stopped
 from rpt_core.policy.codec import Codec
+from rpt_core.policy.forward import branch_logprobs
 from rpt_core.policy.given import GivenModel
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.torch_engine import TorchEngine
@@ -21,8 +22,10 @@ from rpt_core.train.base import train_base
 from rpt_core.train.cold_start import train_cold_start
 from rpt_core.train.lessons import PlainDocuments, TracedDocuments
 from rpt_core.train.muon import Muon, orthogonalised
+from rpt_core.train.supervised import learn_answers
 from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, ModelShape, Optimiser
 from rpt_core.train.windows import Windows, shuffled
+from tests.toys import gradients, random_tree, relative_error, tiny_policy
 from tests.unit.small_corpus import write_corpus
 
 NOWHERE = Artifact(kind="any", fingerprint="0" * 64, digest="0" * 64)
@@ -309,3 +312,29 @@ def test_muon_is_torchs_muon():
 def test_orthogonalised_matrices_have_singular_values_near_one():
     values = torch.linalg.svdvals(orthogonalised(torch.randn(3, 16, 40)))
     assert 0.6 < float(values.min()) <= float(values.max()) < 1.3
+
+
+def test_the_loss_of_given_answers_does_not_depend_on_micro_batches(tmp_path: Path):
+    """Answers of unlike length, in one pass and in several: one mean over the whole batch's tokens."""
+    trunks, answers = random_tree(3, [[(0, 2), (6, 1)], [(4, 3)], [(9, 0)]], group=1, longest=9)
+    lengths = [len(answer) for of_trunk in answers for of_cut in of_trunk for answer in of_cut]
+    assert len(set(lengths)) > 2
+    rng = np.random.default_rng(0)
+    weights = [
+        [[rng.integers(0, 3, len(answer)).astype(float).tolist() for answer in of_cut] for of_cut in of_trunk]
+        for of_trunk in answers
+    ]
+    found = {}
+    for budget in (1, 30, 10_000):
+        build = build_in(tmp_path / str(budget))
+        build.numerics = build.numerics.model_copy(update={"tokens_per_micro_batch": budget})
+        policy = tiny_policy(sharpness=1.5)
+        learned = learn_answers(policy, trunks, answers, weights, build)
+        found[budget] = learned.loss, gradients(policy)
+        assert learned.metrics == {"answer_nll_nats": learned.loss}
+    scores = branch_logprobs(tiny_policy(sharpness=1.5), trunks, answers, "rows", with_document=False)
+    flat = np.concatenate([w for of_trunk in weights for of_cut in of_trunk for w in of_cut])
+    expected = -(flat * scores.logprobs_N.detach().numpy()).sum() / flat.sum()
+    for loss, gradient in found.values():
+        assert loss == pytest.approx(expected, rel=1e-5)
+        assert relative_error(gradient, found[10_000][1]) < 1e-4

@@ -181,3 +181,46 @@ def test_weights_travel_by_file(tmp_path):
 def test_impossible_sampling_is_refused_by_field():
     with pytest.raises(RecipeError, match=r"temperature 0 .*top_p 0"):
         Sampling(0, 10, frozenset(), 1, 0, top_p=0)
+
+
+@pytest.mark.parametrize(
+    ("chances", "number", "token"),
+    [
+        ([0.0, 1.0], 0.0, 1),
+        ([0.5, 0.5], 0.5, 1),
+        ([0.5, 0.0, 0.5], 0.5, 2),
+        ([0.25, 0.25, 0.5], 0.25, 1),
+        ([0.5, 0.5, 0.0], 1 - 2**-53, 1),
+        ([0.0] * 300 + [0.5] + [0.0] * 300 + [0.5], 0.0, 300),
+        ([0.0] * 300 + [0.5] + [0.0] * 300 + [0.5], 0.5, 601),
+    ],
+)
+def test_on_a_boundary_the_token_above_it_is_drawn(chances: list[float], number: float, token: int):
+    numbers = torch.tensor([number], dtype=torch.float64)
+    found, distance = inverse_cdf(torch.tensor([chances]), numbers)
+    assert found.tolist() == [token]
+    assert float(distance) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_truncation_keeps_ties_at_the_edge_and_the_token_that_crosses_the_mass():
+    logits = torch.log(torch.tensor([[0.4, 0.3, 0.2, 0.1]], dtype=torch.float64))
+
+    def kept(top_k: int, top_p: float) -> list[int]:
+        return torch.isfinite(truncate(logits, top_k, top_p))[0].nonzero()[:, 0].tolist()
+
+    assert [kept(k, 1.0) for k in (0, 1, 3, 9)] == [[0, 1, 2, 3], [0], [0, 1, 2], [0, 1, 2, 3]]
+    assert [kept(0, p) for p in (0.39, 0.41, 0.69, 0.71, 0.95)] == [
+        [0], [0, 1], [0, 1], [0, 1, 2], [0, 1, 2, 3],
+    ]  # fmt: skip
+
+
+def test_every_part_of_a_key_makes_another_stream():
+    keys = [
+        stream_keys(seed, step, [(key, cut, answer)])[0]
+        for seed, step, key, cut, answer in [
+            (0, 1, "a", "7", 0), (1, 1, "a", "7", 0), (0, 2, "a", "7", 0), (0, 1, "b", "7", 0),
+            (0, 1, "a", "8", 0), (0, 1, "a", "7", 1),
+        ]
+    ]  # fmt: skip
+    assert len(set(keys)) == 6
+    assert len({float(uniforms(np.array(keys[:1]), position)[0]) for position in range(50)}) == 50

@@ -113,8 +113,15 @@ def test_how_near_an_answer_must_stand(between: int, is_near: bool):
 
 
 def test_an_answer_of_several_words_must_stand_whole():
-    texts = [f"{SHORT}? It is Mercury.", f"{SHORT}? It is the planet Mercury."]
+    texts = [f"{SHORT}? It is a planet, Venus.", f"{SHORT}? It is the planet Mercury."]
     assert leaks([(SHORT, "planet Mercury")], texts)[1] == [1]
+
+
+def test_one_telling_run_among_common_phrases_is_a_leak():
+    """Eleven documents hold the first run; one holds the second too, and so alone shows the item."""
+    words = LONG.split()
+    common = [f"{' '.join(words[:13])} number {i}" for i in range(11)]
+    assert leaks([(LONG, "9")], [*common, " ".join(words[:14])])[1] == [11]
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,19 @@ def test_a_chain_is_cut_at_the_same_place_whatever_the_order_of_arrival(tmp_path
     assert joined == [{("A", "B")}] * 4
 
 
+def test_a_pair_that_meets_in_every_band_is_alike_in_every_band(tmp_path):
+    """Compared once, remembered after; a pair that is alike counts where it meets, another one once."""
+    sets = [*range(10), *range(10), *range(90, 100)]
+    np.array(sets, np.uint32).tofile(tmp_path / "s.u32")
+    bands = Bands(tmp_path, 3)
+    bands.add(np.ones((3, 3), np.uint64))
+    stars = _Stars(_Sets(tmp_path / "s.u32", np.full(3, 10)), 0.8)
+    edges = list(stars.edges(bands, np.arange(3), np.ones(3, np.bool_)))
+    pairs = [pair for a, b in edges for pair in zip(a.tolist(), b.tolist(), strict=True)]
+    assert pairs == [(0, 1)] * 3
+    assert (stars.num_pairs, stars.num_edges) == (3 + 1, 3)
+
+
 @pytest.mark.parametrize(("jaccard", "is_alike"), [(8 / 12, True), (8 / 12 + 1e-6, False)])
 def test_exactly_as_alike_as_asked_is_alike(tmp_path, jaccard, is_alike):
     np.array([*range(10), *range(2, 12)], np.uint32).tofile(tmp_path / "s.u32")
