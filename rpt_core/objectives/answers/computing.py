@@ -32,7 +32,7 @@ _INTEGER_POINTS = 8
 _REAL_POINTS = 4
 
 
-class TimeUp(BaseException):  # noqa: N818  (not an Exception: libraries catch those)
+class TimeUp(BaseException):
     """The job's processor time is spent."""
 
 

@@ -29,11 +29,7 @@ _ALIASES = {
     for name in [short, *names.split()]
 }  # fmt: skip
 _NO_UNITS = frozenset(
-    "hundred thousand million billion trillion dozen score half halve third quarter fourth fifth squared cubed "
-    "factorial more less fewer not no mod modulo base plus minus over or and of is are to through than about "
-    "approximately sqrt pi infinity point root power raised divided multiplied choose both either neither nor "
-    "but except if when where otherwise any all none only with without for from by twice double triple gross "
-    "million billion up off each".split()  # noqa: SIM905
+    ["hundred", "thousand", "million", "billion", "trillion", "dozen", "score", "half", "halve", "third", "quarter", "fourth", "fifth", "squared", "cubed", "factorial", "more", "less", "fewer", "not", "no", "mod", "modulo", "base", "plus", "minus", "over", "or", "and", "of", "is", "are", "to", "through", "than", "about", "approximately", "sqrt", "pi", "infinity", "point", "root", "power", "raised", "divided", "multiplied", "choose", "both", "either", "neither", "nor", "but", "except", "if", "when", "where", "otherwise", "any", "all", "none", "only", "with", "without", "for", "from", "by", "twice", "double", "triple", "gross", "million", "billion", "up", "off", "each"]
 )
 _PREFIXES = frozenset("square sq cubic cu".split())  # noqa: SIM905
 _CURRENCIES = frozenset("$€£¥")
@@ -84,7 +80,7 @@ def _currency(tokens: Tokens) -> tuple[str, Tokens]:
 
 def _unit_start(tokens: Tokens) -> int | None:
     """Where the unit at the end begins; None without one."""
-    if tokens and tokens[-1].text in ("%", "°") or (tokens and tokens[-1].text in _CURRENCIES):
+    if (tokens and tokens[-1].text in ("%", "°")) or (tokens and tokens[-1].text in _CURRENCIES):
         return len(tokens) - 1
     for size, texts in ((2, ("^", r"\circ")), (4, ("^", "{", r"\circ", "}"))):
         if tuple(token.text for token in tokens[-size:]) == texts:
@@ -98,9 +94,7 @@ def _unit_start(tokens: Tokens) -> int | None:
             begun = at
         elif not (
             token.is_number or token.text in ("^", "{", "}", "-", "/", r"\cdot", "(", ")", ".", r"\circ")
-        ):
-            break
-        elif token.is_number and tokens[at - 1].text not in ("^", "{", "-"):
+        ) or (token.is_number and tokens[at - 1].text not in ("^", "{", "-")):
             break
     return begun
 
