@@ -91,8 +91,8 @@ class Policy:
         """
         if self.learned_positions is not None and longest > self.learned_positions:
             raise RecipeError(
-                f"a row of {longest} tokens goes beyond the {self.learned_positions} places for which this model "
-                f"({self.config.model_type}) has learned an embedding. Take smaller context_tokens, "
+                f"a row of {longest} tokens goes beyond the {self.learned_positions} places for which this "
+                f"model ({self.config.model_type}) has learned an embedding. Take smaller context_tokens, "
                 "reasoning_tokens or prompts (a whole row has to fit), or a model with more places."
             )
 

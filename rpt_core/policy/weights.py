@@ -1,8 +1,8 @@
 """Weights from a Hugging Face folder: every tensor of the model comes from a file, or the folder is refused.
 
-transformers fills what a file lacks with random numbers and leaves out what a model lacks, with a warning. Here
-both are errors, and so is a file that is broken, or a configuration that asks for more numbers than the files
-hold: that one is noticed from the files' headers, before anything is allocated.
+transformers fills what a file lacks with random numbers and leaves out what a model lacks, with a warning.
+Here both are errors, and so is a file that is broken, or a configuration that asks for more numbers than the
+files hold: that one is noticed from the files' headers, before anything is allocated.
 """
 
 import math
@@ -45,8 +45,8 @@ def read_config(folder: Path) -> PretrainedConfig:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # noqa: BLE001  (each of 300 configuration classes has errors of its own)
         raise RecipeError(
-            f"the model configuration in {folder} cannot be read: {_reason(error)}. Mend config.json, or take a "
-            "model that this version of transformers knows."
+            f"the model configuration in {folder} cannot be read: {_reason(error)}. Mend config.json, or "
+            "take a model that this version of transformers knows."
         ) from None
     quantised = getattr(config, "quantization_config", None)
     if quantised:
@@ -76,15 +76,16 @@ def read_model(
         attention: Name of the attention function, as transformers registers them.
 
     Raises:
-        RecipeError: a file is missing or broken; a tensor of the model is in no file, a tensor of the files in
-            no model, one has another shape, or one holds a number that is not finite; each by name.
+        RecipeError: a file is missing or broken; a tensor of the model is in no file, a tensor of the files
+            in no model, one has another shape, or one holds a number that is not finite; each by name.
     """
     shapes = stored_shapes(folder)
     refuse_more_than_stored(folder, config, shapes)
     try:
         model, told = AutoModelForCausalLM.from_pretrained(
             folder, config=config, dtype=dtype, use_safetensors=True, attn_implementation=attention,
-            local_files_only=True, trust_remote_code=False, output_loading_info=True, ignore_mismatched_sizes=True,
+            local_files_only=True, trust_remote_code=False, output_loading_info=True,
+            ignore_mismatched_sizes=True,
         )  # fmt: skip
     except Exception as error:  # noqa: BLE001  (what a foreign architecture raises is not ours to list)
         raise RecipeError(
@@ -108,11 +109,11 @@ def stored_shapes(folder: Path) -> Shapes:
     for path in weight_files(folder):
         try:
             with safe_open(path, framework="pt") as stored:
-                shapes |= {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}
+                shapes |= {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, ValueError) as error:
             raise RecipeError(
-                f"the weights in {path} cannot be read ({_reason(error)}; {path.stat().st_size:,} bytes): the "
-                "file is truncated or damaged. Fetch it again."
+                f"the weights in {path} cannot be read ({_reason(error)}; {path.stat().st_size:,} bytes): "
+                "the file is truncated or damaged. Fetch it again."
             ) from None
     if not shapes:
         raise RecipeError(f"the weights of {folder} hold no tensor. Fetch the model's files again.")
@@ -133,8 +134,8 @@ def refuse_not_finite(where: str, named: Iterable[tuple[str, torch.Tensor]]) -> 
         ):
             bad = int((~torch.isfinite(tensor)).sum())
             raise RecipeError(
-                f"the weights of {where} are damaged: {bad:,} of {tensor.numel():,} numbers of {name} are not "
-                "finite (NaN or infinity). Fetch the file again, or go back to an earlier checkpoint."
+                f"the weights of {where} are damaged: {bad:,} of {tensor.numel():,} numbers of {name} are "
+                "not finite (NaN or infinity). Fetch the file again, or go back to an earlier checkpoint."
             )
 
 
@@ -152,8 +153,8 @@ def weight_files(folder: Path) -> list[Path]:
     for name in names:
         if not isinstance(name, str) or Path(name).name != name or name in {"", ".", ".."}:
             raise RecipeError(
-                f"{folder / INDEX} points outside its folder ({str(name)[:200]!r}): nothing is read from there. "
-                "Take the index the model was published with."
+                f"{folder / INDEX} points outside its folder ({str(name)[:200]!r}): nothing is read from "
+                "there. Take the index the model was published with."
             )
         if not (folder / name).is_file():
             others = sorted(p.name for p in folder.glob("*") if p.suffix in {".bin", ".pt", ".pth", ".gguf"})
@@ -174,17 +175,17 @@ def _refuse_sizes(config: Mapping[str, Any], path: Path) -> None:
     for name, value in _sizes(config):
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= SIZE_MAX:
             raise RecipeError(
-                f"{path}: {name} is {str(value)[:80]!r}, which is no size of a model (a whole number from 1 to "
-                f"{SIZE_MAX:,}). Take the config.json the model was published with."
+                f"{path}: {name} is {str(value)[:80]!r}, which is no size of a model (a whole number from 1 "
+                f"to {SIZE_MAX:,}). Take the config.json the model was published with."
             )
 
 
 SIZES = frozenset(
     {
-        "hidden_size", "n_embd", "d_model", "intermediate_size", "n_inner", "num_hidden_layers", "n_layer", "n_layers",
-        "num_layers", "num_attention_heads", "n_head", "n_heads", "num_key_value_heads", "head_dim", "vocab_size",
-        "max_position_embeddings", "n_positions", "n_ctx", "num_experts", "num_local_experts", "n_routed_experts",
-        "moe_intermediate_size", "ffn_hidden_size", "embedding_size",
+        "hidden_size", "n_embd", "d_model", "intermediate_size", "n_inner", "num_hidden_layers", "n_layer",
+        "n_layers", "num_layers", "num_attention_heads", "n_head", "n_heads", "num_key_value_heads", "head_dim",
+        "vocab_size", "max_position_embeddings", "n_positions", "n_ctx", "num_experts", "num_local_experts",
+        "n_routed_experts", "moe_intermediate_size", "ffn_hidden_size", "embedding_size",
     }
 )  # fmt: skip
 
@@ -208,22 +209,23 @@ def refuse_more_than_stored(folder: Path, config: PretrainedConfig, shapes: Shap
     layers = getattr(config.get_text_config(), "num_hidden_layers", 0) or 0
     if layers > len(shapes):
         raise RecipeError(
-            f"the configuration of {folder} asks for {layers:,} layers, and the files hold {len(shapes):,} tensors: "
-            "they do not belong together. Take the config.json the model was published with."
+            f"the configuration of {folder} asks for {layers:,} layers, and the files hold {len(shapes):,} "
+            "tensors: they do not belong together. Take the config.json the model was published with."
         )
     try:
         with torch.device("meta"):
             empty = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     except Exception as error:  # noqa: BLE001
         raise RecipeError(
-            f"no model can be made of the configuration in {folder} ({config.model_type}): {_reason(error)}. Take "
-            "a causal language model whose config.json is the one it was published with."
+            f"no model can be made of the configuration in {folder} ({config.model_type}): {_reason(error)}. "
+            "Take a causal language model whose config.json is the one it was published with."
         ) from None
     wanted = sum(parameter.numel() for parameter in empty.parameters())
     if wanted > MORE * stored:
         raise RecipeError(
-            f"the configuration of {folder} asks for {wanted:,} numbers, and the weights hold {stored:,}: missing or "
-            f"of another shape are tensors of its own{_absent(empty, shapes)}. Fetch the whole model, or take the config.json that belongs to it."
+            f"the configuration of {folder} asks for {wanted:,} numbers, and the weights hold {stored:,}: "
+            f"missing or of another shape are tensors of its own{_absent(empty, shapes)}. Fetch the whole "
+            "model, or take the config.json that belongs to it."
         )
 
 
@@ -264,8 +266,8 @@ def _refuse_incomplete(folder: Path, told: Mapping[str, Any], shapes: Shapes, mo
     if clauses:
         raise RecipeError(
             f"the weights of {folder} do not fit its configuration ({model.config.model_type}): "
-            f"{'; '.join(clauses)}. What is missing would be random numbers. Take a whole causal language model, "
-            "saved with save_pretrained under the names of its architecture."
+            f"{'; '.join(clauses)}. What is missing would be random numbers. Take a whole causal language "
+            "model, saved with save_pretrained under the names of its architecture."
         )
 
 
@@ -278,8 +280,8 @@ def _refuse_untied(folder: Path, model: PreTrainedModel, shapes: Shapes) -> None
     stored = _tensor(folder, f"{name}.weight") if f"{name}.weight" in shapes else None
     if stored is not None and not torch.equal(stored.to(embedding.weight.dtype), embedding.weight.cpu()):
         raise RecipeError(
-            f"the configuration of {folder} ties the head to the embedding (tie_word_embeddings), but the file "
-            f"holds another {name}.weight. Set tie_word_embeddings to false, or take that tensor out."
+            f"the configuration of {folder} ties the head to the embedding (tie_word_embeddings), but the "
+            f"file holds another {name}.weight. Set tie_word_embeddings to false, or take that tensor out."
         )
 
 
@@ -290,7 +292,7 @@ def _refuse_not_finite(folder: Path, model: PreTrainedModel) -> None:
 def _tensor(folder: Path, name: str) -> torch.Tensor | None:
     for path in weight_files(folder):
         with safe_open(path, framework="pt") as stored:
-            if name in stored.keys():
+            if name in stored.keys():  # noqa: SIM118  (no mapping)
                 return stored.get_tensor(name)
     return None
 

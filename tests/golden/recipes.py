@@ -32,7 +32,7 @@ def fields() -> dict[str, Any]:
 
 @cache
 def stages() -> dict[str, dict[str, str]]:
-    """The stages of every named recipe with their fingerprints, as if every input held its own fingerprint."""
+    """The stages of every named recipe with their fingerprints, as if an input's content were its own."""
     return {name: dict(_stages(make(data="somewhere"))) for name, make in NAMED.items()}
 
 

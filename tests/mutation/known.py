@@ -64,7 +64,7 @@ def measure(root: Path, folder: Path, processes: int = 2) -> Known:
 
 
 def _assert_green(root: Path, folder: Path) -> None:
-    """A test that fails under coverage alone (it measures its own seconds) is not used; any other ends the run."""
+    """A test that fails under coverage alone (it measures its seconds) is not used; any other ends the run."""
     failed = sorted({name for told in _told(folder) for name in told["failed"]})
     again = [sys.executable, "-m", "pytest", "-q", *failed]
     if not list(folder.glob("lines.*")) or (

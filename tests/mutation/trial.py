@@ -34,7 +34,7 @@ QUIETLY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 """Plugins among the loaded libraries are not rewritten for asserts, which matters to nobody here."""
 LOG = "mutation.log"
 SLOWER = 3.0
-"""A mutant may take this many times the CPU seconds of its tests, and the grace, before it counts as hanging."""
+"""A mutant may take this many times its tests' CPU seconds, and the grace, before it counts as hanging."""
 WAITS = 4.0
 """Wall seconds for one CPU second: what sleeps for ever uses none."""
 

@@ -84,7 +84,29 @@ _MATRICES = frozenset({"matrix", "pmatrix", "bmatrix", "smallmatrix", "Bmatrix",
 _NUMBER_WORDS = {
     word: number
     for number, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        ]
     )
 }
 _CONSTANT_WORDS: dict[str, Tree] = {"infinity": ("const", "inf"), "inf": ("const", "inf")}
@@ -296,7 +318,40 @@ def _digits(tokens: Tokens) -> Value | None:
 _COMPUTED = frozenset({r"\sum", r"\prod", r"\int", r"\lim", r"\leq", r"\geq", "<", ">", "="})
 """What makes a text worth Math-Verify's reading: our parser has no sums, integrals, relations."""
 _SAFE = frozenset(
-    [r"\frac", r"\sqrt", r"\binom", r"\pi", r"\cdot", r"\infty", r"\rightarrow", r"\ln", r"\sin", r"\cos", r"\tan", r"{", r"}", r"(", r")", r"[", r"]", r"+", r"-", r"/", r"^", r"_", r"!", r"|", r"\alpha", r"\beta", r"\theta", r"\lambda", r"\mu", r"\epsilon", r"\delta", r"\phi"]
+    [
+        r"\frac",
+        r"\sqrt",
+        r"\binom",
+        r"\pi",
+        r"\cdot",
+        r"\infty",
+        r"\rightarrow",
+        r"\ln",
+        r"\sin",
+        r"\cos",
+        r"\tan",
+        r"{",
+        r"}",
+        r"(",
+        r")",
+        r"[",
+        r"]",
+        r"+",
+        r"-",
+        r"/",
+        r"^",
+        r"_",
+        r"!",
+        r"|",
+        r"\alpha",
+        r"\beta",
+        r"\theta",
+        r"\lambda",
+        r"\mu",
+        r"\epsilon",
+        r"\delta",
+        r"\phi",
+    ]
 )
 
 
