@@ -59,8 +59,9 @@ def _told(tried: Sequence[Tried], root: Path, seed: str) -> dict[str, Any]:
               f"{_count(rows, 'alive'):6} {_rate(rows):6.1%}")  # fmt: skip
     for row in lines:
         if row["end"] != "killed":
-            print(f"\n{row['path']}:{row['line']} {row['end']} ({row['num_tests']} tests)\n  - {row['before']}\n"
-                  f"  + {row['after']}\n  {row['reason'] or 'no reason is given in survivors.toml'}")  # fmt: skip
+            print(f"\n{row['path']}:{row['line']} {row['end']} ({row['num_tests']} tests)")
+            print(f"  - {row['before']}\n  + {row['after']}")
+            print(f"  {row['reason'] or 'no reason is given in survivors.toml'}")
     return {"seed": seed, "rate": _rate(lines), "mutants": lines}
 
 
@@ -70,8 +71,8 @@ def _row(one: Tried, root: Path, reasons: dict[tuple[str, str, str], dict[str, A
     known = reasons.get((mutant.path, before, after), {})
     end = "killed" if one.is_killed else "same" if known.get("same") else "alive"
     return {
-        "stratum": one.drawn.stratum, "path": mutant.path, "line": mutant.start[0], "operator": mutant.operator,
-        "before": before, "after": after, "end": end, "result": one.result, "num_tests": one.num_tests,
+        "stratum": one.drawn.stratum, "path": mutant.path, "line": mutant.start[0],
+        "operator": mutant.operator, "before": before, "after": after, "end": end, "result": one.result, "num_tests": one.num_tests,
         "seconds": round(one.seconds, 2), "reason": known.get("reason", ""),
     }  # fmt: skip
 

@@ -53,8 +53,8 @@ def measure(root: Path, folder: Path, processes: int = 2) -> Known:
         for old in folder.iterdir():
             old.unlink()
         command = [
-            sys.executable, "-m", "pytest", "-q", "-n", str(processes), "--dist", "loadfile", "-m", FAST, "-p",
-            "tests.mutation.trace", "--durations=0", "--timeout=900", *TESTS,
+            sys.executable, "-m", "pytest", "-q", "-n", str(processes), "--dist", "loadfile", "-m", FAST,
+            "-p", "tests.mutation.trace", "--durations=0", "--timeout=900", *TESTS,
         ]  # fmt: skip
         env = {**os.environ, "MUTATION_TRACE": str(folder), "PYTHONPATH": str(root)}
         subprocess.run(command, cwd=root, env=env, check=False, stdout=(folder / "log.txt").open("w"))
@@ -64,7 +64,7 @@ def measure(root: Path, folder: Path, processes: int = 2) -> Known:
 
 
 def _assert_green(root: Path, folder: Path) -> None:
-    """A test that fails under coverage alone (it measures its seconds) is not used; any other ends the run."""
+    """A test that fails under coverage alone (it measures its seconds) is left out; any other ends all."""
     failed = sorted({name for told in _told(folder) for name in told["failed"]})
     again = [sys.executable, "-m", "pytest", "-q", *failed]
     if not list(folder.glob("lines.*")) or (

@@ -24,8 +24,8 @@ from tests.mutation.draw import Drawn
 
 OURS = ("rpt_core", "infra", "tasks", "flows", "tests")
 LIBRARIES = (
-    "torch", "transformers", "tokenizers", "safetensors.torch", "numpy", "scipy.stats", "scipy.optimize", "pyarrow",
-    "pyarrow.parquet", "pyarrow.compute", "pydantic", "fsspec", "httpx", "statsmodels.api", "lxml.etree",
+    "torch", "transformers", "tokenizers", "safetensors.torch", "numpy", "scipy.stats", "scipy.optimize",
+    "pyarrow", "pyarrow.parquet", "pyarrow.compute", "pydantic", "fsspec", "httpx", "statsmodels.api", "lxml.etree",
     "pytest",
 )  # fmt: skip
 """Loaded once by the parent; none of them starts threads by being loaded."""
@@ -58,9 +58,8 @@ class Tried:
 
 def copy_of(root: Path, folder: Path) -> Path:
     """A copy of the tracked and new files of the tree, with its modules compiled."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=root, capture_output=True, check=True
-    )  # fmt: skip
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=root, capture_output=True, check=True)
     for name in listed.stdout.decode().split("\0"):
         if name and (root / name).is_file():
             target = folder / name
