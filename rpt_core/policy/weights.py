@@ -184,7 +184,8 @@ SIZES = frozenset(
     {
         "hidden_size", "n_embd", "d_model", "intermediate_size", "n_inner", "num_hidden_layers", "n_layer",
         "n_layers", "num_layers", "num_attention_heads", "n_head", "n_heads", "num_key_value_heads",
-        "head_dim", "vocab_size", "max_position_embeddings", "n_positions", "n_ctx", "num_experts", "num_local_experts",
+        "head_dim", "vocab_size", "max_position_embeddings", "n_positions", "n_ctx", "num_experts",
+        "num_local_experts",
         "n_routed_experts", "moe_intermediate_size", "ffn_hidden_size", "embedding_size",
     }
 )  # fmt: skip

@@ -72,8 +72,8 @@ def _row(one: Tried, root: Path, reasons: dict[tuple[str, str, str], dict[str, A
     end = "killed" if one.is_killed else "same" if known.get("same") else "alive"
     return {
         "stratum": one.drawn.stratum, "path": mutant.path, "line": mutant.start[0],
-        "operator": mutant.operator, "before": before, "after": after, "end": end, "result": one.result, "num_tests": one.num_tests,
-        "seconds": round(one.seconds, 2), "reason": known.get("reason", ""),
+        "operator": mutant.operator, "before": before, "after": after, "end": end, "result": one.result,
+        "num_tests": one.num_tests, "seconds": round(one.seconds, 2), "reason": known.get("reason", ""),
     }  # fmt: skip
 
 

@@ -25,7 +25,8 @@ from tests.mutation.draw import Drawn
 OURS = ("rpt_core", "infra", "tasks", "flows", "tests")
 LIBRARIES = (
     "torch", "transformers", "tokenizers", "safetensors.torch", "numpy", "scipy.stats", "scipy.optimize",
-    "pyarrow", "pyarrow.parquet", "pyarrow.compute", "pydantic", "fsspec", "httpx", "statsmodels.api", "lxml.etree",
+    "pyarrow", "pyarrow.parquet", "pyarrow.compute", "pydantic", "fsspec", "httpx", "statsmodels.api",
+    "lxml.etree",
     "pytest",
 )  # fmt: skip
 """Loaded once by the parent; none of them starts threads by being loaded."""

@@ -246,7 +246,8 @@ def test_pickles_are_never_read(copied):
         ("hidden_size", -32), ("hidden_size", "wide"), ("vocab_size", 0.5), ("num_hidden_layers", 0),
         ("num_attention_heads", 10**12), ("intermediate_size", True), ("max_position_embeddings", -1),
         ("num_key_value_heads", [2]), ("num_hidden_layers", 10**8), ("vocab_size", 10**8),
-        ("hidden_size", 4096), ("num_attention_heads", 5), ("head_dim", 0), ("rope_parameters", "x"), ("hidden_act", "nothing"),
+        ("hidden_size", 4096), ("num_attention_heads", 5), ("head_dim", 0), ("rope_parameters", "x"),
+        ("hidden_act", "nothing"),
     ],
 )  # fmt: skip
 def test_sizes_that_cannot_be_are_refused_before_anything_is_allocated(copied, setting, value):
