@@ -142,7 +142,7 @@ def _field(record: Mapping[str, Any], field: str, columns: Columns) -> str:
     return ""
 
 
-def _as_text(value: Any, between: str = ", ") -> str:
+def _as_text(value: Any, between: str = ", ") -> str:  # noqa: PLR0911  (one type a line)
     """Text of a cell: a string, a number, a truth value, a chat (its user's words), a list (its parts)."""
     if isinstance(value, str):
         chat = _chat_in(value)
@@ -286,8 +286,9 @@ def _raw_answer(record: Mapping[str, Any], columns: Columns) -> Any:
 def _letter(answer: str, options: list[str], raw: Any) -> str:
     """The letter of an option given by its text or by its place.
 
-    A text that equals an option is that option: ``"3"`` of 2, 3, 4, 5 is B. A JSON integer is a place, counted
-    from 0; so is a text of digits that equals no option. An integer past the last place is an option's text.
+    A text that equals an option is that option: ``"3"`` of 2, 3, 4, 5 is B. A JSON integer is a place,
+    counted from 0; so is a text of digits that equals no option. Past the last
+    place it is an option's text.
     """
     texts = [re.sub(r"^\(?[A-Z][.):]\s+", "", option).strip() for option in options[:26]]
     by_text = [number for number, text in enumerate(texts) if text == answer.strip()]

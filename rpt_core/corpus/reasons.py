@@ -47,7 +47,7 @@ REASONS: dict[str, str] = {
     "bad-csv": "a CSV file that cannot be read",
     "missing-column": "a row without the value its set is about",
     "retyped-column": "a row whose value has another type than its column should have",
-    "one-text-for-all": "a problem whose text nearly all rows of its set share: a system prompt, not the problem",
+    "one-text-for-all": "a problem whose text nearly all rows of its set share, such as a system prompt",
     # documents
     "gigantic": "longer than the recipe allows",
     "control-characters": "more than a stray control or replacement character: binary, or wrongly decoded",

@@ -129,10 +129,6 @@ def _object(value: Any) -> Record | Broken:
     return value
 
 
-def _not_a_number(_: str) -> None:
-    """``NaN`` and the infinities, which JSON has not, are no value: null."""
-
-
 def _no_twins(pairs: list[tuple[str, Any]]) -> Record:
     record = dict(pairs)
     if len(record) != len(pairs):
@@ -140,7 +136,7 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> Record:
     return record
 
 
-_DECODER = json.JSONDecoder(parse_constant=_not_a_number, object_pairs_hook=_no_twins)
+_DECODER = json.JSONDecoder(object_pairs_hook=_no_twins)
 
 
 def json_array(chunks: Iterable[bytes], limit: int = LINE_BYTES_MAX) -> Iterator[Record | Broken]:

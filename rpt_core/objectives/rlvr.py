@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import StarvedError
+from rpt_core.objectives.answers.compare import Match
 from rpt_core.objectives.objective import Asked, Question, Verdict
 from rpt_core.objectives.positions import Rounds
 from rpt_core.objectives.prompts import Prompt, problem_prompt
 from rpt_core.objectives.recipe import RlvrObjective
-from rpt_core.objectives.rewards.answer import Match, grade_answers
+from rpt_core.objectives.rewards.answer import grade_answers
 from rpt_core.objectives.rewards.boxes import boxed_answer
 from rpt_core.objectives.rewards.prefix import END_OF_THOUGHT, Reading
 from rpt_core.objectives.verdicts import answer_bytes, verdict

@@ -22,8 +22,10 @@ from sympy.core.relational import Relational
 MEMORY_BYTES = 3 << 30
 SOFT_S = 1.2
 """Processor seconds of a job; then what is left of it is unread."""
-HARD_S = 3.0
-"""Wall seconds of a job; then the kernel ends the process."""
+HARD_S = 2.0
+"""Processor seconds of a job after which the kernel ends the process: a call in C that does not return."""
+WALL_S = 4.0
+"""Wall seconds of a job after which the kernel ends the process."""
 DIGITS = 80
 DIGITS_MAX = 6_000
 AGREE = 50
@@ -46,11 +48,17 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, _time_up)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    print("ready", flush=True)
+    for kills in (signal.SIGALRM, signal.SIGVTALRM):
+        signal.signal(kills, signal.SIG_DFL)
+    _say("ready")
     for line in sys.stdin:
         verdicts = _job(json.loads(line))
-        print(json.dumps(verdicts), flush=True)
+        _say(json.dumps(verdicts))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _time_up(*_: object) -> None:
@@ -61,15 +69,16 @@ def _job(leaves: list[list[Any]]) -> list[str]:
     """The verdicts of one pair of answers; what time does not allow is ``timed-out``."""
     verdicts: list[str] = []
     try:
-        signal.setitimer(signal.ITIMER_REAL, HARD_S)
+        signal.setitimer(signal.ITIMER_REAL, WALL_S)
+        signal.setitimer(signal.ITIMER_VIRTUAL, HARD_S)
         signal.setitimer(signal.ITIMER_PROF, SOFT_S)
         for given, known in leaves:
             verdicts.append(decide(given, known))
     except TimeUp:
         pass
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in (signal.ITIMER_PROF, signal.ITIMER_VIRTUAL, signal.ITIMER_REAL):
+            signal.setitimer(timer, 0)
     return verdicts + ["timed-out"] * (len(leaves) - len(verdicts))
 
 
@@ -156,7 +165,7 @@ def _value(tree: Any, point: dict[str, Any], largest: list[int]) -> Any:
     return found
 
 
-def _node(tree: Any, point: dict[str, Any], largest: list[int]) -> Any:
+def _node(tree: Any, point: dict[str, Any], largest: list[int]) -> Any:  # noqa: PLR0911  (one node a line)
     name, *parts = tree
     if name == "num":
         return mpmath.mpf(int(parts[0], 16)) / int(parts[1], 16)

@@ -19,14 +19,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from rpt_core.errors import EngineError
 from rpt_core.objectives.answers import tree as t
 from rpt_core.objectives.answers.compare import Leaf
 
 Computed = Literal["correct", "wrong", "unparsed", "timed-out"]
 
 CHILDREN = min(2, os.cpu_count() or 1)
-JOB_S = 2.5
-"""Wall seconds a job may take in a child that is ready."""
+JOB_S = 4.2
+"""Wall seconds a job may take in a child that is ready; the child itself allows 1.2 of processor time."""
+STARTS_MAX = 3
+"""Starts in a row that may fail before the pool gives up."""
 START_S = 60.0
 """Wall seconds a child may take to start; past them its jobs are ``timed-out``."""
 _SCRIPT = Path(__file__).with_name("computing.py")
@@ -45,7 +48,8 @@ class _Child:
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         process = subprocess.Popen(  # noqa: S603  (our own interpreter and script)
             [sys.executable, "-P", str(_SCRIPT)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment, cwd="/",
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            env=environment, cwd="/",
         )  # fmt: skip
         return cls(process, deadline=time.monotonic() + START_S)
 
@@ -83,6 +87,7 @@ class Pool:
 
     children: list[_Child] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    failed_starts: int = 0
 
     def compute(self, jobs: Sequence[Sequence[Leaf]]) -> list[list[Computed]]:
         """Verdicts of all leaves of all jobs; a job is one pair of answers and has one budget of time."""
@@ -110,14 +115,14 @@ class Pool:
         """Wait for the next line or deadline; replace what broke."""
         active = [child for child in self.children if child.job is not None or not child.ready]
         wait = max(0.0, min(child.deadline for child in active) - time.monotonic())
-        pipes = [child.process.stdout for child in active]
+        pipes = [child.process.stdout for child in active if child.process.stdout is not None]
         readable, _, _ = select.select(pipes, [], [], wait)
         for child in active:
             line = child.line() if child.process.stdout in readable else None
             if line is None and time.monotonic() < child.deadline:
                 continue
             if line and not child.ready:
-                child.ready = True
+                child.ready, self.failed_starts = True, 0
             elif line and child.job is not None:
                 answers[child.job], child.job = json.loads(line), None
             else:
@@ -129,9 +134,13 @@ class Pool:
         if child.job is not None:
             answers[child.job] = ["timed-out"] * sizes[child.job]
         elif not child.ready:
-            raise RuntimeError(
-                f"the process that computes answers did not start (exit {child.process.returncode}): "
-                f"run {sys.executable} -P {_SCRIPT} to see why; mpmath and math-verify have to be installed."
+            self.failed_starts += 1
+        if self.failed_starts >= STARTS_MAX:
+            self.failed_starts = 0
+            raise EngineError(
+                f"the process that computes answers ended {STARTS_MAX} times before it was ready (exit "
+                f"{child.process.returncode}), so answers such as 2\\sqrt{{3}} cannot be graded; run "
+                f"`{sys.executable} -P {_SCRIPT}` to see why (mpmath and math-verify have to be installed)."
             )
         self.children.append(_Child.start())  # it starts while others work
 

@@ -1,7 +1,8 @@
 r"""An answer as tokens: one spelling for what LaTeX and Unicode spell in many ways.
 
 Nothing that separates is lost here: every token knows whether a blank (or ``\quad``, ``\ ``, ``~``) stood
-before it, so ``3 4`` stays two numbers, and whether it was upright text, so ``\text{m}`` is not the variable m.
+before it, so ``3 4`` stays two numbers, and whether it was upright text, so ``\text{m}``
+is not the variable m.
 """
 
 import re
@@ -43,7 +44,8 @@ Tokens = tuple[Token, ...]
 _UNICODE = {
     "−": "-", "–": "-", "‐": "-", "‑": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ",
     "÷": "/", "⁄": "/", "≤": r"\leq ", "≥": r"\geq ", "≠": r"\neq ", "∞": r"\infty ", "∪": r"\cup ",
-    "∩": r"\cap ", "∅": r"\emptyset ", "∈": r"\in ", "±": r"\pm ", "√": r"\sqrt ", "π": r"\pi ", "≈": r"\approx ",
+    "∩": r"\cap ", "∅": r"\emptyset ", "∈": r"\in ", "±": r"\pm ", "√": r"\sqrt ", "π": r"\pi ",
+    "≈": r"\approx ",
     "→": r"\rightarrow ", "←": r"\leftarrow ", "º": "°", "′": "'", "’": "'", "‘": "'", "“": '"', "”": '"',
     "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ", "θ": r"\theta ",
     "λ": r"\lambda ", "μ": r"\mu ", "ρ": r"\rho ", "σ": r"\sigma ", "τ": r"\tau ", "φ": r"\phi ",
@@ -52,16 +54,17 @@ _UNICODE = {
 _FRACTIONS = {
     char: f"{above}/{below}"
     for char, (above, below) in {
-        "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5), "⅗": (3, 5),
-        "⅘": (4, 5), "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), "⅞": (7, 8), "⅐": (1, 7),
-        "⅑": (1, 9), "⅒": (1, 10),
+        "½": (1, 2), "⅓": (1, 3), "⅔": (2, 3), "¼": (1, 4), "¾": (3, 4), "⅕": (1, 5), "⅖": (2, 5),
+        "⅗": (3, 5), "⅘": (4, 5), "⅙": (1, 6), "⅚": (5, 6), "⅛": (1, 8), "⅜": (3, 8), "⅝": (5, 8), 
+        "⅞": (7, 8), "⅐": (1, 7), "⅑": (1, 9), "⅒": (1, 10),
     }.items()
 }  # fmt: skip
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉₋₊", "0123456789-+", strict=True))
 
 _SYNONYMS = {
-    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\dbinom": r"\binom", r"\tbinom": r"\binom",
+    r"\dfrac": r"\frac", r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\dbinom": r"\binom",
+    r"\tbinom": r"\binom",
     r"\times": r"\cdot", r"\ast": r"\cdot", "*": r"\cdot", r"\div": "/", r"\le": r"\leq", r"\ge": r"\geq",
     r"\leqslant": r"\leq", r"\geqslant": r"\geq", r"\ne": r"\neq", r"\varnothing": r"\emptyset",
     r"\to": r"\rightarrow", r"\gets": r"\leftarrow", r"\dots": r"\ldots", r"\cdots": r"\ldots",
@@ -79,8 +82,9 @@ _NOTHING = frozenset(
 )  # fmt: skip
 _UPRIGHT = frozenset(
     {
-        r"\text", r"\textbf", r"\textit", r"\textrm", r"\textsf", r"\texttt", r"\mathrm", r"\mathbf", r"\mathit",
-        r"\mathsf", r"\mathtt", r"\mbox", r"\hbox", r"\operatorname", r"\emph", r"\boldsymbol", r"\bm", r"\mathop",
+        r"\text", r"\textbf", r"\textit", r"\textrm", r"\textsf", r"\texttt", r"\mathrm", r"\mathbf",
+        r"\mathit", r"\mathsf", r"\mathtt", r"\mbox", r"\hbox", r"\operatorname", r"\emph", r"\boldsymbol",
+        r"\bm", r"\mathop",
     }
 )  # fmt: skip
 _BOXES = frozenset({r"\boxed", r"\fbox", r"\framebox"})

@@ -115,7 +115,9 @@ def function(name: str, *arguments: Tree) -> Tree:
     """A named function; roundings and sizes of numbers are computed."""
     value = rational(arguments[0])
     if value is not None and name in ("floor", "ceil", "abs"):
-        return number({"floor": math.floor, "ceil": math.ceil, "abs": abs}[name](value))
+        return number(
+            math.floor(value) if name == "floor" else math.ceil(value) if name == "ceil" else abs(value)
+        )
     return ("fn", name, *arguments)
 
 
@@ -149,22 +151,25 @@ def as_latex(tree: Tree) -> str:
         '((\\frac{1}{2})+(n))'
     """
     name, *parts = tree
-    if name == "num":
-        above, below = parts[0].numerator, parts[0].denominator
-        return str(above) if below == 1 else f"\\frac{{{above}}}{{{below}}}"
-    if name == "sym":
-        return str(parts[0] if len(parts[0]) == 1 or "_" in parts[0] else f"\\{parts[0]}")
-    if name == "const":
-        return {"pi": "\\pi", "inf": "\\infty"}.get(parts[0], str(parts[0]))
-    if name == "fn" and parts[0] == "binom":
-        return f"\\binom{{{as_latex(parts[1])}}}{{{as_latex(parts[2])}}}"
-    if name == "fn" and parts[0] == "factorial":
-        return f"({as_latex(parts[1])})!"
-    if name == "fn":
+    if name == "fn" and parts[0] not in ("binom", "factorial"):
         return f"\\{parts[0]}({', '.join(as_latex(part) for part in parts[1:])})"
-    if name == "pow":
-        return f"({as_latex(parts[0])})^{{{as_latex(parts[1])}}}"
-    return "(" + ("+" if name == "add" else "\\cdot ").join(f"({as_latex(part)})" for part in parts) + ")"
+    if name in ("add", "mul"):
+        return "(" + ("+" if name == "add" else "\\cdot ").join(f"({as_latex(part)})" for part in parts) + ")"
+    if name in ("pow", "fn"):
+        first, *rest = (as_latex(part) for part in (parts if name == "pow" else parts[1:]))
+        if name == "pow":
+            return f"({first})^{{{rest[0]}}}"
+        return f"\\binom{{{first}}}{{{rest[0]}}}" if rest else f"({first})!"
+    return _leaf_latex(name, parts[0])
+
+
+def _leaf_latex(name: str, value: Any) -> str:
+    if name == "num":
+        above, below = value.numerator, value.denominator
+        return str(above) if below == 1 else f"\\frac{{{above}}}{{{below}}}"
+    if name == "const":
+        return {"pi": "\\pi", "inf": "\\infty"}.get(value, str(value))
+    return str(value) if len(value) == 1 or "_" in value else f"\\{value}"
 
 
 def _bits(value: Fraction) -> int:

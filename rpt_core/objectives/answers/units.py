@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905  (word lists read better as text)
 r"""Units and percent signs at the end of an answer, currencies before it.
 
 A unit is what follows a number: upright text (``\text{cm}``), a known unit (``km/h``), or a plain noun
@@ -18,96 +19,26 @@ _ALIASES = {
         "km": "kilometer kilometre", "in": "inch inche", "ft": "foot feet", "yd": "yard", "mi": "mile",
         "g": "gram gramme", "kg": "kilogram kilo kilogramme", "mg": "milligram", "lb": "pound lbs",
         "oz": "ounce", "s": "second sec", "min": "minute", "h": "hour hr", "ms": "millisecond", "d": "day",
-        "l": "liter litre L", "ml": "milliliter millilitre mL", "N": "newton", "J": "joule", "kJ": "kilojoule",
+        "l": "liter litre L", "ml": "milliliter millilitre mL", "N": "newton", "J": "joule",
+        "kJ": "kilojoule",
         "W": "watt", "kW": "kilowatt", "V": "volt", "A": "ampere amp", "ohm": "Ohm Omega", "Hz": "hertz",
         "Pa": "pascal", "K": "kelvin", "deg": "degree °", "rad": "radian", "dollar": "$ usd USD",
         "euro": "€ EUR", "cent": "¢", "pound sterling": "£ GBP", "yen": "¥ JPY", "unit": "",
         "mph": "", "eV": "", "MeV": "", "keV": "", "nm": "nanometer nanometre", "mol": "mole", "kmh": "kph",
-        "rpm": "", "dB": "", "GHz": "", "MHz": "", "kHz": "", "kPa": "", "atm": "", "erg": "", "AU": "", "pc": "",
+        "rpm": "", "dB": "", "GHz": "", "MHz": "", "kHz": "", "kPa": "", "atm": "", "erg": "", "AU": "",
+        "pc": "",
         "times": "time",
     }.items()
     for name in [short, *names.split()]
 }  # fmt: skip
 _NO_UNITS = frozenset(
-    [
-        "hundred",
-        "thousand",
-        "million",
-        "billion",
-        "trillion",
-        "dozen",
-        "score",
-        "half",
-        "halve",
-        "third",
-        "quarter",
-        "fourth",
-        "fifth",
-        "squared",
-        "cubed",
-        "factorial",
-        "more",
-        "less",
-        "fewer",
-        "not",
-        "no",
-        "mod",
-        "modulo",
-        "base",
-        "plus",
-        "minus",
-        "over",
-        "or",
-        "and",
-        "of",
-        "is",
-        "are",
-        "to",
-        "through",
-        "than",
-        "about",
-        "approximately",
-        "sqrt",
-        "pi",
-        "infinity",
-        "point",
-        "root",
-        "power",
-        "raised",
-        "divided",
-        "multiplied",
-        "choose",
-        "both",
-        "either",
-        "neither",
-        "nor",
-        "but",
-        "except",
-        "if",
-        "when",
-        "where",
-        "otherwise",
-        "any",
-        "all",
-        "none",
-        "only",
-        "with",
-        "without",
-        "for",
-        "from",
-        "by",
-        "twice",
-        "double",
-        "triple",
-        "gross",
-        "million",
-        "billion",
-        "up",
-        "off",
-        "each",
-    ]
+    "hundred thousand million billion trillion dozen score half halve third quarter fourth fifth squared "
+    "cubed factorial more less fewer not no mod modulo base plus minus over or and of is are to through than about "
+    "approximately sqrt pi infinity point root power raised divided multiplied choose both either neither "
+    "nor but except if when where otherwise any all none only with without for from by twice double triple gross "
+    "million billion up off each".split()
 )
-_PREFIXES = frozenset("square sq cubic cu".split())  # noqa: SIM905
+_PREFIXES = frozenset("square sq cubic cu".split())
 _CURRENCIES = frozenset("$€£¥")
 _VOWEL = re.compile("[aeiouy]", re.I)
 
@@ -156,7 +87,7 @@ def _currency(tokens: Tokens) -> tuple[str, Tokens]:
 
 def _unit_start(tokens: Tokens) -> int | None:
     """Where the unit at the end begins; None without one."""
-    if (tokens and tokens[-1].text in ("%", "°")) or (tokens and tokens[-1].text in _CURRENCIES):
+    if tokens and tokens[-1].text in _CURRENCIES | {"%", "°"}:
         return len(tokens) - 1
     for size, texts in ((2, ("^", r"\circ")), (4, ("^", "{", r"\circ", "}"))):
         if tuple(token.text for token in tokens[-size:]) == texts:

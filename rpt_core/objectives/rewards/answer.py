@@ -17,13 +17,14 @@ from rpt_core.objectives.answers.tokens import UnreadableError
 from rpt_core.objectives.rewards.boxes import boxed_answer
 
 LONGEST = 2000
-"""Characters; longer answers are not read, given or known. Digits beyond a few hundred would only cost time."""
+"""Characters; longer answers are not read, given or known. More would only cost time."""
 LEAVES_MAX = 64
 """Pairs of expressions that one comparison may ask to be computed."""
 REMEMBERED = 100_000
 
 tally: Counter[str] = Counter()
-"""How often a rule or a child decided, since the process started: ``computed``, ``timed-out``, ``percent``."""
+"""How often a rule or a child decided since the process started: ``computed``, ``timed-out``,
+``percent``."""
 
 _CHOICE = re.compile(
     r"\(?(?P<letter>[A-J])(?:\)|[.:])\s*(?P<rest>\S.*)|(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s*:?\s*\(?(?P<named>[A-J])\)?\.?",
@@ -104,7 +105,7 @@ def _compute(wanted: Mapping[tuple[str, str], list[Leaf]]) -> None:
 
 
 def _named_choice(text: str) -> str:
-    """The letter of ``C) its text``, ``C: its text`` or ``Option C``; empty where a second letter is named."""
+    """The letter of ``C) its text``, ``C: its text`` or ``Option C``; empty where a second one is named."""
     match = _CHOICE.fullmatch(text.strip())
     if not match or _SECOND_CHOICE.search(match["rest"] or ""):
         return ""
