@@ -43,10 +43,19 @@ def read_records(source: Source) -> Iterator[Record | Broken]:
 def _spread(rows: Iterator[Record | Broken]) -> Iterator[Record | Broken]:
     """The rows; a file whose only object holds columns of equal length is read by its columns."""
     first = next(rows, None)
+    num = _num_rows(first) if isinstance(first, dict) else 0
     if first is None:
         return
-    second = next(rows, None)
-    if second is None and isinstance(first, dict) and (num := _num_rows(first)):
+    if not num:
+        yield first
+        yield from rows
+        return
+    try:
+        second = next(rows, None)
+    except Broken:
+        yield first
+        raise
+    if second is None and isinstance(first, dict):
         yield from ({name: column[row] for name, column in first.items()} for row in range(num))
         return
     yield first

@@ -35,8 +35,8 @@ _NO_UNITS = frozenset(
     "hundred thousand million billion trillion dozen score half halve third quarter fourth fifth squared "
     "cubed factorial more less fewer not no mod modulo base plus minus over or and of is are to through than "
     "about approximately sqrt pi infinity point root power raised divided multiplied choose both either "
-    "neither nor but except if when where otherwise any all none only with without for from by twice double triple "
-    "gross million billion up off each".split()
+    "neither nor but except if when where otherwise any all none only with without for from by twice double "
+    "triple gross up off each".split()
 )
 _PREFIXES = frozenset("square sq cubic cu".split())
 _CURRENCIES = frozenset("$€£¥")

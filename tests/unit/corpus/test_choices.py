@@ -212,3 +212,12 @@ def test_splits_that_cannot_overlap_are_not_refused():
     for tested in (corpus, elsewhere, cleaner, named):
         assert evaluation(tested, corpus).corpus == tested
     assert list(corpora(evaluation(corpus, cleaner))) == [corpus, cleaner]
+
+
+def test_a_text_that_nearly_all_rows_share_is_not_the_problem(tmp_path):
+    rows = [{"problem": "You are a careful solver of problems.", "answer": str(i)} for i in range(40)]
+    write(tmp_path / "data", "chats.jsonl", rows)
+    write(tmp_path / "data", "tales.jsonl", [{"id": i, "title": str(i), "text": tale(i)} for i in range(40)])
+    outcome, tables = run(tmp_path)
+    assert outcome.rows.dropped["one-text-for-all"] == 40
+    assert not tables["problems"]

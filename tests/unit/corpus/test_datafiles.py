@@ -227,10 +227,8 @@ USER = {"role": "user", "content": "How many?"}
         {"prompt": [SYSTEM, USER], "reward_model": {"ground_truth": "3"}},
         {"prompt": json.dumps([SYSTEM, USER]), "answer": 3},
         {"messages": [SYSTEM, USER, {"role": "assistant", "content": "Three."}], "answer": "3"},
-        {
-            "conversations": [{"from": "system", "value": "x"}, {"from": "human", "value": "How many?"}],
-            "answer": "3",
-        },
+        {"conversations": [{"from": "system", "value": "x"}, {"from": "human", "value": "How many?"}],
+         "answer": "3"},
         {"prompt": [{"role": "user", "content": [{"type": "text", "text": "How many?"}]}], "answer": "3"},
         {"extra_info": {"question": "How many?", "answer": "3"}},
     ],

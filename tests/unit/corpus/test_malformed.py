@@ -158,7 +158,7 @@ BROKEN: dict[str, tuple[bytes, dict[str, int], int]] = {
         + b'{"text": "\xff"}\n{"text": "half \\ud800 a pair"}\n{"text": 5}\n{"other": 1}\n{"text": " "}\n'
         + line({"text": "x" * 300_000})
         + GOOD.replace(b"1889", b"1890"),
-        {"bad-json": 7, "not-utf-8": 2, "retyped-column": 2,
+        {"bad-json": 6, "not-utf-8": 2, "retyped-column": 3,
          "missing-column": 1, "no-prose": 1, "gigantic": 1},
         2,
     ),
