@@ -247,7 +247,7 @@ def _broken_rows(data: Path, texts: list[WorldDocument], truth: Truth) -> None:
     ]
     name = "problems/broken/rows.jsonl"
     _jsonl(data / name, lines)
-    for reason, rows in (("bad-json", 4), ("missing-column", 1), ("retyped-column", 1), ("not-utf-8", 1)):
+    for reason, rows in (("bad-json", 3), ("missing-column", 1), ("retyped-column", 2), ("not-utf-8", 1)):
         truth.drop("ingest", name, reason, rows=rows)
     traces = [
         {

@@ -70,8 +70,8 @@ class SegmentLessons:
         )  # fmt: skip
         prompt = segment_prompt(settings.prompt, codec)
         window_tokens = max(16, room - prompt.num_tokens - LONGEST_SEGMENT // 4)
-        targets = Targets(corpus, None, codec, settings, window_tokens, split)
         traces, num = read_traces(corpus, recipe.trace_kinds)
+        targets = Targets(corpus, None, codec, settings, window_tokens, split)
         windows, balance = _windows(targets, traces, num, codec, recipe.thought_tokens_max)
         return cls(windows, prompt, codec, recipe.reword == "sample-world", num > 0, balance)
 

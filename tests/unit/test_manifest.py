@@ -36,7 +36,7 @@ def test_a_balance_that_does_not_close_is_refused(rows_in: int, kept: int, dropp
 
 
 def test_a_manifest_finds_a_file_by_its_whole_path():
-    files = tuple(FileEntry(path=p, blob="b", num_bytes=1, digest="d") for p in ("model/a", "a"))
+    files = tuple(FileEntry(path=p, blob="b" * 64, num_bytes=1, digest="d" * 64) for p in ("model/a", "a"))
     manifest = Manifest(
         kind="model", fingerprint="f" * 64, digest="d" * 64, recipe={}, placement=Placement(), parents={},
         files=files, outcome={}, code="c", environment={}, created=datetime.now(UTC).isoformat(), attempts=(),
