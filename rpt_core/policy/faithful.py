@@ -80,6 +80,22 @@ def refuse_unfaithful(config: PretrainedConfig, name: str) -> None:
             )
 
 
+def use_tree_attention(model: PreTrainedModel) -> None:
+    """Have every layer attend through the registered function.
+
+    Raises:
+        RecipeError: the architecture computes attention in code of its own.
+    """
+    kind = model.config.model_type
+    with in_words(kind):
+        model.set_attn_implementation(ATTENTION)
+    if model.config._attn_implementation != ATTENTION:
+        raise RecipeError(
+            f"the architecture {kind} computes attention in code of its own, which takes no other attention "
+            f"function, so a branch could not attend to its trunk. {ADVICE}"
+        )
+
+
 def refuse_no_head(model: PreTrainedModel, name: str) -> None:
     """Refuse a model whose logits are not one matrix times the last hidden state.
 
@@ -103,7 +119,7 @@ def assert_faithful(policy: Policy) -> None:
             this architecture; with the numbers or the cause.
     """
     kind = policy.config.model_type
-    with _in_words(kind):
+    with in_words(kind):
         _assert_rows_agree(policy)
         numbers = policy.learned_positions or LONG_ROW
         quick = policy.device.type == "cuda" or policy.num_parameters <= SMALL
@@ -217,10 +233,11 @@ def _why(policy: Policy) -> str:
         logits = policy.model(input_ids=ids_1T, use_cache=False).logits.float()
         hidden = policy.model.base_model(input_ids=ids_1T, use_cache=False).last_hidden_state
     plain = (hidden @ policy.output_weight.mT.to(hidden.dtype)).float()
-    if float((logits - plain).norm()) <= 0.02 * float(logits.norm()):
+    alike = float(logits.norm()) * (2e-3 if policy.compute_dtype == torch.float32 else 0.02)
+    if float((logits - plain).norm()) <= alike:
         return ": its layers do not attend as the tree says"
     factor = float((logits * plain).sum() / plain.square().sum())
-    scaled = float((logits - factor * plain).norm()) <= 0.02 * float(logits.norm())
+    scaled = float((logits - factor * plain).norm()) <= alike
     return (
         f": its logits are {f'scaled by {factor:.4g}' if scaled else 'capped, shifted or otherwise changed'}"
     )
@@ -306,7 +323,7 @@ def _assert_rows_agree(policy: Policy) -> None:
 
 
 @contextmanager
-def _in_words(kind: str) -> Iterator[None]:
+def in_words(kind: str) -> Iterator[None]:
     """Whatever a foreign architecture raises inside our passes, as a sentence of ours."""
     try:
         yield
@@ -328,7 +345,7 @@ def _miniature_fault(config_class: type[PretrainedConfig], text: str) -> str:
         with torch.random.fork_rng(devices=[]):
             small = miniature_config(config)
             policy = Policy(miniature_model(small, ATTENTION), cast("Codec", None), small, torch.float32)
-            with _in_words(config.model_type):
+            with in_words(config.model_type):
                 compare(policy, MINIATURE_ROW, config.model_type)
     except RptError as error:
         return str(error)

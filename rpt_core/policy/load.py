@@ -7,9 +7,8 @@ import torch
 from transformers.utils.logging import disable_progress_bar
 
 from rpt_core.errors import RecipeError
-from rpt_core.policy.attention import ATTENTION
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.faithful import assert_faithful, refuse_no_head, refuse_unfaithful
+from rpt_core.policy.faithful import assert_faithful, refuse_no_head, refuse_unfaithful, use_tree_attention
 from rpt_core.policy.model import Policy
 from rpt_core.policy.weights import read_config, read_model
 
@@ -48,7 +47,8 @@ def load_policy(
     codec = Codec.load(path)
     disable_progress_bar()
     compute = getattr(torch, dtype)
-    model = read_model(path, config, torch.float32 if for_training else compute, attention=ATTENTION)
+    model = read_model(path, config, torch.float32 if for_training else compute, attention="eager")
+    use_tree_attention(model)
     refuse_no_head(model, str(folder))
     policy = Policy(model.to(device).eval(), codec, config, compute)
     _refuse_foreign_tokenizer(policy, str(folder))

@@ -198,10 +198,7 @@ def in_child(work: Callable[[], Row], kind: str, limit: float) -> Row:
     with tempfile.NamedTemporaryFile() as told:
         pid = os.fork()
         if pid == 0:
-            os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-            os.dup2(os.open(os.devnull, os.O_RDWR), 2)
-            Path(told.name).write_text(json.dumps(asdict(work())))
-            os._exit(0)
+            _end_with(work, kind, Path(told.name))
         deadline = time.monotonic() + limit
         while not (done := os.waitpid(pid, os.WNOHANG))[0] and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -213,6 +210,19 @@ def in_child(work: Callable[[], Row], kind: str, limit: float) -> Row:
     if not text:
         return Row(kind, str(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[kind]), "error", f"the child ended: {done[1]}")
     return Row(**json.loads(text))
+
+
+def _end_with(work: Callable[[], Row], kind: str, told: Path) -> None:
+    """What a child does: its work, silently, and then the end, whatever happens."""
+    try:
+        for stream in (0, 2):
+            os.dup2(os.open(os.devnull, os.O_RDWR), stream)
+        told.write_text(json.dumps(asdict(work())))
+    except BaseException as error:  # a child that went on here would be a second parent
+        model_class = str(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES[kind])
+        told.write_text(json.dumps(asdict(Row(kind, model_class, "error", said(error)))))
+    finally:
+        os._exit(0)
 
 
 def tabulate(kinds: Sequence[str], results: Path | None = None) -> Iterator[Row]:
