@@ -12,9 +12,10 @@ from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import StarvedError
 from rpt_core.policy.codec import Codec
+from rpt_core.policy.faithful import refuse_unfaithful
 from rpt_core.policy.forward import document_scores
 from rpt_core.policy.given import GivenModel
-from rpt_core.policy.load import load_policy, model_folder, refuse_unfaithful, save_policy
+from rpt_core.policy.load import load_policy, model_folder, save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import padded_batches
 from rpt_core.policy.trunk import Trunk

@@ -6,8 +6,9 @@ import pytest
 import torch
 from transformers import Gemma2Config, MistralConfig
 
-from rpt_core.errors import EngineError, RecipeError
-from rpt_core.policy.load import assert_faithful, load_policy, model_folder, refuse_unfaithful, save_policy
+from rpt_core.errors import RecipeError
+from rpt_core.policy.faithful import assert_faithful, refuse_unfaithful
+from rpt_core.policy.load import load_policy, model_folder, save_policy
 from tests.toys import save_tiny_model, tiny_config, tiny_policy
 
 
@@ -68,7 +69,7 @@ def test_an_architecture_that_ignores_the_tree_is_noticed():
     layer = policy.model.base_model.layers[1].self_attn
     original = layer.forward
     layer.forward = lambda *args, **kwargs: original(*args, **{**kwargs, "tree": None})
-    with pytest.raises(EngineError, match="a trunk pass and separate rows differ by"):
+    with pytest.raises(RecipeError, match="a trunk pass and separate rows differ by"):
         assert_faithful(policy)
 
 
