@@ -76,7 +76,7 @@ EXPECTED = {
 }
 """Whom to kill with what -> the exit codes that were promised. A server that dies is started again, or the
 command ends in one sentence."""
-EARLIEST_SECONDS, LATEST_SHARE = 0.3, 0.45
+EARLIEST_SECONDS, LATEST_SHARE = 0.3, 0.35
 """A kill's moment lies between them, the latter of the undisturbed journey's seconds: far enough for several
 stages, near enough for several kills before the journey is done."""
 KILLS_PER_ROUND = 13
