@@ -3,11 +3,15 @@
 Prefect would start a temporary server itself, but in the terminal's own process group: a Ctrl-C would
 end the server together with the flow, which then waits a minute for somebody to report its end to.
 A private server that dies under its command is started again where it was, on the same database.
+
+The command itself listens, and hands its socket on to the server: no other program can take the port while
+the server starts, be taken for it, or come between two lives of it; who asks meanwhile waits.
 """
 
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +22,7 @@ from pathlib import Path
 
 from infra.lifeline import guarded_module, owned
 from infra.links import PREFECT, answers, checked_address, live_api_url
-from infra.stack import HOST, READY_SECONDS, prefect_settings, reserved_port
+from infra.stack import HOST, NUM_PORTS, READY_SECONDS, no_port, prefect_settings
 from infra.state import check_writable
 from rpt_core.errors import EngineError
 
@@ -27,6 +31,7 @@ _DRAIN_SECONDS = 3.0
 _LIVES = 4
 """Times a private server is started for one command; a fourth death has a cause of its own."""
 _TICK_SECONDS = 0.2
+_FIRST_PORT = 4300
 
 
 @contextmanager
@@ -53,23 +58,43 @@ def prefect_at_hand(home: Path) -> Iterator[Callable[[], None]]:
                 _send_what_waits()
             return
         check_writable(home)
-        with reserved_port(4300) as port, _OwnServer(home, port) as server:
+        with listener(_FIRST_PORT) as line, _OwnServer(home, line) as server:
             os.environ[PREFECT] = server.url
             yield server.wait
+
+
+def listener(preferred: int) -> socket.socket:
+    """A socket that listens at ``preferred``, or at the next port on 127.0.0.1 that nobody listens at.
+
+    Raises:
+        EngineError: there is none.
+    """
+    for port in range(preferred, preferred + NUM_PORTS):
+        line = socket.socket()
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # every connection of it inherits this
+        try:
+            line.bind((HOST, port))
+            line.listen()
+        except OSError:
+            line.close()
+            continue
+        return line
+    raise no_port(preferred)
 
 
 class _OwnServer:
     """A private server, started again when it dies, until the context ends."""
 
-    def __init__(self, home: Path, port: int) -> None:
-        self.home, self.port = home, port
-        self.url = f"http://{HOST}:{port}/api"
+    def __init__(self, home: Path, line: socket.socket) -> None:
+        self.home, self.line = home, line
+        self.url = f"http://{HOST}:{line.getsockname()[1]}/api"
         self.log = home / "logs" / "prefect-own.log"
         self._ending = threading.Event()
         self._lives = 1
 
     def __enter__(self) -> "_OwnServer":
-        self._process = _started_alone(self.home, self.port, self.log, f"{self.url}/health")
+        self._process = _started_alone(self.home, self.line, self.log, f"{self.url}/health")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -97,11 +122,12 @@ class _OwnServer:
         threading.Thread(target=self._keep, daemon=True).start()
 
     def _keep(self) -> None:
-        """Start it again when it dies: clients of Prefect ask a server that is away several times."""
+        """Start it again when it dies: what clients of Prefect ask meanwhile waits at the socket."""
         while not self._ending.wait(_TICK_SECONDS) and self._lives < _LIVES:
             if self._process.poll() is not None:
                 self._lives += 1
-                self._process = _start(self.home, self.port, self.log)
+                self._process = _start(self.home, self.line, self.log)
+        self.line.close()  # the server has its own; after its last death nobody shall wait for another
 
 
 def _send_what_waits() -> None:
@@ -113,11 +139,11 @@ def _send_what_waits() -> None:
             EventsWorker.drain_all(timeout=_DRAIN_SECONDS)
 
 
-def _started_alone(home: Path, port: int, log: Path, health: str) -> subprocess.Popen[bytes]:
+def _started_alone(home: Path, line: socket.socket, log: Path, health: str) -> subprocess.Popen[bytes]:
     """Start the server, one at a time in a home: two that set up the same new database fail both."""
     lock = (home / "prefect.lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
-    process = _start(home, port, log)
+    process = _start(home, line, log)
 
     def until_up() -> None:
         with lock:
@@ -129,7 +155,7 @@ def _started_alone(home: Path, port: int, log: Path, health: str) -> subprocess.
     return process
 
 
-def _start(home: Path, port: int, log: Path) -> subprocess.Popen[bytes]:
+def _start(home: Path, line: socket.socket, log: Path) -> subprocess.Popen[bytes]:
     """The API alone, without pages; in its own session, so that a Ctrl-C is ours to pass on.
 
     It runs in a folder of ours: uvicorn and Prefect read modules, settings and ``.env`` of the one they
@@ -149,7 +175,7 @@ def _start(home: Path, port: int, log: Path) -> subprocess.Popen[bytes]:
     }
     command = guarded_module(
         "uvicorn", "--factory", "prefect.server.api.server:create_app", "--app-dir", str(folder),
-        "--host", HOST, "--port", str(port), "--log-level", "error", "--lifespan", "on",
+        "--fd", str(line.fileno()), "--log-level", "error", "--lifespan", "on",
     )  # fmt: skip
     with log.open("wb") as output:
         return subprocess.Popen(  # noqa: S603  (our own command)
@@ -160,4 +186,5 @@ def _start(home: Path, port: int, log: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=(line.fileno(),),
         )

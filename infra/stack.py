@@ -31,6 +31,8 @@ from rpt_core.errors import EngineError, RecipeError, RptError
 
 HOST = "127.0.0.1"
 POOLS = ("cpu-pool", "gpu-pool")
+NUM_PORTS = 200
+"""Looked at, from the preferred one on."""
 REPOSITORY = Path(__file__).resolve().parent.parent
 READY_SECONDS = 180.0
 """12 s are enough when idle; a loaded machine was seen to take 50."""
@@ -149,7 +151,7 @@ def free_port(preferred: int) -> int:
 
 
 def _free_ports(preferred: int) -> Iterator[int]:
-    for port in range(preferred, preferred + 200):
+    for port in range(preferred, preferred + NUM_PORTS):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -157,7 +159,13 @@ def _free_ports(preferred: int) -> Iterator[int]:
             except OSError:
                 continue
         yield port
-    raise EngineError(f"ports {preferred} to {preferred + 199} are all taken on {HOST}; free one of them.")
+    raise no_port(preferred)
+
+
+def no_port(preferred: int) -> EngineError:
+    """What to raise where every port from ``preferred`` on is taken."""
+    last = preferred + NUM_PORTS - 1
+    return EngineError(f"ports {preferred} to {last} are all taken on {HOST}; free one of them.")
 
 
 @contextmanager

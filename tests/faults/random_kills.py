@@ -4,7 +4,8 @@
 
 The journey (every stage of ``tiny_rpt`` at its smallest) runs undisturbed once. Then the same command is
 killed at random moments and repeated until it is done, again and again in new state folders, half of them
-over a folder and half over a moto S3 store, until all kills are spent.
+over a folder and half over a moto S3 store, until all kills are spent. A signal that finds the command, or
+the stage it was meant for, done with its work is told apart and is none of the kills.
 """
 
 import argparse
@@ -17,14 +18,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
-from infra import lifeline
+from infra import garbage, lifeline
 from infra.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,13 +75,18 @@ EXPECTED = {
     ("server", "SIGTERM"): {0, 75},
 }
 """Whom to kill with what -> the exit codes that were promised. A server that dies is started again, or the
-command ends in one sentence. A signal that comes after the last stage finds a command that is done (0)."""
+command ends in one sentence."""
+EARLIEST_SECONDS, LATEST_SHARE = 0.3, 0.35
+"""A kill's moment lies between them, the latter of the undisturbed journey's seconds: far enough for several
+stages, near enough for several kills before the journey is done."""
+KILLS_PER_ROUND = 13
 WEIGHTS = {("server", "SIGKILL"): 0.5, ("server", "SIGTERM"): 0.3, ("watcher", "SIGKILL"): 0.3}
 """These let the journey run on, so that they end a round: drawn less often than the others (1)."""
 SERVICES = ("PREFECT_", "MLFLOW_", "RPT_")
 GONE_SECONDS = 10.0
 RUN_SECONDS = 1200.0
-"""A journey takes under a minute on a quiet machine; a loaded one was seen to take over five."""
+"""A journey takes two minutes on a quiet machine; a loaded one was seen to take six."""
+SHARED_MEMORY = Path("/dev/shm")
 
 
 @dataclass
@@ -91,9 +97,16 @@ class Kill:
     number: str
     after: float
     code: int | None = None
+    num_made: int = 0
+    """Artifacts that were there right after it."""
     ended_after: float = 0.0
     words: str = ""
     faults: list[str] = field(default_factory=list)
+
+    @property
+    def too_late(self) -> bool:
+        """Whether its victim had done its work already, so that the command ended as if left alone."""
+        return self.code == 0 and 0 not in EXPECTED[self.victim, self.number]
 
 
 @dataclass
@@ -102,6 +115,10 @@ class Round:
 
     store: str
     kills: list[Kill] = field(default_factory=list)
+    too_late: list[Kill] = field(default_factory=list)
+    num_compared: int = 0
+    """Artifacts whose digests were compared, the report among them."""
+    seconds: float = 0.0
     differing: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
 
@@ -137,10 +154,13 @@ class Journey:
                 start_new_session=True,
             )
 
+    def open_store(self) -> Store:
+        """The store of the command."""
+        return Store(self.store or str(self.home / "store"), self.home / "cache")
+
     def digests(self) -> dict[str, str]:
         """Kind and fingerprint of every artifact -> its digest."""
-        store = Store(self.store or str(self.home / "store"), self.home / "cache")
-        return {f"{found.kind}/{found.fingerprint}": found.digest for found in store.manifests()}
+        return {f"{found.kind}/{found.fingerprint}": found.digest for found in self.open_store().manifests()}
 
     def processes(self) -> list[psutil.Process]:
         """Every live process that carries this state folder in its environment."""
@@ -162,8 +182,24 @@ class Journey:
         return [*(f"{p.pid} {' '.join(p.cmdline()[:6])}" for p in self.processes()), *lines]
 
     def half_written(self) -> list[str]:
-        """Temporary names in store and cache once a journey is done."""
-        return [str(path) for path in self.home.rglob("*.tmp*") if path.is_file() or path.is_dir()]
+        """What is still there of dead attempts once a journey is done and its garbage was removed."""
+        store = self.open_store()
+        garbage.sweep(store, self.home, 0.0)
+        garbage.remove(store, garbage.survey(store, 0.0))
+        kept = [*store.documents.below("progress")]
+        scratch = [*(self.home / "scratch").iterdir()]
+        return [*(one.name for one in kept), *map(str, scratch), *map(str, self.home.rglob("*.tmp*"))]
+
+
+def shared_memory() -> set[str]:
+    """Names in shared memory that no live process holds."""
+    held = set()
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with suppress(OSError):
+            held |= {
+                line.split("/dev/shm/")[1] for line in maps.read_text().splitlines() if "/dev/shm/" in line
+            }
+    return {path.name for path in SHARED_MEMORY.glob("*")} - held
 
 
 def of(journey: Journey, victim: str, rpt: int) -> list[int]:
@@ -198,6 +234,7 @@ def strike(journey: Journey, process: subprocess.Popen[bytes], kill: Kill) -> bo
                     os.kill(pid, number)
                 except ProcessLookupError:
                     return False
+            kill.num_made = len(journey.digests())
             if kill.victim == "rpt twice":
                 time.sleep(0.4)
                 if process.poll() is None:
@@ -207,7 +244,7 @@ def strike(journey: Journey, process: subprocess.Popen[bytes], kill: Kill) -> bo
     return False
 
 
-def judge(journey: Journey, process: subprocess.Popen[bytes], kill: Kill) -> None:
+def judge(journey: Journey, process: subprocess.Popen[bytes], kill: Kill, num_wanted: int) -> None:
     """Wait for the end and note whatever was not as promised."""
     begin = time.monotonic()
     try:
@@ -220,6 +257,8 @@ def judge(journey: Journey, process: subprocess.Popen[bytes], kill: Kill) -> Non
     kill.words = journey.log.read_text(errors="replace")
     if kill.code not in EXPECTED[kill.victim, kill.number] | {0}:
         kill.faults.append(f"exit code {kill.code}")
+    if kill.too_late and kill.victim.startswith("rpt") and kill.num_made < num_wanted:
+        kill.faults.append(f"was not heard, with {kill.num_made} of {num_wanted} artifacts made")
     if "Traceback" in kill.words:
         kill.faults.append("a traceback")
     if kill.code in (1, 75) and "rpt: " not in kill.words:
@@ -256,27 +295,28 @@ def one_round(
 ) -> Round:
     """Kill and repeat in one state folder until the journey is done."""
     journey, result = Journey(folder, store), Round("s3" if store else "file")
-    pairs = list(EXPECTED)
+    pairs, begin, memory = list(EXPECTED), time.monotonic(), shared_memory()
     while True:
-        kill = None
         process = journey.start()
         if len(result.kills) < kills:
             victim, number = rng.choices(pairs, [WEIGHTS.get(pair, 1.0) for pair in pairs])[0]
-            kill = Kill(victim, number, round(rng.uniform(0.3, seconds * 0.7), 2))
+            kill = Kill(victim, number, round(rng.uniform(EARLIEST_SECONDS, seconds * LATEST_SHARE), 2))
             if strike(journey, process, kill):
-                judge(journey, process, kill)
-                result.kills.append(kill)
+                judge(journey, process, kill, len(wanted))
+                (result.too_late if kill.too_late else result.kills).append(kill)
                 tell(kill)
                 if kill.code == 0:
                     break
                 continue
         left_alone(journey, process)
         break
+    result.left = [*journey.left(), *journey.half_written(), *sorted(shared_memory() - memory)]
     found = journey.digests()
+    result.num_compared = len(found)
     result.differing = sorted(
         name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
     )
-    result.left = [*journey.left(), *journey.half_written()]
+    result.seconds = time.monotonic() - begin
     return result
 
 
@@ -284,7 +324,8 @@ def tell(kill: Kill) -> None:
     """One line a kill."""
     last = next((line for line in reversed(kill.words.splitlines()) if line.startswith("rpt: ")), "")
     print(
-        f"  {kill.number:<8}{kill.victim:<16} after {kill.after:5.1f} s: exit {kill.code} "
+        f"  {kill.number:<8}{kill.victim:<16} after {kill.after:5.1f} s, {kill.num_made:2d} made: "
+        f"exit {kill.code} {'(too late) ' if kill.too_late else ''}"
         f"{kill.ended_after:5.1f} s later  {'; '.join(kill.faults) or last[:110]}",
         flush=True,
     )
@@ -325,30 +366,43 @@ def run(kills: int, seed: int, folder: Path) -> list[Round]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     rng, rounds = random.Random(seed), []
     wanted, seconds = undisturbed(folder / "undisturbed")
-    print(f"undisturbed: {len(wanted)} artifacts in {seconds:.0f} s", flush=True)
+    assert [name for name in wanted if name.startswith("report/")], f"no report among {sorted(wanted)}"
+    print(f"undisturbed: {len(wanted)} artifacts, the report among them, in {seconds:.0f} s", flush=True)
     with moto_store() as bucket:
         while (spent := sum(len(one.kills) for one in rounds)) < kills:
             store = f"{bucket}/{len(rounds)}" if len(rounds) % 2 else ""
             print(f"round {len(rounds) + 1}, {'s3' if store else 'file'} store", flush=True)
-            most = min(kills - spent, max(1, -(-kills // 4)))
+            most = min(kills - spent, KILLS_PER_ROUND)
             rounds.append(one_round(folder / str(len(rounds)), store, rng, most, seconds, wanted))
-            print(f"  differing {rounds[-1].differing or 0}, left {rounds[-1].left or 0}", flush=True)
+            last = rounds[-1]
+            print(
+                f"  compared {last.num_compared}, differing {last.differing or 0}, left {last.left or 0}, "
+                f"{last.seconds:.0f} s",
+                flush=True,
+            )
     return rounds
 
 
-def figures(rounds: list[Round], wanted: int) -> str:
+def figures(rounds: list[Round]) -> str:
     """The table to be read at the end."""
     kills = [kill for one in rounds for kill in one.kills]
-    by_what = Counter(f"{kill.number} {kill.victim}" for kill in kills)
-    lines = [
-        f"kills {len(kills)} in {len(rounds)} rounds ({', '.join(one.store for one in rounds)})",
-        f"by victim: {', '.join(f'{what} {n}' for what, n in sorted(by_what.items()))}",
-        f"exit codes: {dict(Counter(kill.code for kill in kills))}",
-        f"kills not as promised: {sum(bool(kill.faults) for kill in kills)}",
-        f"digests that differ: {sum(len(one.differing) for one in rounds)} of {wanted * len(rounds)}",
+    late = [kill for one in rounds for kill in one.too_late]
+
+    def counted(names: Iterable[str]) -> str:
+        return ", ".join(f"{name} {count}" for name, count in sorted(Counter(names).items()))
+
+    return "\n".join([
+        f"kills {len(kills)} in {len(rounds)} rounds ({counted(one.store for one in rounds)})",
+        f"by signal: {counted(kill.number for kill in kills)}",
+        f"by victim: {counted(f'{kill.victim} {kill.number}' for kill in kills)}",
+        f"by artifacts made before: {counted(f'{kill.num_made:2d}:' for kill in kills)}",
+        f"exit codes: {counted(f'{kill.code}:' for kill in kills)}",
+        f"signals that came too late, and are none of them: {len(late)}",
+        f"not as promised: {sum(bool(kill.faults) for kill in (*kills, *late))}",
+        f"digests compared {sum(one.num_compared for one in rounds)}, "
+        f"differing {sum(len(one.differing) for one in rounds)}",
         f"left behind: {sum(len(one.left) for one in rounds)}",
-    ]
-    return "\n".join(lines)
+    ])  # fmt: skip
 
 
 def main() -> int:
@@ -361,8 +415,11 @@ def main() -> int:
     begin = time.monotonic()
     folder = given.folder or Path(tempfile.mkdtemp(prefix="rpt-kills-"))
     rounds = run(given.kills, given.seed, folder)
-    print(figures(rounds, 14), f"\nseconds {time.monotonic() - begin:.0f}; {folder}", flush=True)
-    bad = any(one.differing or one.left or any(kill.faults for kill in one.kills) for one in rounds)
+    print(figures(rounds), f"\nseconds {time.monotonic() - begin:.0f}; {folder}", flush=True)
+    bad = any(
+        one.differing or one.left or any(kill.faults for kill in (*one.kills, *one.too_late))
+        for one in rounds
+    )
     return int(bad)
 
 

@@ -1,6 +1,7 @@
 """A server of a command's own: several commands may begin in a new home at once."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -29,14 +30,16 @@ class Fake:
 def test_servers_of_one_home_start_one_after_the_other(end: str, tmp_path: Path, monkeypatch):
     started: list[Fake] = []
 
-    def start(home: Path, port: int, log: Path) -> Fake:
+    def start(home: Path, line: socket.socket, log: Path) -> Fake:
         started.append(Fake())
         return started[-1]
 
     monkeypatch.setattr(own_server, "_start", start)
     monkeypatch.setattr(own_server, "answers", lambda health: started[int(health)].up)
     begin = [
-        threading.Thread(target=own_server._started_alone, args=(tmp_path, 1, tmp_path / "log", str(number)))
+        threading.Thread(
+            target=own_server._started_alone, args=(tmp_path, None, tmp_path / "log", str(number))
+        )
         for number in range(2)
     ]
     begin[0].start()
@@ -51,12 +54,14 @@ def test_servers_of_one_home_start_one_after_the_other(end: str, tmp_path: Path,
 
 
 SERVER = """
-import http.server, sys
+import http.server, socket, sys
 class Healthy(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers(); self.wfile.write(b"true")
     def log_message(self, *words): pass
-http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Healthy).serve_forever()
+server = http.server.HTTPServer(("127.0.0.1", 0), Healthy, bind_and_activate=False)
+server.socket = socket.socket(fileno=int(sys.argv[1]))
+server.serve_forever()
 """
 
 
@@ -65,11 +70,11 @@ def light(monkeypatch, tmp_path: Path):
     """A private server that starts in a moment, and the processes that were started as it."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(home: Path, port: int, log: Path) -> subprocess.Popen[bytes]:
+    def start(home: Path, line: socket.socket, log: Path) -> subprocess.Popen[bytes]:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.touch()
-        command = [sys.executable, "-c", SERVER, str(port)]
-        started.append(subprocess.Popen(command, start_new_session=True))
+        command = [sys.executable, "-c", SERVER, str(line.fileno())]
+        started.append(subprocess.Popen(command, start_new_session=True, pass_fds=(line.fileno(),)))
         return started[-1]
 
     monkeypatch.setattr(own_server, "_start", start)
@@ -97,6 +102,37 @@ def test_a_server_that_dies_is_started_again_where_it_was(light, tmp_path: Path)
             wait_for(lambda: answers(f"{url}/health"))
         assert os.environ[own_server.PREFECT] == url
     assert len(light) == 3
+
+
+def test_who_asks_between_two_lives_waits_for_the_second(light, tmp_path: Path):
+    with own_server.prefect_at_hand(tmp_path) as ready:
+        ready()
+        light[-1].kill()
+        light[-1].wait()
+        assert answers(f"{os.environ[own_server.PREFECT]}/health", 20.0)
+    assert len(light) == 2
+
+
+def refused(port: int) -> bool:
+    with socket.socket() as line:
+        return line.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_after_its_last_death_it_refuses_at_once(light, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(own_server, "_LIVES", 1)
+    with own_server.prefect_at_hand(tmp_path) as ready:
+        ready()
+        light[-1].kill()
+        light[-1].wait()
+        port = int(os.environ[own_server.PREFECT].rpartition(":")[2].partition("/")[0])
+        wait_for(lambda: refused(port))
+
+
+def test_two_commands_never_share_a_port_even_before_their_servers_are_up():
+    with own_server.listener(4300) as first:
+        port = first.getsockname()[1]
+        with own_server.listener(port) as second:
+            assert second.getsockname()[1] > port
 
 
 def test_a_server_that_dies_while_it_starts_is_named(light, tmp_path: Path, monkeypatch):
