@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -10,8 +11,11 @@ from hypothesis import settings
 settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
 
+ROOT = Path(__file__).resolve().parents[1]
 os.environ.update(
     {
+        # stages made up by tests are loaded in child processes, which never look into the working folder
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])),
         "PREFECT_API_URL": "",  # stronger than a .env that `rpt up` may have written
         "MLFLOW_TRACKING_URI": "",
         "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -90,7 +90,7 @@ def start_driver(store: Store) -> subprocess.Popen:
 
 def child_of(driver: subprocess.Popen) -> psutil.Process:
     """The stage's process, once it has begun."""
-    for _ in range(200):
+    for _ in range(1200):
         for process in psutil.Process(driver.pid).children(recursive=True):
             if "tasks.train_main" in process.cmdline():
                 return process
@@ -99,7 +99,7 @@ def child_of(driver: subprocess.Popen) -> psutil.Process:
 
 
 def wait_for_progress(store: Store, recipe: ToyRecipe, step: int) -> None:
-    for _ in range(400):
+    for _ in range(2400):
         folder = Path(store.objects.key("progress", recipe.fingerprint()))
         if any(int(path.stem) >= step for path in folder.glob("*/*.json")):
             return
