@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 HEADS, HEAD_DIM, VOCABULARY, LENGTH, POSITIONS = 4, 16, 640, 16, 512
-WIDTH = HEADS * HEAD_DIM
+WIDTH, ROTARY_DIM = HEADS * HEAD_DIM, 8
 
 SCALED: tuple[tuple[str, int], ...] = (
     (r"vocab_size|vocab_size_per_layer_input|classes", VOCABULARY),
@@ -21,7 +21,7 @@ SCALED: tuple[tuple[str, int], ...] = (
     (r"num_attention_heads|n_heads?|num_heads|encoder_attention_heads|decoder_attention_heads", HEADS),
     (r"head_dim|global_head_dim|v_head_dim|qk_nope_head_dim|attention_head_dim|kv_channels|d_kv|swa_head_dim|"
      r"swa_v_head_dim|qk_head_dim", HEAD_DIM),
-    (r"qk_rope_head_dim", 8),
+    (r"qk_rope_head_dim", ROTARY_DIM),
     (r"kv_lora_rank|q_lora_rank|hidden_size_per_layer_input|.*lora_rank|.*_lora_dim", HEAD_DIM),
     (r".*intermediate_size.*|.*ffn_dim|n_inner|d_ff|d_inner|(.*_)?ffn_hidden_size|mlp_hidden_size|.*expert.*_dim|"
      r"feed_forward_hidden_size|ffn_intermediate_size|dim_feedforward|mlp_intermediate_size", WIDTH),
@@ -119,6 +119,8 @@ def _shrink(config: Mapping[str, Any], layers: int) -> dict[str, Any]:
             small[name] = [value[index] for index in kept]
         elif KEY_VALUE_HEADS.fullmatch(name) and isinstance(value, int):
             small[name] = HEADS if value == heads else min(value, HEADS // 2)
+        elif name == "head_dim" and value is not None and value == config.get("qk_rope_head_dim"):
+            small[name] = ROTARY_DIM
         else:
             small[name] = _small(name, value, len(kept) or layers)
     return small

@@ -57,6 +57,7 @@ EXCEPTIONS: dict[str, dict[str, Any]] = {
         "rope_parameters": {"full_attention": {"rope_type": "default", "rope_theta": 1e4}}
     },
     "dbrx": {"attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0, "rope_theta": 1e4}},
+    "deepseek_v2": {"num_experts_per_tok": 2},
     "dots1": {
         "n_routed_experts": 4,
         "n_shared_experts": 1,
@@ -189,10 +190,12 @@ def made(config: PretrainedConfig, tokens: Path, folder: Path) -> None:
         if sum(p.numel() for p in model.parameters()) > 30_000_000:
             raise ValueError(f"{sum(p.numel() for p in model.parameters()):,} parameters are not small")
         enlarge(model)
+        with torch.no_grad():
+            model.eval()(input_ids=torch.arange(2, 26)[None], use_cache=False)
         model.generation_config = transformers.GenerationConfig()
         model.save_pretrained(folder)
     except Exception as error:
-        raise NotMade(f"no small model: {said(error)}") from None
+        raise NotMade(f"transformers makes or runs no small model: {said(error)}") from None
     for file in tokens.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
 
