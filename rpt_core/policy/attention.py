@@ -25,6 +25,8 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from rpt_core.errors import RecipeError
+
 ATTENTION = "rpt_tree"
 """Name of the registered function. It has no mask function of that name, so models build no mask."""
 
@@ -164,11 +166,17 @@ def tree_attention(
     Raises:
         ValueError: a mask came in. Models build none for this function, so it was made by hand and
             would be ignored.
+        RecipeError: heads of values have another width than those of queries.
     """
     if attention_mask is not None:
         raise ValueError(
             f"an attention mask of shape {tuple(attention_mask.shape)} was given to {ATTENTION!r}, which "
             "takes none: pad on the right, or pass a tree."
+        )
+    if value.shape[-1] != query.shape[-1]:
+        raise RecipeError(
+            f"values have {value.shape[-1]} numbers a head and queries {query.shape[-1]} (multi-head latent "
+            "attention): kept trunks are read with both alike. Take a model with ordinary attention heads."
         )
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     layer = int(module.layer_idx)  # type: ignore[arg-type]

@@ -326,7 +326,9 @@ def in_words(kind: str) -> Iterator[None]:
     """Whatever a foreign architecture raises inside our passes, as a sentence of ours."""
     try:
         yield
-    except RptError:
+    except RptError as error:
+        if kind not in str(error):
+            raise RecipeError(f"the architecture {kind} cannot be computed here: {error}") from None
         raise
     except Exception as error:  # noqa: BLE001  (what 300 foreign classes raise is not ours to list)
         raise RecipeError(

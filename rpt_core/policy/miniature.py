@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 HEADS, HEAD_DIM, VOCABULARY, LENGTH, POSITIONS = 4, 16, 640, 16, 512
-WIDTH = HEADS * HEAD_DIM
+WIDTH, ROTARY_DIM = HEADS * HEAD_DIM, 8
 
 SCALED: tuple[tuple[str, int], ...] = (
     (r"vocab_size|vocab_size_per_layer_input|classes", VOCABULARY),
@@ -21,9 +21,9 @@ SCALED: tuple[tuple[str, int], ...] = (
     (r"num_attention_heads|n_heads?|num_heads|encoder_attention_heads|decoder_attention_heads", HEADS),
     (r"head_dim|global_head_dim|v_head_dim|qk_nope_head_dim|attention_head_dim|kv_channels|d_kv|swa_head_dim|"
      r"swa_v_head_dim|qk_head_dim", HEAD_DIM),
-    (r"qk_rope_head_dim", 8),
+    (r"qk_rope_head_dim", ROTARY_DIM),
     (r"kv_lora_rank|q_lora_rank|hidden_size_per_layer_input|.*lora_rank|.*_lora_dim", HEAD_DIM),
-    (r".*intermediate_size.*|.*ffn_dim|n_inner|d_ff|d_inner|ffn_hidden_size|mlp_hidden_size|.*expert.*_dim|"
+    (r".*intermediate_size.*|.*ffn_dim|n_inner|d_ff|d_inner|(.*_)?ffn_hidden_size|mlp_hidden_size|.*expert.*_dim|"
      r"feed_forward_hidden_size|ffn_intermediate_size|dim_feedforward|mlp_intermediate_size", WIDTH),
     (r"num_experts|num_local_experts|n_routed_experts|moe_num_experts|num_routed_experts|n_experts", 4),
     (r"num_experts_per_tok|num_experts_per_token|moe_topk|moe_k|moe_top_k|experts_per_token|num_activated_experts|"
@@ -35,7 +35,7 @@ SCALED: tuple[tuple[str, int], ...] = (
 KEY_VALUE_HEADS = re.compile(
     r"(.*_)?(num_key_value_heads|num_kv_heads|n_head_kv|n_kv_heads|num_global_key_value_heads)"
 )
-LAYERS = re.compile(r"num_(hidden_|decoder_|encoder_)?layers|n_layers?|(encoder|decoder)_layers")
+LAYERS = re.compile(r"num_(hidden_|decoder_|encoder_|kv_shared_)?layers|n_layers?|(encoder|decoder)_layers")
 LENGTHS = re.compile(
     r".*(window|chunk|original_max_position|local_attention|local_attn|block_size|attention_span).*"
 )
@@ -59,12 +59,17 @@ def length_settings(config: PretrainedConfig) -> dict[str, int]:
     return dict(_lengths(config.get_text_config().to_dict()))
 
 
-def miniature_config(config: PretrainedConfig, *, layers: int = 2) -> PretrainedConfig:
+def miniature_config(config: PretrainedConfig, *, layers: int = 2, **more: Any) -> PretrainedConfig:
     """The same architecture with small sizes, one layer of each kind at least, and lengths of 16 tokens.
+
+    Args:
+        config: The configuration to scale down.
+        layers: Layers to keep; more where there are more kinds.
+        more: Settings that an architecture wants otherwise.
 
     Whatever a configuration's class itself refuses is raised as it is.
     """
-    return type(config).from_dict(_shrink(config.to_dict(), layers))
+    return type(config).from_dict({**_shrink(config.to_dict(), layers), **more})
 
 
 def miniature_model(config: PretrainedConfig, attention: str, seed: int = 0) -> PreTrainedModel:
@@ -109,14 +114,27 @@ def _shrink(config: Mapping[str, Any], layers: int) -> dict[str, Any]:
     small: dict[str, Any] = {}
     for name, value in config.items():
         if isinstance(value, Mapping):
-            small[name] = value if name in LABELS else _shrink(value, layers)
+            small[name] = _inner(name, value, kept, layers)
         elif isinstance(value, list) and len(value) in counts and value and kept:
             small[name] = [value[index] for index in kept]
         elif KEY_VALUE_HEADS.fullmatch(name) and isinstance(value, int):
             small[name] = HEADS if value == heads else min(value, HEADS // 2)
+        elif name == "head_dim" and value is not None and value == config.get("qk_rope_head_dim"):
+            small[name] = ROTARY_DIM
         else:
             small[name] = _small(name, value, len(kept) or layers)
     return small
+
+
+def _inner(name: str, value: Mapping[Any, Any], kept: list[int], layers: int) -> Mapping[Any, Any]:
+    if name in LABELS:
+        return value
+    if name == "per_layer_config":  # what single layers have otherwise, by number
+        own = {str(layer): told for layer, told in value.items()}
+        return {
+            place: _shrink(own[str(layer)], layers) for place, layer in enumerate(kept) if str(layer) in own
+        }
+    return _shrink(value, layers)
 
 
 def _small(name: str, value: Any, layers: int) -> Any:
