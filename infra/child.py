@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from infra import lifeline
+from infra import lifeline, stops
 from rpt_core.errors import RptError, Stopped
 
 Status = Literal["done", "stopped", "failed"]
@@ -64,8 +64,9 @@ def join_run(folder: Path) -> Callable[[], bool]:
     (a notebook, a debugger) only the signals are handled.
     """
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in stops.SIGNALS:
         signal.signal(number, lambda *_: stop.set())
+    stops.let_through()
     token, line = os.environ.get(lifeline.RUN_TOKEN), os.environ.get(lifeline.LIFELINE)
     if token and line:
         lifeline.end_with_launcher(token, line)

@@ -90,7 +90,7 @@ class _Child:
         for pid in (ranks or {self.process.pid}) - self.signalled:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
-            if ranks:  # before any rank is enlisted nothing is held back: the signal simply ends the child
+            if ranks:  # before any is enlisted, it waits in the child, and would never reach torchrun's ranks
                 self.signalled.add(pid)
 
     def stop(self, grace_seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -229,14 +229,17 @@ def _running(command: Sequence[str], workdir: Path, env: Mapping[str, str]) -> I
     shutil.rmtree(workdir / RANKS_FOLDER, ignore_errors=True)
     with lifeline.owned() as marks, (workdir / LOG_FILE).open("ab") as log:
         offset = log.tell()
-        process = subprocess.Popen(  # noqa: S603  (the command is ours)
-            command,
-            env={**os.environ, **env, **marks},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a Ctrl-C at the terminal reaches the launcher alone, which decides
-        )
+        with (
+            stops.held_back()
+        ):  # until the child can take them: a starting interpreter would end in a traceback
+            process = subprocess.Popen(  # noqa: S603  (the command is ours)
+                command,
+                env={**os.environ, **env, **marks},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C at the terminal reaches the launcher alone, which decides
+            )
         try:
             yield _Child(process, marks[lifeline.RUN_TOKEN], workdir, offset)
         finally:

@@ -80,6 +80,21 @@ def noted(grace_seconds: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Inside, the signals wait; so they do in a process started there, until it calls :func:`let_through`."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def let_through() -> None:
+    """Take the signals now, those first that came while they were held back."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+@contextlib.contextmanager
 def _handlers() -> Iterator[None]:
     before = {
         number: signal.signal(number, _heard)

@@ -4,7 +4,7 @@ It reads its job, runs one function of rpt_core and leaves ``outcome.json`` behi
 reads instead of an exit code. When its launcher is gone, so is it.
 
 Only what takes its signals is imported before they are taken: a stop while the stage's libraries are
-still being imported is a stop like any other.
+still being imported is a stop like any other. It is looked at before and after the slow imports.
 """
 
 import importlib
@@ -28,6 +28,12 @@ def named(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def check_stop(stopping: Callable[[], bool]) -> None:
+    """Raise Stopped if a stop was asked for before the stage's own code ran."""
+    if stopping():
+        raise Stopped("stopped before the first step; the same command goes on.")
+
+
 def run(job: "Job", stopping: Callable[[], bool]) -> None:
     """Carry out the job; leave the stage's outcome and the attempts so far in its folder.
 
@@ -40,9 +46,9 @@ def run(job: "Job", stopping: Callable[[], bool]) -> None:
 
     build = StoreBuild(job, Store(job.store, job.cache), stopping)
     recipe = named(job.recipe_class).model_validate(job.recipe)
+    check_stop(stopping)
     function = named(job.function)
-    if stopping():
-        raise Stopped("stopped before the first step; the same command goes on.")
+    check_stop(stopping)
     with workers(job.placement, job.folder) as build.mapper:
         outcome: Outcome = function(recipe, build)
     attempts = [*build.earlier, build.attempt("done")]
@@ -57,6 +63,7 @@ def main() -> None:
     """Run the job named on the command line."""
     path = Path(sys.argv[1])
     with reporting(path.parent) as stopping:
+        check_stop(stopping)
         from infra.attempt import Job
 
         run(Job.model_validate_json(path.read_text()), stopping)

@@ -11,6 +11,7 @@ the stage it was meant for, done with its work is told apart and is none of the 
 import argparse
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -80,6 +81,9 @@ EARLIEST_SECONDS, LATEST_SHARE = 0.3, 0.35
 """A kill's moment lies between them, the latter of the undisturbed journey's seconds: far enough for several
 stages, near enough for several kills before the journey is done."""
 KILLS_PER_ROUND = 13
+FRESH_KILLS = 5
+"""In the first round, whose Prefect server has its database still to make, which takes as long as several
+stages; the others begin with the database of the undisturbed journey."""
 WEIGHTS = {("server", "SIGKILL"): 0.5, ("server", "SIGTERM"): 0.3, ("watcher", "SIGKILL"): 0.3}
 """These let the journey run on, so that they end a round: drawn less often than the others (1)."""
 SERVICES = ("PREFECT_", "MLFLOW_", "RPT_")
@@ -126,9 +130,11 @@ class Round:
 class Journey:
     """The command, its state folder, its store, and a folder of its own for temporary files."""
 
-    def __init__(self, folder: Path, store: str = "") -> None:
+    def __init__(self, folder: Path, store: str = "", prefect: Path | None = None) -> None:
         self.home, self.temporary = folder / "home", folder / "tmp"
         self.temporary.mkdir(parents=True)
+        if prefect is not None:
+            shutil.copytree(prefect, self.home / "prefect")
         self.store = store
         self.env = {
             **{name: value for name, value in os.environ.items() if not name.startswith(SERVICES)},
@@ -291,10 +297,10 @@ def left_alone(journey: Journey, process: subprocess.Popen[bytes]) -> None:
 
 
 def one_round(
-    folder: Path, store: str, rng: random.Random, kills: int, seconds: float, wanted: dict[str, str]
+    journey: Journey, rng: random.Random, kills: int, seconds: float, wanted: dict[str, str]
 ) -> Round:
     """Kill and repeat in one state folder until the journey is done."""
-    journey, result = Journey(folder, store), Round("s3" if store else "file")
+    result = Round("s3" if journey.store else "file")
     pairs, begin, memory = list(EXPECTED), time.monotonic(), shared_memory()
     while True:
         process = journey.start()
@@ -372,8 +378,10 @@ def run(kills: int, seed: int, folder: Path) -> list[Round]:
         while (spent := sum(len(one.kills) for one in rounds)) < kills:
             store = f"{bucket}/{len(rounds)}" if len(rounds) % 2 else ""
             print(f"round {len(rounds) + 1}, {'s3' if store else 'file'} store", flush=True)
-            most = min(kills - spent, KILLS_PER_ROUND)
-            rounds.append(one_round(folder / str(len(rounds)), store, rng, most, seconds, wanted))
+            prefect = folder / "undisturbed/home/prefect" if rounds else None
+            journey = Journey(folder / str(len(rounds)), store, prefect)
+            most = min(kills - spent, KILLS_PER_ROUND if rounds else FRESH_KILLS)
+            rounds.append(one_round(journey, rng, most, seconds, wanted))
             last = rounds[-1]
             print(
                 f"  compared {last.num_compared}, differing {last.differing or 0}, left {last.left or 0}, "

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra import lifeline
+from infra import lifeline, stops
 from infra.launch import launch, rank_command, training_env
 from rpt_core.errors import EngineError, SourceError, StarvedError, Stopped
 
@@ -132,6 +132,23 @@ def test_a_stop_is_heard_and_saves(tmp_path):
         outcome.check()
     assert (tmp_path / "saved").exists()
     assert not left(tmp_path)
+
+
+@pytest.mark.parametrize("number", stops.SIGNALS)
+def test_a_signal_to_a_child_whose_interpreter_is_starting_waits_for_it(tmp_path, monkeypatch, number):
+    started = subprocess.Popen
+
+    def start_and_signal(command, **options):
+        process = started(command, **options)
+        if "tests.faults.toy_train" in command:
+            process.send_signal(number)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", start_and_signal)
+    with pytest.raises(Stopped, match="stopped after step"):
+        run(tmp_path, "long").check()
+    assert (tmp_path / "saved").exists()
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()
 
 
 def test_a_deadline_stops_the_same_way(tmp_path):

@@ -11,13 +11,15 @@ from infra import child
 from rpt_core.errors import SourceError, StarvedError, Stopped
 
 
-def _gloo_step() -> None:
+def _gloo_step(asked: bool) -> bool:
+    """A step of all ranks; whether any was asked to stop, so that all stop at the same border."""
     import torch
     import torch.distributed as dist
 
-    one = torch.ones(1)
-    dist.all_reduce(one)
-    assert one.item() == dist.get_world_size()
+    told = torch.tensor([1.0, float(asked)])
+    dist.all_reduce(told)
+    assert told[0].item() == dist.get_world_size()
+    return told[1].item() > 0
 
 
 def _work(folder: Path, mode: str, stopping) -> None:
@@ -35,8 +37,7 @@ def _work(folder: Path, mode: str, stopping) -> None:
         subprocess.Popen(["sleep", "300"], start_new_session=True)
         return
     for step in range(4 if mode in ("done", "gloo-done") else 4000):
-        if mode.startswith("gloo"):
-            _gloo_step()
+        stop = _gloo_step(stopping()) if mode.startswith("gloo") else stopping()
         print(f"step {step}", flush=True)
         (folder / f"step.{child.rank()}").write_text(str(step))
         if mode == "starved":
@@ -49,7 +50,7 @@ def _work(folder: Path, mode: str, stopping) -> None:
             os.kill(os.getpid(), 9)
         if mode == "deaf":
             re.match("(a+)+b", "a" * 64)  # holds the interpreter's lock for ever: no thread, no handler runs
-        if stopping():
+        if stop:
             (folder / "saved").write_text(str(step))
             raise Stopped(f"stopped after step {step}")
         time.sleep(0.05)
