@@ -154,8 +154,8 @@ def test_numbers_of_the_page_stand_in_their_own_cells(done, inputs):
     text = "".join(Page(html).text)
     found = cells((out / "report.md").read_text())
     labels = {
-        "plain": "plain next token", "plain-instructed": "plain, instructed", "reasoning": "thinks if it likes",
-        "forced": "made to think",
+        "plain": "plain next token", "plain-instructed": "plain, instructed",
+        "reasoning": "thinks if it likes", "forced": "made to think",
     }  # fmt: skip
     for mode, label in labels.items():
         for tier, start in (("easy", "0.5"), ("medium", "1"), ("hard", "1.5")):
@@ -208,7 +208,8 @@ def test_claims_compare_what_their_names_say(done, inputs):
         ("RPT raises next-token accuracy", ((before, "reasoning"), (after, "reasoning")), "0.0"),
         ("RPT raises it by more than 15 points", ((before, "reasoning"), (after, "reasoning")), "+15.0"),
         ("RPT brings more than the habit of thinking", ((before, "forced"), (after, "reasoning")), "0.0"),
-        ("the trained model's thinking beats its own plain guess", ((after, "plain"), (after, "reasoning")), "0.0"),
+        ("the trained model's thinking beats its own plain guess",
+         ((after, "plain"), (after, "reasoning")), "0.0"),
         ("plain prediction loses less than 5 points", ((before, "plain"), (after, "plain")), "−5.0"),
     ):  # fmt: skip
         _, difference, least, _ = found[name]
