@@ -13,6 +13,8 @@ from coverage import CoverageData
 
 FAST = "not slow and not faults and not long and not gpu and not s3 and not realdata"
 """The tests mutants are tried by: those of `make check`."""
+CONSTANTS = "tests/golden/test_constants.py::test_constants_and_defaults_are_what_they_were"
+"""Reads what stands in a file once it is loaded, and runs none of its lines."""
 TESTS = ("tests/unit", "tests/property", "tests/golden", "rpt_core", "infra")
 
 
@@ -29,10 +31,13 @@ class Known:
         """The tests that run a line, the shortest first, as many as fit into ``most_seconds``.
 
         A line that runs when its file is loaded (a default, a constant) belongs to no test: it is tried by
-        every test that runs anything of the file.
+        every test that runs anything of the file, and by the one that reads its constants.
         """
         of_file = self.lines.get(path, {})
-        names = of_file.get(line) or sorted({name for tests in of_file.values() for name in tests})
+        read = f"{CONSTANTS}[{path.removesuffix('.py').replace('/', '.')}]"
+        names = of_file.get(line) or sorted(
+            {name for tests in of_file.values() for name in tests} | ({read} & self.seconds.keys())
+        )
         chosen, total = [], 0.0
         for name in sorted(names, key=lambda name: (self.seconds.get(name, 0.0), name)):
             total += self.seconds.get(name, 0.0)

@@ -1,4 +1,8 @@
-"""Evaluations with planted truth: folders as the stage writes them, without any model."""
+"""Evaluations with planted truth: folders as the stage writes them, without any model.
+
+In the rows a score, a right answer and a right first token are three things: some right answers score less
+than 1, and some wrong ones begin with the right token, so that code that takes one for another is noticed.
+"""
 
 import json
 from collections.abc import Mapping
@@ -60,6 +64,8 @@ def _row(mode, document, place, nats, sample, verdict, thinks, checkpoint) -> It
     shown = checkpoint is None
     truth = f" {document % 12 + 1}"
     name = f"doc{document:03d}"
+    is_right = verdict == "correct"
+    is_odd = (document + place + sample) % 4 == 0
     return Item(
         checkpoint=FINAL if shown else checkpoint.name,
         step=None if shown else checkpoint.step,
@@ -72,12 +78,12 @@ def _row(mode, document, place, nats, sample, verdict, thinks, checkpoint) -> It
         tier=tier_of(nats, RECIPE.tiers_nats) if is_place else "",
         sample=sample,
         verdict=verdict,
-        score=float(verdict == "correct"),
+        score=is_right * (0.95 if is_odd else 1.0),
         thinks=thinks,
         thought_tokens=12 if thinks else 0,
         answer_tokens=17 if thinks else 5,
-        first_token=verdict == "correct" if is_place else None,
-        prediction="" if verdict == "truncated" else truth if verdict == "correct" else " 12",
+        first_token=is_right or is_odd if is_place else None,
+        prediction="" if verdict == "truncated" else truth if is_right else " 12",
         truth=truth,
         tail=f"The old clock shows {document % 12}. The hand moves 3 on. It shows"
         if shown and not sample

@@ -92,5 +92,9 @@ def test_without_resamples_intervals_come_from_leaving_points_out(tmp_path):
     recipe = RECIPE.model_copy(update={"resamples": 0})
     _, _, found = fit(tmp_path, recipe, milestones=MILESTONES, planted=Planted(25, 3))
     law = found["tiers"]["easy"]["power_law"]
-    assert law["interval"] in ("leave-one-out", "none")
+    assert law["verdict"] == "fits"
+    assert law["interval"] == "leave-one-out"
+    for name in ("alpha", "ceiling"):
+        ends = law["parameters"][name]
+        assert ends["low"] <= ends["value"] <= ends["high"]
     assert np.isfinite(found["tiers"]["easy"]["exponential"]["c"])

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy import optimize
 
-from rpt_core.scaling.power_law import Law, fit_exponential, fit_power_law, judge_power_law
+from rpt_core.scaling.power_law import Law, _flatness_p, fit_exponential, fit_power_law, judge_power_law
 
 STEPS = np.array([100, 200, 400, 800, 1000, 1200], float)
 """RPT's checkpoints (section 4.2)."""
@@ -112,7 +113,23 @@ def test_a_logarithmic_rise_leaves_the_ceiling_open():
     resampled = truth + rng.normal(0, 0.004, (200, 1)) + rng.normal(0, 0.003, (200, 6))
     fit = judge_power_law(FLOPS, truth, np.full(6, 0.005), resampled)
     assert fit.ceiling is None
-    assert fit.verdict == "undecided" or "the ceiling is open" in fit.reasons[0]
+    assert fit.verdict == "fits"
+    assert "the ceiling is open" in fit.reasons[0]
+
+
+@pytest.mark.parametrize("errors", [None, np.array([0.02, 0.01, 0.03, 0.01, 0.02, 0.04])])
+def test_the_test_against_a_constant_is_the_f_test_of_statsmodels(errors):
+    """Three parameters against one: the law's tangent plane at its optimum is a linear model of that rank,
+    and leaves the same residuals."""
+    accuracy = planted(-9.0, 0.9, 0.45) + np.array([0.01, 0.03, -0.05, 0.03, -0.02, 0.01])
+    law = fit_power_law(FLOPS, accuracy, errors)
+    tangent = np.column_stack([np.ones(6), STEPS**-law.alpha, STEPS**-law.alpha * np.log(STEPS)])
+    weights = np.ones(6) if errors is None else errors**-2.0
+    constant = sm.WLS(accuracy, np.ones((6, 1)), weights=weights).fit()
+    _, chance, further = sm.WLS(accuracy, tangent, weights=weights).fit().compare_f_test(constant)
+    assert further == 2
+    assert 0.01 < chance < 0.5
+    assert _flatness_p(law, FLOPS, accuracy, errors) == pytest.approx(chance, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -130,22 +130,94 @@ def test_figures_follow_the_theme(done):
     assert colours == set(), "a colour that is no role stays light on a dark page"
 
 
-def test_numbers_of_the_page_are_those_of_the_evaluations(done, inputs):
-    outcome, out, html = done
+def cells(markdown: str) -> dict[str, list[str]]:
+    """The rows of all tables of a text: first cell -> the others."""
+    rows = [line.strip("|").split("|") for line in markdown.splitlines() if line.startswith("|")]
+    return {first.strip(): [cell.strip() for cell in rest] for first, *rest in rows}
+
+
+def mean_of(folder: Path, mode: str, column: str) -> float:
+    """The mean of a column over the final model's answers in one mode, at the floor and above."""
+    rows = pq.read_table(folder / "items.parquet").to_pylist()
+    rows = [row for row in rows if row["mode"] == mode and row["checkpoint"] == "final"]
+    if column == "correct":
+        return sum(row["verdict"] == "correct" for row in rows) / len(rows)
+    return sum(row[column] for row in rows) / len(rows)
+
+
+def in_points(difference: float) -> str:
+    return f"{100 * difference:+.1f}".replace("-", "−")
+
+
+def test_numbers_of_the_page_stand_in_their_own_cells(done, inputs):
+    _, out, html = done
     text = "".join(Page(html).text)
-    markdown = (out / "report.md").read_text()
-    for name in ("before", "after", "finetuned"):
-        scores = json.loads((inputs[name] / "scores.json").read_text())
-        for tier, estimate in scores["modes"]["reasoning"]["accuracy"].items():
-            shown = (
-                f"{100 * estimate['value']:.1f} % [{100 * estimate['low']:.1f}, {100 * estimate['high']:.1f}]"
-            )
-            assert shown in markdown, (name, tier)
-            assert shown.split(" [", maxsplit=1)[0] in text
+    found = cells((out / "report.md").read_text())
+    labels = {
+        "plain": "plain next token", "plain-instructed": "plain, instructed",
+        "reasoning": "thinks if it likes", "forced": "made to think",
+    }  # fmt: skip
+    for mode, label in labels.items():
+        for tier, start in (("easy", "0.5"), ("medium", "1"), ("hard", "1.5")):
+            row = found[f"{tier} (≥ {start} nats): {label}"]
+            values = []
+            for name, cell in zip(("before", "after", "finetuned"), row[1:4], strict=True):
+                scores = json.loads((inputs[name] / "scores.json").read_text())
+                estimate = scores["modes"][mode]["accuracy"][tier]
+                low, high = 100 * estimate["low"], 100 * estimate["high"]
+                assert cell == f"{100 * estimate['value']:.1f} % [{low:.1f}, {high:.1f}]", (mode, tier, name)
+                assert cell.split(" [", maxsplit=1)[0] in text
+                values.append(estimate["value"])
+            assert row[4].split(" [")[0] == in_points(values[1] - values[0]), (mode, tier)
+
+
+def test_the_head_of_the_page_adds_up(done, inputs):
+    outcome, _, _ = done
     head = outcome.summary
-    assert head["gain"] == pytest.approx(head["accuracy_after"] - head["accuracy_before"])
+    scores, right = (
+        [mean_of(inputs[name], "reasoning", column) for name in ("before", "after")]
+        for column in ("score", "correct")
+    )
+    assert [head["accuracy_before"], head["accuracy_after"]] == pytest.approx(scores)
+    assert head["gain"] == pytest.approx(right[1] - right[0])
     assert head["gain_low"] < head["gain"] < head["gain_high"]
     assert head["claim: RPT raises next-token accuracy"] == "holds"
+    assert head["accuracy_made_to_think"] == pytest.approx(mean_of(inputs["before"], "forced", "correct"))
+
+
+def test_the_parts_of_the_gain_stand_in_their_own_cells(done, inputs):
+    _, out, _ = done
+    found = {name.split(":")[0]: rest for name, rest in cells((out / "report.md").read_text()).items()}
+    free, made = (mean_of(inputs["before"], mode, "correct") for mode in ("reasoning", "forced"))
+    habit, beyond = (found[name][0].split(" [")[0] for name in ("the habit alone", "beyond the habit"))
+    assert habit == in_points(made - free)
+    assert beyond == in_points(mean_of(inputs["after"], "reasoning", "correct") - made)
+    assert habit != beyond
+    for name, column in (("share that thinks", "thinks"), ("right, all answers", "score")):
+        shown = [cell.split(" %")[0] for cell in found[name]]
+        assert shown == [
+            f"{100 * mean_of(inputs[side], 'reasoning', column):.1f}" for side in ("before", "after")
+        ]
+
+
+def test_claims_compare_what_their_names_say(done, inputs):
+    _, out, _ = done
+    found = cells((out / "report.md").read_text())
+    before, after = inputs["before"], inputs["after"]
+    for name, (first, second), threshold in (
+        ("RPT raises next-token accuracy", ((before, "reasoning"), (after, "reasoning")), "0.0"),
+        ("RPT raises it by more than 15 points", ((before, "reasoning"), (after, "reasoning")), "+15.0"),
+        ("RPT brings more than the habit of thinking", ((before, "forced"), (after, "reasoning")), "0.0"),
+        ("the trained model's thinking beats its own plain guess",
+         ((after, "plain"), (after, "reasoning")), "0.0"),
+        ("plain prediction loses less than 5 points", ((before, "plain"), (after, "plain")), "−5.0"),
+    ):  # fmt: skip
+        _, difference, least, _ = found[name]
+        expected = mean_of(*second, "score") - mean_of(*first, "score")
+        assert difference.split(" [")[0] == in_points(expected), name
+        assert least == threshold, name
+    thinks = mean_of(after, "reasoning", "thinks") - mean_of(before, "reasoning", "thinks")
+    assert found["RPT makes more answers think"][1].split(" [")[0] == in_points(thinks)
 
 
 def test_the_journey_is_in_order_with_its_balance(done):
