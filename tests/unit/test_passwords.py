@@ -60,14 +60,8 @@ def test_an_address_without_one_is_kept_as_it_is(make, url):
 
 def test_no_command_prints_it_or_writes_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("RPT_HOME", str(tmp_path))
-    words = [
-        "plan",
-        "tiny_rlpt",
-        "-p",
-        f"rlpt.judge_url=http://user:{SECRET}@judge/v1",
-        "-p",
-        "rlpt.judge_model=m",
-    ]
+    url = f"http://user:{SECRET}@judge/v1"
+    words = ["plan", "tiny_rlpt", "-p", f"rlpt.judge_url={url}", "-p", "rlpt.judge_model=m"]
     code = guarded(lambda: app(words, standalone_mode=False))
     out, err = capsys.readouterr()
     assert code == 2

@@ -13,7 +13,7 @@ from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.recipe import Artifact
 from tests.unit.test_store import publish, s3_endpoint, write  # noqa: F401  (a fixture)
 
-FEW = 12
+FEW, NUM_MANY = 12, 5000
 
 
 @pytest.fixture
@@ -45,6 +45,21 @@ def fill(store: Store, manifest: Manifest, num: int, first: int = 0) -> None:
             ref = json.dumps({**one.artifact.model_dump(), "created": "2026-11-28"}).encode()
             bodies[store.objects.key("refs", f"run-{number}", "000001.json")] = ref
         store.objects.fs.pipe(bodies)
+
+
+def plant(store: Store, manifest: Manifest, num: int) -> None:
+    """The same straight into the server, which runs in this process: ten thousand requests take minutes."""
+    from moto.backends import get_backend
+
+    backend = get_backend("s3")["123456789012"]["aws"]
+    name, _, root = store.objects.root.partition("/")
+    for number in range(num):
+        one = manifest.model_copy(update={"fingerprint": f"{number:064x}"})
+        key = f"{root}/artifacts/corpus/{one.fingerprint}/manifest.json"
+        backend.put_object(name, key, one.model_dump_json(indent=1).encode())
+        backend.put_object(
+            name, f"{root}/refs/run-{number}/000001.json", one.artifact.model_dump_json().encode()
+        )
 
 
 def requests_of(store: Store) -> Counter:
@@ -154,16 +169,18 @@ def test_publishers_keep_the_index_up_to_date(store, tmp_path):
 @pytest.mark.long
 def test_five_thousand_artifacts_are_listed_within_ten_seconds(s3_endpoint, tmp_path, capsys):  # noqa: F811
     store = Store(f"s3://{bucket('five-thousand')}/team", tmp_path / "cache")
-    fill(store, publish(store, write(tmp_path / "a", x="1")), 5000)
-    seconds = []
+    plant(store, publish(store, write(tmp_path / "a", x="1")), NUM_MANY)
+    seconds: list[float] = []
     for _ in range(2):
         other = Store(store.objects.url, tmp_path / "cache")
         begin = time.monotonic()
-        assert len(other.scan().manifests) == 5001
-        assert len(other.refs()) == 5000
+        assert len(other.scan().manifests) == NUM_MANY + 1
+        seconds.append(time.monotonic() - begin)
+        assert len(other.refs()) == NUM_MANY
         seconds.append(time.monotonic() - begin)
     with capsys.disabled():
         print(
-            f"\n5,000 artifacts and names on S3: {seconds[0]:.1f} s without an index, {seconds[1]:.1f} s with"
+            f"\n{NUM_MANY} artifacts on S3: {seconds[0]:.1f} s when nobody ever listed them, then "
+            f"{seconds[2]:.1f} s; with as many names {seconds[1]:.1f} s, then {seconds[3]:.1f} s"
         )
-    assert seconds[1] < 10
+    assert seconds[3] < 10
