@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 NOT_HERE := not long and not gpu and not s3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 bench-trainer bench-corpus peers real-model clean
+.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 bench-trainer bench-corpus peers real-model models-table clean
 
 help:  ## what there is to do
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -68,6 +68,9 @@ bench-corpus: peers  ## the corpus beside datasketch, datatrove, rensa, text-ded
 
 real-model: setup  ## SmolLM2-135M as a folder outside the repository (proven by RPT_TEST_DATA, or MODEL_ARGS="--text FILE")
 	@$(BIN)/python -m tests.tools.real_model $(MODEL_ARGS)
+
+models-table: setup  ## docs/models.md again: what becomes of every causal language model type (about 10 minutes)
+	@$(BIN)/python -m tests.tools.models_table --fresh
 
 clean:  ## remove .venv and caches; results in .rpt stay
 	@rm -rf .venv .venv-trl .venv-peers .venv-text-dedup build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,14 +1,15 @@
 """Whether this project computes a model as its authors do: the check every model passes when it is loaded.
 
-The reference is the model's own forward pass under transformers' eager attention, on every path as a row of its
-own. What this project computes in one tree is compared with it, in nats of log-probability:
+The reference is the model's own forward pass under transformers' eager attention, on every path as a row
+of its own. What this project computes in one tree is compared with it, in nats of log-probability:
 
-- on the real weights, over a document and over answers below its cuts, in evaluation and in the mode that training
-  uses (training mode, activations computed again, one packed row);
-- where a setting acts only beyond some length, on a miniature of the architecture with that length scaled down
-  (:mod:`rpt_core.policy.miniature`).
+- on the real weights, over a document and over answers below its cuts, in evaluation and in the mode that
+  training uses (training mode, activations computed again, one packed row);
+- where a setting acts only beyond some length, on a miniature of the architecture with that length scaled
+  down (:mod:`rpt_core.policy.miniature`).
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
+from transformers.utils import logging
 
 from rpt_core.errors import RecipeError, RptError
 from rpt_core.policy.attention import ATTENTION, Masked
@@ -40,8 +42,8 @@ STATE_TOLERANCES = {torch.float32: 1e-3, torch.bfloat16: 0.08}
 NATS_MAX = 1e-3
 """Largest difference of a token's log-probability from the reference, float32."""
 NATS_ROUGH = 0.2
-"""Largest root mean square of those differences where products are bfloat16: its rounding moves a token's logit by
-1 to 5 hundredths of a nat; a window, a scale or a cap that is ignored moves it by 0.5 and more."""
+"""Largest root mean square of those differences for weights in bfloat16 that are too many to be copied in
+float32. Rounding gives some hundredths of a nat; a scale, a cap or a window that is ignored 0.3 and more."""
 LONG_ROW, SHORT_ROW, MINIATURE_ROW = 256, 64, 64
 """Tokens of the longest path compared: on a GPU or up to :data:`QUICK` parameters; else; of miniatures."""
 QUICK = 20_000_000
@@ -77,8 +79,8 @@ def refuse_unfaithful(config: PretrainedConfig, name: str) -> None:
     ):
         if wrong:
             raise RecipeError(
-                f"the model {name} ({config.model_type}) has {what}. Branches attend to a kept trunk with full "
-                f"attention and a plain head, so its log-probabilities would be silently wrong. {ADVICE}"
+                f"the model {name} ({config.model_type}) has {what}. Branches attend to a kept trunk with "
+                f"full attention and a plain head, so its log-probabilities would be silently wrong. {ADVICE}"
             )
 
 
@@ -108,8 +110,8 @@ def refuse_no_head(model: PreTrainedModel, name: str) -> None:
     if not isinstance(head, nn.Linear):
         kind = "none" if head is None else type(head).__name__
         raise RecipeError(
-            f"the model {name} ({model.config.model_type}) has no plain head (a linear layer from hidden states to "
-            f"tokens; found: {kind}), so no token of it can be scored here. {ADVICE}"
+            f"the model {name} ({model.config.model_type}) has no plain head (a linear layer from hidden states "
+            f"to tokens; found: {kind}), so no token of it can be scored here. {ADVICE}"
         )
 
 
@@ -132,8 +134,8 @@ def assert_faithful(policy: Policy) -> None:
         if told:
             settings = ", ".join(f"{name} {size}" for name, size in beyond.items())
             raise RecipeError(
-                f"the architecture {kind} cannot be proven right for long rows ({settings}): on a small model "
-                f"of its kind, with that length scaled down, {told}"
+                f"the architecture {kind} cannot be proven right for long rows ({settings}): on a small "
+                f"model of its kind, with that length scaled down, {told}"
             )
 
 
@@ -161,7 +163,7 @@ def compare(policy: Policy, row: int, kind: str) -> None:
 
 
 def probe(vocabulary: int, row: int) -> tuple[list[Trunk], Answers]:
-    """A document with two cuts and answers below them, no path longer than ``row`` tokens; and a short one."""
+    """A document with two cuts and answers below them, no path longer than ``row``; and a short one."""
     ids = [1 + (7919 * i * i + 31 * i) % (vocabulary - 1) for i in range(row + 40)]
     longest = max(row - 8, 4)
     cuts = (Cut(2, tuple(ids[:3])), Cut(longest - 2))
@@ -172,7 +174,7 @@ def probe(vocabulary: int, row: int) -> tuple[list[Trunk], Answers]:
 def reference_logprobs(policy: Policy, trunks: list[Trunk], answers: Answers) -> Tensor:
     """Log-probabilities of the documents' and the answers' tokens under transformers' eager attention.
 
-    Every path from the root is a row by itself, in the model's own forward pass: its own mask, positions and head.
+    Every path from the root is a row by itself in the model's own forward pass: its own mask, positions, head.
     """
     documents, below = [], []
     with policy.attending("eager"):
@@ -182,8 +184,7 @@ def reference_logprobs(policy: Policy, trunks: list[Trunk], answers: Answers) ->
             )
             for cut, at_cut in zip(trunk.cuts, at_trunk, strict=True):
                 above = [*trunk.token_ids[: trunk.depth(cut)], *cut.suffix_ids]
-                for answer in at_cut:
-                    below.append(_own_logprobs(policy, [*above, *answer])[-len(answer) :])
+                below += [_own_logprobs(policy, [*above, *answer])[-len(answer) :] for answer in at_cut]
     return torch.cat([*below, *documents])
 
 
@@ -256,9 +257,9 @@ def _refuse_random(
     if chances or (drew and not apart <= NATS_MAX):
         settings = ", ".join(f"{name} {value}" for name, value in chances.items()) or "in its layers"
         raise RecipeError(
-            f"the architecture {kind} has dropout or noise in training ({settings}): two passes over the same row "
-            f"differ by {apart:.2g} nats, so an update would not be that of the answers drawn. Set these to 0 in "
-            "config.json."
+            f"the architecture {kind} has dropout or noise in training ({settings}): two passes over a row "
+            f"differ by {apart:.2g} nats, so an update would not be that of the answers drawn. Set these to 0 "
+            "in its config.json."
         )
     _refuse_different(policy, first, expected, "a pass in training mode", kind)
 
@@ -299,7 +300,7 @@ def _chances(config: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 @torch.no_grad()
 def _assert_rows_agree(policy: Policy) -> None:
-    """Compare hidden states of a trunk pass with separate rows on one small tree, in the type products are taken in.
+    """Compare hidden states of a trunk pass with separate rows on one small tree, in the compute type.
 
     Raises:
         RecipeError: they differ by more than rounding.
@@ -332,16 +333,17 @@ def in_words(kind: str) -> Iterator[None]:
         raise
     except Exception as error:  # noqa: BLE001  (what 300 foreign classes raise is not ours to list)
         raise RecipeError(
-            f"the architecture {kind} cannot be computed with a trunk and branches: {_reason(error)}. {ADVICE}"
+            f"the architecture {kind} cannot be computed with a trunk and branches: {_reason(error)}. "
+            f"{ADVICE}"
         ) from None
 
 
 @lru_cache(maxsize=64)
 def _miniature_fault(config_class: type[PretrainedConfig], text: str) -> str:
     """What is wrong with a miniature of a configuration, in words; empty where nothing is."""
-    import json
-
     config = config_class.from_dict(json.loads(text))
+    told = logging.get_verbosity()
+    logging.set_verbosity_error()  # about token ids that a small vocabulary lacks
     try:
         with torch.random.fork_rng(devices=[]):
             small = miniature_config(config)
@@ -352,6 +354,8 @@ def _miniature_fault(config_class: type[PretrainedConfig], text: str) -> str:
         return str(error)
     except Exception as error:  # noqa: BLE001  (a class may refuse the small sizes in any way)
         return f"nothing could be compared ({_reason(error)}). {ADVICE}"
+    finally:
+        logging.set_verbosity(told)
     return ""
 
 

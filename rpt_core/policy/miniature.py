@@ -1,7 +1,7 @@
 """A small model of any architecture: widths, layers and lengths of a configuration scaled down.
 
-Settings that act only beyond some length (a sliding window of 4,096 tokens, an attention chunk of 8,192) cannot be
-seen on a short row of the real model. On a miniature whose window is 16 tokens, a row of 64 shows them.
+Settings that act only beyond some length (a sliding window of 4,096 tokens, an attention chunk of 8,192)
+cannot be seen on a short row of the real model. On a miniature whose window is 16 tokens, a row of 64 shows them.
 """
 
 import re
@@ -28,6 +28,7 @@ SCALED: tuple[tuple[str, int], ...] = (
     (r"num_experts|num_local_experts|n_routed_experts|moe_num_experts|num_routed_experts|n_experts", 4),
     (r"num_experts_per_tok|num_experts_per_token|moe_topk|moe_k|moe_top_k|experts_per_token|num_activated_experts|"
      r"num_selected_experts", 2),
+    (r".*topk_blocks", 2),
     (r"n_group|topk_group|n_groups_moe|num_expert_group", 1),
     (r"max_position_embeddings|n_positions|n_ctx|max_seq_len|max_sequence_length|seq_length|max_seq_length", POSITIONS),
 )  # fmt: skip
@@ -37,7 +38,7 @@ KEY_VALUE_HEADS = re.compile(
 )
 LAYERS = re.compile(r"num_(hidden_|decoder_|encoder_|kv_shared_)?layers|n_layers?|(encoder|decoder)_layers")
 LENGTHS = re.compile(
-    r".*(window|chunk|original_max_position|local_attention|local_attn|block_size|attention_span).*"
+    r".*(window|chunk|original_max_position|local_attention|local_attn|block_size|index_topk|token_budget|attention_span).*"
 )
 """Settings that act only beyond some number of tokens."""
 NO_LENGTH = re.compile(r"max_window_layers|.*(window|chunk).*(layers?|pattern)|use_.*")
