@@ -11,7 +11,6 @@ the stage it was meant for, done with its work is told apart and is none of the 
 import argparse
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -80,12 +79,9 @@ command ends in one sentence."""
 EARLIEST_SECONDS, LATEST_SHARE = 0.3, 0.35
 """A kill's moment lies between them, the latter of the undisturbed journey's seconds: far enough for several
 stages, near enough for several kills before the journey is done."""
-KILLS_PER_ROUND = 13
-FRESH_KILLS = 5
-"""In the first round, whose Prefect server has its database still to make, which takes as long as several
-stages; the others begin with the database of the undisturbed journey."""
-WEIGHTS = {("server", "SIGKILL"): 0.5, ("server", "SIGTERM"): 0.3, ("watcher", "SIGKILL"): 0.3}
-"""These let the journey run on, so that they end a round: drawn less often than the others (1)."""
+KILLS_PER_ROUND = 25
+SURVIVED = ("server", "watcher")
+"""Victims whose end the command outlives: it is killed further before it is judged."""
 SERVICES = ("PREFECT_", "MLFLOW_", "RPT_")
 GONE_SECONDS = 10.0
 RUN_SECONDS = 1200.0
@@ -118,6 +114,8 @@ class Round:
     """One state folder: killed until done, or until the kills are spent and then left to finish."""
 
     store: str
+    wanted: dict[str, str]
+    """Digests of the undisturbed journey."""
     kills: list[Kill] = field(default_factory=list)
     too_late: list[Kill] = field(default_factory=list)
     num_compared: int = 0
@@ -130,11 +128,9 @@ class Round:
 class Journey:
     """The command, its state folder, its store, and a folder of its own for temporary files."""
 
-    def __init__(self, folder: Path, store: str = "", prefect: Path | None = None) -> None:
+    def __init__(self, folder: Path, store: str = "") -> None:
         self.home, self.temporary = folder / "home", folder / "tmp"
-        self.temporary.mkdir(parents=True)
-        if prefect is not None:
-            shutil.copytree(prefect, self.home / "prefect")
+        self.temporary.mkdir(parents=True, exist_ok=True)
         self.store = store
         self.env = {
             **{name: value for name, value in os.environ.items() if not name.startswith(SERVICES)},
@@ -240,41 +236,45 @@ def strike(journey: Journey, process: subprocess.Popen[bytes], kill: Kill) -> bo
                     os.kill(pid, number)
                 except ProcessLookupError:
                     return False
-            kill.num_made = len(journey.digests())
             if kill.victim == "rpt twice":
                 time.sleep(0.4)
                 if process.poll() is None:
                     process.send_signal(number)
+            kill.num_made = len(journey.digests())
             return True
-        time.sleep(0.02)
+        time.sleep(0.05)
     return False
 
 
-def judge(journey: Journey, process: subprocess.Popen[bytes], kill: Kill, num_wanted: int) -> None:
-    """Wait for the end and note whatever was not as promised."""
-    begin = time.monotonic()
+def judge(journey: Journey, process: subprocess.Popen[bytes], kills: list[Kill], num_wanted: int) -> None:
+    """Wait for the end of a command and note at its last kill whatever was not as promised."""
+    last, begin = kills[-1], time.monotonic()
     try:
-        kill.code = process.wait(RUN_SECONDS)
+        code = process.wait(RUN_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
-        kill.faults.append(f"did not end within {RUN_SECONDS:.0f} s")
-    kill.ended_after = time.monotonic() - begin
-    kill.words = journey.log.read_text(errors="replace")
-    if kill.code not in EXPECTED[kill.victim, kill.number] | {0}:
-        kill.faults.append(f"exit code {kill.code}")
-    if kill.too_late and kill.victim.startswith("rpt") and kill.num_made < num_wanted:
-        kill.faults.append(f"was not heard, with {kill.num_made} of {num_wanted} artifacts made")
-    if "Traceback" in kill.words:
-        kill.faults.append("a traceback")
-    if kill.code in (1, 75) and "rpt: " not in kill.words:
-        kill.faults.append("no sentence")
-    if "EventsWorker" in kill.words:
-        kill.faults.append("Prefect's own errors")
+        code = process.wait()
+        last.faults.append(f"did not end within {RUN_SECONDS:.0f} s")
+    words = journey.log.read_text(errors="replace")
+    for kill in kills:
+        kill.code, kill.ended_after, kill.words = code, time.monotonic() - begin, words
+    promised = EXPECTED[last.victim, last.number].union(
+        {0}, *(EXPECTED[kill.victim, kill.number] for kill in kills if kill.victim in SURVIVED)
+    )
+    if code not in promised:
+        last.faults.append(f"exit code {code}")
+    if last.too_late and last.victim.startswith("rpt") and last.num_made < num_wanted:
+        last.faults.append(f"was not heard, with {last.num_made} of {num_wanted} artifacts made")
+    if "Traceback" in words:
+        last.faults.append("a traceback")
+    if code in (1, 75) and "rpt: " not in words:
+        last.faults.append("no sentence")
+    if "EventsWorker" in words:
+        last.faults.append("Prefect's own errors")
     give_up = time.monotonic() + GONE_SECONDS
     while (left := journey.left()) and time.monotonic() < give_up:
         time.sleep(0.1)
-    kill.faults.extend(f"left: {one}" for one in left)
+    last.faults.extend(f"left: {one}" for one in left)
 
 
 def undisturbed(folder: Path) -> tuple[dict[str, str], float]:
@@ -296,34 +296,42 @@ def left_alone(journey: Journey, process: subprocess.Popen[bytes]) -> None:
         raise AssertionError(f"left alone, it ended with {code}:\n{journey.log.read_text()[-3000:]}")
 
 
-def one_round(
-    journey: Journey, rng: random.Random, kills: int, seconds: float, wanted: dict[str, str]
-) -> Round:
-    """Kill and repeat in one state folder until the journey is done."""
-    result = Round("s3" if journey.store else "file")
-    pairs, begin, memory = list(EXPECTED), time.monotonic(), shared_memory()
-    while True:
+def struck(
+    journey: Journey, process: subprocess.Popen[bytes], rng: random.Random, most: int, latest: float
+) -> list[Kill]:
+    """Kill until one kill ends the command, or the command ends, or no kill is left."""
+    kills: list[Kill] = []
+    while len(kills) < most and (not kills or kills[-1].victim in SURVIVED):
+        victim, number = rng.choice(list(EXPECTED))
+        kill = Kill(victim, number, round(rng.uniform(EARLIEST_SECONDS, latest), 2))
+        if not strike(journey, process, kill):
+            break
+        kills.append(kill)
+    return kills
+
+
+def one_round(result: Round, journey: Journey, rng: random.Random, most: int, latest: float) -> None:
+    """Kill and repeat in one state folder until the journey is done; then see what is there."""
+    begin, memory, code = time.monotonic(), shared_memory(), None
+    while code != 0:
         process = journey.start()
-        if len(result.kills) < kills:
-            victim, number = rng.choices(pairs, [WEIGHTS.get(pair, 1.0) for pair in pairs])[0]
-            kill = Kill(victim, number, round(rng.uniform(EARLIEST_SECONDS, seconds * LATEST_SHARE), 2))
-            if strike(journey, process, kill):
-                judge(journey, process, kill, len(wanted))
-                (result.too_late if kill.too_late else result.kills).append(kill)
-                tell(kill)
-                if kill.code == 0:
-                    break
-                continue
-        left_alone(journey, process)
-        break
+        kills = struck(journey, process, rng, most - len(result.kills), latest)
+        if kills:
+            judge(journey, process, kills, len(result.wanted))
+            code = kills[-1].code
+        else:
+            left_alone(journey, process)
+            code = 0
+        for kill in kills:
+            (result.too_late if kill.too_late else result.kills).append(kill)
+            tell(kill)
     result.left = [*journey.left(), *journey.half_written(), *sorted(shared_memory() - memory)]
-    found = journey.digests()
+    wanted, found = result.wanted, journey.digests()
     result.num_compared = len(found)
     result.differing = sorted(
         name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
     )
     result.seconds = time.monotonic() - begin
-    return result
 
 
 def tell(kill: Kill) -> None:
@@ -370,7 +378,7 @@ def run(kills: int, seed: int, folder: Path) -> list[Round]:
     """All of it; prints as it goes."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a background shell's: children would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    rng, rounds = random.Random(seed), []
+    rng, rounds = random.Random(seed), list[Round]()
     wanted, seconds = undisturbed(folder / "undisturbed")
     assert [name for name in wanted if name.startswith("report/")], f"no report among {sorted(wanted)}"
     print(f"undisturbed: {len(wanted)} artifacts, the report among them, in {seconds:.0f} s", flush=True)
@@ -378,10 +386,9 @@ def run(kills: int, seed: int, folder: Path) -> list[Round]:
         while (spent := sum(len(one.kills) for one in rounds)) < kills:
             store = f"{bucket}/{len(rounds)}" if len(rounds) % 2 else ""
             print(f"round {len(rounds) + 1}, {'s3' if store else 'file'} store", flush=True)
-            prefect = folder / "undisturbed/home/prefect" if rounds else None
-            journey = Journey(folder / str(len(rounds)), store, prefect)
-            most = min(kills - spent, KILLS_PER_ROUND if rounds else FRESH_KILLS)
-            rounds.append(one_round(journey, rng, most, seconds, wanted))
+            journey = Journey(folder / str(len(rounds)), store)
+            rounds.append(Round("s3" if store else "file", wanted))
+            one_round(rounds[-1], journey, rng, min(kills - spent, KILLS_PER_ROUND), seconds * LATEST_SHARE)
             last = rounds[-1]
             print(
                 f"  compared {last.num_compared}, differing {last.differing or 0}, left {last.left or 0}, "
