@@ -50,7 +50,7 @@ QUICK = 20_000_000
 """Parameters up to which a long row is compared on a CPU in a tenth of a second."""
 SMALL = 300_000_000
 """Parameters up to which a bfloat16 model is compared in float32, on a copy."""
-ADVICE = "Take a model with full attention in every layer and a plain head (Llama, Qwen2 and Qwen3 shapes are tested)."
+ADVICE = "Take a model with full attention in every layer and a plain head (such as Llama, Qwen2, Qwen3)."
 NO_CHANCE = ("classifier", "summary", "cls_")
 """Beginnings of settings for heads that are not used here."""
 
@@ -110,8 +110,8 @@ def refuse_no_head(model: PreTrainedModel, name: str) -> None:
     if not isinstance(head, nn.Linear):
         kind = "none" if head is None else type(head).__name__
         raise RecipeError(
-            f"the model {name} ({model.config.model_type}) has no plain head (a linear layer from hidden states "
-            f"to tokens; found: {kind}), so no token of it can be scored here. {ADVICE}"
+            f"the model {name} ({model.config.model_type}) has no plain head (a linear layer from hidden "
+            f"states to tokens; found: {kind}), so no token of it can be scored here. {ADVICE}"
         )
 
 
@@ -122,7 +122,8 @@ def assert_faithful(policy: Policy) -> None:
         RecipeError: a pass differs from the reference, is random in training mode, or cannot be computed for
             this architecture; with the numbers or the cause.
     """
-    kind = policy.config.model_type
+    kind: str = policy.config.model_type
+    config_class: type[PretrainedConfig] = type(policy.config)
     with in_words(kind):
         _assert_rows_agree(policy)
         numbers = policy.learned_positions or LONG_ROW
@@ -130,7 +131,7 @@ def assert_faithful(policy: Policy) -> None:
         compare(policy, min(LONG_ROW if quick else SHORT_ROW, numbers), kind)
     beyond = {name: size for name, size in length_settings(policy.config).items() if size > SHORT_ROW // 2}
     if beyond:
-        told = _miniature_fault(type(policy.config), policy.config.to_json_string(use_diff=False))
+        told = _miniature_fault(config_class, policy.config.to_json_string(use_diff=False))
         if told:
             settings = ", ".join(f"{name} {size}" for name, size in beyond.items())
             raise RecipeError(
@@ -174,7 +175,7 @@ def probe(vocabulary: int, row: int) -> tuple[list[Trunk], Answers]:
 def reference_logprobs(policy: Policy, trunks: list[Trunk], answers: Answers) -> Tensor:
     """Log-probabilities of the documents' and the answers' tokens under transformers' eager attention.
 
-    Every path from the root is a row by itself in the model's own forward pass: its own mask, positions, head.
+    Every path from the root is a row by itself in the model's own forward pass, with its mask and head.
     """
     documents, below = [], []
     with policy.attending("eager"):
@@ -258,8 +259,8 @@ def _refuse_random(
         settings = ", ".join(f"{name} {value}" for name, value in chances.items()) or "in its layers"
         raise RecipeError(
             f"the architecture {kind} has dropout or noise in training ({settings}): two passes over a row "
-            f"differ by {apart:.2g} nats, so an update would not be that of the answers drawn. Set these to 0 "
-            "in its config.json."
+            f"differ by {apart:.2g} nats, so gradients would not be those of the answers drawn. Turn these "
+            "off in its config.json (value 0)."
         )
     _refuse_different(policy, first, expected, "a pass in training mode", kind)
 

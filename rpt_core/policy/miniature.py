@@ -1,7 +1,8 @@
 """A small model of any architecture: widths, layers and lengths of a configuration scaled down.
 
 Settings that act only beyond some length (a sliding window of 4,096 tokens, an attention chunk of 8,192)
-cannot be seen on a short row of the real model. On a miniature whose window is 16 tokens, a row of 64 shows them.
+cannot be seen on a short row of the real model. A row of 64 shows them on a miniature
+whose window is 16 tokens.
 """
 
 import re
@@ -30,7 +31,8 @@ SCALED: tuple[tuple[str, int], ...] = (
      r"num_selected_experts", 2),
     (r".*topk_blocks", 2),
     (r"n_group|topk_group|n_groups_moe|num_expert_group", 1),
-    (r"max_position_embeddings|n_positions|n_ctx|max_seq_len|max_sequence_length|seq_length|max_seq_length", POSITIONS),
+    (r"max_position_embeddings|n_positions|n_ctx|max_seq_len|max_sequence_length|seq_length|max_seq_length",
+     POSITIONS),
 )  # fmt: skip
 """Names of sizes, as whole-name patterns, and what each becomes; a smaller size stays as it is."""
 KEY_VALUE_HEADS = re.compile(
@@ -154,7 +156,7 @@ def _small(name: str, value: Any, layers: int) -> Any:
 
 
 def _layers_kept(config: Mapping[str, Any], fewest: int) -> list[int]:
-    """Layers of a configuration that lists its layers' kinds: the first of each kind, and ``fewest`` in all."""
+    """Layers that stay: the first of each kind that ``layer_types`` lists, and ``fewest`` in all."""
     kinds = config.get("layer_types")
     if not isinstance(kinds, list):
         count = next((v for n, v in config.items() if LAYERS.fullmatch(n) and isinstance(v, int)), 0)

@@ -1,4 +1,4 @@
-"""Every model that would be computed wrongly is refused, and what is computed is transformers' own numbers."""
+"""A model that would be computed wrongly is refused, and what is computed is transformers' own numbers."""
 
 import shutil
 from pathlib import Path
@@ -136,7 +136,7 @@ def test_a_head_that_no_setting_tells_of_is_noticed(change, words):
 def test_a_model_without_a_plain_head_is_refused():
     policy = policy_of(LlamaConfig())
     policy.model.lm_head = nn.Sequential(policy.model.lm_head)
-    with pytest.raises(RecipeError, match="no plain head .*Sequential"):
+    with pytest.raises(RecipeError, match=r"no plain head .*Sequential"):
         refuse_no_head(policy.model, "org/model")
 
 
@@ -272,7 +272,7 @@ def saved(config: PretrainedConfig, tokens: Path, folder: Path) -> Path:
 def test_an_architecture_that_does_not_fit_is_named_in_one_sentence(config, tokens, tmp_path):
     with pytest.raises(RecipeError) as found:
         load_policy(saved(config, tokens, tmp_path))
-    assert f"the architecture {config.model_type}" in str(found.value)
+    assert config.model_type in str(found.value)
     assert "\n" not in str(found.value)
     assert found.value.exit_code == 2
 
@@ -287,5 +287,5 @@ def test_every_precision_is_checked_and_loads(dtype, for_training, tokens, tmp_p
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_scaled_head_is_refused_in_every_precision(dtype, tokens, tmp_path):
     folder = saved(GraniteConfig(logits_scaling=1.5), tokens, tmp_path)
-    with pytest.raises(RecipeError, match="logits_scaling 1.5"):
+    with pytest.raises(RecipeError, match=r"logits_scaling 1\.5"):
         load_policy(folder, dtype)
