@@ -10,7 +10,7 @@ of its own. What this project computes in one tree is compared with it, in nats 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
@@ -123,7 +123,7 @@ def assert_faithful(policy: Policy) -> None:
             this architecture; with the numbers or the cause.
     """
     kind: str = policy.config.model_type
-    config_class: type[PretrainedConfig] = type(policy.config)
+    config_class = cast("Hashable", type(policy.config))
     with in_words(kind):
         _assert_rows_agree(policy)
         numbers = policy.learned_positions or LONG_ROW
@@ -340,7 +340,7 @@ def in_words(kind: str) -> Iterator[None]:
 
 
 @lru_cache(maxsize=64)
-def _miniature_fault(config_class: type[PretrainedConfig], text: str) -> str:
+def _miniature_fault(config_class: Any, text: str) -> str:
     """What is wrong with a miniature of a configuration, in words; empty where nothing is."""
     config = config_class.from_dict(json.loads(text))
     told = logging.get_verbosity()

@@ -309,13 +309,14 @@ and given to `load_policy`. Written by `make models-table`; nothing here is edit
 | outcome | types | meaning |
 |---|---|---|
 | equal | {counts["equal"]} | loads; document and answers below two cuts are {EQUAL_MEANS} |
-| refused | {counts["refused"]} | one sentence, exit 2; {plain_equal} are equal with the refused settings off (*plain*) |
+| refused | {counts["refused"]} | one sentence, exit 2; {plain_equal} equal with what is refused off (*plain*) |
 | not made | {counts["not made"]} | transformers itself makes or runs no small model of the defaults |
 | different | {counts["different"]} | loads, and its numbers are wrong |
 | error | {counts["error"]} | a raw error, or not done in {LIMIT_SECONDS:g} s |
 
-Settings that act only beyond some length (windows, chunks, switches of rotary embeddings) are at 16 tokens here,
-so that a row of {ROW} tokens shows them. Types that read images or sound are refused: take their text model.
+Settings that act only beyond some length (windows, chunks, switches of rotary embeddings) are at 16 tokens
+here, so that a row of {ROW} tokens shows them. Types that read images or sound are refused: take their
+text model.
 
 | type | class | outcome | plain | seconds | reason |
 |---|---|---|---|---|---|
