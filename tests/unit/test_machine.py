@@ -125,7 +125,7 @@ def test_what_fits_passes(monkeypatch):
     monkeypatch.setattr(machine_module, "package_version", lambda name: "0.19.8")
     with pytest.raises(CapacityError, match="1 x NVIDIA H200") as found:  # DeepSpeed is there, and unused
         check_capacity("train-rpt", 14.8e9, "train", Placement(), NODE)
-    assert "runs on one GPU alone" in str(found.value)
+    assert "shares no model between several" in str(found.value)
 
 
 def test_a_gpu_the_installed_torch_cannot_use_is_named():
