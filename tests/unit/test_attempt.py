@@ -107,3 +107,38 @@ def test_what_was_spent_is_that_of_all_attempts(tmp_path: Path, monkeypatch):
         "result/steps": 9.0, "spent/rows_in": 5.0, "spent/rows_kept": 3.0, "spent/tokens": 70.0,
         "spent/gflops": 3.0, "spent/seconds": 15.0,
     }  # fmt: skip
+
+
+def test_milestones_are_artifacts_of_their_own_and_gone_on_with(store: Store, tmp_path: Path):
+    build = attempt(store, tmp_path / "one")
+    model, state = write(tmp_path / "model", w="two"), write(tmp_path / "state", m="moments")
+    build.milestone(2, model, {"eval/accuracy": 0.5})
+    build.milestone(4, write(tmp_path / "model4", w="four"), {"eval/accuracy": 0.75}, state)
+    build.log(4, {"x": 1.0})
+    build.save(4, state)
+    found = json.loads((build.out / "milestones.json").read_text())
+    assert list(found) == ["2", "4"]
+    manifests = [store.manifest(one["kind"], one["fingerprint"]) for one in found.values()]
+    assert [one.kind for one in manifests] == ["checkpoint", "checkpoint"]
+    assert [one.recipe for one in manifests] == [
+        {"stage": "checkpoint", "of": "f" * 64, "step": step} for step in (2, 4)
+    ]
+    assert [one.outcome.summary for one in manifests] == [
+        {"step": 2, "eval/accuracy": 0.5}, {"step": 4, "eval/accuracy": 0.75},
+    ]  # fmt: skip
+    assert [sorted(entry.path for entry in one.files) for one in manifests] == [
+        ["milestone.json", "model/w.txt"], ["milestone.json", "model/w.txt", "state/m.txt"],
+    ]  # fmt: skip
+    assert all(one.attempts[0].outcome == "done" and one.attempts[0].seconds >= 0 for one in manifests)
+    second = attempt(store, tmp_path / "two")
+    assert second.resume().step == 4
+    assert json.loads((second.out / "milestones.json").read_text()) == found
+
+
+def test_word_of_progress_is_left_whole(store: Store, tmp_path: Path):
+    build = attempt(store, tmp_path / "one")
+    build.progress(3, 8, "answers")
+    assert json.loads((build.job.folder / "progress.json").read_text()) == {
+        "done": 3, "total": 8, "note": "answers",
+    }  # fmt: skip
+    assert [path.name for path in build.job.folder.glob("progress*")] == ["progress.json"]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rpt_core.errors import ResumeError
+from rpt_core.train.muon import Muon, orthogonalised
 from rpt_core.train.optimiser import Update, learning_rate
 from rpt_core.train.supervised_recipe import Optimiser
 from tests.toys import tiny_policy
@@ -150,3 +151,28 @@ def test_a_large_gradient_is_clipped_to_the_norm_of_the_recipe():
         state = next(iter(update.rules[0].state.values()))
         moved.append(float(state["exp_avg"].abs().max()))
     assert moved[0] == pytest.approx(moved[1], rel=1e-4)
+
+
+def test_orthogonalised_matrices_keep_directions_whatever_their_size():
+    torch.manual_seed(3)
+    matrices = torch.randn(3, 4, 6)
+    found = orthogonalised(matrices)
+    left, _, right = torch.linalg.svd(matrices, full_matrices=False)
+    values = torch.linalg.svdvals(found)
+    assert values.min() > 0.6
+    assert values.max() < 1.25
+    rotated = left.mT @ found @ right.mT
+    assert (rotated - torch.diag_embed(rotated.diagonal(dim1=1, dim2=2))).abs().max() < 1e-4
+    for scale in (1e-4, 1e4):
+        assert torch.allclose(orthogonalised(matrices * scale), found, atol=1e-5)
+    assert torch.equal(orthogonalised(torch.zeros(1, 2, 3)), torch.zeros(1, 2, 3))
+    parted = torch.cat([orthogonalised(one[None]) for one in matrices])
+    assert torch.allclose(parted, found, atol=1e-6)
+
+
+def test_a_matrix_without_a_gradient_stays():
+    still, moving = (torch.nn.Parameter(torch.ones(2, 3)) for _ in range(2))
+    moving.grad = torch.ones(2, 3)
+    Muon([still, moving], 0.1).step()
+    assert torch.equal(still, torch.ones(2, 3))
+    assert not torch.equal(moving, torch.ones(2, 3))
