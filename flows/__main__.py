@@ -7,6 +7,8 @@ somebody's data would be run as ours; the installed ``rpt`` does not.
 import os
 import sys
 
+_STOPPED = "rpt: stopped."
+
 
 def main() -> None:
     """Run the command line; never returns."""
@@ -14,7 +16,13 @@ def main() -> None:
     from infra import stops
 
     with stops.listening():
-        code = _run()
+        try:
+            code = _run()
+            stops.close()
+        except KeyboardInterrupt:  # when the command had ended, or said how it would
+            stops.close()
+            print(_STOPPED, file=sys.stderr)
+            code = 75
         stops.flush()
     if "prefect" in sys.modules:  # its own hooks at exit wait without limit for a server that is gone
         os._exit(code)
@@ -25,7 +33,7 @@ def _run() -> int:
     try:
         from flows.cli import app, guarded
     except KeyboardInterrupt:
-        print("rpt: stopped; nothing was begun.", file=sys.stderr)
+        print(f"{_STOPPED} Nothing was begun.", file=sys.stderr)
         return 75
     return guarded(lambda: app(standalone_mode=False), prepare=True)
 

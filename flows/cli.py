@@ -290,7 +290,7 @@ def guarded(command: Callable[[], object], *, prepare: bool = False) -> int:
             code = command()
         except BaseException as error:  # noqa: BLE001  (told, or raised again)
             return _told(error)
-        if code == _TYPER_INTERRUPTED and stops.asked():
+        if code == _TYPER_INTERRUPTED:
             return _told(KeyboardInterrupt())
         return code if isinstance(code, int) else 0
 

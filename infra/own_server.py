@@ -94,8 +94,11 @@ class _OwnServer:
         self._lives = 1
 
     def __enter__(self) -> "_OwnServer":
-        self._process = _started_alone(self.home, self.line, self.log, f"{self.url}/health")
+        self._begin()
         return self
+
+    def _begin(self) -> None:
+        self._process = _started_alone(self.home, self.line, self.log, f"{self.url}/health")
 
     def __exit__(self, *_: object) -> None:
         self._ending.set()
@@ -106,14 +109,17 @@ class _OwnServer:
             self._process.wait(_END_SECONDS)
 
     def wait(self) -> None:
-        """Until it answers; from then on it is kept alive.
+        """Until it answers; from then on it is kept alive. One that is killed meanwhile is started again.
 
         Raises:
             EngineError: it ended, or took too long.
         """
         give_up = time.monotonic() + READY_SECONDS
         while not answers(f"{self.url}/health"):
-            if self._process.poll() is not None or time.monotonic() > give_up:
+            if (self._process.poll() or 0) < 0 and self._lives < _LIVES:
+                self._lives += 1
+                self._begin()
+            elif self._process.poll() is not None or time.monotonic() > give_up:
                 last = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
                 raise EngineError(
                     f"Prefect did not start for this command; `rpt doctor` looks for causes.\n{last}"

@@ -89,6 +89,11 @@ def held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def close() -> None:
+    """Hear no signal any more: this process is on its way out, and a signal would change its exit code."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
 def let_through() -> None:
     """Take the signals now, those first that came while they were held back."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

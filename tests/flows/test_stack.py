@@ -19,7 +19,7 @@ from infra.prefect_api import PrefectApi
 from infra.stack import POOLS, REPOSITORY, free_port, reserved_port
 from rpt_core.errors import RecipeError
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 UP = "import sys; from flows.__main__ import main; sys.argv = ['rpt', 'up']; main()"
 FLOWS = {
     "ingest-corpus", "prepare-corpus", "score-difficulty", "cold-start", "train-rpt", "finetune-rlvr",
@@ -78,7 +78,7 @@ class Up:
         return subprocess.Popen(command, cwd=self.folder, env=env, stdout=output, stderr=subprocess.STDOUT)
 
     def wait_until_up(self) -> None:
-        give_up = time.monotonic() + 240
+        give_up = time.monotonic() + 480
         while "Ctrl-C stops" not in self.said():
             assert self.process.poll() is None, self.said()
             assert time.monotonic() < give_up, self.said()

@@ -135,13 +135,29 @@ def test_two_commands_never_share_a_port_even_before_their_servers_are_up():
             assert second.getsockname()[1] > port
 
 
-def test_a_server_that_dies_while_it_starts_is_named(light, tmp_path: Path, monkeypatch):
+def test_a_server_that_ends_while_it_starts_is_named(light, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(own_server, "answers", lambda url: False)
+    monkeypatch.setattr(f"{__name__}.SERVER", "raise SystemExit(3)")
+    with own_server.prefect_at_hand(tmp_path) as ready, pytest.raises(EngineError, match="did not start"):
+        ready()
+    assert len(light) == 1
+
+
+def test_a_server_that_is_killed_while_it_starts_is_started_again(light, tmp_path: Path):
     with own_server.prefect_at_hand(tmp_path) as ready:
         light[-1].kill()
         light[-1].wait()
-        with pytest.raises(EngineError, match="Prefect did not start"):
-            ready()
+        ready()
+        assert answers(f"{os.environ[own_server.PREFECT]}/health")
+    assert len(light) == 2
+
+
+def test_a_server_that_is_killed_each_time_it_starts_is_named(light, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(own_server, "answers", lambda url: False)
+    monkeypatch.setattr(f"{__name__}.SERVER", "import os; os.kill(os.getpid(), 9)")
+    with own_server.prefect_at_hand(tmp_path) as ready, pytest.raises(EngineError, match="did not start"):
+        ready()
+    assert len(light) == own_server._LIVES
 
 
 @pytest.mark.parametrize(

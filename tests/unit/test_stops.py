@@ -193,4 +193,39 @@ def test_a_signal_before_the_command_line_is_imported_is_a_stop_too(tmp_path):
         env={**os.environ, "RPT_HOME": str(tmp_path)},
     )
     assert done.returncode == 75, done.stderr
-    assert done.stderr == "rpt: stopped; nothing was begun.\n"
+    assert done.stderr == "rpt: stopped. Nothing was begun.\n"
+
+
+SIGNALLED = """
+import os, signal, sys
+from infra import stops
+from flows import __main__ as entry
+def end():
+    return 3
+def signal_and(call):
+    def called(*rest):
+        done = call(*rest)
+        for number in map(int, sys.argv[2:]):
+            os.kill(os.getpid(), number)
+        return done
+    return called
+entry._run = end
+where = {"command": (entry, "_run"), "flush": (stops, "flush"), "exit": (sys, "exit")}[sys.argv[1]]
+if sys.argv[1] == "exit":
+    leave = sys.exit
+    sys.exit = lambda code: (signal_and(lambda: None)(), leave(code))
+else:
+    setattr(*where, signal_and(getattr(*where)))
+entry.main()
+"""
+
+
+@pytest.mark.parametrize("numbers", [[2], [15], [2, 2], [2, 15], [1, 2]])
+@pytest.mark.parametrize(("moment", "codes"), [("command", {75}), ("flush", {3}), ("exit", {3})])
+def test_a_signal_after_the_command_has_ended_leaves_no_traceback(moment, codes, numbers):
+    """Before its handlers are put away it is a stop; from then on the exit code stands."""
+    words = [sys.executable, "-c", SIGNALLED, moment, *map(str, numbers)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode in codes, done.stderr
+    assert "Traceback" not in done.stderr
+    assert moment != "command" or done.stderr.startswith("rpt: stopped")
