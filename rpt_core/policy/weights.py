@@ -20,6 +20,7 @@ from rpt_core.policy.foreign_code import read_json_object, refuse_foreign_code
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+ADAPTER = "adapter_config.json"
 SIZE_MAX = 1_000_000_000
 """No size of a model is larger: 10^9 rows, heads or positions are a damaged configuration."""
 MORE = 1.05
@@ -36,10 +37,16 @@ def read_config(folder: Path) -> PretrainedConfig:
     """The configuration of a model that has only text, only weights of its own, and sizes that can be.
 
     Raises:
-        RecipeError: it cannot be read, names Python code or an architecture this version of transformers
-            lacks, is quantised, reads images or sound, or has a size that is no positive whole number.
+        RecipeError: it cannot be read, stands beside an adapter, names Python code or an architecture this
+            version of transformers lacks, is quantised, reads images or sound, or has a size that is no
+            positive whole number.
     """
     refuse_foreign_code(folder)
+    if (folder / ADAPTER).exists():
+        raise RecipeError(
+            f"the model {folder} holds an adapter ({ADAPTER}) beside a model; transformers would load the "
+            "one without the other. Merge them first (peft: merge_and_unload, then save_pretrained)."
+        )
     _refuse_sizes(read_json_object(folder / "config.json"), folder / "config.json")
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

@@ -309,7 +309,7 @@ and given to `load_policy`. Written by `make models-table`; nothing here is edit
 | outcome | types | meaning |
 |---|---|---|
 | equal | {counts["equal"]} | loads; document and answers below two cuts are {EQUAL_MEANS} |
-| refused | {counts["refused"]} | one sentence, exit 2; {plain_equal} equal without what is refused (*plain*) |
+| refused | {counts["refused"]} | one sentence, exit 2; {plain_equal} equal but for it (*plain*) |
 | not made | {counts["not made"]} | transformers itself makes or runs no small model of the defaults |
 | different | {counts["different"]} | loads, and its numbers are wrong |
 | error | {counts["error"]} | a raw error, or not done in {LIMIT_SECONDS:g} s |

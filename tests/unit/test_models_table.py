@@ -23,7 +23,11 @@ EQUAL_WITHOUT_DROPOUT = ("biogpt", "gpt2", "gpt_bigcode", "opt")
 @pytest.fixture(scope="module")
 def committed() -> dict[str, list[str]]:
     """Type -> the cells of its line."""
-    lines = [line for line in PAGE.read_text().splitlines() if re.match(r"\| [a-z0-9]\S* \| \S*For", line)]
+    lines = [
+        line
+        for line in PAGE.read_text().splitlines()
+        if re.match(r"\| [a-z0-9_-]+ \| \S+ \| (equal|refused|not made|different|error) ", line)
+    ]
     rows = [[part.strip() for part in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     return {row[0]: row for row in rows}
 

@@ -3,19 +3,16 @@
 import pytest
 
 from rpt_core.objectives.rewards.prediction import (
-    Guards,
-    copied_share,
     imitates_judge,
-    least_tokens,
     read,
-    refusal,
 )
 
 START, END = b"<|startofprediction|>", b"<|endofprediction|>"
 
 
 def test_the_judges_words_are_told_from_ordinary_ones():
-    for said in ("score=0", "SCORE \uff1a 1", "x\n reference: y", "Predicted:", "<|im_end|>", "<think>", "</think>", "[INST]", "[/INST]"):  # fmt: skip
+    spoken = ("score=0", "SCORE \uff1a 1", "x\n reference: y", "Predicted:")
+    for said in (*spoken, "<|im_end|>", "<think>", "</think>", "[INST]", "[/INST]"):
         assert imitates_judge(said), said
     for said in ("score: 10", "score: 2", "a reference: b", "<| |", "think", "INST", "scores 1"):
         assert not imitates_judge(said), said

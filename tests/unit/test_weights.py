@@ -277,6 +277,13 @@ def test_quantised_models_are_refused(copied, setting):
     refused(folder, "quantised", setting["quantization_config"]["quant_method"])
 
 
+@pytest.mark.parametrize("content", ["{}", '{"peft_type": "LORA", "r": 8}'])
+def test_an_adapter_beside_a_model_is_refused(copied, content):
+    folder = copied("llama")
+    (folder / "adapter_config.json").write_text(content)
+    refused(folder, "adapter", "merge_and_unload")
+
+
 @pytest.mark.parametrize("kind", ["qwen2_vl", "gemma3", "mllama", "gemma4"])
 def test_models_that_see_are_refused(copied, kind):
     folder = copied("llama")
