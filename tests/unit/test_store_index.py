@@ -119,7 +119,7 @@ def test_a_manifest_that_was_changed_is_read_itself(store, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"<html>", gzip.compress(b"[1]", mtime=0), gzip.compress(b'{"a": 1}')]
+    "content", [b"", b"<html>", gzip.compress(b"[1]", mtime=0), gzip.compress(b'{"a": 1}', mtime=0)]
 )
 def test_an_index_that_is_broken_costs_time_alone(store, tmp_path, content):
     manifest = publish(store, write(tmp_path / "a", x="1"))
