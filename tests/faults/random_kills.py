@@ -9,6 +9,7 @@ the stage it was meant for, done with its work is told apart and is none of the 
 """
 
 import argparse
+import logging
 import os
 import random
 import signal
@@ -356,6 +357,7 @@ def moto_store() -> Iterator[str]:
         port = probe.getsockname()[1]
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for every request
     before = dict(os.environ)
     os.environ.update(
         AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
