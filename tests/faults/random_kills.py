@@ -9,6 +9,7 @@ the stage it was meant for, done with its work is told apart and is none of the 
 """
 
 import argparse
+import logging
 import os
 import random
 import signal
@@ -208,7 +209,7 @@ def of(journey: Journey, victim: str, rpt: int) -> list[int]:
     """Process ids to kill, in this order; none while there is no such process."""
     if victim in ("rpt", "rpt twice"):
         return [rpt]
-    found = {"watcher": [], "stage": [], "server": []}
+    found: dict[str, list[int]] = {"watcher": [], "stage": [], "server": []}
     for process in journey.processes():
         try:
             words = process.cmdline()
@@ -225,12 +226,23 @@ def of(journey: Journey, victim: str, rpt: int) -> list[int]:
     return found[victim][:1]
 
 
+def hears(pid: int) -> bool:
+    """Whether a process has a handler for SIGTERM; before that, its interpreter is starting."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    caught = next((line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:")), "0")
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
 def strike(journey: Journey, process: subprocess.Popen[bytes], kill: Kill) -> bool:
     """Wait for the moment and the victim, and kill; false when the command was done before."""
     moment = time.monotonic() + kill.after
     number = signal.Signals[kill.number]
     while process.poll() is None:
-        if time.monotonic() >= moment and (pids := of(journey, kill.victim, process.pid)):
+        early = kill.victim.startswith("rpt") and kill.number != "SIGKILL" and not hears(process.pid)
+        if not early and time.monotonic() >= moment and (pids := of(journey, kill.victim, process.pid)):
             for pid in pids:
                 try:
                     os.kill(pid, number)
@@ -356,6 +368,7 @@ def moto_store() -> Iterator[str]:
         port = probe.getsockname()[1]
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     server.start()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for every request
     before = dict(os.environ)
     os.environ.update(
         AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
