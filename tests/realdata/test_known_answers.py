@@ -23,7 +23,10 @@ SETS = {
 }  # fmt: skip
 """File -> share of answers that reading alone may leave to identical spelling."""
 
-pytestmark = pytest.mark.realdata
+pytestmark = [
+    pytest.mark.realdata,
+    pytest.mark.skipif(not DATA.is_dir(), reason=f"problem sets: {DATA} is absent (RPT_TEST_DATA)"),
+]
 
 
 def answers(name: str) -> list[str]:

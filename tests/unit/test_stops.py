@@ -41,10 +41,13 @@ GOES_ON = {"run", "demo", "study", "copy", "gc", "track"}
 
 @pytest.fixture(autouse=True)
 def heard():
-    """SIGINT as a terminal's child has it, and no memory of an earlier test's signal."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Signals as a terminal's child has them (`nohup make test` does not), and none remembered."""
+    usual = {signal.SIGINT: signal.default_int_handler}
+    usual |= {signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     stops._state.asked = False
 
 
