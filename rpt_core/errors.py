@@ -23,6 +23,21 @@ from rpt_core.addresses import without_password
 EXIT_DONE, EXIT_OUR_FAILURE, EXIT_YOUR_INPUT, EXIT_TRY_AGAIN = 0, 1, 2, 75
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, for a sentence of ours; empty where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), "").strip()
+
+
+def brief(error: BaseException) -> str:
+    r"""A foreign error in a clause: its class and its first line, without a full stop.
+
+    Example:
+        >>> brief(ValueError("no such type.\nSee the manual.")), brief(KeyError())
+        ('ValueError: no such type', 'KeyError')
+    """
+    return f"{type(error).__name__}: {first_line(error)[:300]}".rstrip(".: ")
+
+
 class RptError(Exception):
     """The root: everything this project raises on purpose."""
 

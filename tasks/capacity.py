@@ -1,6 +1,5 @@
 """How large a recipe's model is, and whether this machine can hold it: asked before anything is touched."""
 
-import json
 from pathlib import Path
 
 from infra.capacity import Work, check_capacity, needed_bytes
@@ -8,6 +7,7 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.corpus.recipe import QualityRecipe
 from rpt_core.policy.given import GivenModel
+from rpt_core.policy.stored import file_shapes, num_numbers
 from rpt_core.train.supervised_recipe import BaseRecipe, ModelShape
 from tasks.given_models import base_of
 
@@ -88,19 +88,12 @@ def _shape_size(shape: ModelShape) -> float:
 
 
 def _given_size(model: GivenModel) -> float:
-    """The declared size, or what the safetensors headers of a local folder add up to."""
+    """The declared size, or what the safetensors headers of a local folder add up to.
+
+    Raises:
+        RecipeError: a file of the folder is truncated or damaged.
+    """
     if model.num_parameters or not Path(model.name).is_dir():
         return model.num_parameters
-    return float(sum(_tensor_sizes(path) for path in Path(model.name).glob("*.safetensors")))
-
-
-def _tensor_sizes(path: Path) -> int:
-    with path.open("rb") as stream:
-        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    total = 0
-    for name, entry in header.items():
-        count = 1
-        for extent in entry["shape"] if name != "__metadata__" else (0,):
-            count *= extent
-        total += count
-    return total
+    files = Path(model.name).glob("*.safetensors")
+    return float(sum(num_numbers(file_shapes(path)) for path in files))

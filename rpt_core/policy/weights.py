@@ -5,18 +5,18 @@ Here both are errors, and so is a file that is broken, or a configuration that a
 files hold: that one is noticed from the files' headers, before anything is allocated.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
-from rpt_core.errors import RecipeError
+from rpt_core.errors import RecipeError, brief
 from rpt_core.policy.foreign_code import read_json_object, refuse_foreign_code
+from rpt_core.policy.stored import Shapes, file_shapes, num_numbers
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -29,8 +29,6 @@ NAMED = 4
 """Tensors a sentence names."""
 OTHER_SENSES = ("vision_config", "audio_config", "speech_config", "image_config", "video_config")
 """Inner configurations of models that read more than text."""
-
-Shapes = dict[str, tuple[int, ...]]
 
 
 def read_config(folder: Path) -> PretrainedConfig:
@@ -52,7 +50,7 @@ def read_config(folder: Path) -> PretrainedConfig:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # noqa: BLE001  (each of 300 configuration classes has errors of its own)
         raise RecipeError(
-            f"the model configuration in {folder} cannot be read: {_reason(error)}. Mend config.json, or "
+            f"the model configuration in {folder} cannot be read: {brief(error)}. Mend config.json, or "
             "take a model that this version of transformers knows."
         ) from None
     quantised = getattr(config, "quantization_config", None)
@@ -96,12 +94,12 @@ def read_model(
         )  # fmt: skip
     except Exception as error:  # noqa: BLE001  (what a foreign architecture raises is not ours to list)
         raise RecipeError(
-            f"the model {folder} ({config.model_type}) cannot be loaded: {_reason(error)}. Check that "
+            f"the model {folder} ({config.model_type}) cannot be loaded: {brief(error)}. Check that "
             "config.json and the weights belong together, or take another model."
         ) from None
     _refuse_incomplete(folder, told, shapes, model)
     _refuse_untied(folder, model, shapes)
-    _refuse_not_finite(folder, model)
+    refuse_not_finite(str(folder), model.named_parameters())
     return model
 
 
@@ -114,14 +112,7 @@ def stored_shapes(folder: Path) -> Shapes:
     """
     shapes: Shapes = {}
     for path in weight_files(folder):
-        try:
-            with safe_open(path, framework="pt") as stored:
-                shapes |= {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError, ValueError) as error:
-            raise RecipeError(
-                f"the weights in {path} cannot be read ({_reason(error)}; {path.stat().st_size:,} bytes): "
-                "the file is truncated or damaged. Fetch it again."
-            ) from None
+        shapes |= file_shapes(path)
     if not shapes:
         raise RecipeError(f"the weights of {folder} hold no tensor. Fetch the model's files again.")
     return shapes
@@ -213,7 +204,7 @@ def refuse_more_than_stored(folder: Path, config: PretrainedConfig, shapes: Shap
     Raises:
         RecipeError: with both counts.
     """
-    stored = sum(math.prod(shape) for shape in shapes.values())
+    stored = num_numbers(shapes)
     layers = getattr(config.get_text_config(), "num_hidden_layers", 0) or 0
     if layers > len(shapes):
         raise RecipeError(
@@ -225,7 +216,7 @@ def refuse_more_than_stored(folder: Path, config: PretrainedConfig, shapes: Shap
             empty = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     except Exception as error:  # noqa: BLE001
         raise RecipeError(
-            f"no model can be made of the configuration in {folder} ({config.model_type}): {_reason(error)}. "
+            f"no model can be made of the configuration in {folder} ({config.model_type}): {brief(error)}. "
             "Take a causal language model whose config.json is the one it was published with."
         ) from None
     wanted = sum(parameter.numel() for parameter in empty.parameters())
@@ -293,10 +284,6 @@ def _refuse_untied(folder: Path, model: PreTrainedModel, shapes: Shapes) -> None
         )
 
 
-def _refuse_not_finite(folder: Path, model: PreTrainedModel) -> None:
-    refuse_not_finite(str(folder), model.named_parameters())
-
-
 def _tensor(folder: Path, name: str) -> torch.Tensor | None:
     for path in weight_files(folder):
         with safe_open(path, framework="pt") as stored:
@@ -308,10 +295,3 @@ def _tensor(folder: Path, name: str) -> torch.Tensor | None:
 def _some(names: list[str]) -> str:
     rest = len(names) - NAMED
     return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of a foreign error, without its full stop."""
-    words = str(error).strip().splitlines()
-    first = words[0].strip() if words else ""
-    return f"{type(error).__name__}: {first[:300]}".rstrip(".: ")

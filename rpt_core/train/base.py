@@ -1,6 +1,5 @@
 """The base model: a tokenizer and next-token training from scratch, or a given model taken as it is."""
 
-import math
 import shutil
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from rpt_core.policy.given import GivenModel
 from rpt_core.policy.load import load_policy, model_folder, save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import padded_batches
+from rpt_core.policy.stored import num_numbers
 from rpt_core.policy.trunk import Trunk
 from rpt_core.policy.vocabulary import TOKENIZER_FILES
 from rpt_core.policy.weights import INDEX, read_config, refuse_more_than_stored, stored_shapes, weight_files
@@ -54,7 +54,7 @@ def _take(given: GivenModel, build: Build) -> Outcome:
         if path.is_file():
             shutil.copyfile(path, target / path.name)
     refuse_unfaithful(config, given.name)
-    parameters = sum(math.prod(shape) for shape in shapes.values())
+    parameters = num_numbers(shapes)
     if 4 * parameters < psutil.virtual_memory().available * LOADED_SHARE:
         codec = load_policy(target).codec
     else:  # whoever trains it needs a machine on which it loads; headers are checked here

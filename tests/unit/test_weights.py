@@ -346,3 +346,19 @@ def test_the_stage_that_takes_a_model_refuses_it(copied, tmp_path):
     with pytest.raises(RecipeError, match=r"lm_head\.weight") as found:
         train_base(base_recipe(model=GivenModel(name=str(folder))), build_in(tmp_path / "build"))
     assert found.value.exit_code == 2
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_plan_names_broken_files_before_anything_is_built(copied, kind, monkeypatch, capsys, tmp_path):
+    from flows.cli import app, guarded
+
+    folder = copied("llama")
+    configure(folder, max_position_embeddings=4096)
+    path = folder / WEIGHTS
+    path.write_bytes(DAMAGE[kind](path.read_bytes()))
+    monkeypatch.setenv("RPT_HOME", str(tmp_path / "home"))
+    words = ["plan", "tiny_rpt", "-p", f"model={folder}"]
+    assert guarded(lambda: app(words, standalone_mode=False)) == 2
+    told = capsys.readouterr().err.strip()
+    assert WEIGHTS in told
+    assert len(told.splitlines()) == 1
