@@ -25,7 +25,7 @@ from infra.state import state_folder
 from rpt_core.addresses import without_password
 from rpt_core.artifacts.manifest import FileEntry, Manifest
 from rpt_core.artifacts.recipe import Artifact
-from rpt_core.errors import RptError, ServiceError, SourceError
+from rpt_core.errors import RptError, ServiceError, SourceError, first_line
 
 _AGAIN_AFTER_SECONDS = 60.0
 """After an outage MLflow is left alone for this long."""
@@ -124,7 +124,7 @@ def _told(work: Callable[[], str]) -> str:
     except RptError:
         raise
     except Exception as error:
-        why = f"{type(error).__name__}: {_first_line(error)}"
+        why = f"{type(error).__name__}: {_why(error)}"
         if where.startswith("sqlite"):
             raise SourceError(
                 f"the MLflow database {where} cannot be used ({why}). It is a view: move it away, and the "
@@ -136,8 +136,8 @@ def _told(work: Callable[[], str]) -> str:
         ) from error
 
 
-def _first_line(error: Exception) -> str:
-    return without_password(str(error).splitlines()[0][:300]) if str(error) else "no reason given"
+def _why(error: Exception) -> str:
+    return without_password(first_line(error)[:300]) or "no reason given"
 
 
 _down_until = 0.0
@@ -158,7 +158,7 @@ def _guarded(work: Callable[[], str]) -> str:
             "MLflow could not be written (%s: %s). Nothing is lost: metrics are in the artifact, "
             "and `rpt track <ref>` shows them later.",
             type(error).__name__,
-            _first_line(error),
+            _why(error),
         )
         return ""
 

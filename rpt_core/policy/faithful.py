@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
-from rpt_core.errors import RecipeError, RptError
+from rpt_core.errors import RecipeError, RptError, brief
 from rpt_core.policy.attention import ATTENTION, Masked
 from rpt_core.policy.forward import branch_logprobs, forward_states
 from rpt_core.policy.head import score_tokens
@@ -334,8 +334,7 @@ def in_words(kind: str) -> Iterator[None]:
         raise
     except Exception as error:  # noqa: BLE001  (what 300 foreign classes raise is not ours to list)
         raise RecipeError(
-            f"the architecture {kind} cannot be computed with a trunk and branches: {_reason(error)}. "
-            f"{ADVICE}"
+            f"the architecture {kind} cannot be computed with a trunk and branches: {brief(error)}. {ADVICE}"
         ) from None
 
 
@@ -354,7 +353,7 @@ def _miniature_fault(config_class: Any, text: str) -> str:
     except RptError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001  (a class may refuse the small sizes in any way)
-        return f"nothing could be compared ({_reason(error)}). {ADVICE}"
+        return f"nothing could be compared ({brief(error)}). {ADVICE}"
     finally:
         logging.set_verbosity(told)
     return ""
@@ -366,9 +365,3 @@ def _rope_types(config: PretrainedConfig) -> set[str]:
     found = [rope for rope in stated if isinstance(rope, Mapping)]
     found += [inner for rope in found for inner in rope.values() if isinstance(inner, Mapping)]
     return {str(rope.get("rope_type", rope.get("type", "default"))) for rope in found}
-
-
-def _reason(error: BaseException) -> str:
-    """The first line of a foreign error, without its full stop."""
-    words = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {words[0].strip()[:300] if words else ''}".rstrip(".: ")

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 from transformers.utils.logging import disable_progress_bar
 
-from rpt_core.errors import RecipeError
+from rpt_core.errors import RecipeError, first_line
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.faithful import assert_faithful, refuse_no_head, refuse_unfaithful, use_tree_attention
 from rpt_core.policy.model import Policy
@@ -87,10 +87,9 @@ def model_folder(name: Path | str, revision: str = "main") -> Path:
     try:
         return Path(snapshot_download(str(name), revision=revision, allow_patterns=list(HUB_FILES)))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise RecipeError(
             f"the model {name} (revision {revision}) is neither a folder here nor to be had from the hub: "
-            f"{reason} Check the spelling and the connection, or give a local folder."
+            f"{first_line(error)} Check the spelling and the connection, or give a local folder."
         ) from None
 
 

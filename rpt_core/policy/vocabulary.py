@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from rpt_core.errors import RecipeError
+from rpt_core.errors import RecipeError, first_line
 from rpt_core.policy.sentencepiece import SPACE, read_sentencepiece
 
 CONTROL_TEXT: dict[str, str] = {
@@ -128,7 +128,7 @@ def _own_tokenizer(folder: Path) -> Tokenizer:
             return Tokenizer.from_str(backend.to_str())
         reason = f"{type(own).__name__} has no fast form"
     except Exception as error:  # noqa: BLE001  (tokenizers raises bare Exceptions)
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        reason = first_line(error) or type(error).__name__
     raise RecipeError(
         f"the tokenizer in {folder} cannot be read: {reason}. Copy the model's own tokenizer files (a whole "
         "tokenizer.json) into its folder, or take another model."
