@@ -29,7 +29,7 @@ from rpt_core.policy.forward import branch_logprobs, forward_states
 from rpt_core.policy.head import score_tokens
 from rpt_core.policy.layout import lay_out, visible
 from rpt_core.policy.miniature import length_settings, miniature_config, miniature_model
-from rpt_core.policy.model import Policy
+from rpt_core.policy.model import Policy, enable_checkpointing
 from rpt_core.policy.trunk import Answers, Cut, Trunk
 
 if TYPE_CHECKING:
@@ -271,9 +271,7 @@ def _as_in_training(model: PreTrainedModel) -> Iterator[None]:
     was_training = model.training
     flags = [(m, m.gradient_checkpointing) for m in model.modules() if hasattr(m, "gradient_checkpointing")]
     if model.supports_gradient_checkpointing and not any(on for _, on in flags):
-        renamed = "activation_checkpointing_enable"  # see Policy.checkpoint_activations
-        enable = getattr(model, renamed if hasattr(model, renamed) else "gradient_checkpointing_enable")
-        enable({"use_reentrant": False})
+        enable_checkpointing(model)
     model.train()
     try:
         yield

@@ -22,6 +22,14 @@ POSITION_TABLES = ("wpe", "embed_positions", "position_embedding", "position_emb
 """What architectures call an embedding of places."""
 
 
+def enable_checkpointing(model: "PreTrainedModel") -> None:
+    """Have a model's layers compute their activations again when they are differentiated in training mode."""
+    known: Any = model
+    renamed = "activation_checkpointing_enable"  # transformers 5.23; older ones know the other name only
+    enable = getattr(known, renamed if hasattr(known, renamed) else "gradient_checkpointing_enable")
+    enable({"use_reentrant": False})
+
+
 @dataclass(frozen=True, eq=False)
 class Policy:
     """A causal language model, its tokenizer and its configuration, ready for trunk passes.
@@ -103,11 +111,8 @@ class Policy:
 
     def checkpoint_activations(self) -> None:
         """Trade time for memory in packed rows: layers compute activations again when differentiated."""
-        model: Any = self.model
-        renamed = "activation_checkpointing_enable"  # transformers 5.23; older ones know the other name only
-        enable = getattr(model, renamed if hasattr(model, renamed) else "gradient_checkpointing_enable")
-        enable({"use_reentrant": False})
-        model.train()  # layers checkpoint in training mode only; dropout was refused at load
+        enable_checkpointing(self.model)
+        self.model.train()  # layers checkpoint in training mode only; dropout was refused at load
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Take products in ``compute_dtype``; nothing to do where parameters already have it."""
