@@ -244,9 +244,8 @@ def gc(
 def _prefect() -> AbstractContextManager[Callable[[], None]]:
     """A Prefect server for this command; Prefect itself is imported inside, when its address is known."""
     from infra.own_server import prefect_at_hand
-    from tasks.home import home
 
-    return prefect_at_hand(home())
+    return prefect_at_hand(made_state_folder())
 
 
 def _seed(text: str) -> int:

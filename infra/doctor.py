@@ -14,7 +14,7 @@ from typing import Literal
 from infra.links import ENV_FILE, MLFLOW, PREFECT, answers, read_env
 from infra.machine import package_version, this_machine
 from infra.stack import HOST, free_port
-from infra.tracking import home_folder
+from infra.state import state_folder
 from rpt_core.addresses import without_password
 from rpt_core.errors import RptError
 
@@ -123,7 +123,7 @@ def _memory() -> Check:
 
 
 def _disk() -> Check:
-    home = home_folder()
+    home = state_folder()
     folder = next(path for path in (home, *home.parents) if path.exists())
     free = shutil.disk_usage(folder).free
     what = f"{free / 1e9:.1f} GB free for {home}"
@@ -139,7 +139,7 @@ def _graded(have: float, enough: float, least: float, what: str, remedy: str) ->
 
 def _sqlite() -> Check:
     """Whether a database works where state is kept: on some network disks locking does not."""
-    folder = home_folder()
+    folder = state_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:

@@ -70,24 +70,20 @@ def _write(path: Path, lines: list[str]) -> None:
 
 def answers(url: str, seconds: float = _ANSWER_SECONDS) -> bool:
     """Whether a server answers ``GET url`` with success."""
+    return _status(url, seconds) == http.HTTPStatus.OK
+
+
+def _status(url: str, seconds: float = _ANSWER_SECONDS) -> int | None:
+    """The status of a reply to ``GET url``, a refusal's too; None where nothing replies."""
     if not url.startswith(("http://", "https://")):
-        return False
+        return None
     try:
         with urllib.request.urlopen(url, timeout=seconds) as reply:  # noqa: S310  (http only, see above)
-            return bool(reply.status == 200)
+            return int(reply.status)
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
     except (OSError, ValueError, http.client.HTTPException):
-        return False
-
-
-def listens(url: str, seconds: float = _ANSWER_SECONDS) -> bool:
-    """Whether anything at all replies at an address: a refusal is a reply, too."""
-    try:
-        with urllib.request.urlopen(url, timeout=seconds):  # noqa: S310  (http only, see checked_address)
-            return True
-    except urllib.error.HTTPError:
-        return True
-    except (OSError, ValueError, http.client.HTTPException):
-        return False
+        return None
 
 
 def checked_address(name: str) -> str:
@@ -103,7 +99,7 @@ def checked_address(name: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+\S*", url):
         raise RecipeError(f"{name}={url[:200]!r} is no address; write http://HOST:PORT.")
     for _ in range(_TRIES):
-        if listens(url.rstrip("/") + _HEALTH[name]):
+        if _status(url.rstrip("/") + _HEALTH[name]) is not None:
             return url
     raise ServiceError(
         f"{name}={url[:200]} does not answer. Start the server it names, or leave {name} out: the command "

@@ -95,7 +95,7 @@ def _track(store: Artifacts, manifest: Manifest, experiment: str, tags: Mapping[
                  **{f"spent/{name}": value for name, value in spent.items()}},
         digest=manifest.digest,
     )  # fmt: skip
-    return project(view, tracking_uri(), home_folder(), _pictures(view.folder, manifest.files))
+    return project(view, tracking_uri(), state_folder(), _pictures(view.folder, manifest.files))
 
 
 class LiveView:
@@ -110,7 +110,7 @@ class LiveView:
     def poll(self) -> None:
         """Project what has been logged since the last time, at most once a period."""
         if time.monotonic() >= self._next:
-            _guarded(lambda: project(self.view, tracking_uri(), home_folder()))
+            _guarded(lambda: project(self.view, tracking_uri(), state_folder()))
             self._next = time.monotonic() + self.every_seconds
 
 
@@ -163,11 +163,6 @@ def _guarded(work: Callable[[], str]) -> str:
         return ""
 
 
-def home_folder() -> Path:
-    """Where local state lies: ``./.rpt`` or ``RPT_HOME``."""
-    return state_folder()
-
-
 def sqlite_uri(home: Path) -> str:
     """The local database as MLflow names it; SQLAlchemy decodes percent signs and cuts at ``?``."""
     return f"sqlite:///{quote(str(home / 'mlflow.db'), safe='/: ')}?timeout=30"
@@ -175,7 +170,7 @@ def sqlite_uri(home: Path) -> str:
 
 def tracking_uri() -> str:
     """The server that runs (``MLFLOW_TRACKING_URI`` or the local stack's), else the local database."""
-    return live_tracking_uri() or sqlite_uri(home_folder())
+    return live_tracking_uri() or sqlite_uri(state_folder())
 
 
 def _pictures(folder: Path, files: Sequence[FileEntry]) -> list[Path]:
