@@ -181,7 +181,7 @@ def judge_power_law(
         return _undecided(
             f"{num_amounts} amounts of compute: a law with three parameters needs at least {FEWEST_POINTS}"
         )
-    law = fit_power_law(flops, accuracy, errors_N)
+    law = fit_points(points)
     laws, kind = _other_laws(flops, accuracy, errors_N, resampled_RN)
     reasons = _why_undecided(law, laws, kind, flops, accuracy, errors_N)
     if any("does not rise" in reason or "not beyond the scatter" in reason for reason in reasons):
