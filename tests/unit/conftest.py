@@ -5,8 +5,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:  # what needs a tokenizer is imported where it is asked for
+if TYPE_CHECKING:  # what is heavy is imported where it is asked for
+    from infra.store import Store
     from rpt_core.policy.codec import Codec
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch) -> "Store":
+    """The store that commands use: that of a state folder of the test's own."""
+    from infra.store import Store
+
+    monkeypatch.setenv("RPT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("RPT_STORE", raising=False)
+    return Store(str(tmp_path / "home" / "store"), tmp_path / "home" / "cache")
 
 
 @pytest.fixture(scope="module")

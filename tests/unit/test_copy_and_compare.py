@@ -33,13 +33,6 @@ def put(store, folder, kind, letter, *, recipe=None, parents=None, numerics=None
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch) -> Store:
-    monkeypatch.setenv("RPT_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("RPT_STORE", raising=False)
-    return Store(str(tmp_path / "home" / "store"), tmp_path / "home" / "cache")
-
-
-@pytest.fixture
 def journey(store: Store, tmp_path: Path) -> Manifest:
     """A policy over a start and a corpus the start stands on too, with one published milestone."""
     corpus = put(store, write(tmp_path / "c", text="words"), "corpus", "c")

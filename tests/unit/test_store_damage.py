@@ -29,13 +29,6 @@ BROKEN = {
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch) -> Store:
-    monkeypatch.setenv("RPT_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("RPT_STORE", raising=False)
-    return Store(str(tmp_path / "home" / "store"), tmp_path / "home" / "cache")
-
-
-@pytest.fixture
 def two(store: Store, tmp_path: Path) -> tuple[Manifest, Manifest]:
     """One that will be damaged, and one that must not suffer."""
     bad = publish(store, write(tmp_path / "a", x="hello"), fingerprint="a" * 64)
