@@ -363,10 +363,3 @@ def prepare_prefect() -> None:
     for name, value in settings.items():
         os.environ.setdefault(name, value)
     live_api_url()
-
-
-def main() -> None:
-    """Entry point for Python code; the installed ``rpt`` is :func:`flows.__main__.main`."""
-    from flows.__main__ import main as entry
-
-    entry()

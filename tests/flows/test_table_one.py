@@ -13,7 +13,7 @@ from rpt_core.report.recipe import ALWAYS_THINKS
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 STUDY = (
-    "import sys; from flows.cli import main;"
+    "import sys; from flows.__main__ import main;"
     "sys.argv = ['rpt', 'study', 'tiny_rpt', '--about', 'table-1', '--seeds', '100']; main()"
 )
 

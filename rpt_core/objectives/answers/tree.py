@@ -18,7 +18,6 @@ BITS_MAX = 12_000
 """Longest exact number, in bits; anything larger stays a node, for the bounded child to judge."""
 FACTORIAL_MAX = 1_000
 
-ZERO: Tree = ("num", Fraction(0))
 ONE: Tree = ("num", Fraction(1))
 MINUS_ONE: Tree = ("num", Fraction(-1))
 HALF: Tree = ("num", Fraction(1, 2))
