@@ -38,7 +38,8 @@ def constants_of(module: str) -> dict[str, Any]:
 
 
 def _of_module(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    own = set(re.findall(r"^(\w+)(?::.*?)? = ", inspect.getsource(module), re.MULTILINE))
+    # by their capitals: what a module keeps while it runs (a tally, a cache) is no constant
+    own = set(re.findall(r"^([A-Z_][A-Z0-9_]*)(?::.*?)? = ", inspect.getsource(module), re.MULTILINE))
     for name, value in vars(module).items():
         if inspect.isfunction(value) and value.__module__ == module.__name__:
             yield from _defaults(name, value)
