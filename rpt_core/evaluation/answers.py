@@ -3,7 +3,7 @@
 Letters: C cuts, R answers, V vocabulary, E hidden size.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 
 from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
 from rpt_core.evaluation.recipe import EvaluationRecipe
-from rpt_core.objectives.objective import Asked, Question, Verdict
+from rpt_core.objectives.objective import Asked, Question, Verdict, in_one_row
 from rpt_core.policy.decoding import Decoding
 from rpt_core.policy.draws import inverse_cdf, stream_keys, truncate, uniforms
 from rpt_core.policy.engine import Drawn, RolloutEngine
@@ -21,7 +21,8 @@ from rpt_core.policy.parts import padded_batches
 from rpt_core.policy.plain import hidden_at
 from rpt_core.policy.trunk import Cut, Sample, Sampling, Trunk, raw_trunk
 
-Judge = Callable[[Question, Sample], Verdict]
+Judge = Callable[[Iterable[tuple[Question, Sample]]], list[Verdict]]
+"""Verdicts of answers, each given with its question."""
 Draw = Callable[[list[Trunk]], Drawn]
 
 ANSWERS_AT_ONCE = 2048
@@ -77,12 +78,18 @@ def judged_answers(
     """
     for some in portions(asked, ANSWERS_AT_ONCE // group_size):
         drawn = draw([one.trunk for one in some])
+        verdicts = iter(judge(in_one_row(some, drawn)))
         yield [
-            Judged(question, number, judge(question, sample))
+            Judged(question, number, next(verdicts))
             for one, of_trunk in zip(some, drawn, strict=True)
             for question, of_cut in zip(one.questions, of_trunk, strict=True)
-            for number, sample in enumerate(of_cut)
+            for number in range(len(of_cut))
         ]
+
+
+def one_by_one(judge: Callable[[Question, Sample], Verdict]) -> Judge:
+    """A judge of many answers from a judge of one."""
+    return lambda answered: [judge(question, sample) for question, sample in answered]
 
 
 def portions(asked: Sequence[Asked], num_questions: int) -> Iterator[list[Asked]]:

@@ -19,6 +19,7 @@ from rpt_core.evaluation.answers import (
     draw_thinking,
     judged_answers,
     next_token_guesses,
+    one_by_one,
     sampling_of,
     sampling_told,
 )
@@ -94,10 +95,11 @@ class Evaluation:
             if self.next_token.prompt.instruction_ids:
                 self._plain(checkpoint, INSTRUCTED, instructed=True)
         elif mode == PROBLEMS:
-            self._sampled(checkpoint, mode, self.tasks.asked, self._solving, self.solve.judge)
+            self._sampled(checkpoint, mode, self.tasks.asked, self._solving, self.solve.judge_all)
         else:
             draw = self._thinking if mode == FORCED else self._free
-            self._sampled(checkpoint, mode, self.places.asked, draw, self.next_token.judge)
+            judge = one_by_one(self.next_token.judge)
+            self._sampled(checkpoint, mode, self.places.asked, draw, judge)
 
     def repeat(self, mode: str, checkpoint: Checkpoint) -> None:
         """Give a checkpoint with the final model's weights the final model's answers."""
@@ -222,6 +224,9 @@ def evaluate(recipe: EvaluationRecipe, build: Build) -> Outcome:
     evaluation.engine.close()
     items = write_items(evaluation.tables, build.out)
     scores = summarise(recipe, items, milestones, places, tasks)
+    grading = evaluation.solve.report()
+    if grading:
+        scores["grading"] = grading
     (build.out / SCORES_FILE).write_text(json.dumps(scores, indent=1, allow_nan=False))
     _log(build, scores)
     forwarded = evaluation.engine.num_forwarded + evaluation.num_forwarded
@@ -322,7 +327,7 @@ def _instructed_minus_plain(items: pa.Table, thresholds_nats: tuple[float, ...])
 
 def _log(build: Build, scores: dict[str, Any]) -> None:
     """The same numbers as metrics: milestones by step, the final model at step 0."""
-    build.log(0, dict(_headline(scores)))
+    build.log(0, {**dict(_headline(scores)), **scores.get("grading", {})})
     for one in scores["milestones"]:
         values = {f"accuracy_{tier}": e["value"] for tier, e in one["accuracy"].items()}
         build.log(one["step"], {**values, FLOPS: one[FLOPS]})

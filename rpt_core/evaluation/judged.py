@@ -24,7 +24,7 @@ from rpt_core.evaluation.items import FINAL, PROBLEMS, Item, as_table, write_ite
 from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
 from rpt_core.evaluation.questions import Tasks, at_most, draw_by_window, draw_problems
 from rpt_core.evaluation.scores import accuracy, mode_scores, outcomes
-from rpt_core.objectives.objective import Asked, Question, Verdict
+from rpt_core.objectives.objective import Asked, Question, Verdict, in_one_row
 from rpt_core.objectives.rewards.judge import JUDGE_GFLOPS
 from rpt_core.objectives.rlpt import NextSegment, SegmentQuestion, open_judge, report
 from rpt_core.objectives.rlvr import Solve
@@ -109,12 +109,7 @@ class JudgedEvaluation:
     def _verdicts(self, mode: str, some: list[Asked], drawn: Drawn) -> list[Verdict]:
         if mode != PROBLEMS:
             return self.put.verdicts(some, drawn)
-        return [
-            self.solve.judge(question, sample)
-            for one, of_trunk in zip(some, drawn, strict=True)
-            for question, of_cut in zip(one.questions, of_trunk, strict=True)
-            for sample in of_cut
-        ]
+        return self.solve.judge_all(in_one_row(some, drawn))
 
     def _note(
         self, mode: str, question: Question, number: int, verdict: Verdict, checkpoint: Checkpoint
@@ -185,9 +180,12 @@ def evaluate_judged(recipe: JudgedEvaluationRecipe, build: Build) -> Outcome:
     told, took = report(put)
     items = write_items([as_table(evaluation.rows)], build.out)
     scores = summarise(recipe, items, evaluation.audited, told, checkpoints)
+    grading = evaluation.solve.report()
+    if grading:
+        scores["grading"] = grading
     (build.out / SCORES_FILE).write_text(json.dumps(scores, indent=1, allow_nan=False))
     headline = _headline(scores)
-    build.log(0, {**headline, **told}, took)
+    build.log(0, {**headline, **told, **grading}, took)
     for one in scores.get("milestones", ()):
         build.log(
             one["step"],

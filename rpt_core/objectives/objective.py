@@ -12,7 +12,7 @@ It raises :class:`~rpt_core.errors.StarvedError` when no position is eligible, s
 looked at and which rule refused them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args, runtime_checkable
 
@@ -152,3 +152,13 @@ class Reporting(Protocol):
 
     def report(self) -> tuple[dict[str, float], dict[str, float]]:
         """Metrics and timings since the last call."""
+
+
+def in_one_row(
+    asked: Sequence[Asked], drawn: Sequence[Sequence[Sequence[Sample]]]
+) -> Iterator[tuple[Question, Sample]]:
+    """Every answer with its question, by document, question and answer."""
+    for one, of_trunk in zip(asked, drawn, strict=True):
+        for question, of_cut in zip(one.questions, of_trunk, strict=True):
+            for sample in of_cut:
+                yield question, sample

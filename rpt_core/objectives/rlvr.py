@@ -1,7 +1,8 @@
 """RLVR: solve a problem; right is the known answer."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -11,11 +12,11 @@ import pyarrow.parquet as pq
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import StarvedError
 from rpt_core.objectives.answers.compare import Match
-from rpt_core.objectives.objective import Asked, Question, Verdict
+from rpt_core.objectives.objective import Asked, Question, Verdict, in_one_row
 from rpt_core.objectives.positions import Rounds
 from rpt_core.objectives.prompts import Prompt, problem_prompt
 from rpt_core.objectives.recipe import RlvrObjective
-from rpt_core.objectives.rewards.answer import grade_answers
+from rpt_core.objectives.rewards.answer import grade_answers, grading_counts
 from rpt_core.objectives.rewards.boxes import boxed_answer
 from rpt_core.objectives.rewards.prefix import END_OF_THOUGHT, Reading
 from rpt_core.objectives.verdicts import answer_bytes, verdict
@@ -40,6 +41,8 @@ class Solve:
     settings: RlvrObjective
     codec: Codec
     prompt: Prompt
+    counts: Counter[str] = field(default_factory=Counter, compare=False)
+    """How answers were graded since the last :meth:`report`."""
 
     @classmethod
     def of(cls, settings: RlvrObjective, codec: Codec) -> "Solve":
@@ -60,17 +63,24 @@ class Solve:
 
     def judge(self, question: Question, sample: Sample) -> Verdict:
         """One answer; see :meth:`judge_all`."""
-        return self.judge_all(question, [sample])[0]
+        return self.judge_all([(question, sample)])[0]
 
-    def judge_all(self, question: Question, samples: Sequence[Sample]) -> list[Verdict]:
+    def judge_all(self, answered: Iterable[tuple[Question, Sample]]) -> list[Verdict]:
         """The last closed box of each answer against the known one; what cannot be read is ``unparsed``."""
-        readings = [self._reading(sample) for sample in samples]
-        asked = [(_text(reading), question.truth) for reading in readings if reading]
-        grades = iter(grade_answers(asked))
+        read = [(question, sample, self._reading(sample)) for question, sample in answered]
+        grades = grade_answers([(_text(reading), question.truth) for question, _, reading in read if reading])
+        self.counts.update(grading_counts(grades))
+        left = iter(grades)
         return [
-            verdict(sample, self.codec, reading, _RIGHT[next(grades)] if reading else None)
-            for sample, reading in zip(samples, readings, strict=True)
+            verdict(sample, self.codec, reading, _RIGHT[next(left).match] if reading else None)
+            for _, sample, reading in read
         ]
+
+    def report(self) -> dict[str, float]:
+        """Counts of how answers were graded since the last report; see :func:`grading_counts`."""
+        counts = {name: float(num) for name, num in sorted(self.counts.items())}
+        self.counts.clear()
+        return counts
 
     def _reading(self, sample: Sample) -> Reading | None:
         if sample.finish != "stop":
@@ -137,7 +147,18 @@ class Rlvr:
 
     def judge(self, asked: Asked, cut: int, samples: Sequence[Sample]) -> list[Verdict]:
         """Verdicts of one group."""
-        return self.solve.judge_all(asked.questions[cut], samples)
+        return self.solve.judge_all((asked.questions[cut], sample) for sample in samples)
+
+    def judge_all(
+        self, asked: Sequence[Asked], drawn: Sequence[Sequence[Sequence[Sample]]]
+    ) -> list[list[list[Verdict]]]:
+        """Verdicts by document, question and answer: what has to be computed is computed together."""
+        found = iter(self.solve.judge_all(in_one_row(asked, drawn)))
+        return [[[next(found) for _ in of_cut] for of_cut in of_trunk] for of_trunk in drawn]
+
+    def report(self) -> tuple[dict[str, float], dict[str, float]]:
+        """How answers were graded since the last report; there is nothing to time."""
+        return self.solve.report(), {}
 
     def _fitting(self, split: str) -> tuple[list[Problem], RowCounts]:
         found = read_problems(self._corpus, split)

@@ -260,6 +260,11 @@ def test_problems_have_their_own_corpus_and_draws(folders, tmp_path):
     assert text == [item["prediction"] for item in read_items(usual.out).to_pylist()]
     scores = json.loads((build.out / "scores.json").read_text())
     assert scores["problem_sampling"] == how.model_dump()
+    boxed = sum(item["verdict"] in ("correct", "wrong") for item in solved)
+    assert boxed <= scores["grading"]["grading/answers"] <= len(solved)
+    logged = [json.loads(line) for line in (build.out / "metrics.jsonl").read_text().splitlines()]
+    assert logged[0]["grading/timed_out"] == scores["grading"]["grading/timed_out"] == 0
+    assert "grading" not in json.loads((usual.out / "scores.json").read_text())
 
 
 def test_the_tail_of_a_distribution_can_be_left_out(folders, tmp_path):

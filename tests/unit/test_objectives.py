@@ -1,5 +1,6 @@
 """What is asked, in which words, and what answers earn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RecipeError, StarvedError
 from rpt_core.objectives import rlvr, rpt
+from rpt_core.objectives.objective import Asked, JudgesTogether, Reporting
 from rpt_core.objectives.prompts import boxed, next_token_prompt, problem_prompt
 from rpt_core.objectives.recipe import RlvrObjective, RptObjective
 from rpt_core.objectives.templates import TEMPLATES
@@ -113,11 +115,42 @@ def test_problems_are_asked_at_their_end(codec: Codec, inputs):
     (one, *_) = asked
     assert one.trunk.cuts[0].position == len(one.trunk.document_ids)
     truth = one.questions[0].truth
-    given = [answer(codec, " hm", f" {truth}"), answer(codec, "", "Nowhere"), answer(codec, "", "")]
-    assert [v.verdict for v in objective.judge(one, 0, given)] == ["correct", "wrong", "unparsed"]
+    unboxed = Sample(tuple(codec.encode("no box")), (0.0,) * len(codec.encode("no box")), "stop")
+    given = [answer(codec, " hm", f" {truth}"), answer(codec, "", "Nowhere"), answer(codec, "", ""), unboxed]
+    verdicts = ["correct", "wrong", "wrong", "unparsed"]  # an empty box says nothing, and that is wrong
+    assert [v.verdict for v in objective.judge(one, 0, given)] == verdicts
     held_out = {a.trunk.key for a in objective.held_out(100)}
     assert held_out
     assert not held_out & {a.trunk.key for a in objective.draw(1, 0, 18)[0]}
+
+
+def test_how_answers_were_graded_is_reported_once(codec: Codec, inputs):
+    objective = rlvr.open_objective(rlvr_recipe(), inputs, codec)
+    assert isinstance(objective, JudgesTogether)
+    asked, _ = objective.draw(1, 0, 2)
+    asked = [
+        Asked(one.trunk, (replace(one.questions[0], truth=truth),))
+        for one, truth in zip(asked, ("0.5", r"2\sqrt{3}"), strict=True)
+    ]
+    drawn = [
+        [[answer(codec, "", "50%"), answer(codec, "", "3"), answer(codec, "", "", finish="length")]],
+        [[answer(codec, "", r"\sqrt{12}")]],
+    ]
+    found = objective.judge_all(asked, drawn)
+    assert [[[v.verdict for v in group] for group in one] for one in found] == [
+        [["correct", "wrong", "truncated"]],
+        [["correct"]],
+    ]
+    assert isinstance(objective, Reporting)
+    metrics, timings = objective.report()
+    assert metrics == {
+        "grading/answers": 3.0,
+        "grading/computed": 1.0,
+        "grading/percent_rule": 1.0,
+        "grading/timed_out": 0.0,
+    }
+    assert timings == {}
+    assert objective.report() == ({}, {})
 
 
 def test_no_problem_that_fits_is_a_named_end(codec: Codec, inputs):

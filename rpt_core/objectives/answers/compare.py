@@ -41,6 +41,7 @@ class Comparison:
     decided: Mapping[Leaf, Match]
     wanted: list[Leaf] = field(default_factory=list)
     rules: Counter[str] = field(default_factory=Counter)
+    """How often ``percent`` was a factor, and how many pairs were ``computed``."""
 
     def compare(self, given: Value, known: Value) -> Match:
         """Whether two readings say the same."""
@@ -202,6 +203,7 @@ class Comparison:
 
     def _ask(self, leaf: Leaf) -> Match:
         if leaf in self.decided:
+            self.rules["computed"] += 1
             return self.decided[leaf]
         self.wanted.append(leaf)
         return "unparsed"

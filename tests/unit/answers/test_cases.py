@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rpt_core.objectives.rewards.answer import grade_answer, grade_answers, grade_completion, tally
+from rpt_core.objectives.rewards.answer import grade_answer, grade_answers, grade_completion, grading_counts
 
 CASES = json.loads(Path(__file__).with_name("cases.json").read_text())
 
@@ -15,7 +15,7 @@ CASES = json.loads(Path(__file__).with_name("cases.json").read_text())
 def test_equivalents_are_accepted_and_near_misses_never():
     pairs = CASES["pairs"]
     grades = grade_answers([(pair["given"], pair["known"]) for pair in pairs])
-    accepted = [pair for pair, grade in zip(pairs, grades, strict=True) if grade == "correct"]
+    accepted = [pair for pair, grade in zip(pairs, grades, strict=True) if grade.match == "correct"]
     assert [pair for pair in accepted if pair["expected"] == "wrong"] == []
     due = [pair for pair in pairs if pair["expected"] == "correct" and pair["must"]]
     missed = [pair for pair in due if pair not in accepted]
@@ -26,7 +26,7 @@ def test_equivalents_are_accepted_and_near_misses_never():
 @pytest.mark.parametrize("case", CASES["completions"], ids=lambda case: case["kind"])
 def test_completions(case):
     grade = grade_completion(case["completion"], case["known"])
-    assert (grade == "correct") == (case["expected"] == "correct")
+    assert grade == case["expected"]
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,13 @@ def test_ordinary_grades_a_second():
     begun = time.perf_counter()
     grades = grade_answers(pairs)
     assert len(pairs) / (time.perf_counter() - begun) > 200
-    assert grades.count("correct") == 999
+    assert sum(grade.match == "correct" for grade in grades) == 999
 
 
 def test_the_percent_rule_is_counted():
-    before = tally["percent"]
-    assert grade_answer("12.5%", "0.125") == "correct"
-    assert grade_answer("12.5%", "12.5") != "correct"
-    assert grade_answer("50%", "50") == "correct"
-    assert tally["percent"] == before + 2
+    pairs = [("12.5%", "0.125"), ("12.5%", "12.5"), ("50%", "50"), ("12", "12")]
+    grades = grade_answers(pairs)
+    assert [grade.match for grade in grades] == ["correct", "wrong", "correct", "correct"]
+    assert [grade.percent for grade in grades] == [True, True, False, False]
+    counts = grading_counts(grades)
+    assert (counts["grading/percent_rule"], counts["grading/answers"]) == (2, 4)

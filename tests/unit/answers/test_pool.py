@@ -3,7 +3,8 @@
 import os
 
 from rpt_core.objectives.answers.pool import POOL
-from rpt_core.objectives.rewards.answer import _computed, grade_answer
+from rpt_core.objectives.rewards import answer
+from rpt_core.objectives.rewards.answer import _computed, grade_answer, grade_answers
 
 
 def test_a_child_that_dies_is_replaced():
@@ -29,3 +30,37 @@ def test_a_forked_process_computes_with_children_of_its_own():
         os._exit(0 if right else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert grade_answer(r"\sqrt{32}", r"4\sqrt{2}") == "correct"
+
+
+def test_time_that_ran_out_is_told_and_not_remembered(monkeypatch):
+    asked = []
+
+    class Slow:
+        def compute(self, jobs):
+            asked.append(len(jobs))
+            return [["timed-out"] * len(job) for job in jobs]
+
+    _computed.clear()
+    pairs = [(r"\sqrt{75}", r"5\sqrt{3}"), ("1", "1"), (r"\sqrt{75}", r"5\sqrt{3}")]
+    with monkeypatch.context() as patched:
+        patched.setattr(answer, "POOL", Slow())
+        slow = grade_answers(pairs)
+    assert asked == [1]  # the same pair once, what reading decides never
+    assert [(grade.match, grade.timed_out) for grade in slow] == [
+        ("unparsed", True),
+        ("correct", False),
+        ("unparsed", True),
+    ]
+    again = grade_answers(pairs)
+    assert [(grade.match, grade.computed, grade.timed_out) for grade in again] == [
+        ("correct", True, False),
+        ("correct", False, False),
+        ("correct", True, False),
+    ]
+
+
+def test_forgetting_what_was_computed_loses_no_verdict(monkeypatch):
+    _computed.clear()
+    assert grade_answer(r"\sqrt{8}, x^2", r"2\sqrt{2}, x^2") == "correct"
+    monkeypatch.setattr(answer, "REMEMBERED", 0)
+    assert grade_answer(r"\sqrt{8}, \sqrt{18}", r"3\sqrt{2}, 2\sqrt{2}") == "correct"
