@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from rpt_core.errors import RecipeError, first_line
+from rpt_core.policy.foreign_code import read_json_object
 from rpt_core.policy.sentencepiece import SPACE, read_sentencepiece
 
 CONTROL_TEXT: dict[str, str] = {
@@ -101,16 +102,36 @@ def read_tokenizer(folder: Path, settings: dict[str, Any] | None = None) -> Toke
             f"the model folder {folder} has no tokenizer to read: neither tokenizer.json, nor "
             "tokenizer.model, nor vocab.json with merges.txt. Copy its tokenizer files beside the weights."
         )
-    tokenizer = _own_tokenizer(folder)
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    most = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+    # before it is loaded: the library makes room for every id up to the highest
+    most = max(_ids_in_files(folder), default=0)
     if most >= MOST_IDS:
         raise RecipeError(
             f"the tokenizer in {folder} gives a token the id {most}, and no vocabulary is larger than "
             f"{MOST_IDS}: its files are damaged. Fetch them again."
         )
+    tokenizer = _own_tokenizer(folder)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     return tokenizer
+
+
+def _ids_in_files(folder: Path) -> Iterator[int]:
+    """Every id that one of the tokenizer's files gives a token, in whatever layout."""
+    names = ("tokenizer.json", "tokenizer_config.json", "added_tokens.json", "vocab.json")
+    found = {name: read_json_object(folder / name) for name in names if (folder / name).is_file()}
+    whole = found.get("tokenizer.json", {})
+    model = whole.get("model")
+    added = whole.get("added_tokens")
+    listed = (
+        [token.get("id") for token in added if isinstance(token, dict)] if isinstance(added, list) else []
+    )
+    tables = [model.get("vocab") if isinstance(model, dict) else None, found.get("vocab.json"),
+              found.get("added_tokens.json")]  # fmt: skip
+    for table in tables:
+        listed += table.values() if isinstance(table, dict) else []
+    decoder = found.get("tokenizer_config.json", {}).get("added_tokens_decoder")
+    listed += [int(key) for key in decoder if key.isdecimal()] if isinstance(decoder, dict) else []
+    return (number for number in listed if isinstance(number, int))
 
 
 def _vocabulary_file(folder: Path) -> bool:

@@ -234,6 +234,12 @@ def with_a_huge_id(folder: Path) -> None:
     (folder / "tokenizer.json").write_text(json.dumps(state))
 
 
+def with_a_huge_added_id(folder: Path) -> None:
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    decoder = {"2000000000": {"content": "<far>", "special": True}}
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "added_tokens_decoder": decoder}))
+
+
 def broken_settings(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text('{"eos_token": ')
 
@@ -249,8 +255,8 @@ def deep_settings(folder: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        cut_to_a_third, empty, of_an_unknown_kind, without_a_model, with_a_huge_id, broken_settings,
-        settings_of_another_type, deep_settings,
+        cut_to_a_third, empty, of_an_unknown_kind, without_a_model, with_a_huge_id, with_a_huge_added_id,
+        broken_settings, settings_of_another_type, deep_settings,
     ],
 )  # fmt: skip
 def test_a_broken_tokenizer_is_refused_in_one_sentence(tmp_path: Path, damage):
