@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from rpt_core.objectives.objective import Asked, Question, Verdict, in_one_row
 from rpt_core.objectives.positions import Rounds
 from rpt_core.objectives.prompts import Prompt, problem_prompt
 from rpt_core.objectives.recipe import RlvrObjective
-from rpt_core.objectives.rewards.answer import grade_answers, grading_counts
+from rpt_core.objectives.rewards.answer import Grade, grade_answers, grading_counts
 from rpt_core.objectives.rewards.boxes import boxed_answer
 from rpt_core.objectives.rewards.prefix import END_OF_THOUGHT, Reading
 from rpt_core.objectives.verdicts import answer_bytes, verdict
@@ -66,14 +66,16 @@ class Solve:
         return self.judge_all([(question, sample)])[0]
 
     def judge_all(self, answered: Iterable[tuple[Question, Sample]]) -> list[Verdict]:
-        """The last closed box of each answer against the known one; what cannot be read is ``unparsed``."""
+        """The last closed box of each answer against the known one.
+
+        What cannot be read is ``unparsed``; what could not be computed in time is ``timed out``.
+        """
         read = [(question, sample, self._reading(sample)) for question, sample in answered]
         grades = grade_answers([(_text(reading), question.truth) for question, _, reading in read if reading])
         self.counts.update(grading_counts(grades))
         left = iter(grades)
         return [
-            verdict(sample, self.codec, reading, _RIGHT[next(left).match] if reading else None)
-            for _, sample, reading in read
+            self._verdict(sample, reading, next(left) if reading else None) for _, sample, reading in read
         ]
 
     def report(self) -> dict[str, float]:
@@ -81,6 +83,10 @@ class Solve:
         counts = {name: float(num) for name, num in sorted(self.counts.items())}
         self.counts.clear()
         return counts
+
+    def _verdict(self, sample: Sample, reading: Reading | None, grade: Grade | None) -> Verdict:
+        found = verdict(sample, self.codec, reading, _RIGHT[grade.match] if grade else None)
+        return replace(found, verdict="timed out") if grade and grade.timed_out else found
 
     def _reading(self, sample: Sample) -> Reading | None:
         if sample.finish != "stop":

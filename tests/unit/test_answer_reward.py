@@ -56,14 +56,17 @@ def test_wrong_answers(given: str, known: str):
 @pytest.mark.parametrize(
     ("given", "known"),
     [
-        ("", "1"),
-        (" ", "1"),
         ("1/0", "1"),
         ("9" * 3000, "1"),
     ],
 )
 def test_what_cannot_be_compared_is_unparsed(given: str, known: str):
     assert grade_answer(given, known) == "unparsed"
+
+
+def test_an_empty_answer_is_wrong_and_an_empty_known_one_says_nothing():
+    assert [grade_answer(blank, "1") for blank in ("", " ", "\n")] == ["wrong"] * 3
+    assert [grade_answer("1", blank) for blank in ("", " ", "\n")] == ["unparsed"] * 3
 
 
 @pytest.mark.parametrize(

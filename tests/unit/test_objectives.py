@@ -11,6 +11,7 @@ from rpt_core.objectives import rlvr, rpt
 from rpt_core.objectives.objective import Asked, JudgesTogether, Reporting
 from rpt_core.objectives.prompts import boxed, next_token_prompt, problem_prompt
 from rpt_core.objectives.recipe import RlvrObjective, RptObjective
+from rpt_core.objectives.rewards.answer import Grade
 from rpt_core.objectives.templates import TEMPLATES
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
@@ -151,6 +152,17 @@ def test_how_answers_were_graded_is_reported_once(codec: Codec, inputs):
     }
     assert timings == {}
     assert objective.report() == ({}, {})
+
+
+def test_an_answer_whose_time_ran_out_is_no_wrong_one(codec: Codec, inputs, monkeypatch):
+    objective = rlvr.open_objective(rlvr_recipe(), inputs, codec)
+    monkeypatch.setattr(
+        rlvr, "grade_answers", lambda pairs: [Grade("unparsed", timed_out=True) for _ in pairs]
+    )
+    (one, *_), _ = objective.draw(1, 0, 1)
+    (found,) = objective.judge(one, 0, [answer(codec, " hm", "7")])
+    assert (found.verdict, found.score, found.prediction) == ("timed out", 0.0, "7")
+    assert objective.report()[0]["grading/timed_out"] == 1
 
 
 def test_no_problem_that_fits_is_a_named_end(codec: Codec, inputs):
