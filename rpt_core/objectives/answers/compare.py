@@ -5,7 +5,8 @@ The rules, in one place:
 - Bare lists (``2, 5``), sets and unions have no order; tuples, intervals and matrices do. Repeats collapse
   within braces only. A tuple answers a bare list in the same order.
 - A name before an equals sign is dropped where the other answer has none; two different names differ.
-- A unit is dropped where the other answer has none; two different units of one number differ.
+- A unit is dropped where the other answer has none; two different units of one number differ. Letters in
+  italics after a number are variables, unless the other answer has just that unit.
 - A percent sign is a factor of 100 where the known answer is a plain decimal or has a percent sign too;
   elsewhere it is a unit. A bare whole number answers a known percentage by the number of percent.
 - Words are equal but for case, quotes and a leading article; symbols keep their case.
@@ -147,6 +148,10 @@ class Comparison:
             return "unparsed" if given.tree == known.tree or not (given.base and known.base) else "wrong"
         if given.percent or known.percent:
             return self._percent(given, known)
+        if given.italic and known.unit == given.italic[1]:
+            return self._leaf(given.italic[0], known.tree)
+        if known.italic and given.unit == known.italic[1]:
+            return self._leaf(given.tree, known.italic[0])
         found = self._leaf(given.tree, known.tree)
         if given.unit and known.unit and given.unit != known.unit:
             return "wrong" if found == "correct" else "unparsed"

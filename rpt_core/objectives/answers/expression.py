@@ -23,6 +23,8 @@ APPLIED = frozenset("fghFGHP")
 """Letters that name a function when a bracket follows: whether ``f(x)`` is a product cannot be known."""
 _LONG_LETTERS = 3
 """Letters in one run that are still read as a product of variables."""
+_SHORT_WORDS = frozenset("an and at by for if in is no not of off on or per the to up".split())
+"""Words of two or three letters that are no product of variables."""
 _CLOSERS = {"(": ")", "[": "]", "{": "}", r"\lfloor": r"\rfloor", r"\lceil": r"\rceil"}
 _STOPS = frozenset(
     {")", "]", "}", r"\}", r"\rfloor", r"\rceil", ",", "+", "-", "/", r"\cdot", "=", "!", "^", "_"}
@@ -101,6 +103,10 @@ class _Parser:
             divides = self.text == "/"
             self.at += 1
             minus = self.take("-")
+            if divides and self.mixed():
+                raise UnreadableError(
+                    "a mixed number after a slash: two fractions side by side, or one below"
+                )
             factor = self.implied()
             if divides and self.num_implied > 1:
                 raise UnreadableError("a product after a slash: in the denominator or beside the fraction")
@@ -162,8 +168,6 @@ class _Parser:
                 base = t.factorial(base)
             elif self.text == "^":
                 self.at += 1
-                if self.text == r"\circ":
-                    raise UnreadableError("degrees inside an expression")
                 base = t.power(base, self.argument())
             else:
                 return base
@@ -183,7 +187,12 @@ class _Parser:
         token = self.peek()
         if token is None or not (token.is_number or len(token.text) == 1 or token.text[0] == "\\"):
             raise UnreadableError("an exponent without braces")
-        return self.raised() if token.is_number else self.atom()
+        found = self.atom()
+        if not token.is_number:
+            return found
+        if self.text == "!":
+            raise UnreadableError("a factorial of an exponent or of the power")
+        return t.power(found, self.argument()) if self.take("^") else found
 
     def atom(self) -> Tree:
         self.deeper()
@@ -274,7 +283,8 @@ class _Parser:
             return self._call(name)
         if name == "pi":
             return ("const", "pi")
-        if not name.isascii() or len(name) > _LONG_LETTERS or (token.upright and len(name) > 1):
+        long = len(name) > _LONG_LETTERS or name in _SHORT_WORDS
+        if not name.isascii() or long or (token.upright and len(name) > 1):
             raise UnreadableError(f"{name!r} is a word")
         return t.mul(*(self._symbol(letter) for letter in name[:-1]), self._symbol(name[-1], last=True))
 

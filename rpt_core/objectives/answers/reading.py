@@ -22,7 +22,7 @@ from rpt_core.objectives.answers.tokens import (
     tokenize,
 )
 from rpt_core.objectives.answers.tree import Tree
-from rpt_core.objectives.answers.units import split_unit
+from rpt_core.objectives.answers.units import italic_unit, split_unit
 
 LEVELS_MAX = 6
 """Lists within lists that are read."""
@@ -39,6 +39,8 @@ class Quantity:
     """Written as a plain decimal, with a point."""
     base: str = ""
     """``2`` in ``101_2``; the tree is then the digits' own value in that base."""
+    italic: tuple[Tree, str] | None = None
+    """``5 m/s`` read as a number and a unit; :attr:`tree` has the variables m and s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ _NAME = re.compile(
     r"(?: _ (?:\w+|\{ [^{}]{1,20} \}))?(?: ')?(?: \( [^()]{1,40} \))?"
 )
 _PUNCTUATION = frozenset(".,;:'\"()?!-&/`")
+_QUOTES = frozenset({'"', "`", r"\cdot"})
+"""Around a whole answer they mean nothing; a star is read as a dot."""
 _MATRICES = frozenset({"matrix", "pmatrix", "bmatrix", "smallmatrix", "Bmatrix", "vmatrix", "Vmatrix"})
 _NUMBER_WORDS = {
     word: number
@@ -88,6 +92,16 @@ _NUMBER_WORDS = {
         "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
         "sixteen seventeen eighteen nineteen twenty".split()
     )
+}
+_TENS = {
+    word: 10 * number
+    for number, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2)
+}
+_NUMBER_WORDS |= _TENS | {
+    f"{tens}{between}{ones}": _TENS[tens] + _NUMBER_WORDS[ones]
+    for tens in _TENS
+    for ones in "one two three four five six seven eight nine".split()
+    for between in (" - ", " ")
 }
 _CONSTANT_WORDS: dict[str, Tree] = {"infinity": ("const", "inf"), "inf": ("const", "inf")}
 
@@ -128,11 +142,19 @@ def _bare(tokens: Tokens) -> Tokens:
             tokens = tokens[:-1]
         elif tokens[0].text in (r"\approx", "=") and len(tokens) > 1:
             tokens = tokens[1:]
-        elif tokens[0].text == "{" and tokens[-1].text == "}" and closes_at_end(tokens):
+        elif _is_braced(tokens) or _is_quoted(tokens):
             tokens = tokens[1:-1]
         else:
             break
     return tokens
+
+
+def _is_braced(tokens: Tokens) -> bool:
+    return tokens[0].text == "{" and tokens[-1].text == "}" and closes_at_end(tokens)
+
+
+def _is_quoted(tokens: Tokens) -> bool:
+    return len(tokens) > 2 and tokens[0].text == tokens[-1].text and tokens[0].text in _QUOTES
 
 
 def _is_prose(tokens: Tokens) -> bool:
@@ -205,8 +227,11 @@ def _ratio(tokens: Tokens, level: int) -> Value | None:
 
 
 def _listed(tokens: Tokens, level: int) -> Value | None:
-    """A bare list: commas, semicolons, *and*, *or*."""
+    """A bare list: commas, semicolons, *and*, *or*; lists between semicolons where both stand."""
+    rows = split_at(tokens, frozenset({";"}))
     parts = split_at(tokens, _SEPARATORS)
+    if 1 < len(rows) < len(parts):
+        parts = rows
     if len(parts) < 2:
         return None
     parts = [part for part in parts if part]  # "1, 2, and 3"
@@ -267,22 +292,37 @@ def _quantity(tokens: Tokens, level: int) -> Value | None:
             continue
         digits = [token.text for token in inside if token.text not in "+-"]
         decimal = len(digits) == 1 and "." in digits[0]
-        return Quantity(found, unit, percent, decimal)
+        italic = _italic(tokens) if t.symbols(found) and not unit else None
+        return Quantity(found, unit, percent, decimal, italic=italic)
     return None
 
 
-def _based(tokens: Tokens) -> Quantity | None:
-    """``101_2`` is five written in base two; in base ten it is a plain number."""
-    match = re.fullmatch(r"([0-9A-Fa-f]{1,60}) _ (?:\{ )?(\d{1,2})(?: \})?", spelled(tokens))
-    if not match or not 2 <= int(match[2]) <= 16:
-        return None
+def _italic(tokens: Tokens) -> tuple[Tree, str] | None:
+    marked = italic_unit(tokens)
     try:
-        value = int(match[1], int(match[2]))
+        return None if marked is None else (parse_expression(marked.tokens), marked.unit)
+    except UnreadableError:
+        return None
+
+
+def _based(tokens: Tokens) -> Quantity | None:
+    """``101_2`` is five written in base two; in base ten it is a plain number. ``A_2`` is a variable."""
+    texts = [token.text for token in tokens]
+    at = texts.index("_") if "_" in texts else 0
+    numeral, index = "".join(texts[:at]), "".join(texts[at + 1 :])
+    base = re.fullmatch(r"(\d{1,2})|\{(\d{1,2})\}", index)
+    if (
+        not base
+        or not re.fullmatch(r"\d[0-9A-Fa-f]{0,59}", numeral)
+        or any(token.gap for token in tokens[1:at])
+    ):
+        return None
+    number = int(base[1] or base[2])
+    try:
+        value = int(numeral, number) if number in range(2, 17) else None
     except ValueError:
         return None
-    if not match[1][0].isdigit():
-        return None  # A_2 is a variable
-    return Quantity(t.number(value), base="" if match[2] == "10" else match[2])
+    return None if value is None else Quantity(t.number(value), base="" if number == 10 else str(number))
 
 
 def _digits(tokens: Tokens) -> Value | None:

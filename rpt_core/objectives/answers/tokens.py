@@ -111,7 +111,7 @@ def tokenize(answer: str) -> Tokens:
         >>> [token.text for token in tokenize(r"\left(\dfrac12,\, 3 \text{ cm}\right)")]
         ['(', '\\frac', '12', ',', '3', 'cm', ')']
     """
-    return _thousands(tuple(_scan(_delimiters(_ascii(answer)), upright=False, depth=0)))
+    return _thousands(_degrees(tuple(_scan(_delimiters(_ascii(answer)), upright=False, depth=0))))
 
 
 def _ascii(answer: str) -> str:
@@ -186,6 +186,17 @@ def _group(text: str, at: int) -> tuple[str, int]:
         if level == 0:
             return text[at + 1 : position - 1], position
     raise UnreadableError("a brace of a text stays open")
+
+
+def _degrees(tokens: Tokens) -> Tokens:
+    r"""``^\circ`` and ``^{\circ}`` as the one sign they show."""
+    made: list[Token] = []
+    for token in tokens:
+        made.append(token)
+        for size, texts in ((2, ["^", r"\circ"]), (4, ["^", "{", r"\circ", "}"])):
+            if [one.text for one in made[-size:]] == texts:
+                made[-size:] = [Token("°", made[-size].gap)]
+    return tuple(made)
 
 
 OPENING = {"(": ")", "[": "]", r"\{": r"\}", r"\langle": r"\rangle"}

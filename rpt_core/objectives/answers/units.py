@@ -19,15 +19,17 @@ _ALIASES = {
         "km": "kilometer kilometre", "in": "inch inche", "ft": "foot feet", "yd": "yard", "mi": "mile",
         "g": "gram gramme", "kg": "kilogram kilo kilogramme", "mg": "milligram", "lb": "pound lbs",
         "oz": "ounce", "s": "second sec", "min": "minute", "h": "hour hr", "ms": "millisecond", "d": "day",
+        "year": "yr",  "week": "wk", "month": "mo",
         "l": "liter litre L", "ml": "milliliter millilitre mL", "N": "newton", "J": "joule",
         "kJ": "kilojoule",
         "W": "watt", "kW": "kilowatt", "V": "volt", "A": "ampere amp", "ohm": "Ohm Omega", "Hz": "hertz",
         "Pa": "pascal", "K": "kelvin", "deg": "degree °", "rad": "radian", "dollar": "$ usd USD",
         "euro": "€ EUR", "cent": "¢", "pound sterling": "£ GBP", "yen": "¥ JPY", "unit": "",
-        "mph": "", "eV": "", "MeV": "", "keV": "", "nm": "nanometer nanometre", "mol": "mole", "kmh": "kph",
+        "mi/h": "mph", "eV": "", "MeV": "", "keV": "", "nm": "nanometer nanometre", "mol": "mole",
+        "km/h": "kph kmh",
         "rpm": "", "dB": "", "GHz": "", "MHz": "", "kHz": "", "kPa": "", "atm": "", "erg": "", "AU": "",
         "pc": "",
-        "times": "time",
+        "times": "time", "c": "celsius centigrade", "f": "fahrenheit",
     }.items()
     for name in [short, *names.split()]
 }  # fmt: skip
@@ -68,12 +70,31 @@ def split_unit(tokens: Tokens) -> Marked:
         return Marked(rest, money)
     tail = rest[begun:]
     texts = [token.text for token in tail]
+    if texts[-1].lower() in _PREFIXES:
+        return Marked(tokens)
     if texts in (["%"], ["percent"], ["per", "cent"], ["pct"]):
         return Marked(rest[:begun], money, percent=True)
     unit = _canonical(tail)
     if money and unit and unit != money:
         return Marked(tokens)
     return Marked(rest[:begun], unit or money)
+
+
+def italic_unit(tokens: Tokens) -> Marked | None:
+    """``5 m/s``: a number and unit symbols, each of which may as well be a variable.
+
+    Returns:
+        None where something else than symbols of units follows the number.
+    """
+    begun = next((at for at, token in enumerate(tokens) if token.is_word), 0)
+    tail = tokens[begun:]
+    known = all(
+        token.text in _ALIASES
+        if token.is_word
+        else token.text in ("/", "^", "{", "}", "-", r"\cdot") or (token.is_number and before.text in "^{-")
+        for before, token in zip(tokens[begun - 1 :], tail, strict=False)
+    )
+    return Marked(tokens[:begun], _canonical(tail)) if begun and known else None
 
 
 def _currency(tokens: Tokens) -> tuple[str, Tokens]:
@@ -89,19 +110,18 @@ def _unit_start(tokens: Tokens) -> int | None:
     """Where the unit at the end begins; None without one."""
     if tokens and tokens[-1].text in _CURRENCIES | {"%", "°"}:
         return len(tokens) - 1
-    for size, texts in ((2, ("^", r"\circ")), (4, ("^", "{", r"\circ", "}"))):
-        if tuple(token.text for token in tokens[-size:]) == texts:
-            return len(tokens) - size
     begun = None
     for at in range(len(tokens) - 1, max(len(tokens) - 14, 0), -1):
         token = tokens[at]
-        if token.is_word or token.text == "°":
+        if token.text == "°":
+            begun = at
+        elif token.is_word:
             if not _is_unit_word(token, tokens[at - 1]):
                 return None if token.text.lower() in _NO_UNITS else begun
             begun = at
-        elif not (
-            token.is_number or token.text in ("^", "{", "}", "-", "/", r"\cdot", "(", ")", ".", r"\circ")
-        ) or (token.is_number and tokens[at - 1].text not in ("^", "{", "-")):
+        elif not (token.is_number or token.text in ("^", "{", "}", "-", "/", r"\cdot", "(", ")", ".")) or (
+            token.is_number and tokens[at - 1].text not in ("^", "{", "-")
+        ):
             break
     return begun
 
@@ -113,8 +133,11 @@ def _is_unit_word(token: Token, before: Token) -> bool:
     if token.upright:
         return text not in ("e", "i", "d")
     if len(text) == 1:
-        return before.text == "/" or (before.text == "°" and text in "CF")
-    if text in _ALIASES or text in ("percent", "pct", "per"):
+        degrees = before.text in ("°", "degree", "degrees") and text in "CF"
+        return before.text == "/" or degrees or (text == "a" and before.is_word)
+    if text in _ALIASES or text in _PREFIXES or text in ("percent", "pct", "per", "an"):
+        return True
+    if len(text) > 2 and text.removesuffix("s") in _ALIASES:
         return True
     return (
         len(text) > 2 and (token.gap or before.text == "/") and bool(_VOWEL.search(text)) and text != "cent"
@@ -126,7 +149,7 @@ def _canonical(tail: Tokens) -> str:
     texts: list[str] = []
     raised = ""
     for token in tail:
-        if token.text in ("{", "}", "(", ")", "."):
+        if token.text in ("{", "}", "(", ")", ".", r"\cdot"):
             continue
         lowered = token.text.lower()
         if lowered in _PREFIXES:
@@ -134,14 +157,12 @@ def _canonical(tail: Tokens) -> str:
             continue
         name = _ALIASES.get(token.text) or _ALIASES.get(token.text.removesuffix("s"))
         name = name or _ALIASES.get(lowered) or _ALIASES.get(lowered.removesuffix("s"))
-        if token.text == r"\circ":
-            name = "deg"
-        if lowered in ("per", "an") or (lowered == "a" and texts):
-            name = "/" if lowered == "per" else ""
+        if lowered == "per" or (lowered in ("a", "an") and texts):
+            name = "/"
         if name is None:
             name = lowered.removesuffix("s") if token.is_word else token.text
-        if texts and token.is_word and name and name != "/" and texts[-1] not in ("/", r"\cdot"):
+        if texts and token.is_word and name != "/" and texts[-1] != "/":
             texts.append(" ")
-        texts.append(name + (raised if name not in ("", "/") else ""))
-        raised = "" if name else raised
-    return "".join(texts).removeprefix("^deg") or ("deg" if "deg" in texts else "")
+        texts.append(name + raised)
+        raised = ""
+    return "".join(texts)

@@ -24,7 +24,7 @@ LEAVES_MAX = 64
 REMEMBERED = 100_000
 
 _CHOICE = re.compile(
-    r"\(?(?P<letter>[A-J])(?:\)|[.:])\s*(?P<rest>\S.*)|(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s*:?\s*\(?(?P<named>[A-J])\)?\.?",
+    r"\(?(?P<letter>[A-J])(?:\)|[.:])\s*(?P<rest>.*)|(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s*:?\s*\(?(?P<named>[A-J])\)?\.?",
     re.DOTALL,
 )
 _SECOND_CHOICE = re.compile(r"\b(?:or|and)\b\W{0,8}[A-J]\b(?!\w)|(?<!\w)\(?[A-J]\)")

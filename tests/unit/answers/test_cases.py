@@ -37,6 +37,9 @@ def test_completions(case):
         ("101_2", "101"), ("10 m", "10 cm"), ("2^{1000}+1", "2^{1000}"), ("x=2, y=5", "5, 2"), ("12 or 13", "12"),
         ("(5,2)", "2,5"), (r"\sqrt{x^2}", "x"), ("x^2", "x^3"), ("0.33333333333333333", r"\frac13"), ("1/2x", "x/2"),
         (r"2^{1000}+\sqrt{2}", "2^{1000}"), ("A) or B)", "A"), ("not 12", "12"), ("5 dozen", "5"), ("XY", "xy"),
+        ("1/2 1/3", "3/7"), ("2^3!", "64"), ("1F_{16}", "F_{16}"), ("A)", "B"), ("5 m/s", "5"), ("5 m", "5"), ("5 not", "5"),
+        ("20 °C", "20 °F"), ("5 m/s", "5 km/h"), ("5 m/s^2", r"5\text{ m/s}"), ("5 square", "5"), ("6 m/s", r"5\text{ m/s}"),
+        ("twenty-one", "20"), ("3,4;5,6", "3,5;4,6"), ("5 kg", "5 lb"), ("5 m/s", r"5 \text{ cm/s}"),
     ],
 )  # fmt: skip
 def test_near_misses_of_our_own(given, known):
@@ -50,6 +53,10 @@ def test_near_misses_of_our_own(given, known):
         ("x>5", "5<x"), ("x+y=3", "y+x=3"), (r"\{3, 1, 1\}", "1, 3"), (r"a \pm b", "a-b, a+b"), ("101_{10}", "101"),
         ("2 1/2 hours", "5/2"), (r"\sin^2 x + \cos^2 x", "1"), ("5 cm^2", r"5\text{ square centimeters}"),
         (r"(1, \frac{2}{4})", "(1,0.5)"), ("$1,250", "1250"), ("x \\in [0, 1)", "[0,1)"), ("2^3 = 8", "8"),
+        ("5 m/s", r"5\text{ m/s}"), (r"5\,\mathrm{m/s^2}", "5 m/s^2"), ("5 hrs", "5 hours"), ("5 sq. ft.", r"5\text{ ft}^2"),
+        ("20 °C", r"20^\circ\text{C}"), (r"20^{\circ}\mathrm{C}", "20 degrees Celsius"), ("A)", "A"), ('"5"', "5"), ("*12*", "12"),
+        ("5 mph", "5 miles per hour"), (r"5 N \cdot m", r"5\text{ N m}"), ("twenty-one", "21"), ("5 dollars a day", "5 dollars per day"),
+        ("5 kg", "5"), ("5", r"5\text{ kg}"), ("3,4;5,6", "5,6;3,4"), ("1F_{16}", "1F_16"), ("90^\\circ", "90 degrees"),
     ],
 )  # fmt: skip
 def test_equal_answers_of_our_own(given, known):
