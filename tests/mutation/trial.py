@@ -34,6 +34,7 @@ GRACE_SECONDS = 30.0
 QUIETLY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 """Plugins among the loaded libraries are not rewritten for asserts, which matters to nobody here."""
 LOG = "mutation.log"
+SHARED_MEMORY = Path("/dev/shm")
 SLOWER = 3.0
 """A mutant may take this many times its tests' CPU seconds, and the grace, before it counts as hanging."""
 WAITS = 4.0
@@ -109,6 +110,14 @@ def assert_clean(tree: Path, tests: Sequence[str]) -> None:
 
 def _in_a_fork(tree: Path, tests: Sequence[str], limit_seconds: float) -> Result:
     child = os.fork()
+    try:
+        return _awaited(child, tree, tests, limit_seconds)
+    finally:
+        for name in SHARED_MEMORY.glob(f"sem.loky-{child}-*"):  # a fork ends without clean-up of libraries
+            name.unlink(missing_ok=True)
+
+
+def _awaited(child: int, tree: Path, tests: Sequence[str], limit_seconds: float) -> Result:
     if child == 0:
         resource.setrlimit(resource.RLIMIT_CPU, (int(limit_seconds), int(limit_seconds) + 5))
         _run_tests(tree, tests)
