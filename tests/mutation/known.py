@@ -14,7 +14,8 @@ from coverage import CoverageData
 FAST = "not slow and not faults and not long and not gpu and not s3 and not realdata"
 """The tests mutants are tried by: those of `make check`."""
 CONSTANTS = "tests/golden/test_constants.py::test_constants_and_defaults_are_what_they_were"
-"""Reads what stands in a file once it is loaded, and runs none of its lines."""
+CONTRACT = "tests/golden/test_recipe_contract.py::test_fields_have_the_defaults_and_bounds_they_had"
+"""Both read what stands in a file once it is loaded, and run none of its lines."""
 TESTS = ("tests/unit", "tests/property", "tests/golden", "rpt_core", "infra")
 
 
@@ -30,21 +31,37 @@ class Known:
     def tests(self, path: str, line: int, most_seconds: float) -> list[str]:
         """The tests that run a line, the shortest first, as many as fit into ``most_seconds``.
 
-        A line that runs when its file is loaded (a default, a constant) belongs to no test: it is tried by
-        every test that runs anything of the file, and by the one that reads its constants.
+        A line that runs when its file is loaded (a default, a constant) belongs to no test: it is tried first
+        by the records of constants and of recipes' fields, then by every test that runs anything of the file.
         """
         of_file = self.lines.get(path, {})
-        read = f"{CONSTANTS}[{path.removesuffix('.py').replace('/', '.')}]"
-        names = of_file.get(line) or sorted(
-            {name for tests in of_file.values() for name in tests} | ({read} & self.seconds.keys())
-        )
+        names, records = set(of_file.get(line, ())), self._records(path)
+        if not names:
+            names = {name for tests in of_file.values() for name in tests} | records
+        if not names:
+            names = self._of_importers(path)
         chosen, total = [], 0.0
-        for name in sorted(names, key=lambda name: (self.seconds.get(name, 0.0), name)):
+        for name in sorted(names, key=lambda name: (name not in records, self.seconds.get(name, 0.0), name)):
             total += self.seconds.get(name, 0.0)
             if chosen and total > most_seconds:
                 break
             chosen.append(name)
         return chosen
+
+    def _of_importers(self, path: str) -> set[str]:
+        """Tests of files that name a module none of whose lines a test runs (a protocol, a table)."""
+        module = path.removesuffix(".py").replace("/", ".")
+        by_file: dict[str, set[str]] = {}
+        for name in self.seconds:
+            by_file.setdefault(name.partition("::")[0], set()).add(name)
+        root = Path(__file__).resolve().parents[2]
+        files = (file for file in by_file if (root / file).is_file() and module in (root / file).read_text())
+        return {name for file in files for name in by_file[file]}
+
+    def _records(self, path: str) -> set[str]:
+        read = f"{CONSTANTS}[{path.removesuffix('.py').replace('/', '.')}]"
+        fields = [name for name in self.seconds if name.startswith(CONTRACT) and "recipe" in path]
+        return {read, *fields} & self.seconds.keys()
 
 
 def measure(root: Path, folder: Path, processes: int = 2) -> Known:
@@ -92,6 +109,10 @@ def _read(root: Path, folder: Path) -> Known:
     unusable = {name for told in _told(folder) for name in told["failed"]}
     for told in _told(folder):  # the controller of pytest-xdist hears of every worker's tests, too
         seconds.update(told["seconds"])
+    uses: dict[str, list[str]] = {}
+    for told in _told(folder):
+        for fixture, tests in told["uses"].items():
+            uses.setdefault(fixture, []).extend(tests)
     lines: dict[str, dict[int, list[str]]] = {}
     for path in folder.glob("lines.*"):
         data = CoverageData(str(path))
@@ -99,6 +120,6 @@ def _read(root: Path, folder: Path) -> Known:
         for file in data.measured_files():
             of_file = lines.setdefault(Path(file).relative_to(root).as_posix(), {})
             for line, contexts in data.contexts_by_lineno(file).items():
-                names = [name for name in contexts if name and name not in unusable]
-                of_file[line] = sorted({*of_file.get(line, []), *names})
+                names = {name for context in contexts if context for name in uses.get(context, [context])}
+                of_file[line] = sorted({*of_file.get(line, []), *(names - unusable)})
     return Known(lines, seconds)

@@ -129,3 +129,8 @@ def test_a_dense_reward_keeps_the_bonus_for_a_longer_right_answer(codec, inputs,
     dense = objective.next_token.densified(verdicts, [0.5, 0.5, 0.25])
     assert [verdict.score for verdict in dense] == pytest.approx([1.1, 1.0, 0.25])
     assert [verdict.verdict for verdict in dense] == ["correct", "correct", "wrong"]
+
+
+def test_only_objectives_with_chances_judge_by_them(codec, inputs):
+    assert isinstance(opened(inputs, codec, "dense"), JudgesByChance)
+    assert not isinstance(object(), JudgesByChance)

@@ -297,3 +297,8 @@ def test_a_reply_that_cannot_be_read_is_unread(content):
 )
 def test_what_a_server_asks_to_wait_is_a_plain_number(header, seconds):
     assert judge_service._seconds(header) == seconds
+
+
+def test_a_judge_that_was_not_asked_has_no_rates():
+    timings = PatientJudge(Asked()).tally().timings()
+    assert timings["judge/calls_per_second"] == timings["judge/cache_hit_rate"] == 0.0

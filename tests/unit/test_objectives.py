@@ -119,7 +119,9 @@ def test_problems_are_asked_at_their_end(codec: Codec, inputs):
     unboxed = Sample(tuple(codec.encode("no box")), (0.0,) * len(codec.encode("no box")), "stop")
     given = [answer(codec, " hm", f" {truth}"), answer(codec, "", "Nowhere"), answer(codec, "", ""), unboxed]
     verdicts = ["correct", "wrong", "wrong", "unparsed"]  # an empty box says nothing, and that is wrong
-    assert [v.verdict for v in objective.judge(one, 0, given)] == verdicts
+    judged = objective.judge(one, 0, given)
+    assert [v.verdict for v in judged] == verdicts
+    assert [v.thought for v in judged] == [" hm", "", "", "no box"]
     held_out = {a.trunk.key for a in objective.held_out(100)}
     assert held_out
     assert not held_out & {a.trunk.key for a in objective.draw(1, 0, 18)[0]}

@@ -263,3 +263,19 @@ def test_rounds_visit_each_owner_once_before_any_twice():
     rounds = Rounds(np.full(20, 6, np.int32), per_visit=2, seed=0)
     first = [owner for owner, _ in rounds.take(0, 40)]
     assert sorted(first) == list(range(20))
+
+
+def test_a_random_choice_has_no_floor_in_training(codec: Codec):
+    settings = RptObjective(prompt="compact", choose="random", entropy_floor_nats=1.5)
+    asked = NextToken.of(settings, codec)
+    assert asked.rules(256).entropy_floor_nats == 1.5
+    assert asked.training_rules(256).entropy_floor_nats == 0.0
+
+
+@pytest.mark.parametrize("fingerprint", ["0" * 20, "f" * 20])
+def test_both_tokenizers_are_named_by_twelve_letters(codec: Codec, tmp_path: Path, fingerprint):
+    folder = write_difficulty(write_corpus(tmp_path, 12), codec, fingerprint=fingerprint)
+    with pytest.raises(RecipeError) as caught:
+        opened(folder, codec)
+    assert f"({fingerprint[:12]})" in str(caught.value)
+    assert f"({codec.fingerprint()[:12]})" in str(caught.value)

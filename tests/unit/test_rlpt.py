@@ -19,6 +19,7 @@ from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 from rpt_core.train.recipe import RlptRecipe
 from tests.unit.small_corpus import write_corpus
+from tests.unit.small_difficulty import write_difficulty
 
 NOWHERE = Artifact(kind="any", fingerprint="0" * 64, digest="0" * 64)
 TEXT = "Ann came home. She ate bread. Then she read a book. It rained hard. Ann slept well. Morning came."
@@ -346,3 +347,24 @@ def test_sample_world_targets_by_floor(tmp_path, codec):
     targets = Targets(folder, None, codec, SETTINGS, 200, "train")
     assert targets.num > 100
     assert targets.balance.dropped["none-after"] == 18
+
+
+def test_a_window_shows_the_documents_tokens_from_its_start(tmp_path, codec):
+    text = " ".join(f"Ann came home {number} times." for number in range(60))
+    targets = Targets(_write(tmp_path, [text]), None, codec, SETTINGS, 64, "train")
+    ids = codec.encode(text)
+    pages = [targets.read(index) for index in range(len(targets.counts))]
+    assert len({page.start for page in pages}) == len(pages) > 3
+    for page in pages:
+        assert list(page.document_ids) == ids[page.start : page.start + 64]
+
+
+@pytest.mark.parametrize("fingerprint", ["0" * 20, "f" * 20])
+def test_entropies_of_another_tokenizer_are_refused_with_both_names(tmp_path, codec, fingerprint):
+    folder = _write(tmp_path, [TEXT])
+    write_difficulty(folder, codec, fingerprint=fingerprint)
+    floor = SETTINGS.model_copy(update={"entropy_floor_nats": 1.0})
+    with pytest.raises(RecipeError) as caught:
+        Targets(folder, folder, codec, floor, 64, "train")
+    assert f"({fingerprint[:12]})" in str(caught.value)
+    assert f"({codec.fingerprint()[:12]})" in str(caught.value)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from itertools import count
+from random import Random
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +30,7 @@ from rpt_core.sample.wordings import facts, reworded, says_prefix
 from rpt_core.sample.world import documents
 from rpt_core.train.base import initialise
 from rpt_core.train.cold_start import train_cold_start
-from rpt_core.train.judge import HELD_OUT_FROM, train_judge
+from rpt_core.train.judge import HELD_OUT_FROM, VERDICT_WEIGHT, _weights, train_judge
 from rpt_core.train.judge_recipe import JudgeRecipe
 from rpt_core.train.recipe import RlptRecipe, Selection
 from rpt_core.train.reinforce import train_rlpt
@@ -303,3 +304,24 @@ def test_a_study_of_segments_wants_rlpt_and_its_arms():
     for name, arms in (("tiny_rpt", ()), ("tiny_rlpt", ("strict rule",)), ("tiny_rlpt", ("RLPT", "none"))):
         with pytest.raises(RecipeError, match="no study of RLPT"):
             over_arms(name, (3,), arms, Overrides(), "next-segment")
+
+
+def test_a_gap_is_filled_with_its_one_segment(corpus, base):
+    codec = load_policy(base / "model").codec
+    lessons = SegmentLessons.open(corpus, "train", codec, COLD.model_copy(update={"reword": False}), 300)
+    target = next(
+        place.target
+        for window in lessons.windows
+        for place in window.places
+        if len(place.target.prefixes) > 1
+    )
+    words = Random(0)
+    told = {task: {lessons._prediction(target, task, words) for _ in range(60)} for task in ("asr", "msr")}
+    one, two = (tuple(codec.encode(f" {' '.join(text.split())}")) for text in target.prefixes[:2])
+    assert told["msr"] == {one}
+    assert told["asr"] == {one, two}
+
+
+def test_the_verdict_weighs_more_than_its_reasons():
+    assert _weights([1, 2, 3, 4], noted=0.5) == [0.5, 0.5, VERDICT_WEIGHT, 0.5]
+    assert _weights([1, 2], noted=0.0) == [VERDICT_WEIGHT, 0.0]

@@ -287,3 +287,14 @@ def test_a_budget_that_waits_stays_near_the_thoughts_and_goes_on_from_a_checkpoi
     papers.observe(Seen(verdicts_of(200), {}))
     assert papers.budget_tokens(41) == 4
     assert papers.state() == {}
+
+
+def test_a_position_is_taken_once_in_a_visit(codec: Codec, inputs):
+    positions = Positions.open(inputs["corpus"], inputs["difficulty"], codec, Rules(1.0, 64), "train")
+    walk = TieredWalk(positions, TIERS, 50, seed=0)
+    for step in range(1, 6):
+        visits, _ = walk.take(0.0, step, 0, 400)
+        assert any(len(picked) > 1 for _, picked in visits)
+        for window, picked in visits:
+            assert len(set(picked.tolist())) == len(picked)
+            assert (walk.tiers(window)[picked] >= 0).all()

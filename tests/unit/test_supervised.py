@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Sampling
 from rpt_core.train.base import train_base
 from rpt_core.train.cold_start import train_cold_start
-from rpt_core.train.lessons import PlainDocuments, TracedDocuments
+from rpt_core.train.lessons import PlainDocuments, TracedDocuments, _placed
 from rpt_core.train.muon import Muon, orthogonalised
 from rpt_core.train.supervised import learn_answers
 from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, ModelShape, Optimiser
@@ -338,3 +339,20 @@ def test_the_loss_of_given_answers_does_not_depend_on_micro_batches(tmp_path: Pa
     for loss, gradient in found.values():
         assert loss == pytest.approx(expected, rel=1e-5)
         assert relative_error(gradient, found[10_000][1]) < 1e-4
+
+
+def test_traces_that_cannot_be_shown_are_counted_by_reason(base: LocalBuild):
+    codec = load_policy(base.out / "model").codec
+    text = "The clock shows 3. It is late."
+    ids, at = codec.encode(text), [o for o in codec.char_offsets(codec.encode(text)) if o > 0]
+    dropped: Counter[str] = Counter()
+    traces = [
+        (at[1], "first"),
+        (at[1], "second"),
+        (at[0], "a word " * 30),
+        (10**6, "nowhere"),
+        (at[2], "last"),
+    ]
+    found = _placed(traces, ids, codec, 20, dropped)
+    assert dropped == {"same-place": 1, "thought-too-long": 1, "no-token-starts-there": 1}
+    assert [codec.decode(thought) for _, thought in found] == ["first", "last"]

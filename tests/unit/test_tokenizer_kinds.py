@@ -13,6 +13,7 @@ from rpt_core.objectives.prompts import PROBLEM_PLAIN, next_token_prompt, proble
 from rpt_core.objectives.segment_prompts import segment_prompt
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.sentencepiece import read_sentencepiece
+from rpt_core.policy.vocabulary import continuing_copy
 from tests.tiny_tokenizers import (
     BOS,
     CHATML,
@@ -351,3 +352,9 @@ def test_a_saved_tokenizer_begins_texts_as_before(tmp_path: Path):
     assert again.begin_ids == codec.begin_ids
     assert problem_prompt("plain", again) == problem_prompt("plain", codec)
     shutil.rmtree(tmp_path / "second")
+
+
+def test_a_begin_of_sequence_is_no_blank_before_the_first_word():
+    assert continuing_copy(begins_with_bos(byte_level())) is None
+    assert continuing_copy(byte_level()) is None
+    assert continuing_copy(byte_level(prefix_space=True)) is not None

@@ -5,7 +5,8 @@ What has two readings is not read: ``1/2x``, ``\sqrt23``, ``2\frac{15}{2}``, ``f
 by spelling.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 from rpt_core.objectives.answers import tree as t
@@ -44,11 +45,22 @@ def parse_expression(tokens: Tokens) -> Tree:
     """
     if not tokens:
         raise UnreadableError("nothing to read")
-    parser = _Parser(tokens)
+    parser = _Parser(tuple(letter for token in tokens for letter in _letters(token)))
     found = parser.sum()
-    if parser.at < len(tokens):
+    if parser.at < len(parser.tokens):
         raise UnreadableError(f"unexpected {parser.text!r}")
     return found
+
+
+def _letters(token: Token) -> Iterator[Token]:
+    """A short run of italic letters one by one, as TeX sets it: in ``ab^2`` the square is of b alone."""
+    word = token.text
+    is_run = 1 < len(word) <= _LONG_LETTERS and word.isascii() and word.isalpha() and not token.upright
+    if not is_run or word in FUNCTIONS or word in _SHORT_WORDS or word == "pi":
+        yield token
+        return
+    for at, letter in enumerate(word):
+        yield replace(token, text=letter, gap=token.gap and at == 0)
 
 
 class _Parser:
@@ -283,17 +295,16 @@ class _Parser:
             return self._call(name)
         if name == "pi":
             return ("const", "pi")
-        long = len(name) > _LONG_LETTERS or name in _SHORT_WORDS
-        if not name.isascii() or long or (token.upright and len(name) > 1):
+        if not name.isascii() or len(name) > 1:
             raise UnreadableError(f"{name!r} is a word")
-        return t.mul(*(self._symbol(letter) for letter in name[:-1]), self._symbol(name[-1], last=True))
+        return self._symbol(name)
 
-    def _symbol(self, name: str, *, last: bool = True) -> Tree:
-        if last and self.text == "'":
+    def _symbol(self, name: str) -> Tree:
+        if self.text == "'":
             raise UnreadableError("a primed variable")
-        if last and self.take("_"):
+        if self.take("_"):
             return ("sym", f"{name}_{self._index()}")
-        if last and name in APPLIED and self.text == "(":
+        if name in APPLIED and self.text == "(":
             raise UnreadableError("a product or a function's value")
         if name in ("e", "i"):
             return ("const", name)
@@ -328,9 +339,6 @@ class _Parser:
                 raise UnreadableError(f"the arguments of {name} cannot be told apart")
             self.at += 1
             return t.number(token.text[0]), t.number(token.text[1])
-        if token is not None and token.is_word and len(token.text) == 2 and not self._braces_next():
-            self.at += 1
-            return self._symbol(token.text[0], last=False), self._symbol(token.text[1])
         return self._one(), self._one()
 
     def _braces_next(self) -> bool:

@@ -39,7 +39,7 @@ def test_completions(case):
         (r"2^{1000}+\sqrt{2}", "2^{1000}"), ("A) or B)", "A"), ("not 12", "12"), ("5 dozen", "5"), ("XY", "xy"),
         ("1/2 1/3", "3/7"), ("2^3!", "64"), ("1F_{16}", "F_{16}"), ("A)", "B"), ("5 m/s", "5"), ("5 m", "5"), ("5 not", "5"),
         ("20 °C", "20 °F"), ("5 m/s", "5 km/h"), ("5 m/s^2", r"5\text{ m/s}"), ("5 square", "5"), ("6 m/s", r"5\text{ m/s}"),
-        ("twenty-one", "20"), ("3,4;5,6", "3,5;4,6"), ("5 kg", "5 lb"), ("5 m/s", r"5 \text{ cm/s}"),
+        ("twenty-one", "20"), ("a^2b^2", "ab^2+0"), ("(ab)^2", "ab^2"), ("3,4;5,6", "3,5;4,6"), ("5 kg", "5 lb"), ("5 m/s", r"5 \text{ cm/s}"),
     ],
 )  # fmt: skip
 def test_near_misses_of_our_own(given, known):

@@ -2,7 +2,7 @@
 
 import os
 
-from rpt_core.objectives.answers.pool import POOL
+from rpt_core.objectives.answers.pool import CHILDREN, POOL, Pool
 from rpt_core.objectives.rewards import answer
 from rpt_core.objectives.rewards.answer import _computed, grade_answer, grade_answers
 
@@ -64,3 +64,16 @@ def test_forgetting_what_was_computed_loses_no_verdict(monkeypatch):
     assert grade_answer(r"\sqrt{8}, x^2", r"2\sqrt{2}, x^2") == "correct"
     monkeypatch.setattr(answer, "REMEMBERED", 0)
     assert grade_answer(r"\sqrt{8}, \sqrt{18}", r"3\sqrt{2}, 2\sqrt{2}") == "correct"
+
+
+def test_one_job_at_a_time_keeps_one_child():
+    pool = Pool()
+    leaf = (r"\sum_{k=1}^{2} k", "3")
+    try:
+        for _ in range(3):
+            assert pool.compute([[leaf]])[0][0] in ("correct", "unparsed")
+            assert len(pool.children) == 1
+        pool.compute([[leaf]] * 5)
+        assert len(pool.children) == CHILDREN
+    finally:
+        pool.close()
