@@ -10,8 +10,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from rpt_core.difficulty.entropy import score_documents, spans
+from rpt_core.errors import RecipeError
 from rpt_core.evaluation.answers import draw_thinking, next_token_guesses
 from rpt_core.objectives.objective import Asked, Question
+from rpt_core.policy.attention import tree_attention
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.forward import branch_logprobs, document_scores
 from rpt_core.policy.load import load_policy
@@ -182,3 +184,11 @@ def test_holes_of_a_vocabulary_are_never_drawn(tmp_path: Path):
     (folder / "tokenizer.json").write_text(json.dumps(state))
     codec = Codec.load(folder)
     assert codec.unknown_ids(TOKENS + 12) == [*range(TOKENS - 1, TOKENS + 10), TOKENS + 11]
+
+
+def test_heads_of_two_widths_are_refused_with_both():
+    query, value = torch.zeros(1, 2, 3, 8), torch.zeros(1, 2, 3, 6)
+    with pytest.raises(RecipeError, match="values have 6 numbers a head and queries 8 "):
+        tree_attention(torch.nn.Identity(), query, query, value, None)
+    with pytest.raises(ValueError, match=r"an attention mask of shape \(1, 1\) was given"):
+        tree_attention(torch.nn.Identity(), query, query, query, torch.zeros(1, 1))

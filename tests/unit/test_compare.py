@@ -160,3 +160,11 @@ def test_pairs_are_lined_up_by_name():
     items = pair_items({"b": (0.0, "y"), "a": (1.0, "x")}, {"a": (0.5, "x"), "b": (0.5, "y")})
     assert items.differences.tolist() == [-0.5, 0.5]
     assert items.clusters.tolist() == ["x", "y"]
+
+
+@pytest.mark.parametrize("num", [1, 2, 3, 7, 40])
+def test_a_p_value_is_none_above_one(num):
+    assert sign_flip_p(np.zeros(num)) == 1.0
+    for seed in range(20):
+        totals = np.random.default_rng(seed).integers(-1, 2, num) / 3
+        assert 2.0 ** (1 - num) <= sign_flip_p(totals) <= 1.0

@@ -11,7 +11,7 @@ from infra import copy as copying
 from infra.attempt import MILESTONES_FILE
 from infra.store import Store
 from rpt_core.artifacts.digest import artifact_digest
-from rpt_core.artifacts.lineage import foundations
+from rpt_core.artifacts.lineage import ancestors, foundations
 from rpt_core.artifacts.manifest import Manifest, Outcome, RowCounts
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import IntegrityError, RecipeError
@@ -55,6 +55,15 @@ def said(capsys) -> str:
 def test_what_a_thing_stands_on_comes_before_it(store, journey):
     order = [each.kind for each in foundations(journey, store.load)]
     assert order == ["corpus", "base", "policy"]
+
+
+def test_what_a_thing_stands_on_has_its_depth(store, tmp_path):
+    made = None
+    for letter in "123456":
+        below = {"below": made.artifact} if made else {}
+        made = put(store, write(tmp_path / letter, w=letter), "corpus", letter, parents=below)
+    found = [(depth, name, each.fingerprint[0]) for depth, name, each in ancestors(made, store.load)]
+    assert found == [(depth, "below", letter) for depth, letter in enumerate("54321", start=1)]
 
 
 def test_a_copy_holds_all_it_stands_on_and_is_idempotent(store, journey, tmp_path, capsys):

@@ -183,3 +183,8 @@ def test_the_command_line_loads_nothing_heavy(statement: str):
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     heavy = {"torch", "transformers", "vllm", "deepspeed", "mlflow", "prefect", "pyarrow"}
     assert heavy.isdisjoint(json.loads(out))
+
+
+def test_fields_are_described_by_their_docstrings():
+    described = [field.description for field in PolicyRecipe.model_fields.values() if field.description]
+    assert any("\n" not in text and len(text) > 20 for text in described)

@@ -102,6 +102,8 @@ def test_what_a_run_leaves(tmp_path, start):
     rows = _metrics(build)
     assert [row["step"] for row in rows if "eval/accuracy" in row] == [0, 3, 6]
     assert rows[-1]["gflops_total"] * 1e9 == outcome.flops
+    for name in ("reward_mean", "kept_fraction", "think_share"):
+        assert outcome.summary[name] == rows[-1][name]
     assert sum(value for name, value in rows[1].items() if name.startswith("verdict/")) == 8 * 4
     timings = [json.loads(line) for line in (build.out / "timings.jsonl").read_text().splitlines()]
     assert all(row["seconds/rollout"] > 0 and row["rss_bytes"] > 0 for row in timings)

@@ -151,6 +151,14 @@ def test_racing_creators_have_one_winner(store: Store):
     assert sum(wins) == 1
 
 
+def test_a_store_that_refuses_what_it_does_not_hold_is_asked_again(store: Store, tmp_path: Path, monkeypatch):
+    manifest = publish(store, write(tmp_path / "a", x="1"))
+    monkeypatch.setattr(type(store.objects), "create", lambda *_: False)
+    with pytest.raises(StoreError, match=r"refuses .* yet does not hold it") as caught:
+        store.publish(manifest.model_copy(update={"fingerprint": "9" * 64}))
+    assert caught.value.retryable
+
+
 def test_versions_are_spoken_and_append_only(store: Store, tmp_path: Path):
     one = publish(store, write(tmp_path / "a", x="1"), fingerprint="a" * 64)
     two = publish(store, write(tmp_path / "b", x="2"), fingerprint="b" * 64)

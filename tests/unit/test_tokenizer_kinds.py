@@ -358,3 +358,13 @@ def test_a_begin_of_sequence_is_no_blank_before_the_first_word():
     assert continuing_copy(begins_with_bos(byte_level())) is None
     assert continuing_copy(byte_level()) is None
     assert continuing_copy(byte_level(prefix_space=True)) is not None
+
+
+def test_a_trained_tokenizer_says_how_it_is_read(tmp_path: Path):
+    codec = Codec.train([TEXT * 20], 300, tmp_path, 77)
+    assert json.loads((tmp_path / "tokenizer_config.json").read_text()) == {
+        "tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|end|>", "pad_token": "<|pad|>",
+        "clean_up_tokenization_spaces": False, "model_max_length": 77,
+    }  # fmt: skip
+    own = AutoTokenizer.from_pretrained(tmp_path)
+    assert own.decode(codec.encode("a , b .")) == "a , b ."
