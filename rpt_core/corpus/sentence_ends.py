@@ -1,8 +1,8 @@
-r"""Where sentences end beside Punkt's ``. ! ?``: the marks of other scripts, and what cannot begin a sentence.
+r"""Where sentences end beside Punkt's ``. ! ?``: marks of other scripts, and what cannot begin a sentence.
 
-The marks are Unicode's property ``Sentence_Terminal`` (UAX 29), so every script that has one is served; Tibetan
-shads and the doubled Ethiopic word space, which the property leaves out, are added. Punkt knows abbreviations,
-not what follows; a small letter, ``&`` or a comma after a point says that the sentence goes on.
+The marks are Unicode's property ``Sentence_Terminal`` (UAX 29), so every script that has one is served;
+Tibetan shads and the doubled Ethiopic word space, which the property leaves out, are added. Punkt knows
+abbreviations, not what follows: a small letter, ``&`` or a comma after a point goes on with the sentence.
 """
 
 import re
@@ -19,13 +19,13 @@ TERMINALS = (
     "\U0001144c\U000115c2\U000115c3\U00011641\U00011642\U0001173c\U0001173d\U0001173e\U00011c41\U00011c42\U00016a6e"
     "\U00016a6f\U00016af5\U00016b37\U00016b38\U00016b44\U00016e98\U0001bc9f\U0001da88"
 )
-"""``Sentence_Terminal`` of Unicode 16 without ``. ! ?``; of historic scripts those that people write today."""
+"""``Sentence_Terminal`` without ``. ! ?``, historic scripts left out (Unicode 16)."""
 _COMMAS = "\u104a\u2024\ufe52"
-"""In the property for other reasons: the Burmese comma, a leader of dots, the small form of an English point."""
+"""In the property, but no ends: the Burmese comma, a leader of dots, the small form of a point."""
 _ADDED = "\u0f0d\u0f0e\u0f14"
 """Tibetan shads, the only mark there is, and the one of treasure texts."""
 _SPACED = "\u061d\u061e\u061f\u06d4\u0589\u2047\u2048\u2049\u203c\u203d"
-"""Marks of scripts with blanks between sentences: without one they stand inside an abbreviation or a number."""
+"""Marks of scripts with blanks between sentences: without one they stand in an abbreviation."""
 MARKS = "".join(sorted((set(TERMINALS) | set(_ADDED)) - set(_COMMAS)))
 CLOSING = "」』）】》〉〕〗｝］\"'”’»)]}"
 _DANDAS, _WIDE_POINT, _WORD_SPACE = "\u0964\u0965", "\uff0e", "\u1361"
@@ -53,7 +53,6 @@ _RARE_ENDS = re.compile(rf"[\U00010000-\U0001ffff](?<=[{_RARE}])[{_RARE}]*[{_CLO
 _GREEK = "\u0370-\u03ff\u1f00-\u1fff"
 _GREEK_QUESTION = re.compile(rf";(?<=[{_GREEK}]{{2}};)[»”’\"')]*(?=\s|\Z)")
 """To Unicode a semicolon: after a Greek word alone."""
-_GREEK
 _CHINESE = "。！？．｡"
 _HAN = "\u3400-\u9fff"
 _PARTICLE = re.compile(
@@ -158,7 +157,8 @@ def goes_on(text: str, start: int, small: bool = True) -> bool:
     first, after = text[place], text[place + 1 : place + 2]
     if first in _GOES_ON:
         return True
-    if place == start and (first in _ALONE and after.isspace() or first in _STOPS and not after.isalnum()):
+    stands_alone = (first in _ALONE and after.isspace()) or (first in _STOPS and not after.isalnum())
+    if place == start and stands_alone:
         return True
     attached = place > start > 0 and not text[start - 1].isspace()
     return (attached and first.isalpha()) or (small and is_small(first))
@@ -170,8 +170,8 @@ def is_small(letter: str) -> bool:
 
 
 _I = re.compile(
-    r"(?<![\w.$'’-])i(?:['’]?(?:m|ve|ll)\b|['’]d\b| (?:am|was|have|had|will|would|do|did|don['’]?t|can|could|just|think|know"
-    r"|want|wanna|need|got|get|like|love|really|went|never|also)\b)"
+    r"(?<![\w.$'’-])i(?:['’](?:m|ve|ll|d)\b|m\b|ve\b| (?:am|was|have|had|will|would|do|did|don['’]?t|can|could"
+    r"|just|think|know|want|wanna|need|got|get|like|love|really|went|never|also)\b)"
 )
 _SMALL_START = re.compile(r"[^\W\d_]{2}|i ")
 

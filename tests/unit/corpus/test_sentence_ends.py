@@ -98,6 +98,7 @@ def test_who_writes_small_letters_only_is_cut_by_points(splitter):
     text = "i went home. it was late! nobody was there. why? no idea."
     assert len(pieces(splitter, text, "en")) == 5
     assert len(pieces(splitter, "We went home. it was late.", "en")) == 1
+    assert len(pieces(splitter, "She was ill. we left.", "en")) == 1
     assert len(pieces(splitter, "The food was fine. i really liked it. we left.", "en")) == 3
 
 
