@@ -170,8 +170,8 @@ def is_small(letter: str) -> bool:
 
 
 _I = re.compile(
-    r"(?<![\w.$'’-])i(?:['’](?:m|ve|ll|d)\b|m\b|ve\b| (?:am|was|have|had|will|would|do|did|don['’]?t|can|could"
-    r"|just|think|know|want|wanna|need|got|get|like|love|really|went|never|also)\b)"
+    r"(?<![\w.$'’-])i(?:['’](?:m|ve|ll|d)\b|m\b|ve\b| (?:am|was|have|had|will|would|do|did|don['’]?t|can"
+    r"|could|just|think|know|want|wanna|need|got|get|like|love|really|went|never|also)\b)"
 )
 _SMALL_START = re.compile(r"[^\W\d_]{2}|i ")
 
