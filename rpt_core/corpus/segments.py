@@ -17,6 +17,7 @@ from itertools import pairwise
 
 from nltk.tokenize.punkt import PunktParameters
 
+from rpt_core.corpus.clauses import unpointed
 from rpt_core.corpus.displays import layout
 from rpt_core.corpus.punkt import learn, tokenizer
 from rpt_core.corpus.sentence_ends import goes_on, loose, marked, writes_small
@@ -128,6 +129,8 @@ class Splitter:
                 number = _NUMBERED.match(text, start, end)
                 found = {start + first for first, _ in punkt.span_tokenize(covered[start:end])}
                 after_points |= found - {number.end(), start} if number else found - {start}
+            elif text[start] > "\u3000":
+                cuts.update(unpointed(text, start, end))
         cuts |= _begun(text, after_points, lang)
         cuts.update(marked(covered), loose(covered, lang))
         borders = sorted(cuts)
