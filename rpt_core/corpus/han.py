@@ -129,7 +129,7 @@ _SIMPLIFIED = (
     "䜤鿒"
 )
 SIMPLIFIED = MappingProxyType(dict(zip(_TRADITIONAL, _SIMPLIFIED, strict=True)))
-"""Traditional character -> simplified one. Several traditional ones may share a simplified one (發 and 髮)."""
+"""Traditional character -> simplified one; several may share one, as 發 and 髮 do."""
 
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _KANA, _HANGUL = "\u3041-\u3096\u30a1-\u30fa\u31f0-\u31ff\uff66-\uff9d", "\u1100-\u11ff\uac00-\ud7a3"

@@ -174,7 +174,7 @@ def _web(data: Path) -> tuple[Document, ...]:
 
 
 def near_duplicates(data: Path, folder: Path) -> dict[str, Score]:
-    """Chapters and poems beside copies in simplified characters with one character in fifty changed."""
+    """Chapters and poems beside copies in simplified characters with one character in a hundred changed."""
     rng = random.Random(0)
     texts = [row.text for row in _documents(data, "classical-chinese/") if len(row.text) >= 60]
     texts = list(dict.fromkeys(texts))
@@ -206,7 +206,7 @@ def _five_grams(text: str) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A document and whether a reader would keep it; ``tests/realdata/quality.md`` tells how they were made."""
+    """A document and whether a reader would keep it (``tests/realdata/quality.md``)."""
 
     file: str
     id: str

@@ -222,7 +222,8 @@ def test_numbers_with_a_form_of_their_own_need_no_name(number: str):
 @pytest.mark.parametrize(
     "text",
     [
-        "scores 100 20 3000 were", "NGC 224 31 1234", "the numbers 536 22 8726 in a row", "sequence 101 10 1011",
+        "scores 100 20 3000 were", "NGC 224 31 1234", "the numbers 536 22 8726 in a row",
+        "sequence 101 10 1011",
         "gene AB123456C", "sample AB 12 34 56 C, NINO unknown", "barcode 4131672754818", "code 4539578763628",
         "OCLC 4012888888881881", "²²² 34 5678", "SSN 900 12 3456", "SSN 666-12-3456", "4²39578763621486",
     ],
