@@ -25,7 +25,7 @@ _RELEASED = (
 _COUNTED = re.compile(
     # At the end of what stands before: one of the words, or the name of a package after such a word.
     rf"(?:(?<![^\W_])(?:(?:{_NUMBERED}|{_RELEASED})|(?:packages?|librar(?:y|ies)|drivers?|plug-?ins?|modules?)"
-    r"\s+[\w.+-]{1,40}|from\s+version)|==|[<>~]=|[@^~])\s*[:(\[]?\s*\Z",
+    r"\s{1,4}+[\w.+-]{1,40}|from\s{1,4}+version|lib[\w.+-]{1,40})|==|[<>~]=|[@^~])\s{0,4}+[:(\[]?\s{0,4}+\Z",
     re.I,
 )
 _LISTED = re.compile(
@@ -34,8 +34,13 @@ _LISTED = re.compile(
     re.I,
 )
 """The numbers before this one in a list, with what stands between them."""
+_RELEASED_AFTER = re.compile(
+    r"\A(?:\s?-?(?:rc|beta|alpha)\b|\s{1,4}+(?:(?:is|was|has been|or)\s{1,4}+)?"
+    r"(?:released?|installed|newer|later|higher|shipped)\b)",
+    re.I,
+)
 _NETWORK = re.compile(
-    r"\bip(?:v[46])?\b|address|adresse|dirección|indirizzo|адрес|地址|アドレス|\bhosts?\b|hostname|servers?|\bdns\b|gateways?|routers?"
+    r"\bips?(?:v[46])?\b|address|ad[d]?resse|dirección|indirizzo|адрес|地址|アドレス|\bhosts?\b|hostname|servers?|\bdns\b|gateways?|routers?"
     r"|\bping|\bports?\b|subnet|network|\bnodes?\b|client|proxy|\bssh\b|telnet|\bhttps?\b|\bftp\b|\blan\b|\bvpn\b|\bnat\b"
     r"|firewall|blocked|banned|logged|login|traceroute|nameserver|resolver|connect|packet|vandal",
     re.I,
@@ -60,12 +65,12 @@ def is_ipv4(match: re.Match[str], text: str) -> bool:
     before = text[max(0, match.start() - WINDOW) : match.start()]
     if listed := _LISTED.search(before):
         before = before[: listed.start()]
-    if _COUNTED.search(before):
+    if _COUNTED.search(before) or _RELEASED_AFTER.match(text[match.end() : match.end() + 40]):
         return False
     parts = [int(part) for part in match[0].split(".")]
     if parts[0] == 10 or max(parts) >= _SMALL or parts == [8, 8, 8, 8]:
         return True
-    return _is_networked(match, text)
+    return bool(_NETWORK.search(before[-48:])) or _is_networked(match, text)
 
 
 _BLOCKS = tuple(
@@ -88,8 +93,8 @@ def is_ipv6(match: re.Match[str], text: str) -> bool:
     if address.ipv4_mapped is not None:
         return "." in shown
     if any(address in block for block in _BLOCKS):
-        # Of digits and a gap alone, "2001::5", it may be the slice of an array as well.
-        return not _is_decimal(shown) or "::" not in shown or _is_networked(match, text)
+        # Of decimal digits alone, "2001::5", it may be the slice of an array or a row of years as well.
+        return not _is_decimal(shown) or _is_networked(match, text)
     groups = shown.split(":")
     long = [group for group in groups if len(group) > 2]
     return "" not in groups and len(long) >= 4 and not _is_decimal(shown)

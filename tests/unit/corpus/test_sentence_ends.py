@@ -34,7 +34,7 @@ def pieces(splitter, text, lang=""):
         "They asked the Sen. & Rep. to come.",
         "He paused . . . and went on.",
         "He paused ... and went on.",
-        "Sein Ruf „Feuer!“ weckte alle.",
+        "Sein Ruf „Feuer!“ weckte sie.",
         "„Kommst du?“, fragte er.",
         "Она спросила: «Кто там?» — и ушла.",
         "Le mot « stop ! » fut dit.",
