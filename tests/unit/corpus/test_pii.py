@@ -153,7 +153,8 @@ def test_counts_are_by_type_and_text_between_values_stays():
 ADDRESSES = [
     "host 1.2.3.4 is down", "blocked 1.1.1.1 again", "8.8.8.8 answers", "it listens on 3.4.5.6:8080",
     "the range 1.2.3.4/24", "from 203.0.113.7 to 203.0.113.9", "the vandal 81.2.69.142 came back",
-    "IPv4: 2.3.4.5", "the hosts 1.2.3.4, 2.3.4.5, 3.4.5.6, 4.5.6.7, 5.6.7.8 and 6.7.8.9", "at 2001:db8::1, up", "fe80::1%eth0 is local", "::ffff:192.0.2.1 is mapped",
+    "IPv4: 2.3.4.5",
+    "the hosts 1.2.3.4, 2.3.4.5, 3.4.5.6, 4.5.6.7, 5.6.7.8 and 6.7.8.9", "at 2001:db8::1, up", "fe80::1%eth0 is local", "::ffff:192.0.2.1 is mapped",
     "fd12:3456:789a::1 is ours", "2a00:1450:4009:81f::200e answers", "ping 2001::5",
     "on 2001:db8:85a3:0:0:8a2e:370:7334: up",
     "c94a:1f3b:77de:9a10:5b6c:d7e8:f901:2a3b answers",
