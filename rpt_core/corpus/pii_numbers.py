@@ -220,7 +220,7 @@ def named(text: str) -> Iterator[tuple[int, int]]:
     """Start and end of every number of :data:`NAMED` whose name stands up to 40 characters before it.
 
     Example:
-        >>> list(named("his BSN is 111222333, the part 111222333"))
+        >>> list(named("His BSN is 111222333. In the shop lies the part 111222333."))
         [(11, 20)]
     """
     looked = 0

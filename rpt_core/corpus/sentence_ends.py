@@ -121,7 +121,7 @@ def loose(text: str, lang: str = "") -> Iterator[int]:
 
     Example:
         >>> text = "We had a great time :) Come back... Well worth it."
-        >>> [text[place:] for place in loose(text)]
+        >>> [text[place:] for place in sorted(loose(text))]
         ['Come back... Well worth it.', 'Well worth it.']
     """
     for hints, pattern in _LOOSE if lang not in _CAPITAL_NOUNS else _LOOSE[2:]:
