@@ -94,7 +94,7 @@ def parse_atom(data: bytes) -> Page:
             )
         )
     total = _text(root, f"{_SEARCH}totalResults")
-    return Page(tuple(papers), total=int(total) if total.isdigit() else 0)
+    return Page(tuple(papers), total=int(total) if total.isdecimal() else 0)
 
 
 def parse_oai(data: bytes) -> Page:
@@ -124,7 +124,7 @@ def parse_oai(data: bytes) -> Page:
     if token is None:
         return Page(tuple(papers))
     size = token.get("completeListSize", "")
-    return Page(tuple(papers), (token.text or "").strip(), int(size) if size.isdigit() else 0)
+    return Page(tuple(papers), (token.text or "").strip(), int(size) if size.isdecimal() else 0)
 
 
 def parse_row(record: Mapping[str, Any]) -> Paper:

@@ -18,8 +18,8 @@ from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, preview
 from rpt_core.corpus.sources import Source
 from rpt_core.corpus.streams import Broken
 
-TEXT_COLUMNS = ("text", "content", "document", "article", "markdown")
-TITLE_COLUMNS = ("title", "name", "headline", "url")
+TEXT_COLUMNS = ("text", "content", "document", "article", "markdown", "paragraphs")
+TITLE_COLUMNS = ("title", "name", "headline", "chapter", "url")
 ID_COLUMNS = ("id", "doc_id", "_id", "uuid", "url")
 TRACE_COLUMNS = ("title", "before", "thought", "answer")
 ROWS_WITHOUT_SHAPE_MAX = 100
@@ -82,7 +82,14 @@ def _kind(record: Mapping[str, Any], columns: Columns) -> str:
         return "trace"
     if is_problem(record, columns):
         return "problem"
-    return "text" if any(isinstance(look_up(record, column), str) for column in columns["text"]) else ""
+    return "text" if any(_prose(look_up(record, column)) is not None for column in columns["text"]) else ""
+
+
+def _prose(value: Any) -> str | None:
+    """A text, or a list of its paragraphs, as text; None for anything else."""
+    if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
+        return "\n\n".join(value)
+    return value if isinstance(value, str) else None
 
 
 def _trace(source: Source, record: Record, max_chars: int, columns: Columns) -> Trace:
@@ -118,9 +125,10 @@ def _document(source: Source, record: Record, max_chars: int, columns: Columns) 
     column = next((name for name in columns["text"] if look_up(record, name) not in (None, ABSENT)), None)
     if column is None:
         raise Broken("missing-column", f"none of {', '.join(columns['text'])}")
-    text = look_up(record, column)
-    if not isinstance(text, str):
-        raise Broken("retyped-column", f"{column} is {type(text).__name__}")
+    value = look_up(record, column)
+    text = _prose(value)
+    if text is None:
+        raise Broken("retyped-column", f"{column} is {type(value).__name__}")
     if not text.strip():
         raise Broken("no-prose", f"{column} is blank")
     if len(text) > max_chars:

@@ -11,37 +11,20 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from rpt_core.corpus.sentence_ends import MARKS
 from rpt_core.corpus.shield import cover
 from rpt_core.corpus.words import U64, Words
 
 REPETITION_WORDS_MIN = 200
 """Shares of repeated phrases say little below this: a short text on one thing repeats its words."""
 
+LINES_MIN = 5
+"""A text of fewer lines is prose that was typed without line ends: how its lines end says nothing."""
+
 _BULLET = ("-", "*", "•", "‣", "▪", "#")
 _STOP_WORDS = frozenset({"the", "be", "to", "of", "and", "that", "have", "with", "is", "in", "a", "it"})
 _BOILERPLATE = re.compile(r"lorem ipsum|enable javascript|javascript is (disabled|required)", re.I)
-_END = (
-    ".",
-    "!",
-    "?",
-    '"',
-    "”",
-    "’",
-    "'",
-    "。",
-    "！",
-    "？",
-    "؟",
-    "।",
-    ":",
-    "…",
-    ")",
-    "」",
-    ";",
-    "$",
-    "`",
-    "»",
-)
+_END = tuple("\"'.!?:;…)”’»」』$`" + MARKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +195,9 @@ def broken_rules(
     if not rules:
         return []
     profile = PROFILES.get(source, _DEFAULT)
+    has_lines = (
+        prose.count("\n") + 1 >= LINES_MIN and sum(map(bool, map(str.strip, prose.split("\n")))) >= LINES_MIN
+    )
     checks = (
         ("boilerplate", "", bool(_BOILERPLATE.search(prose[:20_000]))),
         (
@@ -222,8 +208,8 @@ def broken_rules(
         ("few-letters", "letter_share", metrics.letter_share < profile.letter_share_min),
         ("symbols", "symbol_share", metrics.symbol_share > profile.symbol_share_max),
         ("list-like", "bullet_share", metrics.bullet_share > profile.bullet_share_max),
-        ("list-like", "ellipsis_share", metrics.ellipsis_share > profile.ellipsis_share_max),
-        ("list-like", "ended_share", metrics.ended_share < profile.ended_share_min),
+        ("list-like", "ellipsis_share", has_lines and metrics.ellipsis_share > profile.ellipsis_share_max),
+        ("list-like", "ended_share", has_lines and metrics.ended_share < profile.ended_share_min),
         (
             "line-repetition",
             "repeated_line_share",

@@ -2,8 +2,9 @@
 """Sentences as offsets: spans that, one after another, are the text, character for character.
 
 Punkt (Kiss & Strunk 2006) learns abbreviations from the corpus itself, without labels; formulas and code
-are covered while it reads. Marks that end a sentence without a blank after them (Chinese, Japanese) and
-line ends of paragraphs cut as well, but for those round a displayed formula that is part of a sentence.
+are covered while it reads. What stands after its boundaries, end marks of other scripts
+(:mod:`rpt_core.corpus.sentence_ends`) and line ends of paragraphs decide as well, but for the line ends
+round a displayed formula that is part of a sentence.
 What is shorter than the recipe's least joins a neighbour, within its paragraph where it can.
 """
 
@@ -16,8 +17,10 @@ from itertools import pairwise
 
 from nltk.tokenize.punkt import PunktParameters
 
+from rpt_core.corpus.clauses import unpointed
 from rpt_core.corpus.displays import layout
 from rpt_core.corpus.punkt import learn, tokenizer
+from rpt_core.corpus.sentence_ends import goes_on, loose, marked, writes_small
 from rpt_core.corpus.shield import cover, spans
 
 TRAINING_CHARS = 1_000_000
@@ -31,7 +34,7 @@ _KNOWN = frozenset(
     "eq eqs fig figs thm lem prop cor def ref refs sec secs ch app resp cf e.g i.e etc et al viz vs approx "
     "dr mr mrs ms prof st no nos vol pp p ed eds ca c dept est jr sr inc ltd co corp u.s u.k ph.d b.c a.d "
     "gov sen rep lt col gen capt sgt maj rev hon mt ft messrs pres supt fr br jan feb apr aug sept sep oct "
-    "nov dec trans rev lat gr cap art arts bros mme mlle".split()
+    "nov dec trans rev lat gr cap art arts bros mme mlle vgl abb bzw hrsg nr bd".split()
 )
 """Abbreviations of scientific and encyclopaedic English, whatever the corpus shows."""
 _FOLLOWED = re.compile(r"(?<![\w.])([^\W\d_]{1,20})\.\s+([^\W\d_])")
@@ -39,7 +42,6 @@ _CAPITAL_SHARE_MAX = 0.9
 """A learnt abbreviation nearly always followed by a capital is a word that likes to end sentences."""
 _ORDINALS = frozenset("de da nb nn no fi cs sk hu hr sl sr et lv is tr lb fo eo pl".split())
 """Languages that write ordinals as a number and a point: "am 4. Oktober" ends no sentence."""
-_WIDE_END = re.compile(r"[。！？｡]+[」』）”’\"]*|[।॥]+")
 _LINE_END = re.compile(r"\n+")
 _NUMBERED = re.compile(r"[ \t]*(?:[-*•][ \t]+)?\(?(?:\d{1,3}|[A-Za-z]|[ivx]{1,5})\.[ \t]+")
 """The number or letter of a list item, whose point ends nothing."""
@@ -120,14 +122,17 @@ class Splitter:
         told = layout(text, shielded)
         cuts = {0, len(text)} | told.cuts
         punkt = self._by_lang.get(lang, self._common)
+        after_points: set[int] = set()
         for start, end in _paragraphs(covered, told.joined):
             cuts.add(start)
             if _STOP.search(covered, start, end - 1):
                 number = _NUMBERED.match(text, start, end)
                 found = {start + first for first, _ in punkt.span_tokenize(covered[start:end])}
-                cuts |= found - {number.end()} if number else found
-        for match in _WIDE_END.finditer(covered):
-            cuts.add(_after_blanks(covered, match.end()))
+                after_points |= found - {number.end(), start} if number else found - {start}
+            elif text[start] > "\u3000":
+                cuts.update(unpointed(text, start, end))
+        cuts |= _begun(text, after_points, lang)
+        cuts.update(marked(covered), loose(covered, lang))
         borders = sorted(cuts)
         return merge_short(text, list(pairwise(borders)), min_chars)
 
@@ -172,10 +177,28 @@ def _paragraphs(text: str, joined: Collection[int]) -> Iterable[tuple[int, int]]
         yield start, len(text)
 
 
-def _after_blanks(text: str, position: int) -> int:
-    while position < len(text) and text[position].isspace():
-        position += 1
-    return position
+def _begun(text: str, found: Iterable[int], lang: str) -> set[int]:
+    """Of Punkt's boundaries those at which a sentence can begin, before its opening mark."""
+    placed = {_before_guillemet(text, cut) for cut in found}
+    doubtful = {cut for cut in placed if goes_on(text, cut)}
+    if doubtful and writes_small(text, lang, placed):
+        doubtful = {cut for cut in doubtful if goes_on(text, cut, small=False)}
+    return placed - doubtful
+
+
+def _before_guillemet(text: str, cut: int) -> int:
+    """The same, or before a ``«`` between blanks: to Punkt it closes the sentence that ended before it.
+
+    Example:
+        >>> text = "Il est là. « Halte ! » Puis il partit."
+        >>> text[_before_guillemet(text, 13):]
+        '« Halte ! » Puis il partit.'
+    """
+    place = cut
+    while place > 0 and text[place - 1].isspace():
+        place -= 1
+    alone = place > 1 and text[place - 1] == "«" and text[place - 2].isspace()
+    return place - 1 if alone else cut
 
 
 def merge_short(text: str, found: list[tuple[int, int]], min_chars: int) -> list[tuple[int, int]]:

@@ -1,8 +1,9 @@
 """Words of many texts at once, as hashes: the ground under de-duplication, decontamination and quality.
 
 A word is a run of letters, digits and marks, in lower case; in scripts without spaces (Chinese,
-Japanese, Thai ...) every character is a word. Texts are scanned many at once, as one array of code points,
-so the cost is that of a few passes over memory, whatever the language.
+Japanese, Thai ...) every character is a word, a traditional Chinese one the same as its simplified form.
+Texts are scanned many at once, as one array of code points, so the cost is that of a few passes over memory,
+whatever the language.
 
 Shapes: C code points, W words, D documents.
 """
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rpt_core.corpus.han import SIMPLIFIED
 
 U64 = NDArray[np.uint64]
 BLOCK = 1 << 17
@@ -47,13 +50,15 @@ class Words:
 
 @functools.cache
 def _tables() -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
-    """For every code point: 0 between words, else 1 + its lower case; and whether it is a word by itself."""
+    """For every code point: 0 between words, else 1 + its one form; and whether it is a word by itself."""
     folded = np.zeros(_TABLE + 1, np.uint32)
     for code in range(_TABLE):
         character = chr(code)
         if unicodedata.category(character)[0] in "LNM":
             small = character.lower()
             folded[code] = 1 + (ord(small) if len(small) == 1 and ord(small) < _TABLE else code)
+    for traditional, simple in SIMPLIFIED.items():
+        folded[ord(traditional)] = 1 + ord(simple)
     lone = np.zeros(_TABLE + 1, np.bool_)
     for start, end in _LONE_RANGES:
         lone[start : end + 1] = folded[start : end + 1] > 0

@@ -21,7 +21,7 @@ def splitter():
         ("See Smith et al. for it. Next.", ["See Smith et al. for it. ", "Next."]),
         ("One line\nTwo lines.\n\nThree.", ["One line\n", "Two lines.\n\n", "Three."]),
         ("柏林是首都。它在东北部！好吗？是的。", ["柏林是首都。", "它在东北部！", "好吗？", "是的。"]),
-        ("「はい。」と言った。次。", ["「はい。」", "と言った。", "次。"]),
+        ("「はい。」と言った。次。", ["「はい。」と言った。", "次。"]),
         ("यह एक वाक्य है। दूसरा।", ["यह एक वाक्य है। ", "दूसरा।"]),
         ("Code:\n\n```\na. B. c\n```\n\nDone.", ["Code:\n\n", "```\na. B. c\n```\n\n", "Done."]),
         ("", []),
