@@ -33,7 +33,7 @@ install() {
 }
 
 environment .venv-peers \
-    'datatrove[io,processing]==0.10.1 spacy==3.8.18 rensa==0.5.0 datasketch==2.0.0 presidio-analyzer==2.2.366'
+    'datatrove[io,processing]==0.10.1 fasttext-numpy2-wheel==0.9.2 spacy==3.8.18 rensa==0.5.0 datasketch==2.0.0 presidio-analyzer==2.2.366'
 
 # text-dedup wants urllib3 1 and rich 13, older than what the others come with, and for its other methods Spark, UniSim
 # and fire, some of it built from source. What its MinHash imports is named here, within the ranges it names.

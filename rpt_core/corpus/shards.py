@@ -57,7 +57,7 @@ class Cleaned:
 
 def clean(recipe: PrepareRecipe, contamination: Contamination, batch: list[Row]) -> Cleaned:
     """Bring rows into normal form, measure them, keep what passes; note what later decisions need of it."""
-    kept, refused, measured = _filtered(recipe, batch)
+    kept, refused, measured = filtered(recipe, batch)
     texts = [row["text"] for row in kept]
     words = split_words([canonical(text) for text in texts])
     ids = [row["doc_id"] for row in kept]
@@ -66,7 +66,7 @@ def clean(recipe: PrepareRecipe, contamination: Contamination, batch: list[Row])
     return Cleaned(len(batch), kept, refused, measured, sketches, contamination.scan(words))
 
 
-def _filtered(recipe: PrepareRecipe, batch: list[Row]) -> tuple[list[Row], list[Refused], Measured]:
+def filtered(recipe: PrepareRecipe, batch: list[Row]) -> tuple[list[Row], list[Refused], Measured]:
     refused, rows = [], []
     for row in batch:
         text = normalise(row["text"])

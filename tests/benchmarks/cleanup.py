@@ -59,7 +59,7 @@ STEPS = (
     (wikipedia, "to_text", "read: wikitext to prose"),
     (prepare_stage, "prepare", "prepare: the rest"),
     (shards, "normalise", "prepare: normal form"),
-    (shards, "_filtered", "prepare: measure, language, filter"),
+    (shards, "filtered", "prepare: measure, language, filter"),
     (shards, "sketch", "prepare: words, signatures, n-grams"),
     (shards, "split_words", "prepare: words, signatures, n-grams"),
     (decontaminate.Contamination, "scan", "prepare: words, signatures, n-grams"),

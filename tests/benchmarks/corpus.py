@@ -16,13 +16,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import cleanup, grouping, memory, peers, signing, whole
+from tests.benchmarks import cleanup, filters, grouping, memory, peers, signing, whole
 from tests.benchmarks.table import Table
 
 PARTS = {
     "signing": "signatures beside datasketch: --only leaves them out",
     "grouping": "grouping beside datasketch: --only leaves it out",
     "peers": "signatures beside datatrove, rensa and text-dedup, personal data: --only leaves them out",
+    "filters": "filters and sentences beside datatrove: --only leaves them out",
     "cleanup": "clean-up of the real Wikipedia folder: --only leaves it out",
     "whole": "whole de-duplication beside datatrove, minutes: --whole",
     "memory": "growth of memory with the input, minutes: --memory",
@@ -59,6 +60,7 @@ def main() -> None:
             "signing": lambda: signing.beside_datasketch(table, folder, options.rounds),
             "grouping": lambda: grouping.beside_datasketch(table, options.rounds),
             "peers": lambda: peers.beside_peers(table, options.data, options.rounds, options.documents),
+            "filters": lambda: filters.beside_datatrove(table, options.data, folder, options.rounds),
             "cleanup": lambda: _clean_up(table, options.data, folder, options.rounds),
             "whole": lambda: whole.beside_datatrove(
                 table, folder, options.whole_documents, options.whole_rounds
