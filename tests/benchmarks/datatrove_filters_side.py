@@ -26,12 +26,11 @@ LABELS = ("en", "xx")
 """A language model needs two labels at least; the second gets the documents' words spelled backwards."""
 
 
-class Dropped(dict):
+class Dropped:
     """Stands in for a writer of what a filter drops, and notes the reason."""
 
     def __init__(self, step):
-        super().__init__()
-        self.step = step
+        self.step, self.reasons = step, {}
 
     def __enter__(self):
         return self
@@ -42,7 +41,7 @@ class Dropped(dict):
     def write(self, document, rank=0, **_):
         """Note why a document goes."""
         why = document.metadata.get("filter_reason", "")
-        self[document.id] = f"{self.step} {why}".strip()
+        self.reasons[document.id] = f"{self.step} {why}".strip()
 
 
 def language_model(folder):
@@ -92,7 +91,7 @@ def main() -> None:
         documents = step.run(documents)
     kept = {document.id: len(split_into_sentences(document.text)) for document in documents}
     seconds = time.process_time() - started
-    gone = {name: why for some in dropped for name, why in some.items()}
+    gone = {name: why for some in dropped for name, why in some.reasons.items()}
     print(json.dumps({"seconds": seconds, "num_chars": num_chars, "kept": kept, "dropped": gone}))
 
 
