@@ -11,17 +11,95 @@ from dataclasses import dataclass
 from rpt_core.corpus.latex_scan import next_group, over_blanks
 
 _TEX_TESTS = frozenset(
-    "if ifcat ifx ifcase ifnum ifodd ifdim ifhmode ifvmode ifmmode ifinner ifvoid ifhbox ifvbox ifeof "
-    "iftrue iffalse ifdefined ifcsname iffontchar ifincsname ifpdfabsnum ifpdfabsdim ifpdfprimitive".split()
+    [
+        "if",
+        "ifcat",
+        "ifx",
+        "ifcase",
+        "ifnum",
+        "ifodd",
+        "ifdim",
+        "ifhmode",
+        "ifvmode",
+        "ifmmode",
+        "ifinner",
+        "ifvoid",
+        "ifhbox",
+        "ifvbox",
+        "ifeof",
+        "iftrue",
+        "iffalse",
+        "ifdefined",
+        "ifcsname",
+        "iffontchar",
+        "ifincsname",
+        "ifpdfabsnum",
+        "ifpdfabsdim",
+        "ifpdfprimitive",
+    ]
 )
 _NO_TESTS = frozenset(
-    "iff ifthenelse iftoggle ifbool ifdef ifundef ifcsdef ifcsundef ifdefmacro ifcsmacro ifdefparam ifcsparam "
-    "ifdefempty ifcsempty ifdefvoid ifcsvoid ifdefequal ifcsequal ifdefstring ifcsstring ifdefstrequal "
-    "ifcsstrequal ifdefcounter ifcscounter ifltxcounter ifdeflength ifcslength ifdefdimen ifstrequal "
-    "ifstrempty ifblank ifnumcomp ifnumequal ifnumgreater ifnumless ifnumodd ifdimcomp ifdimequal "
-    "ifdimgreater ifdimless ifboolexpr ifboolexpe ifinlist ifinlistcs iflanguage ifdefinedthen ifdraft "
-    "ifoptiondraft ifoptionfinal ifpackageloaded ifclassloaded ifpackagelater ifstrstart ifstrend "
-    "ifentrytype iffieldundef iffieldequalstr ifnextchar ifstar".split()
+    [
+        "iff",
+        "ifthenelse",
+        "iftoggle",
+        "ifbool",
+        "ifdef",
+        "ifundef",
+        "ifcsdef",
+        "ifcsundef",
+        "ifdefmacro",
+        "ifcsmacro",
+        "ifdefparam",
+        "ifcsparam",
+        "ifdefempty",
+        "ifcsempty",
+        "ifdefvoid",
+        "ifcsvoid",
+        "ifdefequal",
+        "ifcsequal",
+        "ifdefstring",
+        "ifcsstring",
+        "ifdefstrequal",
+        "ifcsstrequal",
+        "ifdefcounter",
+        "ifcscounter",
+        "ifltxcounter",
+        "ifdeflength",
+        "ifcslength",
+        "ifdefdimen",
+        "ifstrequal",
+        "ifstrempty",
+        "ifblank",
+        "ifnumcomp",
+        "ifnumequal",
+        "ifnumgreater",
+        "ifnumless",
+        "ifnumodd",
+        "ifdimcomp",
+        "ifdimequal",
+        "ifdimgreater",
+        "ifdimless",
+        "ifboolexpr",
+        "ifboolexpe",
+        "ifinlist",
+        "ifinlistcs",
+        "iflanguage",
+        "ifdefinedthen",
+        "ifdraft",
+        "ifoptiondraft",
+        "ifoptionfinal",
+        "ifpackageloaded",
+        "ifclassloaded",
+        "ifpackagelater",
+        "ifstrstart",
+        "ifstrend",
+        "ifentrytype",
+        "iffieldundef",
+        "iffieldequalstr",
+        "ifnextchar",
+        "ifstar",
+    ]
 )
 _EDGE = re.compile(r"\\(if[a-zA-Z@]*+|else|or|fi)(?![a-zA-Z@])[ \t]*+(\{?)")
 _COMMENT = r"(?<!\\)(?:\\\\)*+%[^\n]*+"
@@ -33,7 +111,7 @@ _TWO_SIGNS = re.compile(r"[ \t]*+([^\s\\{}])([^\s\\{}])[ \t]*+")
 _ONE_WORD = re.compile(r"\s*+\\([a-zA-Z@]++|.)[ \t]*+")
 _NAMED = re.compile(r"([^\\{}]{1,80})\\endcsname[ \t]*+")
 _ENGINE = frozenset(
-    "pdfoutput pdftexversion pdfoptionpdfminorversion pdfcompresslevel pdfminorversion".split()
+    ["pdfoutput", "pdftexversion", "pdfoptionpdfminorversion", "pdfcompresslevel", "pdfminorversion"]
 )
 """Words of the engine, which is pdfTeX."""
 

@@ -2,7 +2,6 @@ r"""One source with its macros expanded, its tests decided and its files in thei
 
 import re
 
-from rpt_core.corpus import latex_scan as scan
 from rpt_core.corpus.latex_conditions import BRACED, ONE_BRANCH, State, is_test, skipped, tex_test
 from rpt_core.corpus.latex_definers import DEFINERS, xparse_kinds
 from rpt_core.corpus.latex_dialects import NAMED, dialect_macros, dialect_of
@@ -22,17 +21,30 @@ _ENVIRONMENT = re.compile(r"\s*+\{([^{}\\]{1,60})\}")
 _BARE_FILE = re.compile(r"\s*+([^\s{}\\%]{1,300})")
 _DOCUMENT = re.compile(r"\\begin\s*+\{document\}")
 _DOCUMENT_END = re.compile(r"\\end\s*+\{document\}")
-_LATEX = re.compile(
-    r"\\(?:document(?:class|style)|usepackage|(?:re)?newcommand|(?:sub)*section|chapter|label|ref|cite)(?![a-zA-Z])"
-    r"|\\begin\s*+\{"
-)
-"""What only LaTeX has: a source without any of it is plain TeX."""
 _BRACE_FOLLOWS = re.compile(r"\s*+\{")
 _INPUTS = frozenset({"input", "include", "subfile", "subfileinclude"})
 _IMPORTS = frozenset({"import", "subimport", "includefrom", "inputfrom", "subincludefrom", "subinputfrom"})
 _PREFIXES = frozenset({"long", "global", "outer", "protected", "immediate"})
 _ENDS = frozenset({"bye", "enddocument", "endinput", "stop"})
 _BRANCHES_MAX = 4
+_BARE = frozenset(
+    [
+        "equation",
+        "align",
+        "gather",
+        "multline",
+        "eqnarray",
+        "displaymath",
+        "flalign",
+        "itemize",
+        "enumerate",
+        "description",
+        "quotation",
+    ]
+)
+r"""Environments whose sides are also used as commands (``\equation .. \endequation``)."""
+_AT_ONCE = frozenset({"AtBeginDocument", "AtEndPreamble", "AfterEndPreamble"})
+_CSNAME = re.compile(r"([^{}]{1,80}?)\\endcsname[ \t]*+")
 
 
 class Expander(Mouth):
@@ -44,6 +56,8 @@ class Expander(Mouth):
         r"""Files that an ``\input`` of the text names and the tree lacks."""
         self._tree = tree
         self._in_body = False
+        self._everywhere = False
+        r"""Whether ``\global`` stands before the definition that comes."""
         self._plain = False
         self._only: frozenset[str] | None = None
         self._dialects: set[str] = set()
@@ -58,7 +72,7 @@ class Expander(Mouth):
             Broken: ``latex-explosion``, ``latex-unbalanced`` or ``not-utf-8``.
         """
         text = self._tree.read(self._tree.main)
-        self._plain = not _LATEX.search(text)
+        self._plain = self._tree.is_plain
         if self._plain:
             self._in_body = True
             self._speak("plain")
@@ -74,11 +88,12 @@ class Expander(Mouth):
         word = match[1]
         name = word or match[3]
         if definer := DEFINERS.get(name):
+            self._everywhere = self._everywhere or name in ("gdef", "xdef")
             definer(self, name, self._define)
         elif macro := self.known.macros.get(name):
             self.use(macro, name, match)
         elif not word:
-            self.emit(match[0])
+            self.put(match[0])
         elif name in ("begin", "end"):
             self._side(name, match)
         elif name in BRACED or name in ONE_BRANCH:
@@ -88,7 +103,7 @@ class Expander(Mouth):
         elif name in QUANTITIES:
             self._quantity(name, match)
         elif not self._other(name, match):
-            self.emit(match[0])
+            self.put(match[0])
 
     def _other(self, name: str, match: re.Match[str]) -> bool:
         """Words that read files, define environments, end the text or set a switch; False: none of these."""
@@ -121,9 +136,33 @@ class Expander(Mouth):
             named[1](self, name)
         elif (switch := re.fullmatch(r"(.+?)(true|false)", name)) and switch[1] in self.known.switches:
             self.known.switches[switch[1]] = switch[2] == "true"
+        elif name in _PREFIXES:
+            self._everywhere = name == "global" or self._everywhere
+        elif name in ("begingroup", "bgroup", "endgroup", "egroup"):
+            self.deeper(1 if name.startswith("b") else -1)
+        elif name in _AT_ONCE:
+            self.read_again(self.group() or "", name)
+        elif name == "csname":
+            self._csname()
+        elif name in _BARE or (name.startswith("end") and name[3:] in _BARE):
+            side, bare = ("end", name[3:]) if name.startswith("end") else ("begin", name)
+            self.read_again(f"\\{side}{{{bare}}}", name)
         else:
-            return name in _PREFIXES
+            return False
         return True
+
+    def _csname(self) -> None:
+        r"""``\csname equation*\endcsname``: the word of that name, or the environment's side."""
+        found = _CSNAME.match(self.buffer, self.position)
+        if not found:
+            return
+        self.position = found.end()
+        name = self.expanded(found[1]).strip()
+        side, bare = ("end", name[3:]) if name.startswith("end") else ("begin", name)
+        if bare in _BARE or bare.endswith("*"):
+            self.read_again(f"\\{side}{{{bare}}}", name)
+        elif name.isalpha():
+            self.read_again(f"\\{name} ", name)
 
     def _define(self, name: str, macro: Macro) -> None:
         """Take in a definition, unless the reader knows the word better: a style's or an author's front matter."""
@@ -132,7 +171,8 @@ class Expander(Mouth):
         in_style = any(file.endswith(".sty") for file in self.open_files()[-1:])
         if (in_style and name in DROP_ARGS) or (name in FRONT_MATTER and macro.takes_arguments):
             return
-        self.known.macros[name] = macro
+        self.define(name, macro, self._everywhere)
+        self._everywhere = False
 
     def _new_environment(self, word: str) -> None:
         self.star()
@@ -154,28 +194,33 @@ class Expander(Mouth):
             if which == "end" and self._plain and not _BRACE_FOLLOWS.match(self.buffer, self.position):
                 self.end()
             else:
-                self.emit(match[0])
+                self.put(match[0])
             return
         name = found[1].strip()
         if name == "document":
             self.position = found.end()
             self._in_body = True
-            self.emit(f"\\{which}{{document}}")
+            self.put(f"\\{which}{{document}}")
             if which == "end":
                 self.end()
             return
         own = self.known.environments.get(name)
         if own is None:
-            self.emit(match[0] + found[0])
+            self.deeper(1 if which == "begin" else -1)
+            self.put(match[0] + found[0])
             self.position = found.end()
             return
         self.position = found.end()
+        self.deeper(1 if which == "begin" else -1)
         begin, end = own
         body = begin.filled(self.arguments(begin) or []) if which == "begin" else end
         self.read_again(body, f"{which}{{{name}}}")
 
     def _test(self, name: str, match: re.Match[str]) -> None:
-        r"""One of TeX's tests, or its ``\else`` or ``\fi``; a word like it with braces shows its last branch."""
+        r"""One of TeX's tests, or its ``\else`` or ``\fi``.
+
+        A word like them with braces is a test that nobody knows: its last branch that holds anything is shown.
+        """
         if name == "fi":
             return
         if name == "else":
@@ -191,10 +236,11 @@ class Expander(Mouth):
             branches = list[str]()
             while len(branches) < _BRANCHES_MAX and self.buffer.startswith("{", self.position):
                 branches.append(self.group() or "")
-            if len(branches) > 1:
-                self.read_again(branches[-1], name)
+            shown = [branch for branch in branches[1 if len(branches) > 2 else 0 :] if branch.strip()]
+            if len(branches) > 1 and shown:
+                self.read_again(shown[-1], name)
             return
-        self.emit(match[0])
+        self.put(match[0])
 
     def _skip(self, to_else: bool) -> None:
         if self.buffer is self._endless:
@@ -309,6 +355,6 @@ class Expander(Mouth):
         if shown is None:
             if self.buffer is match.string:
                 self.position = match.end()
-            self.emit(match[0])
+            self.put(match[0])
         else:
             self.emit(f"\\{QUANTITY}{{{self._tree.pieces.keep(shown)}}}")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rpt_core.corpus.latex_conditions import skipped
+from rpt_core.corpus.latex_scan import optional
 from rpt_core.corpus.pieces import Pieces
 
 _HIDDEN = frozenset({"comment", "filecontents", "filecontents*"})
@@ -48,7 +49,7 @@ _SHORT = re.compile(
     r"\\(?:MakeShortVerb\*?|DefineShortVerb(?:\[[^\]\n]{0,200}\])?|lstMakeShortInline(?:\[[^\]\n]{0,200}\])?)"
     r"\s*+\{?\s*+\\?([^\s\\{}a-zA-Z])"
 )
-_OPTION = re.compile(r"[ \t]*+\[(?:[^\[\]{}]|\{[^{}]{0,500}\}|\[[^\[\]{}]{0,300}\]){0,2000}+\]")
+_BLANKS = re.compile(r"[ \t]*+")
 _ARGUMENT = re.compile(r"[ \t]*+\{[^{}\n]{0,300}\}")
 _BRACE = re.compile(r"\\.|[{}]|\n[ \t]*+\n", re.DOTALL)
 _COMMENT_END = re.compile(r"[^\n]*+(?:\n[ \t]*+(?!\n))?+")
@@ -96,7 +97,7 @@ def find_literals(texts: Iterable[str]) -> Literals:
             if match[1]:
                 listings[match[1]] = int(match[2] or 0) - bool(match[3])
             elif match[7]:
-                listings.update({name: 0 for name in _starred(match[6] or f"{match[7]}code")})
+                listings.update(dict.fromkeys(_starred(match[6] or f"{match[7]}code"), 0))
             elif name := match[4] or match[5] or match[8]:
                 listings[name] = 0
         for match in _OWN_INLINE.finditer(text):
@@ -179,8 +180,9 @@ class _Pass:
         return f"\n\n{self._pieces.keep(f'```{chr(10)}{body}{chr(10)}```')}\n\n", after
 
     def _after_arguments(self, position: int, num: int) -> int:
-        if option := _OPTION.match(self._text, position):
-            position = option.end()
+        start = _BLANKS.match(self._text, position).end()  # type: ignore[union-attr]
+        if self._text.startswith("[", start) and (option := optional(self._text, start)):
+            position = option[1]
         for _ in range(num):
             argument = _ARGUMENT.match(self._text, position)
             position = argument.end() if argument else position

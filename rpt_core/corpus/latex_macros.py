@@ -25,6 +25,7 @@ ARGUMENT_CHARS_MAX = 8_000_000
 COMMAND = re.compile(r"\\(?:(@*+[a-zA-Z][a-zA-Z@]*+)[ \t]*+(\n(?![ \t]*+\n)[ \t]*+)?|(.))", re.DOTALL)
 _ENDS_IN_WORD = re.compile(r"\\@*[a-zA-Z][a-zA-Z@]*\Z")
 _WORD_TAIL_CHARS = 60
+_GROUPS = re.compile(r"[{}]")
 _MARKS = str.maketrans("", "", NO_VALUE + TRUE + FALSE)
 _NAME_ROUNDS_MAX = 20
 _EXPANDED_CHARS_MAX = 4000
@@ -90,6 +91,9 @@ class Mouth:
         self._stack: list[_Frame] = []
         self._out: list[str] = []
         self._ends_in_word = False
+        self._depth = 0
+        self._overridden: list[tuple[int, str, Macro]] = []
+        """Depth of the group, name and former meaning of what was redefined in an open group."""
         self._num_expansions = 0
         self._num_chars = 0
         self._num_read_again = 0
@@ -113,7 +117,16 @@ class Mouth:
         return "".join(self._out).translate(_MARKS)
 
     def emit(self, text: str) -> None:
-        """Add to the result; a letter after a command's name stays apart from it."""
+        """Add text to the result; its braces open and close groups."""
+        if self._overridden and "}" in text:
+            for brace in _GROUPS.finditer(text):
+                self.deeper(1 if brace[0] == "{" else -1)
+        else:
+            self._depth += text.count("{") - text.count("}")
+        self.put(text)
+
+    def put(self, text: str) -> None:
+        """Add a command to the result; a letter after a command's name stays apart from it."""
         if not text:
             return
         if self._ends_in_word and text[0].isalpha():
@@ -123,6 +136,20 @@ class Mouth:
         self._num_chars += len(text)
         if self._num_chars > OUTPUT_CHARS_MAX:
             raise Broken("latex-explosion", f"macros grow past {OUTPUT_CHARS_MAX} characters")
+
+    def deeper(self, change: int) -> None:
+        """A group opens (1) or closes (-1); what was redefined in it means again what it meant before."""
+        self._depth += change
+        while self._overridden and self._overridden[-1][0] > self._depth:
+            _, name, macro = self._overridden.pop()
+            self.known.macros[name] = macro
+
+    def define(self, name: str, macro: Macro, everywhere: bool = False) -> None:
+        """Take in a definition, for the group it stands in when the word had another meaning outside."""
+        before = self.known.macros.get(name)
+        if before is not None and self._depth > 0 and not everywhere:
+            self._overridden.append((self._depth, name, before))
+        self.known.macros[name] = macro
 
     def read_again(self, text: str, word: str) -> None:
         """Put an expansion before the rest of the input."""
@@ -311,11 +338,11 @@ class Mouth:
         """Replace a word by what it stands for."""
         args = self.arguments(macro)
         if args is None:
-            self.emit(match[0])
+            self.put(match[0])
             return
         body = macro.filled(args)
         if macro.primitive:
-            self.emit(body)
+            self.put(body)
             return
         self.read_again(body, name)
 

@@ -76,6 +76,8 @@ _FONT = re.compile(
 _REGISTER = re.compile(
     r"[ \t]*+(?:\\[a-zA-Z]++|[0-9]{1,3})[ \t]*+(?:=|by)?[ \t]*+[-+]?(?:[0-9]++(?:\.[0-9]*+)?[a-z]{0,2}|\\[a-zA-Z]++)?"
 )
+_REGISTER_FIRST = re.compile(r"\\[a-zA-Z@]++[ \t]*+(?=\{)")
+r"""A bare word as the first argument: ``\setlength\parindent{0pt}``."""
 _CODE_POINT = re.compile(r"[ \t]*+(?:\"([0-9A-F]{2})|'([0-7]{2,3})|([0-9]{1,3}))")
 _NO_XSPACE = frozenset(",.'/?;:!~-)}{")
 _NO_XSPACE_WORD = re.compile(r"\\(?:[ /]|(?:footnote|footnotemark|xspace|space|bgroup|egroup)(?![a-zA-Z]))")
@@ -448,6 +450,9 @@ class Renderer:
         position = self._skip_optional(position, end)
         for _ in range(num):
             start = _BLANK.match(self._text, position, end).end()  # type: ignore[union-attr]
+            if register := _REGISTER_FIRST.match(self._text, start, end):
+                position = self._skip_optional(register.end(), end)
+                continue
             if start >= end or self._text[start] != "{":
                 break
             position = self._skip_optional(self._structure.braces[start] + 1, end)

@@ -22,6 +22,11 @@ FLAT_CHARS_MAX = 32_000_000
 
 _MAIN = re.compile(r"\\document(?:class|style)\b")
 _MAIN_BYTES = re.compile(rb"\\document(?:class|style)\b")
+_LATEX_BYTES = re.compile(
+    rb"\\(?:document(?:class|style)|usepackage|(?:re)?newcommand|(?:sub)*section|chapter|label|ref|cite)(?![a-zA-Z])"
+    rb"|\\begin\s*+\{"
+)
+"""What only LaTeX has: a tree without any of it is plain TeX."""
 _BEGIN = re.compile(r"\\begin\s*\{document\}")
 _NAMES = ("main", "ms", "paper", "article", "manuscript", "thesis", "book", "arxiv", "draft")
 _COMMENT = re.compile(r"(?<!\\)((?:\\\\)*+)%[^\n]*+(?:\n[ \t]*+(?!\n))?+")
@@ -147,6 +152,8 @@ class TreeFacts:
     literals: Literals
     encoding: str | None
     """Codec of the first declaration, by name."""
+    is_plain: bool
+    """Whether nothing in it is LaTeX."""
 
 
 def tree_facts(files: Mapping[str, bytes]) -> TreeFacts:
@@ -154,7 +161,11 @@ def tree_facts(files: Mapping[str, bytes]) -> TreeFacts:
     sources = [
         files[name] for name in sorted(files, key=lambda name: (not _MAIN_BYTES.search(files[name]), name))
     ]
-    return TreeFacts(find_literals(_outline(data) for data in sources), declared_encoding(sources))
+    return TreeFacts(
+        find_literals(_outline(data) for data in sources),
+        declared_encoding(sources),
+        is_plain=not any(_LATEX_BYTES.search(data) for data in sources),
+    )
 
 
 class SourceTree:
@@ -164,9 +175,10 @@ class SourceTree:
         self.pieces = Pieces()
         self.files = files
         self.main = main
+        facts = facts or tree_facts(files)
+        self.is_plain = facts.is_plain
         self.num_chars = 0
         """Of all files read so far, each as often as it was."""
-        facts = facts or tree_facts(files)
         self._literals, self._pattern = facts.literals, facts.literals.pattern()
         self._encoding = declared_encoding([files[main]]) or facts.encoding
 

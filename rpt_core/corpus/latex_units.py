@@ -29,12 +29,8 @@ _UNITS = {
     "percent": "%", "bit": "bit", "byte": "B", "gon": "gon", "annum": "a", "parsec": "pc", "atm": "atm",
 }  # fmt: skip
 _SHORT = {
-    **{name: name for name in (
-        "fg pg ng mg g kg pm nm mm cm dm m km as fs ps ns ms s fmol pmol nmol mmol mol kmol pA nA mA A kA ml l hl L "
-        "mL mHz Hz kHz MHz GHz THz mN N kN MN Pa kPa MPa GPa mV pV nV V kV mW nW W kW MW GW mJ J kJ eV meV keV MeV GeV "
-        "TeV kWh F fF pF nF H mH K dB Bq Gy Sv T mT kat lm lx rad sr C min h d kibi B bit S Wb cd kA mC nC mS hPa "
-        "Torr ppm").split()},
-    **{f"u{unit}": f"µ{unit}" for unit in "g m s mol A l L V W J F H T C N".split()},
+    **{name: name for name in ["fg", "pg", "ng", "mg", "g", "kg", "pm", "nm", "mm", "cm", "dm", "m", "km", "as", "fs", "ps", "ns", "ms", "s", "fmol", "pmol", "nmol", "mmol", "mol", "kmol", "pA", "nA", "mA", "A", "kA", "ml", "l", "hl", "L", "mL", "mHz", "Hz", "kHz", "MHz", "GHz", "THz", "mN", "N", "kN", "MN", "Pa", "kPa", "MPa", "GPa", "mV", "pV", "nV", "V", "kV", "mW", "nW", "W", "kW", "MW", "GW", "mJ", "J", "kJ", "eV", "meV", "keV", "MeV", "GeV", "TeV", "kWh", "F", "fF", "pF", "nF", "H", "mH", "K", "dB", "Bq", "Gy", "Sv", "T", "mT", "kat", "lm", "lx", "rad", "sr", "C", "min", "h", "d", "kibi", "B", "bit", "S", "Wb", "cd", "kA", "mC", "nC", "mS", "hPa", "Torr", "ppm"]},
+    **{f"u{unit}": f"µ{unit}" for unit in ["g", "m", "s", "mol", "A", "l", "L", "V", "W", "J", "F", "H", "T", "C", "N"]},
     "kohm": "kΩ", "Mohm": "MΩ", "mohm": "mΩ", "amu": "u", "Molar": "M",
 }  # fmt: skip
 _POWERS = {

@@ -61,7 +61,7 @@ ENVIRONMENT_ARGS = {
     "adjustbox": 1, "tcolorbox": 0, "leftbar": 0, "changemargin": 2, "Tagging": 1, "CJK": 2, "CJK*": 2,
     "column": 1, "alignedat": 1, "numcases": 1, "subnumcases": 1, "empheq": 1, "otherlanguage": 1,
     "otherlanguage*": 1, "hyphenrules": 1, "varwidth": 1, "addmargin": 1, "labeling": 1, "parcolumns": 1,
-    "paracol": 1, "turn": 1, "rotate": 1, "textblock*": 1, 
+    "paracol": 1, "turn": 1, "rotate": 1, "textblock*": 1,
     "fminipage": 1, "boxedminipage": 1, "adjustwidth*": 2, "overlayarea": 2,
     "scalefont": 1, "letter": 1, "foreigndisplayquote": 1,
     "colorbox": 1, "CJKfilltwosides": 1,
