@@ -104,8 +104,8 @@ _NO_TESTS = frozenset(
 _EDGE = re.compile(r"\\(if[a-zA-Z@]*+|else|or|fi)(?![a-zA-Z@])[ \t]*+(\{?)")
 _COMMENT = r"(?<!\\)(?:\\\\)*+%[^\n]*+"
 _EDGE_OR_COMMENT = re.compile(rf"{_EDGE.pattern}|{_COMMENT}")
-_NUMBER_TEST = re.compile(r"\s*+(-?[0-9]+)\s*+([<=>])\s*+(-?[0-9]+)[ \t]?")
-_ODD_TEST = re.compile(r"\s*+(-?[0-9]+)[ \t]?")
+_NUMBER_TEST = re.compile(r"\s*+(-?[0-9]{1,15})\s*+([<=>])\s*+(-?[0-9]{1,15})[ \t]?")
+_ODD_TEST = re.compile(r"\s*+(-?[0-9]{1,15})[ \t]?")
 _TWO_WORDS = re.compile(r"\s*+(\\[a-zA-Z@]++|[^\s\\])\s*+(\\[a-zA-Z@]++|[^\s\\])[ \t]*+")
 _TWO_SIGNS = re.compile(r"[ \t]*+([^\s\\{}])([^\s\\{}])[ \t]*+")
 _ONE_WORD = re.compile(r"\s*+\\([a-zA-Z@]++|.)[ \t]*+")
@@ -198,19 +198,15 @@ def tex_test(word: str, buffer: str, position: int, state: State) -> tuple[bool,
     """
     if word[2:] in state.switches:
         return state.switches[word[2:]], position
-    if word == "ifnum" and (number := _NUMBER_TEST.match(buffer, position)):
-        return _compare(int(number[1]), number[2], int(number[3])), number.end()
-    if word == "ifodd" and (odd := _ODD_TEST.match(buffer, position)):
-        return int(odd[1]) % 2 == 1, odd.end()
-    if word == "if" and (signs := _TWO_SIGNS.match(buffer, position)):
-        return signs[1] == signs[2], signs.end()
-    if word == "ifx" and (pair := _TWO_WORDS.match(buffer, position)):
-        return _same(pair[1], pair[2], state), pair.end()
-    if word == "ifdefined" and (one := _ONE_WORD.match(buffer, position)):
-        return state.is_known(one[1]) or one[1] in _ENGINE, one.end()
-    if word == "ifcsname" and (named := _NAMED.match(buffer, position)):
-        return state.is_known(named[1].strip()), named.end()
+    if word in _READERS:
+        pattern, outcome = _READERS[word]
+        if found := pattern.match(buffer, position):
+            return outcome(found, state), found.end()
     return word == "iftrue", position
+
+
+def _is_defined(found: re.Match[str], state: State) -> bool:
+    return state.is_known(found[1].strip()) or found[1] in _ENGINE
 
 
 def _same(left: str, right: str, state: State) -> bool:
@@ -233,6 +229,16 @@ def _same(left: str, right: str, state: State) -> bool:
 def _compare(left: int, sign: str, right: int) -> bool:
     return left < right if sign == "<" else left > right if sign == ">" else left == right
 
+
+_READERS: dict[str, tuple[re.Pattern[str], Callable[[re.Match[str], State], bool]]] = {
+    "ifnum": (_NUMBER_TEST, lambda found, _: _compare(int(found[1]), found[2], int(found[3]))),
+    "ifodd": (_ODD_TEST, lambda found, _: int(found[1]) % 2 == 1),
+    "if": (_TWO_SIGNS, lambda found, _: found[1] == found[2]),
+    "ifx": (_TWO_WORDS, lambda found, state: _same(found[1], found[2], state)),
+    "ifdefined": (_ONE_WORD, _is_defined),
+    "ifcsname": (_NAMED, _is_defined),
+}
+"""What TeX's own tests look at, and how they come out."""
 
 Test = Callable[[list[str], State], bool]
 
@@ -284,7 +290,7 @@ def _blank(args: list[str], state: State) -> bool:
 
 
 NO_VALUE, TRUE, FALSE = "\ue00c", "\ue00d", "\ue00e"
-"""What an xparse argument that is not there, and a star that is there or not, stand for while macros expand."""
+"""What an absent xparse argument, and a star that is there or not, stand for while macros expand."""
 
 BRACED: dict[str, tuple[int, Test]] = {
     "ifthenelse": (1, _boolexpr), "ifboolexpr": (1, _boolexpr), "ifboolexpe": (1, _boolexpr),
@@ -298,7 +304,8 @@ BRACED: dict[str, tuple[int, Test]] = {
     "ifcsvoid": (1, lambda a, s: not _known(a, s) or _body(a[0], s) in ("", r"\relax")),
     "ifdefequal": (2, lambda a, s: _same(a[0].strip(), a[1].strip(), s)),
     "ifcsequal": (2, lambda a, s: _same("\\" + _word(a[0]), "\\" + _word(a[1]), s)),
-    "ifdefstring": (2, lambda a, s: _body(a[0], s) == a[1]), "ifcsstring": (2, lambda a, s: _body(a[0], s) == a[1]),
+    "ifdefstring": (2, lambda a, s: _body(a[0], s) == a[1]),
+    "ifcsstring": (2, lambda a, s: _body(a[0], s) == a[1]),
     "ifdefstrequal": (2, lambda a, s: _body(a[0], s) == _body(a[1], s) is not None),
     "ifstrequal": (2, lambda a, _: a[0] == a[1]), "ifstrempty": (1, lambda a, _: not a[0]),
     "ifblank": (1, _blank), "notblank": (1, lambda a, s: not _blank(a, s)),
@@ -334,10 +341,15 @@ _PART = re.compile(
     re.DOTALL,
 )
 _PARTS_MAX = 2000
+_CALLS: dict[str, tuple[int, Test]] = {
+    "boolean": (1, _is_bool), "bool": (1, _is_bool), "toggle": (1, _is_toggle), "equal": (2, _equal),
+    "isodd": (1, _odd), "isundefined": (1, lambda args, state: not _known(args, state)),
+}  # fmt: skip
+"""Parts of an expression that take groups."""
 
 
 class _Expression:
-    r"""A test of ifthen (``\boolean{a} \AND \NOT \equal{b}{c}``) or etoolbox (``bool {a} and not test {..}``)."""
+    r"""A test of ifthen (``\boolean{a} \AND \equal{b}{c}``) or etoolbox (``bool {a} and not test {..}``)."""
 
     def __init__(self, text: str, state: State) -> None:
         self._text, self._state = text, state
@@ -377,21 +389,12 @@ class _Expression:
     def _part(self, match: re.Match[str]) -> bool:
         if match["numbers"]:
             return _compare(int(match["left"]), match["sign"], int(match["right"]))
-        call = match["call"] or match["named"]
-        if call is None:
-            return False
-        args = self._groups(2 if call == "equal" else 1)
-        if call in ("boolean", "bool"):
-            return bool(args) and _is_bool(args, self._state)
-        if call == "toggle":
-            return bool(args) and _is_toggle(args, self._state)
-        if call == "equal":
-            return len(args) == 2 and _equal(args, self._state)
-        if call == "isodd":
-            return bool(args) and _odd(args, self._state)
-        if call == "isundefined":
-            return bool(args) and not _known(args, self._state)
-        return call == "test" and bool(args) and self._nested(args[0])
+        call = match["call"] or match["named"] or ""
+        if call == "test":
+            return self._nested("".join(self._groups(1)))
+        num, test = _CALLS.get(call, (0, None))
+        args = self._groups(num)
+        return test is not None and len(args) == num and test(args, self._state)
 
     def _nested(self, text: str) -> bool:
         r"""``test {\ifdefempty{\x}}`` of etoolbox."""

@@ -1,4 +1,4 @@
-r"""What defines words: ``\newcommand`` and its kin, ``\def``, ``\let``, xparse, operators, delimiters, theorems."""
+r"""What defines words: ``\newcommand`` and its kin, ``\def``, ``\let``, xparse, delimiters, theorems."""
 
 import re
 from collections.abc import Callable
@@ -118,7 +118,7 @@ def _declare_theorem(mouth: Mouth, word: str, define: Define) -> None:
 
 
 def _delimiters(mouth: Mouth, word: str, define: Define) -> None:
-    r"""``\DeclarePairedDelimiter`` of mathtools; ``X`` has a body of its own, ``XPP`` also what stands round it."""
+    r"""``\DeclarePairedDelimiter`` of mathtools; ``X`` has a body, ``XPP`` also what stands round it."""
     name = mouth.name()
     if name is None:
         return
@@ -187,12 +187,14 @@ DEFINERS: dict[str, Callable[[Mouth, str, Define], None]] = {
     **dict.fromkeys(("def", "gdef", "edef", "xdef"), _def), "let": _let,
     "DeclareMathOperator": _operator, "newtheorem": _new_theorem, "spnewtheorem": _new_theorem,
     "declaretheorem": _declare_theorem, "newif": _new_if,
-    **dict.fromkeys(("DeclarePairedDelimiter", "DeclarePairedDelimiterX", "DeclarePairedDelimiterXPP"), _delimiters),
+    "DeclarePairedDelimiter": _delimiters, "DeclarePairedDelimiterX": _delimiters,
+    "DeclarePairedDelimiterXPP": _delimiters,
     **dict.fromkeys(
         ("newboolean", "provideboolean", "newbool", "providebool", "newtoggle", "providetoggle"), _new_switch
     ),
     **dict.fromkeys(
-        ("setboolean", "setbool", "booltrue", "boolfalse", "settoggle", "toggletrue", "togglefalse"), _set_switch
+        ("setboolean", "setbool", "booltrue", "boolfalse", "settoggle", "toggletrue", "togglefalse"),
+        _set_switch,
     ),
     "DeclareSIUnit": _unit, "DeclareSIPrefix": _unit,
 }  # fmt: skip

@@ -1,6 +1,7 @@
 r"""One source with its macros expanded, its tests decided and its files in their places."""
 
 import re
+from collections.abc import Callable
 
 from rpt_core.corpus.latex_conditions import BRACED, ONE_BRANCH, State, is_test, skipped, tex_test
 from rpt_core.corpus.latex_definers import DEFINERS, xparse_kinds
@@ -24,8 +25,6 @@ _DOCUMENT_END = re.compile(r"\\end\s*+\{document\}")
 _BRACE_FOLLOWS = re.compile(r"\s*+\{")
 _INPUTS = frozenset({"input", "include", "subfile", "subfileinclude"})
 _IMPORTS = frozenset({"import", "subimport", "includefrom", "inputfrom", "subincludefrom", "subinputfrom"})
-_PREFIXES = frozenset({"long", "global", "outer", "protected", "immediate"})
-_ENDS = frozenset({"bye", "enddocument", "endinput", "stop"})
 _BRANCHES_MAX = 4
 _BARE = frozenset(
     [
@@ -43,7 +42,6 @@ _BARE = frozenset(
     ]
 )
 r"""Environments whose sides are also used as commands (``\equation .. \endequation``)."""
-_AT_ONCE = frozenset({"AtBeginDocument", "AtEndPreamble", "AfterEndPreamble"})
 _CSNAME = re.compile(r"([^{}]{1,80}?)\\endcsname[ \t]*+")
 
 
@@ -96,7 +94,7 @@ class Expander(Mouth):
             self.put(match[0])
         elif name in ("begin", "end"):
             self._side(name, match)
-        elif name in BRACED or name in ONE_BRANCH:
+        elif (name in BRACED or name in ONE_BRANCH) and name[2:] not in self.known.switches:
             self._braced(name)
         elif name.startswith("if") or name in ("else", "fi"):
             self._test(name, match)
@@ -107,43 +105,14 @@ class Expander(Mouth):
 
     def _other(self, name: str, match: re.Match[str]) -> bool:
         """Words that read files, define environments, end the text or set a switch; False: none of these."""
-        if name in _INPUTS or name in _IMPORTS:
-            self._input(name)
-        elif name in ("usepackage", "RequirePackage"):
-            self._styles()
-        elif name in (
-            "newenvironment",
-            "renewenvironment",
-            "NewDocumentEnvironment",
-            "RenewDocumentEnvironment",
-        ):
-            self._new_environment(name)
-        elif name in _ENDS:
-            self._ends(name)
-        elif name == "includeonly":
-            self._only = frozenset(part.strip() for part in (self.group() or "").split(","))
-        elif name == "InputIfFileExists":
-            self._input_if(self.mandatory())
-        elif name == "@ifnextchar":
-            sign, yes, no = self.mandatory(), self.mandatory(), self.mandatory()
-            self.read_again(yes if self.next_character() == sign else no, name)
-        elif name == "@ifstar":
-            yes, no = self.mandatory(), self.mandatory()
-            self.read_again(yes if self.star() else no, name)
+        if handler := _HANDLERS.get(name):
+            handler(self, name)
         elif name == "documentstyle":
             self._style(match)
         elif self._dialects and (named := NAMED.get(name)) and named[0] in self._dialects:
             named[1](self, name)
         elif (switch := re.fullmatch(r"(.+?)(true|false)", name)) and switch[1] in self.known.switches:
             self.known.switches[switch[1]] = switch[2] == "true"
-        elif name in _PREFIXES:
-            self._everywhere = name == "global" or self._everywhere
-        elif name in ("begingroup", "bgroup", "endgroup", "egroup"):
-            self.deeper(1 if name.startswith("b") else -1)
-        elif name in _AT_ONCE:
-            self.read_again(self.group() or "", name)
-        elif name == "csname":
-            self._csname()
         elif name in _BARE or (name.startswith("end") and name[3:] in _BARE):
             side, bare = ("end", name[3:]) if name.startswith("end") else ("begin", name)
             self.read_again(f"\\{side}{{{bare}}}", name)
@@ -151,7 +120,29 @@ class Expander(Mouth):
             return False
         return True
 
-    def _csname(self) -> None:
+    def _prefix(self, name: str) -> None:
+        r"""``\long``, ``\global`` and the like before a definition."""
+        self._everywhere = name == "global" or self._everywhere
+
+    def _group_side(self, name: str) -> None:
+        self.deeper(1 if name.startswith("b") else -1)
+
+    def _at_once(self, name: str) -> None:
+        r"""``\AtBeginDocument{..}``: read where it stands."""
+        self.read_again(self.group() or "", name)
+
+    def _include_only(self, name: str) -> None:
+        self._only = frozenset(part.strip() for part in (self.group() or "").split(","))
+
+    def _if_next(self, name: str) -> None:
+        sign, yes, no = self.mandatory(), self.mandatory(), self.mandatory()
+        self.read_again(yes if self.next_character() == sign else no, name)
+
+    def _if_star(self, name: str) -> None:
+        yes, no = self.mandatory(), self.mandatory()
+        self.read_again(yes if self.star() else no, name)
+
+    def _csname(self, word: str) -> None:
         r"""``\csname equation*\endcsname``: the word of that name, or the environment's side."""
         found = _CSNAME.match(self.buffer, self.position)
         if not found:
@@ -165,7 +156,7 @@ class Expander(Mouth):
             self.read_again(f"\\{name} ", name)
 
     def _define(self, name: str, macro: Macro) -> None:
-        """Take in a definition, unless the reader knows the word better: a style's or an author's front matter."""
+        """Take in a definition, unless the reader knows the word better, as all front matter."""
         if name in HANDLED or _PROGRAM.search(macro.body):
             return
         in_style = any(file.endswith(".sty") for file in self.open_files()[-1:])
@@ -219,7 +210,7 @@ class Expander(Mouth):
     def _test(self, name: str, match: re.Match[str]) -> None:
         r"""One of TeX's tests, or its ``\else`` or ``\fi``.
 
-        A word like them with braces is a test that nobody knows: its last branch that holds anything is shown.
+        A word like them with braces is a test nobody knows: its last branch that holds anything is shown.
         """
         if name == "fi":
             return
@@ -299,11 +290,11 @@ class Expander(Mouth):
         elif not (word == "include" and self._only is not None and wanted not in self._only):
             self._open(wanted, own_page=word.endswith("include"))
 
-    def _input_if(self, wanted: str) -> None:
+    def _input_if(self, word: str) -> None:
+        wanted = self.expanded(self.mandatory())
         yes, no = self.mandatory(), self.mandatory()
-        wanted = self.expanded(wanted)
         there = self._is_file(wanted)
-        self.read_again(yes if there else no, "InputIfFileExists")
+        self.read_again(yes if there else no, word)
         if there:
             self._open(wanted, own_page=False)
 
@@ -328,7 +319,7 @@ class Expander(Mouth):
             text = f"{text.removesuffix(chr(10))} "
         self.open_file(found, text)
 
-    def _styles(self) -> None:
+    def _styles(self, word: str) -> None:
         r"""The definitions of the tree's own packages; every one is read once."""
         self.optional()
         for part in (self.group() or "").split(","):
@@ -345,6 +336,7 @@ class Expander(Mouth):
 
     def _ends(self, word: str) -> None:
         if word == "endinput":
+            self.put(" ")
             self.end_file()
         else:
             self.end()
@@ -358,3 +350,22 @@ class Expander(Mouth):
             self.put(match[0])
         else:
             self.emit(f"\\{QUANTITY}{{{self._tree.pieces.keep(shown)}}}")
+
+
+_HANDLERS: dict[str, Callable[[Expander, str], None]] = {
+    **dict.fromkeys((*_INPUTS, *_IMPORTS), Expander._input),
+    **dict.fromkeys(("usepackage", "RequirePackage"), Expander._styles),
+    **dict.fromkeys(
+        ("newenvironment", "renewenvironment", "NewDocumentEnvironment", "RenewDocumentEnvironment"),
+        Expander._new_environment,
+    ),
+    **dict.fromkeys(("bye", "enddocument", "endinput", "stop"), Expander._ends),
+    **dict.fromkeys(("long", "global", "outer", "protected", "immediate"), Expander._prefix),
+    **dict.fromkeys(("begingroup", "bgroup", "endgroup", "egroup"), Expander._group_side),
+    **dict.fromkeys(("AtBeginDocument", "AtEndPreamble", "AfterEndPreamble"), Expander._at_once),
+    "includeonly": Expander._include_only,
+    "InputIfFileExists": Expander._input_if,
+    "@ifnextchar": Expander._if_next,
+    "@ifstar": Expander._if_star,
+    "csname": Expander._csname,
+}

@@ -1,4 +1,4 @@
-r"""Comments and literal text of a TeX file, in one pass from its start: what a per cent sign means depends on it.
+r"""Comments and literal text of a TeX file, in one pass: a per cent sign means what stands before it says.
 
 Listings, ``\verb`` and addresses are held aside as pieces, comments and ``\iffalse`` branches go. A listing
 that never ends is left alone; each kind is looked for at most once more, so the pass is linear.
@@ -15,8 +15,9 @@ from rpt_core.corpus.pieces import Pieces
 _HIDDEN = frozenset({"comment", "filecontents", "filecontents*"})
 _LISTINGS: dict[str, int] = {
     **dict.fromkeys(
-        ("verbatim", "verbatim*", "Verbatim", "Verbatim*", "BVerbatim", "LVerbatim", "SaveVerbatim", "lstlisting",
-         "lstlisting*", "alltt", "code", "python", "spverbatim", "verbatimtab", "pyconcode", "Sinput", "Soutput",
+        ("verbatim", "verbatim*", "Verbatim", "Verbatim*", "BVerbatim", "LVerbatim", "SaveVerbatim",
+         "lstlisting", "lstlisting*", "alltt", "code", "python", "spverbatim", "verbatimtab", "pyconcode",
+         "Sinput", "Soutput",
          "pyglist", "tcblisting*", "comment", "filecontents", "filecontents*"),
         0,
     ),
@@ -24,7 +25,7 @@ _LISTINGS: dict[str, int] = {
 }  # fmt: skip
 """Environments of literal text, and how many brace groups they take first."""
 _INLINE: dict[str, int] = {
-    "verb": 0, "verb*": 0, "Verb": 0, "spverb": 0, "lstinline": 0, "mintinline": 1, "mint": 1, "texttt@verb": 0,
+    "verb": 0, "verb*": 0, "Verb": 0, "spverb": 0, "lstinline": 0, "mintinline": 1, "mint": 1,
 }  # fmt: skip
 """Commands of literal text, and how many brace groups they take first."""
 
@@ -55,7 +56,7 @@ _BRACE = re.compile(r"\\.|[{}]|\n[ \t]*+\n", re.DOTALL)
 _COMMENT_END = re.compile(r"[^\n]*+(?:\n[ \t]*+(?!\n))?+")
 _ADDRESS = re.compile(r"[ \t]*+\{([^{}\n]{1,2000})\}")
 _ALIASED = re.compile(r"\\let\s*\\[a-zA-Z@]+\s*=?\s*\Z")
-_CLOSES = re.compile(r"[ \t]*+\}")
+_CLOSES = re.compile(r"\}")
 _BACK_CHARS = 80
 _OPEN_BRACES_MAX = 100
 """After so many commands whose braces never close, no more are looked for."""

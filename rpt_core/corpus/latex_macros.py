@@ -44,7 +44,7 @@ class Macro:
     primitive: bool = False
     r"""The body is what the word meant before somebody redefined it (``\let\old=\word``): not read again."""
     delimiters: tuple[str, ...] = ()
-    r"""Of ``\def\bea#1\eea{..}``: what stands before the first argument, then after each; () when nothing does."""
+    r"""Of ``\def\bea#1\eea{..}``: what stands before the first argument, then after each; () for none."""
     make: Callable[[list[str]], str] | None = None
     """Makes the body of the arguments, where slots cannot say it."""
 

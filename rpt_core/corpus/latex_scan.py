@@ -105,7 +105,7 @@ def until(buffer: str, position: int, delimiter: str) -> tuple[str, int] | None:
 
     Example:
         >>> until(r" a_{\eea} \eea b", 0, r"\eea")
-        (' a_{\\eea} ', 13)
+        (' a_{\\eea} ', 15)
     """
     depth = 0
     for match in _delimiter(delimiter).finditer(buffer, position, position + UNTIL_CHARS_MAX):

@@ -11,6 +11,15 @@ import re
 from collections.abc import Callable, Mapping
 
 from rpt_core.corpus.latex_blocks import HEADING, block, flat, has_words, without_closing_sections
+from rpt_core.corpus.latex_lengths import (
+    REGISTER_FIRST,
+    after_assignment,
+    after_font,
+    after_length,
+    after_register,
+    after_rule,
+    code_point,
+)
 from rpt_core.corpus.latex_numbers import number_labels
 from rpt_core.corpus.latex_structure import around, match_structure
 from rpt_core.corpus.latex_units import in_formula
@@ -45,7 +54,8 @@ NESTING_MAX = 120
 """Commands within commands; Python's own stack ends later."""
 
 _TOKEN = re.compile(
-    r"[\\{}$~&#\n`'\-](?:(?<=\\)(?:(?P<name>@*+[a-zA-Z][a-zA-Z@]*+)\*?[ \t]*+(?:\n(?![ \t]*+\n)[ \t]*+)?|(?P<sign>.))"
+    r"[\\{}$~&#\n`'\-](?:(?<=\\)"
+    r"(?:(?P<name>@*+[a-zA-Z][a-zA-Z@]*+)\*?[ \t]*+(?:\n(?![ \t]*+\n)[ \t]*+)?|(?P<sign>.))"
     r"|(?<=\n)(?P<par>[ \t]*\n\s*)|(?<=`)(?P<quote>`)|(?<=')(?P<unquote>')|(?<=-)(?P<dash>--?)"
     r"|(?<=\$)(?P<display>\$)?)?",
     re.DOTALL,
@@ -60,25 +70,6 @@ r"""In a formula: bookkeeping, and ``\ensuremath``, whose braces alone do no har
 _CODES = re.compile(r"(?:\{[\w:.\-/*=]{1,40}\}){2,}(?=\s*\n)")
 """Arguments of an unknown command that are keys, not words: two or more on the rest of a line."""
 _LABEL = re.compile(r"\\label\s*+\{([^{}]{1,200})\}")
-_LENGTH = r"[-+]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)[ \t]*+(?:true[ \t]?)?(?:pt|em|ex|cm|mm|in|pc|bp|sp|mu|fil+|\\[a-zA-Z]++)"
-_GLUE = re.compile(rf"[ \t]*+=?[ \t]*+{_LENGTH}(?:[ \t]*+(?:plus|minus)[ \t]*+{_LENGTH}){{0,2}}")
-_WHOLE = re.compile(r"[ \t]*+=?[ \t]*+[-+]?(?:[0-9]++|\\magstep(?:half|[ \t]*+[0-5]))(?![a-zA-Z.])")
-_ASSIGNED = re.compile(rf"[ \t]*+=[ \t]*+(?:{_LENGTH}|[-+]?[0-9]++(?![0-9.,]*[a-zA-Z]))(?=\s|\\|\Z)")
-r"""A register of the author's own that is set: ``\myskip=3pt``."""
-_RULE = re.compile(
-    rf"[ \t]*+(?:(?:to|spread|by|height|width|depth)?[ \t]*+{_LENGTH}[ \t]*+|(?:to|spread)[ \t]*+\\[a-zA-Z]++[ \t]*+"
-    r"|(?:by|width|height|depth)[ \t]*+(?:[-+]?[0-9]++|\\[a-zA-Z]++)[ \t]*+){0,3}+"
-)
-_FONT = re.compile(
-    r"[ \t]*+\\[a-zA-Z]++[ \t]*+=?[ \t]*+[\w.-]{1,60}(?:[ \t]++(?:scaled|at)[ \t]*+(?:\\magstep(?:half|[ \t]*+[0-5])|[0-9.]++"
-    r"(?:[ \t]*+(?:true)?pt)?))?"
-)
-_REGISTER = re.compile(
-    r"[ \t]*+(?:\\[a-zA-Z]++|[0-9]{1,3})[ \t]*+(?:=|by)?[ \t]*+[-+]?(?:[0-9]++(?:\.[0-9]*+)?[a-z]{0,2}|\\[a-zA-Z]++)?"
-)
-_REGISTER_FIRST = re.compile(r"\\[a-zA-Z@]++[ \t]*+(?=\{)")
-r"""A bare word as the first argument: ``\setlength\parindent{0pt}``."""
-_CODE_POINT = re.compile(r"[ \t]*+(?:\"([0-9A-F]{2})|'([0-7]{2,3})|([0-9]{1,3}))")
 _NO_XSPACE = frozenset(",.'/?;:!~-)}{")
 _NO_XSPACE_WORD = re.compile(r"\\(?:[ /]|(?:footnote|footnotemark|xspace|space|bgroup|egroup)(?![a-zA-Z]))")
 """What the package xspace sets no blank before."""
@@ -229,11 +220,13 @@ class Renderer:
         shown = SPACES.get(name, SYMBOLS.get(name))
         if shown is not None:
             return shown, after
-        if name in DECLARATIONS:
-            return "", after
-        if assigned := _ASSIGNED.match(self._text, match.end("name"), end):
-            return "", assigned.end()
-        # Nobody knows the word; the words before and after it are two.
+        return ("", after) if name in DECLARATIONS else self._unknown(match, end, out)
+
+    def _unknown(self, match: re.Match[str], end: int, out: list[str]) -> tuple[str, int]:
+        """A word that nobody knows shows nothing; the words before and after it are two."""
+        after = match.end()
+        if (assigned := after_assignment(self._text, match.end("name"), end)) is not None:
+            return "", assigned
         apart = (
             self._text[after - 1].isspace() and self._text[after : after + 1].isalnum() and _ends_in_word(out)
         )
@@ -273,32 +266,19 @@ class Renderer:
         return f"\n\n{HEADING}1Acknowledgments\n\n", after
 
     def _glue(self, after: int, end: int) -> tuple[str, int]:
-        r"""A length that follows without braces (``\vskip 10pt plus 2pt``, ``\parindent=0pt``)."""
-        length = _GLUE.match(self._text, after, end) or _WHOLE.match(self._text, after, end)
-        return " ", length.end() if length else after
+        return " ", after_length(self._text, after, end)
 
     def _rule(self, after: int, end: int) -> tuple[str, int]:
-        r"""Lengths behind key words (``\hrule height 1pt``, ``\hbox to 5cm{..}``)."""
-        lengths = _RULE.match(self._text, after, end)
-        return " ", lengths.end() if lengths else after
+        return " ", after_rule(self._text, after, end)
 
     def _font(self, after: int, end: int) -> tuple[str, int]:
-        r"""``\font\big=cmr10 scaled 1200``."""
-        font = _FONT.match(self._text, after, end)
-        return "", font.end() if font else after
+        return "", after_font(self._text, after, end)
 
     def _register(self, after: int, end: int) -> tuple[str, int]:
-        r"""``\advance\x by 1``, ``\count1=3``."""
-        register = _REGISTER.match(self._text, after, end)
-        return "", register.end() if register else after
+        return "", after_register(self._text, after, end)
 
     def _code_point(self, after: int, end: int) -> tuple[str, int]:
-        r"""``\char"41``; beyond ASCII a font's own order is not known here."""
-        code = _CODE_POINT.match(self._text, after, end)
-        if not code:
-            return "", after
-        point = int(code[1], 16) if code[1] else int(code[2], 8) if code[2] else int(code[3])
-        return chr(point) if 32 < point < 127 else "", code.end()
+        return code_point(self._text, after, end)
 
     def _token_list(self, after: int, end: int) -> tuple[str, int]:
         equals = re.compile(r"\s*+=").match(self._text, after, end)
@@ -450,7 +430,7 @@ class Renderer:
         position = self._skip_optional(position, end)
         for _ in range(num):
             start = _BLANK.match(self._text, position, end).end()  # type: ignore[union-attr]
-            if register := _REGISTER_FIRST.match(self._text, start, end):
+            if register := REGISTER_FIRST.match(self._text, start, end):
                 position = self._skip_optional(register.end(), end)
                 continue
             if start >= end or self._text[start] != "{":

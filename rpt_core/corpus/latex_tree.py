@@ -48,9 +48,9 @@ def main_files(files: Mapping[str, bytes]) -> list[str]:
     """
     texts = {name: _outline(data) for name, data in files.items() if name.lower().endswith(TEX_SUFFIXES)}
     for name, data in files.items():
-        if posixpath.basename(name).lower().startswith("00readme"):
-            if (named := _named_main(name, data)) in texts:
-                return [named]
+        read_me = posixpath.basename(name).lower().startswith("00readme")
+        if read_me and (named := _named_main(name, data)) in texts:
+            return [named]
     stripped = {name: _COMMENT.sub(r"\1", text) for name, text in texts.items()}
     inputs = {name: set(_targets(stripped[name], name, texts)) for name in texts}
     included = {target for targets in inputs.values() for target in targets}

@@ -1,3 +1,4 @@
+# ruff: noqa: SIM905  (word lists read better as text)
 r"""Quantities as siunitx (versions 2 and 3) and units.sty set them: ``\SI{5}{\kilo\metre}`` is ``5 km``.
 
 Numbers, units and ranges become plain text; a number keeps its own digits. Only the commands' default
@@ -10,8 +11,11 @@ from collections.abc import Mapping
 from rpt_core.corpus.latex_macros import Mouth
 
 _PREFIXES = {
-    "quecto": "q", "ronto": "r", "yocto": "y", "zepto": "z", "atto": "a", "femto": "f", "pico": "p", "nano": "n",
-    "micro": "µ", "milli": "m", "centi": "c", "deci": "d", "deca": "da", "deka": "da", "hecto": "h", "kilo": "k",
+    "quecto": "q", "ronto": "r", "yocto": "y", "zepto": "z", "atto": "a", "femto": "f",
+    "pico": "p", "nano": "n", "micro": "µ", "milli": "m", "centi": "c", "deci": "d", "deca": "da",
+    "deka": "da",
+    "hecto": "h",
+    "kilo": "k",
     "mega": "M", "giga": "G", "tera": "T", "peta": "P", "exa": "E", "zetta": "Z", "yotta": "Y", "ronna": "R",
     "quetta": "Q", "kibi": "Ki", "mebi": "Mi", "gibi": "Gi", "tebi": "Ti", "pebi": "Pi", "exbi": "Ei",
 }  # fmt: skip
@@ -29,8 +33,13 @@ _UNITS = {
     "percent": "%", "bit": "bit", "byte": "B", "gon": "gon", "annum": "a", "parsec": "pc", "atm": "atm",
 }  # fmt: skip
 _SHORT = {
-    **{name: name for name in ["fg", "pg", "ng", "mg", "g", "kg", "pm", "nm", "mm", "cm", "dm", "m", "km", "as", "fs", "ps", "ns", "ms", "s", "fmol", "pmol", "nmol", "mmol", "mol", "kmol", "pA", "nA", "mA", "A", "kA", "ml", "l", "hl", "L", "mL", "mHz", "Hz", "kHz", "MHz", "GHz", "THz", "mN", "N", "kN", "MN", "Pa", "kPa", "MPa", "GPa", "mV", "pV", "nV", "V", "kV", "mW", "nW", "W", "kW", "MW", "GW", "mJ", "J", "kJ", "eV", "meV", "keV", "MeV", "GeV", "TeV", "kWh", "F", "fF", "pF", "nF", "H", "mH", "K", "dB", "Bq", "Gy", "Sv", "T", "mT", "kat", "lm", "lx", "rad", "sr", "C", "min", "h", "d", "kibi", "B", "bit", "S", "Wb", "cd", "kA", "mC", "nC", "mS", "hPa", "Torr", "ppm"]},
-    **{f"u{unit}": f"µ{unit}" for unit in ["g", "m", "s", "mol", "A", "l", "L", "V", "W", "J", "F", "H", "T", "C", "N"]},
+    **{name: name for name in (
+        "fg pg ng mg g kg pm nm mm cm dm m km as fs ps ns ms s fmol pmol nmol mmol mol kmol pA nA "
+        "mA A kA ml l hl L mL mHz Hz kHz MHz GHz THz mN N kN MN Pa kPa MPa GPa mV pV nV V kV mW "
+        "nW W kW MW GW mJ J kJ eV meV keV MeV GeV TeV kWh F fF pF nF H mH K dB Bq Gy Sv T mT kat "
+        "lm lx rad sr C min h d kibi B bit S Wb cd kA mC nC mS hPa Torr ppm"
+    ).split()},
+    **{f"u{unit}": f"µ{unit}" for unit in "g m s mol A l L V W J F H T C N".split()},
     "kohm": "kΩ", "Mohm": "MΩ", "mohm": "mΩ", "amu": "u", "Molar": "M",
 }  # fmt: skip
 _POWERS = {
@@ -243,22 +252,29 @@ def quantity(word: str, mouth: Mouth, start: int) -> str | None:
 
 def _shown(word: str, option: str | None, args: list[str], mouth: Mouth) -> str:
     own = mouth.known.units
-    if word in ("unit", "unitfrac") and (word == "unitfrac" or (option and "=" not in option)):
-        of = unit(args[0], own) + (f"/{unit(args[1], own)}" if word == "unitfrac" else "")
+    if word == "unitfrac" or (word == "unit" and option and "=" not in option):
+        # units.sty: the number is the optional argument.
+        of = "/".join(unit(arg, own) for arg in args)
         return _quantity(number(mouth.expanded(option)), of) if option else of
     if word in ("si", "unit"):
         return unit(args[0], own)
-    numbers = [mouth.expanded(arg) for arg in (args[:2] if word.endswith("range") else args[:1])]
-    of = unit(args[-1], own) if len(args) > len(numbers) else ""
+    num_values = 2 if word.endswith("range") else 1
+    values = [mouth.expanded(arg) for arg in args[:num_values]]
+    of = unit(args[-1], own) if len(args) > num_values else ""
     if word == "ang":
-        return _angle(numbers[0])
+        return _angle(values[0])
+    return _several(word, values, of)
+
+
+def _several(word: str, values: list[str], of: str) -> str:
+    """A number, or a range, list or product of numbers, each with its unit."""
     if word.endswith("range"):
-        return " to ".join(_quantity(number(part), of) for part in numbers)
+        return " to ".join(_quantity(number(part), of) for part in values)
     if word.endswith("list"):
-        return _listed([_quantity(number(part), of) for part in numbers[0].split(";")])
+        return _listed([_quantity(number(part), of) for part in values[0].split(";")])
     if word.endswith("product") and of:
-        return " × ".join(_quantity(number(part), of) for part in _PRODUCT.split(numbers[0]))
-    return _quantity(number(numbers[0]), of)
+        return " × ".join(_quantity(number(part), of) for part in _PRODUCT.split(values[0]))
+    return _quantity(number(values[0]), of)
 
 
 def in_formula(shown: str) -> str:
@@ -266,7 +282,7 @@ def in_formula(shown: str) -> str:
 
     Example:
         >>> in_formula("1×10^-3 kg"), in_formula("50%")
-        ('\text{1×10}^{-3}\text{ kg}', '\text{50\%}')
+        ('\\text{1×10}^{-3}\\text{ kg}', '\\text{50\\%}')
     """
     parts = re.split(r"\^(-?[\w.]+)", shown.replace("%", "\\%"))
     return "".join(

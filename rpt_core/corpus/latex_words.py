@@ -26,8 +26,10 @@ DROPPED = frozenset(
     "CCSXML acknowledgments acknowledgements acknowledgment acknowledgement acks keywords IEEEkeywords AMS "
     "titlepage supertabular landscape sideways algorithm algorithm* algorithmic "
     "teaserfigure xy array tabbing threeparttable rotatetable comment filecontents theindex "
-    "prooftree forest diagram lrbox SCfigure SCtable SCfigure* SCtable* tabular* tabularx* tabu tabu* longtabu "
-    "tblr longtblr talltblr tblr* booktabs longtabu* NiceTabular NiceTabular* NiceTabularX NiceArray xltabular "
+    "prooftree forest diagram lrbox SCfigure SCtable SCfigure* SCtable* tabular* "
+    "tabularx* tabu tabu* longtabu "
+    "tblr longtblr talltblr tblr* booktabs longtabu* NiceTabular NiceTabular* "
+    "NiceTabularX NiceArray xltabular "
     "ltabulary ltablex xtabular mpxtabular mpsupertabular supertabular* algorithm2e algorithm2e* algo algo* "
     "algorithmicx algorithm2e algpseudocode pseudocode listing listing* sidewaystable* sidewaysfigure* "
     "floatingtable figwindow tabwindow wrapfloat floatrow subfloat subtable threeparttablex tablenotes "
@@ -96,8 +98,10 @@ DROP_ARGS = {
         "setmainfont pdfbookmark currentpdfbookmark markright nameref pdfinfo leadauthor equalauthors "
         "altaffiliation features fontfamily fontseries fontshape fontencoding "
         "papertype maketag corrauthor extrainfo newgeometry "
-        "markleft fancyhead fancyfoot fancyhf enlargethispage correspondingauthor submitjournal watermark MSC JEL "
-        "PACS ams special noalign verbatiminput VerbatimInput lstinputlisting fnref tnotetext tnoteref nonumnote "
+        "markleft fancyhead fancyfoot fancyhf enlargethispage correspondingauthor "
+        "submitjournal watermark MSC JEL "
+        "PACS ams special noalign verbatiminput VerbatimInput lstinputlisting fnref "
+        "tnotetext tnoteref nonumnote "
         "cormark credit shortauthors IEEEauthorblockN IEEEauthorblockA IEEEmembership IEEEpubid "
         "IEEEcompsocitemizethanks IEEEspecialpapernotice subfile subfileinclude nocollaboration authornote "
         "tablewidth tabletypesize tablecaption tablerefs figurenum eqnum sisetup DeclareSIUnit "
@@ -123,7 +127,8 @@ DROP_ARGS = {
     ),
     **dict.fromkeys(
         "addcontentsline contentsline titlespacing definecolor providecolor preparecolor crefname Crefname "
-        "crefrangeformat crefmultiformat lstnewenvironment DefineVerbatimEnvironment CustomVerbatimEnvironment "
+        "crefrangeformat crefmultiformat lstnewenvironment DefineVerbatimEnvironment "
+        "CustomVerbatimEnvironment "
         "RecustomVerbatimEnvironment CustomVerbatimCommand newtcblisting".split(),
         3,
     ),
@@ -140,19 +145,22 @@ SECOND_SHOWN = {
     "rotatebox": 1,
     "parbox": 1, "resizebox": 2, "fcolorbox": 2, "foreignlanguage": 1, "multicolumn": 2, "multirow": 2,
     "hypertarget": 1,
-    "texorpdfstring": 0, "makebox": 0, "framebox": 0, "adjustbox": 1, "pdftooltip": 0, "added": 0, "highlight": 0, "fontspec": 1,
+    "texorpdfstring": 0, "makebox": 0, "framebox": 0, "adjustbox": 1, "pdftooltip": 0, "added": 0,
+    "highlight": 0, "fontspec": 1,
 }  # fmt: skip
 """Commands that show the argument after so many dropped ones."""
 THANKS = frozenset("acknowledgments acknowledgements acknowledgment acknowledgement acks".split())
 """Commands, in some classes, that begin the acknowledgements."""
 DECLARATIONS = frozenset(
-    "bf it sl em tt rm sc sf mit cal tiny scriptsize footnotesize small normalsize large Large LARGE huge Huge "
+    "bf it sl em tt rm sc sf mit cal tiny scriptsize footnotesize small normalsize "
+    "large Large LARGE huge Huge "
     "bfseries mdseries itshape slshape scshape upshape ttfamily sffamily rmfamily normalfont boldmath "
     "unboldmath raggedright raggedleft sloppy fussy selectfont frenchspacing nonfrenchspacing "
     "displaystyle textstyle scriptstyle limits nolimits bgroup egroup begingroup endgroup ignorespaces "
     "unskip obeylines strut mathstrut nobreak allowbreak break goodbreak filbreak onecolumn singlespacing "
     "doublespacing onehalfspacing narrower everymath rmdefault string unhbox null normalcolor "
-    "tenrm tenbf tenit ninerm eightrm sevenrm twelverm twelvebf eightpoint ninepoint tenpoint twelvepoint".split()
+    "tenrm tenbf tenit ninerm eightrm sevenrm twelverm twelvebf eightpoint ninepoint "
+    "tenpoint twelvepoint".split()
 )
 """Words that change how text looks and show nothing; the blank after one belongs to it."""
 GLUES = frozenset(
@@ -161,7 +169,8 @@ GLUES = frozenset(
     "evensidemargin columnsep hoffset voffset leftskip rightskip abovedisplayskip belowdisplayskip "
     "hangindent tabcolsep fboxsep hsize vsize hfuzz vfuzz overfullrule lineskip lineskiplimit maxdepth "
     "medskipamount bigskipamount smallskipamount normalbaselineskip magnification pageno tolerance "
-    "pretolerance hyphenpenalty exhyphenpenalty clubpenalty widowpenalty interlinepenalty looseness hangafter "
+    "pretolerance hyphenpenalty exhyphenpenalty clubpenalty widowpenalty "
+    "interlinepenalty looseness hangafter "
     "penalty footskip headsep headheight footnotesep unitlength arraycolsep arrayrulewidth jot mathsurround "
     "emergencystretch hbadness vbadness raise lower moveleft moveright displaywidowpenalty predisplaypenalty "
     "postdisplaypenalty binoppenalty relpenalty magstep parfillskip topskip splittopskip".split()
@@ -227,20 +236,23 @@ FRONT_MATTER = frozenset(
     "papertype corrauthor extrainfo correspondingauthor MSC JEL PACS fntext fnref tnotetext pdfinfo "
     "facilities facility software".split()
 )
-"""Words for what stands before the text. Macros of the same name that take arguments set it, and show nothing."""
+"""Words for what stands before the text. Macros of these names that take arguments only set it."""
 _KERNEL = frozenset(
     "documentclass documentstyle usepackage RequirePackage PassOptionsToPackage hypersetup graphicspath "
-    "bibliographystyle bibliography pagestyle thispagestyle pagenumbering includegraphics vspace hspace label "
+    "bibliographystyle bibliography pagestyle thispagestyle pagenumbering "
+    "includegraphics vspace hspace label "
     "nocite newcounter newlength newdimen newsavebox theoremstyle tikzset lstset input include footnotetext "
     "footnotemark hyphenation bibitem addbibresource printbibliography selectlanguage captionsetup setlist "
     "pageref nameref caption marginpar setlength addtolength setcounter addtocounter markboth fontsize "
     "numberwithin definecolor colorlet crefname Crefname addcontentsline stepcounter refstepcounter vphantom "
     "hphantom fontfamily fontseries fontshape fontencoding markright titleformat titlespacing usefont "
-    "DeclareMathAlphabet SetMathAlphabet DeclareFontShape DeclareFontFamily enlargethispage linespread".split()
+    "DeclareMathAlphabet SetMathAlphabet DeclareFontShape DeclareFontFamily "
+    "enlargethispage linespread".split()
 )
 """Of the words whose arguments are no text, those that LaTeX itself or every other paper has."""
 _OWN = frozenset(
-    "email eg ie aap apj author date b c d k r t u v H o i j l L O P S sim th dh og fg degree euro slash space "
+    "email eg ie aap apj author date b c d k r t u v H o i j l L O P S sim th dh og "
+    "fg degree euro slash space "
     "null added highlight citen cites citetext citeA citeN citeurl shortcite".split()
 )
 """Words of the tables that single packages or classes define, or nobody needs in text: the author's count."""
