@@ -43,9 +43,7 @@ def test_nothing_after_the_document_is_read(after):
     ],
 )
 def test_a_file_ends_where_it_says(part, expected):
-    assert (
-        text("\\input{part}Tail.", preamble if "stop" not in part else "", **{"part.tex": part}) == expected
-    )
+    assert text("\\input{part}Tail.", **{"part.tex": part}) == expected
 
 
 def test_endinput_within_a_macro_ends_the_file_it_is_used_in():
@@ -84,7 +82,8 @@ def test_endinput_within_a_macro_ends_the_file_it_is_used_in():
         ),
         ("", "\\ifdef{\\emph}{known}{no}, \\ifundef{\\nobody}{new}{old}.", "known, new."),
         (
-            "\\NewDocumentCommand{\\w}{s o m}{\\IfBooleanTF{#1}{star}{plain} \\IfValueTF{#2}{with #2}{bare} #3}",
+            "\\NewDocumentCommand{\\w}{s o m}{\\IfBooleanTF{#1}{star}{plain} \\IfValueTF{#2}{with "
+            "#2}{bare} #3}",
             "\\w{a}, \\w*[b]{c}.",
             "plain bare a, star with b c.",
         ),
@@ -188,10 +187,9 @@ def test_inputs_are_read_where_they_stand(main, files, expected):
 
 
 def test_a_part_that_is_not_there_is_told():
-    tree = {
-        "main.tex": b"\\documentclass{a}\\begin{document}One \\input{lost} two \\input{fig.pgf}.\\end{document}"
-    }
-    found = to_text(tree, "main.tex")
+    body = b"One \\input{lost} two \\input{fig.pgf}."
+    main = b"\\documentclass{a}\\begin{document}" + body + b"\\end{document}"
+    found = to_text({"main.tex": main}, "main.tex")
     assert (found.text, found.missing) == ("One two.", ("lost",))
 
 
@@ -290,6 +288,7 @@ def test_what_the_author_defines_wins(preamble, body, expected):
         ("", "It is \\replaced{new}{old}\\deleted{gone}\\added[id=a]{ more}.", "It is new more."),
         (
             "",
+            ""
             "A\\definecolor{a}{rgb}{0,1,0}\\providecolor{b}{HTML}{FFAA00}\\crefname{a}{b}{c}\\colorlet{d}{e} B",
             "A B",
         ),
@@ -327,7 +326,8 @@ def test_environments_show_what_they_hold(body, expected):
     ("source", "title", "expected"),
     [
         (
-            "\\input lanlmac\n\\Title{X-1}{On Y}\\newsec{Start} By \\eqn\\ea{a=b} and \\ea, so \\ref\\rA{A. B., Rev 1} "
+            "\\input lanlmac\n\\Title{X-1}{On Y}\\newsec{Start} By \\eqn\\ea{a=b} and \\ea, so "
+            "\\ref\\rA{A. B., Rev 1} "
             "and \\fig\\fA{Cap}\\foot{No.} it is.\\listrefs\\bye junk {",
             "On Y",
             "Start\n\nBy\n$$a=b$$\nand (1), so and it is.",

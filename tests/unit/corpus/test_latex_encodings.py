@@ -49,7 +49,8 @@ def test_the_declared_encoding_counts(declared, codec, words):
     ],
 )
 def test_a_cjk_environment_names_its_own(name, codec, words):
-    source = f"\\documentclass{{a}}\\begin{{document}}\\begin{{CJK*}}{{{name}}}{{x}}{words}\\end{{CJK*}}\\end{{document}}"
+    body = f"\\begin{{CJK*}}{{{name}}}{{x}}{words}\\end{{CJK*}}"
+    source = f"\\documentclass{{a}}\\begin{{document}}{body}\\end{{document}}"
     assert to_text({"a.tex": source.encode(codec)}, "a.tex").text == words
 
 
