@@ -14,7 +14,7 @@ from rpt_core.corpus.streams import Broken, decode
 _CODECS = {
     "latin1": "latin-1", "latin2": "iso8859-2", "latin3": "iso8859-3", "latin4": "iso8859-4",
     "latin5": "iso8859-9", "latin6": "iso8859-10", "latin7": "iso8859-13", "latin8": "iso8859-14",
-    "latin9": "iso8859-15", "latin10": "iso8859-16", "isolatin": "latin-1", "isolatin1": "latin-1",
+    "latin9": "iso8859-15", "latin10": "iso8859-16", "isolatin1": "latin-1",
     "isolatin2": "iso8859-2", "isolatin9": "iso8859-15",
     **{f"cp{number}": f"cp{number}" for number in
        (437, 850, 852, 855, 858, 865, 866, 1250, 1251, 1252, 1253, 1254, 1255, 1256, 1257)},
@@ -62,9 +62,9 @@ def codec_of(name: str) -> str | None:
     return _CODECS.get(re.sub(r"[^a-z0-9]", "", name.lower()))
 
 
-def declared_encoding(datas: Iterable[bytes]) -> str | None:
+def declared_encoding(contents: Iterable[bytes]) -> str | None:
     """The first encoding that a tree's files declare outside of a CJK environment."""
-    for data in datas:
+    for data in contents:
         for start, codec, for_good in _declarations(data):
             if codec and for_good and start >= 0:
                 return codec

@@ -111,8 +111,10 @@ class Expander(Mouth):
             self._style(match)
         elif self._dialects and (named := NAMED.get(name)) and named[0] in self._dialects:
             named[1](self, name)
-        elif (switch := re.fullmatch(r"(.+?)(true|false)", name)) and switch[1] in self.known.switches:
-            self.known.switches[switch[1]] = switch[2] == "true"
+        elif name.endswith("true") and name[:-4] in self.known.switches:
+            self.known.switches[name[:-4]] = True
+        elif name.endswith("false") and name[:-5] in self.known.switches:
+            self.known.switches[name[:-5]] = False
         elif name in _BARE or (name.startswith("end") and name[3:] in _BARE):
             side, bare = ("end", name[3:]) if name.startswith("end") else ("begin", name)
             self.read_again(f"\\{side}{{{bare}}}", name)

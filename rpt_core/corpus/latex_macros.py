@@ -26,9 +26,13 @@ COMMAND = re.compile(r"\\(?:(@*+[a-zA-Z][a-zA-Z@]*+)[ \t]*+(\n(?![ \t]*+\n)[ \t]
 _ENDS_IN_WORD = re.compile(r"\\@*[a-zA-Z][a-zA-Z@]*\Z")
 _WORD_TAIL_CHARS = 60
 _GROUPS = re.compile(r"[{}]")
-_MARKS = str.maketrans("", "", NO_VALUE + TRUE + FALSE)
+_MARKS = re.compile(f"[{NO_VALUE}{TRUE}{FALSE}]")
 _NAME_ROUNDS_MAX = 20
 _EXPANDED_CHARS_MAX = 4000
+
+
+def _without_marks(text: str) -> str:
+    return _MARKS.sub("", text) if _MARKS.search(text) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ class Mouth:
             self.emit(self.buffer[self.position : match.start()])
             self.position = match.end()
             command(match)
-        return "".join(self._out).translate(_MARKS)
+        return _without_marks("".join(self._out))
 
     def emit(self, text: str) -> None:
         """Add text to the result; its braces open and close groups."""
@@ -132,7 +136,8 @@ class Mouth:
         if self._ends_in_word and text[0].isalpha():
             self._out.append(" ")
         self._out.append(text)
-        self._ends_in_word = bool(_ENDS_IN_WORD.search(text[-_WORD_TAIL_CHARS:]))
+        # Most pieces hold no command at all; only those are looked at that may end in one.
+        self._ends_in_word = "\\" in text and bool(_ENDS_IN_WORD.search(text[-_WORD_TAIL_CHARS:]))
         self._num_chars += len(text)
         if self._num_chars > OUTPUT_CHARS_MAX:
             raise Broken("latex-explosion", f"macros grow past {OUTPUT_CHARS_MAX} characters")
@@ -355,7 +360,7 @@ class Mouth:
             if better == text:
                 break
             text = better
-        return text.translate(_MARKS)
+        return _without_marks(text)
 
     def _in_name(self, match: re.Match[str]) -> str:
         macro = self.known.macros.get(match[1] or match[3])

@@ -288,8 +288,8 @@ def test_what_the_author_defines_wins(preamble, body, expected):
         ("", "It is \\replaced{new}{old}\\deleted{gone}\\added[id=a]{ more}.", "It is new more."),
         (
             "",
-            ""
-            "A\\definecolor{a}{rgb}{0,1,0}\\providecolor{b}{HTML}{FFAA00}\\crefname{a}{b}{c}\\colorlet{d}{e} B",
+            "A\\definecolor{a}{rgb}{0,1,0}\\providecolor{b}{HTML}{FFAA00}"
+            "\\crefname{a}{b}{c}\\colorlet{d}{e} B",
             "A B",
         ),
         ("", "A \\setlength\\parskip{3pt}\\addtolength{\\x}{2pt}\\DeclareMathSizes{1}{2}{3}{4} B", "A B"),
