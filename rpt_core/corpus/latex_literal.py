@@ -58,7 +58,7 @@ _ADDRESS = re.compile(r"[ \t]*+\{([^{}\n]{1,2000})\}")
 _ALIASED = re.compile(r"\\let\s*\\[a-zA-Z@]+\s*=?\s*\Z")
 _CLOSES = re.compile(r"\}")
 _BACK_CHARS = 80
-_OPEN_BRACES_MAX = 100
+_OPEN_BRACES_MAX = 20
 """After so many commands whose braces never close, no more are looked for."""
 
 
@@ -167,8 +167,10 @@ class _Pass:
 
     def _listing(self, name: str, position: int) -> tuple[str, int] | None:
         r"""A closed listing; a ``\begin`` within a definition (a brace closes after it) is none."""
+        if name in self._unclosed:
+            return None
         start = self._after_arguments(position, self._literals.listings[name])
-        if name in self._unclosed or _CLOSES.match(self._text, start):
+        if _CLOSES.match(self._text, start):
             return None
         end = self._text.find(f"\\end{{{name}}}", start)
         if end < 0:

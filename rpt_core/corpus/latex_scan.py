@@ -69,6 +69,8 @@ def optional(buffer: str, position: int) -> tuple[str, int] | None:
     start = over_blanks(buffer, position)
     if buffer[start : start + 1] != "[" or start - position > 100:
         return None
+    if buffer.find("]", start, start + OPTIONAL_CHARS_MAX) < 0:
+        return None
     depth = 0
     for match in _BRACKET.finditer(buffer, start + 1):
         if match[0] == "{":

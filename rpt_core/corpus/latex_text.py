@@ -446,6 +446,8 @@ class Renderer:
     def _bracket_end(self, position: int, end: int) -> int | None:
         """Position of the ``]`` that closes the ``[`` at ``position``; brace groups are jumped over."""
         at, limit = position + 1, min(end, position + 2000)
+        if self._text.find("]", at, limit) < 0:
+            return None
         while at < limit:
             character = self._text[at]
             if character == "]":

@@ -371,6 +371,8 @@ def test_formats_before_latex_are_read(source, title, expected):
         ("\\item [" + "\\x" * 50_000, ""),
         ("\\newcommand{\\q}[\u00b2]{a}", ""),
         ("\\num{" + "1" * 100_000 + "}", ""),
+        ("\\begin{lstlisting}[" * 10_000, "latex-unbalanced"),
+        ("\\section[" * 20_000, ""),
         ("\\vskip " + "1" * 100_000, ""),
         ("\\ifnum " + "9" * 100_000 + "=1 a\\fi", ""),
     ],
