@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rpt_core.corpus.archives import Tree, first_name, members, read_tree
 from rpt_core.corpus.latex import to_text
-from rpt_core.corpus.latex_tree import TEX_SUFFIXES, WANTED, decode_tex, main_files
+from rpt_core.corpus.latex_encodings import decode_tex
+from rpt_core.corpus.latex_tree import TEX_SUFFIXES, WANTED, TreeFacts, main_files, tree_facts
 from rpt_core.corpus.rows import Document, Dropped, Row, preview
 from rpt_core.corpus.sources import HEAD_BYTES, Source, is_binary, sniff
 from rpt_core.corpus.streams import Broken, decompressed, open_chunks, read_limited
@@ -101,9 +102,9 @@ def read_papers(source: Source, tree: Tree, max_chars: int) -> Iterator[Row]:
                 name, source.name, "pdf-only" if tree.has_pdf else "no-tex", native_id=_identity(source)[0]
             )
         return
-    mains = main_files(tree.files)
-    for number, main in enumerate(mains):
-        yield _document(source, tree.files, main, "" if number == 0 else main, max_chars)
+    facts = tree_facts(tree.files)
+    for number, main in enumerate(main_files(tree.files)):
+        yield from _document(source, tree.files, main, "" if number == 0 else main, max_chars, facts)
 
 
 def _single(source: Source, name: str, max_chars: int, chunks: Iterator[bytes]) -> Iterator[Row]:
@@ -114,11 +115,14 @@ def _single(source: Source, name: str, max_chars: int, chunks: Iterator[bytes]) 
             name, source.name, broken.reason, native_id=_identity(source)[0], preview=preview(broken.detail)
         )
         return
-    yield _document(source, {"main.tex": data}, "main.tex", "", max_chars)
+    files = {"main.tex": data}
+    yield from _document(source, files, "main.tex", "", max_chars, tree_facts(files))
 
 
-def _document(source: Source, files: Mapping[str, bytes], main: str, inner: str, max_chars: int) -> Row:
-    """One document of a tree; ``inner`` names it when it is not the tree's main one."""
+def _document(
+    source: Source, files: Mapping[str, bytes], main: str, inner: str, max_chars: int, facts: TreeFacts
+) -> Iterator[Row]:
+    """One document of a tree and what it lacks; ``inner`` names it when it is not the tree's main one."""
     name = _source_name(source)
     native_id, version = _identity(source)
     native_id = f"{native_id}/{inner}" if inner else native_id
@@ -127,17 +131,21 @@ def _document(source: Source, files: Mapping[str, bytes], main: str, inner: str,
         return Dropped(name, source.name, reason, native_id, title, preview(detail))
 
     try:
-        latex = to_text(files, main)
+        latex = to_text(files, main, facts)
     except Broken as broken:
-        return drop(broken.reason, broken.detail)
+        yield drop(broken.reason, broken.detail)
+        return
     if len(latex.text) < _WITHDRAWN_CHARS_MAX and _WITHDRAWN.search(latex.text):
-        return drop("withdrawn", latex.text, latex.title)
-    if not latex.text:
-        return drop("no-prose", decode_tex(files[main]))
-    if len(latex.text) > max_chars:
-        return drop("gigantic", latex.text, latex.title)
-    title = latex.title or _stem(main if inner else source.stem)
-    return Document(name, native_id, version, title, latex.text, origin=source.name)
+        yield drop("withdrawn", latex.text, latex.title)
+    elif not latex.text:
+        yield drop("no-prose", decode_tex(files[main], facts.encoding))
+    elif len(latex.text) > max_chars:
+        yield drop("gigantic", latex.text, latex.title)
+    else:
+        title = latex.title or _stem(main if inner else source.stem)
+        yield Document(name, native_id, version, title, latex.text, origin=source.name)
+        if latex.missing:
+            yield drop("missing-input", ", ".join(latex.missing), title)
 
 
 def _stem(path: str) -> str:

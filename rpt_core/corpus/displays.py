@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-_REST_OF_LINE = re.compile(r"[ \t]*[.,;:]?[ \t]*(?:\n|\Z)")
-_MARK = re.compile(r"[ \t]*[.,;:](?!\S)")
+_REST_OF_LINE = re.compile(r"[ \t]*+(?:[.,;:][ \t]*+)?+(?:\n|\Z)")
+_MARK = re.compile(r"[ \t]*+[.,;:](?!\S)")
 """The point or comma of the sentence, set after the display."""
 _ENDED = re.compile(r"(?:(?<!\.)[.?!]|[。！？｡।॥])[\"'”’»」』）)\]*_]*\Z")
 _POINT_INSIDE = re.compile(

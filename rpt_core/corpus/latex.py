@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rpt_core.corpus.latex_macros import Expander
-from rpt_core.corpus.latex_structure import check_braces
+from rpt_core.corpus.latex_expand import Expander
 from rpt_core.corpus.latex_text import Renderer
-from rpt_core.corpus.latex_tree import Flat
-from rpt_core.corpus.latex_words import HANDLED, HANDLED_ENVIRONMENTS
+from rpt_core.corpus.latex_tree import SourceTree, TreeFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,25 +14,27 @@ class LatexText:
 
     title: str
     text: str
+    missing: tuple[str, ...] = ()
+    """Files that the text inputs and the archive lacks."""
 
 
-def to_text(files: Mapping[str, bytes], main: str) -> LatexText:
+def to_text(files: Mapping[str, bytes], main: str, facts: TreeFacts | None = None) -> LatexText:
     r"""Prose of the document whose main file is ``main``.
 
     Args:
         files: The archive's text files by path; an ``\input`` reaches nothing else.
         main: Key of the main file.
+        facts: What the files declare for each other, when that is known already.
 
     Raises:
-        Broken: ``latex-unbalanced`` or ``latex-explosion``.
+        Broken: ``latex-unbalanced``, ``latex-explosion`` or ``not-utf-8``.
 
     Example:
         >>> to_text({"a.tex": rb"\newcommand{\R}{\mathbb{R}} Let $x\in\R$~\cite{k}. % note"}, "a.tex").text
         'Let $x\\in\\mathbb{R}$.'
     """
-    flat = Flat(files, main)
-    check_braces(flat.text)
-    expander = Expander(HANDLED, HANDLED_ENVIRONMENTS)
-    expanded = expander.expand(flat.text)
-    renderer = Renderer(expanded, flat.pieces, expander.known.theorems)
-    return LatexText(renderer.title(), renderer.body())
+    tree = SourceTree(files, main, facts)
+    expander = Expander(tree)
+    expanded = expander.expand()
+    renderer = Renderer(expanded, tree.pieces, expander.known.theorems)
+    return LatexText(renderer.title(), renderer.body(), tuple(dict.fromkeys(expander.missing)))

@@ -1,37 +1,38 @@
 r"""Macro expansion: what an author defined is replaced by what it stands for, in text and in formulas.
 
 One pass over the source with a stack of inputs, as TeX's own mouth does it: a definition takes effect
-from where it stands, an expansion is read again. Depth, number and size of expansions are bounded, so
+from where it stands, an expansion is read again, an input file is read in its place, a branch not taken is
+never looked at, and nothing after the end is. Depth, number and size of expansions are bounded, so
 ``\def\a{\a\a}`` ends with a reason instead of the machine.
 """
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from rpt_core.corpus import latex_scan as scan
+from rpt_core.corpus.latex_conditions import FALSE, NO_VALUE, TRUE
 from rpt_core.corpus.streams import Broken
 
 EXPANSIONS_MAX = 100_000
 OUTPUT_CHARS_MAX = 64_000_000
+READ_AGAIN_CHARS_MAX = 16_000_000
+"""Of all expansions, what they hold is read again."""
 DEPTH_MAX = 400
 ARGUMENT_CHARS_MAX = 8_000_000
 """All arguments ever read, nested ones counted at every level."""
 
-_COMMAND = re.compile(r"\\(?:([a-zA-Z@]+)[ \t]*(\n(?![ \t]*\n)[ \t]*)?|(.))", re.DOTALL)
-_SPACE = re.compile(r"\s*")
-_REST_BLANK = re.compile(r"\s*\Z")
-_STAR = re.compile(r"\s*\*")
-_NAME = re.compile(r"\s*(?:\{\s*\\([a-zA-Z@]+|.)\s*\}|\\([a-zA-Z@]+|.))", re.DOTALL)
-_COUNT = re.compile(r"\s*\[\s*(\d)\s*\]")
-_PARAMETERS = re.compile(r"((?:\s*#\d)*)\s*(?=\{)")
-_SLOT = re.compile(r"##?(\d)")
-_SPEC = re.compile(r"\s*(m|s|o|O\s*\{([^{}]*)\}|g)")
-_CONDITION = re.compile(r"\\(if[a-zA-Z@]*|else|fi)(?![a-zA-Z@])")
-_PROGRAM = re.compile(
-    r"\\(?:[a-zA-Z]*@[a-zA-Z@]*|futurelet|ifx|expandafter|csname|catcode|afterassignment|loop|aftergroup|"
-    r"read)(?![a-zA-Z])"
-)
-"""TeX programmes look ahead and test; what they would do cannot be known here, so their uses stay."""
-_NOT_CONDITIONS = frozenset({"iff", "ifthenelse", "iflanguage", "ifdefinedthen"})
+COMMAND = re.compile(r"\\(?:(@*+[a-zA-Z][a-zA-Z@]*+)[ \t]*+(\n(?![ \t]*+\n)[ \t]*+)?|(.))", re.DOTALL)
+_ENDS_IN_WORD = re.compile(r"\\@*[a-zA-Z][a-zA-Z@]*\Z")
+_WORD_TAIL_CHARS = 60
+_GROUPS = re.compile(r"[{}]")
+_MARKS = re.compile(f"[{NO_VALUE}{TRUE}{FALSE}]")
+_NAME_ROUNDS_MAX = 20
+_EXPANDED_CHARS_MAX = 4000
+
+
+def _without_marks(text: str) -> str:
+    return _MARKS.sub("", text) if _MARKS.search(text) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,19 @@ class Macro:
     """Argument kinds of an xparse definition, instead of a count."""
     primitive: bool = False
     r"""The body is what the word meant before somebody redefined it (``\let\old=\word``): not read again."""
+    delimiters: tuple[str, ...] = ()
+    r"""Of ``\def\bea#1\eea{..}``: what stands before the first argument, then after each; () for none."""
+    make: Callable[[list[str]], str] | None = None
+    """Makes the body of the arguments, where slots cannot say it."""
+
+    @property
+    def takes_arguments(self) -> bool:
+        """Whether anything after the word belongs to it."""
+        return bool(self.num_args or self.spec or self.delimiters)
+
+    def filled(self, args: list[str]) -> str:
+        """The body with arguments in place."""
+        return self.make(args) if self.make else scan.fill(self.body, args)
 
 
 @dataclass(slots=True)
@@ -57,328 +71,302 @@ class Definitions:
     theorems: dict[str, str] = field(default_factory=dict)
     """Environment -> spoken name, from ``newtheorem``."""
     switches: dict[str, bool] = field(default_factory=dict)
+    """Of ``newif`` and ``newbool`` by name; toggles as ``toggle NAME``."""
+    units: dict[str, str] = field(default_factory=dict)
+    """Units and prefixes that the author declares to siunitx."""
 
 
-class Expander:
-    """Expands one flat source."""
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    buffer: str
+    position: int
+    file: str | None
+    """Name of the input file; None for an expansion."""
 
-    def __init__(self, protected: frozenset[str], protected_environments: frozenset[str]) -> None:
+
+class Mouth:
+    """Reads commands and arguments from a stack of inputs and collects what is left."""
+
+    def __init__(self) -> None:
         self.known = Definitions()
-        self._protected = protected
-        self._protected_environments = protected_environments
+        self.buffer, self.position = "", 0
+        self.file: str | None = None
+        """Name of the file being read; None within an expansion."""
+        self._stack: list[_Frame] = []
+        self._out: list[str] = []
+        self._ends_in_word = False
+        self._depth = 0
+        self._overridden: list[tuple[int, str, Macro]] = []
+        """Depth of the group, name and former meaning of what was redefined in an open group."""
         self._num_expansions = 0
         self._num_chars = 0
+        self._num_read_again = 0
         self._num_argument_chars = 0
-        self._stack: list[tuple[str, int]] = []
-        self._out: list[str] = []
-        self._endless = ""
 
-    def expand(self, text: str) -> str:
-        """The text with definitions taken in and out, and every use of them replaced.
+    def run(self, command: Callable[[re.Match[str]], None]) -> str:
+        """Read all that was opened; every command goes to ``command``, other text to the result.
 
         Raises:
-            Broken: ``latex-explosion``.
+            Broken: ``latex-explosion`` or ``latex-unbalanced``.
         """
-        self._stack = [(text, 0)]
-        while self._stack:
-            buffer, position = self._stack.pop()
-            match = _COMMAND.search(buffer, position)
+        while self._more():
+            match = COMMAND.search(self.buffer, self.position)
             if not match:
-                self._emit(buffer[position:])
+                self.emit(self.buffer[self.position :])
+                self.position = len(self.buffer)
                 continue
-            self._emit(buffer[position : match.start()])
-            self._command(buffer, match)
-        return "".join(self._out)
+            self.emit(self.buffer[self.position : match.start()])
+            self.position = match.end()
+            command(match)
+        return _without_marks("".join(self._out))
 
-    def _emit(self, text: str) -> None:
+    def emit(self, text: str) -> None:
+        """Add text to the result; its braces open and close groups."""
+        if self._overridden and "}" in text:
+            for brace in _GROUPS.finditer(text):
+                self.deeper(1 if brace[0] == "{" else -1)
+        else:
+            self._depth += text.count("{") - text.count("}")
+        self.put(text)
+
+    def put(self, text: str) -> None:
+        """Add a command to the result; a letter after a command's name stays apart from it."""
+        if not text:
+            return
+        if self._ends_in_word and text[0].isalpha():
+            self._out.append(" ")
         self._out.append(text)
+        # Most pieces hold no command at all; only those are looked at that may end in one.
+        self._ends_in_word = "\\" in text and bool(_ENDS_IN_WORD.search(text[-_WORD_TAIL_CHARS:]))
         self._num_chars += len(text)
         if self._num_chars > OUTPUT_CHARS_MAX:
             raise Broken("latex-explosion", f"macros grow past {OUTPUT_CHARS_MAX} characters")
 
-    def _push(self, text: str, position: int = 0) -> None:
-        if position < len(text):
-            self._stack.append((text, position))
-
-    def _command(self, buffer: str, match: re.Match[str]) -> None:
-        name = match[1] or match[3]
-        if name in _DEFINERS:
-            end = _DEFINERS[name](self, buffer, match.end(), name)
-            if end is not None:
-                self._push(buffer, end)
-                return
-        elif macro := self.known.macros.get(name):
-            self._use(macro, name, buffer, match)
-            return
-        elif name in ("begin", "end") and self._environment(name, buffer, match.end()):
-            return
-        elif match[1] and (name.startswith("if") or name in ("else", "fi")) and name not in _NOT_CONDITIONS:
-            self._push(buffer, self._condition(name, buffer, match.end()))
-            return
-        elif (
-            match[1]
-            and (switch := re.fullmatch(r"(.+?)(true|false)", name))
-            and switch[1] in self.known.switches
-        ):
-            self.known.switches[switch[1]] = switch[2] == "true"
-            self._push(buffer, match.end())
-            return
-        self._emit(match[0])
-        self._push(buffer, match.end())
-
-    def _use(self, macro: Macro, name: str, buffer: str, match: re.Match[str]) -> None:
-        self._num_expansions += 1
-        if self._num_expansions > EXPANSIONS_MAX or len(self._stack) > DEPTH_MAX:
-            raise Broken("latex-explosion", f"\\{name} expands without end")
-        position = match.end() if macro.num_args or macro.spec else match.start() + 1 + len(name)
-        if not macro.num_args and not macro.spec and match[1] and buffer[position : position + 1].isspace():
-            # TeX swallows the space after a macro's name.
-            position = match.end()
-        if (macro.num_args or macro.spec) and self._stack and _REST_BLANK.match(buffer, position):
-            # The last word of an expansion takes its arguments from the text after it.
-            buffer, position = self._stack.pop()
-        args, position = _arguments(macro, buffer, position)
-        self._num_argument_chars += sum(len(arg) for arg in args)
-        if self._num_argument_chars > ARGUMENT_CHARS_MAX:
-            raise Broken("latex-explosion", f"arguments of \\{name} nest without end")
-        body = _SLOT.sub(lambda slot: args[int(slot[1]) - 1] if int(slot[1]) <= len(args) else "", macro.body)
-        self._push(buffer, position)
-        if macro.primitive:
-            self._emit(body)
-            return
-        if re.search(r"\\[a-zA-Z]+$", body) and buffer[position : position + 1].isalpha():
-            body += " "
-        self._push(body)
-
-    def _environment(self, which: str, buffer: str, position: int) -> bool:
-        group = _group(buffer, _SPACE.match(buffer, position).end())  # type: ignore[union-attr]
-        if group is None or (found := self.known.environments.get(group[0].strip())) is None:
-            return False
-        begin, end = found
-        position = group[1]
-        self._num_expansions += 1
-        if self._num_expansions > EXPANSIONS_MAX or len(self._stack) > DEPTH_MAX:
-            raise Broken("latex-explosion", f"environment {group[0]} expands without end")
-        args: list[str] = []
-        if which == "begin":
-            args, position = _arguments(begin, buffer, position)
-        self._push(buffer, position)
-        body = begin.body if which == "begin" else end
-        self._push(_SLOT.sub(lambda slot: args[int(slot[1]) - 1] if int(slot[1]) <= len(args) else "", body))
-        return True
-
-    def _condition(self, name: str, buffer: str, position: int) -> int:
-        r"""Position to read on from: tests that cannot be made here count as false."""
-        if name == "fi":
-            return position
-        if name != "else" and (name == "iftrue" or self.known.switches.get(name[2:], False)):
-            return position
-        if buffer is self._endless:
-            return position
-        depth = 0
-        for match in _CONDITION.finditer(buffer, position):
-            if match[1] == "fi":
-                if depth == 0:
-                    return match.end()
-                depth -= 1
-            elif match[1] == "else":
-                if depth == 0 and name != "else":
-                    return match.end()
-            elif match[1] not in _NOT_CONDITIONS:
-                depth += 1
-        # Remembered, so that a thousand unclosed tests do not each search to the end.
-        self._endless = buffer
-        return position
-
-    def define(self, name: str, macro: Macro) -> None:
-        """Take in a definition, unless the renderer knows the word better."""
-        if name not in self._protected and not _PROGRAM.search(macro.body):
+    def deeper(self, change: int) -> None:
+        """A group opens (1) or closes (-1); what was redefined in it means again what it meant before."""
+        self._depth += change
+        while self._overridden and self._overridden[-1][0] > self._depth:
+            _, name, macro = self._overridden.pop()
             self.known.macros[name] = macro
 
-    def define_environment(self, name: str, begin: Macro, end: str) -> None:
-        """Take in an environment, unless the renderer knows it better."""
-        if name not in self._protected_environments:
-            self.known.environments[name] = (begin, end)
+    def define(self, name: str, macro: Macro, everywhere: bool = False) -> None:
+        """Take in a definition, for the group it stands in when the word had another meaning outside."""
+        before = self.known.macros.get(name)
+        if before is not None and self._depth > 0 and not everywhere:
+            self._overridden.append((self._depth, name, before))
+        self.known.macros[name] = macro
 
+    def read_again(self, text: str, word: str) -> None:
+        """Put an expansion before the rest of the input."""
+        self._num_expansions += 1
+        self._num_read_again += len(text)
+        if (
+            self._num_expansions > EXPANSIONS_MAX
+            or len(self._stack) > DEPTH_MAX
+            or self._num_read_again > READ_AGAIN_CHARS_MAX
+        ):
+            raise Broken("latex-explosion", f"\\{word} expands without end")
+        self._enter(text, None)
 
-def _group(buffer: str, position: int) -> tuple[str, int] | None:
-    """The content of the brace group that starts exactly at ``position``, and the position after it."""
-    if buffer[position : position + 1] != "{":
-        return None
-    depth = 0
-    for match in _BRACE.finditer(buffer, position):
-        brace = match[0]
-        if brace == "{":
-            depth += 1
-        elif brace == "}":
-            depth -= 1
-            if depth == 0:
-                return buffer[position + 1 : match.start()], match.end()
-    return None
+    def open_file(self, name: str, text: str) -> None:
+        """Put a file before the rest of the input."""
+        self._enter(text, name)
 
+    def open_files(self) -> list[str]:
+        """Names of the files being read, the innermost last."""
+        return [frame.file for frame in (*self._stack, self._frame()) if frame.file]
 
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_BRACKET = re.compile(r"\\.|[{}\[\]]", re.DOTALL)
+    def _frame(self) -> _Frame:
+        return _Frame(self.buffer, self.position, self.file)
 
+    def _enter(self, text: str, file: str | None) -> None:
+        if self.file is not None or self.position < len(self.buffer):
+            self._stack.append(self._frame())
+        self.buffer, self.position, self.file = text, 0, file
 
-def _optional(buffer: str, position: int) -> tuple[str, int] | None:
-    """The content of ``[..]`` at ``position`` (after blanks), braces inside respected."""
-    start = _SPACE.match(buffer, position).end()  # type: ignore[union-attr]
-    if buffer[start : start + 1] != "[" or start - position > 100:
-        return None
-    depth = 0
-    for match in _BRACKET.finditer(buffer, start + 1):
-        if match[0] == "{":
-            depth += 1
-        elif match[0] == "}":
-            depth -= 1
-            if depth < 0:
+    def _more(self) -> bool:
+        while self.position >= len(self.buffer):
+            if not self._stack:
+                return False
+            self.leave()
+        return True
+
+    def leave(self) -> None:
+        """Go back to the input below."""
+        frame = self._stack.pop()
+        self.buffer, self.position, self.file = frame.buffer, frame.position, frame.file
+
+    def end_file(self) -> None:
+        """Read no more of the innermost file; an expansion within it is read to its end."""
+        if self.file is not None:
+            self.position = len(self.buffer)
+            return
+        for place in range(len(self._stack) - 1, -1, -1):
+            if self._stack[place].file is not None:
+                frame = self._stack[place]
+                self._stack[place] = _Frame("", 0, frame.file)
+                return
+        self.position = len(self.buffer)
+
+    def end(self) -> None:
+        """Read nothing more at all."""
+        self._stack.clear()
+        self.position = len(self.buffer)
+
+    def next_frame_within_expansion(self) -> bool:
+        """From the end of an expansion to what follows it; False at the end of a file."""
+        if self.file is not None or not self._stack:
+            return False
+        self.leave()
+        return True
+
+    def at_argument(self) -> None:
+        """The last word of an expansion takes its arguments from the text after it."""
+        while self._stack and self.file is None and self._rest_is_blank():
+            self.leave()
+
+    def _rest_is_blank(self) -> bool:
+        return scan.over_blanks(self.buffer, self.position) >= len(self.buffer)
+
+    def group(self) -> str | None:
+        """The next brace group; nothing is read when none stands here."""
+        self.at_argument()
+        found = scan.next_group(self.buffer, self.position)
+        return self._took(found) if found else None
+
+    def mandatory(self) -> str:
+        """A brace group, one command, or one character."""
+        self.at_argument()
+        return self._took(scan.mandatory(self.buffer, self.position))
+
+    def optional(self) -> str | None:
+        """What stands in brackets here; None when nothing does."""
+        found = scan.optional(self.buffer, self.position)
+        return self._took(found) if found else None
+
+    def star(self) -> bool:
+        """Whether a star stands here; it is read."""
+        found = scan.STAR.match(self.buffer, self.position)
+        self.position = found.end() if found else self.position
+        return found is not None
+
+    def name(self) -> str | None:
+        """A command's name, bare or in braces."""
+        found = scan.NAME.match(self.buffer, self.position)
+        if not found:
+            return None
+        self.position = found.end()
+        return found[1] or found[2]
+
+    def count(self) -> int:
+        """A number of arguments in brackets; 0 without one."""
+        found = scan.COUNT.match(self.buffer, self.position)
+        self.position = found.end() if found else self.position
+        return int(found[1]) if found else 0
+
+    def next_character(self) -> str:
+        """The next character that is no blank; it is not read."""
+        self.at_argument()
+        start = scan.over_blanks(self.buffer, self.position)
+        return self.buffer[start : start + 1]
+
+    def _took(self, found: tuple[str, int]) -> str:
+        content, self.position = found
+        self._charge(len(content), content[:60])
+        return content
+
+    def _charge(self, num_chars: int, shown: str) -> None:
+        self._num_argument_chars += num_chars
+        if self._num_argument_chars > ARGUMENT_CHARS_MAX:
+            raise Broken("latex-explosion", f"arguments nest without end: {shown}")
+
+    def arguments(self, macro: Macro) -> list[str] | None:
+        """The arguments of a macro; None when its delimiters do not stand here, and nothing is read."""
+        if macro.takes_arguments:
+            self.at_argument()
+        if macro.delimiters:
+            return self._delimited(macro.delimiters)
+        kinds = macro.spec or (("o",) if macro.default is not None else ()) + ("m",) * (
+            macro.num_args - (macro.default is not None)
+        )
+        return [self._argument(kind, macro.default) for kind in kinds]
+
+    def _argument(self, kind: str, default: str | None) -> str:
+        """One argument by its xparse kind; ``kind`` holds the default of ``O`` and the marks of others."""
+        letter, rest = kind[0], kind[1:]
+        if letter in "st":
+            mark = rest or "*"
+            start = scan.over_blanks(self.buffer, self.position)
+            if not self.buffer.startswith(mark, start):
+                return FALSE
+            self.position = start + len(mark)
+            return TRUE
+        if letter in "oO":
+            found = self.optional()
+            return (
+                found
+                if found is not None
+                else rest
+                if letter == "O"
+                else default
+                if default is not None
+                else NO_VALUE
+            )
+        if letter in "dDrR":
+            between = scan.between(self.buffer, self.position, rest[:1] or "(", rest[1:2] or ")")
+            return self._took(between) if between else rest[2:] or NO_VALUE
+        if letter in "gG":
+            group = scan.next_group(self.buffer, self.position)
+            return self._took(group) if group else rest or NO_VALUE
+        return self.mandatory()
+
+    def _delimited(self, delimiters: tuple[str, ...]) -> list[str] | None:
+        start = scan.over_blanks(self.buffer, self.position)
+        if not self.buffer.startswith(delimiters[0], start):
+            return None
+        before, self.position = self.position, start + len(delimiters[0])
+        args: list[str] = []
+        for delimiter in delimiters[1:]:
+            if not delimiter:
+                args.append(self.mandatory())
+                continue
+            found = scan.until(self.buffer, self.position, delimiter)
+            if found is None:
+                # Charged, so that a thousand words that wait for the same end do not each search for it.
+                self._charge(min(len(self.buffer) - self.position, scan.UNTIL_CHARS_MAX), delimiter)
+                self.position = before
                 return None
-        elif match[0] == "]" and depth == 0:
-            return buffer[start + 1 : match.start()], match.end()
-        if match.end() - start > 5000:
-            return None
-    return None
+            args.append(scan.without_outer_braces(self._took(found)))
+        return args
+
+    def use(self, macro: Macro, name: str, match: re.Match[str]) -> None:
+        """Replace a word by what it stands for."""
+        args = self.arguments(macro)
+        if args is None:
+            self.put(match[0])
+            return
+        body = macro.filled(args)
+        if macro.primitive:
+            self.put(body)
+            return
+        self.read_again(body, name)
+
+    def expanded(self, text: str) -> str:
+        """A short text (a file's name, one side of a test) with macros without arguments replaced."""
+        for _ in range(_NAME_ROUNDS_MAX):
+            if "\\" not in text or len(text) > _EXPANDED_CHARS_MAX:
+                break
+            better = COMMAND.sub(self._in_name, text)
+            if better == text:
+                break
+            text = better
+        return _without_marks(text)
+
+    def _in_name(self, match: re.Match[str]) -> str:
+        macro = self.known.macros.get(match[1] or match[3])
+        return match[0] if macro is None or macro.takes_arguments or macro.primitive else macro.body
 
 
-def _arguments(macro: Macro, buffer: str, position: int) -> tuple[list[str], int]:
-    args: list[str] = []
-    kinds = macro.spec or (("o",) if macro.default is not None else ()) + ("m",) * (
-        macro.num_args - (macro.default is not None)
-    )
-    for kind in kinds:
-        if kind == "s":
-            star = _STAR.match(buffer, position)
-            args.append("")
-            position = star.end() if star else position
-        elif kind.startswith(("o", "O")):
-            found = _optional(buffer, position)
-            args.append(found[0] if found else kind[1:] if kind.startswith("O") else macro.default or "")
-            position = found[1] if found else position
-        else:
-            content, position = _mandatory(buffer, position)
-            args.append(content)
-    return args, position
-
-
-def _mandatory(buffer: str, position: int) -> tuple[str, int]:
-    """A brace group, one command, or one character."""
-    start = _SPACE.match(buffer, position).end()  # type: ignore[union-attr]
-    group = _group(buffer, start)
-    if group:
-        return group
-    command = re.compile(r"\\(?:[a-zA-Z@]+|.)", re.DOTALL).match(buffer, start)
-    if command:
-        return command[0], command.end()
-    return buffer[start : start + 1].replace("}", ""), min(start + 1, len(buffer))
-
-
-def _new_command(expander: Expander, buffer: str, position: int, word: str) -> int | None:
-    star = _STAR.match(buffer, position)
-    name = _NAME.match(buffer, star.end() if star else position)
-    if not name:
-        return None
-    position, spec, default, num = name.end(), (), None, 0
-    if word.endswith("DocumentCommand"):
-        group = _group(buffer, _SPACE.match(buffer, position).end())  # type: ignore[union-attr]
-        if group is None:
-            return None
-        spec = tuple(kind[0] + (default or "") for kind, default in _SPEC.findall(group[0]))
-        position = group[1]
-    elif count := _COUNT.match(buffer, position):
-        num, position = int(count[1]), count.end()
-        if found := _optional(buffer, position):
-            default, position = found
-    body, position = _mandatory(buffer, position)
-    if word != "providecommand" or (name[1] or name[2]) not in expander.known.macros:
-        expander.define(name[1] or name[2], Macro(body, num, default, spec))
-    return position
-
-
-def _def(expander: Expander, buffer: str, position: int, word: str) -> int | None:
-    name = _NAME.match(buffer, position)
-    parameters = _PARAMETERS.match(buffer, name.end()) if name else None
-    if not name or not parameters:
-        # Delimited parameters: skip the definition, leave its uses alone.
-        brace = buffer.find("{", name.end()) if name else -1
-        group = _group(buffer, brace) if 0 <= brace < (name.end() if name else 0) + 200 else None
-        return group[1] if group else None
-    group = _group(buffer, parameters.end())
-    if group is None:
-        return None
-    expander.define(name[1] or name[2], Macro(group[0], parameters[1].count("#")))
-    return group[1]
-
-
-def _let(expander: Expander, buffer: str, position: int, word: str) -> int | None:
-    match = re.compile(r"\s*\\([a-zA-Z@]+|.)\s*=?\s*(\\(?:[a-zA-Z@]+|.)|[^\s\\])", re.DOTALL).match(
-        buffer, position
-    )
-    if not match:
-        return None
-    known = expander.known.macros.get(match[2].lstrip("\\"))
-    if match[2] != f"\\{match[1]}":
-        expander.define(match[1], known or Macro(match[2], primitive=True))
-    return match.end()
-
-
-def _operator(expander: Expander, buffer: str, position: int, word: str) -> int | None:
-    star = _STAR.match(buffer, position)
-    name = _NAME.match(buffer, star.end() if star else position)
-    if not name:
-        return None
-    body, position = _mandatory(buffer, name.end())
-    expander.define(name[1] or name[2], Macro(f"\\operatorname{'*' if star else ''}{{{body}}}"))
-    return position
-
-
-def _new_environment(expander: Expander, buffer: str, position: int, word: str) -> int | None:
-    star = _STAR.match(buffer, position)
-    group = _group(buffer, _SPACE.match(buffer, star.end() if star else position).end())  # type: ignore[union-attr]
-    if group is None:
-        return None
-    name, position = group[0].strip(), group[1]
-    num, default = 0, None
-    if count := _COUNT.match(buffer, position):
-        num, position = int(count[1]), count.end()
-        if found := _optional(buffer, position):
-            default, position = found
-    begin, position = _mandatory(buffer, position)
-    end, position = _mandatory(buffer, position)
-    expander.define_environment(name, Macro(begin, num, default), end)
-    return position
-
-
-def _new_theorem(expander: Expander, buffer: str, position: int, word: str) -> int | None:
-    star = _STAR.match(buffer, position)
-    group = _group(buffer, _SPACE.match(buffer, star.end() if star else position).end())  # type: ignore[union-attr]
-    if group is None:
-        return None
-    name, position = group[0].strip(), group[1]
-    if shared := _optional(buffer, position):
-        position = shared[1]
-    spoken, position = _mandatory(buffer, position)
-    expander.known.theorems[name] = spoken
-    if within := _optional(buffer, position):
-        position = within[1]
-    return position
-
-
-def _new_if(expander: Expander, buffer: str, position: int, command: str) -> int | None:
-    name = _NAME.match(buffer, position)
-    word = (name[1] or name[2]) if name else ""
-    if not name or not word.startswith("if"):
-        return None
-    expander.known.switches[word[2:]] = False
-    return name.end()
-
-
-_DEFINERS = {
-    "newcommand": _new_command, "renewcommand": _new_command, "providecommand": _new_command,
-    "DeclareRobustCommand": _new_command, "NewDocumentCommand": _new_command,
-    "RenewDocumentCommand": _new_command, "ProvideDocumentCommand": _new_command,
-    "def": _def, "gdef": _def, "edef": _def, "xdef": _def, "let": _let,
-    "DeclareMathOperator": _operator, "newenvironment": _new_environment,
-    "renewenvironment": _new_environment,
-    "newtheorem": _new_theorem, "spnewtheorem": _new_theorem, "newif": _new_if,
-}  # fmt: skip
+Handler = Callable[[Mouth, str], None]
+"""Reads what belongs to a word and takes it in."""
+Handlers = Mapping[str, Handler]

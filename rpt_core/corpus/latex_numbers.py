@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from rpt_core.corpus.latex_words import DISPLAY, SECTIONS
 
 _EVENT = re.compile(
-    r"\\(?P<section>part|chapter|section|subsection|subsubsection|paragraph)(?P<star>\*?)\s*[\[{]"
-    r"|\\(?P<side>begin|end)\s*\{\s*(?P<name>[^{}\\]{1,60}?)\s*\}"
-    r"|\\label\s*\{\s*(?P<label>[^{}]{1,200}?)\s*\}|\\(?P<appendix>appendix)\b|\\(?P<item>item)\b"
+    r"\\(?P<section>part|chapter|section|subsection|subsubsection|paragraph)(?P<star>\*?)\s*+[\[{]"
+    r"|\\(?P<side>begin|end)\s*+\{(?P<name>[^{}\\]{1,60})\}"
+    r"|\\label\s*+\{(?P<label>[^{}]{1,200})\}|\\(?P<appendix>appendix)\b|\\(?P<item>item)\b"
 )
 _FLOATS = {
     "figure": "Figure",
@@ -54,21 +54,21 @@ class _Counter:
         elif match["appendix"]:
             self._appendix, self._sections = True, [0] * 6
         elif match["side"] == "begin":
-            self._begin(match["name"])
+            self._begin(match["name"].strip())
         elif match["side"] == "end":
-            self._end(match["name"])
+            self._end(match["name"].strip())
         elif match["item"] and self._items:
             self._items[-1] += 1
             self._current = ("Item", str(self._items[-1]))
         elif match["label"]:
-            self._label(match["label"])
+            self._label(match["label"].strip())
 
     def _section(self, level: int) -> None:
         self._sections[level] += 1
         self._sections[level + 1 :] = [0] * (5 - level)
         numbers = [str(count) for count in self._sections[: level + 1]]
         shown = [number for number in numbers if number != "0"] or ["1"]
-        if self._appendix and shown[0].isdigit() and 1 <= int(shown[0]) <= 26:
+        if self._appendix and 1 <= int(shown[0]) <= 26:
             shown[0] = chr(ord("A") + int(shown[0]) - 1)
         kind = "Appendix" if self._appendix else "Chapter" if level == 0 else "Section"
         self._current = (kind, ".".join(shown))

@@ -5,10 +5,7 @@ from dataclasses import dataclass, field
 
 from rpt_core.corpus.streams import Broken
 
-_STRUCTURE = re.compile(r"\\(begin|end)\s*\{\s*([^{}\\]{1,60}?)\s*\}|\\.|[{}]", re.DOTALL)
-
-
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_STRUCTURE = re.compile(r"\\(begin|end)\s*+\{([^{}\\]{1,60})\}|\\.|[{}]", re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -19,21 +16,6 @@ class Structure:
     """Position of ``{`` -> position of its ``}``."""
     environments: dict[int, tuple[str, int, int, int]] = field(default_factory=dict)
     r"""Position of ``\begin`` -> name, start of the content, its end, end of ``\end{..}``."""
-
-
-def check_braces(text: str) -> None:
-    """Refuse a source whose braces do not match, before any macro looks for the end of its argument.
-
-    Raises:
-        Broken: ``latex-unbalanced``.
-    """
-    depth = 0
-    for match in _BRACE.finditer(text):
-        depth += {"{": 1, "}": -1}.get(match[0], 0)
-        if depth < 0:
-            raise Broken("latex-unbalanced", f"a }} without its {{ in: {around(text, match.start())}")
-    if depth:
-        raise Broken("latex-unbalanced", f"{depth} braces never close")
 
 
 def match_structure(text: str) -> Structure:
@@ -53,7 +35,7 @@ def match_structure(text: str) -> Structure:
                 raise Broken("latex-unbalanced", f"a }} without its {{ in: {around(text, match.start())}")
             found.braces[braces.pop()] = match.start()
         elif match[1] == "begin":
-            open_environments.append((match[2], match.start(), match.end()))
+            open_environments.append((match[2].strip(), match.start(), match.end()))
         elif match[1] == "end":
             _close(found, open_environments, match)
     if braces:
@@ -68,7 +50,7 @@ def _close(found: Structure, waiting: list[tuple[str, int, int]], match: re.Matc
     r"""Match an ``\end`` with the innermost ``\begin`` of its name; the ones left open inside it are void."""
     for depth in range(1, min(len(waiting), 8) + 1):
         name, start, content = waiting[-depth]
-        if name == match[2]:
+        if name == match[2].strip():
             if name == "document" and depth > 1:
                 inner, begun, _ = waiting[-1]
                 raise Broken(

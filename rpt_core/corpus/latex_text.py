@@ -11,11 +11,22 @@ import re
 from collections.abc import Callable, Mapping
 
 from rpt_core.corpus.latex_blocks import HEADING, block, flat, has_words, without_closing_sections
+from rpt_core.corpus.latex_lengths import (
+    REGISTER_FIRST,
+    after_assignment,
+    after_font,
+    after_length,
+    after_register,
+    after_rule,
+    code_point,
+)
 from rpt_core.corpus.latex_numbers import number_labels
 from rpt_core.corpus.latex_structure import around, match_structure
+from rpt_core.corpus.latex_units import in_formula
 from rpt_core.corpus.latex_words import (
     ACCENTS,
     CITES,
+    DECLARATIONS,
     DISPLAY,
     DROP_ARGS,
     DROPPED,
@@ -23,7 +34,9 @@ from rpt_core.corpus.latex_words import (
     FIRST_OF_TWO,
     GLUES,
     LISTS,
+    QUANTITY,
     REFS,
+    RESTATED,
     ROWS,
     SECOND_SHOWN,
     SECTIONS,
@@ -31,6 +44,7 @@ from rpt_core.corpus.latex_words import (
     SYMBOLS,
     THANKS,
     THEOREMS,
+    TOKEN_LISTS,
     accented,
 )
 from rpt_core.corpus.pieces import BREAK, Pieces
@@ -40,13 +54,14 @@ NESTING_MAX = 120
 """Commands within commands; Python's own stack ends later."""
 
 _TOKEN = re.compile(
-    r"[\\{}$~&#\n`'\-](?:(?<=\\)(?:(?P<name>[a-zA-Z@]+)\*?[ \t]*(?:\n(?![ \t]*\n)[ \t]*)?|(?P<sign>.))"
+    r"[\\{}$~&#\n`'\-](?:(?<=\\)"
+    r"(?:(?P<name>@*+[a-zA-Z][a-zA-Z@]*+)\*?[ \t]*+(?:\n(?![ \t]*+\n)[ \t]*+)?|(?P<sign>.))"
     r"|(?<=\n)(?P<par>[ \t]*\n\s*)|(?<=`)(?P<quote>`)|(?<=')(?P<unquote>')|(?<=-)(?P<dash>--?)"
     r"|(?<=\$)(?P<display>\$)?)?",
     re.DOTALL,
 )
 _MATH_END = re.compile(r"\\.|[{}$]|\n[ \t]*\n", re.DOTALL)
-_BLANK = re.compile(r"[ \t]*(?:\n(?![ \t]*\n)[ \t]*)?")
+_BLANK = re.compile(r"[ \t]*+(?:\n(?![ \t]*+\n)[ \t]*+)?")
 _NOT_SHOWN = re.compile(
     r"\\(?:label\s*\{[^{}]*\}|tag\*?\s*\{[^{}]*\}|ensuremath(?=\s*\{)"
     r"|(?:nonumber|notag|displaystyle|allowdisplaybreaks|xspace)(?![a-zA-Z]))"
@@ -54,9 +69,12 @@ _NOT_SHOWN = re.compile(
 r"""In a formula: bookkeeping, and ``\ensuremath``, whose braces alone do no harm."""
 _CODES = re.compile(r"(?:\{[\w:.\-/*=]{1,40}\}){2,}(?=\s*\n)")
 """Arguments of an unknown command that are keys, not words: two or more on the rest of a line."""
-_LABEL = re.compile(r"\\label\s*\{\s*([^{}]{1,200}?)\s*\}")
-_LENGTH = r"[-+]?(?:\d+\.?\d*|\.\d+)[ \t]*(?:true)?(?:pt|em|ex|cm|mm|in|pc|bp|sp|mu|fil+|\\[a-zA-Z]+)"
-_GLUE = re.compile(rf"[ \t]*=?[ \t]*{_LENGTH}(?:[ \t]*(?:plus|minus)[ \t]*{_LENGTH}){{0,2}}")
+_LABEL = re.compile(r"\\label\s*+\{([^{}]{1,200})\}")
+_NO_XSPACE = frozenset(",.'/?;:!~-)}{")
+_NO_XSPACE_WORD = re.compile(r"\\(?:[ /]|(?:footnote|footnotemark|xspace|space|bgroup|egroup)(?![a-zA-Z]))")
+"""What the package xspace sets no blank before."""
+_QUANTITY = re.compile(rf"\\{QUANTITY}[ \t]*+\{{([^{{}}]*+)\}}")
+_SPLIT_WORD = re.compile(r"(\\[a-zA-Z]++)(?:\\xspace(?![a-zA-Z])[ \t]*+)+(?=[a-zA-Z])")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
@@ -66,6 +84,7 @@ class Renderer:
     def __init__(self, text: str, pieces: Pieces, theorems: Mapping[str, str]) -> None:
         self._text = text
         self._pieces = pieces
+        self._own_theorems = theorems
         self._theorems = {**THEOREMS, **theorems}
         self._structure = match_structure(text)
         self._numbers = number_labels(text, self._theorems)
@@ -75,8 +94,8 @@ class Renderer:
     def title(self) -> str:
         r"""The argument of ``\title``, or of the first heading; empty without one."""
         for command in (
-            r"\\title\s*(?:\[[^\]]{0,300}\])?\s*(?=\{)",
-            r"\\(?:chapter|section)\*?\s*(?:\[[^\]]{0,300}\])?\s*(?=\{)",
+            r"\\(?:title|rpttitle)\s*+(?:\[[^\]]{0,300}\])?\s*+(?=\{)",
+            r"\\(?:chapter|section)\*?\s*+(?:\[[^\]]{0,300}\])?\s*+(?=\{)",
         ):
             match = re.search(command, self._text)
             if match:
@@ -155,13 +174,18 @@ class Renderer:
                 break
         raise Broken("latex-unbalanced", f"a formula never closes: {around(self._text, match.start())}")
 
-    def _formula(self, start: int, end: int, display: bool = False, wrap: str = "") -> str:
-        content = _NOT_SHOWN.sub("", self._text[start:end])
+    def _formula(self, start: int, end: int, display: bool = False, wrap: str = "", before: str = "") -> str:
+        content = self._text[start:end]
+        if "\\xspace" in content:
+            content = _SPLIT_WORD.sub(r"\1 ", content)
+        content = _NOT_SHOWN.sub("", content)
+        if QUANTITY in content:
+            content = _QUANTITY.sub(lambda match: in_formula(self._pieces.restore(match[1])), content)
         content = _single_braces(_inner_formulas(" ".join(content.split())))
         if not content:
             return ""
         if wrap:
-            content = f"\\begin{{{wrap}}} {content} \\end{{{wrap}}}"
+            content = f"{before} \\begin{{{wrap}}} {content} \\end{{{wrap}}}".lstrip()
         if display:
             # Punctuation and the words round a display belong to one sentence; it keeps its own line.
             return f"{BREAK}{self._pieces.keep(f'$${content}$$')}{BREAK}"
@@ -181,10 +205,11 @@ class Renderer:
         if name in SECTIONS:
             heading, position = self._argument(self._skip_optional(after, end), end)
             return f"\n\n{HEADING}{SECTIONS[name]}{flat(heading)}\n\n", position
-        return self._word(name, after, end)
+        return self._word(name, match, end, out)
 
-    def _word(self, name: str, after: int, end: int) -> tuple[str, int]:
+    def _word(self, name: str, match: re.Match[str], end: int, out: list[str]) -> tuple[str, int]:
         """Words of the tables: commands to drop, to look through, accents, blanks, symbols."""
+        after = match.end()
         if name in DROP_ARGS:
             return "", self._skip_arguments(after, end, DROP_ARGS[name])
         if name in SECOND_SHOWN:
@@ -195,9 +220,19 @@ class Renderer:
         shown = SPACES.get(name, SYMBOLS.get(name))
         if shown is not None:
             return shown, after
+        return ("", after) if name in DECLARATIONS else self._unknown(match, end, out)
+
+    def _unknown(self, match: re.Match[str], end: int, out: list[str]) -> tuple[str, int]:
+        """A word that nobody knows shows nothing; the words before and after it are two."""
+        after = match.end()
+        if (assigned := after_assignment(self._text, match.end("name"), end)) is not None:
+            return "", assigned
+        apart = (
+            self._text[after - 1].isspace() and self._text[after : after + 1].isalnum() and _ends_in_word(out)
+        )
         after = self._skip_optional(after, end)
         codes = _CODES.match(self._text, after, end)
-        return "", codes.end() if codes else after
+        return " " if apart else "", codes.end() if codes else after
 
     def _end(self, after: int, end: int) -> tuple[str, int]:
         closing = re.compile(r"\s*\{[^{}]*\}").match(self._text, after)
@@ -231,12 +266,40 @@ class Renderer:
         return f"\n\n{HEADING}1Acknowledgments\n\n", after
 
     def _glue(self, after: int, end: int) -> tuple[str, int]:
-        r"""A length that follows without braces (``\vskip 10pt plus 2pt``, ``\parindent=0pt``)."""
-        length = _GLUE.match(self._text, after, end)
-        return " ", length.end() if length else after
+        return " ", after_length(self._text, after, end)
+
+    def _rule(self, after: int, end: int) -> tuple[str, int]:
+        return " ", after_rule(self._text, after, end)
+
+    def _font(self, after: int, end: int) -> tuple[str, int]:
+        return "", after_font(self._text, after, end)
+
+    def _register(self, after: int, end: int) -> tuple[str, int]:
+        return "", after_register(self._text, after, end)
+
+    def _code_point(self, after: int, end: int) -> tuple[str, int]:
+        return code_point(self._text, after, end)
+
+    def _token_list(self, after: int, end: int) -> tuple[str, int]:
+        equals = re.compile(r"\s*+=").match(self._text, after, end)
+        return "", self._skip_arguments(equals.end() if equals else after, end, 1)
+
+    def _fraction(self, after: int, end: int) -> tuple[str, int]:
+        """A fraction of nicefrac or xfrac: on one line."""
+        above, position = self._argument(self._skip_optional(after, end), end)
+        below, position = self._argument(position, end)
+        return f"{above}/{below}", position
 
     def _xspace(self, after: int, end: int) -> tuple[str, int]:
-        return " " if self._text[after : after + 1].isalnum() else "", after
+        following = self._text[after : after + 1] if after < end else "}"
+        if not following or following.isspace() or following in _NO_XSPACE:
+            return "", after
+        return "" if following == "\\" and _NO_XSPACE_WORD.match(self._text, after) else " ", after
+
+    def _one_dot(self, after: int, end: int) -> tuple[str, int]:
+        """The point of an abbreviation (CVPR's styles), unless one follows."""
+        blank, _ = self._xspace(after, end)
+        return ("" if self._text[after : after + 1] == "." else ".") + blank, after
 
     def _environment(self, match: re.Match[str], end: int) -> tuple[str, int]:
         found = self._structure.environments.get(match.start())
@@ -248,11 +311,14 @@ class Renderer:
 
     def _content(self, name: str, start: int, end: int) -> str:
         """What an environment shows, by its kind."""
-        if name in DROPPED:
+        spoken = self._own_theorems.get(name)
+        if name in DROPPED and not spoken:
             return ""
         if name in DISPLAY:
             return self._display(name, start, end)
-        spoken = self._theorems.get(name) or self._theorems.get(name.rstrip("*"))
+        if name.rstrip("*") in RESTATED:
+            return self._restated(start, end)
+        spoken = spoken or self._theorems.get(name) or self._theorems.get(name.rstrip("*"))
         if spoken:
             return self._theorem(spoken, start, end)
         start = self._skip_arguments(start, end, ENVIRONMENT_ARGS.get(name, 0))
@@ -260,21 +326,37 @@ class Renderer:
         return f"{BREAK}{inside.strip()}{BREAK}" if name in LISTS else f"\n\n{inside}\n\n"
 
     def _display(self, name: str, start: int, end: int) -> str:
+        if name == "empheq":
+            # The option is a box round it; the argument names the display.
+            named, start = self._raw_argument(self._skip_optional(start, end), end)
+            name = named.partition("=")[0].strip()
+            return self._formula(start, end, display=True, wrap="aligned" if name in ROWS else "")
+        if name.endswith("numcases"):
+            left, start = self._raw_argument(start, end)
+            return self._formula(start, end, display=True, wrap="cases", before=left)
         start = self._skip_arguments(start, end, ENVIRONMENT_ARGS.get(name, 0))
         inner = self._text[start:end]
         wrap = "aligned" if name in ROWS and ("\\\\" in inner or "&" in inner) else ""
         return self._formula(start, end, display=name != "math", wrap=wrap)
 
-    def _theorem(self, spoken: str, start: int, end: int) -> str:
-        bracket = re.compile(r"\s*\[").match(self._text, start)
-        note = ""
+    def _restated(self, start: int, end: int) -> str:
+        r"""``\begin{restatable}[Note]{theorem}{name}``: a theorem that is said again elsewhere."""
+        note = self._text[start : self._skip_optional(start, end)]
+        name, position = self._raw_argument(start + len(note), end)
+        _, position = self._raw_argument(position, end)
+        spoken = self._theorems.get(name.strip(), name.strip().capitalize())
+        return self._theorem(spoken, position, end, note.strip().removeprefix("[").removesuffix("]"))
+
+    def _theorem(self, spoken: str, start: int, end: int, note: str = "") -> str:
+        bracket = re.compile(r"\s*+\[").match(self._text, start)
+        note = f" ({flat(note)})" if note else ""
         if bracket:
             inner_end = self._bracket_end(bracket.end() - 1, end)
             if inner_end:
                 note, start = f" ({flat(self._render(bracket.end(), inner_end))})", inner_end + 1
         name = flat(re.sub(r"\\[a-zA-Z]+\s*|[{}]", "", spoken))
         label = _LABEL.search(self._text, start, end)
-        if label and (numbered := self._numbers.get(label[1])) and numbered[0] == name:
+        if label and (numbered := self._numbers.get(label[1].strip())) and numbered[0] == name:
             # Only what the text can refer to gets its number: elsewhere it would be noise.
             name = f"{name} {numbered[1]}"
         return f"\n\n{name}{note}. {self._render(start, end).lstrip()}\n\n"
@@ -348,6 +430,9 @@ class Renderer:
         position = self._skip_optional(position, end)
         for _ in range(num):
             start = _BLANK.match(self._text, position, end).end()  # type: ignore[union-attr]
+            if register := REGISTER_FIRST.match(self._text, start, end):
+                position = self._skip_optional(register.end(), end)
+                continue
             if start >= end or self._text[start] != "{":
                 break
             position = self._skip_optional(self._structure.braces[start] + 1, end)
@@ -361,6 +446,8 @@ class Renderer:
     def _bracket_end(self, position: int, end: int) -> int | None:
         """Position of the ``]`` that closes the ``[`` at ``position``; brace groups are jumped over."""
         at, limit = position + 1, min(end, position + 2000)
+        if self._text.find("]", at, limit) < 0:
+            return None
         while at < limit:
             character = self._text[at]
             if character == "]":
@@ -373,6 +460,12 @@ class Renderer:
                 return None
             at += 1
         return None
+
+
+def _ends_in_word(out: list[str]) -> bool:
+    """Whether the text so far ends in a word or in the mark after one."""
+    last = next((piece for piece in reversed(out[-4:]) if piece), "")
+    return bool(last) and (last[-1].isalnum() or last[-1] in ".,;:!?)]’”")
 
 
 def _inner_formulas(formula: str) -> str:
@@ -428,6 +521,14 @@ _HANDLERS: dict[str, Callable[[Renderer, int, int], tuple[str, int]]] = {
     "path": Renderer._address,
     "ensuremath": Renderer._in_formula,
     "xspace": Renderer._xspace,
+    "onedot": Renderer._one_dot,
+    "font": Renderer._font,
+    "char": Renderer._code_point,
+    "rpttitle": Renderer._note,
+    **dict.fromkeys(("nicefrac", "sfrac", "slantfrac"), Renderer._fraction),
+    **dict.fromkeys(("count", "dimen", "skip", "advance", "multiply", "divide"), Renderer._register),
+    **dict.fromkeys(("hrule", "vrule", "hbox", "vbox", "vtop"), Renderer._rule),
+    **dict.fromkeys(TOKEN_LISTS, Renderer._token_list),
     **dict.fromkeys(THANKS, Renderer._thanks),
     **dict.fromkeys(GLUES, Renderer._glue),
     **dict.fromkeys(FIRST_OF_TWO, Renderer._first_of_two),

@@ -1,14 +1,18 @@
-r"""Which file of a LaTeX tree is the paper, and one text out of all it inputs.
+r"""Which file of a LaTeX tree is the paper, and the text of each file it inputs.
 
 Files are keys of a dict, so an ``\input`` can reach nothing outside its archive.
 """
 
+import json
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 
+from rpt_core.corpus.latex_encodings import declared_encoding, decode_tex
+from rpt_core.corpus.latex_literal import Literals, find_literals, without_literals
 from rpt_core.corpus.pieces import Pieces, without_marks
-from rpt_core.corpus.streams import Broken, decode
+from rpt_core.corpus.streams import Broken
 
 TEX_SUFFIXES = (".tex", ".ltx", ".latex")
 WANTED = (*TEX_SUFFIXES, ".sty", "00readme.xxx", "00readme.json", ".bbl")
@@ -17,41 +21,22 @@ FLAT_CHARS_MAX = 32_000_000
 """A paper's whole source; the longest books have a tenth."""
 
 _MAIN = re.compile(r"\\document(?:class|style)\b")
+_MAIN_BYTES = re.compile(rb"\\document(?:class|style)\b")
+_LATEX_BYTES = re.compile(
+    rb"\\(?:document(?:class|style)|usepackage|(?:re)?newcommand|(?:sub)*section|chapter|label|ref|cite)(?![a-zA-Z])"
+    rb"|\\begin\s*+\{"
+)
+"""What only LaTeX has: a tree without any of it is plain TeX."""
 _BEGIN = re.compile(r"\\begin\s*\{document\}")
 _NAMES = ("main", "ms", "paper", "article", "manuscript", "thesis", "book", "arxiv", "draft")
-_LITERAL = re.compile(
-    r"^[ \t]*\\begin\s*\{(verbatim\*?|Verbatim|lstlisting|minted|alltt|code|BVerbatim|python|spverbatim|"
-    r"filecontents\*?|comment)\}",
-    re.MULTILINE,
-)
-_VERB = re.compile(
-    r"\\(?:verb\*?|lstinline(?:\[[^\]\n]{0,200}\])?)(?P<mark>[^a-zA-Z\s*{\[])(?P<body>[^\n]*?)(?P=mark)"
-)
-_ADDRESS = re.compile(r"\\(?:(?P<href>href)|url|path)\s*\{(?P<address>[^{}\n]{1,2000})\}")
-_COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%[^\n]*(?:\n[ \t]*(?!\n))?")
+_COMMENT = re.compile(r"(?<!\\)((?:\\\\)*+)%[^\n]*+(?:\n[ \t]*+(?!\n))?+")
 _INPUT = re.compile(
-    r"\\(?:input|include|subfile|subfileinclude)\s*\{\s*(?P<file>[^{}\\]{1,300})\s*\}"
-    r"|\\input\s+(?P<bare>[^\s{}\\%]{1,300})"
-    r"|\\(?:sub)?import\*?\s*\{(?P<folder>[^{}\\]{0,300})\}\s*\{(?P<inner>[^{}\\]{1,300})\}"
-    r"|\\(?:usepackage|RequirePackage)\s*(?:\[[^\]]{0,500}\])?\s*\{(?P<packages>[^{}\\]{1,500})\}"
+    r"\\(?:input|include|subfile|subfileinclude)\s*+\{(?P<file>[^{}\\]{1,300})\}"
+    r"|\\input\s++(?P<bare>[^\s{}\\%]{1,300})"
+    r"|\\(?:sub)?import\*?\s*+\{(?P<folder>[^{}\\]{0,300})\}\s*+\{(?P<inner>[^{}\\]{1,300})\}"
+    r"|\\(?:usepackage|RequirePackage)\s*+(?:\[[^\]]{0,500}\])?\s*+\{(?P<packages>[^{}\\]{1,500})\}"
 )
-_READ_ME_MAIN = re.compile(
-    r"^\s*(\S+\.tex)\s+toplevelfile|\"filename\"\s*:\s*\"([^\"]+\.tex)\"[^}]*\"usage\"\s*:\s*\"toplevel\"",
-    re.M,
-)
-
-
-def decode_tex(data: bytes) -> str:
-    """UTF-8 or UTF-16 by its mark; other bytes are Latin-1, as in most papers before 2010."""
-    try:
-        text = decode(data)
-    except Broken:
-        text = data.decode("cp1252", "replace") if not _undefined_in_cp1252(data) else data.decode("latin-1")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _undefined_in_cp1252(data: bytes) -> bool:
-    return any(byte in data for byte in b"\x81\x8d\x8f\x90\x9d")
+_READ_ME_MAIN = re.compile(r"^[ \t]*+(\S{1,300})[ \t]++toplevelfile\b", re.MULTILINE)
 
 
 def main_files(files: Mapping[str, bytes]) -> list[str]:
@@ -61,12 +46,11 @@ def main_files(files: Mapping[str, bytes]) -> list[str]:
     another one. Of several (a book's page formats) the one nearest the top, with a telling name or
     else with most text, is taken.
     """
-    texts = {name: decode_tex(data) for name, data in files.items() if name.lower().endswith(TEX_SUFFIXES)}
+    texts = {name: _outline(data) for name, data in files.items() if name.lower().endswith(TEX_SUFFIXES)}
     for name, data in files.items():
-        if posixpath.basename(name).lower().startswith("00readme"):
-            named = _READ_ME_MAIN.search(decode_tex(data))
-            if named and (named[1] or named[2]) in texts:
-                return [named[1] or named[2]]
+        read_me = posixpath.basename(name).lower().startswith("00readme")
+        if read_me and (named := _named_main(name, data)) in texts:
+            return [named]
     stripped = {name: _COMMENT.sub(r"\1", text) for name, text in texts.items()}
     inputs = {name: set(_targets(stripped[name], name, texts)) for name in texts}
     included = {target for targets in inputs.values() for target in targets}
@@ -80,6 +64,31 @@ def main_files(files: Mapping[str, bytes]) -> list[str]:
             best = min(found, key=lambda name: _rank(name, size[name]))
             return [best, *_others(best, found, marked, reach)]
     return sorted(roots)
+
+
+def _outline(data: bytes) -> str:
+    """A file's commands: what they name is ASCII in any encoding."""
+    return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1", "replace")
+
+
+def _named_main(name: str, data: bytes) -> str:
+    """The file that arXiv's read-me (plain or JSON) calls the top one; empty without one."""
+    if name.lower().endswith(".json"):
+        try:
+            sources = json.loads(data).get("sources", [])
+        except (ValueError, AttributeError, RecursionError):
+            # A read-me that is no JSON names nothing; the files themselves are looked at then.
+            return ""
+        return next(
+            (
+                str(item.get("filename", ""))
+                for item in (sources if isinstance(sources, list) else [])
+                if isinstance(item, dict) and item.get("usage") == "toplevel"
+            ),
+            "",
+        )
+    found = _READ_ME_MAIN.search(_outline(data))
+    return found[1] if found else ""
 
 
 def _others(best: str, found: list[str], marked: set[str], reach: Mapping[str, set[str]]) -> list[str]:
@@ -110,93 +119,93 @@ def _targets(text: str, name: str, texts: Mapping[str, str]) -> list[str]:
 
 
 def _resolve(match: re.Match[str], name: str, files: Mapping[str, object]) -> list[str]:
-    r"""Files of the tree that an ``\input`` or ``\usepackage`` names, from the top or its own folder."""
-    suffixes: tuple[str, ...]
+    r"""Files of the tree that an ``\input`` or ``\usepackage`` names."""
     if match["packages"]:
-        wanted, suffixes = [f"{part.strip()}.sty" for part in match["packages"].split(",")], ("",)
+        wanted = [f"{part.strip()}.sty" for part in match["packages"].split(",")]
     elif match["inner"]:
-        wanted, suffixes = [posixpath.join(match["folder"], match["inner"])], ("", ".tex")
+        wanted = [posixpath.join(match["folder"], match["inner"])]
     else:
-        wanted, suffixes = [(match["file"] or match["bare"]).strip().strip('"')], ("", ".tex", ".ltx")
-    folders = dict.fromkeys(("", posixpath.dirname(name)))
-    paths = (
-        [
-            posixpath.normpath(posixpath.join(folder, want + suffix))
-            for folder in folders
-            for suffix in suffixes
-        ]
-        for want in wanted
+        wanted = [match["file"] or match["bare"]]
+    return [found for want in wanted if (found := resolve(want, name, files))]
+
+
+def resolve(wanted: str, name: str, files: Mapping[str, object]) -> str | None:
+    r"""The file of a tree that a name in the file ``name`` means, from the top or its own folder.
+
+    Example:
+        >>> resolve("parts/a", "main.tex", {"parts/a.tex": 1}), resolve("../../etc/passwd", "main.tex", {})
+        ('parts/a.tex', None)
+    """
+    wanted = wanted.strip().strip('"').strip()
+    for folder in dict.fromkeys(("", posixpath.dirname(name))):
+        for suffix in ("",) if wanted.endswith(".sty") else ("", ".tex", ".ltx"):
+            path = posixpath.normpath(posixpath.join(folder, wanted + suffix))
+            if path in files:
+                return path
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFacts:
+    """What the files of a tree declare for each other."""
+
+    literals: Literals
+    encoding: str | None
+    """Codec of the first declaration, by name."""
+    is_plain: bool
+    """Whether nothing in it is LaTeX."""
+
+
+def tree_facts(files: Mapping[str, bytes]) -> TreeFacts:
+    """Read once for a tree, however many documents it holds."""
+    sources = [
+        files[name] for name in sorted(files, key=lambda name: (not _MAIN_BYTES.search(files[name]), name))
+    ]
+    return TreeFacts(
+        find_literals(_outline(data) for data in sources),
+        declared_encoding(sources),
+        is_plain=not any(_LATEX_BYTES.search(data) for data in sources),
     )
-    return [found for tries in paths if (found := next((path for path in tries if path in files), None))]
 
 
-class Flat:
-    """One LaTeX source with everything it inputs in its place, comments gone, literal text held aside."""
+class SourceTree:
+    """The files of one LaTeX source, read as they are asked for: decoded, comments gone, literals aside."""
 
-    def __init__(self, files: Mapping[str, bytes], main: str) -> None:
+    def __init__(self, files: Mapping[str, bytes], main: str, facts: TreeFacts | None = None) -> None:
         self.pieces = Pieces()
-        self._files = files
-        self._num_chars = 0
-        self._seen_styles: set[str] = set()
-        self.text = self._expand(main, ())
+        self.files = files
+        self.main = main
+        facts = facts or tree_facts(files)
+        self.is_plain = facts.is_plain
+        self.num_chars = 0
+        """Of all files read so far, each as often as it was."""
+        self._literals, self._pattern = facts.literals, facts.literals.pattern()
+        self._encoding = declared_encoding([files[main]]) or facts.encoding
 
-    def _expand(self, name: str, above: tuple[str, ...]) -> str:
-        if name in above or len(above) >= INPUT_DEPTH_MAX:
-            raise Broken("latex-explosion", f"{' -> '.join((*above, name))} inputs itself or nests too deep")
-        text = self._without_literals(without_marks(decode_tex(self._files[name])))
+    def read(self, name: str) -> str:
+        """The text of one file.
+
+        Raises:
+            Broken: ``latex-explosion``, ``not-utf-8``.
+        """
+        text = without_marks(decode_tex(self.files[name], self._encoding))
+        text = without_literals(text, self._literals, self._pattern, self.pieces)
         if name.endswith(".sty"):
             text = _definitions_only(text)
-        self._num_chars += len(text)
-        if self._num_chars > FLAT_CHARS_MAX:
+        self.num_chars += len(text)
+        if self.num_chars > FLAT_CHARS_MAX:
             raise Broken("latex-explosion", f"more than {FLAT_CHARS_MAX} characters after \\input")
-        return _INPUT.sub(lambda match: self._input(match, name, above), text)
-
-    def _input(self, match: re.Match[str], name: str, above: tuple[str, ...]) -> str:
-        found = _resolve(match, name, self._files)
-        if match["packages"]:
-            found = [style for style in found if style not in self._seen_styles]
-            self._seen_styles.update(found)
-        # A space, so that a macro name before the input does not run into its first letter.
-        return " ".join(self._expand(target, (*above, name)) for target in found)
-
-    def _without_literals(self, text: str) -> str:
-        """Verbatim blocks held aside first: a per cent sign in one starts no comment."""
-        text = "".join(self._blocks(text))
-        text = _ADDRESS.sub(self._address, text)
-        text = _VERB.sub(lambda match: self.pieces.keep(match["body"]), text)
-        return _COMMENT.sub(r"\1", text)
-
-    def _address(self, match: re.Match[str]) -> str:
-        """A per cent sign in an address starts no comment either; macros in one are left to be expanded."""
-        if not match["href"] and "%" not in match["address"] and re.search(r"\\[a-zA-Z]", match["address"]):
-            return match[0]
-        return "\\href{}" if match["href"] else self.pieces.keep(match["address"].replace("\\", ""))
-
-    def _blocks(self, text: str) -> Iterator[str]:
-        """The text with every closed verbatim block as one piece; linear even when none closes."""
-        position, unclosed = 0, set[str]()
-        for match in _LITERAL.finditer(text):
-            name = match[1]
-            if match.start() < position or name in unclosed:
-                continue
-            end = text.find(f"\\end{{{name}}}", match.end())
-            if end < 0:
-                unclosed.add(name)
-                continue
-            yield text[position : match.start()]
-            yield self._verbatim(name, text[match.end() : end])
-            position = end + len(name) + len("\\end{}")
-        yield text[position:]
-
-    def _verbatim(self, name: str, body: str) -> str:
-        if name.startswith(("filecontents", "comment")):
-            return ""
-        body = re.sub(r"\A(\s*[\[{][^\]\n}]{0,300}[\]}])+", "", body).strip("\n").rstrip()
-        return f"\n\n{self.pieces.keep(f'```{chr(10)}{body}{chr(10)}```')}\n\n" if body.strip() else ""
+        return text
 
 
 _DEFINITION_START = re.compile(
-    r"\\(?:(?:re|provide)?newcommand|providecommand|renewcommand|DeclareMathOperator|DeclareRobustCommand|newtheorem|def|gdef|let)\b"
+    r"\\(?:(?:re|provide)?newcommand|providecommand|renewcommand|DeclareMathOperator|DeclareRobustCommand|newtheorem"
+    r"|DeclarePairedDelimiter(?:XPP|X)?|(?:New|Renew|Provide|Declare)DocumentCommand|DeclareSIUnit|def|gdef|let)\b"
+)
+
+
+_INTERNAL = re.compile(
+    r"\\(?!@(?:ifnextchar|ifstar|ifundefined)(?![a-zA-Z@]))[a-zA-Z]*@[a-zA-Z@]|(?<!\\)@(?!if)"
 )
 
 
@@ -215,7 +224,7 @@ def _definitions_only(style: str) -> str:
         for following in lines[number : number + 12]:
             block += following + "\n"
             if block.count("{") == block.count("}"):
-                if "@" not in block:
+                if not _INTERNAL.search(block):
                     kept.append(block)
                 break
     return "".join(kept)

@@ -39,6 +39,7 @@ REASONS: dict[str, str] = {
     "archive-link": "an archive member that is a link or a device; the member is not read",
     "archive-bomb": "an archive that unpacks to more than is allowed",
     "latex-unbalanced": "LaTeX whose braces, environments or formulas never close",
+    "missing-input": "a part of a paper that its text inputs and its archive lacks; the rest is kept",
     "latex-explosion": "LaTeX whose macros or inputs grow past the limits",
     "bad-reply": "a metadata server's reply that reports an error",
     # rows

@@ -21,7 +21,13 @@ METADATA: frozenset[Form] = frozenset({"arxiv-atom", "arxiv-oai", "arxiv-jsonl"}
 HEAD_BYTES = 1 << 16
 
 _ABOUT = re.compile(r"(^|__)(licen[cs]e|copying|notice|readme|authors|citation|changelog)\b", re.I)
-_TEX = re.compile(rb"\\(documentclass|documentstyle|begin\s*\{document\}|section|chapter|newcommand|input)\b")
+_TEX = re.compile(
+    rb"\\(?:documentclass|documentstyle|begin\s*+\{document\}|section|chapter|newcommand|input|magnification|bye|hsize"
+    rb"|vsize|baselineskip|parindent|hoffset|voffset|nopagenumbers|centerline|beginsection|headline|footline|noindent"
+    rb"|newsec|eqno|medskip|bigskip|smallskip|vskip|hskip|vfill|eject|topmatter|proclaim|overfullrule)(?![a-zA-Z])"
+    rb"|\\(?:def|font|let|newcount|newdimen)\s*+\\[a-zA-Z]"
+)
+"""Words of LaTeX and plain TeX that no other text holds."""
 _INDEX = re.compile(rb"\A\d+:\d+:[^\n]*\n(\d+:\d+:|\Z)")
 _MANIFEST = re.compile(rb"\A\s*(<\?xml[^>]*>\s*)?<arXiv(SRC|PDF)>")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a]")

@@ -90,3 +90,11 @@ def test_it_takes_linear_time(unit):
     started = time.process_time()
     layout(text, found)
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("blanks", ["\t", " ", " \t"])
+def test_blanks_after_a_formula_take_linear_time(blanks):
+    text = "word $x$" + blanks * 100_000 + "word $$y$$" + blanks * 100_000 + ". word"
+    started = time.process_time()
+    layout(text, [(5, 8), (text.index("$$"), text.index("$$") + 5)])
+    assert time.process_time() - started < 1.0

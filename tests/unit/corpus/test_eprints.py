@@ -264,3 +264,23 @@ def test_what_arxiv_says_of_papers_is_known_by_its_first_bytes(tmp_path, data, f
     (source,) = find_sources(tmp_path)
     assert (source.form, source.reason) == (form, reason)
     assert all(isinstance(row, Dropped) for row in read_source(source, 1000))
+
+
+def test_a_part_that_the_archive_lacks_is_a_row_beside_the_document(tmp_path):
+    main = GOOD.replace(b"The tower", b"\\input{intro}The tower")
+    document, lost = read(tmp_path, "2601.00001.tar.gz", packed(tarred({"main.tex": main})))
+    assert isinstance(document, Document)
+    assert document.text == "The tower stands by the river."
+    assert (lost.reason, lost.native_id, lost.preview) == ("missing-input", "2601.00001", "intro")
+
+
+def test_words_in_an_encoding_nobody_declares_are_a_row_and_no_text(tmp_path):
+    data = GOOD.replace(b"stands", "стоит".encode("koi8-r"))
+    (row,) = read(tmp_path, "hep-th9901002.gz", packed(data))
+    assert (row.reason, row.native_id) == ("not-utf-8", "hep-th/9901002")
+
+
+def test_plain_tex_alone_is_an_e_print(tmp_path):
+    data = b"\\magnification=1200\n\\centerline{\\bf On Towers}\nA tower stands. \\bye"
+    (row,) = read(tmp_path, "eprints/hep-th9901005.gz", packed(data))
+    assert (row.source, row.native_id, row.text) == ("arxiv", "hep-th/9901005", "On Towers A tower stands.")

@@ -71,3 +71,18 @@ def test_nothing_there_is_one_clear_sentence(tmp_path, make):
         (tmp_path / "data").mkdir()
     with pytest.raises(SourceError, match=r"data=.*data: (there is no such|the folder holds no)"):
         find_sources(tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\\magnification=1200\n\\centerline{On it}\nWords.",
+        b"\\input harvmac\n\\Title{X}{Y}",
+        b"\\def\\bf{}\nWords $x$ \\bye",
+        b"\\font\\big=cmr10\nWords",
+        b"\\nopagenumbers Words",
+        b"\\overfullrule=0pt Words",
+    ],
+)
+def test_plain_tex_is_an_e_print(head):
+    assert sniff(head, "hep-th9901003.gz") == ("tex", "")
