@@ -67,6 +67,7 @@ def clean(recipe: PrepareRecipe, contamination: Contamination, batch: list[Row])
 
 
 def filtered(recipe: PrepareRecipe, batch: list[Row]) -> tuple[list[Row], list[Refused], Measured]:
+    """Bring rows into normal form and measure them; those that pass, those that do not, and the measures."""
     refused, rows = [], []
     for row in batch:
         text = normalise(row["text"])
