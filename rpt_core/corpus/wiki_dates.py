@@ -1,0 +1,187 @@
+"""Dates of templates, in the words of the edition."""
+
+import re
+
+from rpt_core.corpus.wiki_calls import Call, Handler
+
+_MONTHS = """
+en January February March April May June July August September October November December
+de Januar Februar März April Mai Juni Juli August September Oktober November Dezember
+fr janvier février mars avril mai juin juillet août septembre octobre novembre décembre
+es enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre
+it gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre
+pt janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro
+nl januari februari maart april mei juni juli augustus september oktober november december
+ru января февраля марта апреля мая июня июля августа сентября октября ноября декабря
+pl stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia
+sv januari februari mars april maj juni juli augusti september oktober november december
+uk січня лютого березня квітня травня червня липня серпня вересня жовтня листопада грудня
+ar يناير فبراير مارس أبريل مايو يونيو يوليو أغسطس سبتمبر أكتوبر نوفمبر ديسمبر
+ca gener febrer març abril maig juny juliol agost setembre octubre novembre desembre
+cs ledna února března dubna května června července srpna září října listopadu prosince
+da januar februar marts april maj juni juli august september oktober november december
+no januar februar mars april mai juni juli august september oktober november desember
+tr Ocak Şubat Mart Nisan Mayıs Haziran Temmuz Ağustos Eylül Ekim Kasım Aralık
+fi tammikuuta helmikuuta maaliskuuta huhtikuuta toukokuuta kesäkuuta heinäkuuta elokuuta syyskuuta lokakuuta marraskuuta joulukuuta
+bg януари февруари март април май юни юли август септември октомври ноември декември
+"""
+MONTHS: dict[str, list[str]] = {line.split()[0]: line.split()[1:] for line in _MONTHS.strip().splitlines()}
+"""Language -> names of the months as they stand in a date."""
+_PATTERNS = {
+    "de": "{d}. {m} {y}", "da": "{d}. {m} {y}", "no": "{d}. {m} {y}", "cs": "{d}. {m} {y}", "fi": "{d}. {m} {y}",
+    "es": "{d} de {m} de {y}", "pt": "{d} de {m} de {y}", "ca": "{d} de {m} de {y}",
+}  # fmt: skip
+_CHARACTERS = {"ja": "年月日", "zh": "年月日", "wuu": "年月日", "yue": "年月日", "ko": "년월일"}
+_ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
+
+
+def month_name(month: str, lang: str) -> str:
+    """The name of a month given by number; what is no number stays.
+
+    Example:
+        >>> month_name("5", "ru"), month_name("mai", "fr"), month_name("13", "en"), month_name("²", "en")
+        ('мая', 'mai', '13', '²')
+    """
+    if month.isdecimal() and len(month) < 3 and 1 <= int(month) <= 12:
+        return MONTHS.get(lang, MONTHS["en"])[int(month) - 1]
+    return month
+
+
+def written(year: str, month: str = "", day: str = "", lang: str = "en") -> str:
+    """A date as the edition writes it; any of its parts may be missing at the end.
+
+    Example:
+        >>> written("1990", "2", "3"), written("1990", "2", "3", "ja"), written("1990", "02", lang="de")
+        ('3 February 1990', '1990年2月3日', 'Februar 1990')
+        >>> written("1990", "5", "3", "es"), written("1990", "5", "3", "vi")
+        ('3 de mayo de 1990', '3 tháng 5 năm 1990')
+    """
+    day, number = day.lstrip("0"), month.lstrip("0")
+    if lang in _CHARACTERS and number.isdecimal():
+        marks = _CHARACTERS[lang]
+        parts = ((year, marks[0]), (number, marks[1]), (day, marks[2]))
+        return (" " if lang == "ko" else "").join(f"{part}{mark}" for part, mark in parts if part)
+    if lang == "vi" and number.isdecimal():
+        return f"{f'{day} ' if day else ''}tháng {number} năm {year}".strip()
+    name = month_name(month, lang)
+    if day and name and lang in _PATTERNS and day.isdecimal():
+        return _PATTERNS[lang].format(d=day, m=name, y=year).removesuffix(" de ").strip()
+    return " ".join(part for part in (day, name, year) if part)
+
+
+def _is_numbers(args: tuple[str, ...]) -> bool:
+    return bool(args) and all(arg.isdecimal() for arg in args)
+
+
+def date_of(args: tuple[str, ...], lang: str) -> str:
+    """The date that arguments tell, with the year first or last, in ISO form or in words; else the words.
+
+    Example:
+        >>> date_of(("1990", "2", "3"), "en"), date_of(("3", "5", "2012"), "ru"), date_of(("2012-05-03",), "en")
+        ('3 February 1990', '3 мая 2012', '3 May 2012')
+        >>> date_of(("3", "mai", "2012"), "fr"), date_of(("1990", "2"), "en")
+        ('3 mai 2012', 'February 1990')
+    """
+    given = tuple(arg for arg in args[:3] if arg)
+    if len(given) == 1 and (iso := _ISO.fullmatch(given[0])):
+        return written(iso[1], iso[2], iso[3], lang)
+    if not _is_numbers(given):
+        return " ".join(given) if len(given) < 3 or not given[0].isdecimal() or len(given[0]) < 3 else written(*given, lang=lang)
+    if len(given) == 1 or len(given[0]) > 2:
+        return written(*given, lang=lang)
+    return written(given[2], given[1], given[0], lang) if len(given) == 3 else " ".join((given[0], month_name(given[1], lang)))
+
+
+def date(call: Call) -> str:
+    """A date; the first three arguments tell it, and only they."""
+    return date_of(call.texts, call.lang)
+
+
+def _years(call: Call, later: tuple[str, ...], earlier: tuple[str, ...]) -> str:
+    """Whole years between two dates given year first; empty when they are no numbers."""
+    if len(later) < 3 or len(earlier) < 3 or not _is_numbers((*later, *earlier)):
+        return ""
+    numbers = [tuple(int(part[:6]) for part in day[:3]) for day in (later, earlier)]
+    return str(numbers[0][0] - numbers[1][0] - (numbers[0][1:] < numbers[1][1:]))
+
+
+def death_and_age(call: Call) -> str:
+    """``{{death date and age|2000|1|2|1920|3|4}}``: the day, and the age it was reached at."""
+    texts = call.texts
+    if texts and not texts[0].isdecimal():
+        return texts[0]
+    age = _years(call, texts[:3], texts[3:6])
+    died = date_of(texts[:3], call.lang)
+    aged = f" (aged {age})" if call.lang == "en" else f" ({age})"
+    return f"{died}{aged}" if age else died
+
+
+def death_year_and_age(call: Call) -> str:
+    """``{{death year and age|2000|1920}}``: only the years are known."""
+    died, born = call.arg(0), call.arg(1)
+    if not (_is_numbers((died, born)) and len(died) < 6 and len(born) < 6):
+        return died
+    return f"{died} (aged {int(died) - int(born) - 1}–{int(died) - int(born)})"
+
+
+def start_and_end(call: Call) -> str:
+    """``{{start and end dates|1990|1|1|1991|2|2}}``."""
+    begin, end = date_of(call.texts[:3], call.lang), date_of(call.texts[3:6], call.lang)
+    return f"{begin} – {end}" if end else begin
+
+
+def as_of(call: Call) -> str:
+    """``{{as of|2008|5}}``, in small letters where asked, or in its own words (``alt``)."""
+    if alt := call.named.get("alt"):
+        return alt
+    word = "since" if "since" in call.named else "as of"
+    shown = written(call.arg(0), call.arg(1), call.arg(2), call.lang)
+    return f"{word if call.named.get('lc') else word.capitalize()} {shown}".strip()
+
+
+def old_style(call: Call) -> str:
+    """``{{OldStyleDate|5 May|1700|24 April}}``: the day, its day in the Julian calendar, and the year."""
+    day, year, old = call.arg(0), call.arg(1), call.arg(2)
+    return " ".join(part for part in (day, f"[O.S. {old}]" if old else "", year) if part)
+
+
+def spoken_day(call: Call) -> str:
+    """``{{birth-date|5 May 1990}}``: the day as it is written in the first argument."""
+    return date_of(call.texts[:1], call.lang)
+
+
+def era(name: str) -> Handler:
+    """``{{BCE|5}}`` is 5 BCE; ``AD`` stands before its year."""
+
+    def shown(call: Call) -> str:
+        parts = (name, call.arg(0)) if name == "AD" else (call.arg(0), name)
+        return " ".join(part for part in parts if part)
+
+    return shown
+
+
+def decade(call: Call) -> str:
+    """``{{decade link|1990}}`` is 1990s."""
+    year = call.arg(0)
+    return f"{year[:-1]}0s" if re.fullmatch(r"\d{3,4}", year) else year
+
+
+def life_years(call: Call) -> str:
+    """``{{bd|1990年|2月3日|2010年|5月4日}}`` of the Chinese edition."""
+    born, died = "".join(call.args[:2]), "".join(call.args[2:4])
+    return f"{born}－{died}" if died else born
+
+
+def reign(call: Call) -> str:
+    """``r. 1154–1189``."""
+    return f"r. {'–'.join(call.texts[:2])}"
+
+
+def circa(call: Call) -> str:
+    """``c. 1200``."""
+    return f"c. {'–'.join(call.texts[:2])}".strip()
+
+
+def floruit(call: Call) -> str:
+    """``fl. 1500``."""
+    return f"fl. {'–'.join(call.texts[:2])}".strip()
