@@ -95,10 +95,13 @@ def spaced(call: Call) -> str:
     return " ".join(call.texts)
 
 
-def listed(call: Call) -> str:
-    """All arguments, commas between; the items of a list inside an argument likewise."""
-    items = (item.strip() for arg in call.texts for item in re.split(r"(?:^|\n)[*#:;]+", arg))
-    return ", ".join(item for item in items if item)
+def items(call: Call) -> list[str]:
+    """The items of a list: the arguments, and the lines of an argument that are a list themselves."""
+    found = (item.strip() for arg in call.texts for item in _ITEM.split(arg))
+    return [item for item in found if item]
+
+
+_ITEM = re.compile(r"(?:^|\n)[*#:;]+")
 
 
 def constant(text: str) -> Handler:

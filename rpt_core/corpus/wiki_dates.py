@@ -97,6 +97,12 @@ def date(call: Call) -> str:
     return date_of(call.texts, call.lang)
 
 
+def year_first(call: Call) -> str:
+    """A date given as year, month and day, however short the year; or in words."""
+    given = call.texts[:3]
+    return written(*given, lang=call.lang) if _is_numbers(given) else date_of(given, call.lang)
+
+
 def _years(call: Call, later: tuple[str, ...], earlier: tuple[str, ...]) -> str:
     """Whole years between two dates given year first; empty when they are no numbers."""
     if len(later) < 3 or len(earlier) < 3 or not _is_numbers((*later, *earlier)):
@@ -111,7 +117,7 @@ def death_and_age(call: Call) -> str:
     if texts and not texts[0].isdecimal():
         return texts[0]
     age = _years(call, texts[:3], texts[3:6])
-    died = date_of(texts[:3], call.lang)
+    died = year_first(call)
     aged = f" (aged {age})" if call.lang == "en" else f" ({age})"
     return f"{died}{aged}" if age else died
 

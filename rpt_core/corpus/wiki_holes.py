@@ -7,9 +7,10 @@ from rpt_core.corpus.wiki_templates import HOLE
 _ASIDE = re.compile(rf"\s?[(（][^()（）\n{HOLE}]{{0,300}}{HOLE}[^()（）\n]{{0,300}}[)）]")
 _END = re.compile(
     r"(?:(?<=\w\w\w\w[.!?])|(?<=[)\]”\"»%][.!?])|(?<=[.!?][)”\"»]))\s+(?=[\"'“«(]*[^\W\d_a-zà-öø-ÿа-яё])"
-    r"|(?<=[。！？؟।])"
+    r"|(?<=[。！？؟।;；])"
 )
-"""Between two sentences; short words before a stop may be abbreviations and end none."""
+"""Between two sentences or the parts of one that semicolons set apart; short words before a stop may be
+abbreviations and end none."""
 
 
 def without_holes(text: str) -> tuple[str, list[str]]:

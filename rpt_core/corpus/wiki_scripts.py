@@ -9,13 +9,10 @@ _SCRIPT = re.compile(
 _FRACTION = re.compile(
     r"<sup\b[^<>]{0,60}>\s?(\d{1,6})\s?</sup>\s?[/⁄]\s?<sub\b[^<>]{0,60}>\s?(\d{1,6})\s?</sub>", re.IGNORECASE
 )
-_SYMBOLS = (
-    "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb Mo "
-    "Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl "
-    "Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og D R X"
-).split()  # fmt: skip  # noqa: SIM905  (a list of words reads better as text)
-_CHEMICAL = re.compile(rf"(?:{'|'.join(sorted(_SYMBOLS, key=len, reverse=True))}|[)\]])$")
-_BASE_CHARS = 4
+_COUNTED = re.compile(r"(?:[A-Z][a-z]?|[)\]])$")
+"""The end of a chemical symbol or group; of a variable in italics it is none."""
+_HEX = re.compile(r"\d[0-9A-F]*$")
+_BASE_CHARS = 12
 
 
 def with_scripts(text: str) -> str:
@@ -53,10 +50,11 @@ def _superscript(raised: str) -> str:
 
 
 def _subscript(base: str, lowered: str) -> str:
-    """Counts of atoms stay beside their element; other marks below a letter or number are set apart."""
+    """Counts stay beside the symbol they count; other marks below a letter or a number are set apart."""
     plain = lowered.replace("''", "")
-    if not base or base[-1].isspace():
+    if not base or base[-1].isspace() or any(bracket in plain for bracket in "()[]"):
         return lowered
-    if plain.isdecimal() and _CHEMICAL.search(base):
+    is_number = (_HEX.search(base) and plain == "16") or base[-1].isdigit()
+    if not is_number and _COUNTED.search(base) and re.fullmatch(r"\d+(?:\.\d+)?", plain):
         return lowered
     return f"_{lowered}" if re.fullmatch(r"[\w.′']+", plain) else f"_({lowered})"

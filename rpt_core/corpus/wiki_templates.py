@@ -175,7 +175,7 @@ _NAMES: dict[Handler, str] = {
         "nowrap nobr nobreak j small big larger smaller large sic smallcaps sc aut caps strong em mvar var math bigmath "
         "nbsp-wrap noitalic lj1 flag flagcountry flagu flagg flagge vanchor vr latin unicode polytonic polytonisch "
         "ألمانية إنجليزية فرنسية إنج لاتينية railgauge abbr abbrlink abréviation abréviation_discrète abk tooltip hover_title "
-        "keypress kbd samp code mono tt underline u strikethrough del ins bold i italic b textdir rtl-lang ruby-base "
+        "keypress kbd samp code mono tt underline u strikethrough del ins bold i italic b textdir ruby-base "
         "blend not_a_typo typo proper_name as_written keep_together isbnt le illm le2 仮リンク 別名 读 iw не_переведено "
         "не_переведено_5 нп нп3 нп5 nouse s2 term glossary_link glossary defn hs2 nwr nobold normal midsize allow_wrap iast "
         "visible_anchor visibleanchor va refnec référence_nécessaire esd ta nowrap2 nbs чч ж жирный ь "
@@ -184,18 +184,18 @@ _NAMES: dict[Handler, str] = {
         " не_опечатка как_в_тексте так_в_тексте w_językach fontsize italic_correction serif sans-serif sans slink "
         "section_link lll 節リンク annotated_link proper zlink dfn varserif ifsubst stylize sup2 "
         "cc3 сс3 сс2 сс old_style_date нс uc color_text no_italic no_wrap nowraplinks "
-        " script-ja hani transcription en enlink refsouhaitée ko-hhrm circa_de"
+        " script-ja hani transcription en refsouhaitée ko-hhrm circa_de"
     ),
     calls.second: "color colour font_color fontcolor bg font background_color resize couleur farbe ",
     words.in_language: (
         "lang langue wikt-lang langx transl translit transliteration llang linktext-lang lang-txt lingua idioma язык lang2 "
-        "en_langue lång språk taal tlit 언어 ngôn_ngữ мова мова-"
+        "en_langue rtl-lang lång språk taal tlit 언어 ngôn_ngữ мова мова-"
     ),
     words.linked: "ill interlanguage_link interlanguage_link_multi link-interwiki lien lien2 lihk",
     words.translated_link: "tsl ",
     calls.last: "sort script sortowanie tri",
     calls.glued: "chem shy mset fchim chem2 formule_chimique química",
-    calls.spaced: "linktext bibleref ",
+    calls.spaced: "linktext",
     convert: "convert cvt conv convertir conversion converter converti converteer omrekenen 换算 換算 convert/2 convertit",
     numbers.value: "val value valeur val2",
     numbers.fraction: (
@@ -205,7 +205,7 @@ _NAMES: dict[Handler, str] = {
     numbers.power_of_ten: "e ×10^ x10 x10^ e+ ",
     numbers.ten_to_the: "10^ 10exp powten",
     numbers.format_number: (
-        "formatnum nts number zahl formnum fmtn число num fnum nb formatnumber 数値 número nbr formatnombre "
+        "formatnum nts number numero zahl formnum fmtn число num fnum nb formatnumber 数値 número nbr formatnombre "
         "ntsn nowrapnum"
     ),
     numbers.measure: (
@@ -216,11 +216,14 @@ _NAMES: dict[Handler, str] = {
     numbers.root: "sqrt radic √ nthroot root radical raiz raíz квадратный_корень",
     numbers.ordinal: "ordinal nth ord",
     dates.as_of: "as_of asof ca_date",
+    dates.year_first: (
+        "start_date birth_date death_date end_date dts start_date_and_age birth_date_and_age bda dob end_date_and_age "
+        "生年月日と年齢 生年月日 birth_year_and_age film_date release_date launch_date"
+    ),
     dates.date: (
-        "date date_de_naissance date_de_décès date_de_naissance- date- date_de_décès- start_date birth_date death_date end_date dts "
-        "start_date_and_age birth_date_and_age bda dob end_date_and_age fecha data дата 日期 日付 datum dato tarih tanggal dni "
+        "date date_de_naissance date_de_décès date_de_naissance- date- date_de_décès- fecha data дата 日期 日付 datum dato tarih tanggal dni "
         "fecha_de_nacimiento fecha_de_inicio data_nascita nascimento dn geboren "
-        "生年月日と年齢 生年月日 birth_year_and_age birth_date_text film_date release_date launch_date др дата_рождения "
+        "др дата_рождения "
         "дн data_di_nascita ngày_sinh_và_tuổi ngày_sinh ngày تاريخ تاريخ_الميلاد_والعمر fødselsdato "
         "födelsedatum data_urodzenia geburtsdatum date_birth_age date_of_birth fecha_nacimiento fechas dat"
     ),
@@ -275,7 +278,7 @@ _NAMES: dict[Handler, str] = {
     words.money("₽"): "рубль rub",
     words.money("₩"): "krw won ₩",
     words.money("₱"): "php ₱",
-    words.person: "sortname",
+    words.person: "sortname bibleref bibleverse bibleref2 bible",
     words.marriage: "marriage married",
     words.ship: "ship",
     words.ship_class: "sclass sclass2 sclass-",
@@ -305,7 +308,7 @@ _NAMES: dict[Handler, str] = {
     words.suffixed("R⊕"): "earth_radius",
     words.suffixed("MJ"): "jupiter_mass",
     words.suffixed("RJ"): "jupiter_radius",
-    words.suffixed("°"): "deg degree",
+    words.around("", "°"): "deg degree",
     words.prefixed("n°"): "n° numéro nº",
     words.prefixed("Mme"): "mme",
     words.prefixed("Mlle"): "mlle",
@@ -314,7 +317,8 @@ _NAMES: dict[Handler, str] = {
     words.prefixed("p."): "p.",
     words.prefixed("vol."): "vol.",
     words.prefixed("chap."): "chap.",
-    words.prefixed("OV-"): "ov",
+    words.prefixed("OV"): "ov",
+    words.prefixed("U.S. Patent"): "us_patent uspatent patent_us",
     calls.constant("½"): "½",
     calls.constant("CO₂"): "co2",
     calls.constant("H₂O"): "h2o",

@@ -56,7 +56,7 @@ _METRIC = re.compile(
     rf"(?:[YZEPTGMkhdcmuµnpfa]|da)?(?:{'|'.join(sorted(map(re.escape, _BASES), key=len, reverse=True))})-?[23]?"
 )
 _SCALES = {"3": "thousand", "6": "million", "9": "billion", "12": "trillion", "15": "quadrillion"}
-_PREFIXED = (("k", "thousand"), ("M", "million"), ("G", "billion"), ("MM", "million"), ("b", "billion"))
+_PREFIXED = (("MM", "6"), ("k", "3"), ("M", "6"), ("G", "9"), ("b", "9"))
 """Prefixes of units that take no SI prefix: ``koilbbl`` is thousand barrels."""
 BETWEEN = {
     "-": "–", "–": "–", "to": " to ", "and": " and ", "by": " by ", "x": " × ", "or": " or ", "+/-": " ± ",
@@ -79,7 +79,8 @@ def convert(call: Call) -> str:
         >>> convert(Call("convert", ("3", "e6acre"), {}, lang="pt"))
         '3×10^6 acre'
     """
-    short = call.lang != "en" or call.named.get("abbr", "") in ("on", "in", "unit", "values")
+    english = call.lang == "en"
+    short = not english or call.named.get("abbr", "") in ("on", "in", "unit", "values")
     out, args = "", list(call.args)
     while args and args[0]:
         value = _value(args.pop(0))
@@ -91,8 +92,8 @@ def convert(call: Call) -> str:
         if not args or not args[0]:
             break
         unit = args.pop(0)
-        shown = unit_words(unit, short=short, one=value.lstrip("-−") == "1")
-        out += f"{'' if shown.startswith(('×', '°', '′', '″')) and not shown.startswith(('°C', '°F', '°R')) else ' '}{shown}"
+        shown = unit_words(unit, short=short, one=value.lstrip("-−") == "1", english=english)
+        out += f"{'' if shown[:1] in '×′″/' or shown == '°' else ' '}{shown}"
         if len(args) < 2 or unit.lower() not in _WHOLES or args[1].lower() not in _PARTS:
             break
         if not _NUMERAL.fullmatch(args[0]):
@@ -107,7 +108,7 @@ def _value(text: str) -> str:
     return re.sub(r"(?<=\d)//(?=\d)", "/", text)
 
 
-def unit_words(code: str, *, short: bool = False, one: bool = False) -> str:
+def unit_words(code: str, *, short: bool = False, one: bool = False, english: bool = True) -> str:
     """The words or the symbol of a unit's code; a code nobody knows stays as it is.
 
     Example:
@@ -116,17 +117,17 @@ def unit_words(code: str, *, short: bool = False, one: bool = False) -> str:
     """
     code = code.strip()
     if scaled := re.fullmatch(r"e(3|6|9|12|15)(\D.*)", code):
-        unit = unit_words(scaled[2], short=short)
-        return f"×10^{scaled[1]} {unit}" if short else f"{_SCALES[scaled[1]]} {unit}"
+        unit = unit_words(scaled[2], short=short, english=english)
+        return f"{_SCALES[scaled[1]]} {unit}" if english else f"×10^{scaled[1]} {unit}"
     if (known := _known(code, short=short, one=one)) is not None:
         return known
     over, slash, under = code.partition("/")
     if slash:
-        return _ratio(over, under, short=short, one=one)
-    for prefix, scale in _PREFIXED:
+        return _ratio(over, under, one=one, english=english)
+    for prefix, power in _PREFIXED:
         rest = code.removeprefix(prefix)
         if rest != code and (known := _known(rest, short=short, one=False)) is not None:
-            return f"{scale} {known}" if not short else f"{prefix}{known}"
+            return f"{_SCALES[power]} {known}" if english else f"×10^{power} {known}"
     return scripts(code)
 
 
@@ -141,19 +142,24 @@ def _known(code: str, *, short: bool, one: bool) -> str | None:
 
 
 def _metric(code: str) -> str:
-    return re.sub(r"^u(?=[A-Za-z])", "µ", code).translate(_POWERS) if code[-1] in "23" else re.sub(r"^u(?=[A-Za-z])", "µ", code)
+    code = re.sub(r"^u(?=[A-Za-z])", "µ", code)
+    return code.translate(_POWERS) if code[-1] in "23" else code
 
 
 _POWERS = str.maketrans({"2": "²", "3": "³"})
-_SQUARE = {"sqmi": "square mile", "sqft": "square foot", "km2": "km²", "acre": "acre", "ha": "ha", "sqkm": "km²"}
-_PER = {"d": "day", "h": "h", "s": "s", "min": "min", "year": "year", "yr": "year", "a": "year", "y": "year", "mo": "month", "wk": "week", "acre": "acre", "mi": "mi", "ft": "ft", "cuft": "cu ft", "g": "g"}
+_PER = {
+    "d": "day", "year": "year", "yr": "year", "a": "year", "y": "year", "mo": "month", "wk": "week", "acre": "acre",
+    "min": "min",
+}  # fmt: skip
+_AREAS = {"sqmi": "square mile", "mi2": "square mile", "sqft": "square foot", "sqkm": "km²"}
+_COUNTS = frozenset(("PD", "PE", "", "inhabitants", "people", "pop"))
 
 
-def _ratio(over: str, under: str, *, short: bool, one: bool) -> str:
+def _ratio(over: str, under: str, *, one: bool, english: bool) -> str:
     """``kg/m3``: both sides; ``PD/sqmi`` counts people; spelt-out units say *per*."""
-    bottom = _PER.get(under) or unit_words(under, short=True)
-    if over in ("PD", "/", "PE", "", "inhabitants", "people", "pop"):
-        return f"per {_SQUARE.get(under, bottom)}" if not short else f"/{_SQUARE.get(under, bottom)}"
-    top = unit_words(over, short=short, one=one)
-    spelt = " " in top or (len(top) > 4 and top.isalpha())
-    return f"{top} per {bottom}" if spelt and not short else f"{top}/{bottom}"
+    bottom = _PER.get(under) or unit_words(under, short=True, english=english)
+    if over in _COUNTS:
+        return f"per {_AREAS.get(under, bottom)}" if english else f"/{bottom}"
+    top = unit_words(over, short=True, one=one, english=english)
+    spelt = english and top.replace(" ", "").isalpha() and len(top) > 5
+    return f"{top} per {bottom}" if spelt else f"{top}/{bottom}"

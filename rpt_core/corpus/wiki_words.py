@@ -2,7 +2,7 @@
 
 import re
 
-from rpt_core.corpus.wiki_calls import Call, Handler, listed
+from rpt_core.corpus.wiki_calls import Call, Handler, items
 from rpt_core.corpus.wiki_numbers import grouped
 
 _ROMAN = re.compile(r"[IVXLC]{1,8}|[ivxlc]{1,8}")
@@ -206,8 +206,14 @@ def named_after_itself(call: Call) -> str:
 
 
 def listing(call: Call) -> str:
-    """A list inside a sentence, commas between its items."""
-    return listed(call)
+    """A list inside a sentence, commas between its items; long items stand on lines of their own."""
+    shown = items(call)
+    if any(len(item) > _ITEM_CHARS for item in shown):
+        return "".join(f"\n* {item}" for item in shown) + "\n"
+    return ", ".join(shown)
+
+
+_ITEM_CHARS = 80
 
 
 _PARTICLES = {
