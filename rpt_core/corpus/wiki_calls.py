@@ -4,6 +4,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+HOLE = "\ue003"
+"""Stands for a value that the page does not hold; the sentence round it cannot be read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

@@ -1,8 +1,9 @@
 """Dates of templates, in the words of the edition."""
 
+import datetime
 import re
 
-from rpt_core.corpus.wiki_calls import Call, Handler
+from rpt_core.corpus.wiki_calls import HOLE, Call, Handler
 
 _MONTHS = """
 en January February March April May June July August September October November December
@@ -103,7 +104,7 @@ def year_first(call: Call) -> str:
     return written(*given, lang=call.lang) if _is_numbers(given) else date_of(given, call.lang)
 
 
-def _years(call: Call, later: tuple[str, ...], earlier: tuple[str, ...]) -> str:
+def _years(later: tuple[str, ...], earlier: tuple[str, ...]) -> str:
     """Whole years between two dates given year first; empty when they are no numbers."""
     if len(later) < 3 or len(earlier) < 3 or not _is_numbers((*later, *earlier)):
         return ""
@@ -111,12 +112,30 @@ def _years(call: Call, later: tuple[str, ...], earlier: tuple[str, ...]) -> str:
     return str(numbers[0][0] - numbers[1][0] - (numbers[0][1:] < numbers[1][1:]))
 
 
+def age(call: Call) -> str:
+    """``{{age|1990|2|3|2001|5|6}}``: whole years between two days; without the second one it is today's."""
+    years = _years(call.texts[3:6], call.texts[:3])
+    return years or HOLE
+
+
+def age_in_days(call: Call) -> str:
+    """``{{age in days|1990|2|3|1990|2|5}}``: days between two days."""
+    given = call.texts[:6]
+    if len(given) < 6 or not _is_numbers(given):
+        return HOLE
+    first, second = (tuple(int(part[:4]) for part in given[at : at + 3]) for at in (0, 3))
+    try:
+        return str((datetime.date(*second) - datetime.date(*first)).days)
+    except ValueError:
+        return HOLE
+
+
 def death_and_age(call: Call) -> str:
     """``{{death date and age|2000|1|2|1920|3|4}}``: the day, and the age it was reached at."""
     texts = call.texts
     if texts and not texts[0].isdecimal():
         return texts[0]
-    age = _years(call, texts[:3], texts[3:6])
+    age = _years(texts[:3], texts[3:6])
     died = year_first(call)
     aged = f" (aged {age})" if call.lang == "en" else f" ({age})"
     return f"{died}{aged}" if age else died

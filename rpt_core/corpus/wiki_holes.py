@@ -2,11 +2,11 @@
 
 import re
 
-from rpt_core.corpus.wiki_templates import HOLE
+from rpt_core.corpus.wiki_calls import HOLE
 
 _ASIDE = re.compile(rf"\s?[(（][^()（）\n{HOLE}]{{0,300}}{HOLE}[^()（）\n]{{0,300}}[)）]")
 _END = re.compile(
-    r"(?:(?<=\w\w\w\w[.!?])|(?<=[)\]”\"»%][.!?])|(?<=[.!?][)”\"»]))\s+(?=[\"'“«(]*[^\W\d_a-zà-öø-ÿа-яё])"
+    r"(?:(?<=\w\w\w\w[.!?])|(?<=\d[.!?])|(?<=[)\]”\"»%][.!?])|(?<=[.!?][)”\"»]))\s+(?=[\"'“«(]*[^\W\d_a-zà-öø-ÿа-яё])"
     r"|(?<=[。！？؟।;；])"
 )
 """Between two sentences or the parts of one that semicolons set apart; short words before a stop may be

@@ -85,7 +85,8 @@ def value(call: Call) -> str:
         >>> value(Call("val", ("1.2", "+0.3", "-0.2"), {"e": "6", "u": "kg"}))
         '(1.2 +0.3/−0.2)×10^6 kg'
     """
-    shown = call.arg(0) if "fmt" not in call.named else grouped(call.arg(0), call.lang)
+    as_given = call.lang == "en" and "fmt" not in call.named
+    shown = call.arg(0) if as_given else grouped(call.arg(0), call.lang)
     up, down = (arg if _is_error(arg) else "" for arg in (call.arg(1), call.arg(2)))
     if up and down:
         shown += f" {_signed(up, '+')}/{_signed(down, '−')}"

@@ -11,7 +11,7 @@ _FRACTION = re.compile(
 )
 _COUNTED = re.compile(r"(?:[A-Z][a-z]?|[)\]])$")
 """The end of a chemical symbol or group; of a variable in italics it is none."""
-_HEX = re.compile(r"\d[0-9A-F]*$")
+_HEX = re.compile(r"(?:\d[0-9A-F]*|[0-9A-F]{2,12})$")
 _BASE_CHARS = 12
 
 

@@ -17,13 +17,11 @@ from rpt_core.corpus import wiki_dates as dates
 from rpt_core.corpus import wiki_numbers as numbers
 from rpt_core.corpus import wiki_words as words
 from rpt_core.corpus.pieces import KEEP
-from rpt_core.corpus.wiki_calls import Call, Handler, parse_call
+from rpt_core.corpus.wiki_calls import HOLE, Call, Handler, parse_call
 from rpt_core.corpus.wiki_functions import parser_function
-from rpt_core.corpus.wiki_units import convert
+from rpt_core.corpus.wiki_units import convert, density
 from rpt_core.corpus.wiki_vanishing import shows_nothing, value_is_elsewhere
 
-HOLE = "\ue003"
-"""Stands for a value that the page does not hold; the sentence round it cannot be read."""
 _ELSEWHERE = calls.constant(HOLE)
 
 
@@ -95,6 +93,7 @@ def _numbered(call: Call) -> str:
 
 
 _SHIPS = "hms uss ss rms hmas hmcs mv ms ins sms hnlms hmnzs hmsas usns uscgc rfa hdms hswms hnoms ara kms ijn rn rov orp jds mt ps ts rv fv usat hmhs"
+_MONEY = "chf nok sek dkk isk pln czk huf ils brl mxn nzd hkd sgd zar try uah vnd ngn thb ars clp cop pen twd myr idr egp frf dem itl ats esp nlg bef fim"
 _FORMS: tuple[tuple[re.Pattern[str], Handler], ...] = (
     (re.compile(r"\d{1,6}/\d{1,6}"), numbers.fraction),
     (re.compile(r"(?:lang|языка?|langue|limba|język|לשון|لغة)[- ]\w{2,24}(?:[- ]\w{1,24}){0,4}"), calls.first),
@@ -103,6 +102,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Handler], ...] = (
     (re.compile(r"(?:u?s|us|au|ca|hk|nz|a|c|r|mex|nt|s)\$"), _dollars),
     (re.compile(r"[ivxlc]+e (?:siècle|millénaire)"), _century_by_name),
     (re.compile(r"\d{1,4}(?:er|re|e|ème|ère)"), _numbered),
+    (re.compile(rf"(?:{_MONEY.replace(' ', '|')})"), words.coded_money),
     (re.compile(rf"(?:{_SHIPS.replace(' ', '|')})"), words.ship),
 )
 
@@ -178,13 +178,13 @@ _NAMES: dict[Handler, str] = {
         "keypress kbd samp code mono tt underline u strikethrough del ins bold i italic b textdir ruby-base "
         "blend not_a_typo typo proper_name as_written keep_together isbnt le illm le2 仮リンク 別名 读 iw не_переведено "
         "не_переведено_5 нп нп3 нп5 nouse s2 term glossary_link glossary defn hs2 nwr nobold normal midsize allow_wrap iast "
-        "visible_anchor visibleanchor va refnec référence_nécessaire esd ta nowrap2 nbs чч ж жирный ь "
+        "visible_anchor visibleanchor va esd ta nowrap2 nbs чч ж жирный ь "
         "comment подсказка подсказка2 кавычки выделить nastaliq script/arabic hebrew jis2004フォント 補助漢字フォント "
-        "拡張漢字 仮名 by 要出典範囲 いつ範囲 국기 국기나라 한자 نستعلیق big1 fs text highlight marker hl terme_défini "
+        "拡張漢字 仮名 by いつ範囲 국기 국기나라 한자 نستعلیق big1 fs text highlight marker hl terme_défini "
         " не_опечатка как_в_тексте так_в_тексте w_językach fontsize italic_correction serif sans-serif sans slink "
         "section_link lll 節リンク annotated_link proper zlink dfn varserif ifsubst stylize sup2 "
         "cc3 сс3 сс2 сс old_style_date нс uc color_text no_italic no_wrap nowraplinks "
-        " script-ja hani transcription en refsouhaitée ko-hhrm circa_de"
+        " script-ja hani transcription en ko-hhrm circa_de"
     ),
     calls.second: "color colour font_color fontcolor bg font background_color resize couleur farbe ",
     words.in_language: (
@@ -197,6 +197,7 @@ _NAMES: dict[Handler, str] = {
     calls.glued: "chem shy mset fchim chem2 formule_chimique química",
     calls.spaced: "linktext",
     convert: "convert cvt conv convertir conversion converter converti converteer omrekenen 换算 換算 convert/2 convertit",
+    density: "pop_density popdens",
     numbers.value: "val value valeur val2",
     numbers.fraction: (
         "frac fraction sfrac vulgar_fraction frac2 ⁄ tfrac bruch дробь breuk ułamek bråk 分数 frazione fração fracción fracao "
@@ -278,6 +279,14 @@ _NAMES: dict[Handler, str] = {
     words.money("₽"): "рубль rub",
     words.money("₩"): "krw won ₩",
     words.money("₱"): "php ₱",
+    words.doubted: (
+        "refnec refsou référence_nécessaire référence_souhaitée référence_à_confirmer citation_nécessaire passage_non_neutre "
+        "passage_évasif travail_inédit pas_clair précision_nécessaire citazione_necessaria senza_fonte chiarire cita_requerida "
+        "demostrar carece_de_fontes carece_de_fontes2 källa_behövs citation_needed_span cn-span clarify_span "
+        "нет_аи_2 нет_аи2 уточнить_2 достоверность 要出典範囲 いつ範囲 誰範囲 要検証範囲 独自研究範囲 不明確範囲"
+    ),
+    dates.age: "age age_in_years edad idade возраст 年齢",
+    dates.age_in_days: "age_in_days",
     words.person: "sortname bibleref bibleverse bibleref2 bible",
     words.marriage: "marriage married",
     words.ship: "ship",

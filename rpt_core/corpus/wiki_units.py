@@ -7,8 +7,8 @@ show symbols, as their own templates do.
 
 import re
 
-from rpt_core.corpus.wiki_calls import Call
-from rpt_core.corpus.wiki_numbers import scripts
+from rpt_core.corpus.wiki_calls import HOLE, Call
+from rpt_core.corpus.wiki_numbers import grouped, scripts
 
 _WORDS = """
 mi:miles:mile; ft:feet:foot; foot:feet:foot; feet:feet:foot; mile:miles:mile; miles:miles:mile; in:in; inch:inches:inch; yd:yards:yard;
@@ -48,7 +48,7 @@ _UNITS: dict[str, tuple[str, str]] = {
 _FOLDED = {code.lower(): words for code, words in reversed(_UNITS.items())}
 _SYMBOLS = {
     "mi": "mi", "ft": "ft", "foot": "ft", "yd": "yd", "nmi": "nmi", "kn": "kn", "acre": "acre",
-    "lt": "long ton", "st": "short ton",
+    "lt": "long ton", "st": "short ton", "s": "s", "h": "h", "min": "min",
 }  # fmt: skip
 """What editions other than the English show of units that English spells out."""
 _BASES = "m g s W Wh J Pa Hz V A eV N bar B L l t T mol cal Gy Sv Ω F H C K gal sqft bbl pc yr year a ly".split()
@@ -84,6 +84,7 @@ def convert(call: Call) -> str:
     out, args = "", list(call.args)
     while args and args[0]:
         value = _value(args.pop(0))
+        value = value if english else grouped(value, call.lang)
         out += value
         word = args[0].lower() if args else ""
         if word in BETWEEN and len(args) > 1:
@@ -163,3 +164,17 @@ def _ratio(over: str, under: str, *, one: bool, english: bool) -> str:
     top = unit_words(over, short=True, one=one, english=english)
     spelt = english and top.replace(" ", "").isalpha() and len(top) > 5
     return f"{top} per {bottom}" if spelt else f"{top}/{bottom}"
+
+
+def density(call: Call) -> str:
+    """``{{pop density|3645257|640081.87|km2}}``: people by area, in the unit of the area."""
+    try:
+        people, area = (float(arg.replace(",", "")) for arg in (call.arg(0), call.arg(1)))
+        value = people / area
+    except (ValueError, ZeroDivisionError):
+        return HOLE
+    places = call.named.get("prec", "")
+    if not (places.isdecimal() and len(places) == 1):
+        places = "0" if value >= 100 else "1"
+    shown = f"{value:.{places}f}"
+    return f"{shown if call.lang == 'en' else grouped(shown, call.lang)}/{unit_words(call.arg(2), short=True)}"

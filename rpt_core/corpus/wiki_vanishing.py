@@ -1,4 +1,4 @@
-# ruff: noqa: SIM905  (word lists read better as text)
+# ruff: noqa: SIM905 (word lists read better as text)
 """Templates that show a reader of the text nothing: citations, maintenance, flags, boxes, notices; and
 templates whose value is not in the page.
 
@@ -35,15 +35,15 @@ isbn issn oclc enlink sudoc bnf ark viaf isni gnd lccn orcid idref persee gallic
 fr_icon en_icon de_icon es_icon it_icon ja_icon ru_icon pt_icon zh_icon ar_icon gr_icon el_icon ca_icon nl_icon pl_icon languageicon link_language in_lang ref-en ref-de ref-fr ref-it ref-es ref-ru ref-la ref-uk ref-ja ref-zh en-icon eng mul sprachen langicon
 metricate hs sort_key ntsh hid sortkey hidden_sort_key ht sronly screen_reader-only void void2 nop noop null
  vorlage formatierung graph gallery timeline image_label image_label_begin annotated_image css_image_crop multiple_image multiple_images double_image triple_image wide_image panorama imageframe stack stack_begin stack_end image_frame superimpose external_media map_caption tall_image clade cladex clade/styles chart chart/start chart/end tree_chart ahnentafel family_tree familytree familytree/start familytree/end geographic_location weather_box klimatabelle climate_chart historical_populations us_census_population demographics largest_cities galerie bilder mehrere_bilder imagemap infobox taxobox chembox drugbox navbox navboxes sidebar naviblock navigationsleiste palette fossil_range fossilrange geological_range phanerozoic_220px
-défaut_de_source référence_nécessaire référence_souhaitée référence_insuffisante refsou source_insuffisante citation_nécessaire réf_nec sourcer à_sourcer pas_clair précision_nécessaire préciser à_préciser lien_brisé lien_mort qui quand où lequel laquelle évasif détournement passage_évasif travail_inédit non_neutre passage_non_neutre pertinence interprétation_personnelle c'est-à-dire quoi pourquoi comment date_nécessaire à_actualiser mise_à_jour_nécessaire incise_source note_de_traduction section_à_sourcer sources_secondaires plume refins refinc smn sfn2
-cita_requerida cr demostrar sin_referencias cuándo quién dónde cuál aclarar aclaración_requerida añadir_referencias enlace_roto verificar no_en_la_fuente página_requerida discutido revisión actualizar
-senza_fonte sf citazione_necessaria chiarire da_chi quando chi dove quale non_chiaro f nn da_aggiornare collegamento_interrotto senzafonte fonte
-carece_de_fontes sem-fontes sem_fontes carece_de_fonte carece_de_fontes2 carece_fonte esclarecer quem onde qual ligação_inativa link_inativo fonte? fontes página_necessária
+défaut_de_source référence_insuffisante source_insuffisante réf_nec sourcer à_sourcer préciser à_préciser lien_brisé lien_mort qui quand où lequel laquelle évasif détournement non_neutre pertinence interprétation_personnelle c'est-à-dire quoi pourquoi comment date_nécessaire à_actualiser mise_à_jour_nécessaire incise_source note_de_traduction section_à_sourcer sources_secondaires plume refins refinc smn sfn2
+ cr sin_referencias cuándo quién dónde cuál aclarar aclaración_requerida añadir_referencias enlace_roto verificar no_en_la_fuente página_requerida discutido revisión actualizar
+ sf da_chi quando chi dove quale non_chiaro f nn da_aggiornare collegamento_interrotto senzafonte fonte
+ sem-fontes sem_fontes carece_de_fonte carece_fonte esclarecer quem onde qual ligação_inativa link_inativo fonte? fontes página_necessária
 bron? feit bronvermelding citaat_gevraagd dode_link bron_gewenst wanneer verduidelijking_gewenst
 источник? нет_аи нет_источника аи уточнить уточнить_год кто? когда? где? какой? чей? неавторитетный_источник? проверить_факт обновить устарело битая_ссылка недоступная_ссылка стиль значимость_факта? страница? подст:аи подст:нет_аи ref+ ref-ен неоднозначность непроверено прояснить проясните достоверность_под_сомнением кого? сколько? почему? тч недоступная сфн sfn-ru sfn0 примечания
 джерело? чому? хто? коли? де? сумнівно не_перекладено немає_джерел прояснити уточнити дж фактаж нд який? факт не_вказано неавторитетне_джерело
 fakt źródło? bez_źródeł w_artykule kto kiedy gdzie który doprecyzuj dopracować martwy_link przypis odn dlaczego weryfikacja niejasne oryginalna_analiza uwaga
-källa_behövs kb faktamall källa? vem när var vilken förtydliga död_länk ej_i_källa fotnot fakta? ifrågasatt vilka
+ kb faktamall källa? vem när var vilken förtydliga död_länk ej_i_källa fotnot fakta? ifrågasatt vilka
 要出典 誰 誰2 いつ どこ どれ なぜ どのように 要検証 要ページ番号 要文献特定詳細情報 リンク切れ 信頼性要検証 独自研究 要説明 要追加記述 要校閲 疑問点 正確性 更新 出典無効 要高次出典 要非一次出典 要出典明記 説明 refnest rおよび
 来源请求 來源請求 查证请求 查證請求 谁 誰_zh 何时 何時 哪裡 哪里 何地 哪个 失效链接 失效連結 页码请求 頁碼請求 非第一手来源请求 可疑 原创研究内文 原創研究內文 需要更新 可靠来源 从何时开始 fact_zh 消歧义链接需求 clarify_zh 為何 为何 notetag_zh needpage 由谁 由誰
 بحاجة_لمصدر بحاجة_لدقة_أكثر حقيقة من متى أين وضح بحاجة_لتوضيح وصلة_مكسورة هامش مصدر
@@ -66,8 +66,8 @@ _FAMILIES = re.compile(
 )
 _ELSEWHERE = re.compile(
     r"age(?: (?:in .*|for .*|nts|and days?|as of date))?$|age[ -](?:in|nts)|(?:time|years?|days) (?:ago|since)|current ?(?:year|month|day|time|week|hour|minute|age|events?|population)\w*|"
-    r"local(?:year|month|day|time|week)\w*|numberof\w*|pop ?dens(?:ity)?(?: .*)?|population density|inflation(?!-fn)|inflación|to usd|format price|metadaten .*|population (?:[a-z]{2,3}-|wd|from).*|ewz|ewr|"
-    r"einwohnerzahl|bevölkerung|edad|edad en .*|âge|idade|età|leeftijd|возраст|年齢|現在年齢|wiek|ålder|#time|#timel|#invoke|#property|#statements|"
+    r"local(?:year|month|day|time|week)\w*|numberof\w*|inflation(?!-fn)|inflación|to usd|format price|metadaten .*|population (?:[a-z]{2,3}-|wd|from).*|ewz|ewr|"
+    r"einwohnerzahl|bevölkerung|edad en .*|âge|età|leeftijd|現在年齢|wiek|ålder|#time|#timel|#invoke|#property|#statements|"
     r"wikidata|datos|wd|#property:.*|proporción|population|metadati.*|bevolking|население|населення|aktuelle .*"
 )
 

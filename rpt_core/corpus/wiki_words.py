@@ -129,22 +129,30 @@ def century(call: Call) -> str:
 
 def money(sign: str) -> Handler:
     """An amount with its sign where the edition puts it."""
+    return lambda call: amount_with(sign, call)
 
-    def shown(call: Call) -> str:
-        amount = grouped(call.arg(0), call.lang) if call.arg(0).isdecimal() else call.arg(0)
-        if not amount:
-            return sign
-        if call.lang in _SIGN_FIRST:
-            return f"{sign}{amount}"
-        return f"{amount} {sign}"
 
-    return shown
+def amount_with(sign: str, call: Call) -> str:
+    """An amount in the edition's form, its sign before or behind."""
+    amount = call.arg(0) if call.lang == "en" else grouped(call.arg(0), call.lang)
+    if not amount:
+        return sign
+    if len(sign) == 3 and sign.isalpha():
+        return f"{sign} {amount}" if call.lang in _SIGN_FIRST else f"{amount} {sign}"
+    return f"{sign}{amount}" if call.lang in _SIGN_FIRST else f"{amount} {sign}"
+
+
+def coded_money(call: Call) -> str:
+    """``{{CHF|5}}``: an amount under the code of its currency."""
+    if not call.arg(0)[:1].isdecimal():
+        return ""  # a country's flag has such a name too
+    return amount_with(_SIGNS.get(call.name, call.name.upper()), call)
 
 
 _SIGN_FIRST = frozenset("en nl pt zh ja ko hi tr".split())
 _SIGNS = {
     "usd": "US$", "eur": "€", "gbp": "£", "jpy": "¥", "cny": "CN¥", "inr": "₹", "aud": "A$", "cad": "C$",
-    "nzd": "NZ$", "chf": "CHF ", "krw": "₩", "rub": "₽", "us": "US$", "uk": "£", "ils": "₪", "brl": "R$",
+    "nzd": "NZ$", "krw": "₩", "rub": "₽", "us": "US$", "uk": "£", "ils": "₪", "brl": "R$",
     "mxn": "Mex$", "php": "₱", "try": "₺", "uah": "₴", "vnd": "₫", "ngn": "₦", "thb": "฿", "hkd": "HK$",
 }  # fmt: skip
 
@@ -160,6 +168,15 @@ def rupees(call: Call) -> str:
     """``{{INRConvert|5|c}}`` is ₹5 crore."""
     scale = {"c": " crore", "l": " lakh", "b": " billion", "m": " million", "k": " thousand", "t": " trillion"}
     return f"₹{call.arg(0)}{scale.get(call.arg(1), '')}" if call.arg(0) else "₹"
+
+
+def doubted(call: Call) -> str:
+    """Words a tag of doubt stands round, ``{{refnec|texte}}``; its date is none of them."""
+    text = call.first_of("text", "texte", "texto", "testo") or call.arg(0)
+    return "" if _DATED.match(text) else text
+
+
+_DATED = re.compile(r"\d|[^\W\d_]{3,12} \d{4}$|date=")
 
 
 def person(call: Call) -> str:

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from rpt_core.corpus.pieces import KEEP, Pieces, mend, without_marks
 from rpt_core.corpus.rows import preview
 from rpt_core.corpus.streams import Broken
+from rpt_core.corpus.wiki_calls import HOLE
 from rpt_core.corpus.wiki_holes import without_holes
 from rpt_core.corpus.wiki_names import CLOSING_SECTIONS, SiteNames
 from rpt_core.corpus.wiki_scripts import with_scripts
-from rpt_core.corpus.wiki_templates import HOLE, render
+from rpt_core.corpus.wiki_templates import render
 
 NESTING_MAX = 5000
 """Open frames at once; no page a person wrote comes near."""
