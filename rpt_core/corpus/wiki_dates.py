@@ -87,10 +87,18 @@ def date_of(args: tuple[str, ...], lang: str) -> str:
     if len(given) == 1 and (iso := _ISO.fullmatch(given[0])):
         return written(iso[1], iso[2], iso[3], lang)
     if not _is_numbers(given):
-        return " ".join(given) if len(given) < 3 or not given[0].isdecimal() or len(given[0]) < 3 else written(*given, lang=lang)
+        return (
+            " ".join(given)
+            if len(given) < 3 or not given[0].isdecimal() or len(given[0]) < 3
+            else written(*given, lang=lang)
+        )
     if len(given) == 1 or len(given[0]) > 2:
         return written(*given, lang=lang)
-    return written(given[2], given[1], given[0], lang) if len(given) == 3 else " ".join((given[0], month_name(given[1], lang)))
+    return (
+        written(given[2], given[1], given[0], lang)
+        if len(given) == 3
+        else " ".join((given[0], month_name(given[1], lang)))
+    )
 
 
 def date(call: Call) -> str:

@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 
 TOKENS_MAX = 300
-_TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)|([A-Za-z]+)|(<=|>=|<>|!=|[-+*/^()=<>−]))")
+_TOKEN = re.compile(
+    r"\s*(?:(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)|([A-Za-z]+)|(<=|>=|<>|!=|[-+*/^()=<>−]))"
+)
 _BINARY: dict[str, tuple[int, Callable[[float, float], float]]] = {
     "^": (8, math.pow), "*": (7, operator.mul), "/": (7, operator.truediv), "div": (7, operator.truediv),
     "mod": (7, lambda a, b: math.fmod(math.trunc(a), math.trunc(b))), "fmod": (7, math.fmod),
@@ -66,7 +68,9 @@ class _Reader:
             match = _TOKEN.match(text, position)
             if not match or len(self.tokens) >= TOKENS_MAX:
                 raise ValueError(text[:80])
-            self.tokens.append(float(match[1]) if match[1] else (match[2] or match[3]).lower().replace("−", "-"))
+            self.tokens.append(
+                float(match[1]) if match[1] else (match[2] or match[3]).lower().replace("−", "-")
+            )
             position = match.end()
         self.at = 0
 

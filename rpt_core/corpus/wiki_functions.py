@@ -8,10 +8,37 @@ from rpt_core.corpus.wiki_expr import evaluate, shown
 from rpt_core.corpus.wiki_numbers import format_number
 
 _SKIPPED = frozenset(
-    "defaultsort displaytitle sortierung #tag #lst #section #lsth #coordinates #categorytree #related #widget "
-    "int ns noexternallanglinks #babel".split()
+    [
+        "defaultsort",
+        "displaytitle",
+        "sortierung",
+        "#tag",
+        "#lst",
+        "#section",
+        "#lsth",
+        "#coordinates",
+        "#categorytree",
+        "#related",
+        "#widget",
+        "int",
+        "ns",
+        "noexternallanglinks",
+        "#babel",
+    ]
 )
-_ELSEWHERE = frozenset("#time #timel #invoke #property #statements #ask numberofarticles pagesize #language".split())
+_ELSEWHERE = frozenset(
+    [
+        "#time",
+        "#timel",
+        "#invoke",
+        "#property",
+        "#statements",
+        "#ask",
+        "numberofarticles",
+        "pagesize",
+        "#language",
+    ]
+)
 PAD_MAX = 200
 """Characters to which a number is filled up."""
 
@@ -54,7 +81,11 @@ def _iferror(call: Call) -> str:
 
 def _switch(call: Call) -> str:
     """The named case, or the default; cases that fall through to the next are followed."""
-    return call.named.get(call.arg(0).lower()) or call.named.get("#default", "") or (call.args[-1] if len(call.args) > 1 else "")
+    return (
+        call.named.get(call.arg(0).lower())
+        or call.named.get("#default", "")
+        or (call.args[-1] if len(call.args) > 1 else "")
+    )
 
 
 def _pad(side: Callable[[str, int, str], str]) -> Callable[[Call], str]:

@@ -34,7 +34,9 @@ _LANGUAGE_CODE = re.compile(
     r"[a-z]{2,3}(-[a-z]{2,8})?$|^(simple|be-x-old|zh-min-nan|roa-rup|map-bms|fiu-vro)$"
 )
 _XML_LANG = re.compile(rb"""<mediawiki\b[^<>]{0,1000}\sxml:lang=["']([A-Za-z-]{2,20})["']""")
-_EDITION = re.compile(r"([a-z][a-z_]{1,15}?)(?:wiki|wiktionary|wikibooks|wikisource|wikiquote|wikinews|wikiversity|wikivoyage)(?=[-_.]|$)")
+_EDITION = re.compile(
+    r"([a-z][a-z_]{1,15}?)(?:wiki|wiktionary|wikibooks|wikisource|wikiquote|wikinews|wikiversity|wikivoyage)(?=[-_.]|$)"
+)
 _LANGUAGES = {
     "simple": "en", "sample": "en", "commons": "en", "species": "en", "meta": "en", "wikidata": "en", "test": "en",
     "be-x-old": "be", "be-tarask": "be", "zh-yue": "yue", "zh-classical": "zh", "nb": "no", "nn": "no", "als": "de",

@@ -8,14 +8,14 @@ from rpt_core.corpus.wiki_calls import Call
 _COMMA: Final = (",", ".")
 _DOT: Final = (".", ",")
 _BLANK: Final = (" ", ",")
-MARKS: dict[str, tuple[str, str]] = dict.fromkeys("de nl vi da tr id el ro ca sr hr sl gl eu is".split(), _DOT) | dict.fromkeys(
-    "fr es it pt ru pl sv uk cs sk no nb nn fi hu bg be et lv lt eo kk hy ka af sq".split(), _BLANK
+MARKS: dict[str, tuple[str, str]] = dict.fromkeys(["de", "nl", "vi", "da", "tr", "id", "el", "ro", "ca", "sr", "hr", "sl", "gl", "eu", "is"], _DOT) | dict.fromkeys(
+    ["fr", "es", "it", "pt", "ru", "pl", "sv", "uk", "cs", "sk", "no", "nb", "nn", "fi", "hu", "bg", "be", "et", "lv", "lt", "eo", "kk", "hy", "ka", "af", "sq"], _BLANK
 ) | {"ar": ("٬", "٫"), "fa": ("٬", "٫")}  # fmt: skip
 """Language -> what stands between thousands, and before the fraction (MediaWiki's separatorTransformTable);
 others as in English."""
-UNGROUPED_THOUSANDS = frozenset("es pt pl bg hu sl it_ eu".split())
+UNGROUPED_THOUSANDS = frozenset(["es", "pt", "pl", "bg", "hu", "sl", "it_", "eu"])
 """Editions that group from five digits on (minimumGroupingDigits 2)."""
-_INDIAN = frozenset("hi bn mr ta te gu kn ml pa ne".split())
+_INDIAN = frozenset(["hi", "bn", "mr", "ta", "te", "gu", "kn", "ml", "pa", "ne"])
 _PLAIN = re.compile(r"([-−+]?)(\d+)(\.\d+)?([eE][-+]?\d+)?")
 NUMBER = re.compile(r"[-−–+±~≈<>≤≥]?\s?\d[\d.,’' \u00a0\u202f٬٫]*(?:\s?[-–/×]\s?\d[\d.,]*)?")
 """What a person writes as a number, in any edition."""
@@ -52,7 +52,9 @@ def _groups(digits: str, size: int) -> list[str]:
     """Three digits last, and groups of a size before them."""
     head, tail = digits[:-3], digits[-3:]
     starts = range(len(head) % size, len(head), size)
-    return [part for part in (head[: len(head) % size], *(head[at : at + size] for at in starts), tail) if part]
+    return [
+        part for part in (head[: len(head) % size], *(head[at : at + size] for at in starts), tail) if part
+    ]
 
 
 def plain(number: str, lang: str) -> str:
@@ -201,7 +203,7 @@ def _units(rest: list[str]) -> str:
     return "⋅".join(out)
 
 
-_PREFIXES = frozenset("k M G T P c m µ μ n p d h da".split())
+_PREFIXES = frozenset(["k", "M", "G", "T", "P", "c", "m", "µ", "μ", "n", "p", "d", "h", "da"])
 
 
 def _written(number: str, lang: str) -> str:

@@ -4,7 +4,8 @@ import html
 import re
 
 _SCRIPT = re.compile(
-    r"<(?P<tag>sup|sub)\b[^<>]{0,200}>\s{0,20}(?P<text>[^<>\n]{1,60}?)\s{0,20}</(?P=tag)\s{0,20}>", re.IGNORECASE
+    r"<(?P<tag>sup|sub)\b[^<>]{0,200}>\s{0,20}(?P<text>[^<>\n]{1,60}?)\s{0,20}</(?P=tag)\s{0,20}>",
+    re.IGNORECASE,
 )
 _FRACTION = re.compile(
     r"<sup\b[^<>]{0,60}>\s?(\d{1,6})\s?</sup>\s?[/⁄]\s?<sub\b[^<>]{0,60}>\s?(\d{1,6})\s?</sub>", re.IGNORECASE

@@ -96,7 +96,10 @@ _SHIPS = "hms uss ss rms hmas hmcs mv ms ins sms hnlms hmnzs hmsas usns uscgc rf
 _MONEY = "chf nok sek dkk isk pln czk huf ils brl mxn nzd hkd sgd zar try uah vnd ngn thb ars clp cop pen twd myr idr egp frf dem itl ats esp nlg bef fim"
 _FORMS: tuple[tuple[re.Pattern[str], Handler], ...] = (
     (re.compile(r"\d{1,6}/\d{1,6}"), numbers.fraction),
-    (re.compile(r"(?:lang|языка?|langue|limba|język|לשון|لغة)[- ]\w{2,24}(?:[- ]\w{1,24}){0,4}"), calls.first),
+    (
+        re.compile(r"(?:lang|языка?|langue|limba|język|לשון|لغة)[- ]\w{2,24}(?:[- ]\w{1,24}){0,4}"),
+        calls.first,
+    ),
     (re.compile(r"lang-.{1,40}"), calls.first),
     (re.compile(r"(?:link-\w\w|ill-?\w{0,12}|internal link helper/\w+)"), calls.first),
     (re.compile(r"(?:u?s|us|au|ca|hk|nz|a|c|r|mex|nt|s)\$"), _dollars),
@@ -117,8 +120,34 @@ _FORMS_OF: dict[str, tuple[tuple[re.Pattern[str], Handler], ...]] = {
 """Forms of one edition: ``Louis XIV``, ``1er janvier``; ``laS`` and ``enS`` hold words of a language."""
 
 _FORMULA_ARGUMENTS = frozenset(
-    "equation eq eqn formula formel fórmula math content contents text statement math statement proof body inhalt "
-    "1 2 3 4 titre texte contenu ecuación ecuacion title".split()
+    [
+        "equation",
+        "eq",
+        "eqn",
+        "formula",
+        "formel",
+        "fórmula",
+        "math",
+        "content",
+        "contents",
+        "text",
+        "statement",
+        "math",
+        "statement",
+        "proof",
+        "body",
+        "inhalt",
+        "1",
+        "2",
+        "3",
+        "4",
+        "titre",
+        "texte",
+        "contenu",
+        "ecuación",
+        "ecuacion",
+        "title",
+    ]
 )
 
 
@@ -147,7 +176,11 @@ def _with_formula(call: Call) -> str:
 def _quantity(call: Call) -> str:
     """A number and what may be its unit, ``{{birim|5|km}}``; of three numbers that are a day, the day."""
     texts = call.texts
-    if len(texts) >= 3 and all(text.isdecimal() for text in texts[:3]) and {len(texts[0]), len(texts[2])} & {4}:
+    if (
+        len(texts) >= 3
+        and all(text.isdecimal() for text in texts[:3])
+        and {len(texts[0]), len(texts[2])} & {4}
+    ):
         return dates.date_of(texts[:3], call.lang)
     whole = numbers.NUMBER.fullmatch(texts[0])
     if whole and len(texts) > 1 and _UNIT.fullmatch(texts[1]):
@@ -358,7 +391,7 @@ _NAMES: dict[Handler, str] = {
     calls.constant("av. J.-C."): "av_jc avjc av_j-c av._j.-c.",
     calls.constant("apr. J.-C."): "apr_jc aprjc",
     calls.nothing: "r ref",
-} # fmt: skip
+}  # fmt: skip
 _ELEMENTS = {
     "hydrogen": "H", "helium": "He", "carbon": "C", "nitrogen": "N", "oxygen": "O", "fluorine": "F",
     "sodium": "Na", "magnesium": "Mg", "aluminium": "Al", "silicon": "Si", "phosphorus": "P",

@@ -51,7 +51,43 @@ _SYMBOLS = {
     "lt": "long ton", "st": "short ton", "s": "s", "h": "h", "min": "min",
 }  # fmt: skip
 """What editions other than the English show of units that English spells out."""
-_BASES = "m g s W Wh J Pa Hz V A eV N bar B L l t T mol cal Gy Sv Ω F H C K gal sqft bbl pc yr year a ly".split()
+_BASES = [
+    "m",
+    "g",
+    "s",
+    "W",
+    "Wh",
+    "J",
+    "Pa",
+    "Hz",
+    "V",
+    "A",
+    "eV",
+    "N",
+    "bar",
+    "B",
+    "L",
+    "l",
+    "t",
+    "T",
+    "mol",
+    "cal",
+    "Gy",
+    "Sv",
+    "Ω",
+    "F",
+    "H",
+    "C",
+    "K",
+    "gal",
+    "sqft",
+    "bbl",
+    "pc",
+    "yr",
+    "year",
+    "a",
+    "ly",
+]
 _METRIC = re.compile(
     rf"(?:[YZEPTGMkhdcmuµnpfa]|da)?(?:{'|'.join(sorted(map(re.escape, _BASES), key=len, reverse=True))})-?[23]?"
 )
@@ -64,9 +100,68 @@ BETWEEN = {
     "±": " ± ", "xx": " × ", "till": " to ", "&": " and ", ",": ", ", ", and": ", and ", ", or": ", or ",
     "+": " + ",
 }  # fmt: skip
-_PARTS = frozenset("in oz yd ft lb lbs st fur chain chlk rod perch pole nmi mi cwt qr ozt dr s min h d pt floz usfloz m cm mm".split())
+_PARTS = frozenset(
+    [
+        "in",
+        "oz",
+        "yd",
+        "ft",
+        "lb",
+        "lbs",
+        "st",
+        "fur",
+        "chain",
+        "chlk",
+        "rod",
+        "perch",
+        "pole",
+        "nmi",
+        "mi",
+        "cwt",
+        "qr",
+        "ozt",
+        "dr",
+        "s",
+        "min",
+        "h",
+        "d",
+        "pt",
+        "floz",
+        "usfloz",
+        "m",
+        "cm",
+        "mm",
+    ]
+)
 """Units that may follow a larger one: 5 ft 8 in, 10 st 3 lb."""
-_WHOLES = frozenset("ft foot lb lbs st mi mile yd fur chain lt long ton h hr day d min gal impgal usgal m km kg".split()) | {"long ton"}
+_WHOLES = frozenset(
+    [
+        "ft",
+        "foot",
+        "lb",
+        "lbs",
+        "st",
+        "mi",
+        "mile",
+        "yd",
+        "fur",
+        "chain",
+        "lt",
+        "long",
+        "ton",
+        "h",
+        "hr",
+        "day",
+        "d",
+        "min",
+        "gal",
+        "impgal",
+        "usgal",
+        "m",
+        "km",
+        "kg",
+    ]
+) | {"long ton"}
 _NUMERAL = re.compile(r"[-−+]?[\d.,]*\d(?:[+⁄/\d]*)?(?:\s?\d+/\d+)?")
 
 
@@ -177,4 +272,6 @@ def density(call: Call) -> str:
     if not (places.isdecimal() and len(places) == 1):
         places = "0" if value >= 100 else "1"
     shown = f"{value:.{places}f}"
-    return f"{shown if call.lang == 'en' else grouped(shown, call.lang)}/{unit_words(call.arg(2), short=True)}"
+    return (
+        f"{shown if call.lang == 'en' else grouped(shown, call.lang)}/{unit_words(call.arg(2), short=True)}"
+    )

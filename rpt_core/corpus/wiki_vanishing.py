@@ -1,4 +1,3 @@
-# ruff: noqa: SIM905 (word lists read better as text)
 """Templates that show a reader of the text nothing: citations, maintenance, flags, boxes, notices; and
 templates whose value is not in the page.
 

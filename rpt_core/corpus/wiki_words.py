@@ -96,7 +96,9 @@ def height(call: Call) -> str:
 
 def height_german(call: Call) -> str:
     """``{{Höhe|115|DE-NHN}}`` in metres."""
-    return f"{grouped(call.arg(0), call.lang) if len(call.arg(0)) > 4 else call.arg(0)} m" if call.arg(0) else ""
+    return (
+        f"{grouped(call.arg(0), call.lang) if len(call.arg(0)) > 4 else call.arg(0)} m" if call.arg(0) else ""
+    )
 
 
 def hour(call: Call) -> str:
@@ -149,7 +151,7 @@ def coded_money(call: Call) -> str:
     return amount_with(_SIGNS.get(call.name, call.name.upper()), call)
 
 
-_SIGN_FIRST = frozenset("en nl pt zh ja ko hi tr".split())
+_SIGN_FIRST = frozenset(["en", "nl", "pt", "zh", "ja", "ko", "hi", "tr"])
 _SIGNS = {
     "usd": "US$", "eur": "€", "gbp": "£", "jpy": "¥", "cny": "CN¥", "inr": "₹", "aud": "A$", "cad": "C$",
     "nzd": "NZ$", "krw": "₩", "rub": "₽", "us": "US$", "uk": "£", "ils": "₪", "brl": "R$",
@@ -166,7 +168,14 @@ def currency(call: Call) -> str:
 
 def rupees(call: Call) -> str:
     """``{{INRConvert|5|c}}`` is ₹5 crore."""
-    scale = {"c": " crore", "l": " lakh", "b": " billion", "m": " million", "k": " thousand", "t": " trillion"}
+    scale = {
+        "c": " crore",
+        "l": " lakh",
+        "b": " billion",
+        "m": " million",
+        "k": " thousand",
+        "t": " trillion",
+    }
     return f"₹{call.arg(0)}{scale.get(call.arg(1), '')}" if call.arg(0) else "₹"
 
 

@@ -108,7 +108,12 @@ def dropped(source: Source, broken: Broken, shown: str = "") -> Dropped:
 
 
 def _drop(
-    source: Source, reason: str, page: Page | None = None, detail: str = "", native_id: str = "", title: str = ""
+    source: Source,
+    reason: str,
+    page: Page | None = None,
+    detail: str = "",
+    native_id: str = "",
+    title: str = "",
 ) -> Dropped:
     return Dropped(
         SOURCE,
@@ -153,7 +158,9 @@ def _rows(source: Source, fragment: bytes, site: SiteNames, max_chars: int) -> I
         license=LICENSE,
     )
     if prose.lost:
-        yield _drop(source, "value-elsewhere", page, f"{len(prose.lost)} sentences, the first: {prose.lost[0]}")
+        yield _drop(
+            source, "value-elsewhere", page, f"{len(prose.lost)} sentences, the first: {prose.lost[0]}"
+        )
 
 
 def refusal(page: Page) -> str:
@@ -228,7 +235,9 @@ def cut_pages(chunks: Iterable[bytes], page_bytes_max: int = PAGE_BYTES_MAX) -> 
 
 
 def _gigantic(page_bytes_max: int, head: bytes) -> Broken:
-    return Broken("gigantic", f"a page of more than {page_bytes_max} bytes: {head.decode('utf-8', 'replace')}")
+    return Broken(
+        "gigantic", f"a page of more than {page_bytes_max} bytes: {head.decode('utf-8', 'replace')}"
+    )
 
 
 def _broken_xml(shown: bytearray) -> Broken:
@@ -262,7 +271,10 @@ def parse_page(fragment: bytes) -> Page:
     )
 
 
-_REDIRECT = re.compile(rf"\s{{0,100}}#\s?(?:[^\W\d_]{{4,20}}|(?:{'|'.join(map(re.escape, REDIRECTS))}))\s?[:：]?\s?\[\[", re.IGNORECASE)
+_REDIRECT = re.compile(
+    rf"\s{{0,100}}#\s?(?:[^\W\d_]{{4,20}}|(?:{'|'.join(map(re.escape, REDIRECTS))}))\s?[:：]?\s?\[\[",
+    re.IGNORECASE,
+)
 
 
 def _is_redirect(wikitext: str) -> bool:

@@ -19,8 +19,9 @@ from rpt_core.corpus.rows import preview
 from rpt_core.corpus.streams import Broken
 from rpt_core.corpus.wiki_calls import HOLE
 from rpt_core.corpus.wiki_holes import without_holes
-from rpt_core.corpus.wiki_names import CLOSING_SECTIONS, SiteNames
-from rpt_core.corpus.wiki_scripts import with_scripts
+from rpt_core.corpus.wiki_inline import in_lines
+from rpt_core.corpus.wiki_lines import to_paragraphs
+from rpt_core.corpus.wiki_names import SiteNames
 from rpt_core.corpus.wiki_templates import render
 
 NESTING_MAX = 5000
@@ -107,12 +108,13 @@ def to_prose(wikitext: str, site: SiteNames | None = None, lang: str = "en", tit
         Broken: ``too-costly``, nested deeper than any real page.
     """
     scanner = _Scanner(without_marks(wikitext), site or SiteNames(), lang, title)
-    text = _inline(scanner.run())
+    text = in_lines(scanner.run())
     lost: list[str] = []
     if HOLE in text:
         text, lost = without_holes(text)
     restore = scanner.pieces.restore
-    return Prose(restore(_lines(text)), tuple(restore(mend(sentence)) for sentence in lost))
+    shown = (restore(mend(sentence)) for sentence in lost)
+    return Prose(restore(to_paragraphs(text)), tuple(sentence for sentence in shown if sentence))
 
 
 class _Scanner:
@@ -257,9 +259,7 @@ class _Scanner:
         parts = frame.strings()
         if parts[0].strip().upper() in _OWN_NAMES:
             return self.title
-        return render(
-            parts, self.lang, before, lambda: self._in_sentence(frame.start, end), self.pieces.keep
-        )
+        return render(parts, self.lang, before, lambda: self._in_sentence(frame.start, end), self.pieces.keep)
 
     def _in_sentence(self, start: int, end: int) -> bool:
         """Whether a template stands among words of its line, and is no tag at the end of one.
@@ -382,114 +382,3 @@ def categories(wikitext: str, site: SiteNames | None = None) -> tuple[str, ...]:
     )
     names = (target.partition(":")[2].strip() for target in found if site.link_kind(target) == "category")
     return tuple(dict.fromkeys(name for name in names if name))
-
-
-_BREAKING = "p|div|blockquote|poem|li|ul|ol|dl|dt|dd|center|tr|td|th|caption|h[1-6]|hr|table|tbody|section"
-_TAG = re.compile(
-    rf"<(?P<br>/?(?:br)\b)[^<>]{{0,300}}>|</?(?P<block>{_BREAKING})\b[^<>]{{0,600}}>"
-    r"|</?(?:span|small|big|b|i|u|s|em|strong|font|cite|code|tt|sub|sup|abbr|var|del|ins|q|kbd|samp|a|bdi|bdo|strike|mark|"
-    r"noinclude|onlyinclude|includeonly|nowiki|math|ref|references|ruby|rb|rt|rp|time|data|wbr|dfn|gallery|poem)\b[^<>]{0,600}>",
-    re.IGNORECASE,
-)
-_EXTERNAL = re.compile(
-    r"\[(?:(?:[a-z][a-z0-9+.]{1,11}:)?//?|(?:mailto|news|tel|sms|sips?|urn|geo|magnet|xmpp|bitcoin):)[^\s\[\]]{1,2000}"
-    r"(?:[ \t]+([^\[\]\n]{0,500}))?\]",
-    re.IGNORECASE,
-)
-_MAGIC = re.compile(r"__[^\W\d_a-z]{2,40}(?:_[^\W\d_a-z]{2,40}){0,4}__")
-_VARIANT = re.compile(r"-\{([^{}]{0,300})\}-")
-_QUOTES = re.compile(r"'{2,}")
-_POEM = re.compile(r"(</?poem\b[^<>]{0,300}>)", re.IGNORECASE)
-
-
-def _inline(text: str) -> str:
-    """Characters and tags inside a line."""
-    text = with_scripts(_with_verses(text))
-    text = _TAG.sub(lambda m: " " if m["br"] else "\n\n" if m["block"] else "", text)
-    text = _EXTERNAL.sub(lambda m: m[1] or "", text)
-    text = _VARIANT.sub(_variant, text)
-    text = _MAGIC.sub("", _QUOTES.sub(_apostrophes, text))
-    text = html.unescape(text) if "&" in text else text
-    return text.replace("\xa0", " ").replace("\u200b", "").replace("\u00ad", "")
-
-
-def _with_verses(text: str) -> str:
-    """The lines of a ``<poem>`` set apart: elsewhere a line end is a blank."""
-    parts = _POEM.split(text)
-    for number in range(1, len(parts) - 1, 2):
-        if not parts[number].startswith("</"):
-            parts[number + 1] = parts[number + 1].replace("\n", "\n\n")
-    return "".join(parts)
-
-
-def _apostrophes(match: re.Match[str]) -> str:
-    """Quotes that mean bold and italic vanish; a fourth one, or a sixth, is an apostrophe (``L''''Eau``)."""
-    num = len(match[0])
-    return "'" if num == 4 else "'" * (num - 5)
-
-
-def _variant(match: re.Match[str]) -> str:
-    """Chinese script variants ``-{zh-hans:A;zh-hant:B}-``: the first."""
-    first = match[1].split(";")[0]
-    return first.partition(":")[2] if ":" in first else first
-
-
-_HEADING = re.compile(r"^(={1,6})\s*(.+?)\s*={1,6}\s*$")
-_LIST = re.compile(r"^[*#:;]+\s*")
-
-
-def _lines(text: str) -> str:
-    """Headings, lists and paragraphs; closing sections and headings without prose fall away."""
-    blocks: list[str] = []
-    pending: list[tuple[int, str]] = []
-    skip_level = 0
-    in_list = False
-    before = ""
-    """What the line before was, if this one may go on with it: ``line`` of a paragraph, ``verbatim``."""
-    for raw in text.split("\n"):
-        heading = _HEADING.match(raw) if raw.startswith("=") else None
-        if heading:
-            _drop_dangling(blocks)
-            level, name = len(heading[1]), mend(heading[2])
-            if skip_level and level > skip_level:
-                continue
-            skip_level = level if name.lower().rstrip(":") in CLOSING_SECTIONS else 0
-            pending = [above for above in pending if above[0] < level]
-            if not skip_level and name:
-                pending.append((level, name))
-            in_list, before = False, ""
-            continue
-        if skip_level:
-            continue
-        line = mend(raw)
-        mark = _LIST.match(line)
-        body = line[mark.end() :].strip() if mark else line
-        if not _has_prose(body):
-            in_list, before = in_list and bool(body), ""
-            continue
-        blocks.extend(name for _, name in pending)
-        pending = []
-        item = mark is not None and line[0] in "*#"
-        shown = f"- {body}" if item else body
-        kind = "" if mark else "verbatim" if raw.startswith(" ") else "line"
-        if item and in_list:
-            blocks[-1] += f"\n{shown}"
-        elif kind and kind == before:
-            # One line feed ends no paragraph; lines that begin with a blank are shown as they stand.
-            blocks[-1] += f" {shown}" if kind == "line" else f"\n{shown}"
-        else:
-            blocks.append(shown)
-        in_list, before = item, kind
-    _drop_dangling(blocks)
-    return "\n\n".join(blocks)
-
-
-def _drop_dangling(blocks: list[str]) -> None:
-    """A section's last line that announces a table or gallery which is not there any more."""
-    if blocks and blocks[-1].endswith((":", "：")) and "\n" not in blocks[-1]:
-        blocks.pop()
-
-
-def _has_prose(line: str) -> bool:
-    """Whether a line holds a letter, a digit or a kept piece."""
-    return any(character.isalnum() or character == KEEP for character in line)

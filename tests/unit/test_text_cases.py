@@ -38,4 +38,6 @@ def test_a_judged_input_is_read_as_it_was_meant(read, case):
 def test_every_input_is_judged():
     judged = {case["file"] for case in CASES}
     assert {path.name for path in FOLDER.iterdir()} - {"cases.json"} == judged
-    assert all(case.keys() & {"has", "lacks", "answers", "segments", "no_small_start", "source"} for case in CASES)
+    assert all(
+        case.keys() & {"has", "lacks", "answers", "segments", "no_small_start", "source"} for case in CASES
+    )

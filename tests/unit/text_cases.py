@@ -84,7 +84,12 @@ def put(path: Path, content: bytes) -> None:
 
 def plain(text: str) -> str:
     """Blanks as one, minus signs as hyphens, composed characters."""
-    text = unicodedata.normalize("NFC", text).replace("\u2212", "-").replace("\u2011", "-").replace("\u2019", "'")
+    text = (
+        unicodedata.normalize("NFC", text)
+        .replace("\u2212", "-")
+        .replace("\u2011", "-")
+        .replace("\u2019", "'")
+    )
     return re.sub(r"[\s\u00a0\u2000-\u200b\u202f\u205f\u2060\ufeff]+", " ", text)
 
 
@@ -137,9 +142,15 @@ def _judge_text(case: dict[str, Any], text: str) -> str:
 
 def _judge_segments(case: dict[str, Any], document: dict[str, Any], segments: list[dict[str, Any]]) -> str:
     text = document["text"]
-    pieces = [text[row["start"] : row["end"]].strip() for row in segments if row["doc_id"] == document["doc_id"]]
+    pieces = [
+        text[row["start"] : row["end"]].strip() for row in segments if row["doc_id"] == document["doc_id"]
+    ]
     starts = [piece.lstrip("“”„\"'«»([ ")[:1] for piece in pieces]
     if case.get("no_small_start") and any(map(str.islower, starts)):
         return f"a cut before a small letter: {pieces!r}"
     least, most = case.get("segments", (0, len(pieces)))
-    return "" if least <= len(pieces) <= most else f"{len(pieces)} sentences, expected {least} to {most}: {pieces!r}"
+    return (
+        ""
+        if least <= len(pieces) <= most
+        else f"{len(pieces)} sentences, expected {least} to {most}: {pieces!r}"
+    )
