@@ -26,7 +26,10 @@ def options_of(value: Any, as_text: Callable[[Any], str]) -> list[str]:
     if not isinstance(value, list):
         return []
     if value and all(isinstance(option, Mapping) for option in value):
-        value = [next((option[name] for name in (*_NESTED[0], "content", "value") if name in option), "") for option in value]
+        value = [
+            next((option[name] for name in (*_NESTED[0], "content", "value") if name in option), "")
+            for option in value
+        ]
     return [as_text(option) for option in value]
 
 
@@ -67,11 +70,14 @@ def with_options(problem: str, options: Sequence[str]) -> str:
 def letter_of(answer: str, options: Sequence[str], raw: Any) -> str:
     """The letter of an option given by its text or by its place; any other answer as it is.
 
-    A text that equals an option is that option: ``"3"`` of 2, 3, 4, 5 is B. A JSON integer is a place, counted
+    A text that equals an option is that option: ``"3"`` of 2, 3, 4, 5 is B. A JSON integer is a place,
+    counted
     from 0; so is a text of digits that equals no option. Past the last place it is an option's text.
     """
     texts = [text.strip() for text in without_letters(options[:NUM_MAX])]
-    by_text = [number for number, text in enumerate(texts) if answer.strip() in (text, options[number].strip())]
+    by_text = [
+        number for number, text in enumerate(texts) if answer.strip() in (text, options[number].strip())
+    ]
     is_place = isinstance(raw, int) and not isinstance(raw, bool) and 0 <= raw < len(texts)
     if is_place:
         return chr(ord("A") + raw)

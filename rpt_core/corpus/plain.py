@@ -25,7 +25,9 @@ _YAML_END = re.compile(r"^(?:---|\.\.\.)[ \t]{0,20}(?:\n|\Z)", re.M)
 _TOML_END = re.compile(r"^\+\+\+[ \t]{0,20}(?:\n|\Z)", re.M)
 _FIELD = re.compile(r"""["']?[\w.-]{1,60}["']?[ \t]{0,20}(?::(?=\s|$)|=)|#|\[{1,2}[\w.-]{1,60}\]""")
 _FRONT_TITLE = re.compile(
-    r"""^["']?title["']?[ \t]{0,20}[:=][ \t]{0,20}(?:"([^"\n]{1,300})"|'([^'\n]{1,300})'|([^\s"'\n|>&*!%@`][^\n]{0,300}))""", re.M | re.I
+    r"""^["']?title["']?[ \t]{0,20}[:=][ \t]{0,20}(?:"([^"\n]{1,300})"|'([^'\n]{1,300})'|"""
+    r"""([^\s"'\n|>&*!%@`][^\n]{0,300}))""",
+    re.M | re.I,
 )
 _WRAPPED_LINE_MIN = 60
 """A page set narrower than this is verse or a list; its line ends are meant."""
@@ -69,7 +71,7 @@ def split_text(text: str, source: Source) -> Iterator[tuple[str, str, str]]:
 
 
 def front_matter(text: str) -> tuple[str, str]:
-    r"""What a page says of itself before it begins (YAML between ``---``, TOML between ``+++``), and the page.
+    r"""What a page says of itself before it begins, and the page: YAML between ``---``, TOML between ``+++``.
 
     A rule at the top of a page is none: every line must be a field, the rest of one, or a remark.
 
@@ -87,7 +89,11 @@ def front_matter(text: str) -> tuple[str, str]:
         return "", text
     front = text[begin.end() : end.start()]
     lines = [line for line in front.split("\n") if line.strip()]
-    if not lines or not _FIELD.match(lines[0]) or not all(_FIELD.match(line) or line[0] in " \t-#]}" for line in lines):
+    if (
+        not lines
+        or not _FIELD.match(lines[0])
+        or not all(_FIELD.match(line) or line[0] in " \t-#]}" for line in lines)
+    ):
         return "", text
     return front, text[end.end() :]
 

@@ -74,7 +74,11 @@ def prepare_problems(
             split = split_of(resolution.cluster_of(number), recipe.seed, recipe.eval_share)
             if verdict != KEPT:
                 ledger.drop(
-                    row["source"], named, REASONS.get(verdict, "near-duplicate"), _step(verdict), row["problem"]
+                    row["source"],
+                    named,
+                    REASONS.get(verdict, "near-duplicate"),
+                    _step(verdict),
+                    row["problem"],
                 )
             elif number in leaks and split == "train":
                 ledger.drop(row["source"], named, "benchmark-leak", "decontaminate", row["problem"])

@@ -227,6 +227,8 @@ def parse_problem(
     Raises:
         Broken: ``missing-column`` when problem or answer is empty, ``retyped-column`` when it is no text.
     """
+    if _holds_columns(record, columns):
+        raise Broken("retyped-column", "problem and answer are lists of one length: whole columns, no row")
     problem, answer, solution = (_field(record, name, columns) for name in ("problem", "answer", "solution"))
     if gsm := _GSM.search(answer):
         solution, answer = solution or _CALCULATOR.sub("", answer[: gsm.start()]).strip(), gsm[1]
@@ -258,6 +260,17 @@ def _options(record: Mapping[str, Any], columns: Columns) -> list[str]:
             return options
     numbered = [key for key in (f"choice{i}" for i in range(NUM_MAX)) if key in record]
     return [_as_text(record[key]) for key in numbered]
+
+
+def _holds_columns(record: Mapping[str, Any], columns: Columns) -> bool:
+    """Whether a row is a table of its own: a list of problems beside a list of as many answers."""
+    problems, answers = (
+        next((value for column in columns[name] if (value := look_up(record, column)) is not ABSENT), None)
+        for name in ("problem", "answer")
+    )
+    if not isinstance(problems, list) or not isinstance(answers, list) or _is_chat(problems):
+        return False
+    return len(problems) == len(answers) > 1 and all(isinstance(problem, str) for problem in problems)
 
 
 def _raw_answer(record: Mapping[str, Any], columns: Columns) -> Any:

@@ -23,7 +23,7 @@ REASONS: dict[str, str] = {
     # dumps
     "broken-xml": "a page that is not well-formed XML",
     "no-pages": "a dump that holds no page at all, only its header",
-    "value-elsewhere": "sentences of a page left out for a value that another page or today's date gives; the rest is kept",
+    "value-elsewhere": "sentences of a page left out, whose value lies elsewhere; the rest of it is kept",
     "truncated-xml": "a dump that ends inside a page",
     "entity-declaration": "a document type with entities, which no real dump has",
     "other-namespace": "talk, template, category, file and other pages that are no articles",

@@ -136,9 +136,13 @@ def encodable(row: Row) -> Row:
     said = "a lone surrogate, such as \\ud800, stands in its text"
     match row:
         case Document():
-            return Dropped(row.source, row.origin, "not-utf-8", _printed(row.native_id), _printed(row.title), said)
+            return Dropped(
+                row.source, row.origin, "not-utf-8", _printed(row.native_id), _printed(row.title), said
+            )
         case Problem():
-            return Dropped(row.source, row.origin, "not-utf-8", title=_printed(preview(row.problem)[:80]), preview=said)
+            return Dropped(
+                row.source, row.origin, "not-utf-8", title=_printed(preview(row.problem)[:80]), preview=said
+            )
     return Dropped("traces", row.origin, "not-utf-8", title=_printed(row.title), preview=said)
 
 

@@ -4,33 +4,11 @@ import datetime
 import re
 
 from rpt_core.corpus.wiki_calls import HOLE, Call, Handler
+from rpt_core.corpus.wiki_months import MONTHS
 
-_MONTHS = """
-en January February March April May June July August September October November December
-de Januar Februar März April Mai Juni Juli August September Oktober November Dezember
-fr janvier février mars avril mai juin juillet août septembre octobre novembre décembre
-es enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre
-it gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre
-pt janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro
-nl januari februari maart april mei juni juli augustus september oktober november december
-ru января февраля марта апреля мая июня июля августа сентября октября ноября декабря
-pl stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia
-sv januari februari mars april maj juni juli augusti september oktober november december
-uk січня лютого березня квітня травня червня липня серпня вересня жовтня листопада грудня
-ar يناير فبراير مارس أبريل مايو يونيو يوليو أغسطس سبتمبر أكتوبر نوفمبر ديسمبر
-ca gener febrer març abril maig juny juliol agost setembre octubre novembre desembre
-cs ledna února března dubna května června července srpna září října listopadu prosince
-da januar februar marts april maj juni juli august september oktober november december
-no januar februar mars april mai juni juli august september oktober november desember
-tr Ocak Şubat Mart Nisan Mayıs Haziran Temmuz Ağustos Eylül Ekim Kasım Aralık
-fi tammikuuta helmikuuta maaliskuuta huhtikuuta toukokuuta kesäkuuta heinäkuuta elokuuta syyskuuta lokakuuta marraskuuta joulukuuta
-bg януари февруари март април май юни юли август септември октомври ноември декември
-"""
-MONTHS: dict[str, list[str]] = {line.split()[0]: line.split()[1:] for line in _MONTHS.strip().splitlines()}
-"""Language -> names of the months as they stand in a date."""
 _PATTERNS = {
-    "de": "{d}. {m} {y}", "da": "{d}. {m} {y}", "no": "{d}. {m} {y}", "cs": "{d}. {m} {y}", "fi": "{d}. {m} {y}",
-    "es": "{d} de {m} de {y}", "pt": "{d} de {m} de {y}", "ca": "{d} de {m} de {y}",
+    "de": "{d}. {m} {y}", "da": "{d}. {m} {y}", "no": "{d}. {m} {y}", "cs": "{d}. {m} {y}",
+    "fi": "{d}. {m} {y}", "es": "{d} de {m} de {y}", "pt": "{d} de {m} de {y}", "ca": "{d} de {m} de {y}",
 }  # fmt: skip
 _CHARACTERS = {"ja": "年月日", "zh": "年月日", "wuu": "年月日", "yue": "年月日", "ko": "년월일"}
 _ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
@@ -70,6 +48,11 @@ def written(year: str, month: str = "", day: str = "", lang: str = "en") -> str:
     return " ".join(part for part in (day, name, year) if part)
 
 
+def _written(parts: tuple[str, ...], lang: str) -> str:
+    year, month, day = (*parts, "", "")[:3]
+    return written(year, month, day, lang)
+
+
 def _is_numbers(args: tuple[str, ...]) -> bool:
     return bool(args) and all(arg.isdecimal() for arg in args)
 
@@ -78,8 +61,10 @@ def date_of(args: tuple[str, ...], lang: str) -> str:
     """The date that arguments tell, with the year first or last, in ISO form or in words; else the words.
 
     Example:
-        >>> date_of(("1990", "2", "3"), "en"), date_of(("3", "5", "2012"), "ru"), date_of(("2012-05-03",), "en")
-        ('3 February 1990', '3 мая 2012', '3 May 2012')
+        >>> date_of(("1990", "2", "3"), "en"), date_of(("3", "5", "2012"), "ru")
+        ('3 February 1990', '3 мая 2012')
+        >>> date_of(("2012-05-03",), "en")
+        '3 May 2012'
         >>> date_of(("3", "mai", "2012"), "fr"), date_of(("1990", "2"), "en")
         ('3 mai 2012', 'February 1990')
     """
@@ -90,10 +75,10 @@ def date_of(args: tuple[str, ...], lang: str) -> str:
         return (
             " ".join(given)
             if len(given) < 3 or not given[0].isdecimal() or len(given[0]) < 3
-            else written(*given, lang=lang)
+            else _written(given, lang)
         )
     if len(given) == 1 or len(given[0]) > 2:
-        return written(*given, lang=lang)
+        return _written(given, lang)
     return (
         written(given[2], given[1], given[0], lang)
         if len(given) == 3
@@ -109,7 +94,7 @@ def date(call: Call) -> str:
 def year_first(call: Call) -> str:
     """A date given as year, month and day, however short the year; or in words."""
     given = call.texts[:3]
-    return written(*given, lang=call.lang) if _is_numbers(given) else date_of(given, call.lang)
+    return _written(given, call.lang) if _is_numbers(given) else date_of(given, call.lang)
 
 
 def _years(later: tuple[str, ...], earlier: tuple[str, ...]) -> str:

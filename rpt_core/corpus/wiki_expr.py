@@ -92,20 +92,20 @@ class _Reader:
         return left
 
     def _operand(self, depth: int) -> float:
-        token = self._next()
+        found = self._next()
         self.at += 1
-        if isinstance(token, float):
-            return token
-        if token is None or depth > 100:
+        if isinstance(found, float):
+            return found
+        if found is None or depth > 100:
             raise ValueError("no operand")
-        if token == "(":
+        if found == "(":
             inside = self._binary(0, depth + 1)
             if self._next() != ")":
                 raise ValueError("a bracket stays open")
             self.at += 1
             return inside
-        if token in _UNARY:
-            return float(_UNARY[token](self._binary(_UNARY_BINDS - 1, depth + 1)))
-        if token in _NAMES:
-            return _NAMES[token]
-        raise ValueError(f"no operand: {token}")
+        if found in _UNARY:
+            return float(_UNARY[found](self._binary(_UNARY_BINDS - 1, depth + 1)))
+        if found in _NAMES:
+            return _NAMES[found]
+        raise ValueError(f"no operand: {found}")

@@ -44,7 +44,7 @@ PAD_MAX = 200
 
 
 def parser_function(call: Call) -> str | Literal[False] | None:
-    """What a parser function shows: text, False for a value the page does not hold, None for no such function."""
+    """What a parser function shows; False for a value the page does not hold, None for no such function."""
     name, _, _ = call.name.partition(":")
     function = _FUNCTIONS.get(name.strip().lstrip("#") if name.startswith("#") else name.strip())
     if name.strip() in _SKIPPED:
@@ -130,5 +130,6 @@ _FUNCTIONS: dict[str, Callable[[Call], str | Literal[False]]] = {
     "expr": _expr, "if": _if, "ifeq": _ifeq, "ifexpr": _ifexpr, "iferror": _iferror, "switch": _switch,
     "lc": _cased, "uc": _cased, "ucfirst": _cased, "lcfirst": _cased, "padleft": _pad(str.rjust),
     "padright": _pad(str.ljust), "plural": _plural, "grammar": _grammar, "gender": _grammar,
-    "dateformat": _first, "formatdate": _first, "titleparts": _first, "urlencode": _first, "fullurl": lambda _: "",
+    "dateformat": _first, "formatdate": _first, "titleparts": _first, "urlencode": _first,
+    "fullurl": lambda _: "",
 }  # fmt: skip

@@ -9,7 +9,9 @@ _END = re.compile(
     r"([^\s.]{0,20})([.!?])[)”\"»\]]?\s+(?=[\"'“«(]{0,3}[^\W\d_a-zà-öø-ÿа-яё])|[。！？؟।;；]\s?"
 )
 """Where a sentence may end, or a part of one that a semicolon sets apart; and the word before."""
-_ABBREVIATION = re.compile(r"(?:.*\W)?(?:[A-Z][a-z]{0,3}|\w|ca|cf|vs|vol|no|pp|fig|eq|approx|resp|z|bzw|env|núm)?")
+_ABBREVIATION = re.compile(
+    r"(?:.*\W)?(?:[A-Z][a-z]{0,3}|\w|ca|cf|vs|vol|no|pp|fig|eq|approx|resp|z|bzw|env|núm)?"
+)
 
 
 def without_holes(text: str) -> tuple[str, list[str]]:
@@ -35,5 +37,9 @@ def without_holes(text: str) -> tuple[str, list[str]]:
 
 def _with_ends(line: str) -> list[str]:
     """The sentences of a line, each with the blanks behind it."""
-    ends = [match.end() for match in _END.finditer(line) if match[2] != "." or not _ABBREVIATION.fullmatch(match[1])]
+    ends = [
+        match.end()
+        for match in _END.finditer(line)
+        if match[2] != "." or not _ABBREVIATION.fullmatch(match[1])
+    ]
     return [line[start:end] for start, end in zip([0, *ends], [*ends, len(line)], strict=True)]

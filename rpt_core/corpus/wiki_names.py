@@ -38,9 +38,11 @@ _EDITION = re.compile(
     r"([a-z][a-z_]{1,15}?)(?:wiki|wiktionary|wikibooks|wikisource|wikiquote|wikinews|wikiversity|wikivoyage)(?=[-_.]|$)"
 )
 _LANGUAGES = {
-    "simple": "en", "sample": "en", "commons": "en", "species": "en", "meta": "en", "wikidata": "en", "test": "en",
-    "be-x-old": "be", "be-tarask": "be", "zh-yue": "yue", "zh-classical": "zh", "nb": "no", "nn": "no", "als": "de",
-    "bar": "de", "pt-br": "pt", "zh-hans": "zh", "zh-hant": "zh", "de-at": "de", "de-ch": "de", "en-gb": "en",
+    "simple": "en", "sample": "en", "commons": "en", "species": "en", "meta": "en", "wikidata": "en",
+    "test": "en", "be-x-old": "be", "be-tarask": "be", "zh-yue": "yue", "zh-classical": "zh", "nb": "no",
+    "nn": "no",
+    "als": "de", "bar": "de", "pt-br": "pt", "zh-hans": "zh", "zh-hant": "zh", "de-at": "de", "de-ch": "de",
+    "en-gb": "en",
 }  # fmt: skip
 """Editions named otherwise than the language they write numbers and dates in."""
 _MEDIA = re.compile(
@@ -62,16 +64,21 @@ _DISAMBIGUATION_TITLE = re.compile(
 )
 
 _REDIRECT_WORDS = (
-    "redirect weiterleitung redirection redirección rinvia rinvio rimando redirecionamento doorverwijzing перенаправление "
-    "перенапр перенаправлення 転送 リダイレクト 重定向 patrz przekieruj przekierowanie tam omdirigering تحويل تغییر_مسیر تغییرمسیر "
-    "đổi 넘겨주기 เปลี่ยนทาง הפניה अनुप्रेषित पुनर्प्रेषित पुनर्निर्देशित yönlendirme yönlendi̇rme yönlendir alih uudelleenohjaus "
-    "ohjaus přesměruj viderestilling átirányítás redirecteaza ανακατευθυνση пренасочване виж преусмери preusmjeri "
+    "redirect weiterleitung redirection redirección rinvia rinvio rimando redirecionamento "
+    "doorverwijzing перенаправление "
+    "перенапр перенаправлення 転送 リダイレクト 重定向 patrz przekieruj przekierowanie tam omdirigering "
+    "تحويل تغییر_مسیر تغییرمسیر "
+    "đổi 넘겨주기 เปลี่ยนทาง הפניה अनुप्रेषित पुनर्प्रेषित पुनर्निर्देशित yönlendirme yönlendi̇rme yönlendir "
+    "alih uudelleenohjaus "
+    "ohjaus přesměruj viderestilling átirányítás redirecteaza ανακατευθυνση пренасочване виж преусмери "
+    "preusmjeri "
     "გადამისამართება перанакіраванне পুনর্নির্দেশ পুনর্নির্দেশনা வழிமாற்று దారిమార్పు തിരിച്ചുവിടുക айдау stýring adkas "
-    "stiùireadh athsheoladh birzuzendu redireccion redirecció preusmeritev suuna peradresavimas nukreipimas presmeruj "
+    "stiùireadh athsheoladh birzuzendu redireccion redirecció preusmeritev suuna peradresavimas "
+    "nukreipimas presmeruj "
     "ridirekto alidirektu ýönlendirme 重新導向 重新导向 转向 轉向".split()
 )
 REDIRECTS = tuple(word.replace("_", " ") for word in _REDIRECT_WORDS)
-"""What stands after the hash of a redirect, in small letters; others of four letters or more are told by form."""
+"""What stands after the hash of a redirect, in small letters; words of four letters also by form."""
 
 CLOSING_SECTIONS = frozenset(
     section.strip()
@@ -150,10 +157,10 @@ class SiteNames:
         """Language of an edition, which says how numbers and dates are written; ``en`` where nothing tells.
 
         Example:
-            >>> SiteNames(dbname="enwiki").language("dewiki-mini.xml.bz2"), SiteNames().language("simplewiki.xml")
-            ('de', 'en')
-            >>> SiteNames(dbname="ptwikibooks").language("dump.xml"), SiteNames(xml_lang="sv").language("dump.xml")
-            ('pt', 'sv')
+            >>> SiteNames(dbname="enwiki").language("dewiki-mini.xml.bz2")
+            'de'
+            >>> SiteNames(dbname="ptwikibooks").language("dump.xml")
+            'pt'
         """
         match = _EDITION.match(file_name) or _EDITION.match(self.dbname)
         code = match[1].replace("_", "-") if match else self.xml_lang.lower() or "en"

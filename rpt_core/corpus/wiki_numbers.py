@@ -8,8 +8,10 @@ from rpt_core.corpus.wiki_calls import Call
 _COMMA: Final = (",", ".")
 _DOT: Final = (".", ",")
 _BLANK: Final = (" ", ",")
-MARKS: dict[str, tuple[str, str]] = dict.fromkeys(["de", "nl", "vi", "da", "tr", "id", "el", "ro", "ca", "sr", "hr", "sl", "gl", "eu", "is"], _DOT) | dict.fromkeys(
-    ["fr", "es", "it", "pt", "ru", "pl", "sv", "uk", "cs", "sk", "no", "nb", "nn", "fi", "hu", "bg", "be", "et", "lv", "lt", "eo", "kk", "hy", "ka", "af", "sq"], _BLANK
+MARKS: dict[str, tuple[str, str]] = dict.fromkeys(["de", "nl", "vi", "da", "tr", "id", "el", "ro", "ca",
+"sr", "hr", "sl", "gl", "eu", "is"], _DOT) | dict.fromkeys(
+    ["fr", "es", "it", "pt", "ru", "pl", "sv", "uk", "cs", "sk", "no", "nb", "nn", "fi", "hu", "bg", "be",
+    "et", "lv", "lt", "eo", "kk", "hy", "ka", "af", "sq"], _BLANK
 ) | {"ar": ("٬", "٫"), "fa": ("٬", "٫")}  # fmt: skip
 """Language -> what stands between thousands, and before the fraction (MediaWiki's separatorTransformTable);
 others as in English."""

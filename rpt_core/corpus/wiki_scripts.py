@@ -20,8 +20,8 @@ def with_scripts(text: str) -> str:
     """The text with its ``<sup>`` and ``<sub>`` set as plain text.
 
     Example:
-        >>> with_scripts("10<sup>6</sup> m<sup>2</sup>, 101<sub>2</sub>, a<sub>n+1</sub>, H<sub>2</sub>O, 1<sup>st</sup>")
-        '10^6 m^2, 101_2, a_(n+1), H2O, 1st'
+        >>> with_scripts("10<sup>6</sup>, 101<sub>2</sub>, a<sub>n+1</sub>, H<sub>2</sub>O, 1<sup>st</sup>")
+        '10^6, 101_2, a_(n+1), H2O, 1st'
         >>> with_scripts("6<sup>1</sup>/<sub>2</sub>")
         '6 1/2'
     """

@@ -64,7 +64,7 @@ def linked(call: Call) -> str:
 
 
 def translated_link(call: Call) -> str:
-    """``{{tsl|en|word|词|label}}`` of the Chinese edition: label, else its own title, else the foreign one."""
+    """``{{tsl|en|word|词|label}}`` of the Chinese edition: label, else its title, else the foreign one."""
     return call.arg(3) or call.arg(2) or call.arg(1)
 
 
@@ -112,7 +112,7 @@ def aside(call: Call) -> str:
 
 
 def century(call: Call) -> str:
-    """``{{s|XVIII|e}}`` is XVIIIe siècle, ``{{siglo|XIX}}`` siglo XIX; before Christ where the name says so."""
+    """``{{s|XVIII|e}}`` is XVIIIe siècle, ``{{siglo|XIX}}`` siglo XIX, ``{{-s-|V}}`` before Christ."""
     number = call.arg(0)
     if not _ROMAN.fullmatch(number):
         return number
@@ -244,12 +244,16 @@ _ITEM_CHARS = 80
 
 _PARTICLES = {
     "electron": "e−", "positron": "e+", "proton": "p", "antiproton": "p̄", "neutron": "n", "antineutron": "n̄",
-    "muon": "μ−", "antimuon": "μ+", "tau": "τ−", "antitau": "τ+", "photon": "γ", "gluon": "g", "neutrino": "ν",
+    "muon": "μ−", "antimuon": "μ+", "tau": "τ−", "antitau": "τ+", "photon": "γ", "gluon": "g",
+    "neutrino": "ν",
     "antineutrino": "ν̄", "electron neutrino": "νe", "electron antineutrino": "ν̄e", "muon neutrino": "νμ",
-    "tau neutrino": "ντ", "pion+": "π+", "pion-": "π−", "pion0": "π0", "kaon+": "K+", "kaon-": "K−", "kaon0": "K0",
+    "tau neutrino": "ντ", "pion+": "π+", "pion-": "π−", "pion0": "π0", "kaon+": "K+", "kaon-": "K−",
+    "kaon0": "K0",
     "w boson+": "W+", "w boson-": "W−", "w boson": "W", "z boson": "Z", "z boson0": "Z0", "higgs boson": "H",
-    "lambda": "Λ", "sigma": "Σ", "xi": "Ξ", "omega": "Ω", "up quark": "u", "down quark": "d", "strange quark": "s",
-    "charm quark": "c", "bottom quark": "b", "top quark": "t", "alpha": "α", "beta": "β", "beta-": "β−", "beta+": "β+",
+    "lambda": "Λ", "sigma": "Σ", "xi": "Ξ", "omega": "Ω", "up quark": "u", "down quark": "d",
+    "strange quark": "s",
+    "charm quark": "c", "bottom quark": "b", "top quark": "t", "alpha": "α", "beta": "β", "beta-": "β−",
+    "beta+": "β+",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What TeX, MediaWiki and people wrote is read as they meant it: every judged input through the real stages."""
+"""What TeX, MediaWiki and people wrote is read as they meant it: judged inputs through the real stages."""
 
 from types import SimpleNamespace
 

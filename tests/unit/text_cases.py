@@ -1,9 +1,11 @@
-"""Inputs that a reader has judged, each laid out as a data folder holds it, and the judgement of what comes out.
+"""Inputs that a reader has judged, each laid out as a data folder holds it, and the judgement of what
+comes out.
 
 Fields of a case in ``tests/data/text_cases/cases.json``:
 
     form      wiki: wikitext of one page, put into a dump of ``lang``; tex: one file; texdir: the files of one
-              e-print; eprint: one file, served packed; rows: problems as JSON lines; text: plain text, read after
+              e-print; eprint: one file, served packed; rows: problems as JSON lines; text: plain text,
+              read after
               cleaning; sentences: plain text, its segments
     has       each must stand in the text; a list means any one of its items; "~x" compares without blanks
     lacks     none may stand in the text
