@@ -83,8 +83,8 @@ def open_multistream(dump: Source, index: Source) -> Multistream | None:
     """The dump's streams as the index tells them; None when it does not fit the dump.
 
     It fits when every line of it can be read, offsets never fall and stay within the file, none is far from
-    the next, and at each of them, and at the file's begin, a bzip2 stream begins. Reads the index, ten bytes
-    a stream, and the dump's header.
+    the next, at each of them, and at the file's begin, a bzip2 stream begins, and a page in the first of
+    them. Reads the index, ten bytes a stream, and the dump's header.
     """
     offsets = array("Q", [0])
     try:
@@ -98,7 +98,9 @@ def open_multistream(dump: Source, index: Source) -> Multistream | None:
         offsets.append(dump.num_bytes)
         if len(offsets) == 2 or not _streams_begin(dump, offsets):
             return None
-        header, _ = read_header(open_chunks(dump.path))
+        header, text = read_header(open_chunks(dump.path))
+        if OPEN not in next(text, b""):
+            return None
     except Broken:
         return None
     # Characters of two or four bytes cannot be cut here; read as bytes, such a dump has no page.

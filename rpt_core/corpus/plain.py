@@ -18,6 +18,17 @@ _GUTENBERG_TITLE = re.compile(r"^Title:[ \t]*(.+)$", re.M)
 _WIKITEXT_TITLE = re.compile(r"^ = ([^=\n]+) = *$", re.M)
 _WIKITEXT_JOINTS = ((" @-@ ", "-"), (" @,@ ", ","), (" @.@ ", "."))
 _MARKDOWN_TITLE = re.compile(r"^#\s+(.+?)\s*#*\s*$", re.M)
+FRONT_CHARS_MAX = 1 << 16
+"""Within which front matter ends."""
+_FRONT_BEGIN = re.compile(r"\ufeff?(---|\+\+\+)[ \t]{0,20}\n")
+_YAML_END = re.compile(r"^(?:---|\.\.\.)[ \t]{0,20}(?:\n|\Z)", re.M)
+_TOML_END = re.compile(r"^\+\+\+[ \t]{0,20}(?:\n|\Z)", re.M)
+_FIELD = re.compile(r"""["']?[\w.-]{1,60}["']?[ \t]{0,20}(?::(?=\s|$)|=)|#|\[{1,2}[\w.-]{1,60}\]""")
+_FRONT_TITLE = re.compile(
+    r"""^["']?title["']?[ \t]{0,20}[:=][ \t]{0,20}(?:"([^"\n]{1,300})"|'([^'\n]{1,300})'|"""
+    r"""([^\s"'\n|>&*!%@`][^\n]{0,300}))""",
+    re.M | re.I,
+)
 _WRAPPED_LINE_MIN = 60
 """A page set narrower than this is verse or a list; its line ends are meant."""
 
@@ -46,7 +57,10 @@ def split_text(text: str, source: Source) -> Iterator[tuple[str, str, str]]:
         yield from _wikitext_articles(text, heads, source)
         return
     title = source.stem.replace("_", " ").replace("-", " ")
-    if source.form == "markdown" and (found := _MARKDOWN_TITLE.search(text)):
+    front, text = front_matter(text) if source.form == "markdown" else ("", text)
+    if front and (named := _FRONT_TITLE.search(front)):
+        title = (named[1] or named[2] or named[3]).strip()
+    elif source.form == "markdown" and (found := _MARKDOWN_TITLE.search(text)):
         title = found[1]
     start, end = _GUTENBERG_START.search(text), _GUTENBERG_END.search(text)
     if start:
@@ -54,6 +68,34 @@ def split_text(text: str, source: Source) -> Iterator[tuple[str, str, str]]:
             title = named[1].strip()
         text = text[start.end() : end.start() if end and end.start() > start.end() else len(text)]
     yield source.name, title, unwrap(text).strip()
+
+
+def front_matter(text: str) -> tuple[str, str]:
+    r"""What a page says of itself before it begins, and the page: YAML between ``---``, TOML between ``+++``.
+
+    A rule at the top of a page is none: every line must be a field, the rest of one, or a remark.
+
+    Example:
+        >>> front_matter("---\ntitle: My Note\ntags: [a]\n---\n# Head\n")
+        ('title: My Note\ntags: [a]\n', '# Head\n')
+        >>> front_matter("---\nNo field stands here.\n---\nText.\n")[0]
+        ''
+    """
+    begin = _FRONT_BEGIN.match(text)
+    if not begin:
+        return "", text
+    end = (_YAML_END if begin[1] == "---" else _TOML_END).search(text, begin.end(), FRONT_CHARS_MAX)
+    if not end:
+        return "", text
+    front = text[begin.end() : end.start()]
+    lines = [line for line in front.split("\n") if line.strip()]
+    if (
+        not lines
+        or not _FIELD.match(lines[0])
+        or not all(_FIELD.match(line) or line[0] in " \t-#]}" for line in lines)
+    ):
+        return "", text
+    return front, text[end.end() :]
 
 
 def _wikitext_articles(

@@ -19,6 +19,7 @@ from rpt_core.corpus.decontaminate import Contamination, Item, Leaks, canonical
 from rpt_core.corpus.dedup import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
 from rpt_core.corpus.ledger import Ledger
 from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.corpus.rows import preview
 from rpt_core.corpus.sketch import sketch
 from rpt_core.corpus.splits import split_of
 from rpt_core.corpus.tables import BENCHMARKS, CORPUS_PROBLEMS, TableWriter, read_rows
@@ -65,17 +66,22 @@ def prepare_problems(
     leaks = _scan(folder / "problems.parquet", recipe, resolution, contamination)
     with TableWriter(build.out / "problems.parquet", CORPUS_PROBLEMS) as writer:
         for number, row in enumerate(_normalised(folder / "problems.parquet")):
+            named = {**row, "native_id": row["problem_id"], "title": preview(row["problem"])[:80]}
             if (row["source"], row["problem"]) in shared:
-                ledger.drop(row["source"], row, "one-text-for-all", "read", row["problem"])
+                ledger.drop(row["source"], named, "one-text-for-all", "read", row["problem"])
                 continue
             verdict = int(resolution.verdict[number])
             split = split_of(resolution.cluster_of(number), recipe.seed, recipe.eval_share)
             if verdict != KEPT:
                 ledger.drop(
-                    row["source"], row, REASONS.get(verdict, "near-duplicate"), _step(verdict), row["problem"]
+                    row["source"],
+                    named,
+                    REASONS.get(verdict, "near-duplicate"),
+                    _step(verdict),
+                    row["problem"],
                 )
             elif number in leaks and split == "train":
-                ledger.drop(row["source"], row, "benchmark-leak", "decontaminate", row["problem"])
+                ledger.drop(row["source"], named, "benchmark-leak", "decontaminate", row["problem"])
             else:
                 ledger.count(row["source"])
                 report.split[split] += 1

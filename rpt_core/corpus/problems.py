@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from rpt_core.corpus.choices import NUM_MAX, letter_of, options_of, with_options
 from rpt_core.corpus.rows import Problem
 from rpt_core.corpus.streams import Broken
 
@@ -226,14 +227,16 @@ def parse_problem(
     Raises:
         Broken: ``missing-column`` when problem or answer is empty, ``retyped-column`` when it is no text.
     """
+    if _holds_columns(record, columns):
+        raise Broken("retyped-column", "problem and answer are lists of one length: whole columns, no row")
     problem, answer, solution = (_field(record, name, columns) for name in ("problem", "answer", "solution"))
     if gsm := _GSM.search(answer):
         solution, answer = solution or _CALCULATOR.sub("", answer[: gsm.start()]).strip(), gsm[1]
     options = _options(record, columns)
-    problem = _with_options(_BOILERPLATE.sub("", problem), options)
+    problem = with_options(_BOILERPLATE.sub("", problem), options)
     if context := _field(record, "context", columns):
         problem = f"{context}\n\n{problem}"
-    answer = _letter(answer, options, _raw_answer(record, columns))
+    answer = letter_of(answer, options, _raw_answer(record, columns))
     for name, text in (("problem", problem), ("answer", answer)):
         if not text:
             held = [value for column in columns[name] if (value := look_up(record, column)) is not ABSENT]
@@ -253,25 +256,21 @@ def parse_problem(
 
 def _options(record: Mapping[str, Any], columns: Columns) -> list[str]:
     for column in columns["options"]:
-        value = look_up(record, column)
-        if isinstance(value, list) and value:
-            return [_as_text(option) for option in value]
-    numbered = [key for key in (f"choice{i}" for i in range(26)) if key in record]
+        if options := options_of(look_up(record, column), _as_text):
+            return options
+    numbered = [key for key in (f"choice{i}" for i in range(NUM_MAX)) if key in record]
     return [_as_text(record[key]) for key in numbered]
 
 
-def _with_options(problem: str, options: list[str]) -> str:
-    """The problem with its options below, lettered unless they carry their letters."""
-    if not options or not problem:
-        return problem
-    letters = [chr(ord("A") + number) for number in range(min(len(options), 26))]
-    lettered = all(
-        re.match(rf"\(?{letter}[.):]", option) for letter, option in zip(letters, options, strict=False)
+def _holds_columns(record: Mapping[str, Any], columns: Columns) -> bool:
+    """Whether a row is a table of its own: a list of problems beside a list of as many answers."""
+    problems, answers = (
+        next((value for column in columns[name] if (value := look_up(record, column)) is not ABSENT), None)
+        for name in ("problem", "answer")
     )
-    lines = (
-        options[:26] if lettered else [f"{a}. {option}" for a, option in zip(letters, options, strict=False)]
-    )
-    return problem + "\n" + "\n".join(lines)
+    if not isinstance(problems, list) or not isinstance(answers, list) or _is_chat(problems):
+        return False
+    return len(problems) == len(answers) > 1 and all(isinstance(problem, str) for problem in problems)
 
 
 def _raw_answer(record: Mapping[str, Any], columns: Columns) -> Any:
@@ -281,25 +280,6 @@ def _raw_answer(record: Mapping[str, Any], columns: Columns) -> Any:
         if value is not ABSENT and _as_text(value):
             return value
     return ABSENT
-
-
-def _letter(answer: str, options: list[str], raw: Any) -> str:
-    """The letter of an option given by its text or by its place.
-
-    A text that equals an option is that option: ``"3"`` of 2, 3, 4, 5 is B. A JSON integer is a place,
-    counted from 0; so is a text of digits that equals no option. Past the last
-    place it is an option's text.
-    """
-    texts = [re.sub(r"^\(?[A-Z][.):]\s+", "", option).strip() for option in options[:26]]
-    by_text = [number for number, text in enumerate(texts) if text == answer.strip()]
-    is_place = isinstance(raw, int) and not isinstance(raw, bool) and 0 <= raw < len(texts)
-    if options and is_place:
-        return chr(ord("A") + int(answer))
-    if len(by_text) == 1:
-        return chr(ord("A") + by_text[0])
-    if options and answer.isascii() and answer.isdigit() and not by_text and int(answer) < len(texts):
-        return chr(ord("A") + int(answer))
-    return answer
 
 
 def _number(text: str) -> float | None:

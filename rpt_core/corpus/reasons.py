@@ -22,6 +22,8 @@ REASONS: dict[str, str] = {
     "not-utf-8": "bytes that are not the encoding they should be",
     # dumps
     "broken-xml": "a page that is not well-formed XML",
+    "no-pages": "a dump that holds no page at all, only its header",
+    "value-elsewhere": "sentences of a page left out, whose value lies elsewhere; the rest of it is kept",
     "truncated-xml": "a dump that ends inside a page",
     "entity-declaration": "a document type with entities, which no real dump has",
     "other-namespace": "talk, template, category, file and other pages that are no articles",

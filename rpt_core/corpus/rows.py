@@ -133,10 +133,21 @@ def encodable(row: Row) -> Row:
         )
         native_id, title, text = shown
         return replace(row, native_id=native_id, title=title, preview=text)
-    name = "traces" if isinstance(row, Trace) else row.source
-    return Dropped(
-        name, row.origin, "not-utf-8", preview="a lone surrogate, such as \\ud800, stands in its text"
-    )
+    said = "a lone surrogate, such as \\ud800, stands in its text"
+    match row:
+        case Document():
+            return Dropped(
+                row.source, row.origin, "not-utf-8", _printed(row.native_id), _printed(row.title), said
+            )
+        case Problem():
+            return Dropped(
+                row.source, row.origin, "not-utf-8", title=_printed(preview(row.problem)[:80]), preview=said
+            )
+    return Dropped("traces", row.origin, "not-utf-8", title=_printed(row.title), preview=said)
+
+
+def _printed(name: str) -> str:
+    return name.encode("utf-8", "replace").decode()
 
 
 def num_chars(row: Row) -> int:

@@ -33,6 +33,18 @@ _OTHER = frozenset(
 _LANGUAGE_CODE = re.compile(
     r"[a-z]{2,3}(-[a-z]{2,8})?$|^(simple|be-x-old|zh-min-nan|roa-rup|map-bms|fiu-vro)$"
 )
+_XML_LANG = re.compile(rb"""<mediawiki\b[^<>]{0,1000}\sxml:lang=["']([A-Za-z-]{2,20})["']""")
+_EDITION = re.compile(
+    r"([a-z][a-z_]{1,15}?)(?:wiki|wiktionary|wikibooks|wikisource|wikiquote|wikinews|wikiversity|wikivoyage)(?=[-_.]|$)"
+)
+_LANGUAGES = {
+    "simple": "en", "sample": "en", "commons": "en", "species": "en", "meta": "en", "wikidata": "en",
+    "test": "en", "be-x-old": "be", "be-tarask": "be", "zh-yue": "yue", "zh-classical": "zh", "nb": "no",
+    "nn": "no",
+    "als": "de", "bar": "de", "pt-br": "pt", "zh-hans": "zh", "zh-hant": "zh", "de-at": "de", "de-ch": "de",
+    "en-gb": "en",
+}  # fmt: skip
+"""Editions named otherwise than the language they write numbers and dates in."""
 _MEDIA = re.compile(
     r"\.(jpe?g|png|svg|gif|tiff?|webp|xcf|ogg|oga|ogv|webm|mp3|mid|wav|flac|pdf|djvu|stl)\s*$", re.I
 )
@@ -50,6 +62,23 @@ _DISAMBIGUATION_TITLE = re.compile(
     r"\((disambiguation|Begriffsklärung|homonymie|desambiguación|disambigua|значения|توضيح|曖昧さ回避|消歧义|消歧義|"
     r"동음이의|बहुविकल्पी)\)$"
 )
+
+_REDIRECT_WORDS = (
+    "redirect weiterleitung redirection redirección rinvia rinvio rimando redirecionamento "
+    "doorverwijzing перенаправление "
+    "перенапр перенаправлення 転送 リダイレクト 重定向 patrz przekieruj przekierowanie tam omdirigering "
+    "تحويل تغییر_مسیر تغییرمسیر "
+    "đổi 넘겨주기 เปลี่ยนทาง הפניה अनुप्रेषित पुनर्प्रेषित पुनर्निर्देशित yönlendirme yönlendi̇rme yönlendir "
+    "alih uudelleenohjaus "
+    "ohjaus přesměruj viderestilling átirányítás redirecteaza ανακατευθυνση пренасочване виж преусмери "
+    "preusmjeri "
+    "გადამისამართება перанакіраванне পুনর্নির্দেশ পুনর্নির্দেশনা வழிமாற்று దారిమార్పు തിരിച്ചുവിടുക айдау stýring adkas "
+    "stiùireadh athsheoladh birzuzendu redireccion redirecció preusmeritev suuna peradresavimas "
+    "nukreipimas presmeruj "
+    "ridirekto alidirektu ýönlendirme 重新導向 重新导向 转向 轉向".split()
+)
+REDIRECTS = tuple(word.replace("_", " ") for word in _REDIRECT_WORDS)
+"""What stands after the hash of a redirect, in small letters; words of four letters also by form."""
 
 CLOSING_SECTIONS = frozenset(
     section.strip()
@@ -82,20 +111,24 @@ class SiteNames:
     categories: frozenset[str] = _CATEGORY
     others: frozenset[str] = _OTHER
     dbname: str = ""
+    xml_lang: str = ""
+    """Language the header states, which shortened dumps may state wrongly."""
 
     @classmethod
     def parse(cls, header: bytes) -> Self:
         """Read the names a dump's header gives (keys 6 and 14); a header that does not parse gives none."""
         start, end = header.find(b"<siteinfo>"), header.find(b"</siteinfo>")
+        stated = _XML_LANG.search(header)
+        lang = stated[1].decode() if stated else ""
         if start < 0 or end < 0:
-            return cls()
+            return cls(xml_lang=lang)
         try:
             info = etree.fromstring(
                 header[start : end + len(b"</siteinfo>")],
                 etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False),
             )
         except etree.XMLSyntaxError:
-            return cls()
+            return cls(xml_lang=lang)
         names: dict[str, set[str]] = {"6": set(), "14": set(), "": set()}
         for space in info.iter("namespace"):
             key = space.get("key", "")
@@ -105,6 +138,7 @@ class SiteNames:
             categories=_CATEGORY | names["14"],
             others=_OTHER | (names[""] - {""}),
             dbname=(info.findtext("dbname") or "").strip(),
+            xml_lang=lang,
         )
 
     def database(self, file_name: str) -> str:
@@ -118,6 +152,19 @@ class SiteNames:
         """
         match = re.match(r"([a-z][a-z_]{1,15}wiki)(?=[-_.]|$)", file_name)
         return match[1] if match else self.dbname or "wiki"
+
+    def language(self, file_name: str) -> str:
+        """Language of an edition, which says how numbers and dates are written; ``en`` where nothing tells.
+
+        Example:
+            >>> SiteNames(dbname="enwiki").language("dewiki-mini.xml.bz2")
+            'de'
+            >>> SiteNames(dbname="ptwikibooks").language("dump.xml")
+            'pt'
+        """
+        match = _EDITION.match(file_name) or _EDITION.match(self.dbname)
+        code = match[1].replace("_", "-") if match else self.xml_lang.lower() or "en"
+        return _LANGUAGES.get(code, code)
 
     def link_kind(self, target: str) -> str:
         """``file``, ``category``, ``other``, ``article``, or ``shown`` (``[[:File:..]]``)."""

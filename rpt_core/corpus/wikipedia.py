@@ -6,6 +6,7 @@ nothing measurable, and a page that is not well-formed takes no other page with 
 it every entity attack, never reaches a parser.
 """
 
+import html
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from lxml import etree
 from rpt_core.corpus.rows import Document, Dropped, Row, preview
 from rpt_core.corpus.sources import Source
 from rpt_core.corpus.streams import Broken, as_utf8, open_chunks
-from rpt_core.corpus.wiki_names import SiteNames, is_disambiguation
-from rpt_core.corpus.wikitext import categories, to_text
+from rpt_core.corpus.wiki_names import REDIRECTS, SiteNames, is_disambiguation
+from rpt_core.corpus.wikitext import categories, to_prose
 
 SOURCE = "wikipedia"
 LICENSE = "CC BY-SA"
@@ -28,6 +29,11 @@ MARKUP_FACTOR = 4
 _HEADER_BYTES_MAX = 1 << 20
 OPEN, CLOSE = b"<page>", b"</page>"
 _TAG = re.compile(rb"</?page>")
+_TITLE = re.compile(r"<title>([^<>]{1,300})</title>")
+_NUMBER = re.compile(r"<id>(\d{1,20})</id>")
+_SHOWN_BYTES = 2000
+_HEAD_BYTES = 200
+"""Of a page that is not read, what its row shows: its title stands there."""
 _FORBIDDEN = re.compile(rb"<!(DOCTYPE|ENTITY)")
 
 
@@ -61,8 +67,12 @@ def open_dump(source: Source, chunks: Iterator[bytes]) -> tuple[SiteNames, Itera
 
 def _pieces(source: Source, text: Iterator[bytes]) -> Iterator[bytes | Dropped]:
     try:
+        found = False
         for piece in cut_pages(text):
+            found = True
             yield dropped(source, piece) if isinstance(piece, Broken) else piece
+        if not found:
+            yield _drop(source, "no-pages", detail="the dump ends without a page", native_id=source.name)
     except Broken as broken:
         yield dropped(source, broken)
 
@@ -72,51 +82,85 @@ def page_rows(
 ) -> Iterator[Row]:
     """Every page as a document or a dropped row; what was dropped before stays so."""
     for piece in pieces:
-        yield piece if isinstance(piece, Dropped) else _row(source, piece, site, max_chars)
+        if isinstance(piece, Dropped):
+            yield piece
+        else:
+            yield from _rows(source, piece, site, max_chars)
 
 
-def dropped(source: Source, broken: Broken) -> Dropped:
-    """A part of a dump that is no page."""
-    return _drop(source, broken.reason, detail=broken.detail)
+def dropped(source: Source, broken: Broken, shown: str = "") -> Dropped:
+    """A part of a dump that is no page; named by the title and number that stand in it.
+
+    Args:
+        source: The dump.
+        broken: What is wrong.
+        shown: Its text, where the detail does not hold it.
+    """
+    text = shown or broken.detail
+    title, number = _TITLE.search(text), _NUMBER.search(text)
+    return _drop(
+        source,
+        broken.reason,
+        detail=broken.detail,
+        native_id=number[1] if number else "",
+        title=html.unescape(title[1]).strip() if title else "",
+    )
 
 
-def _drop(source: Source, reason: str, page: Page | None = None, detail: str = "") -> Dropped:
+def _drop(
+    source: Source,
+    reason: str,
+    page: Page | None = None,
+    detail: str = "",
+    native_id: str = "",
+    title: str = "",
+) -> Dropped:
     return Dropped(
         SOURCE,
         source.name,
         reason,
-        native_id=page.page_id if page else "",
-        title=page.title if page else "",
+        native_id=page.page_id if page else native_id,
+        title=page.title if page else title,
         preview=preview(detail or (page.wikitext if page else "")),
     )
 
 
-def _row(source: Source, fragment: bytes, site: SiteNames, max_chars: int) -> Row:
+def _rows(source: Source, fragment: bytes, site: SiteNames, max_chars: int) -> Iterator[Row]:
+    """One page's row; and one more when sentences of it were left out."""
     try:
         page = parse_page(fragment)
     except Broken as broken:
-        return dropped(source, broken)
+        yield dropped(source, broken, fragment[:_SHOWN_BYTES].decode("utf-8", "replace"))
+        return
     reason = refusal(page)
     if reason:
-        return _drop(source, reason, page)
+        yield _drop(source, reason, page)
+        return
     if len(page.wikitext) > MARKUP_FACTOR * max_chars:
-        return _drop(source, "gigantic", page)
+        yield _drop(source, "gigantic", page)
+        return
     try:
-        text = to_text(page.wikitext, site)
+        prose = to_prose(page.wikitext, site, site.language(source.path.name), page.title)
     except Broken as broken:
-        return _drop(source, broken.reason, page, broken.detail)
-    if not text or len(text) > max_chars:
-        return _drop(source, "gigantic" if text else "no-prose", page)
-    return Document(
+        yield _drop(source, broken.reason, page, broken.detail)
+        return
+    if not prose.text or len(prose.text) > max_chars:
+        yield _drop(source, "gigantic" if prose.text else "no-prose", page)
+        return
+    yield Document(
         SOURCE,
         native_id=f"{site.database(source.path.name)}:{page.page_id}",
         revision=page.revision_id,
         title=page.title,
-        text=text,
+        text=prose.text,
         origin=source.name,
         categories=categories(page.wikitext, site),
         license=LICENSE,
     )
+    if prose.lost:
+        yield _drop(
+            source, "value-elsewhere", page, f"{len(prose.lost)} sentences, the first: {prose.lost[0]}"
+        )
 
 
 def refusal(page: Page) -> str:
@@ -160,7 +204,8 @@ def cut_pages(chunks: Iterable[bytes], page_bytes_max: int = PAGE_BYTES_MAX) -> 
     Raises:
         Broken: whatever the stream itself raises, after the pages before it.
     """
-    held, searched, skipped, opened = bytearray(), 0, 0, False
+    held, searched, skipped, opened, head = bytearray(), 0, 0, False, b""
+    shown = min(_HEAD_BYTES, page_bytes_max)
     for chunk in chunks:
         held += chunk
         start = 0
@@ -168,24 +213,31 @@ def cut_pages(chunks: Iterable[bytes], page_bytes_max: int = PAGE_BYTES_MAX) -> 
             closes = tag.end() - tag.start() == len(CLOSE)
             end = tag.end() if closes else tag.start()
             if skipped + end - start > page_bytes_max:
-                yield Broken("gigantic", f"a page of more than {page_bytes_max} bytes")
+                yield _gigantic(page_bytes_max, head or bytes(held[start : start + shown]))
             elif closes and opened:
                 yield bytes(held[start:end])
             elif closes:
                 yield _broken_xml(held[max(start, end - 200) : end])
             elif opened:
                 yield _broken_xml(held[start : min(end, start + 200)])
-            start, skipped, opened = end, 0, not closes
+            start, skipped, opened, head = end, 0, not closes, b""
         del held[:start]
         searched = max(len(held) - len(CLOSE) + 1, len(OPEN) if opened and not skipped else 0)
         if skipped + searched > page_bytes_max:
+            head = head or bytes(held[:shown])
             skipped += searched
             del held[:searched]
             searched = 0
     if skipped + len(held) > page_bytes_max:
-        yield Broken("gigantic", f"a page of more than {page_bytes_max} bytes")
+        yield _gigantic(page_bytes_max, head or bytes(held[:shown]))
     elif opened:
-        yield Broken("truncated-xml", held[:200].decode("utf-8", "replace"))
+        yield Broken("truncated-xml", held[:_HEAD_BYTES].decode("utf-8", "replace"))
+
+
+def _gigantic(page_bytes_max: int, head: bytes) -> Broken:
+    return Broken(
+        "gigantic", f"a page of more than {page_bytes_max} bytes: {head.decode('utf-8', 'replace')}"
+    )
 
 
 def _broken_xml(shown: bytearray) -> Broken:
@@ -219,7 +271,10 @@ def parse_page(fragment: bytes) -> Page:
     )
 
 
-_REDIRECT = re.compile(r"\s*#\s*[^\W\d_]{4,20}\s*:?\s*\[\[", re.UNICODE)
+_REDIRECT = re.compile(
+    rf"\s{{0,100}}#\s?(?:[^\W\d_]{{4,20}}|(?:{'|'.join(map(re.escape, REDIRECTS))}))\s?[:：]?\s?\[\[",
+    re.IGNORECASE,
+)
 
 
 def _is_redirect(wikitext: str) -> bool:

@@ -17,11 +17,18 @@ from dataclasses import dataclass, field
 from rpt_core.corpus.pieces import KEEP, Pieces, mend, without_marks
 from rpt_core.corpus.rows import preview
 from rpt_core.corpus.streams import Broken
-from rpt_core.corpus.wiki_names import CLOSING_SECTIONS, SiteNames
+from rpt_core.corpus.wiki_calls import HOLE
+from rpt_core.corpus.wiki_holes import without_holes
+from rpt_core.corpus.wiki_inline import in_lines
+from rpt_core.corpus.wiki_lines import to_paragraphs
+from rpt_core.corpus.wiki_names import SiteNames
 from rpt_core.corpus.wiki_templates import render
 
 NESTING_MAX = 5000
 """Open frames at once; no page a person wrote comes near."""
+_PIECES_OF_LINE_MAX = 8
+_BESIDE_CHARS = 120
+"""How far a line is looked at, to tell whether a template stands in a sentence."""
 
 _RAW_TAGS = (
     "nowiki|math|chem|ce|pre|syntaxhighlight|source|ref|references|gallery|timeline|score|hiero|imagemap|"
@@ -43,6 +50,8 @@ class _Frame:
 
     kind: str
     mark: str
+    start: int = 0
+    """Where it opened."""
     parts: list[list[str]] = field(default_factory=lambda: [[]])
     """Closed pieces of every argument."""
 
@@ -53,8 +62,27 @@ class _Frame:
     def strings(self) -> list[str]:
         return ["".join(part) for part in self.parts]
 
+    def line(self) -> str:
+        """What it holds so far of the line that is being written."""
+        held: list[str] = []
+        for piece in reversed(self.parts[-1]):
+            before, end, rest = piece.rpartition("\n")
+            held.append(rest if end else before + rest)
+            if end or len(held) == _PIECES_OF_LINE_MAX:
+                break
+        return "".join(reversed(held))
 
-def to_text(wikitext: str, site: SiteNames | None = None) -> str:
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """What a page reads as."""
+
+    text: str
+    lost: tuple[str, ...] = ()
+    """Sentences left out, because a value in them is not in the page."""
+
+
+def to_text(wikitext: str, site: SiteNames | None = None, lang: str = "en") -> str:
     """Prose of one page: paragraphs separated by empty lines.
 
     Raises:
@@ -64,22 +92,46 @@ def to_text(wikitext: str, site: SiteNames | None = None) -> str:
         >>> to_text("'''Ada''' was {{convert|5|ft}} tall.<ref>x</ref> [[File:a.jpg|thumb|b]]")
         'Ada was 5 feet tall.'
     """
-    scanner = _Scanner(without_marks(wikitext), site or SiteNames())
-    text = scanner.run()
-    return scanner.pieces.restore(_lines(_inline(text)))
+    return to_prose(wikitext, site, lang).text
+
+
+def to_prose(wikitext: str, site: SiteNames | None = None, lang: str = "en", title: str = "") -> Prose:
+    """Prose of one page, and what of it was left out.
+
+    Args:
+        wikitext: The page.
+        site: Namespaces of its wiki.
+        lang: Language of its edition, which says how numbers and dates are written.
+        title: What ``{{PAGENAME}}`` stands for.
+
+    Raises:
+        Broken: ``too-costly``, nested deeper than any real page.
+    """
+    scanner = _Scanner(without_marks(wikitext), site or SiteNames(), lang, title)
+    text = in_lines(scanner.run())
+    lost: list[str] = []
+    if HOLE in text:
+        text, lost = without_holes(text)
+    restore = scanner.pieces.restore
+    shown = (restore(mend(sentence)) for sentence in lost)
+    return Prose(restore(to_paragraphs(text)), tuple(sentence for sentence in shown if sentence))
 
 
 class _Scanner:
     """One pass over the mark-up that nests; the rest is lines and characters."""
 
-    def __init__(self, text: str, site: SiteNames) -> None:
+    def __init__(self, text: str, site: SiteNames, lang: str, title: str) -> None:
         self.text = text
         self.site = site
+        self.lang = lang
+        self.title = title
         self.stack = [_Frame("root", "")]
         self.braces: list[str] = []
         self.open = {"template": 0, "argument": 0, "link": 0, "table": 0, "htmltable": 0}
         self.pieces = Pieces()
         self.unclosed: set[str] = set()
+        self.whole_lines_end = -1
+        """Where the last comment ended of those that their line holds alone."""
 
     def run(self) -> str:
         position, text = 0, self.text
@@ -100,20 +152,20 @@ class _Scanner:
             self.stack[-1].add("{" if kind == "table" else "")
             return match.start() + 1 if kind == "table" else self._bar(match.start() + 1)
         if kind == "comment":
-            return self._skip(match.end(), "-->")
+            return self._comment(match)
         if kind == "attributes":
             return self._raw(match)
         if kind == "open":
-            self._open_braces(len(token))
+            self._open_braces(len(token), match.start())
         elif kind == "close":
-            self._close_braces(len(token))
+            self._close_braces(len(token), match.start())
         elif kind == "bar":
             self._bar(match.end())
         elif kind.startswith("un"):
-            if not self._close(kind[2:]):
+            if not self._close(kind[2:], match.end()):
                 self.stack[-1].add(token if kind == "unlink" else "")
         else:
-            self._open(kind, token if kind == "link" else "", 1)
+            self._open(kind, token if kind == "link" else "", 1, match.start())
         return match.end()
 
     def _bar(self, after: int) -> int:
@@ -125,44 +177,67 @@ class _Scanner:
             frame.add("|")
         return after
 
-    def _starts_line(self, position: int) -> bool:
+    def _starts_line(self, position: int, passed: str = " \t:") -> bool:
         """Whether only blanks and colons stand before a position on its line."""
         start = position
-        while start and self.text[start - 1] in " \t:" and position - start < 100:
+        while start and self.text[start - 1] in passed and position - start < 100:
             start -= 1
         return start == 0 or self.text[start - 1] == "\n"
+
+    def _comment(self, match: re.Match[str]) -> int:
+        """Position after a comment; a line that holds comments alone is none, so its end goes with them."""
+        begin, end = match.start(), self._skip(match.end(), "-->")
+        between = self.text[self.whole_lines_end : begin] if self.whole_lines_end >= 0 else "x"
+        if self._starts_line(begin, " \t") or not between.strip(" \t"):
+            self.whole_lines_end = end
+            after = _REST_OF_LINE.match(self.text, end)
+            return after.end() if after else end
+        return end
 
     def _skip(self, start: int, end_mark: str) -> int:
         """Position after the next ``end_mark``; without one, everything is swallowed (as MediaWiki does)."""
         end = self.text.find(end_mark, start)
         return len(self.text) if end < 0 else end + len(end_mark)
 
-    def _open(self, kind: str, mark: str, times: int) -> None:
-        for _ in range(times):
-            self.stack.append(_Frame(kind, mark))
+    def _open(self, kind: str, mark: str, times: int, start: int) -> None:
+        for place in range(times):
+            self.stack.append(_Frame(kind, mark, start + place * len(mark)))
         self.open[kind] += times
         if kind in ("template", "argument"):
             self.braces += [kind] * times
 
-    def _open_braces(self, num: int) -> None:
+    def _open_braces(self, num: int, start: int) -> None:
         """Two open a template, three an argument (of a template's own page, pasted into an article)."""
         if num in (3, 5):
             if num == 5:
-                self._open("template", "{{", 1)
-            self._open("argument", "{{{", 1)
+                self._open("template", "{{", 1, start)
+            self._open("argument", "{{{", 1, start + num - 3)
             return
-        self._open("template", "{{", num // 2)
+        self._open("template", "{{", num // 2, start)
         self.stack[-1].add("{" * (num % 2))
 
-    def _close_braces(self, left: int) -> None:
+    def _close_braces(self, left: int, start: int) -> None:
+        end = start + left
         while self.braces:
             need = 3 if self.braces[-1] == "argument" else 2
-            if left < need or not self._close(self.braces[-1]):
+            if left == 2 and need == 3:
+                self._reopen_as_template()
+                need = 2
+            if left < need or not self._close(self.braces[-1], end - left + need):
                 break
             left -= need
         self.stack[-1].add("}" * left)
 
-    def _close(self, kind: str) -> bool:
+    def _reopen_as_template(self) -> None:
+        """Three braces that two close are a brace and a template: ``{{{!}}`` begins a table."""
+        while self.stack[-1].kind != "argument":
+            self._give_up()
+        frame = self._pop()
+        self.stack[-1].add("{")
+        self._open("template", "{{", 1, frame.start + 1)
+        self.stack[-1].parts = frame.parts
+
+    def _close(self, kind: str, end: int) -> bool:
         """Close the innermost frame of a kind; frames inside it that never closed give up their words."""
         if not self.open[kind]:
             return False
@@ -172,10 +247,33 @@ class _Scanner:
         if kind == "argument":
             self.stack[-1].add("".join(frame.strings()[1:2]))
         elif kind == "template":
-            self.stack[-1].add(self._safe(render(frame.strings())))
+            self.stack[-1].add(self._safe(self._template(frame, end)))
         elif kind == "link":
-            self.stack[-1].add(self._link(frame.strings()))
+            self.stack[-1].add(self._safe(self._link(frame.strings())))
         return True
+
+    def _template(self, frame: _Frame, end: int) -> str:
+        """The words a template stands for."""
+        last = self.stack[-1].parts[-1]
+        before = last[-1][-1] if last and last[-1] else ""
+        parts = frame.strings()
+        if parts[0].strip().upper() in _OWN_NAMES:
+            return self.title
+        return render(parts, self.lang, before, lambda: self._in_sentence(frame.start, end), self.pieces.keep)
+
+    def _in_sentence(self, start: int, end: int) -> bool:
+        """Whether a template stands among words of its line, and is no tag at the end of one.
+
+        A tag (of doubt, of a source) touches the word before it; a value stands apart, but in scripts that
+        put no blanks between words. At a line's beginning, what goes on in small letters or with a stop is
+        a sentence; a box is followed by a new one.
+        """
+        before = self.stack[-1].line()
+        after = self.text[end : end + _BESIDE_CHARS].partition("\n")[0]
+        if any(map(str.isalnum, before)) or KEEP in before:
+            touching = self.text[start - 1 : start]
+            return not (_TAGGED.match(touching) and not _GOES_ON.match(after))
+        return bool(_CARRIES_ON.match(after)) and "\n" not in self.text[start : min(end, start + 2000)]
 
     def _pop(self) -> _Frame:
         frame = self.stack.pop()
@@ -197,8 +295,12 @@ class _Scanner:
             self.stack[-1].add("".join(frame.strings()).partition("\n\n")[2])
 
     def _safe(self, text: str) -> str:
-        """A rendered ``|`` or ``=`` must not be read as mark-up of the frame round it."""
-        return self.pieces.keep(text) if text in ("|", "=") else text
+        """A rendered ``=`` must not be read as the name of an argument of the frame round it."""
+        if text in ("|", "="):
+            return self.pieces.keep(text)
+        if "=" in text and self.stack[-1].kind in ("template", "argument"):
+            return text.replace("=", self.pieces.keep("="))
+        return text
 
     def _link(self, parts: list[str]) -> str:
         target, label = parts[0], parts[-1].strip() if len(parts) > 1 else ""
@@ -253,6 +355,14 @@ class _Scanner:
             self.stack[-1].add(self.pieces.keep(code))
 
 
+_REST_OF_LINE = re.compile(r"[ \t]{0,100}\n")
+_OWN_NAMES = frozenset(("PAGENAME", "FULLPAGENAME", "BASEPAGENAME", "SUBJECTPAGENAME", "ROOTPAGENAME"))
+_CASELESS = "\u0590-\u08ff\u0900-\u0fff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_TAGGED = re.compile(rf"[^\W{_CASELESS}]|[.,;:!?)\]»”’\"}}>]")
+"""A character that a tag touches: a letter or digit of a script with blanks, a stop, a closing mark."""
+_GOES_ON = re.compile(r"[^\W_]")
+_CARRIES_ON = re.compile(rf"\s?[a-zà-öø-ÿа-яёα-ω{_CASELESS}]|\s?[,;:.)、。，；（(]|\s\d")
+
 _CLOSING = {tag: re.compile(rf"</{tag}\s*>", re.IGNORECASE) for tag in _RAW_TAGS.split("|")}
 
 
@@ -272,121 +382,3 @@ def categories(wikitext: str, site: SiteNames | None = None) -> tuple[str, ...]:
     )
     names = (target.partition(":")[2].strip() for target in found if site.link_kind(target) == "category")
     return tuple(dict.fromkeys(name for name in names if name))
-
-
-_BREAKING = "p|div|blockquote|poem|li|ul|ol|dl|dt|dd|center|tr|td|th|caption|h[1-6]|hr|table|tbody|section"
-_TAG = re.compile(
-    rf"<(?P<br>/?(?:br)\b)[^<>]{{0,300}}>|</?(?P<block>{_BREAKING})\b[^<>]{{0,600}}>"
-    r"|</?(?:span|small|big|b|i|u|s|em|strong|font|cite|code|tt|sub|sup|abbr|var|del|ins|q|kbd|samp|a|bdi|bdo|strike|mark|"
-    r"noinclude|onlyinclude|includeonly|nowiki|math|ref|references|ruby|rb|rt|rp|time|data|wbr|dfn|gallery|poem)\b[^<>]{0,600}>",
-    re.IGNORECASE,
-)
-_SUP = re.compile(r"<sup\b[^<>]{0,200}>\s*([^<>\n]{1,60}?)\s*</sup\s*>", re.IGNORECASE)
-_EXTERNAL = re.compile(
-    r"\[(?:https?:|ftp:|mailto:|irc:|news:)?//?[^\s\[\]]{1,2000}(?:[ \t]+([^\[\]\n]{0,500}))?\]"
-)
-_MAGIC = re.compile(r"__[A-Z]{3,30}__")
-_VARIANT = re.compile(r"-\{([^{}]{0,300})\}-")
-_QUOTES = re.compile(r"'{2,}")
-_POEM = re.compile(r"(</?poem\b[^<>]{0,300}>)", re.IGNORECASE)
-
-
-def _inline(text: str) -> str:
-    """Characters and tags inside a line."""
-    text = _SUP.sub(_superscript, _with_verses(text))
-    text = _TAG.sub(lambda m: " " if m["br"] else "\n\n" if m["block"] else "", text)
-    text = _EXTERNAL.sub(lambda m: m[1] or "", text)
-    text = _VARIANT.sub(_variant, text)
-    text = _MAGIC.sub("", _QUOTES.sub(_apostrophes, text))
-    text = html.unescape(text) if "&" in text else text
-    return text.replace("\xa0", " ").replace("\u200b", "").replace("\u00ad", "")
-
-
-def _with_verses(text: str) -> str:
-    """The lines of a ``<poem>`` set apart: elsewhere a line end is a blank."""
-    parts = _POEM.split(text)
-    for number in range(1, len(parts) - 1, 2):
-        if not parts[number].startswith("</"):
-            parts[number + 1] = parts[number + 1].replace("\n", "\n\n")
-    return "".join(parts)
-
-
-def _apostrophes(match: re.Match[str]) -> str:
-    """Quotes that mean bold and italic vanish; a fourth one, or a sixth, is an apostrophe (``L''''Eau``)."""
-    num = len(match[0])
-    return "'" if num == 4 else "'" * (num - 5)
-
-
-def _superscript(match: re.Match[str]) -> str:
-    """``10<sup>6</sup>`` is 10^6; ordinals and trademarks stay letters."""
-    raised = html.unescape(match[1])
-    if (re.fullmatch(r"[a-zA-Zº°ª™®]{1,4}", raised) and len(raised) > 1) or raised in "º°ª™®":
-        return raised
-    return f"^{raised}" if re.fullmatch(r"[-−+]?[\w.]+", raised) else f"^({raised})"
-
-
-def _variant(match: re.Match[str]) -> str:
-    """Chinese script variants ``-{zh-hans:A;zh-hant:B}-``: the first."""
-    first = match[1].split(";")[0]
-    return first.partition(":")[2] if ":" in first else first
-
-
-_HEADING = re.compile(r"^(={1,6})\s*(.+?)\s*={1,6}\s*$")
-_LIST = re.compile(r"^[*#:;]+\s*")
-
-
-def _lines(text: str) -> str:
-    """Headings, lists and paragraphs; closing sections and headings without prose fall away."""
-    blocks: list[str] = []
-    pending: list[tuple[int, str]] = []
-    skip_level = 0
-    in_list = False
-    before = ""
-    """What the line before was, if this one may go on with it: ``line`` of a paragraph, ``verbatim``."""
-    for raw in text.split("\n"):
-        heading = _HEADING.match(raw) if raw.startswith("=") else None
-        if heading:
-            _drop_dangling(blocks)
-            level, name = len(heading[1]), mend(heading[2])
-            if skip_level and level > skip_level:
-                continue
-            skip_level = level if name.lower().rstrip(":") in CLOSING_SECTIONS else 0
-            pending = [above for above in pending if above[0] < level]
-            if not skip_level and name:
-                pending.append((level, name))
-            in_list, before = False, ""
-            continue
-        if skip_level:
-            continue
-        line = mend(raw)
-        mark = _LIST.match(line)
-        body = line[mark.end() :].strip() if mark else line
-        if not _has_prose(body):
-            in_list, before = in_list and bool(body), ""
-            continue
-        blocks.extend(name for _, name in pending)
-        pending = []
-        item = mark is not None and line[0] in "*#"
-        shown = f"- {body}" if item else body
-        kind = "" if mark else "verbatim" if raw.startswith(" ") else "line"
-        if item and in_list:
-            blocks[-1] += f"\n{shown}"
-        elif kind and kind == before:
-            # One line feed ends no paragraph; lines that begin with a blank are shown as they stand.
-            blocks[-1] += f" {shown}" if kind == "line" else f"\n{shown}"
-        else:
-            blocks.append(shown)
-        in_list, before = item, kind
-    _drop_dangling(blocks)
-    return "\n\n".join(blocks)
-
-
-def _drop_dangling(blocks: list[str]) -> None:
-    """A section's last line that announces a table or gallery which is not there any more."""
-    if blocks and blocks[-1].endswith((":", "：")) and "\n" not in blocks[-1]:
-        blocks.pop()
-
-
-def _has_prose(line: str) -> bool:
-    """Whether a line holds a letter, a digit or a kept piece."""
-    return any(character.isalnum() or character == KEEP for character in line)
