@@ -23,6 +23,15 @@ from rpt_core.errors import IntegrityError, RptError, StoreError
 T = TypeVar("T")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(/?)")
 
+_S3_CLIENT = {
+    "connect_timeout": 12,
+    "read_timeout": 12,
+    "retries": {"mode": "standard", "total_max_attempts": 2},
+}
+"""Seconds without a byte from S3, and how often the client itself tries."""
+_S3_TRIES = 2
+"""How often s3fs tries what the client gave up; so a server that hangs is named after some 50 seconds."""
+
 
 class Stored(NamedTuple):
     """One key as a listing shows it."""
@@ -54,7 +63,8 @@ class Keys:
         self.url = url
         options: dict[str, Any] = {}
         if url.startswith("s3://"):
-            options = {"use_listings_cache": False, "skip_instance_cache": True, "default_fill_cache": False}
+            options = {"use_listings_cache": False, "skip_instance_cache": True, "default_fill_cache": False,
+                       "config_kwargs": _S3_CLIENT}  # fmt: skip
         try:
             self.fs, root = fsspec.core.url_to_fs(url, **options)
         except (ValueError, ImportError) as error:
@@ -63,6 +73,8 @@ class Keys:
             ) from None
         self.root = root.rstrip("/")
         self.is_local = "file" in self.fs.protocol
+        if not self.is_local:
+            self.fs.retries = _S3_TRIES
         self._probed = False
 
     def key(self, *parts: str) -> str:

@@ -8,19 +8,23 @@ import io
 import posixpath
 import tarfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from rpt_core.corpus.streams import Broken
+from rpt_core.corpus.streams import Broken, ChunkFile
+from rpt_core.corpus.tar_headers import Archive
 
 MEMBER_BYTES_MAX = 32 << 20
 """Longest text member that is read."""
-PACKED_BYTES_MAX = 256 << 20
+PACKED_BYTES_MAX = 96 << 20
 """Longest e-print, packed, of a bulk file."""
 WANTED_BYTES_MAX = 128 << 20
 """All text members of one archive together."""
 STREAM_BYTES_MAX = 4 << 30
 """Decompressed size of one archive, figures and all."""
 MEMBERS_MAX = 100_000
+_SHOWN_CHARS = 300
+"""Of a name in a dropped row; names may be long, and many."""
 
 
 @dataclass(slots=True)
@@ -32,26 +36,22 @@ class Tree:
     has_pdf: bool = False
 
 
-class _Reader(io.RawIOBase):
-    """A readable file over an iterator of chunks, with a limit on what may come out."""
+@contextmanager
+def _opened(chunks: Iterator[bytes]) -> Iterator[Archive]:
+    """The archive in a stream; whatever ends the reading is :class:`Broken`."""
+    try:
+        stream = io.BufferedReader(ChunkFile(chunks, STREAM_BYTES_MAX))
+        with Archive.open(fileobj=stream, mode="r|") as archive:
+            yield archive
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
+        raise Broken("broken-archive", str(error)[:_SHOWN_CHARS]) from None
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks, self._held, self._total = chunks, b"", 0
 
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        while len(self._held) < size:
-            piece = next(self._chunks, b"")
-            if not piece:
-                break
-            self._held += piece
-            self._total += len(piece)
-            if self._total > STREAM_BYTES_MAX:
-                raise Broken("archive-bomb", f"unpacks to more than {STREAM_BYTES_MAX} bytes")
-        out, self._held = self._held[:size], self._held[size:]
-        return out
+def _walk(archive: Archive) -> Iterator[tarfile.TarInfo]:
+    """The members one by one; the archive's own list of them, which only grows, is emptied."""
+    while (member := archive.next()) is not None:
+        archive.members.clear()
+        yield member
 
 
 def read_tree(chunks: Iterator[bytes], wanted: tuple[str, ...]) -> Tree:
@@ -62,65 +62,69 @@ def read_tree(chunks: Iterator[bytes], wanted: tuple[str, ...]) -> Tree:
     """
     tree = Tree()
     try:
-        with tarfile.open(fileobj=_Reader(chunks), mode="r|") as archive:
+        with _opened(chunks) as archive:
             _read_members(archive, tree, wanted)
     except Broken as broken:
         tree.refused.append(broken)
-    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
-        tree.refused.append(Broken("broken-archive", str(error)))
     return tree
 
 
-def _read_members(archive: tarfile.TarFile, tree: Tree, wanted: tuple[str, ...]) -> None:
+def _read_members(archive: Archive, tree: Tree, wanted: tuple[str, ...]) -> None:
     total = 0
-    for number, member in enumerate(archive):
+    for number, member in enumerate(_walk(archive)):
         if number >= MEMBERS_MAX:
             raise Broken("archive-bomb", f"more than {MEMBERS_MAX} members")
         if member.isdir():
             continue
         name = inner_path(member.name)
-        if name is None:
-            tree.refused.append(Broken("archive-path-escape", member.name))
-        elif not member.isfile():
-            tree.refused.append(Broken("archive-link", f"{member.name} -> {member.linkname}"))
+        if name is None or not member.isfile():
+            tree.refused.append(_refusal(member, name))
         elif not name.lower().endswith(wanted):
             tree.has_pdf |= name.lower().endswith(".pdf")
         elif member.size > MEMBER_BYTES_MAX or total + member.size > WANTED_BYTES_MAX:
-            tree.refused.append(Broken("archive-bomb", f"{member.name} has {member.size} bytes"))
+            tree.refused.append(_bomb(member))
         elif stream := archive.extractfile(member):
             tree.files[name] = stream.read(MEMBER_BYTES_MAX)
             total += member.size
 
 
+def _refusal(member: tarfile.TarInfo, path: str | None) -> Broken:
+    """Why a member that leads elsewhere is not read."""
+    name = member.name[:_SHOWN_CHARS]
+    if path is None:
+        return Broken("archive-path-escape", name)
+    return Broken("archive-link", f"{name} -> {member.linkname[:_SHOWN_CHARS]}")
+
+
+def _bomb(member: tarfile.TarInfo) -> Broken:
+    return Broken("archive-bomb", f"{member.name[:_SHOWN_CHARS]} has {member.size} bytes")
+
+
 def first_name(chunks: Iterator[bytes]) -> str:
     """Name of an archive's first regular member; empty when it has none that can be read."""
     try:
-        with tarfile.open(fileobj=_Reader(chunks), mode="r|") as archive:
-            return next((member.name for member in archive if member.isfile()), "")
-    except (Broken, tarfile.TarError, EOFError, ValueError, OverflowError):
+        with _opened(chunks) as archive:
+            return next((member.name for member in _walk(archive) if member.isfile()), "")
+    except Broken:
         return ""
 
 
 def members(chunks: Iterator[bytes]) -> Iterator[tuple[str, bytes] | Broken]:
     """Name and bytes of every regular member, one at a time; what is refused, and a break, in its place."""
     try:
-        with tarfile.open(fileobj=_Reader(chunks), mode="r|") as archive:
-            for member in archive:
+        with _opened(chunks) as archive:
+            for member in _walk(archive):
                 if member.isdir():
                     continue
                 name = inner_path(member.name)
-                if name is None:
-                    yield Broken("archive-path-escape", member.name)
-                elif not member.isfile():
-                    yield Broken("archive-link", f"{member.name} -> {member.linkname}")
+                if name is None or not member.isfile():
+                    yield _refusal(member, name)
                 elif member.size > PACKED_BYTES_MAX:
-                    yield Broken("archive-bomb", f"{member.name} has {member.size} bytes")
+                    yield _bomb(member)
                 elif stream := archive.extractfile(member):
                     yield name, stream.read()
     except Broken as broken:
         yield broken
-    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
-        yield Broken("broken-archive", str(error))
 
 
 def inner_path(name: str) -> str | None:

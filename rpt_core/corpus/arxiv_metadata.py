@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from lxml import etree
 
-from rpt_core.corpus.records import Record, json_lines
+from rpt_core.corpus.json_rows import Record, json_lines
 from rpt_core.corpus.rows import Document
 from rpt_core.corpus.streams import Broken, open_chunks, read_limited
 

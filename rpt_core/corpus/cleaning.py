@@ -8,7 +8,6 @@ _UNWANTED = re.compile(
 )
 _BROKEN = re.compile("[\u0000-\u0008\u000e-\u001f\u0080-\u0084\u0086-\u009f\ufffd]")
 _LINES = re.compile("\r\n?|[\u0085\u2028\u2029\u000b\u000c]")
-_BLANKS = re.compile(r"[ \t]+(?=\n|\Z)")
 _GAPS = re.compile(r"\n{3,}")
 BROKEN_SHARE_MAX = 0.002
 """Controls and replacement characters per character; a page that was decoded wrongly has far more."""
@@ -29,8 +28,9 @@ def normalise(text: str) -> str:
         text = text.replace("\u00a0", " ").replace("\u202f", " ")
     text = _LINES.sub("\n", text)
     text = _UNWANTED.sub("", text)
-    text = _GAPS.sub("\n\n", _BLANKS.sub("", text))
-    return text.strip()
+    if " \n" in text or "\t\n" in text:  # line by line: a pattern would try a run of blanks from each of them
+        text = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
+    return _GAPS.sub("\n\n", text).strip()
 
 
 def is_broken(text: str) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from rpt_core.corpus.json_rows import Record
 from rpt_core.corpus.problems import (
     ABSENT,
     COLUMNS,
@@ -13,7 +14,7 @@ from rpt_core.corpus.problems import (
     parse_problem,
     set_name,
 )
-from rpt_core.corpus.records import Record, read_records
+from rpt_core.corpus.records import read_records
 from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, preview, stable_id
 from rpt_core.corpus.sources import Source
 from rpt_core.corpus.streams import Broken

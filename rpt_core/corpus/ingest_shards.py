@@ -16,6 +16,7 @@ from typing import TypeVar
 from rpt_core.corpus.arxiv import Member, is_chunk, member_rows, read_members
 from rpt_core.corpus.batches import by_weight
 from rpt_core.corpus.multistream import Multistream, Run, index_name, open_multistream, read_run
+from rpt_core.corpus.patience import patient
 from rpt_core.corpus.problems import Columns
 from rpt_core.corpus.readers import read_source
 from rpt_core.corpus.reasons import known
@@ -255,7 +256,7 @@ def _lies_here(source: Source) -> bool:
 def shard_rows(how: How, shard: Shard) -> Iterator[Row]:
     """The rows of a shard one by one, all of them encodable; an error of ours says where it happened."""
     try:
-        yield from map(encodable, shard.part.rows(how))
+        yield from patient(map(encodable, shard.part.rows(how)), shard.name)
     except Exception as error:
         error.add_note(f"while reading {shard.name}")
         raise

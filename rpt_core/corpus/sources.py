@@ -66,6 +66,10 @@ def find_sources(data: Path) -> list[Source]:
     """
     if not data.exists():
         raise SourceError(f"data={data}: there is no such file or folder; name one that exists.")
+    if not (data.is_file() or data.is_dir()):
+        raise SourceError(
+            f"data={data} is a pipe, a socket or a device, which is never read; name a file or a folder."
+        )
     files = [data] if data.is_file() else sorted(_walk(data))
     if not files:
         raise SourceError(

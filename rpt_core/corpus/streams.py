@@ -6,10 +6,13 @@ reason ends up in the table of dropped rows. Nothing here holds more than a few 
 
 import bz2
 import codecs
+import io
+import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 CHUNK = 1 << 20
 GZIP, BZIP2 = b"\x1f\x8b", b"BZh"
@@ -35,6 +38,9 @@ class _Codec:
         return bz2.BZ2Decompressor() if self.name == "bz2" else zlib.decompressobj(wbits=31)
 
 
+_ZEROS = re.compile(rb"\0*+")
+_WINDOW_MIN = 1 << 12
+"""Bytes first given to the decompressor of a further stream, twice as many every time."""
 _CODECS = {BZIP2: _Codec("bz2", (OSError, ValueError)), GZIP: _Codec("gzip", (zlib.error,))}
 
 
@@ -95,19 +101,23 @@ def decompressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _decompress(codec: _Codec, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     worker, open_stream = codec.decompressor(), False
-    for piece in _chain(first, chunks):
-        data = piece
-        while data:
+    window = CHUNK
+    for data in _chain(first, chunks):
+        start = 0
+        while start < len(data):
             open_stream = True
+            part = data[start : start + window]
             try:
-                yield from _inflate(worker, data)
+                yield from _inflate(worker, part)
             except codec.errors as error:
                 raise Broken(f"broken-{codec.name}", str(error)) from None
-            data = b""
+            start += len(part)
+            window = min(2 * window, CHUNK)
             if worker.eof:
-                # Padding with zeros after the last stream is allowed by gzip and bzip2 tools alike.
-                data = worker.unused_data.lstrip(b"\0")
-                worker, open_stream = codec.decompressor(), False
+                # Padding with zeros after the last stream is allowed by gzip and bzip2 tools alike. What is
+                # left over was copied: a stream that is short gets little, so that many cost no square.
+                start = _ZEROS.match(data, start - len(worker.unused_data)).end()  # type: ignore[union-attr]
+                worker, open_stream, window = codec.decompressor(), False, _WINDOW_MIN
     if open_stream:
         raise Broken(f"truncated-{codec.name}", "the file ends inside a compressed stream")
 
@@ -152,19 +162,57 @@ def lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes | Broken]:
         >>> list(lines([b"a\nb", b"c\n"], 10))
         [b'a', b'bc']
     """
-    held, skipping = b"", False
+    held, skipping = bytearray(), False
     for piece in chunks:
-        *whole, held = (held + piece).split(b"\n")
-        for line in whole:
+        first, *others = piece.split(b"\n")
+        if not skipping:
+            held += first
+        if others:
             if not skipping:
-                yield line if len(line) <= limit else Broken("gigantic", f"a line of {len(line)} bytes")
-            skipping = False
+                yield _line(bytes(held), limit)
+            yield from (_line(line, limit) for line in others[:-1])
+            held, skipping = bytearray(others[-1]), False
         if len(held) > limit:
-            if not skipping:
-                yield Broken("gigantic", f"a line of more than {limit} bytes")
-            held, skipping = b"", True
-    if held and not skipping:
-        yield held
+            yield Broken("gigantic", f"a line of more than {limit} bytes")
+            held, skipping = bytearray(), True
+    if held:
+        yield bytes(held)
+
+
+def _line(line: bytes, limit: int) -> bytes | Broken:
+    return line if len(line) <= limit else Broken("gigantic", f"a line of {len(line)} bytes")
+
+
+class ChunkFile(io.RawIOBase):
+    """A readable file over chunks; what breaks them is raised by the read that meets it."""
+
+    def __init__(self, chunks: Iterable[bytes], limit: int | None = None) -> None:
+        """Open.
+
+        Args:
+            chunks: The content.
+            limit: Bytes that may be read at most; more of them are an ``archive-bomb``.
+        """
+        self._chunks, self._held, self._left = iter(chunks), memoryview(b""), limit
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill a buffer as far as the chunk at hand goes; 0 at the end alone."""
+        while not self._held:
+            piece = next(self._chunks, None)
+            if piece is None:
+                return 0
+            self._held = memoryview(piece)
+            if self._left is not None:
+                self._left -= len(piece)
+                if self._left < 0:
+                    raise Broken("archive-bomb", "unpacks to more bytes than an archive may")
+        num = min(len(buffer), len(self._held))
+        buffer[:num], self._held = self._held[:num], self._held[num:]
+        return num
 
 
 def as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:

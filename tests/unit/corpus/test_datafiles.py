@@ -5,9 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rpt_core.corpus.json_rows import json_array, json_lines
 from rpt_core.corpus.problems import benchmark_of, parse_problem
 from rpt_core.corpus.readers import read_source
-from rpt_core.corpus.records import json_array, json_lines
 from rpt_core.corpus.rows import Document, Dropped, Problem, Trace
 from rpt_core.corpus.sources import find_sources
 from rpt_core.corpus.streams import Broken
