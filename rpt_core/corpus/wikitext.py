@@ -190,8 +190,11 @@ class _Scanner:
         between = self.text[self.whole_lines_end : begin] if self.whole_lines_end >= 0 else "x"
         if self._starts_line(begin, " \t") or not between.strip(" \t"):
             self.whole_lines_end = end
-            after = _REST_OF_LINE.match(self.text, end)
-            return after.end() if after else end
+            if after := _REST_OF_LINE.match(self.text, end):
+                last = self.stack[-1].parts[-1]
+                if last:
+                    last[-1] = last[-1].rstrip(" \t")
+                return after.end()
         return end
 
     def _skip(self, start: int, end_mark: str) -> int:
