@@ -196,7 +196,9 @@ def _quantity(call: Call) -> str:
 
 
 _UNIT = re.compile(r"[^\W\d_°%]{0,14}[°%′″]?[^\W\d_]{0,14}[23²³]?(?:[/·⋅. ][^\W\d_]{1,14}[23²³]?){0,2}")
-_CODE = re.compile(r"[a-z]{2,3}(?:-[a-z]{2,8})?")
+_CODE = re.compile(
+    r"[a-z]{2}(?:-[a-z]{2,8})?|grc|ang|gsw|nds|rus|eng|deu|ger|fra|fre|spa|ita|por|zho|jpn|ara|lat|pol|nld|swe|ukr|vie"
+)
 """What may be the code of a language, where other words stand beside it."""
 _UNREADABLE = re.compile(
     r"(?:https?:|//|www\.)|[^ ]*\.(?:jpe?g|png|svg|gif|og[gav]|webm|mp3|mid|wav|pdf|djvu)$|#\w+$|"

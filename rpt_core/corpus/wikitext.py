@@ -62,6 +62,14 @@ class _Frame:
     def strings(self) -> list[str]:
         return ["".join(part) for part in self.parts]
 
+    def strip_line(self) -> None:
+        """Take the blanks at its end away."""
+        held = self.parts[-1]
+        while held and not held[-1].strip(" \t"):
+            held.pop()
+        if held:
+            held[-1] = held[-1].rstrip(" \t")
+
     def line(self) -> str:
         """What it holds so far of the line that is being written."""
         held: list[str] = []
@@ -190,8 +198,9 @@ class _Scanner:
         between = self.text[self.whole_lines_end : begin] if self.whole_lines_end >= 0 else "x"
         if self._starts_line(begin, " \t") or not between.strip(" \t"):
             self.whole_lines_end = end
-            after = _REST_OF_LINE.match(self.text, end)
-            return after.end() if after else end
+            if after := _REST_OF_LINE.match(self.text, end):
+                self.stack[-1].strip_line()
+                return after.end()
         return end
 
     def _skip(self, start: int, end_mark: str) -> int:

@@ -8,7 +8,7 @@ import pytest
 from rpt_core.corpus.json_rows import json_array, json_lines
 from rpt_core.corpus.problems import benchmark_of, parse_problem
 from rpt_core.corpus.readers import read_source
-from rpt_core.corpus.rows import Document, Dropped, Problem, Trace
+from rpt_core.corpus.rows import Document, Dropped, Problem, Trace, encodable
 from rpt_core.corpus.sources import find_sources
 from rpt_core.corpus.streams import Broken
 
@@ -254,3 +254,39 @@ def test_an_option_is_found_by_its_text_before_its_place(choices, answer, letter
 @pytest.mark.parametrize("value", [True, False])
 def test_truth_values_are_answers(value):
     assert parse_problem({"problem": "Q?", "answer": value}, "set", "file", "").answer == str(value)
+
+
+@pytest.mark.parametrize(
+    ("choices", "answer", "shown", "letter"),
+    [
+        (["A. w", "B. x"], "B", "A. w\nB. x", "B"),
+        (["(A) w", "(B) x"], "(B) x", "(A) w\n(B) x", "B"),
+        (["A. w", "B. x", "none"], "x", "A. w\nB. x\nC. none", "B"),
+        (["a) w", "b) x"], "x", "A. w\nB. x", "B"),
+        (["A．甲", "B．乙"], "乙", "A. 甲\nB. 乙", "B"),
+        (["A smear.", "B flat"], "B flat", "A. A smear.\nB. B flat", "B"),
+        (["A. Smith", "C. Jones"], 1, "A. A. Smith\nB. C. Jones", "B"),
+        ({"text": ["w", "x"], "label": ["A", "B"]}, "B", "A. w\nB. x", "B"),
+        ({"A": "w", "B": "x"}, "x", "A. w\nB. x", "B"),
+        ([{"text": "w"}, {"text": "x"}], 0, "A. w\nB. x", "A"),
+        (["1", "2"], "²", "A. 1\nB. 2", "²"),
+        (["w", "x"], "9" * 5000, "A. w\nB. x", "9" * 5000),
+    ],
+)
+def test_options_have_each_their_letter_once(choices, answer, shown, letter):
+    problem = parse_problem({"question": "Q?", "choices": choices, "answer": answer}, "set", "file", "")
+    assert (problem.problem, problem.answer) == (f"Q?\n{shown}", letter)
+
+
+def test_a_row_that_holds_whole_columns_is_no_problem():
+    with pytest.raises(Broken) as caught:
+        parse_problem({"question": ["a?", "b?"], "answer": ["1", "2"], "source": "x"}, "set", "file", "")
+    assert caught.value.reason == "retyped-column"
+    assert parse_problem({"question": ["a", "b?"], "answer": ["1"]}, "set", "file", "").problem == "a\n\nb?"
+
+
+def test_a_row_with_half_a_character_keeps_its_name():
+    row = encodable(Document("text", "set:1", "", "A \ud83d title", "lone \ud83d", "set/x.jsonl"))
+    assert (row.reason, row.native_id, row.title) == ("not-utf-8", "set:1", "A ? title")
+    row = encodable(Problem("set", "What \ud83d is it?", "1", "set/x.jsonl"))
+    assert (row.reason, row.title) == ("not-utf-8", "What ? is it?")

@@ -65,3 +65,25 @@ def test_utf_16_text_is_read(tmp_path):
     (row,) = read(tmp_path, "a.txt", "Once upon a time".encode("utf-16"))
     assert isinstance(row, Document)
     assert row.text == "Once upon a time"
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "shown"),
+    [
+        ("---\ntitle: My Note\ntags: [a, b]\n---\n\n# Head\n\nProse.", "My Note", "# Head\n\nProse."),
+        ('---\ntitle: "Two: parts"\nauthors:\n  - Ann\n---\nProse.', "Two: parts", "Prose."),
+        ("+++\ntitle = 'By TOML'\n[extra]\nx = 1\n+++\nProse.", "By TOML", "Prose."),
+        ("---\ndate: 2020-01-01\n...\n# Head\n\nProse.", "Head", "# Head\n\nProse."),
+        ("---\nNo field stands\nhere.\n---\nProse.", "page", "---\nNo field stands\nhere.\n---\nProse."),
+        ("Prose.\n\n---\ntitle: no\n---\n", "page", "Prose.\n\n---\ntitle: no\n---"),
+        ("---\ntitle: open\nProse goes on.", "page", "---\ntitle: open\nProse goes on."),
+    ],
+)  # fmt: skip
+def test_front_matter_is_no_text_and_tells_the_title(tmp_path, text, title, shown):
+    (row,) = read(tmp_path, "page.md", text)
+    assert (row.title, row.text) == (title, shown)
+
+
+def test_front_matter_of_a_plain_text_file_is_text(tmp_path):
+    (row,) = read(tmp_path, "page.txt", "---\ntitle: x\n---\nProse.")
+    assert row.text.startswith("---")

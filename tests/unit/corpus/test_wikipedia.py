@@ -2,10 +2,14 @@ import bz2
 
 import pytest
 
+from rpt_core.artifacts.build import LocalBuild
+from rpt_core.corpus.ingest import ingest
+from rpt_core.corpus.recipe import IngestRecipe
 from rpt_core.corpus.rows import Document, Dropped
 from rpt_core.corpus.sources import find_sources
 from rpt_core.corpus.streams import Broken
 from rpt_core.corpus.wikipedia import cut_pages, read_dump
+from rpt_core.errors import SourceError
 from rpt_core.sample.dump import FOOTER, HEADER, page_xml
 
 PROSE = "The tower was built in 1889 and stands near the river."
@@ -155,3 +159,87 @@ def test_the_last_revision_of_a_history_counts(tmp_path):
     old = "<revision><id>1</id><text>Old words that were replaced later on.</text></revision>"
     (row,) = read(tmp_path, HEADER + page().replace("    <revision>", old + "<revision>", 1) + FOOTER)
     assert (row.revision, row.text) == ("77", PROSE)
+
+
+def test_a_dump_without_pages_is_a_row_of_its_own(tmp_path):
+    (row,) = read(tmp_path, HEADER + FOOTER)
+    assert (row.reason, row.native_id, row.origin) == ("no-pages", "samplewiki-x.xml", "samplewiki-x.xml")
+    (row,) = read(tmp_path, bz2.compress(HEADER.encode()), "samplewiki-y.xml.bz2")
+    assert row.reason == "no-pages"
+
+
+def test_a_dump_without_pages_beside_others_is_counted(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/awiki-x.xml").write_text(HEADER + FOOTER)
+    with pytest.raises(SourceError, match=r"'no-pages': 1"):
+        ingest(IngestRecipe(data=str(tmp_path / "data")), LocalBuild({}, tmp_path / "a", tmp_path / "b"))
+    (tmp_path / "data/bwiki-x.xml").write_text(HEADER + page() + FOOTER)
+    outcome = ingest(
+        IngestRecipe(data=str(tmp_path / "data")), LocalBuild({}, tmp_path / "c", tmp_path / "d")
+    )
+    assert (outcome.rows.rows_in, outcome.rows.kept, outcome.rows.dropped) == (2, 1, {"no-pages": 1})
+
+
+BROKEN = page("Old & new", page_id=12)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (BROKEN.replace("</revision>", ""), "broken-xml"),
+        (BROKEN.replace("The tower", "The \x01 tower"), "broken-xml"),
+        (BROKEN.replace("</page>", "") + page("Next", page_id=13), "broken-xml"),
+        (BROKEN.replace("<revision>", "<x>").replace("</revision>", "</x>"), "broken-xml"),
+        (BROKEN[: len(BROKEN) // 2], "truncated-xml"),
+    ],
+)
+def test_a_page_that_cannot_be_read_is_named_by_its_title_and_number(tmp_path, text, reason):
+    lost = [row for row in read(tmp_path, HEADER + text + FOOTER) if isinstance(row, Dropped)]
+    assert [(row.reason, row.title, row.native_id) for row in lost] == [(reason, "Old & new", "12")]
+
+
+@pytest.mark.parametrize("size", [1, 64, 1 << 16])
+def test_a_gigantic_page_keeps_its_title(size):
+    text = (page("Big one", wikitext="x" * 5000) + page("Small", page_id=8)).encode()
+    big, small = cut_pages((text[at : at + size] for at in range(0, len(text), size)), 2000)
+    assert isinstance(big, Broken)
+    assert "<title>Big one</title>" in big.detail
+    assert b"Small" in small
+
+
+@pytest.mark.parametrize(
+    "wikitext",
+    [
+        "#転送 [[目標]]", "#リダイレクト[[目標]]", "#重定向 [[目标]]", "#REDIRECT[[x]]",
+        "#เปลี่ยนทาง [[x]]", "#넘겨주기 [[x]]",
+        "#تحويل [[x]]", "#перенаправление [[x]]", "#ПЕРЕНАПР [[x]]",
+        "#đổi [[x]]", "#Tam [[x]]", "#PATRZ: [[x]]",
+        "#अनुप्रेषित [[x]]", "#הפניה [[x]]", "#OMDIRIGERING [[x]]",
+        "\n #redirección [[x#y|z]] {{R from move}}", "#виж [[x]]",
+    ],
+)  # fmt: skip
+def test_redirects_without_their_element_in_the_words_of_every_edition(tmp_path, wikitext):
+    assert reasons(read(tmp_path, HEADER + page(wikitext=wikitext) + FOOTER)) == ["redirect"]
+
+
+@pytest.mark.parametrize(
+    "wikitext", ["# [[One]] is a tower.\n# [[Two]]", "#1 [[Tower]] of the town.", "# of [[x]]"]
+)
+def test_lists_are_no_redirects(tmp_path, wikitext):
+    assert reasons(read(tmp_path, HEADER + page(wikitext=wikitext) + FOOTER)) == []
+
+
+def test_sentences_left_out_of_a_page_are_a_row_beside_it(tmp_path):
+    wikitext = f"{PROSE} It has {{{{Metadaten Einwohnerzahl DE-BE|Tower}}}} people."
+    kept, lost = read(tmp_path, HEADER + page(wikitext=wikitext) + FOOTER)
+    assert kept.text == PROSE
+    assert (lost.reason, lost.title, lost.native_id) == ("value-elsewhere", "Tower", "7")
+    assert lost.preview == "1 sentences, the first: It has people."
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("dewiki-x.xml", "1.234.567"), ("frwiki-x.xml", "1 234 567"), ("x.xml", "1,234,567")]
+)
+def test_the_file_s_name_tells_the_edition(tmp_path, name, shown):
+    (row,) = read(tmp_path, HEADER + page(wikitext="It has {{formatnum:1234567}} people.") + FOOTER, name)
+    assert row.text == f"It has {shown} people."
