@@ -97,7 +97,7 @@ def is_iban(text: str) -> bool:
 
 _VERSION_WORDS = re.compile(
     r"(?:(?<![a-z])(?:sections?|sec\.|chapter|clause|version|release|v|ver\.?|rfc|firmware|figure|fig\.|table|"
-    r"appendix)|§+|==|[<>~]=)\s*$",
+    r"appendix)|§|==|[<>~]=)\s*$",
     re.I,
 )
 

@@ -35,7 +35,7 @@ class Call:
         return tuple(arg for arg in self.args if arg)
 
 
-_NAMED = re.compile(r"\s*([\w \-]{1,40}?)\s*=(?!=)(.*)", re.DOTALL)
+_NAMED = re.compile(r"\s*+([\w\-](?:[\w \-]{0,38}[\w\-])?|(?<=\s))\s*+=(?!=)(.*)", re.DOTALL)
 
 
 def parse_call(parts: Sequence[str]) -> Call:
