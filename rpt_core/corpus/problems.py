@@ -66,11 +66,12 @@ _HELD_OUT = re.compile(
 _TRAIN = re.compile(r"(?<![a-z])(train|training|sft|rl|rlvr)(?![a-z])", re.I)
 
 _BOILERPLATE = re.compile(
-    r"\s*(Let's think step by step and output the final answer (within|after) [^.]{0,30}\.?|"
-    r"Please reason step by step, and put your final answer within \\boxed\{\}\.?)\s*$"
+    r"(?<!\s)\s*+(Let's think step by step and output the final answer (within|after) [^.]{0,30}\.?|"
+    r"Please reason step by step, and put your final answer within \\boxed\{\}\.?)\s*+$"
 )
 _CALCULATOR = re.compile(r"<<[^<>]{0,200}>>")
-_GSM = re.compile(r"\s*\n?####\s*(.+?)\s*$", re.DOTALL)
+_GSM = "####"
+"""What stands before the answer in a solution of GSM8K."""
 
 
 def benchmark_of(name: str, records_split: str = "") -> str:
@@ -230,8 +231,9 @@ def parse_problem(
     if _holds_columns(record, columns):
         raise Broken("retyped-column", "problem and answer are lists of one length: whole columns, no row")
     problem, answer, solution = (_field(record, name, columns) for name in ("problem", "answer", "solution"))
-    if gsm := _GSM.search(answer):
-        solution, answer = solution or _CALCULATOR.sub("", answer[: gsm.start()]).strip(), gsm[1]
+    steps, mark, final = answer.partition(_GSM)
+    if mark and final.strip():
+        solution, answer = solution or _CALCULATOR.sub("", steps).strip(), final.strip()
     options = _options(record, columns)
     problem = with_options(_BOILERPLATE.sub("", problem), options)
     if context := _field(record, "context", columns):

@@ -41,7 +41,7 @@ class IngestRecipe(Recipe):
     location_fields: ClassVar[frozenset[str]] = frozenset({"data"})
 
     stage: Literal["ingest-corpus"] = "ingest-corpus"
-    revision: int = 2
+    revision: int = 3
     """2: solutions of a list stand apart by blank lines; all unclosed pages at a dump's end are told."""
     data: str = ""
     """File or folder of the user's own, the address of a file (``https://..``, ``s3://..``), a ``.urls`` file
@@ -117,7 +117,7 @@ class PrepareRecipe(Recipe):
     kind: ClassVar[str] = "corpus"
 
     stage: Literal["prepare-corpus"] = "prepare-corpus"
-    revision: int = 2
+    revision: int = 3
     """2: displayed formulas stay in their sentences; numbers of list items end none."""
     documents: IngestRecipe | Ref | Artifact
     min_words: int = Field(20, ge=1)

@@ -44,7 +44,7 @@ class Call:
 _NUMBERED_MAX = 12
 Handler = Callable[[Call], str]
 
-_NAMED = re.compile(r"\s*([\w \-]{1,40}?)\s*=(?!=)(.*)", re.DOTALL)
+_NAMED = re.compile(r"\s*+([\w\-](?:[\w \-]{0,38}[\w\-])?|(?<=\s))\s*+=(?!=)(.*)", re.DOTALL)
 
 
 def parse_call(

@@ -43,7 +43,7 @@ LENGTHS = re.compile(
     r".*(window|chunk|original_max_position|local_attention|local_attn|block_size|index_topk|token_budget|attention_span).*"
 )
 """Settings that act only beyond some number of tokens."""
-NO_LENGTH = re.compile(r"max_window_layers|.*(window|chunk).*(layers?|pattern)|use_.*")
+NO_LENGTH = re.compile(r"max_window_layers|(?=.*?(?:window|chunk)).*(layers?|pattern)|use_.*")
 TOKENS = re.compile(
     r"(bos|pad|sep|cls|mask|decoder_start|unk|image|video|audio|boi|eoi).*_(token_id|token_index)|boi_.*|eoi_.*"
 )

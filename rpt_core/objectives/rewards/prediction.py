@@ -22,7 +22,7 @@ Refusal = Literal["too-short", "copies-context", "imitates-judge"]
 
 _FOR_THE_JUDGE = re.compile(
     r"score\s*[:=\uff1a]\s*[01]\b"
-    r"|^\W*(?:reference|predicted)\s*[:\uff1a]"
+    r"|^[^\w\n]*+(?:reference|predicted)\s*[:\uff1a]"
     r"|<\|[^|<>\n]{1,40}\|>|</?think>|\[/?INST\]",
     re.IGNORECASE | re.MULTILINE,
 )
