@@ -23,7 +23,7 @@ DEPTH_MAX = 900
 Record = dict[str, Any]
 
 _STRING = r'"(?:[^"\\]++|\\.)*+"'
-_TOKEN = re.compile(_STRING + r'?|[,\[{]', re.DOTALL)
+_TOKEN = re.compile(_STRING + r"?|[,\[{]", re.DOTALL)
 """A string without its end is one, too: tried from each of its quotes it would take quadratic time."""
 
 

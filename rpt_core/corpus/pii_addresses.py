@@ -8,7 +8,7 @@ WINDOW = 120
 """Characters before a number that are looked at."""
 
 _NUMBERED = (
-    r"sections?|sec\.|§+|chapters?|chap\.|paragraphs?|para\.|clauses?|articles?|art\.|rules?|items?|steps?|parts?|appendix|annex"
+    r"sections?|sec\.|§|chapters?|chap\.|paragraphs?|para\.|clauses?|articles?|art\.|rules?|items?|steps?|parts?|appendix|annex"
     r"|figures?|fig\.|tables?|tab\.|theorems?|thm\.|lemmas?|lemmata|propositions?|prop\.|corollary|corollaries|cor\."
     r"|definitions?|def\.|remarks?|rem\.|examples?|ex\.|exercises?|problems?|equations?|eqs?\.|formulas?|claims?"
     r"|axioms?|conjectures?|assumptions?|algorithms?|listings?|notations?|numbered|nos?\.|levels?|rfc|iso|iec|din"
