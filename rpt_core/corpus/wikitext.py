@@ -46,10 +46,9 @@ _TOKEN = re.compile(
 
 @dataclass(slots=True)
 class _Frame:
-    """Something opened: its mark, and what it holds so far, split at the bars."""
+    """Something opened: where, and what it holds so far, split at the bars."""
 
     kind: str
-    mark: str
     start: int = 0
     """Where it opened."""
     parts: list[list[str]] = field(default_factory=lambda: [[]])
@@ -133,7 +132,7 @@ class _Scanner:
         self.site = site
         self.lang = lang
         self.title = title
-        self.stack = [_Frame("root", "")]
+        self.stack = [_Frame("root")]
         self.braces: list[str] = []
         self.open = {"template": 0, "argument": 0, "link": 0, "table": 0, "htmltable": 0}
         self.pieces = Pieces()
@@ -142,11 +141,12 @@ class _Scanner:
         """Where the last comment ended of those that their line holds alone."""
 
     def run(self) -> str:
-        position, text = 0, self.text
+        position, text, stack = 0, self.text, self.stack
         while match := _TOKEN.search(text, position):
-            self.stack[-1].add(text[position : match.start()])
+            if (start := match.start()) > position:
+                stack[-1].parts[-1].append(text[position:start])
             position = self._token(match)
-            if len(self.stack) > NESTING_MAX:
+            if len(stack) > NESTING_MAX:
                 raise Broken("too-costly", f"more than {NESTING_MAX} marks open at once: {preview(text)}")
         self.stack[-1].add(text[position:])
         while len(self.stack) > 1:
@@ -154,7 +154,12 @@ class _Scanner:
         return "".join(self.stack[0].strings())
 
     def _token(self, match: re.Match[str]) -> int:
-        kind, token = match.lastgroup or "", match[0]
+        kind = match.lastgroup or ""
+        if kind == "link":
+            self._open(kind, 1, match.start())
+            return match.end()
+        if kind == "bar":
+            return self._bar(match.end())
         if kind in ("table", "untable") and not self._starts_line(match.start()):
             # Elsewhere these are a brace and a bar.
             self.stack[-1].add("{" if kind == "table" else "")
@@ -164,16 +169,14 @@ class _Scanner:
         if kind == "attributes":
             return self._raw(match)
         if kind == "open":
-            self._open_braces(len(token), match.start())
+            self._open_braces(len(match[0]), match.start())
         elif kind == "close":
-            self._close_braces(len(token), match.start())
-        elif kind == "bar":
-            self._bar(match.end())
+            self._close_braces(len(match[0]), match.start())
         elif kind.startswith("un"):
             if not self._close(kind[2:], match.end()):
-                self.stack[-1].add(token if kind == "unlink" else "")
+                self.stack[-1].add(match[0] if kind == "unlink" else "")
         else:
-            self._open(kind, token if kind == "link" else "", 1, match.start())
+            self._open(kind, 1, match.start())
         return match.end()
 
     def _bar(self, after: int) -> int:
@@ -208,9 +211,9 @@ class _Scanner:
         end = self.text.find(end_mark, start)
         return len(self.text) if end < 0 else end + len(end_mark)
 
-    def _open(self, kind: str, mark: str, times: int, start: int) -> None:
+    def _open(self, kind: str, times: int, start: int) -> None:
         for place in range(times):
-            self.stack.append(_Frame(kind, mark, start + place * len(mark)))
+            self.stack.append(_Frame(kind, start + 2 * place))
         self.open[kind] += times
         if kind in ("template", "argument"):
             self.braces += [kind] * times
@@ -219,10 +222,10 @@ class _Scanner:
         """Two open a template, three an argument (of a template's own page, pasted into an article)."""
         if num in (3, 5):
             if num == 5:
-                self._open("template", "{{", 1, start)
-            self._open("argument", "{{{", 1, start + num - 3)
+                self._open("template", 1, start)
+            self._open("argument", 1, start + num - 3)
             return
-        self._open("template", "{{", num // 2, start)
+        self._open("template", num // 2, start)
         self.stack[-1].add("{" * (num % 2))
 
     def _close_braces(self, left: int, start: int) -> None:
@@ -243,7 +246,7 @@ class _Scanner:
             self._give_up()
         frame = self._pop()
         self.stack[-1].add("{")
-        self._open("template", "{{", 1, frame.start + 1)
+        self._open("template", 1, frame.start + 1)
         self.stack[-1].parts = frame.parts
 
     def _close(self, kind: str, end: int) -> bool:
@@ -258,7 +261,8 @@ class _Scanner:
         elif kind == "template":
             self.stack[-1].add(self._safe(self._template(frame, end)))
         elif kind == "link":
-            self.stack[-1].add(self._safe(self._link(frame.strings())))
+            text = self._link(frame.strings())
+            self.stack[-1].add(self._safe(text) if "=" in text else text)
         return True
 
     def _template(self, frame: _Frame, end: int) -> str:
