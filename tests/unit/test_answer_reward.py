@@ -5,6 +5,7 @@ import time
 import pytest
 
 from rpt_core.objectives.rewards.answer import grade_answer
+from rpt_core.objectives.rewards.boxes import boxed_answer
 
 
 @pytest.mark.parametrize(
@@ -86,3 +87,20 @@ def test_hostile_answers_cost_no_time(given: str):
     begun = time.perf_counter()
     assert grade_answer(given, "10") in ("wrong", "unparsed")
     assert time.perf_counter() - begun < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (r"\boxed{\boxed{1}, 2}", r"\boxed{1}, 2"), (r"\fbox{a \boxed{1}} b", r"a \boxed{1}"),
+        (r"\boxed{1} and \boxed{2}", "2"), (r"\boxed{1} \boxed{2", "1"),
+        (r"\boxed{\text{\boxed{3}}}", r"\text{\boxed{3}}"),
+    ],
+)  # fmt: skip
+def test_a_box_within_a_box_is_told_by_the_outer_one(text, answer):
+    assert boxed_answer(f"</think>{text}") == answer
+
+
+def test_what_has_no_end_is_no_number():
+    assert grade_answer(r"\infty", "5") == grade_answer("-\\infty", r"\infty") == "wrong"
+    assert grade_answer(r"x + \infty", "5") == "unparsed"

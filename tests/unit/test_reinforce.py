@@ -101,6 +101,9 @@ def test_what_a_run_leaves(tmp_path, start):
     assert outcome.summary["steps"] == 6
     rows = _metrics(build)
     assert [row["step"] for row in rows if "eval/accuracy" in row] == [0, 3, 6]
+    looks = [row["eval/accuracy"] for row in rows if "eval/accuracy" in row]
+    assert outcome.summary["eval_accuracy_first"] == looks[0]
+    assert outcome.summary["eval_accuracy_last"] == looks[2]
     assert rows[-1]["gflops_total"] * 1e9 == outcome.flops
     for name in ("reward_mean", "kept_fraction", "think_share"):
         assert outcome.summary[name] == rows[-1][name]

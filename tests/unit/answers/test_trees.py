@@ -1,6 +1,7 @@
 # ruff: noqa: E501  (tables of cases)
 """Trees at their bounds: what is computed while one is built, what stays a node, and how one is spelled."""
 
+import unicodedata
 from fractions import Fraction
 
 import pytest
@@ -157,3 +158,10 @@ def test_texts_within_texts_end():
     assert [token.text for token in tokenize(nested(40))] == ["a"]
     with pytest.raises(UnreadableError, match="too deep"):
         tokenize(nested(41))
+
+
+def test_fractions_of_one_sign_have_their_value():
+    for sign in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞⅐⅑⅒":
+        value = Fraction(unicodedata.numeric(sign)).limit_denominator(10)
+        assert parsed(sign) == num(value)
+        assert parsed(f"2{sign}") == num(2 + value)
