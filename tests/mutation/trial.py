@@ -35,6 +35,8 @@ QUIETLY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 """Plugins among the loaded libraries are not rewritten for asserts, which matters to nobody here."""
 LOG = "mutation.log"
 SHARED_MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 8 << 30
+"""A mutant that asks for more fails, and takes no memory from the other process's."""
 SLOWER = 3.0
 """A mutant may take this many times its tests' CPU seconds, and the grace, before it counts as hanging."""
 WAITS = 4.0
@@ -120,6 +122,7 @@ def _in_a_fork(tree: Path, tests: Sequence[str], limit_seconds: float) -> Result
 def _awaited(child: int, tree: Path, tests: Sequence[str], limit_seconds: float) -> Result:
     if child == 0:
         resource.setrlimit(resource.RLIMIT_CPU, (int(limit_seconds), int(limit_seconds) + 5))
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
         _run_tests(tree, tests)
     give_up = time.monotonic() + WAITS * limit_seconds
     while time.monotonic() < give_up:
