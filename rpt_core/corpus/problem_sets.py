@@ -19,7 +19,6 @@ from rpt_core.corpus.decontaminate import Contamination, Item, Leaks, canonical
 from rpt_core.corpus.dedup import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
 from rpt_core.corpus.ledger import Ledger
 from rpt_core.corpus.recipe import PrepareRecipe
-from rpt_core.corpus.rows import preview
 from rpt_core.corpus.sketch import sketch
 from rpt_core.corpus.splits import split_of
 from rpt_core.corpus.tables import BENCHMARKS, CORPUS_PROBLEMS, TableWriter, read_rows
@@ -66,7 +65,7 @@ def prepare_problems(
     leaks = _scan(folder / "problems.parquet", recipe, resolution, contamination)
     with TableWriter(build.out / "problems.parquet", CORPUS_PROBLEMS) as writer:
         for number, row in enumerate(_normalised(folder / "problems.parquet")):
-            named = {**row, "native_id": row["problem_id"], "title": preview(row["problem"])[:80]}
+            named = {**row, "native_id": row["problem_id"]}
             if (row["source"], row["problem"]) in shared:
                 ledger.drop(row["source"], named, "one-text-for-all", "read", row["problem"])
                 continue

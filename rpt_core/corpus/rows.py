@@ -128,10 +128,7 @@ def encodable(row: Row) -> Row:
     if all(value.isascii() or _is_unicode(value) for value in _texts(row)):
         return row
     if isinstance(row, Dropped):
-        shown = (
-            value.encode("utf-8", "replace").decode() for value in (row.native_id, row.title, row.preview)
-        )
-        native_id, title, text = shown
+        native_id, title, text = map(_printed, (row.native_id, row.title, row.preview))
         return replace(row, native_id=native_id, title=title, preview=text)
     said = "a lone surrogate, such as \\ud800, stands in its text"
     match row:
@@ -140,9 +137,8 @@ def encodable(row: Row) -> Row:
                 row.source, row.origin, "not-utf-8", _printed(row.native_id), _printed(row.title), said
             )
         case Problem():
-            return Dropped(
-                row.source, row.origin, "not-utf-8", title=_printed(preview(row.problem)[:80]), preview=said
-            )
+            text = _printed(preview(row.problem))
+            return Dropped(row.source, row.origin, "not-utf-8", preview=f"{said}: {text}")
     return Dropped("traces", row.origin, "not-utf-8", title=_printed(row.title), preview=said)
 
 
