@@ -16,7 +16,7 @@ import pytest
 
 from tests.hostile_files import KINDS, WORDS, odd_files
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(600)]
 
 RISE_MIB_MAX = 512
 PEAK_MIB_MAX = 900
