@@ -84,6 +84,7 @@ def test_an_empty_answer_is_wrong_and_an_empty_known_one_says_nothing():
     ],
 )
 def test_hostile_answers_cost_no_time(given: str):
+    grade_answer(r"\sqrt{12}-2\sqrt{3}", "0")  # the second reader has started
     begun = time.perf_counter()
     assert grade_answer(given, "10") in ("wrong", "unparsed")
     assert time.perf_counter() - begun < 0.5
