@@ -20,7 +20,7 @@ from nltk.tokenize.punkt import PunktParameters
 from rpt_core.corpus.clauses import unpointed
 from rpt_core.corpus.displays import layout
 from rpt_core.corpus.punkt import learn, tokenizer
-from rpt_core.corpus.sentence_ends import goes_on, loose, marked, writes_small
+from rpt_core.corpus.sentence_ends import before_blanks, goes_on, loose, marked, writes_small
 from rpt_core.corpus.shield import cover, spans
 
 TRAINING_CHARS = 1_000_000
@@ -194,9 +194,7 @@ def _before_guillemet(text: str, cut: int) -> int:
         >>> text[_before_guillemet(text, 13):]
         '« Halte ! » Puis il partit.'
     """
-    place = cut
-    while place > 0 and text[place - 1].isspace():
-        place -= 1
+    place = before_blanks(text, cut)
     alone = place > 1 and text[place - 1] == "«" and text[place - 2].isspace()
     return place - 1 if alone else cut
 

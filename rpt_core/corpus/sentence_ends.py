@@ -83,9 +83,7 @@ def marked(text: str) -> Iterator[int]:
         return
     for pattern in (_ENDS, _RARE_ENDS, _GREEK_QUESTION):
         for match in pattern.finditer(text):
-            after = match.end()
-            while after < len(text) and text[after].isspace():
-                after += 1
+            after = after_blanks(text, match.end())
             if not _runs_on(text, match, after):
                 yield after
 
@@ -132,12 +130,20 @@ def loose(text: str, lang: str = "") -> Iterator[int]:
             while not text[after].isalpha():
                 after += 1
             if text[after].isupper():
-                yield _start_of(text, match.end())
+                yield after_blanks(text, match.end())
 
 
-def _start_of(text: str, position: int) -> int:
-    while text[position].isspace():
+def after_blanks(text: str, position: int) -> int:
+    """The first place from here on that is no blank; the text's end where all are."""
+    while position < len(text) and text[position].isspace():
         position += 1
+    return position
+
+
+def before_blanks(text: str, position: int) -> int:
+    """The place after the last character before here that is no blank; 0 where all are."""
+    while position > 0 and text[position - 1].isspace():
+        position -= 1
     return position
 
 
@@ -189,9 +195,7 @@ def writes_small(text: str, lang: str, cuts: Iterable[int]) -> bool:
         return True
     small = capital = 0
     for cut in cuts:
-        end = cut
-        while end > 0 and text[end - 1].isspace():
-            end -= 1
+        end = before_blanks(text, cut)
         if 5 <= end < cut < len(text) and text[end - 5 : end - 1].isalpha() and text[end - 1] == ".":
             small += is_small(text[cut])
             capital += text[cut].isupper()

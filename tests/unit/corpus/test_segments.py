@@ -1,15 +1,7 @@
 import pytest
 
 from rpt_core.corpus.segments import PunktSample, Splitter, merge_short
-
-TEACHING = [
-    "Dr. Smith met Mr. Jones. They talked, e.g. about tea. The meeting ended at noon. Dr. Brown left."
-] * 40
-
-
-@pytest.fixture(scope="module")
-def splitter():
-    return Splitter.train({"en": TEACHING})
+from tests.unit.corpus.conftest import TEACHING
 
 
 @pytest.mark.parametrize(

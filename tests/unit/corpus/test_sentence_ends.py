@@ -5,17 +5,7 @@ import time
 import pytest
 import regex
 
-from rpt_core.corpus.segments import Splitter
 from rpt_core.corpus.sentence_ends import MARKS, TERMINALS, goes_on, is_small, loose, marked
-
-TEACHING = [
-    "Dr. Smith met Mr. Jones. They talked, e.g. about tea. The meeting ended at noon. Dr. Brown left."
-] * 40
-
-
-@pytest.fixture(scope="module")
-def splitter():
-    return Splitter.train({"en": TEACHING})
 
 
 def pieces(splitter, text, lang=""):
