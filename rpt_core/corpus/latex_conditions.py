@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rpt_core.corpus.latex_scan import next_group, over_blanks
+from rpt_core.corpus.latex_scan import next_group
 
 _TEX_TESTS = frozenset(
     [
@@ -340,6 +340,7 @@ _PART = re.compile(
     r"(?P<right>-?[0-9]{1,15}))|(?P<other>\\[a-zA-Z]++|.))",
     re.DOTALL,
 )
+_WORD = re.compile(r"\s*+\\([a-zA-Z@]++)")
 _PARTS_MAX = 2000
 _CALLS: dict[str, tuple[int, Test]] = {
     "boolean": (1, _is_bool), "bool": (1, _is_bool), "toggle": (1, _is_toggle), "equal": (2, _equal),
@@ -398,19 +399,12 @@ class _Expression:
 
     def _nested(self, text: str) -> bool:
         r"""``test {\ifdefempty{\x}}`` of etoolbox."""
-        start = over_blanks(text, 0)
-        word = re.compile(r"\\([a-zA-Z@]++)").match(text, start)
+        word = _WORD.match(text)
         if not word or word[1] not in BRACED or BRACED[word[1]][1] is _boolexpr:
             return False
         num, test = BRACED[word[1]]
-        args, position = list[str](), word.end()
-        for _ in range(num):
-            found = next_group(text, position)
-            if found is None:
-                return False
-            args.append(found[0])
-            position = found[1]
-        return test(args, self._state)
+        args = _Expression(text[word.end() :], self._state)._groups(num)
+        return len(args) == num and test(args, self._state)
 
     def _groups(self, num: int) -> list[str]:
         args: list[str] = []

@@ -146,7 +146,7 @@ def _joined(*parts: str) -> str:
     """Parts put together, a command's name kept apart from a letter after it."""
     shown = ""
     for part in parts:
-        apart = part[:1].isalpha() and re.search(r"\\[a-zA-Z@]+\Z", shown[-60:])
+        apart = part[:1].isalpha() and scan.ends_in_word(shown)
         shown += f" {part}" if apart else part
     return shown
 

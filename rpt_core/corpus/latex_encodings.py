@@ -9,6 +9,7 @@ import codecs
 import re
 from collections.abc import Iterable
 
+from rpt_core.corpus.latex_scan import LINE_CHARS, is_commented
 from rpt_core.corpus.streams import Broken, decode
 
 _CODECS = {
@@ -108,9 +109,8 @@ def _declarations(data: bytes) -> list[tuple[int, str | None, bool]]:
     found: list[tuple[int, str | None, bool]] = []
     for match in _DECLARED.finditer(data):
         comment = match[6] is not None
-        before = data[max(0, match.start() - 500) : match.start()]
-        line = before[before.rfind(b"\n") + 1 :]
-        if not comment and re.search(rb"(?<!\\)%", line):
+        before = data[max(0, match.start() - LINE_CHARS) : match.start()]
+        if not comment and is_commented(before.decode("latin-1")):
             continue
         if match[7]:
             found.append((match.end(), None, False))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rpt_core.corpus.latex_conditions import skipped
-from rpt_core.corpus.latex_scan import optional
+from rpt_core.corpus.latex_scan import LINE_CHARS, is_commented, optional
 from rpt_core.corpus.pieces import Pieces
 
 _HIDDEN = frozenset({"comment", "filecontents", "filecontents*"})
@@ -93,7 +93,7 @@ def find_literals(texts: Iterable[str]) -> Literals:
     listings, inline, short = dict(_LISTINGS), dict(_INLINE), set[str]()
     for text in texts:
         for match in _OWN_LISTING.finditer(text):
-            if _commented(text, match.start()):
+            if _is_commented(text, match):
                 continue
             if match[1]:
                 listings[match[1]] = int(match[2] or 0) - bool(match[3])
@@ -102,12 +102,12 @@ def find_literals(texts: Iterable[str]) -> Literals:
             elif name := match[4] or match[5] or match[8]:
                 listings[name] = 0
         for match in _OWN_INLINE.finditer(text):
-            if not _commented(text, match.start()):
+            if not _is_commented(text, match):
                 name = match[1] or (
                     f"{match[2]}inline" if match[2] else next(filter(None, match.groups()[2:]))
                 )
                 inline[name] = 0
-        short.update(match[1] for match in _SHORT.finditer(text) if not _commented(text, match.start()))
+        short.update(match[1] for match in _SHORT.finditer(text) if not _is_commented(text, match))
     return Literals(listings, inline, "".join(sorted(short)))
 
 
@@ -115,10 +115,8 @@ def _starred(name: str) -> tuple[str, str]:
     return name, f"{name}*"
 
 
-def _commented(text: str, position: int) -> bool:
-    before = text[max(0, position - 500) : position]
-    line = before[before.rfind("\n") + 1 :]
-    return re.search(r"(?<!\\)%", line) is not None
+def _is_commented(text: str, match: re.Match[str]) -> bool:
+    return is_commented(text[max(0, match.start() - LINE_CHARS) : match.start()])
 
 
 def without_literals(text: str, literals: Literals, pattern: re.Pattern[str], pieces: Pieces) -> str:
@@ -192,7 +190,7 @@ class _Pass:
         return position
 
     def _inline(self, name: str, position: int) -> tuple[str, int] | None:
-        plain = name.rstrip("*") in ("verb",)
+        plain = name.rstrip("*") == "verb"
         if not plain:
             position = self._after_arguments(position, self._literals.inline[name])
         mark = self._text[position : position + 1]

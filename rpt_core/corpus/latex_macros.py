@@ -7,7 +7,7 @@ never looked at, and nothing after the end is. Depth, number and size of expansi
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rpt_core.corpus import latex_scan as scan
@@ -369,4 +369,3 @@ class Mouth:
 
 Handler = Callable[[Mouth, str], None]
 """Reads what belongs to a word and takes it in."""
-Handlers = Mapping[str, Handler]

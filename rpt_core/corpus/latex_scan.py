@@ -27,6 +27,9 @@ _BRACKET = re.compile(r"\\.|[{}\[\]]", re.DOTALL)
 _SLOT = re.compile(r"(\\[a-zA-Z@]++)?(?:##([1-9])|#([1-9]))(?=([a-zA-Z]?))")
 _ENDS_IN_WORD = re.compile(r"\\[a-zA-Z@]+\Z")
 _NAME_TAIL_CHARS = 60
+_PER_CENT = re.compile(r"(?<!\\)%")
+LINE_CHARS = 500
+"""Before a word, in which a comment that holds it is looked for."""
 
 
 def over_blanks(buffer: str, position: int) -> int:
@@ -147,6 +150,26 @@ def without_outer_braces(text: str) -> str:
     return found[0] if found and found[1] == len(stripped) else text
 
 
+def ends_in_word(text: str) -> bool:
+    r"""Whether a text ends in a command's name, which a letter after it would go on with.
+
+    Example:
+        >>> ends_in_word(r"a \b"), ends_in_word(r"a \b ")
+        (True, False)
+    """
+    return _ENDS_IN_WORD.search(text[-_NAME_TAIL_CHARS:]) is not None
+
+
+def is_commented(before: str) -> bool:
+    r"""Whether a per cent sign stands in the line that a text, such as the last :data:`LINE_CHARS`, ends in.
+
+    Example:
+        >>> is_commented("a % b"), is_commented("% a\n b"), is_commented(r"5\% ")
+        (True, False, False)
+    """
+    return _PER_CENT.search(before, before.rfind("\n") + 1) is not None
+
+
 def fill(body: str, args: list[str]) -> str:
     r"""A macro's body with its arguments in place; ``##1`` is the ``#1`` of a definition within.
 
@@ -164,7 +187,7 @@ def fill(body: str, args: list[str]) -> str:
         number = int(match[3])
         arg = args[number - 1] if number <= len(args) else ""
         before = " " if word and arg[:1].isalpha() else ""
-        after = " " if match[4] and _ENDS_IN_WORD.search(arg[-_NAME_TAIL_CHARS:]) else ""
+        after = " " if match[4] and ends_in_word(arg) else ""
         return f"{word}{before}{arg}{after}"
 
     return _SLOT.sub(slot, body) if "#" in body else body
