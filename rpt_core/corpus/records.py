@@ -3,7 +3,8 @@
 Every row is a plain dict, or a :class:`~rpt_core.corpus.streams.Broken` in its place.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import chain
 
 from rpt_core.corpus.archives import Tree
 from rpt_core.corpus.csv_rows import csv_rows
@@ -62,31 +63,18 @@ def _num_rows(record: Record) -> int:
 def _json(chunks: Iterator[bytes]) -> Iterator[Record | Broken]:
     """JSON lines, or one JSON array: told by the first character."""
     first = next((chunk for chunk in chunks if chunk.strip()), b"")
-    rest = _chain(first, chunks)
+    rest = chain((first,), chunks)
     if first.lstrip().startswith(b"["):
         yield from json_array(rest)
     elif _opens_object(first):
         # One object over many lines: a settings file, not JSON lines.
-        yield from json_array(_wrapped(first, chunks))
+        yield from json_array(chain((b"[", first), chunks, (b"]",)))
     else:
         yield from json_lines(rest)
 
 
-def _wrapped(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes between array brackets."""
-    yield b"["
-    yield first
-    yield from rest
-    yield b"]"
-
-
 def _opens_object(first: bytes) -> bool:
     return first.lstrip().split(b"\n", 1)[0].strip() in (b"{", b"{}")
-
-
-def _chain(first: bytes, rest: Iterable[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
 
 
 def csv_tree(tree: Tree) -> Iterator[Record | Broken]:

@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def decompressed(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _decompress(codec: _Codec, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     worker, open_stream = codec.decompressor(), False
     window = CHUNK
-    for data in _chain(first, chunks):
+    for data in chain((first,), chunks):
         start = 0
         while start < len(data):
             open_stream = True
@@ -134,11 +135,6 @@ def _inflate(worker: "bz2.BZ2Decompressor | zlib._Decompress", data: bytes) -> I
         yield worker.decompress(worker.unconsumed_tail, CHUNK)
     while not worker.eof and (pending := worker.decompress(b"", CHUNK)):
         yield pending
-
-
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
 
 
 def read_limited(chunks: Iterable[bytes], limit: int) -> bytes:
@@ -247,7 +243,7 @@ def is_wide(head: bytes) -> bool:
 def _transcode(name: str, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder(name)()
     try:
-        for piece in _chain(first, chunks):
+        for piece in chain((first,), chunks):
             yield decoder.decode(piece).encode()
         yield decoder.decode(b"", final=True).encode()
     except UnicodeError as error:

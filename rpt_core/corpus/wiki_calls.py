@@ -8,6 +8,11 @@ HOLE = "\ue003"
 """Stands for a value that the page does not hold; the sentence round it cannot be read."""
 
 
+def as_it_is(text: str) -> str:
+    """Keeps a formula where it stands: for callers that hold nothing aside."""
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One template call: its name in lower case, positional and named arguments, all rendered."""
@@ -21,7 +26,7 @@ class Call:
     """The character it stands after, as rendered; empty at the beginning of a line."""
     spoken: str = ""
     """Its name as written."""
-    keep: Callable[[str], str] = field(default=lambda text: text, compare=False)
+    keep: Callable[[str], str] = field(default=as_it_is, compare=False)
     """Holds a formula aside, so that nothing reads it as mark-up."""
 
     def arg(self, index: int) -> str:
@@ -48,7 +53,7 @@ _NAMED = re.compile(r"\s*+([\w\-](?:[\w \-]{0,38}[\w\-])?|(?<=\s))\s*+=(?!=)(.*)
 
 
 def parse_call(
-    parts: Sequence[str], lang: str = "en", before: str = "", keep: Callable[[str], str] | None = None
+    parts: Sequence[str], lang: str = "en", before: str = "", keep: Callable[[str], str] = as_it_is
 ) -> Call:
     """Split the pieces between the bars into name, positional and named arguments.
 
@@ -65,12 +70,7 @@ def parse_call(
         else:
             args.append(part.strip())
     spoken = parts[0].strip().replace("_", " ")
-    call = Call(spoken.lower(), tuple(args), named, lang, before, spoken)
-    return call if keep is None else _keeping(call, keep)
-
-
-def _keeping(call: Call, keep: Callable[[str], str]) -> Call:
-    return Call(call.name, call.args, call.named, call.lang, call.before, call.spoken, keep)
+    return Call(spoken.lower(), tuple(args), named, lang, before, spoken, keep)
 
 
 def first(call: Call) -> str:

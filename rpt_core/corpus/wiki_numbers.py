@@ -15,7 +15,7 @@ MARKS: dict[str, tuple[str, str]] = dict.fromkeys(["de", "nl", "vi", "da", "tr",
 ) | {"ar": ("٬", "٫"), "fa": ("٬", "٫")}  # fmt: skip
 """Language -> what stands between thousands, and before the fraction (MediaWiki's separatorTransformTable);
 others as in English."""
-UNGROUPED_THOUSANDS = frozenset(["es", "pt", "pl", "bg", "hu", "sl", "it_", "eu"])
+UNGROUPED_THOUSANDS = frozenset(["es", "pt", "pl", "bg", "hu", "sl", "eu"])
 """Editions that group from five digits on (minimumGroupingDigits 2)."""
 _INDIAN = frozenset(["hi", "bn", "mr", "ta", "te", "gu", "kn", "ml", "pa", "ne"])
 _PLAIN = re.compile(r"([-−+]?)(\d+)(\.\d+)?([eE][-+]?\d+)?")

@@ -31,7 +31,7 @@ def render(
     lang: str = "en",
     before: str = "",
     in_sentence: Callable[[], bool] = lambda: True,
-    keep: Callable[[str], str] = lambda text: text,
+    keep: Callable[[str], str] = calls.as_it_is,
 ) -> str:
     """The words a template stands for; empty for boxes, citations and notices.
 

@@ -1,9 +1,8 @@
 """``{{convert}}``: the value and the unit as given, the unit's code in words.
 
 The codes are those of Module:Convert, and are no words (``mpgimp``, ``koilbbl/d``, ``e6acre``). Only the
-given
-value is shown, never the converted one. English pages spell out the units of daily life; other editions
-show symbols, as their own templates do.
+given value is shown, never the converted one. English pages spell out the units of daily life; other
+editions show symbols, as their own templates do.
 """
 
 import re

@@ -120,7 +120,7 @@ def century(call: Call) -> str:
         return f"siglo {number.upper()}{' a. C.' if call.arg(1).lower() == 'a' else ''}"
     if call.name in ("séc", "século", "séc."):
         return f"século {number.upper()}"
-    if call.name in ("secolo",):
+    if call.name == "secolo":
         return f"{number.upper()} secolo"
     before_christ = " av. J.-C." if call.name.startswith(("-s", "-m", "sav")) else ""
     ordinal = f"{number.upper()}{'er' if number.upper() == 'I' else 'e'}"
