@@ -12,7 +12,7 @@ It raises :class:`~rpt_core.errors.StarvedError` when no position is eligible, s
 looked at and which rule refused them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args, runtime_checkable
 
@@ -162,3 +162,11 @@ def in_one_row(
         for question, of_cut in zip(one.questions, of_trunk, strict=True):
             for sample in of_cut:
                 yield question, sample
+
+
+def by_place(
+    verdicts: Iterable[Verdict], drawn: Sequence[Sequence[Sequence[Sample]]]
+) -> list[list[list[Verdict]]]:
+    """The other way round: verdicts in that order, by document, question and answer."""
+    left = iter(verdicts)
+    return [[[next(left) for _ in of_cut] for of_cut in of_trunk] for of_trunk in drawn]

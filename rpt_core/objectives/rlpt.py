@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpt_core.errors import StarvedError
-from rpt_core.objectives.objective import Asked, Question, Verdict, VerdictName
+from rpt_core.objectives.objective import Asked, Question, Verdict, VerdictName, by_place
 from rpt_core.objectives.positions import Rounds
 from rpt_core.objectives.rewards.judge import JudgeVerdict, Pair, PatientJudge
 from rpt_core.objectives.rewards.judge_local import LocalJudge
@@ -222,8 +222,7 @@ class Rlpt:
         self, asked: Sequence[Asked], drawn: Sequence[Sequence[Sequence[Sample]]]
     ) -> list[list[list[Verdict]]]:
         """Verdicts by document, question and answer: one call of the judge for all of them."""
-        found = iter(self.next_segment.verdicts(asked, drawn))
-        return [[[next(found) for _ in of_cut] for of_cut in of_trunk] for of_trunk in drawn]
+        return by_place(self.next_segment.verdicts(asked, drawn), drawn)
 
     def report(self) -> tuple[dict[str, float], dict[str, float]]:
         """Counts of verdicts and guards, and timings of the judge, since the last report."""

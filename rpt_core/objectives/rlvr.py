@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import StarvedError
 from rpt_core.objectives.answers.compare import Match
-from rpt_core.objectives.objective import Asked, Question, Verdict, in_one_row
+from rpt_core.objectives.objective import Asked, Question, Verdict, by_place, in_one_row
 from rpt_core.objectives.positions import Rounds
 from rpt_core.objectives.prompts import Prompt, problem_prompt
 from rpt_core.objectives.recipe import RlvrObjective
@@ -159,8 +159,7 @@ class Rlvr:
         self, asked: Sequence[Asked], drawn: Sequence[Sequence[Sequence[Sample]]]
     ) -> list[list[list[Verdict]]]:
         """Verdicts by document, question and answer: what has to be computed is computed together."""
-        found = iter(self.solve.judge_all(in_one_row(asked, drawn)))
-        return [[[next(found) for _ in of_cut] for of_cut in of_trunk] for of_trunk in drawn]
+        return by_place(self.solve.judge_all(in_one_row(asked, drawn)), drawn)
 
     def report(self) -> tuple[dict[str, float], dict[str, float]]:
         """How answers were graded since the last report; there is nothing to time."""
