@@ -25,6 +25,8 @@ ID_COLUMNS = ("id", "doc_id", "_id", "uuid", "url")
 TRACE_COLUMNS = ("title", "before", "thought", "answer")
 ROWS_WITHOUT_SHAPE_MAX = 100
 """Rows of no known shape after which a file is given up."""
+BROKEN_AT_HEAD_MAX = 10_000
+"""Rows that cannot be read, before any that can, after which a file is given up."""
 
 
 ALL_COLUMNS: Columns = {**COLUMNS, "text": TEXT_COLUMNS, "title": TITLE_COLUMNS, "id": ID_COLUMNS}
@@ -51,6 +53,12 @@ def rows_of(
     for number, record in enumerate(records):
         if isinstance(record, Broken):
             yield _broken(source, set_name(source.name), number, record)
+            if not kind and number >= BROKEN_AT_HEAD_MAX:
+                told = Broken(
+                    "too-much-work", f"of {number} rows none could be read; the rest is passed over"
+                )
+                yield _broken(source, set_name(source.name), number + 1, told)
+                break
             continue
         kind = kind or _kind(record, columns)
         waiting.append((number, record))

@@ -22,6 +22,7 @@ DEPTH_MAX = 900
 """Brackets open at once; Python's parser gives up at about a thousand."""
 Record = dict[str, Any]
 
+_BLANK_LINES = re.compile(rb"\n(?:[ \t\r]*+\n)++")
 _STRING = r'"(?:[^"\\]++|\\.)*+"'
 _TOKEN = re.compile(_STRING + r"?|[,\[{]", re.DOTALL)
 """A string without its end is one, too: tried from each of its quotes it would take quadratic time."""
@@ -34,11 +35,16 @@ def json_lines(chunks: Iterable[bytes], limit: int = LINE_BYTES_MAX) -> Iterator
         >>> [type(row).__name__ for row in json_lines([b'{"a": 1}\n{"a": NaN}\n'])]
         ['dict', 'dict']
     """
-    for line in lines(chunks, limit):
+    for line in lines(map(_without_blank_lines, chunks), limit):
         if isinstance(line, Broken):
             yield line
         elif line.strip():
             yield _line(line)
+
+
+def _without_blank_lines(chunk: bytes) -> bytes:
+    """The same lines; of a chunk that is little but line ends, without the empty ones."""
+    return _BLANK_LINES.sub(b"\n", chunk) if 8 * chunk.count(b"\n") > len(chunk) else chunk
 
 
 def _line(line: bytes) -> Record | Broken:
@@ -155,7 +161,8 @@ def _long_item(held: str, pieces: Iterator[str], limit: int) -> tuple[Record | B
 _FLAT = rf'(?:[^"\[\]{{}}]++|{_STRING})*+'
 _SAME_DEPTH = re.compile(rf'(?:[^"\[\]{{}}]++|{_STRING}|\{{{_FLAT}\}}|\[{_FLAT}\])*+', re.DOTALL)
 """Text after which as many brackets are open as before it."""
-_IN_STRING = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_IN_BLANK_LINES = re.compile(rb"\n(?:[ \t\r]*+\n)++")
+_STRING = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 
 
 @dataclass(slots=True)

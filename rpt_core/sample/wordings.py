@@ -84,6 +84,8 @@ def facts(text: str) -> tuple[Fact, ...] | None:
         (True, True)
     """
     flat = " ".join(text.split())
+    if not flat.endswith("."):  # of a text without points, a search from every letter would see it all
+        return None
     sentences = [sentence.strip() for sentence in _SENTENCE.findall(flat)]
     if not sentences or "".join(_SENTENCE.findall(flat)) != flat:
         return None
