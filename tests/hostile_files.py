@@ -200,6 +200,16 @@ KINDS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "wikitext: 15 MB of tabs": ("a.xml.gz", lambda: wiki(WORDS.encode(), 15 * MB, b"\t")),
     "wikitext: 15 MB of quotes": ("a.xml.gz", lambda: wiki(WORDS.encode(), 15 * MB, b"''")),
     "wikitext: 15 MB of open tables": ("a.xml.gz", lambda: wiki(WORDS.encode(), 15 * MB, b"\n{|\n|-\n|a")),
+    "latex: 12 files of 8 MB": ("1.tar.gz", lambda: gzip.compress(b"".join(
+        member(f"{number}.tex", _PAPER + b"a b " * (2 * MB) + b"\\input{9}" + _END)
+        for number in range(12)), 1)),
+    "latex: 9 MB of words": ("1.tex.gz", lambda: packed(b"ab ", 9 * MB, _PAPER, _END)),
+    "latex: 9 MB of backslashes": ("1.tex.gz", lambda: packed(b"\\", 9 * MB, _PAPER, _END)),
+    "latex: 9 MB of emoji": ("1.tex.gz", lambda: packed("\U0001f600 ".encode(), 9 * MB, _PAPER, _END)),
+    "latex: 9 MB of commands": ("1.tex.gz", lambda: packed(b"\\a ", 9 * MB, _PAPER, _END)),
+    "latex: 9 MB of formulas": ("1.tex.gz", lambda: packed(b"$a$ ", 9 * MB, _PAPER, _END)),
+    "latex: 9 MB of tabs": ("1.tex.gz", lambda: packed(b"\t", 9 * MB, _PAPER, _END)),
+    "latex: 9 MB of open braces": ("1.tex.gz", lambda: packed(b"{", 9 * MB, _PAPER, _END)),
     "latex: 31 MB of one letter": ("1.tex.gz", lambda: packed(b"a", 31 * MB, _PAPER, _END)),
     "latex: 15 MB of words": ("1.tex.gz", lambda: packed(b"ab ", 15 * MB, _PAPER, _END)),
     "latex: 31 MB of open braces": ("1.tex.gz", lambda: packed(b"{", 31 * MB, _PAPER, _END)),

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from rpt_core.corpus.streams import Broken, ChunkFile
 from rpt_core.corpus.tar_headers import Archive
 
-MEMBER_BYTES_MAX = 32 << 20
-"""Longest text member that is read."""
+MEMBER_BYTES_MAX = 10 << 20
+"""Longest text member that is read; a book has a third, and LaTeX takes many times its length of memory."""
+TABLE_BYTES_MAX = 32 << 20
+"""Longest table among the members."""
 PACKED_BYTES_MAX = 96 << 20
 """Longest e-print, packed, of a bulk file."""
 WANTED_BYTES_MAX = 128 << 20
@@ -81,11 +83,15 @@ def _read_members(archive: Archive, tree: Tree, wanted: tuple[str, ...]) -> None
             tree.refused.append(_refusal(member, name))
         elif not name.lower().endswith(wanted):
             tree.has_pdf |= name.lower().endswith(".pdf")
-        elif member.size > MEMBER_BYTES_MAX or total + member.size > WANTED_BYTES_MAX:
+        elif member.size > _longest(name) or total + member.size > WANTED_BYTES_MAX:
             tree.refused.append(_bomb(member))
         elif stream := archive.extractfile(member):
-            tree.files[name] = stream.read(MEMBER_BYTES_MAX)
+            tree.files[name] = stream.read(member.size)
             total += member.size
+
+
+def _longest(name: str) -> int:
+    return TABLE_BYTES_MAX if name.lower().endswith(".csv") else MEMBER_BYTES_MAX
 
 
 def _refusal(member: tarfile.TarInfo, path: str | None) -> Broken:

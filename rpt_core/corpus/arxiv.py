@@ -12,7 +12,7 @@ from rpt_core.corpus.rows import Document, Dropped, Row, preview
 from rpt_core.corpus.sources import HEAD_BYTES, Source, is_binary, sniff
 from rpt_core.corpus.streams import Broken, decompressed, open_chunks, read_limited
 
-SINGLE_BYTES_MAX = 32 << 20
+SINGLE_BYTES_MAX = 10 << 20
 
 _NUMBER = re.compile(r"^(?P<id>\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?[_/]?\d{7})(?:v(?P<version>\d+))?$")
 _MEMBER = re.compile(r"(?:^|/)(?:\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?\d{7})(?:v\d+)?\.(?:gz|pdf)$")

@@ -58,7 +58,7 @@ def _line(line: bytes) -> Record | Broken:
 def parse(text: str) -> Record | Broken:
     """The object a text is."""
     if _is_crowded(text):
-        return Broken("too-much-work", f"a row of more than {TOKENS_MAX} values: {text[:80]}")
+        return _crowded(text)
     try:
         return _object(_DECODER.decode(text))
     except (ValueError, RecursionError) as error:
@@ -68,6 +68,10 @@ def parse(text: str) -> Record | Broken:
 def _is_crowded(text: str) -> bool:
     """Whether a row has too many values; a short one cannot."""
     return len(text) > TOKENS_MAX and next(islice(_TOKEN.finditer(text), TOKENS_MAX, None), None) is not None
+
+
+def _crowded(text: str) -> Broken:
+    return Broken("too-much-work", f"a row of more than {TOKENS_MAX} values: {text[:80]}")
 
 
 def _object(value: Any) -> Record | Broken:
@@ -100,7 +104,7 @@ def json_array(chunks: Iterable[bytes], limit: int = LINE_BYTES_MAX) -> Iterator
             if not opened:
                 held, opened = held.lstrip().removeprefix("["), True
             while True:
-                position, ended = yield from _items(held)
+                position, ended = yield from _items(held, limit)
                 if ended:
                     return
                 held = held[position:]
@@ -117,7 +121,7 @@ def json_array(chunks: Iterable[bytes], limit: int = LINE_BYTES_MAX) -> Iterator
 _BETWEEN_ITEMS = re.compile(r"[\s,]*+")
 
 
-def _items(held: str) -> Generator[Record | Broken, None, tuple[int, bool]]:
+def _items(held: str, limit: int) -> Generator[Record | Broken, None, tuple[int, bool]]:
     """Yield the whole items of ``held``; return where the rest starts, and whether the array ended."""
     position = 0
     while True:
@@ -132,7 +136,16 @@ def _items(held: str) -> Generator[Record | Broken, None, tuple[int, bool]]:
             return position, False
         except (ValueError, RecursionError) as error:
             raise Broken("bad-json", f"{error}: {held[position : position + 80]}") from None
-        yield _object(value)
+        if end - position > limit:
+            raise Broken(
+                "gigantic", f"an item of more than {limit} characters: {held[position : position + 80]}"
+            )
+        if end - position > TOKENS_MAX and _is_crowded(
+            held[position:end]
+        ):  # of a piece it is whole in, so that it could be parsed before
+            yield _crowded(held[position : position + 80])
+        else:
+            yield _object(value)
         position = end
 
 
@@ -161,8 +174,7 @@ def _long_item(held: str, pieces: Iterator[str], limit: int) -> tuple[Record | B
 _FLAT = rf'(?:[^"\[\]{{}}]++|{_STRING})*+'
 _SAME_DEPTH = re.compile(rf'(?:[^"\[\]{{}}]++|{_STRING}|\{{{_FLAT}\}}|\[{_FLAT}\])*+', re.DOTALL)
 """Text after which as many brackets are open as before it."""
-_IN_BLANK_LINES = re.compile(rb"\n(?:[ \t\r]*+\n)++")
-_STRING = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
+_IN_STRING = re.compile(r'(?:[^"\\]++|\\.)*+', re.DOTALL)
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rpt_core.corpus.latex_expand import Expander
 from rpt_core.corpus.latex_text import Renderer
-from rpt_core.corpus.latex_tree import SourceTree, TreeFacts
+from rpt_core.corpus.latex_tree import SourceTree, TreeFacts, check_work
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def to_text(files: Mapping[str, bytes], main: str, facts: TreeFacts | None = Non
         facts: What the files declare for each other, when that is known already.
 
     Raises:
-        Broken: ``latex-unbalanced``, ``latex-explosion`` or ``not-utf-8``.
+        Broken: ``latex-unbalanced``, ``latex-explosion``, ``too-much-work`` or ``not-utf-8``.
 
     Example:
         >>> to_text({"a.tex": rb"\newcommand{\R}{\mathbb{R}} Let $x\in\R$~\cite{k}. % note"}, "a.tex").text
@@ -36,5 +36,6 @@ def to_text(files: Mapping[str, bytes], main: str, facts: TreeFacts | None = Non
     tree = SourceTree(files, main, facts)
     expander = Expander(tree)
     expanded = expander.expand()
+    check_work(expanded)
     renderer = Renderer(expanded, tree.pieces, expander.known.theorems)
     return LatexText(renderer.title(), renderer.body(), tuple(dict.fromkeys(expander.missing)))

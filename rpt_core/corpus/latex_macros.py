@@ -15,7 +15,7 @@ from rpt_core.corpus.latex_conditions import FALSE, NO_VALUE, TRUE
 from rpt_core.corpus.streams import Broken
 
 EXPANSIONS_MAX = 100_000
-OUTPUT_CHARS_MAX = 64_000_000
+OUTPUT_CHARS_MAX = 16_000_000
 READ_AGAIN_CHARS_MAX = 16_000_000
 """Of all expansions, what they hold is read again."""
 DEPTH_MAX = 400

@@ -17,8 +17,10 @@ from rpt_core.corpus.streams import Broken
 TEX_SUFFIXES = (".tex", ".ltx", ".latex")
 WANTED = (*TEX_SUFFIXES, ".sty", "00readme.xxx", "00readme.json", ".bbl")
 INPUT_DEPTH_MAX = 16
-FLAT_CHARS_MAX = 32_000_000
+FLAT_CHARS_MAX = 10_000_000
 """A paper's whole source; the longest books have a tenth."""
+MARKS_MAX = 1_200_000
+"""Backslashes, dollar signs and braces of one document, each of microseconds; long books have a third."""
 
 _MAIN = re.compile(r"\\document(?:class|style)\b")
 _MAIN_BYTES = re.compile(rb"\\document(?:class|style)\b")
@@ -179,6 +181,7 @@ class SourceTree:
         self.is_plain = facts.is_plain
         self.num_chars = 0
         """Of all files read so far, each as often as it was."""
+        self._num_marks = 0
         self._literals, self._pattern = facts.literals, facts.literals.pattern()
         self._encoding = declared_encoding([files[main]]) or facts.encoding
 
@@ -186,7 +189,7 @@ class SourceTree:
         """The text of one file.
 
         Raises:
-            Broken: ``latex-explosion``, ``not-utf-8``.
+            Broken: ``latex-explosion``, ``too-much-work``, ``not-utf-8``.
         """
         text = without_marks(decode_tex(self.files[name], self._encoding))
         text = without_literals(text, self._literals, self._pattern, self.pieces)
@@ -195,7 +198,20 @@ class SourceTree:
         self.num_chars += len(text)
         if self.num_chars > FLAT_CHARS_MAX:
             raise Broken("latex-explosion", f"more than {FLAT_CHARS_MAX} characters after \\input")
+        self._num_marks = check_work(text, self._num_marks)
         return text
+
+
+def check_work(text: str, num_before: int = 0) -> int:
+    """How many backslashes, dollar signs and braces there are by now.
+
+    Raises:
+        Broken: ``too-much-work``, for more than :data:`MARKS_MAX`.
+    """
+    num_marks = num_before + sum(map(text.count, "\\${"))
+    if num_marks > MARKS_MAX:
+        raise Broken("too-much-work", f"{num_marks} backslashes, dollar signs and braces: {text[:80]}")
+    return num_marks
 
 
 _DEFINITION_START = re.compile(

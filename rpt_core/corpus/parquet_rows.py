@@ -158,6 +158,9 @@ def _weight(array: pa.Array) -> tuple[int, int]:
         return len(array), pc.sum(lengths).as_py() or 0
     if pa.types.is_struct(kind):
         parts = [_weight(part) for part in array.flatten()]
+    elif isinstance(array, pa.MapArray):  # the one list that the library does not flatten
+        start, end = array.offsets[0].as_py(), array.offsets[-1].as_py()
+        parts = [_weight(part.slice(start, end - start)) for part in (array.keys, array.items)]
     elif isinstance(array, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
         parts = [_weight(array.flatten())]
     else:
