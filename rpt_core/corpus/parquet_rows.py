@@ -26,8 +26,8 @@ HELD_BYTES_MAX = 160 << 20
 """Pages that are unpacked at the same time, one of every column, and dictionaries."""
 SLICE_BYTES_MAX = 8 << 20
 """Values that become Python's objects at the same time, but for a single row."""
-_KEPT_DICTIONARY_BYTES = 1 << 20
-"""A longer dictionary is not written out for every row."""
+_WRITTEN_OUT_BYTES_MAX = 8 << 20
+"""A dictionary that is longer, or a list's that would be if its values were written out, stays one."""
 _STRINGS = frozenset({"BYTE_ARRAY"})
 
 
@@ -78,7 +78,7 @@ def _plan(stream: BinaryIO, metadata: pq.FileMetaData, number: int) -> _Plan:
         Broken: nothing; or a header that cannot be read.
     """
     group, plan = metadata.row_group(number), _Plan()
-    flat: list[tuple[Pages, bool]] = []
+    flat: list[tuple[Pages, int]] = []
     held = lists = 0
     for place in range(group.num_columns):
         column, schema = group.column(place), metadata.schema.column(place)
@@ -86,15 +86,18 @@ def _plan(stream: BinaryIO, metadata: pq.FileMetaData, number: int) -> _Plan:
         is_list = schema.max_repetition_level > 0
         is_string = column.physical_type in _STRINGS
         repeats = is_string and any("DELTA_BYTE_ARRAY" in name for name in column.encodings)
-        is_kept = is_string and pages.dictionary > (0 if is_list else _KEPT_DICTIONARY_BYTES)
+        longest = pages.dictionary if is_string else schema.length or 0
+        written_out = longest * (pages.num_values if is_list else 1)
+        is_kept = is_string and written_out > _WRITTEN_OUT_BYTES_MAX
         if is_list:
             size = 16 * pages.num_values + pages.num_bytes * (pages.num_values if repeats else 1)
+            size += 0 if is_kept else written_out
             if lists + size > BATCH_BYTES_MAX:
                 plan.left_out.add(column.path_in_schema.split(".")[0])
                 continue
             lists += size
         else:
-            flat.append((pages, is_string and not is_kept))
+            flat.append((pages, 0 if is_kept else longest))
             if repeats and BATCH_ROWS * pages.longest > BATCH_BYTES_MAX:
                 raise Broken("too-much-work", f"{column.path_in_schema}: strings of one long beginning")
         if is_kept:
@@ -107,12 +110,9 @@ def _plan(stream: BinaryIO, metadata: pq.FileMetaData, number: int) -> _Plan:
     return plan
 
 
-def _batch_bytes(flat: list[tuple[Pages, bool]], num_rows: int) -> int:
-    """Bytes of so many rows at most; of a dictionary written out, its longest string may be in all."""
-    return sum(
-        pages.window(num_rows) + (num_rows * pages.dictionary if is_written_out else 0)
-        for pages, is_written_out in flat
-    )
+def _batch_bytes(flat: list[tuple[Pages, int]], num_rows: int) -> int:
+    """Bytes of so many rows at most, each with the longest value that its dictionary may have."""
+    return sum(pages.window(num_rows) + num_rows * longest for pages, longest in flat)
 
 
 def _row_group(path: Path, metadata: pq.FileMetaData, number: int, plan: _Plan) -> Iterator[Record | Broken]:
