@@ -116,10 +116,10 @@ def literals(pattern: re.Pattern) -> list[str]:
     return sorted(piece for piece in pieces if 0 < len(piece) <= 40)
 
 
-def texts(unit: str, size: int) -> tuple[str, ...]:
-    """A repeated unit to the end; with what stops it; and from the middle on."""
+def texts(unit: str, size: int, heads: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """A unit to the end; with what stops it; on a line of its own; behind what the pattern may begin with."""
     run = unit * (size // len(unit))
-    return (run, f"x{run}\x01y", f"\n{run}\x01")
+    return (run, f"x{run}\x01y", f"\n{run}\x01", *(f"{head}x{run}\x01y" for head in heads))
 
 
 def calls(found: Found, text: str) -> Iterator[Callable[[], object]]:

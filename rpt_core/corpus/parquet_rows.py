@@ -169,6 +169,9 @@ def _weight(array: pa.Array) -> tuple[int, int]:
 
 
 def _objects(batch: pa.RecordBatch) -> Iterator[Record]:
+    if not any(pa.types.is_dictionary(array.type) for array in batch.columns):
+        yield from batch.to_pylist()
+        return
     columns = [_column(array) for array in batch.columns]
     names = batch.schema.names
     for values in zip(*columns, strict=True):

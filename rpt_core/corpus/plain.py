@@ -17,7 +17,7 @@ _GUTENBERG_END = re.compile(
 _GUTENBERG_TITLE = re.compile(r"^Title:[ \t]*(.+)$", re.M)
 _WIKITEXT_TITLE = re.compile(r"^ = ([^=\n]+) = *$", re.M)
 _WIKITEXT_JOINTS = ((" @-@ ", "-"), (" @,@ ", ","), (" @.@ ", "."))
-_MARKDOWN_TITLE = re.compile(r"^#\s+(.+?)\s*#*\s*$", re.M)
+_MARKDOWN_TITLE = re.compile(r"^#[^\S\n]++(\S.*)$", re.M)
 FRONT_CHARS_MAX = 1 << 16
 """Within which front matter ends."""
 _FRONT_BEGIN = re.compile(r"\ufeff?(---|\+\+\+)[ \t]{0,20}\n")
@@ -61,7 +61,7 @@ def split_text(text: str, source: Source) -> Iterator[tuple[str, str, str]]:
     if front and (named := _FRONT_TITLE.search(front)):
         title = (named[1] or named[2] or named[3]).strip()
     elif source.form == "markdown" and (found := _MARKDOWN_TITLE.search(text)):
-        title = found[1]
+        title = found[1].rstrip().rstrip("#").rstrip() or found[1].rstrip()
     start, end = _GUTENBERG_START.search(text), _GUTENBERG_END.search(text)
     if start:
         if named := _GUTENBERG_TITLE.search(text, 0, start.start()):
@@ -107,11 +107,16 @@ def _wikitext_articles(
         part = text[head.end() : end]
         for mark, joint in _WIKITEXT_JOINTS:
             part = part.replace(mark, joint)
-        part = re.sub(r"^ (?:= )+(.+?)(?: =)+ *$", r"\1", part, flags=re.M)
         part = re.sub(r" ([,.;:!?)\]%])", r"\1", re.sub(r"([(\[$£€]) ", r"\1", part))
         part = re.sub(r"(\w) (['’](?:s|re|ve|ll|d|m|t)\b)", r"\1\2", part)
-        part = "\n\n".join(line.strip() for line in part.split("\n") if line.strip())
+        part = "\n\n".join(_unmarked(line) for line in part.split("\n") if line.strip())
         yield f"{source.name}#{number}", head[1].strip(), part
+
+
+def _unmarked(line: str) -> str:
+    """A line; a heading (`` = = Works = = ``) without its marks."""
+    line, is_heading = line.strip(), line.startswith(" = ") and line.rstrip().endswith(" =")
+    return line.strip(" =") or line if is_heading else line
 
 
 def unwrap(text: str) -> str:

@@ -37,9 +37,9 @@ GIVEN_LITTLE = {
 
 def worst(found: Found) -> list[str]:
     """The units on which a pattern is super-linear."""
-    slow = []
+    slow, heads = [], tuple(literals(found.pattern)[:6])
     for unit in dict.fromkeys(LETTERS + BLANKS + MIXED + literals(found.pattern)):
-        for place, text in enumerate(texts(unit, SIZE)):
+        for place, text in enumerate(texts(unit, SIZE, heads)):
             for number, call in enumerate(calls(found, text)):
                 began = time.process_time()
                 call()
@@ -47,7 +47,7 @@ def worst(found: Found) -> list[str]:
                     continue
 
                 def at(size: int, place: int = place, number: int = number, unit: str = unit):
-                    return list(calls(found, texts(unit, size)[place]))[number]
+                    return list(calls(found, texts(unit, size, heads)[place]))[number]
 
                 if is_super_linear(growth(at, SIZE // 8, BUDGET_SECONDS)):
                     slow.append(f"{unit!r} ({place}, {found.methods[number]})")
