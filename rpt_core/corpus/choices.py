@@ -6,7 +6,7 @@ from typing import Any
 
 NUM_MAX = 26
 """Options that have a letter."""
-_OWN_LETTER = re.compile(r"\s{0,4}[(（]?([A-Za-z])\s?[.):：．、）]\s*(?=\S)")
+_OWN_LETTER = re.compile(r"\s{0,4}[(（]?([A-Za-z])\s?[.):：．、）]\s{0,9}(?=\S)")
 _NESTED = (("text", "texts", "choices", "options"), ("label", "labels", "key", "keys"))
 
 

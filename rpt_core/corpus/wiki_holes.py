@@ -6,7 +6,7 @@ from rpt_core.corpus.wiki_calls import HOLE
 
 _ASIDE = re.compile(rf"\s?[(（][^()（）\n{HOLE}]{{0,300}}{HOLE}[^()（）\n]{{0,300}}[)）]")
 _END = re.compile(
-    r"([^\s.]{0,20})([.!?])[)”\"»\]]?\s+(?=[\"'“«(]{0,3}[^\W\d_a-zà-öø-ÿа-яё])|[。！？؟।;；]\s?"
+    r"([^\s.]{0,20})([.!?])[)”\"»\]]?\s{1,99}(?=[\"'“«(]{0,3}[^\W\d_a-zà-öø-ÿа-яё])|[。！？؟।;；]\s?"
 )
 """Where a sentence may end, or a part of one that a semicolon sets apart; and the word before."""
 _ABBREVIATION = re.compile(

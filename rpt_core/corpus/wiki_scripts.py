@@ -4,15 +4,16 @@ import html
 import re
 
 _SCRIPT = re.compile(
-    r"<(?P<tag>sup|sub)\b[^<>]{0,200}>\s{0,20}(?P<text>[^<>\n]{1,60}?)\s{0,20}</(?P=tag)\s{0,20}>",
-    re.IGNORECASE,
+    r"<(?P<tag>sup|sub)\b[^<>]{0,200}>(?P<text>[^<>]{1,100})</(?P=tag)\s{0,9}>", re.IGNORECASE
 )
+_CHARS_MAX = 60
+"""Of a mark above or below the line; what is longer is words, and stays so."""
 _FRACTION = re.compile(
     r"<sup\b[^<>]{0,60}>\s?(\d{1,6})\s?</sup>\s?[/⁄]\s?<sub\b[^<>]{0,60}>\s?(\d{1,6})\s?</sub>", re.IGNORECASE
 )
 _COUNTED = re.compile(r"(?:[A-Z][a-z]?|[)\]])$")
 """The end of a chemical symbol or group; of a variable in italics it is none."""
-_HEX = re.compile(r"(?:\d[0-9A-F]*|[0-9A-F]{2,12})$")
+_HEX = re.compile(r"(?:\d[0-9A-F]{0,11}|[0-9A-F]{2,12})$")
 _BASE_CHARS = 12
 
 
@@ -37,7 +38,9 @@ def _fraction(match: re.Match[str]) -> str:
 
 
 def _set(match: re.Match[str]) -> str:
-    inner = html.unescape(match["text"])
+    inner = html.unescape(match["text"].strip())
+    if not inner or "\n" in inner or len(inner) > _CHARS_MAX:
+        return match[0]
     if match["tag"].lower() == "sup":
         return _superscript(inner)
     return _subscript(match.string[max(0, match.start() - _BASE_CHARS) : match.start()], inner)

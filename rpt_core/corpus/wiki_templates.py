@@ -201,8 +201,8 @@ _CODE = re.compile(
 )
 """What may be the code of a language, where other words stand beside it."""
 _UNREADABLE = re.compile(
-    r"(?:https?:|//|www\.)|[^ ]*\.(?:jpe?g|png|svg|gif|og[gav]|webm|mp3|mid|wav|pdf|djvu)$|#\w+$|"
-    r"\w+[-_:]\w*$(?<=\d)|(?:left|right|center|none|yes|no|on|off|y|n|thumb|small|nolink|link)$",
+    r"(?:https?:|//|www\.)|[^ ]{0,300}\.(?:jpe?g|png|svg|gif|og[gav]|webm|mp3|mid|wav|pdf|djvu)$|#\w{1,100}$|"
+    r"\w{1,60}[-_:]\w{0,60}$(?<=\d)|(?:left|right|center|none|yes|no|on|off|y|n|thumb|small|nolink|link)$",
     re.IGNORECASE,
 )
 
@@ -413,7 +413,6 @@ _NAMES: dict[Handler, str] = {
     calls.constant("†"): "dagger †",
     calls.constant("av. J.-C."): "av_jc avjc av_j-c av._j.-c.",
     calls.constant("apr. J.-C."): "apr_jc aprjc",
-    calls.nothing: "r ref",
 }  # fmt: skip
 _ELEMENTS = {
     "hydrogen": "H", "helium": "He", "carbon": "C", "nitrogen": "N", "oxygen": "O", "fluorine": "F",

@@ -5,6 +5,7 @@ given value is shown, never the converted one. English pages spell out the units
 editions show symbols, as their own templates do.
 """
 
+import math
 import re
 
 from rpt_core.corpus.wiki_calls import HOLE, Call
@@ -196,7 +197,7 @@ _WHOLES = frozenset(
         "kg",
     ]
 ) | {"long ton"}
-_NUMERAL = re.compile(r"[-−+]?[\d.,]*\d(?:[+⁄/\d]*)?(?:\s?\d+/\d+)?")
+_NUMERAL = re.compile(r"[-−+]?\d[\d.,]{0,30}(?:[+⁄/]{1,2}\d{1,6}){0,2}(?:\s?\d{1,6}/\d{1,6})?")
 
 
 def convert(call: Call) -> str:
@@ -301,6 +302,8 @@ def density(call: Call) -> str:
     try:
         people, area = (float(arg.replace(",", "")) for arg in (call.arg(0), call.arg(1)))
         value = people / area
+        if not math.isfinite(value):
+            return HOLE
     except (ValueError, ZeroDivisionError):
         return HOLE
     places = call.named.get("prec", "")

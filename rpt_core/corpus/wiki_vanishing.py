@@ -9,7 +9,7 @@ Only names of the large editions are here. What is not listed is told by its for
 import re
 
 _EXACT = """
-0 00 fn fnz ref fact cn cn-span citation_needed citation_needed_span unsourced_inline dead_link deadlink
+0 00 fn fnz ref fact cn citation_needed unsourced_inline dead_link deadlink
 dead dl bare_url_inline failed_verification better_source better_source_needed verify_source
 verification_needed verify_credibility unreliable_source unreliable_source? self-published_source
 self-published_inline primary_source_inline third-party_inline third-party_source_needed full
@@ -27,7 +27,7 @@ not_in_source nowrap_end nowrap_begin nobr_end improve_references_inline medical
 scientific_citation_needed lead_extra_info expand_inline elucidate importance_inline globalize-inline
 image_reference_needed notelist reflist refbegin refend refn ref_label note_label note efn efn-ua efn-lr
 efn-la notetag notefoot sfn sfnp sfnm sfnref sfbf harv harvnb harvp harvtxt harvcoltxt harvcol harvs harvid
-ran rp r ra rma vcite citeref full_note snf shortened_footnote listref see_below see_above backref cite
+ran rp r rma vcite citeref full_note snf shortened_footnote listref see_below see_above backref cite
 citar citation-needed coord coordinate coordinates coor_d coor_dm coor_dms koordinate coordenadas
 coordonnées coord_missing location_map location_map~ location_map+ positionskarte positionskarte~
 positionskarte+ osm gbmapping gbmappingsmall gbthumb oscoor osm_coord lunar_coords_and_quad_cat latlong
@@ -64,7 +64,7 @@ unreferenced refimprove more_footnotes no_footnotes cleanup stub wikify orphan u
 unreferenced_section lead_too_short in_use under_construction merge merge_to merge_from split afd rfd
 copyedit copy_edit tone advert pov globalize in_popular_culture prose technical age_templates increase
 decrease steady increasenegative decreasepositive profit loss gain up down augmentation baisse diminution
-stagnation augmentation_négative yes no n/a na dunno tick cross check aye nay won nom win nominated draw ya
+stagnation augmentation_négative yes no n/a na dunno tick cross check aye nay nom win nominated draw ya
 partial included dropped unknown legend legend2 legend0 farblegende légende leyenda legenda color_box
 colour_box colorbox legend-line legendline 범례 凡例 圖例 color_sample swatch bartable bar_percent bar_box
 barre barras ipa ipac-en ipac-pl ipac-de ipac-fr ipac-it ipac-es ipa-all respell api api_link api-ru msapi
@@ -88,7 +88,7 @@ bilder mehrere_bilder imagemap infobox taxobox chembox drugbox navbox navboxes s
 navigationsleiste palette fossil_range fossilrange geological_range phanerozoic_220px défaut_de_source
 référence_insuffisante source_insuffisante réf_nec sourcer à_sourcer préciser à_préciser lien_brisé
 lien_mort qui quand où lequel laquelle évasif détournement non_neutre pertinence interprétation_personnelle
-c'est-à-dire quoi pourquoi comment date_nécessaire à_actualiser mise_à_jour_nécessaire incise_source
+c'est-à-dire quoi pourquoi date_nécessaire à_actualiser mise_à_jour_nécessaire incise_source
 note_de_traduction section_à_sourcer sources_secondaires plume refins refinc smn sfn2 cr sin_referencias
 cuándo quién dónde cuál aclarar aclaración_requerida añadir_referencias enlace_roto verificar
 no_en_la_fuente página_requerida discutido revisión actualizar sf da_chi quando chi dove quale non_chiaro f
@@ -101,7 +101,7 @@ ref+ ref-ен неоднозначность непроверено проясн
 почему? тч недоступная сфн sfn-ru sfn0 примечания джерело? чому? хто? коли? де? сумнівно не_перекладено
 немає_джерел прояснити уточнити дж фактаж нд який? факт не_вказано неавторитетне_джерело fakt źródło?
 bez_źródeł w_artykule kto kiedy gdzie który doprecyzuj dopracować martwy_link przypis odn dlaczego
-weryfikacja niejasne oryginalna_analiza uwaga kb faktamall källa? vem när var vilken förtydliga död_länk
+weryfikacja niejasne oryginalna_analiza uwaga kb faktamall källa? vem när vilken förtydliga död_länk
 ej_i_källa fotnot fakta? ifrågasatt vilka 要出典 誰 誰2 いつ どこ どれ なぜ どのように 要検証 要ページ番号
 要文献特定詳細情報 リンク切れ 信頼性要検証 独自研究 要説明 要追加記述 要校閲 疑問点 正確性 更新 出典無効
 要高次出典 要非一次出典 要出典明記 説明 refnest rおよび 来源请求 來源請求 查证请求 查證請求 谁 誰_zh 何时

@@ -26,7 +26,6 @@ from rpt_core.corpus.wiki_templates import render
 
 NESTING_MAX = 5000
 """Open frames at once; no page a person wrote comes near."""
-_PIECES_OF_LINE_MAX = 8
 _BESIDE_CHARS = 120
 """How far a line is looked at, to tell whether a template stands in a sentence."""
 
@@ -70,12 +69,14 @@ class _Frame:
             held[-1] = held[-1].rstrip(" \t")
 
     def line(self) -> str:
-        """What it holds so far of the line that is being written."""
+        """The end of what it holds of the line that is being written."""
         held: list[str] = []
+        num = 0
         for piece in reversed(self.parts[-1]):
-            before, end, rest = piece.rpartition("\n")
+            before, end, rest = piece[-_BESIDE_CHARS:].rpartition("\n")
             held.append(rest if end else before + rest)
-            if end or len(held) == _PIECES_OF_LINE_MAX:
+            num += len(held[-1])
+            if end or num >= _BESIDE_CHARS or len(held) == _BESIDE_CHARS:
                 break
         return "".join(reversed(held))
 
@@ -198,8 +199,9 @@ class _Scanner:
     def _comment(self, match: re.Match[str]) -> int:
         """Position after a comment; a line that holds comments alone is none, so its end goes with them."""
         begin, end = match.start(), self._skip(match.end(), "-->")
-        between = self.text[self.whole_lines_end : begin] if self.whole_lines_end >= 0 else "x"
-        if self._starts_line(begin, " \t") or not between.strip(" \t"):
+        follows = self.whole_lines_end >= 0 and begin - self.whole_lines_end <= _BESIDE_CHARS
+        goes_on = follows and not self.text[self.whole_lines_end : begin].strip(" \t")
+        if goes_on or self._starts_line(begin, " \t"):
             self.whole_lines_end = end
             if after := _REST_OF_LINE.match(self.text, end):
                 self.stack[-1].strip_line()
