@@ -220,4 +220,5 @@ def test_a_text_that_nearly_all_rows_share_is_not_the_problem(tmp_path):
     write(tmp_path / "data", "tales.jsonl", [{"id": i, "title": str(i), "text": tale(i)} for i in range(40)])
     outcome, tables = run(tmp_path)
     assert outcome.rows.dropped["one-text-for-all"] == 40
+    assert len({row["native_id"] for row in tables["dropped"] if row["reason"] == "one-text-for-all"}) == 40
     assert not tables["problems"]
