@@ -61,7 +61,7 @@ def split_text(text: str, source: Source) -> Iterator[tuple[str, str, str]]:
     if front and (named := _FRONT_TITLE.search(front)):
         title = (named[1] or named[2] or named[3]).strip()
     elif source.form == "markdown" and (found := _MARKDOWN_TITLE.search(text)):
-        title = found[1].rstrip().rstrip("#").rstrip() or found[1].rstrip()
+        title = _unclosed(found[1].rstrip())
     start, end = _GUTENBERG_START.search(text), _GUTENBERG_END.search(text)
     if start:
         if named := _GUTENBERG_TITLE.search(text, 0, start.start()):
@@ -111,6 +111,12 @@ def _wikitext_articles(
         part = re.sub(r"(\w) (['’](?:s|re|ve|ll|d|m|t)\b)", r"\1\2", part)
         part = "\n\n".join(_unmarked(line) for line in part.split("\n") if line.strip())
         yield f"{source.name}#{number}", head[1].strip(), part
+
+
+def _unclosed(heading: str) -> str:
+    """A Markdown heading without the number signs that close it; those of ``C#`` are its own."""
+    bare = heading.rstrip("#")
+    return bare.rstrip() if bare[-1:].isspace() else heading
 
 
 def _unmarked(line: str) -> str:

@@ -33,6 +33,8 @@ def test_a_wikitext_file_is_its_articles(tmp_path):
 def test_markdown_takes_its_title_from_its_first_heading(tmp_path):
     (row,) = read(tmp_path, "page.md", "Intro.\n\n# The Tower #\n\nText.")
     assert row.title == "The Tower"
+    (row,) = read(tmp_path, "page.md", "# Learn C#  \n\nText.")
+    assert row.title == "Learn C#"
 
 
 def test_wrapped_prose_is_joined_and_verse_is_not():
