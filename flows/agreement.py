@@ -10,13 +10,13 @@ from typing import Any
 from flows.schedules import counts_in_steps
 from flows.trees import walk
 from rpt_core.artifacts.recipe import Recipe
-from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
-from rpt_core.evaluation.recipe import EvaluationRecipe
-from rpt_core.objectives.recipe import PromptName
-from rpt_core.train.recipe import PolicyRecipe, RlptRecipe, RlvrRecipe
-from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, ModelShape
+from rpt_core.recipes.difficulty import DifficultyRecipe
+from rpt_core.recipes.evaluation import EvaluationRecipe
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
+from rpt_core.recipes.objectives import PromptName
+from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
+from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape
 from tasks.given_models import base_of, has_control_tokens, longest_row, vocabulary
 
 PROMPTS = {

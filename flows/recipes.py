@@ -16,13 +16,13 @@ from flows.recipes_papers import OMNI_MATH, report
 from flows.schedules import carried
 from flows.trees import rewritten, walk
 from rpt_core.artifacts.recipe import SEED_MAX, Frozen, Recipe, explain
-from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.recipe import Budget, RptObjective
-from rpt_core.report.recipe import ArmsRecipe, ReportRecipe, SeedsRecipe
-from rpt_core.report.rlpt_recipe import RlptReportRecipe
-from rpt_core.train.recipe import PolicyRecipe, Selection
-from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, ModelShape
+from rpt_core.recipes.difficulty import DifficultyRecipe
+from rpt_core.recipes.objectives import Budget, RptObjective
+from rpt_core.recipes.reinforce import PolicyRecipe, Selection
+from rpt_core.recipes.report import ArmsRecipe, ReportRecipe, SeedsRecipe
+from rpt_core.recipes.rlpt_report import RlptReportRecipe
+from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape
 
 MID_TRAINING = "mid-training"
 """The study of RMT's parts."""

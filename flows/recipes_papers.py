@@ -5,15 +5,15 @@ What the paper leaves out, and where a recipe departs from it, stands in ``docs/
 
 from typing import Any
 
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
-from rpt_core.difficulty.recipe import DifficultyRecipe
-from rpt_core.evaluation.recipe import EvaluationRecipe, ProblemSampling
-from rpt_core.objectives.recipe import PromptName, RptObjective
 from rpt_core.policy.families import given, proxy_for
-from rpt_core.report.recipe import ReportRecipe
-from rpt_core.scaling.recipe import ScalingRecipe
-from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe, Selection
-from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, Optimiser
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
+from rpt_core.recipes.difficulty import DifficultyRecipe
+from rpt_core.recipes.evaluation import EvaluationRecipe, ProblemSampling
+from rpt_core.recipes.objectives import PromptName, RptObjective
+from rpt_core.recipes.reinforce import PolicyRecipe, RlvrRecipe, Selection
+from rpt_core.recipes.report import ReportRecipe
+from rpt_core.recipes.scaling import ScalingRecipe
+from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, Optimiser
 
 OMNI_MATH = "omni-math"
 """Where the papers' corpus is looked for unless ``data`` names another folder."""

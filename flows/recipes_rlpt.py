@@ -8,17 +8,17 @@ from typing import Any
 
 from flows import recipes_tiny
 from rpt_core.artifacts.recipe import Recipe
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, QualityRecipe
-from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
-from rpt_core.evaluation.recipe import ProblemSampling
-from rpt_core.objectives.rlpt_recipe import RlptObjective
 from rpt_core.policy.families import given
-from rpt_core.report.rlpt_recipe import RlptReportRecipe
-from rpt_core.train.judge_recipe import JudgeRecipe
-from rpt_core.train.recipe import RlptRecipe, RlvrRecipe
-from rpt_core.train.supervised_recipe import (
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, QualityRecipe
+from rpt_core.recipes.difficulty import DifficultyRecipe
+from rpt_core.recipes.evaluation import ProblemSampling
+from rpt_core.recipes.judge import JudgeRecipe
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
+from rpt_core.recipes.reinforce import RlptRecipe, RlvrRecipe
+from rpt_core.recipes.rlpt_objective import RlptObjective
+from rpt_core.recipes.rlpt_report import RlptReportRecipe
+from rpt_core.recipes.supervised import (
     BaseRecipe,
     ColdStartRecipe,
     ModelShape,

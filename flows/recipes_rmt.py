@@ -11,8 +11,8 @@ from flows.recipes_tiny import OWN as OWN_MANNER
 from flows.recipes_tiny import Manner
 from flows.trees import rewritten, stage
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.recipe import EvaluationRecipe
-from rpt_core.objectives.recipe import (
+from rpt_core.recipes.evaluation import EvaluationRecipe
+from rpt_core.recipes.objectives import (
     Budget,
     Curriculum,
     NextTokenObjective,
@@ -21,8 +21,8 @@ from rpt_core.objectives.recipe import (
     RptObjective,
     TextObjective,
 )
-from rpt_core.report.recipe import ArmsRecipe, ReportRecipe
-from rpt_core.train.recipe import PolicyRecipe
+from rpt_core.recipes.reinforce import PolicyRecipe
+from rpt_core.recipes.report import ArmsRecipe, ReportRecipe
 
 TINY_BUDGET = Budget(first=32, decay=0.4, schedule_steps=48, weight=0.25, paid="when-right")
 TINY_CURRICULUM = Curriculum(tiers_nats=(1.5, 2.0, 2.5), schedule_steps=48)

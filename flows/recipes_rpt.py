@@ -10,10 +10,10 @@ from typing import Any, Literal, get_args
 from flows.recipes_rmt import ntp_alone, policy_of
 from flows.trees import rewritten
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.recipe import EvaluationRecipe
-from rpt_core.objectives.recipe import Learnability, PromptName, RptObjective
-from rpt_core.report.recipe import ALWAYS_THINKS, ArmsRecipe, ReportRecipe
-from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe
+from rpt_core.recipes.evaluation import EvaluationRecipe
+from rpt_core.recipes.objectives import Learnability, PromptName, RptObjective
+from rpt_core.recipes.report import ALWAYS_THINKS, ArmsRecipe, ReportRecipe
+from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe
 
 Study = Literal["table-1", "rewards", "positions"]
 STUDIES: tuple[Study, ...] = get_args(Study)

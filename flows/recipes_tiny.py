@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
-from rpt_core.objectives.recipe import RlvrObjective
-from rpt_core.policy.given import GivenModel
-from rpt_core.train.recipe import RlvrRecipe, Selection
-from rpt_core.train.supervised_recipe import ModelShape, Optimiser
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
+from rpt_core.recipes.given import GivenModel
+from rpt_core.recipes.objectives import RlvrObjective
+from rpt_core.recipes.reinforce import RlvrRecipe, Selection
+from rpt_core.recipes.supervised import ModelShape, Optimiser
 
 MUON = Optimiser(
     name="muon", learning_rate=3e-3, betas=(0.9, 0.95), weight_decay=0.05, warmup_steps=30,

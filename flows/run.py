@@ -15,7 +15,7 @@ from flows.trees import walk
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.errors import CapacityError
-from rpt_core.policy.given import GivenModel
+from rpt_core.recipes.given import GivenModel
 from tasks.home import home, open_store
 
 ANYWHERE = Placement()

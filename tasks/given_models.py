@@ -7,7 +7,7 @@ from typing import Any
 
 from rpt_core.artifacts.recipe import Recipe, canonical_json
 from rpt_core.policy.families import vocabulary_of
-from rpt_core.train.supervised_recipe import BaseRecipe, ModelShape
+from rpt_core.recipes.supervised import BaseRecipe, ModelShape
 
 _MODEL_INPUTS = ("model", "start", "base")
 _LEARNED = frozenset(

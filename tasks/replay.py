@@ -18,12 +18,12 @@ from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.placement import Numerics
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import IntegrityError, RecipeError
-from rpt_core.train.replay_recipe import Replay
+from rpt_core.recipes.replay import Replay
 from tasks.code import code_digest, environment
 from tasks.home import home
 from tasks.watch import StageWatch
 
-FUNCTION, RECIPE_CLASS = "rpt_core.train.replay:replay", "rpt_core.train.replay_recipe:Replay"
+FUNCTION, RECIPE_CLASS = "rpt_core.train.replay:replay", "rpt_core.recipes.replay:Replay"
 BATCHES_FILE, ANSWERS_FILE = "batches.parquet", "answers.parquet"
 MOMENTS_FILE = f"{STATE_FOLDER}/optimiser.safetensors"
 KINDS = ("policy", "rlpt", "rlvr")

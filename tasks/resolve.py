@@ -11,10 +11,10 @@ from infra.polite import PoliteServer
 from rpt_core.addresses import without_password
 from rpt_core.artifacts.digest import file_sha256
 from rpt_core.artifacts.recipe import Recipe, canonical_json
-from rpt_core.corpus.recipe import IngestRecipe, InputFile, QualityRecipe
 from rpt_core.errors import SourceError
-from rpt_core.policy.given import GivenModel
-from rpt_core.train.supervised_recipe import BaseRecipe, SftRecipe
+from rpt_core.recipes.corpus import IngestRecipe, InputFile, QualityRecipe
+from rpt_core.recipes.given import GivenModel
+from rpt_core.recipes.supervised import BaseRecipe, SftRecipe
 from tasks.home import home
 
 _COMMIT_DIGITS = 40

@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 
 from rpt_core.artifacts.recipe import Recipe
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, QualityRecipe
-from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
-from rpt_core.evaluation.recipe import EvaluationRecipe
-from rpt_core.report.recipe import ArmsRecipe, ReportRecipe, SeedsRecipe
-from rpt_core.report.rlpt_recipe import RlptReportRecipe
-from rpt_core.scaling.recipe import ScalingRecipe
-from rpt_core.train.judge_recipe import JudgeRecipe
-from rpt_core.train.recipe import PolicyRecipe, RlptRecipe, RlvrRecipe
-from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, SftRecipe
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, QualityRecipe
+from rpt_core.recipes.difficulty import DifficultyRecipe
+from rpt_core.recipes.evaluation import EvaluationRecipe
+from rpt_core.recipes.judge import JudgeRecipe
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
+from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
+from rpt_core.recipes.report import ArmsRecipe, ReportRecipe, SeedsRecipe
+from rpt_core.recipes.rlpt_report import RlptReportRecipe
+from rpt_core.recipes.scaling import ScalingRecipe
+from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, SftRecipe
 
 
 @dataclass(frozen=True, slots=True)

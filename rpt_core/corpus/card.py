@@ -17,8 +17,8 @@ from rpt_core.corpus.ledger import Ledger
 from rpt_core.corpus.problem_sets import ProblemReport
 from rpt_core.corpus.quality import limits
 from rpt_core.corpus.reasons import REASONS
-from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.corpus.statistics import AXES, Lengths, Measured
+from rpt_core.recipes.corpus import PrepareRecipe
 
 
 def write_card(

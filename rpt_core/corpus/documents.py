@@ -22,12 +22,10 @@ from rpt_core.corpus.batches import by_size
 from rpt_core.corpus.decontaminate import Contamination, Hit, Leaks, canonical
 from rpt_core.corpus.dedup import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
 from rpt_core.corpus.ledger import Ledger
-from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.corpus.scores import with_scores
 from rpt_core.corpus.segments import PunktSample, Splitter
 from rpt_core.corpus.shards import Cleaned, Finished, clean, finish
 from rpt_core.corpus.solved import solution_documents
-from rpt_core.corpus.splits import split_of
 from rpt_core.corpus.statistics import Lengths, Measured
 from rpt_core.corpus.tables import (
     CONTEXT_CHARS,
@@ -40,6 +38,8 @@ from rpt_core.corpus.tables import (
 )
 from rpt_core.corpus.words import ngrams, split_words
 from rpt_core.errors import Stopped
+from rpt_core.recipes.corpus import PrepareRecipe
+from rpt_core.recipes.splits import split_of
 
 CUT_CHARS_MIN = 20_000
 """A longer document loses the paragraphs that leak; a shorter one is dropped."""

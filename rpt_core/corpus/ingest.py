@@ -16,13 +16,13 @@ from rpt_core.corpus.ingest_shards import How, cut, read_shard, shard_rows
 from rpt_core.corpus.ledger import Balance
 from rpt_core.corpus.pii import mask
 from rpt_core.corpus.problems import with_columns
-from rpt_core.corpus.recipe import IngestRecipe
 from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, encodable, preview
 from rpt_core.corpus.sources import METADATA, Source, describe, find_sources
 from rpt_core.corpus.statistics import Lengths
 from rpt_core.corpus.streams import Broken
 from rpt_core.corpus.tables import BENCHMARKS, DOCUMENTS, DROPPED, PROBLEMS, TRACES, TableWriter
 from rpt_core.errors import SourceError, Stopped
+from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.files import write_sample
 
 FILES = {

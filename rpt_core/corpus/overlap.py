@@ -1,6 +1,6 @@
 """Rows that one corpus holds out and another one trains on, told by content.
 
-Recipes that split the same documents otherwise are refused in the plan (:mod:`rpt_core.corpus.splits`);
+Recipes that split the same documents otherwise are refused in the plan (:mod:`rpt_core.recipes.splits`);
 whether corpora of different documents share rows is known only when both are made.
 """
 
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from rpt_core.artifacts.build import Build
 from rpt_core.corpus.sketch import text_hashes
-from rpt_core.corpus.splits import TRAINED
 from rpt_core.corpus.tables import read_rows
 from rpt_core.errors import RecipeError
+from rpt_core.recipes.splits import TRAINED
 
 _TABLES = {"documents": ("doc_id", "text", "title"), "problems": ("problem_id", "problem", "problem")}
 """Table -> its id, its text, and what to call a row by."""

@@ -9,9 +9,9 @@ from rpt_core.corpus.card import write_card
 from rpt_core.corpus.documents import Documents
 from rpt_core.corpus.ledger import Ledger
 from rpt_core.corpus.problem_sets import prepare_problems
-from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.corpus.tables import DROPPED, TableWriter
 from rpt_core.errors import SourceError
+from rpt_core.recipes.corpus import PrepareRecipe
 
 
 def prepare(recipe: PrepareRecipe, build: Build) -> Outcome:

@@ -18,11 +18,11 @@ from rpt_core.corpus.cleaning import normalise
 from rpt_core.corpus.decontaminate import Contamination, Item, Leaks, canonical
 from rpt_core.corpus.dedup import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
 from rpt_core.corpus.ledger import Ledger
-from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.corpus.sketch import sketch
-from rpt_core.corpus.splits import split_of
 from rpt_core.corpus.tables import BENCHMARKS, CORPUS_PROBLEMS, TableWriter, read_rows
 from rpt_core.corpus.words import split_words
+from rpt_core.recipes.corpus import PrepareRecipe
+from rpt_core.recipes.splits import split_of
 
 REASONS = {EXACT: "exact-duplicate", SAME_ID: "exact-duplicate"}
 """Verdict -> reason, else ``near-duplicate``. A problem's id is its content: equal ids are equal items."""

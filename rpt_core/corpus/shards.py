@@ -16,7 +16,6 @@ from rpt_core.corpus.licences import licence_name
 from rpt_core.corpus.noise import with_noise
 from rpt_core.corpus.pii import mask
 from rpt_core.corpus.quality import broken_rules, measure
-from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.corpus.scores import SCORE
 from rpt_core.corpus.segments import Splitter
 from rpt_core.corpus.shield import spans, without
@@ -24,6 +23,7 @@ from rpt_core.corpus.sketch import Sketches, sketch
 from rpt_core.corpus.statistics import Measured
 from rpt_core.corpus.stem import stem_score
 from rpt_core.corpus.words import split_words
+from rpt_core.recipes.corpus import PrepareRecipe
 
 Row = dict[str, Any]
 PRIORITY = {"arxiv": 0, "latex": 1, "wikipedia": 2, "text": 3}

@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 
-from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
-from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.objectives.objective import Asked, Question, Verdict, in_one_row
 from rpt_core.policy.decoding import Decoding
 from rpt_core.policy.draws import inverse_cdf, stream_keys, truncate, uniforms
@@ -20,6 +18,8 @@ from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import padded_batches
 from rpt_core.policy.plain import hidden_at
 from rpt_core.policy.trunk import Cut, Sample, Sampling, Trunk, raw_trunk
+from rpt_core.recipes.evaluation import EvaluationRecipe
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 
 Judge = Callable[[Iterable[tuple[Question, Sample]]], list[Verdict]]
 """Verdicts of answers, each given with its question."""

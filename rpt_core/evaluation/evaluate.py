@@ -39,7 +39,6 @@ from rpt_core.evaluation.items import (
     write_items,
 )
 from rpt_core.evaluation.questions import Places, Tasks, draw_places, draw_problems, item_id
-from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.evaluation.scores import mode_scores, outcomes, paired, tiers_of
 from rpt_core.objectives.objective import Asked, Question, Verdict, VerdictName
 from rpt_core.objectives.rewards.prefix import is_first_token
@@ -50,6 +49,7 @@ from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Trunk
+from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.train.supervised import device_of
 
 SCORES_FILE = "scores.json"

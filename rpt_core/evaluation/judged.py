@@ -21,7 +21,6 @@ from rpt_core.evaluation.answers import draw_thinking, portions, sampling_of, sa
 from rpt_core.evaluation.evaluate import SCORES_FILE, Checkpoint, published, same_weights
 from rpt_core.evaluation.intervals import clustered_ratio
 from rpt_core.evaluation.items import FINAL, PROBLEMS, Item, as_table, write_items
-from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
 from rpt_core.evaluation.questions import Tasks, at_most, draw_by_window, draw_problems
 from rpt_core.evaluation.scores import accuracy, mode_scores, outcomes
 from rpt_core.objectives.objective import Asked, Question, Verdict, in_one_row
@@ -35,6 +34,7 @@ from rpt_core.policy.engine import Drawn
 from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.torch_engine import TorchEngine
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.sample.wordings import says_prefix
 from rpt_core.train.supervised import device_of
 

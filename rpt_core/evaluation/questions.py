@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import StarvedError
-from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
-from rpt_core.evaluation.recipe import EvaluationRecipe
 from rpt_core.objectives.objective import Asked
 from rpt_core.objectives.positions import Positions
 from rpt_core.objectives.rlvr import Solve, read_problems
 from rpt_core.objectives.rpt import NextToken
 from rpt_core.policy.codec import Codec
+from rpt_core.recipes.evaluation import EvaluationRecipe
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ its computation stays shared (methods 2.1, design 3.3).
 
 import math
 
-from rpt_core.objectives.recipe import Budget
+from rpt_core.recipes.objectives import Budget
 
 ROUNDING = 1e-9
 """``800 * 0.2 ** 1`` must not lose a token to the last bit of a float."""

@@ -6,7 +6,7 @@ over the documents, in an order fixed by the seed, then fills those numbers: eac
 that document. So the shares are met exactly, and questions still share trunks. Where the walk is, is one
 integer (windows passed), so a resumed training asks what the uninterrupted one would have asked.
 
-Beyond the paper, two further modes (:class:`~rpt_core.objectives.recipe.Curriculum`): tiers by the
+Beyond the paper, two further modes (:class:`~rpt_core.recipes.objectives.Curriculum`): tiers by the
 current policy's entropy, remembered from update passes over the same document, and a level of difficulty
 that follows the share of right answers. Both carry state, which checkpoints keep.
 
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpt_core.objectives.positions import Positions
-from rpt_core.objectives.recipe import Curriculum
+from rpt_core.recipes.objectives import Curriculum
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]

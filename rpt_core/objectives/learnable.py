@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 
 from rpt_core.objectives.objective import Asked, Seen
 from rpt_core.objectives.positions import Positions
-from rpt_core.objectives.recipe import Learnability, RptObjective
 from rpt_core.objectives.rpt import Rpt
 from rpt_core.policy.codec import Codec
-from rpt_core.train.recipe import PolicyRecipe
+from rpt_core.recipes.objectives import Learnability, RptObjective
+from rpt_core.recipes.reinforce import PolicyRecipe
 
 Floats = NDArray[np.float64]
 Visit = tuple[int, NDArray[np.int64]]

@@ -8,7 +8,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.objectives.objective import Asked
 from rpt_core.objectives.rpt import Rpt
 from rpt_core.policy.codec import Codec
-from rpt_core.train.recipe import PolicyRecipe
+from rpt_core.recipes.reinforce import PolicyRecipe
 
 
 class Ntp(Rpt):

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.recipe import PromptName
 from rpt_core.objectives.templates import FENCE, FENCE_END, TEMPLATES
 from rpt_core.policy.chat import render
 from rpt_core.policy.codec import Codec
+from rpt_core.recipes.objectives import PromptName
 
 PLACE = "\ue000"
 """Stands for the document while a chat template is rendered; a private-use letter no template has."""

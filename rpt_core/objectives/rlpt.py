@@ -20,12 +20,12 @@ from rpt_core.objectives.rewards.judge import JudgeVerdict, Pair, PatientJudge
 from rpt_core.objectives.rewards.judge_local import LocalJudge
 from rpt_core.objectives.rewards.judge_service import Service, ServiceJudge
 from rpt_core.objectives.rewards.prediction import Guards, read, refusal
-from rpt_core.objectives.rlpt_recipe import RlptObjective
 from rpt_core.objectives.segment_prompts import SegmentPrompt, Task, segment_prompt
 from rpt_core.objectives.targets import Page, Target, Targets
 from rpt_core.objectives.verdicts import answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Sample, Trunk
+from rpt_core.recipes.rlpt_objective import RlptObjective
 from rpt_core.sample.wordings import says_prefix
 
 SHOWN_TOKENS = 24

@@ -16,11 +16,11 @@ from rpt_core.objectives import budget as dtb
 from rpt_core.objectives.curriculum import TieredWalk, next_level
 from rpt_core.objectives.objective import Asked, Seen, Verdict
 from rpt_core.objectives.positions import merge_visits
-from rpt_core.objectives.recipe import RmtObjective
 from rpt_core.objectives.rpt import Rpt, prompt_of
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
-from rpt_core.train.recipe import PolicyRecipe
+from rpt_core.recipes.objectives import RmtObjective
+from rpt_core.recipes.reinforce import PolicyRecipe
 
 _MEAN_THOUGHT = "mean_thought_tokens"
 

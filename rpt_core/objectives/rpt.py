@@ -14,7 +14,6 @@ from rpt_core.objectives.evidence import Chances
 from rpt_core.objectives.objective import Asked, Question, Verdict
 from rpt_core.objectives.positions import Positions, Rounds, Rules, Window, merge_visits, truth_ids
 from rpt_core.objectives.prompts import Prompt, next_token_prompt
-from rpt_core.objectives.recipe import NextTokenObjective, RmtObjective, RptObjective
 from rpt_core.objectives.rewards.dense import conditional_scores, dense_scores
 from rpt_core.objectives.rewards.prefix import (
     Reading,
@@ -30,7 +29,8 @@ from rpt_core.objectives.rewards.prefix import (
 from rpt_core.objectives.verdicts import answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Sample, Trunk
-from rpt_core.train.recipe import PolicyRecipe
+from rpt_core.recipes.objectives import NextTokenObjective, RmtObjective, RptObjective
+from rpt_core.recipes.reinforce import PolicyRecipe
 
 SHOWN_TOKENS = 12
 """Tokens of context and of truth that a table of rollouts shows."""

@@ -11,7 +11,7 @@ different: ids past the merges mean other things.
 import fnmatch
 import re
 
-from rpt_core.policy.given import GivenModel
+from rpt_core.recipes.given import GivenModel
 
 VOCABULARIES: dict[str, str] = {
     "deepseek-ai/DeepSeek-R1-Distill-Qwen-*": "r1-distill-qwen",

@@ -22,10 +22,10 @@ from rpt_core.evaluation.items import FORCED, PLAIN, REASONING
 from rpt_core.evaluation.scores import Outcomes, accuracy, accuracy_given, pooled, think_share, tiers_of
 from rpt_core.pages.ink import DARK, LIGHT
 from rpt_core.pages.words import environment, render
+from rpt_core.recipes.report import ArmsRecipe
 from rpt_core.report.findings import Judged, shortfalls
 from rpt_core.report.next_token_arms import Models, Section, claims, sections
 from rpt_core.report.page import PAGE, TEXT
-from rpt_core.report.recipe import ArmsRecipe
 from rpt_core.report.sources import charged, lineage
 
 PAPER = {

@@ -18,8 +18,8 @@ from rpt_core.evaluation.intervals import Estimate, clustered_ratio
 from rpt_core.evaluation.items import FORCED, PLAIN, REASONING
 from rpt_core.evaluation.scores import Floats, Outcomes, accuracy, paired, pooled, tiers_of
 from rpt_core.pages.words import interval
+from rpt_core.recipes.report import ALWAYS_THINKS, ArmsRecipe
 from rpt_core.report.findings import Judged
-from rpt_core.report.recipe import ALWAYS_THINKS, ArmsRecipe
 from rpt_core.sample.bounds import Bound, bound_of
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from rpt_core.evaluation.scores import (
 from rpt_core.evaluation.strategy import Split
 from rpt_core.pages.ink import DARK, LIGHT, as_png, as_svg, style
 from rpt_core.pages.words import environment, render
+from rpt_core.recipes.report import ReportRecipe
 from rpt_core.report import findings
 from rpt_core.report.figures import Model, accuracy_figure, curve_figure, picture, strategy_figure
 from rpt_core.report.findings import Judged
-from rpt_core.report.recipe import ReportRecipe
 from rpt_core.report.sources import journey, lineage, source_of, timings
 from rpt_core.scaling.fit import read_fit
 

@@ -25,8 +25,8 @@ from rpt_core.evaluation.passk import pass_at_k
 from rpt_core.evaluation.scores import Outcomes, accuracy, accuracy_given, outcomes, pooled, think_share
 from rpt_core.pages.ink import DARK, LIGHT, as_png, as_svg, bare, new_figure, style
 from rpt_core.pages.words import environment, render
+from rpt_core.recipes.rlpt_report import RlptReportRecipe
 from rpt_core.report.page import PAGE, PICTURE, TEXT
-from rpt_core.report.rlpt_recipe import RlptReportRecipe
 from rpt_core.report.sources import charged, lineage, read_json
 
 JSON = "report.json"

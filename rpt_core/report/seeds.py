@@ -18,10 +18,10 @@ from rpt_core.evaluation.scores import accuracy, accuracy_given, paired, think_s
 from rpt_core.evaluation.strategy import Split
 from rpt_core.pages.ink import DARK, LIGHT, as_png, as_svg, style
 from rpt_core.pages.words import environment, render
+from rpt_core.recipes.report import SeedsRecipe
 from rpt_core.report.figures import seeds_figure
 from rpt_core.report.findings import Judged, shortfalls, split_of
 from rpt_core.report.page import PAGE, PICTURE, TEXT
-from rpt_core.report.recipe import SeedsRecipe
 from rpt_core.report.sources import lineage
 
 CONFIDENCE = 0.95

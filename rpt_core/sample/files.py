@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
-from rpt_core.corpus.recipe import SampleWorld
+from rpt_core.recipes.corpus import SampleWorld
 from rpt_core.sample.dump import Article, write_dump
 from rpt_core.sample.eprints import write_eprint
 from rpt_core.sample.planted import NUM_EXTRA_DOCUMENTS, NUM_EXTRA_PROBLEMS, plant

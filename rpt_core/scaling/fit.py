@@ -14,9 +14,9 @@ from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.evaluation.intervals import FEWEST_CLUSTERS, Floats, cluster_totals, resampled_totals
 from rpt_core.evaluation.items import FINAL, read_items
 from rpt_core.evaluation.scores import Outcomes, accuracy, outcomes, tiers_of
+from rpt_core.recipes.scaling import ScalingRecipe
 from rpt_core.scaling.curve import draw_curve
 from rpt_core.scaling.power_law import FEWEST_POINTS, PowerLawFit, fit_exponential, judge_power_law
-from rpt_core.scaling.recipe import ScalingRecipe
 from rpt_core.scaling.rivals import UNDECIDED, Rival
 
 FIT_FILE, CURVE_FILE = "fit.json", "curve.png"

@@ -13,7 +13,6 @@ from rpt_core.errors import StarvedError
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.faithful import refuse_unfaithful
 from rpt_core.policy.forward import document_scores
-from rpt_core.policy.given import GivenModel
 from rpt_core.policy.load import load_policy, model_folder, save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import padded_batches
@@ -21,8 +20,9 @@ from rpt_core.policy.stored import num_numbers
 from rpt_core.policy.trunk import Trunk
 from rpt_core.policy.vocabulary import TOKENIZER_FILES
 from rpt_core.policy.weights import INDEX, read_config, refuse_more_than_stored, stored_shapes, weight_files
+from rpt_core.recipes.given import GivenModel
+from rpt_core.recipes.supervised import BaseRecipe, ModelShape
 from rpt_core.train.supervised import Learned, device_of, train_supervised
-from rpt_core.train.supervised_recipe import BaseRecipe, ModelShape
 from rpt_core.train.windows import Windows, shuffled, texts_of
 
 LOADED_SHARE = 0.5

@@ -24,6 +24,7 @@ from rpt_core.policy.forward import BranchScores, Layout, branch_logprobs
 from rpt_core.policy.load import load_policy, save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import Part, micro_batches
+from rpt_core.recipes.supervised import ColdStartRecipe
 from rpt_core.train.lessons import (
     Answer,
     Lesson,
@@ -35,7 +36,6 @@ from rpt_core.train.lessons import (
 )
 from rpt_core.train.segment_lessons import SegmentLessons
 from rpt_core.train.supervised import Learned, device_of, train_supervised
-from rpt_core.train.supervised_recipe import ColdStartRecipe
 from rpt_core.train.windows import Windows, shuffled
 
 

@@ -16,9 +16,9 @@ from rpt_core.policy.codec import Codec
 from rpt_core.policy.load import load_policy, save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Cut, Trunk
+from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.sample.pairs import WorldPair, drill, pair
 from rpt_core.train.base import initialise
-from rpt_core.train.judge_recipe import JudgeRecipe
 from rpt_core.train.supervised import Learned, device_of, learn_answers, train_supervised
 
 HELD_OUT_FROM = 1_000_000_000

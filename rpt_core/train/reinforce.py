@@ -18,6 +18,7 @@ from rpt_core.policy.codec import Codec
 from rpt_core.policy.forward import Layout, check_layout
 from rpt_core.policy.load import Precision, load_policy, save_policy
 from rpt_core.policy.model import Policy
+from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.train.checkpoint import (
     MODEL_FOLDER,
     publish_best,
@@ -27,7 +28,6 @@ from rpt_core.train.checkpoint import (
 )
 from rpt_core.train.loop import loop
 from rpt_core.train.optimiser import Update
-from rpt_core.train.recipe import PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.train.record import Record
 from rpt_core.train.state import Progress, RlRecipe, Trainer, open_engine
 

@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 from rpt_core.artifacts.build import STATE_FOLDER, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import IntegrityError, RecipeError, Stopped
+from rpt_core.recipes.replay import Replay
 from rpt_core.train.checkpoint import MODEL_FOLDER, restore_objective, saved_progress
 from rpt_core.train.clock import Clock
 from rpt_core.train.gather import Batch, gather
 from rpt_core.train.optimiser import STATE_FILE as MOMENTS_FILE
 from rpt_core.train.record import BATCHES_FILE, SCHEMA, answer_rows, batch_digest
 from rpt_core.train.reinforce import open_trainer
-from rpt_core.train.replay_recipe import Replay
 from rpt_core.train.state import Progress, Trainer
 from rpt_core.train.step import step
 

@@ -15,14 +15,14 @@ from typing import Literal
 import numpy as np
 
 from rpt_core.artifacts.manifest import RowCounts
-from rpt_core.objectives.rlpt_recipe import RlptObjective
 from rpt_core.objectives.segment_prompts import SegmentPrompt, Task, segment_prompt, wrapped
 from rpt_core.objectives.targets import Page, Target, Targets
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Trunk
+from rpt_core.recipes.rlpt_objective import RlptObjective
+from rpt_core.recipes.supervised import ColdStartRecipe
 from rpt_core.sample.wordings import reworded
 from rpt_core.train.lessons import RESTATED_TOKENS, Answer, Ids, Lesson, read_traces
-from rpt_core.train.supervised_recipe import ColdStartRecipe
 
 LONGEST_SEGMENT = 128
 """Tokens; longer segments are not shown."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from rpt_core.recipes.reinforce import Selection
 from rpt_core.train.advantages import is_equal
-from rpt_core.train.recipe import Selection
 
 
 def kept_groups(scores: Sequence[Sequence[float]], selection: Selection, step: int) -> list[bool]:

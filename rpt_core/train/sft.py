@@ -19,8 +19,8 @@ from rpt_core.policy.codec import Codec
 from rpt_core.policy.load import load_policy, save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Cut, Trunk
+from rpt_core.recipes.supervised import SftRecipe
 from rpt_core.train.supervised import Learned, device_of, learn_answers, train_supervised
-from rpt_core.train.supervised_recipe import SftRecipe
 from rpt_core.train.windows import shuffled
 
 ROLES = ("system", "user", "assistant")

@@ -10,9 +10,9 @@ from rpt_core.policy.forward import Layout
 from rpt_core.policy.model import Policy
 from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Sampling
+from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.train.losses import PRESETS, Preset
 from rpt_core.train.optimiser import Update
-from rpt_core.train.recipe import PolicyRecipe, RlptRecipe, RlvrRecipe
 
 TextRecipe = PolicyRecipe | RlptRecipe
 RlRecipe = TextRecipe | RlvrRecipe

@@ -17,8 +17,8 @@ from rpt_core.policy.forward import Layout, branch_logprobs
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import micro_batches
 from rpt_core.policy.trunk import Answers, Trunk
+from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.optimiser import Update
-from rpt_core.train.supervised_recipe import Optimiser
 
 Weights = Sequence[Sequence[Sequence[Sequence[float]]]]
 """Of answers' tokens: by trunk, by cut, by answer."""

@@ -15,9 +15,9 @@ from rpt_core.corpus import decontaminate, segments, shards, tables, wikipedia
 from rpt_core.corpus import documents as documents_stage
 from rpt_core.corpus import ingest as ingest_stage
 from rpt_core.corpus import prepare as prepare_stage
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
 from rpt_core.corpus.sources import find_sources
 from rpt_core.corpus.streams import open_chunks
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 from tests.benchmarks.table import Row, Table
 
 

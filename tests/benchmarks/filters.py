@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.corpus.ingest import ingest
-from rpt_core.corpus.recipe import IngestRecipe
+from rpt_core.recipes.corpus import IngestRecipe
 from tests.benchmarks.peers import PYTHON, absent
 from tests.benchmarks.table import Row, Table
 

@@ -28,13 +28,13 @@ from rpt_core.corpus.han import simplified
 from rpt_core.corpus.ingest import as_record
 from rpt_core.corpus.language import detect_language
 from rpt_core.corpus.readers import read_source
-from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.corpus.rows import Document, stable_id
 from rpt_core.corpus.segments import Splitter
 from rpt_core.corpus.shards import clean
 from rpt_core.corpus.sketch import sketch
 from rpt_core.corpus.sources import find_sources
 from rpt_core.corpus.words import split_words
+from rpt_core.recipes.corpus import PrepareRecipe
 
 LABELS = Path(__file__).parent.parent / "realdata" / "quality.json"
 EWT, GSD, KYOTO = (

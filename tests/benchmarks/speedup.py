@@ -28,7 +28,7 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 
 PARAGRAPHS = 10
 PARAGRAPH_CHARS_MIN = 80

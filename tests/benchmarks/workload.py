@@ -17,13 +17,13 @@ from rpt_core.policy.forward import Layout
 from rpt_core.policy.model import Policy
 from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Cut, Sample, Trunk
+from rpt_core.recipes.reinforce import PolicyRecipe, Selection
+from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.clock import Clock
 from rpt_core.train.gather import gather
 from rpt_core.train.optimiser import Update
-from rpt_core.train.recipe import PolicyRecipe, Selection
 from rpt_core.train.state import Progress, Trainer
 from rpt_core.train.step import step
-from rpt_core.train.supervised_recipe import Optimiser
 from tests.toys import NO_CODEC
 
 CLOCKS: tuple[Callable[[], float], ...] = (time.perf_counter, time.process_time)

@@ -17,7 +17,7 @@ import pytest
 
 from infra.store import Store
 from rpt_core.artifacts.placement import Placement
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
 from tasks import build as build_module
 from tests.faults.test_launch import left
 
@@ -30,7 +30,7 @@ import tasks.build
 tasks.build.track = lambda *a, **k: ""
 from infra.store import Store
 from rpt_core.artifacts.placement import Placement
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 recipe = {"ingest": IngestRecipe, "prepare": PrepareRecipe}[sys.argv[4]].model_validate_json(sys.argv[3])
 tasks.build.build_here(recipe, Placement(workers=2), Store(sys.argv[1], Path(sys.argv[2])))
 """

@@ -27,7 +27,7 @@ import json, resource, sys
 from pathlib import Path
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.corpus.ingest import ingest
-from rpt_core.corpus.recipe import IngestRecipe
+from rpt_core.recipes.corpus import IngestRecipe
 data, out = sys.argv[1:]
 build = LocalBuild({}, Path(out) / "out", Path(out) / "scratch")
 outcome = ingest(IngestRecipe(data=data), build)

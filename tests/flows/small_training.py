@@ -9,10 +9,10 @@ from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
-from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.difficulty.score import score_difficulty
-from rpt_core.objectives.recipe import RptObjective
-from rpt_core.train.recipe import PolicyRecipe, Selection
+from rpt_core.recipes.difficulty import DifficultyRecipe
+from rpt_core.recipes.objectives import RptObjective
+from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from tests.toys import save_tiny_model
 from tests.unit.small_corpus import write_corpus
 

@@ -3,8 +3,8 @@
 import pytest
 
 from rpt_core.artifacts.build import LocalBuild
+from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.train.judge import train_judge
-from rpt_core.train.judge_recipe import JudgeRecipe
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 

@@ -13,7 +13,7 @@ from infra.store import Store
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Recipe
-from rpt_core.train.supervised_recipe import BaseRecipe, ModelShape, Optimiser
+from rpt_core.recipes.supervised import BaseRecipe, ModelShape, Optimiser
 from tasks import build as build_module
 from tests.flows.small_training import small_policy
 

@@ -17,8 +17,8 @@ from rpt_core.artifacts.build import FLOPS, METRICS_FILE, LocalBuild
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome, RowCounts
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Ref
+from rpt_core.recipes.scaling import ScalingRecipe
 from rpt_core.scaling.fit import fit_scaling
-from rpt_core.scaling.recipe import ScalingRecipe
 from rpt_core.train.reinforce import train_policy
 from tests.flows.small_training import small_policy
 from tests.unit.evaluation_tables import AFTER, Planted, write_evaluation

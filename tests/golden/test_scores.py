@@ -14,16 +14,16 @@ import pytest
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.corpus.segments import Splitter
 from rpt_core.evaluation import evaluate, judged
-from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
-from rpt_core.evaluation.recipe import ProblemSampling
 from rpt_core.objectives.prompts import boxed
-from rpt_core.objectives.recipe import RlvrObjective
 from rpt_core.objectives.rewards.judge import PatientJudge
-from rpt_core.objectives.rlpt_recipe import RlptObjective
 from rpt_core.objectives.segment_prompts import wrapped
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Sample, Sampling, Trunk
+from rpt_core.recipes.evaluation import ProblemSampling
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
+from rpt_core.recipes.objectives import RlvrObjective
+from rpt_core.recipes.rlpt_objective import RlptObjective
 from tests.unit.evaluation_folders import write_corpus, write_model
 from tests.unit.test_evaluate import NOWHERE, RECIPE
 

@@ -14,13 +14,13 @@ import torch
 
 from infra.machine import this_machine
 from rpt_core.artifacts.recipe import canonical_json
+from rpt_core.recipes.reinforce import Selection
+from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.clock import Clock
 from rpt_core.train.gather import gather
-from rpt_core.train.recipe import Selection
 from rpt_core.train.record import batch_digest
 from rpt_core.train.state import Progress
 from rpt_core.train.step import step
-from rpt_core.train.supervised_recipe import Optimiser
 from tests.toys import tiny_policy
 from tests.unit.test_step import RECIPE, make_trainer
 

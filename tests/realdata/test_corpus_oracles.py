@@ -24,7 +24,6 @@ from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.ingest_shards import How, Streams, cut, read_shard
 from rpt_core.corpus.pii import find
 from rpt_core.corpus.prepare import prepare
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
 from rpt_core.corpus.rows import Document, stable_id
 from rpt_core.corpus.segments import Splitter
 from rpt_core.corpus.shield import without
@@ -33,6 +32,7 @@ from rpt_core.corpus.sources import find_sources
 from rpt_core.corpus.stem import stem_score
 from rpt_core.corpus.wikipedia import read_dump
 from rpt_core.corpus.words import shingles, split_words
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data"))
 pytestmark = [

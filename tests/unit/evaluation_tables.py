@@ -15,7 +15,7 @@ from rpt_core.artifacts.recipe import Ref
 from rpt_core.evaluation.evaluate import Checkpoint, summarise
 from rpt_core.evaluation.items import FINAL, Item, as_table, tier_of, write_items
 from rpt_core.evaluation.questions import Places, Tasks
-from rpt_core.evaluation.recipe import EvaluationRecipe
+from rpt_core.recipes.evaluation import EvaluationRecipe
 
 SAMPLES = 8
 NOWHERE = Ref(ref="x@1")

@@ -10,8 +10,8 @@ import pytest
 from infra.polite import PoliteServer
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.corpus.ingest import ingest
-from rpt_core.corpus.recipe import IngestRecipe
 from rpt_core.errors import SourceError
+from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.eprints import packed, tarred
 from tasks import arxiv
 from tasks.resolve import fetched

@@ -3,8 +3,8 @@
 import pytest
 
 from rpt_core.objectives.budget import budget_at, length_reward, longest_answer, reward, waiting
-from rpt_core.objectives.recipe import Budget
 from rpt_core.objectives.rewards.prediction import Guards, copied_share, least_tokens, refusal
+from rpt_core.recipes.objectives import Budget
 
 
 def test_a_float_just_below_a_whole_number_loses_no_token():

@@ -9,11 +9,11 @@ import torch
 from rpt_core.objectives import rpt
 from rpt_core.objectives.evidence import JudgesByChance
 from rpt_core.objectives.objective import Verdict
-from rpt_core.objectives.recipe import RptObjective
 from rpt_core.objectives.rewards.dense import conditional_scores, dense_scores
 from rpt_core.objectives.rewards.prefix import length_bonus
 from rpt_core.policy.plain import PlainChances
 from rpt_core.policy.trunk import Cut, Trunk
+from rpt_core.recipes.objectives import RptObjective
 from rpt_core.train.gather import judged
 from tests.toys import save_tiny_model
 from tests.unit.test_objectives import answer, policy_recipe

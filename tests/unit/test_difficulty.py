@@ -11,10 +11,10 @@ import torch
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.difficulty.entropy import buckets, score_documents, spans
-from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.difficulty.score import score_difficulty
 from rpt_core.errors import EngineError, RecipeError, StarvedError, Stopped
 from rpt_core.policy.codec import Codec
+from rpt_core.recipes.difficulty import DifficultyRecipe
 from tests.toys import VOCAB, random_ids, save_tiny_model, tiny_policy
 from tests.unit.small_corpus import write_corpus
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from infra.download import TRIES, download, parse_address
-from rpt_core.corpus.recipe import IngestRecipe
 from rpt_core.errors import SourceError
+from rpt_core.recipes.corpus import IngestRecipe
 from tasks.resolve import fetched, resolve_sources
 from tests.local_server import Quiet, serving
 

@@ -11,14 +11,14 @@ from safetensors.torch import load_file
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import Stopped
-from rpt_core.objectives.recipe import Budget, Curriculum, NtpObjective, RmtObjective
+from rpt_core.recipes.objectives import Budget, Curriculum, NtpObjective, RmtObjective
+from rpt_core.recipes.reinforce import PolicyRecipe, Selection
+from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.clock import Clock
 from rpt_core.train.gather import gather
-from rpt_core.train.recipe import PolicyRecipe, Selection
 from rpt_core.train.reinforce import train_policy
 from rpt_core.train.state import Progress
 from rpt_core.train.step import _lesson, accumulate
-from rpt_core.train.supervised_recipe import Optimiser
 from tests.toys import gradients, relative_error, save_tiny_model
 from tests.unit.small_corpus import write_corpus
 from tests.unit.small_difficulty import write_uneven

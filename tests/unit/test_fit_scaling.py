@@ -7,9 +7,9 @@ import pytest
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
+from rpt_core.recipes.scaling import ScalingRecipe
 from rpt_core.scaling.families import FAMILIES
 from rpt_core.scaling.fit import fit_scaling
-from rpt_core.scaling.recipe import ScalingRecipe
 from tests.unit.evaluation_tables import AFTER, Planted, write_evaluation
 
 RECIPE = ScalingRecipe(evaluation=Ref(ref="x@1"), resamples=100)

@@ -11,13 +11,13 @@ from flows.agreement import PROMPTS, check_journey
 from flows.recipes import Overrides, any_journey
 from flows.recipes_tiny import ADAMW, COLD
 from flows.trees import stage, walk
-from rpt_core.corpus.recipe import PrepareRecipe
 from rpt_core.errors import RecipeError
 from rpt_core.objectives.prompts import next_token_prompt, problem_prompt
 from rpt_core.objectives.segment_prompts import segment_prompt
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.given import GivenModel
-from rpt_core.train.supervised_recipe import BaseRecipe
+from rpt_core.recipes.corpus import PrepareRecipe
+from rpt_core.recipes.given import GivenModel
+from rpt_core.recipes.supervised import BaseRecipe
 from tasks.given_models import has_control_tokens, longest_row, vocabulary
 
 TINY = ("tiny_rpt", "tiny_real", "tiny_rmt", "tiny_rlpt")

@@ -8,7 +8,7 @@ import pytest
 from rpt_core.objectives import rpt
 from rpt_core.objectives.learnable import LearnableRpt, expected_variance
 from rpt_core.objectives.objective import Observing, Seen, Verdict
-from rpt_core.objectives.recipe import Learnability, RptObjective
+from rpt_core.recipes.objectives import Learnability, RptObjective
 from tests.unit.test_objectives import policy_recipe
 
 FLOOR = 1.0

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from rpt_core.recipes.reinforce import Selection
 from rpt_core.train.advantages import group_advantages
 from rpt_core.train.losses import (
     PRESETS,
@@ -14,7 +15,6 @@ from rpt_core.train.losses import (
     policy_terms,
     token_weights,
 )
-from rpt_core.train.recipe import Selection
 from rpt_core.train.selection import kept_groups
 
 LENGTHS = [3, 1, 5, 2]

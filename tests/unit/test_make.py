@@ -12,8 +12,8 @@ from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
-from rpt_core.evaluation.recipe import EvaluationRecipe
-from rpt_core.report.recipe import ReportRecipe
+from rpt_core.recipes.evaluation import EvaluationRecipe
+from rpt_core.recipes.report import ReportRecipe
 from tests.unit.test_store import write
 
 

@@ -11,15 +11,15 @@ from flows.recipes import NAMED, Overrides, any_journey
 from flows.schedules import counts_in_steps
 from flows.trees import rewritten, stage, walk
 from rpt_core.artifacts.recipe import Recipe
-from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
-from rpt_core.evaluation.recipe import EvaluationRecipe
-from rpt_core.objectives.recipe import RmtObjective
 from rpt_core.policy.families import PARAMETERS, PROXIES, VOCABULARIES, parameters_of, vocabulary_of
-from rpt_core.policy.given import GivenModel
-from rpt_core.train.recipe import PolicyRecipe, RlptRecipe, RlvrRecipe
-from rpt_core.train.supervised_recipe import BaseRecipe
+from rpt_core.recipes.difficulty import DifficultyRecipe
+from rpt_core.recipes.evaluation import EvaluationRecipe
+from rpt_core.recipes.given import GivenModel
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
+from rpt_core.recipes.objectives import RmtObjective
+from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
+from rpt_core.recipes.supervised import BaseRecipe
 from tasks.given_models import base_of
 
 FLOWS = Path(__file__).parents[2] / "flows"

@@ -16,9 +16,9 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.items import as_table, from_table, read_items, write_items
 from rpt_core.evaluation.scores import outcomes
+from rpt_core.recipes.report import ALWAYS_THINKS, ArmsRecipe
 from rpt_core.report.arms import write_arms_report
 from rpt_core.report.next_token_arms import share_closed
-from rpt_core.report.recipe import ALWAYS_THINKS, ArmsRecipe
 from tests.unit.evaluation_tables import AFTER, BEFORE, Planted, write_evaluation
 from tests.unit.test_report import NOWHERE
 

@@ -10,12 +10,12 @@ from rpt_core.errors import RecipeError, StarvedError
 from rpt_core.objectives import rlvr, rpt
 from rpt_core.objectives.objective import Asked, JudgesTogether, Reporting
 from rpt_core.objectives.prompts import boxed, next_token_prompt, problem_prompt
-from rpt_core.objectives.recipe import RlvrObjective, RptObjective
 from rpt_core.objectives.rewards.answer import Grade
 from rpt_core.objectives.templates import TEMPLATES
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
-from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
+from rpt_core.recipes.objectives import RlvrObjective, RptObjective
+from rpt_core.recipes.reinforce import PolicyRecipe, RlvrRecipe
 
 NOWHERE = Artifact(kind="any", fingerprint="0" * 64, digest="0" * 64)
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from rpt_core.errors import ResumeError
+from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.muon import Muon, orthogonalised
 from rpt_core.train.optimiser import Update, learning_rate
-from rpt_core.train.supervised_recipe import Optimiser
 from tests.toys import tiny_policy
 
 MUON = Optimiser(name="muon", learning_rate=3e-3, betas=(0.9, 0.95))

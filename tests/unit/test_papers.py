@@ -14,11 +14,11 @@ from pydantic import BaseModel
 from flows.recipes import NAMED, any_journey
 from flows.trees import stage, walk
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
-from rpt_core.corpus.recipe import QualityRecipe
-from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
-from rpt_core.report.recipe import ReportRecipe
-from rpt_core.report.rlpt_recipe import RlptReportRecipe
-from rpt_core.train.supervised_recipe import SftRecipe
+from rpt_core.recipes.corpus import QualityRecipe
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
+from rpt_core.recipes.report import ReportRecipe
+from rpt_core.recipes.rlpt_report import RlptReportRecipe
+from rpt_core.recipes.supervised import SftRecipe
 from tasks.given_models import base_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "methods.md"

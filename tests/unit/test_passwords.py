@@ -13,11 +13,11 @@ from infra.download import parse_address
 from infra.tracking import _guarded
 from rpt_core.addresses import without_password
 from rpt_core.artifacts.recipe import Ref
-from rpt_core.corpus.recipe import QualityRecipe
 from rpt_core.errors import BY_NAME, RecipeError, SourceError
-from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
 from rpt_core.objectives.rewards.judge_service import LOGIN_VARIABLE, Service, ServiceJudge
-from rpt_core.train.recipe import RlptRecipe
+from rpt_core.recipes.corpus import QualityRecipe
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
+from rpt_core.recipes.reinforce import RlptRecipe
 from tests.local_server import Quiet, serving
 
 NOWHERE = Ref(ref="x@1")

@@ -18,9 +18,9 @@ from rpt_core.objectives.positions import (
     truth_ids,
     window_of,
 )
-from rpt_core.objectives.recipe import RptObjective
 from rpt_core.objectives.rpt import NextToken
 from rpt_core.policy.codec import Codec
+from rpt_core.recipes.objectives import RptObjective
 from tests.unit.small_corpus import write_corpus
 from tests.unit.small_difficulty import write_difficulty
 

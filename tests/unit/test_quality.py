@@ -12,14 +12,14 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact, Ref
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, QualityRecipe
 from rpt_core.errors import JudgeError, RecipeError, Stopped, VerdictError
 from rpt_core.objectives.rewards.judge_service import Service
-from rpt_core.policy.given import GivenModel
 from rpt_core.quality import stage
 from rpt_core.quality.rubric import prompt
 from rpt_core.quality.scorers import LocalScorer, PatientScorer, Score, ServiceScorer
 from rpt_core.quality.stage import score_documents, score_quality
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, QualityRecipe
+from rpt_core.recipes.given import GivenModel
 from tests.toys import save_tiny_model
 from tests.unit.corpus.test_prepare import tale, write
 from tests.unit.judge_server import running

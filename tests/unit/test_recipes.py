@@ -10,12 +10,12 @@ from flows.recipes import NAMED, Overrides, journey, over_arms, tiny_rpt
 from flows.recipes_rmt import ARMS, arm
 from flows.trees import rewritten, stage, walk
 from rpt_core.artifacts.recipe import Artifact, Ref, canonical_json
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
-from rpt_core.difficulty.recipe import DifficultyRecipe
 from rpt_core.errors import RecipeError
-from rpt_core.report.recipe import ReportRecipe
-from rpt_core.train.recipe import PolicyRecipe
-from rpt_core.train.supervised_recipe import ColdStartRecipe
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
+from rpt_core.recipes.difficulty import DifficultyRecipe
+from rpt_core.recipes.reinforce import PolicyRecipe
+from rpt_core.recipes.report import ReportRecipe
+from rpt_core.recipes.supervised import ColdStartRecipe
 
 DOCUMENTS = Artifact(kind="documents", fingerprint="1" * 64, digest="2" * 64)
 

@@ -13,9 +13,9 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import CapacityError, EngineError, RecipeError, ResumeError, StarvedError, Stopped
 from rpt_core.policy.load import load_policy
-from rpt_core.train.recipe import Selection
+from rpt_core.recipes.reinforce import Selection
+from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.reinforce import train_policy
-from rpt_core.train.supervised_recipe import Optimiser
 from tests.toys import ToyObjective, save_tiny_model
 from tests.unit.test_step import RECIPE
 

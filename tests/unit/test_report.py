@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from rpt_core.artifacts.build import VOLATILE_FILES, LocalBuild
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.errors import RecipeError
+from rpt_core.recipes.report import ReportRecipe, SeedsRecipe
+from rpt_core.recipes.scaling import ScalingRecipe
 from rpt_core.report.findings import Judged, claims_of, shortfalls
 from rpt_core.report.page import write_report
-from rpt_core.report.recipe import ReportRecipe, SeedsRecipe
 from rpt_core.report.seeds import mean_gain, write_seeds_report
 from rpt_core.report.sources import lineage
 from rpt_core.scaling.fit import fit_scaling
-from rpt_core.scaling.recipe import ScalingRecipe
 from tests.unit.evaluation_tables import AFTER, BEFORE, Planted, manifest_of, write_evaluation
 
 NOWHERE = Ref(ref="x@1")

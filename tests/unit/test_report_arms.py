@@ -11,8 +11,8 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RecipeError
 from rpt_core.pages.words import flops_of
+from rpt_core.recipes.report import ArmsRecipe
 from rpt_core.report.arms import PAPER, read_run, write_arms_report
-from rpt_core.report.recipe import ArmsRecipe
 from rpt_core.report.sources import charged
 from tests.unit.evaluation_tables import AFTER, BEFORE, Planted, write_evaluation
 from tests.unit.test_report import NOWHERE, Page

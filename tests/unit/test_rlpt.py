@@ -12,12 +12,12 @@ from rpt_core.objectives import rlpt
 from rpt_core.objectives.objective import JudgesTogether, Reporting
 from rpt_core.objectives.rewards.judge import PatientJudge
 from rpt_core.objectives.rewards.prediction import Guards, read, refusal
-from rpt_core.objectives.rlpt_recipe import RlptObjective
 from rpt_core.objectives.segment_prompts import segment_prompt, wrapped
 from rpt_core.objectives.targets import Targets
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
-from rpt_core.train.recipe import RlptRecipe
+from rpt_core.recipes.reinforce import RlptRecipe
+from rpt_core.recipes.rlpt_objective import RlptObjective
 from tests.unit.small_corpus import write_corpus
 from tests.unit.small_difficulty import write_difficulty
 

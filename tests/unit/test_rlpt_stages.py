@@ -17,25 +17,25 @@ from rpt_core.artifacts.recipe import Artifact
 from rpt_core.corpus.segments import Splitter
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.judged import Audited, audit, evaluate_judged
-from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
-from rpt_core.evaluation.recipe import ProblemSampling
-from rpt_core.objectives.recipe import RlvrObjective
-from rpt_core.objectives.rlpt_recipe import RlptObjective
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.load import load_policy
+from rpt_core.recipes.evaluation import ProblemSampling
+from rpt_core.recipes.judge import JudgeRecipe
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
+from rpt_core.recipes.objectives import RlvrObjective
+from rpt_core.recipes.reinforce import RlptRecipe, Selection
+from rpt_core.recipes.rlpt_objective import RlptObjective
+from rpt_core.recipes.rlpt_report import RlptReportRecipe
+from rpt_core.recipes.supervised import ColdStartRecipe, ModelShape, Optimiser
 from rpt_core.report.rlpt import Model, audits, decay, mean_path, write_rlpt_report
-from rpt_core.report.rlpt_recipe import RlptReportRecipe
 from rpt_core.sample.pairs import FORMS, drill, pair
 from rpt_core.sample.wordings import facts, reworded, says_prefix
 from rpt_core.sample.world import documents
 from rpt_core.train.base import initialise
 from rpt_core.train.cold_start import train_cold_start
 from rpt_core.train.judge import HELD_OUT_FROM, VERDICT_WEIGHT, _weights, train_judge
-from rpt_core.train.judge_recipe import JudgeRecipe
-from rpt_core.train.recipe import RlptRecipe, Selection
 from rpt_core.train.reinforce import train_rlpt
 from rpt_core.train.segment_lessons import SegmentLessons
-from rpt_core.train.supervised_recipe import ColdStartRecipe, ModelShape, Optimiser
 from rpt_core.train.windows import texts_of
 from tests.unit.small_corpus import write_corpus
 

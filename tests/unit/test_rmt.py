@@ -13,10 +13,10 @@ from rpt_core.objectives.budget import budget_at, final_budget, length_reward, l
 from rpt_core.objectives.curriculum import TieredWalk, level_shares, next_level, tier_shares
 from rpt_core.objectives.objective import BoundsAnswers, Observing, Seen, Verdict
 from rpt_core.objectives.positions import Positions, Rules
-from rpt_core.objectives.recipe import Budget, Curriculum, NtpObjective, RmtObjective
 from rpt_core.objectives.rpt import NextToken
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
+from rpt_core.recipes.objectives import Budget, Curriculum, NtpObjective, RmtObjective
 from tests.unit.test_objectives import answer, policy_recipe
 
 TIERS = Curriculum(tiers_nats=(1.0, 2.0, 3.0))

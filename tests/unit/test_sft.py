@@ -11,8 +11,8 @@ from rpt_core.errors import SourceError, StarvedError
 from rpt_core.policy.forward import document_scores
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.trunk import Trunk
+from rpt_core.recipes.supervised import Optimiser, SftRecipe
 from rpt_core.train.sft import learn, read_conversations, tokenised, train_sft
-from rpt_core.train.supervised_recipe import Optimiser, SftRecipe
 from tests.toys import save_tiny_model
 
 NOWHERE = Artifact(kind="base", fingerprint="0" * 64, digest="0" * 64)

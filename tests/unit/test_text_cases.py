@@ -9,7 +9,7 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 from tests.unit.text_cases import CASES, FOLDER, judge, lay_out
 
 

@@ -7,8 +7,8 @@ import pytest
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import Stopped
-from rpt_core.objectives.recipe import Learnability, RptObjective
-from rpt_core.train.recipe import Selection
+from rpt_core.recipes.objectives import Learnability, RptObjective
+from rpt_core.recipes.reinforce import Selection
 from rpt_core.train.reinforce import train_policy
 from tests.unit.evaluation_folders import write_corpus, write_model
 from tests.unit.test_reinforce import MUON, StoppingBuild, _metrics, _weights

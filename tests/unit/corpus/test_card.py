@@ -16,10 +16,10 @@ from rpt_core.corpus.card_page import write_views
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
 from rpt_core.corpus.quality import broken_rules, limits, measure
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe, SampleWorld
 from rpt_core.corpus.shield import without
 from rpt_core.corpus.statistics import AXES, Lengths, Measured
 from rpt_core.corpus.words import split_words
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
 from tests.unit.corpus.test_prepare import tale, write
 from tests.unit.test_report import Page
 

@@ -11,11 +11,11 @@ from rpt_core.corpus.han import SIMPLIFIED, han_share, simplified
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.language import detect_language
 from rpt_core.corpus.prepare import prepare
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
 from rpt_core.corpus.segments import Splitter
 from rpt_core.corpus.tables import read_rows
 from rpt_core.corpus.words import split_words
 from rpt_core.errors import SourceError
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 
 TRADITIONAL = "臨江仙者詞牌名也，滾滾長江東逝水，浪花淘盡英雄。是非成敗轉頭空，青山依舊在，幾度夕陽紅。"
 SIMPLE = "临江仙者词牌名也，滚滚长江东逝水，浪花淘尽英雄。是非成败转头空，青山依旧在，几度夕阳红。"

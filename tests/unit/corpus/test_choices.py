@@ -13,14 +13,14 @@ from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.licences import licence_name
 from rpt_core.corpus.noise import with_noise
 from rpt_core.corpus.problems import parse_problem, with_columns
-from rpt_core.corpus.recipe import FIELDS, IngestRecipe, PrepareRecipe
 from rpt_core.corpus.shield import spans
-from rpt_core.corpus.splits import corpora
 from rpt_core.corpus.stem import stem_score
 from rpt_core.corpus.tables import read_rows
 from rpt_core.errors import RecipeError, SourceError
-from rpt_core.evaluation.recipe import EvaluationRecipe
-from rpt_core.train.supervised_recipe import BaseRecipe
+from rpt_core.recipes.corpus import FIELDS, IngestRecipe, PrepareRecipe
+from rpt_core.recipes.evaluation import EvaluationRecipe
+from rpt_core.recipes.splits import corpora
+from rpt_core.recipes.supervised import BaseRecipe
 from tests.unit.corpus.test_prepare import run, tale, write
 
 

@@ -9,10 +9,10 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.corpus.archives import inner_path, members, read_tree
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.readers import read_source
-from rpt_core.corpus.recipe import IngestRecipe
 from rpt_core.corpus.rows import Document, Dropped, Problem
 from rpt_core.corpus.sources import find_sources
 from rpt_core.corpus.streams import Broken
+from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.eprints import packed, tarred
 
 GOOD = (

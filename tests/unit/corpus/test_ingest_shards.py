@@ -15,9 +15,9 @@ from rpt_core.corpus.datafiles import ALL_COLUMNS
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.ingest_shards import Answer, Eprints, Files, How, Pages, Streams, cut, read_shard
 from rpt_core.corpus.readers import read_source
-from rpt_core.corpus.recipe import IngestRecipe
 from rpt_core.corpus.sources import find_sources
 from rpt_core.errors import Stopped
+from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.dump import FOOTER, HEADER, page_xml
 from rpt_core.sample.eprints import tarred
 from tests.unit.corpus.test_multistream import STREAMS, good

@@ -17,7 +17,7 @@ from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
 from rpt_core.corpus.reasons import REASONS
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 from rpt_core.sample.dump import FOOTER, HEADER, page_xml
 from rpt_core.sample.eprints import packed, tarred
 

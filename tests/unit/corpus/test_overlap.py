@@ -14,8 +14,8 @@ from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.overlap import check_held_out, shared_rows
 from rpt_core.corpus.prepare import prepare
-from rpt_core.corpus.recipe import IngestRecipe, PrepareRecipe
 from rpt_core.errors import RecipeError
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 from tasks.build import _trained_on
 from tests.unit.corpus.test_prepare import tale, write
 

@@ -5,14 +5,14 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Address, Artifact, Recipe, Ref, later
-from rpt_core.corpus.recipe import PrepareRecipe
-from rpt_core.difficulty.recipe import DifficultyRecipe
-from rpt_core.evaluation.recipe import ProblemSampling, refuse_overlap
-from rpt_core.objectives.recipe import RlvrObjective
-from rpt_core.objectives.rlpt_recipe import RlptObjective
-from rpt_core.train.judge_recipe import JudgeRecipe
-from rpt_core.train.recipe import PolicyRecipe, RlptRecipe, RlvrRecipe
-from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, SftRecipe
+from rpt_core.recipes.corpus import PrepareRecipe
+from rpt_core.recipes.difficulty import DifficultyRecipe
+from rpt_core.recipes.evaluation import ProblemSampling, refuse_overlap
+from rpt_core.recipes.judge import JudgeRecipe
+from rpt_core.recipes.objectives import RlvrObjective
+from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
+from rpt_core.recipes.rlpt_objective import RlptObjective
+from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, SftRecipe
 
 
 class JudgedEvaluationRecipe(Recipe):

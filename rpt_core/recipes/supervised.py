@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, later
-from rpt_core.corpus.recipe import InputFile, PrepareRecipe
-from rpt_core.objectives.recipe import PromptName
-from rpt_core.policy.given import GivenModel
+from rpt_core.recipes.corpus import InputFile, PrepareRecipe
+from rpt_core.recipes.given import GivenModel
+from rpt_core.recipes.objectives import PromptName
 
 
 class ModelShape(Frozen):

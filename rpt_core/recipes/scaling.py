@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
-from rpt_core.evaluation.recipe import EvaluationRecipe
+from rpt_core.recipes.evaluation import EvaluationRecipe
 
 
 class ScalingRecipe(Recipe):

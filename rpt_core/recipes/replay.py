@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from rpt_core.artifacts.recipe import Frozen
-from rpt_core.train.recipe import PolicyRecipe, RlptRecipe, RlvrRecipe
+from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
 
 
 class Replay(Frozen):

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from rpt_core.artifacts.recipe import Recipe
-from rpt_core.train.supervised_recipe import ModelShape, Optimiser
+from rpt_core.recipes.supervised import ModelShape, Optimiser
 
 
 class JudgeRecipe(Recipe):

@@ -5,12 +5,12 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, later
-from rpt_core.corpus.recipe import PrepareRecipe
-from rpt_core.corpus.splits import corpora, overlap
-from rpt_core.difficulty.recipe import DifficultyRecipe
-from rpt_core.objectives.recipe import RlvrObjective, RptObjective, TextObjective
-from rpt_core.train.recipe import PolicyRecipe, RlvrRecipe
-from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe
+from rpt_core.recipes.corpus import PrepareRecipe
+from rpt_core.recipes.difficulty import DifficultyRecipe
+from rpt_core.recipes.objectives import RlvrObjective, RptObjective, TextObjective
+from rpt_core.recipes.reinforce import PolicyRecipe, RlvrRecipe
+from rpt_core.recipes.splits import corpora, overlap
+from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe
 
 
 class ProblemSampling(Frozen):

@@ -5,12 +5,12 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Address, Artifact, Frozen, Recipe, Ref, later
-from rpt_core.corpus.recipe import PrepareRecipe
-from rpt_core.difficulty.recipe import DifficultyRecipe
-from rpt_core.objectives.recipe import RlvrObjective, RptObjective, TextObjective
-from rpt_core.objectives.rlpt_recipe import RlptObjective
-from rpt_core.train.judge_recipe import JudgeRecipe
-from rpt_core.train.supervised_recipe import BaseRecipe, ColdStartRecipe, Optimiser, SftRecipe
+from rpt_core.recipes.corpus import PrepareRecipe
+from rpt_core.recipes.difficulty import DifficultyRecipe
+from rpt_core.recipes.judge import JudgeRecipe
+from rpt_core.recipes.objectives import RlvrObjective, RptObjective, TextObjective
+from rpt_core.recipes.rlpt_objective import RlptObjective
+from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, Optimiser, SftRecipe
 
 
 class Selection(Frozen):

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import SEED_MAX, Address, Artifact, Frozen, Recipe, Ref, later
-from rpt_core.policy.given import GivenModel
+from rpt_core.recipes.given import GivenModel
 
 FIELDS = frozenset(
     {

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from rpt_core.artifacts.recipe import Recipe
-from rpt_core.corpus.recipe import PrepareRecipe
+from rpt_core.recipes.corpus import PrepareRecipe
 
 SPLIT_FIELDS = ("seed", "eval_share", "near_duplicate_jaccard", "num_permutations")
 """What decides on which side a row of given documents falls."""

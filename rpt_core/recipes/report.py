@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref, later
-from rpt_core.corpus.recipe import PrepareRecipe
-from rpt_core.evaluation.recipe import EvaluationRecipe
-from rpt_core.scaling.recipe import ScalingRecipe
-from rpt_core.train.recipe import PolicyRecipe
+from rpt_core.recipes.corpus import PrepareRecipe
+from rpt_core.recipes.evaluation import EvaluationRecipe
+from rpt_core.recipes.reinforce import PolicyRecipe
+from rpt_core.recipes.scaling import ScalingRecipe
 
 ALWAYS_THINKS = "start that always thinks"
 """Name of the baseline that the last claim of table 1 is about."""

@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
-from rpt_core.evaluation.judged_recipe import JudgedEvaluationRecipe
-from rpt_core.train.recipe import RlptRecipe
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
+from rpt_core.recipes.reinforce import RlptRecipe
 
 Judged = JudgedEvaluationRecipe | Ref | Artifact
 

@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
-from rpt_core.corpus.recipe import PrepareRecipe
-from rpt_core.train.supervised_recipe import BaseRecipe
+from rpt_core.recipes.corpus import PrepareRecipe
+from rpt_core.recipes.supervised import BaseRecipe
 
 
 class DifficultyRecipe(Recipe):

@@ -1,0 +1,1 @@
+"""What is made, stage by stage: fields, defaults and bounds; no code of a stage."""
