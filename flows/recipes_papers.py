@@ -5,7 +5,7 @@ What the paper leaves out, and where a recipe departs from it, stands in ``docs/
 
 from typing import Any
 
-from rpt_core.policy.families import given, proxy_for
+from rpt_core.policy.loading.families import given, proxy_for
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe, ProblemSampling

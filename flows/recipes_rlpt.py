@@ -9,7 +9,7 @@ from typing import Any
 from flows import recipes_tiny
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.errors import RecipeError
-from rpt_core.policy.families import given
+from rpt_core.policy.loading.families import given
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, QualityRecipe
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.evaluation import ProblemSampling

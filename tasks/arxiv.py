@@ -10,8 +10,8 @@ from pathlib import Path
 
 from infra.download import download
 from infra.polite import PoliteServer
-from rpt_core.corpus.arxiv_metadata import Page, Paper, parse_atom, parse_manifest, parse_oai
-from rpt_core.corpus.streams import Broken
+from rpt_core.corpus.arxiv.metadata import Page, Paper, parse_atom, parse_manifest, parse_oai
+from rpt_core.corpus.files.streams import Broken
 from rpt_core.errors import SourceError
 
 API = "https://export.arxiv.org"

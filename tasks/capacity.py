@@ -5,7 +5,7 @@ from pathlib import Path
 from infra.capacity import Work, check_capacity, needed_bytes
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Recipe
-from rpt_core.policy.stored import file_shapes, num_numbers
+from rpt_core.policy.loading.stored import file_shapes, num_numbers
 from rpt_core.recipes.corpus import QualityRecipe
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.supervised import BaseRecipe, ModelShape

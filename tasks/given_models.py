@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rpt_core.artifacts.recipe import Recipe, canonical_json
-from rpt_core.policy.families import vocabulary_of
+from rpt_core.policy.loading.families import vocabulary_of
 from rpt_core.recipes.supervised import BaseRecipe, ModelShape
 
 _MODEL_INPUTS = ("model", "start", "base")

@@ -23,7 +23,7 @@ from tasks.code import code_digest, environment
 from tasks.home import home
 from tasks.watch import StageWatch
 
-FUNCTION, RECIPE_CLASS = "rpt_core.train.replay:replay", "rpt_core.recipes.replay:Replay"
+FUNCTION, RECIPE_CLASS = "rpt_core.train.rl.replay:replay", "rpt_core.recipes.replay:Replay"
 BATCHES_FILE, ANSWERS_FILE = "batches.parquet", "answers.parquet"
 MOMENTS_FILE = f"{STATE_FOLDER}/optimiser.safetensors"
 KINDS = ("policy", "rlpt", "rlvr")

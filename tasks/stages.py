@@ -38,16 +38,18 @@ STAGES: dict[str, Stage] = {
     "ingest-corpus": Stage(IngestRecipe, "rpt_core.corpus.ingest:ingest", True, "rpt/data"),
     "prepare-corpus": Stage(PrepareRecipe, "rpt_core.corpus.prepare:prepare", True, "rpt/data"),
     "score-quality": Stage(QualityRecipe, "rpt_core.quality.stage:score_quality", False, "rpt/data"),
-    "train-base": Stage(BaseRecipe, "rpt_core.train.base:train_base", False, "rpt/train"),
+    "train-base": Stage(BaseRecipe, "rpt_core.train.supervised.base:train_base", False, "rpt/train"),
     "score-difficulty": Stage(
         DifficultyRecipe, "rpt_core.difficulty.score:score_difficulty", False, "rpt/data"
     ),
-    "cold-start": Stage(ColdStartRecipe, "rpt_core.train.cold_start:train_cold_start", False, "rpt/train"),
-    "train-rpt": Stage(PolicyRecipe, "rpt_core.train.reinforce:train_policy", False, "rpt/train"),
-    "train-rlpt": Stage(RlptRecipe, "rpt_core.train.reinforce:train_rlpt", False, "rpt/train"),
-    "train-judge": Stage(JudgeRecipe, "rpt_core.train.judge:train_judge", False, "rpt/train"),
-    "sft": Stage(SftRecipe, "rpt_core.train.sft:train_sft", False, "rpt/train"),
-    "finetune-rlvr": Stage(RlvrRecipe, "rpt_core.train.reinforce:finetune_rlvr", False, "rpt/train"),
+    "cold-start": Stage(
+        ColdStartRecipe, "rpt_core.train.supervised.cold_start:train_cold_start", False, "rpt/train"
+    ),
+    "train-rpt": Stage(PolicyRecipe, "rpt_core.train.rl.reinforce:train_policy", False, "rpt/train"),
+    "train-rlpt": Stage(RlptRecipe, "rpt_core.train.rl.reinforce:train_rlpt", False, "rpt/train"),
+    "train-judge": Stage(JudgeRecipe, "rpt_core.train.supervised.judge:train_judge", False, "rpt/train"),
+    "sft": Stage(SftRecipe, "rpt_core.train.supervised.sft:train_sft", False, "rpt/train"),
+    "finetune-rlvr": Stage(RlvrRecipe, "rpt_core.train.rl.reinforce:finetune_rlvr", False, "rpt/train"),
     "evaluate": Stage(EvaluationRecipe, "rpt_core.evaluation.evaluate:evaluate", False, "rpt/eval"),
     "fit-scaling": Stage(ScalingRecipe, "rpt_core.scaling.fit:fit_scaling", True, "rpt/scaling"),
     "evaluate-judged": Stage(

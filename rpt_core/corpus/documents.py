@@ -19,14 +19,14 @@ import pyarrow.parquet as pq
 
 from rpt_core.artifacts.build import Build
 from rpt_core.corpus.batches import by_size
-from rpt_core.corpus.decontaminate import Contamination, Hit, Leaks, canonical
-from rpt_core.corpus.dedup import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
+from rpt_core.corpus.card.statistics import Lengths, Measured
+from rpt_core.corpus.clean.scores import with_scores
+from rpt_core.corpus.clean.solved import solution_documents
+from rpt_core.corpus.dedup.decontaminate import Contamination, Hit, Leaks, canonical
+from rpt_core.corpus.dedup.duplicates import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
 from rpt_core.corpus.ledger import Ledger
-from rpt_core.corpus.scores import with_scores
-from rpt_core.corpus.segments import PunktSample, Splitter
+from rpt_core.corpus.segments.splitter import PunktSample, Splitter
 from rpt_core.corpus.shards import Cleaned, Finished, clean, finish
-from rpt_core.corpus.solved import solution_documents
-from rpt_core.corpus.statistics import Lengths, Measured
 from rpt_core.corpus.tables import (
     CONTEXT_CHARS,
     CORPUS_DOCUMENTS,

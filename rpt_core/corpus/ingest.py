@@ -9,17 +9,17 @@ from pathlib import Path
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome
-from rpt_core.corpus.arxiv_metadata import Catalogue, Paper, read_papers_of
-from rpt_core.corpus.card import write_reading_card
-from rpt_core.corpus.datafiles import ALL_COLUMNS
+from rpt_core.corpus.arxiv.metadata import Catalogue, Paper, read_papers_of
+from rpt_core.corpus.card.card import write_reading_card
+from rpt_core.corpus.card.statistics import Lengths
+from rpt_core.corpus.clean.pii import mask
+from rpt_core.corpus.files.datafiles import ALL_COLUMNS
+from rpt_core.corpus.files.problems import with_columns
+from rpt_core.corpus.files.sources import METADATA, Source, describe, find_sources
+from rpt_core.corpus.files.streams import Broken
 from rpt_core.corpus.ingest_shards import How, cut, read_shard, shard_rows
 from rpt_core.corpus.ledger import Balance
-from rpt_core.corpus.pii import mask
-from rpt_core.corpus.problems import with_columns
 from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, encodable, preview
-from rpt_core.corpus.sources import METADATA, Source, describe, find_sources
-from rpt_core.corpus.statistics import Lengths
-from rpt_core.corpus.streams import Broken
 from rpt_core.corpus.tables import BENCHMARKS, DOCUMENTS, DROPPED, PROBLEMS, TRACES, TableWriter
 from rpt_core.errors import SourceError, Stopped
 from rpt_core.recipes.corpus import IngestRecipe

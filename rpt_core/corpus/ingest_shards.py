@@ -13,18 +13,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from rpt_core.corpus.arxiv import Member, is_chunk, member_rows, read_members
+from rpt_core.corpus.arxiv.eprints import Member, is_chunk, member_rows, read_members
 from rpt_core.corpus.batches import by_weight
-from rpt_core.corpus.multistream import Multistream, Run, index_name, open_multistream, read_run
-from rpt_core.corpus.patience import patient
-from rpt_core.corpus.problems import Columns
+from rpt_core.corpus.files.patience import patient
+from rpt_core.corpus.files.problems import Columns
+from rpt_core.corpus.files.sources import Form, Source
+from rpt_core.corpus.files.streams import Broken, Counted, decompressed, file_chunks
 from rpt_core.corpus.readers import read_source
 from rpt_core.corpus.reasons import known
 from rpt_core.corpus.rows import Dropped, Row, encodable, num_chars
-from rpt_core.corpus.sources import Form, Source
-from rpt_core.corpus.streams import Broken, Counted, decompressed, file_chunks
-from rpt_core.corpus.wiki_names import SiteNames
-from rpt_core.corpus.wikipedia import dropped, open_dump, page_rows
+from rpt_core.corpus.wiki.dump import dropped, open_dump, page_rows
+from rpt_core.corpus.wiki.multistream import Multistream, Run, index_name, open_multistream, read_run
+from rpt_core.corpus.wiki.names import SiteNames
 
 FILES_BYTES = 1 << 20
 """Whole files in one shard, as they lie on the disk: half a second of work when they are e-prints."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rpt_core.artifacts.manifest import RowCounts
-from rpt_core.corpus.pii import mask
+from rpt_core.corpus.clean.pii import mask
 from rpt_core.corpus.reasons import known
 from rpt_core.corpus.rows import preview, printable
 from rpt_core.corpus.tables import TableWriter

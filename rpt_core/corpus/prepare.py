@@ -4,8 +4,8 @@ import time
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome
-from rpt_core.corpus.align import align_traces
-from rpt_core.corpus.card import write_card
+from rpt_core.corpus.card.card import write_card
+from rpt_core.corpus.clean.align import align_traces
 from rpt_core.corpus.documents import Documents
 from rpt_core.corpus.ledger import Ledger
 from rpt_core.corpus.problem_sets import prepare_problems

@@ -14,11 +14,11 @@ from typing import Any
 
 from rpt_core.artifacts.build import Build
 from rpt_core.corpus.batches import by_size
-from rpt_core.corpus.cleaning import normalise
-from rpt_core.corpus.decontaminate import Contamination, Item, Leaks, canonical
-from rpt_core.corpus.dedup import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
+from rpt_core.corpus.clean.cleaning import normalise
+from rpt_core.corpus.dedup.decontaminate import Contamination, Item, Leaks, canonical
+from rpt_core.corpus.dedup.duplicates import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
+from rpt_core.corpus.dedup.sketch import sketch
 from rpt_core.corpus.ledger import Ledger
-from rpt_core.corpus.sketch import sketch
 from rpt_core.corpus.tables import BENCHMARKS, CORPUS_PROBLEMS, TableWriter, read_rows
 from rpt_core.corpus.words import split_words
 from rpt_core.recipes.corpus import PrepareRecipe

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from rpt_core.corpus.archives import read_tree
-from rpt_core.corpus.arxiv import is_chunk, read_chunk, read_eprint, read_papers
-from rpt_core.corpus.datafiles import ALL_COLUMNS, read_data, rows_of
-from rpt_core.corpus.latex_tree import WANTED
-from rpt_core.corpus.plain import read_text
-from rpt_core.corpus.problems import Columns, set_name
-from rpt_core.corpus.records import csv_tree
+from rpt_core.corpus.arxiv.eprints import is_chunk, read_chunk, read_eprint, read_papers
+from rpt_core.corpus.files.archives import read_tree
+from rpt_core.corpus.files.datafiles import ALL_COLUMNS, read_data, rows_of
+from rpt_core.corpus.files.plain import read_text
+from rpt_core.corpus.files.problems import Columns, set_name
+from rpt_core.corpus.files.records import csv_tree
+from rpt_core.corpus.files.sources import METADATA, Source
+from rpt_core.corpus.files.streams import open_chunks
+from rpt_core.corpus.latex.tree import WANTED
 from rpt_core.corpus.rows import Dropped, Row
-from rpt_core.corpus.sources import METADATA, Source
-from rpt_core.corpus.streams import open_chunks
-from rpt_core.corpus.wikipedia import read_dump
+from rpt_core.corpus.wiki.dump import read_dump
 
 
 def read_source(source: Source, max_chars: int, columns: Columns = ALL_COLUMNS) -> Iterator[Row]:
@@ -21,7 +21,7 @@ def read_source(source: Source, max_chars: int, columns: Columns = ALL_COLUMNS) 
     Bad input never raises: it is a :class:`~rpt_core.corpus.rows.Dropped` row.
 
     Args:
-        source: What :func:`~rpt_core.corpus.sources.find_sources` found.
+        source: What :func:`~rpt_core.corpus.files.sources.find_sources` found.
         max_chars: Longer documents are dropped as ``gigantic``.
         columns: Where rows of data files keep what.
     """

@@ -9,19 +9,19 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from rpt_core.corpus.cleaning import is_broken, normalise
-from rpt_core.corpus.decontaminate import Contamination, Hit, canonical
-from rpt_core.corpus.language import detect_language
-from rpt_core.corpus.licences import licence_name
-from rpt_core.corpus.noise import with_noise
-from rpt_core.corpus.pii import mask
-from rpt_core.corpus.quality import broken_rules, measure
-from rpt_core.corpus.scores import SCORE
-from rpt_core.corpus.segments import Splitter
-from rpt_core.corpus.shield import spans, without
-from rpt_core.corpus.sketch import Sketches, sketch
-from rpt_core.corpus.statistics import Measured
-from rpt_core.corpus.stem import stem_score
+from rpt_core.corpus.card.statistics import Measured
+from rpt_core.corpus.clean.cleaning import is_broken, normalise
+from rpt_core.corpus.clean.language import detect_language
+from rpt_core.corpus.clean.licences import licence_name
+from rpt_core.corpus.clean.noise import with_noise
+from rpt_core.corpus.clean.pii import mask
+from rpt_core.corpus.clean.quality import broken_rules, measure
+from rpt_core.corpus.clean.scores import SCORE
+from rpt_core.corpus.clean.stem import stem_score
+from rpt_core.corpus.dedup.decontaminate import Contamination, Hit, canonical
+from rpt_core.corpus.dedup.sketch import Sketches, sketch
+from rpt_core.corpus.segments.shield import spans, without
+from rpt_core.corpus.segments.splitter import Splitter
 from rpt_core.corpus.words import split_words
 from rpt_core.recipes.corpus import PrepareRecipe
 

@@ -19,8 +19,8 @@ from rpt_core.objectives.positions import CODEC_KEY
 from rpt_core.policy.load import Precision, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.recipes.difficulty import DifficultyRecipe
-from rpt_core.train.supervised import device_of
-from rpt_core.train.windows import tokenised
+from rpt_core.train.supervised.loop import device_of
+from rpt_core.train.supervised.windows import tokenised
 
 PART_TOKENS = 1 << 16
 """Tokens scored, held and written at a time: one row group of the table."""

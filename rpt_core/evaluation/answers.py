@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from rpt_core.objectives.objective import Asked, Question, Verdict, in_one_row
-from rpt_core.policy.decoding import Decoding
-from rpt_core.policy.draws import inverse_cdf, stream_keys, truncate, uniforms
-from rpt_core.policy.engine import Drawn, RolloutEngine
+from rpt_core.policy.engines.decoding import Decoding
+from rpt_core.policy.engines.draws import inverse_cdf, stream_keys, truncate, uniforms
+from rpt_core.policy.engines.engine import Drawn, RolloutEngine
 from rpt_core.policy.head import chunks, product, without
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import padded_batches

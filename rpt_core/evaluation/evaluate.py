@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from rpt_core.artifacts.build import FLOPS, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
-from rpt_core.corpus.overlap import check_held_out
+from rpt_core.corpus.dedup.overlap import check_held_out
 from rpt_core.errors import IntegrityError, StarvedError, Stopped
 from rpt_core.evaluation.answers import (
     Draw,
@@ -44,13 +44,13 @@ from rpt_core.objectives.objective import Asked, Question, Verdict, VerdictName
 from rpt_core.objectives.rewards.prefix import is_first_token
 from rpt_core.objectives.rlvr import Solve
 from rpt_core.objectives.rpt import NextToken
-from rpt_core.policy.engine import Drawn
+from rpt_core.policy.engines.engine import Drawn
+from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.policy.model import Policy
-from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Trunk
 from rpt_core.recipes.evaluation import EvaluationRecipe
-from rpt_core.train.supervised import device_of
+from rpt_core.train.supervised.loop import device_of
 
 SCORES_FILE = "scores.json"
 MILESTONE_FILE = "milestone.json"

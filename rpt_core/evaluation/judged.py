@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from rpt_core.artifacts.build import GIGA, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
-from rpt_core.corpus.overlap import check_held_out
+from rpt_core.corpus.dedup.overlap import check_held_out
 from rpt_core.errors import StarvedError, Stopped
 from rpt_core.evaluation.answers import draw_thinking, portions, sampling_of, sampling_told
 from rpt_core.evaluation.evaluate import SCORES_FILE, Checkpoint, published, same_weights
@@ -30,13 +30,13 @@ from rpt_core.objectives.rlvr import Solve
 from rpt_core.objectives.segment_prompts import Task
 from rpt_core.objectives.targets import Targets
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.engine import Drawn
+from rpt_core.policy.engines.engine import Drawn
+from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.policy.model import Policy
-from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.sample.wordings import says_prefix
-from rpt_core.train.supervised import device_of
+from rpt_core.train.supervised.loop import device_of
 
 JUDGED, FORCED = "judged", "judged-forced"
 TASKS: tuple[Task, ...] = ("asr", "msr")

@@ -12,8 +12,8 @@ from typing import Literal
 
 from rpt_core.errors import RecipeError
 from rpt_core.objectives.templates import FENCE, FENCE_END, TEMPLATES
-from rpt_core.policy.chat import render
 from rpt_core.policy.codec import Codec
+from rpt_core.policy.tokens.chat import render
 from rpt_core.recipes.objectives import PromptName
 
 PLACE = "\ue000"

@@ -11,7 +11,7 @@ from typing import Literal
 from rpt_core.errors import RecipeError
 from rpt_core.objectives.prompts import PLACE, around_document, opening_ids
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.vocabulary import MARK_TEXT
+from rpt_core.policy.tokens.vocabulary import MARK_TEXT
 
 Task = Literal["asr", "msr"]
 

@@ -8,9 +8,14 @@ from transformers.utils.logging import disable_progress_bar
 
 from rpt_core.errors import RecipeError, first_line
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.faithful import assert_faithful, refuse_no_head, refuse_unfaithful, use_tree_attention
+from rpt_core.policy.loading.faithful import (
+    assert_faithful,
+    refuse_no_head,
+    refuse_unfaithful,
+    use_tree_attention,
+)
+from rpt_core.policy.loading.weights import read_config, read_model
 from rpt_core.policy.model import Policy
-from rpt_core.policy.weights import read_config, read_model
 
 Precision = Literal["float32", "bfloat16"]
 

@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
-from rpt_core.corpus.cleaning import normalise
-from rpt_core.corpus.scores import SCORES, SCORES_FILE
+from rpt_core.corpus.clean.cleaning import normalise
+from rpt_core.corpus.clean.scores import SCORES, SCORES_FILE
 from rpt_core.corpus.tables import read_rows
 from rpt_core.errors import Stopped
 from rpt_core.objectives.rewards.judge_service import Service
@@ -31,7 +31,7 @@ from rpt_core.quality.rubric import RUBRIC_VERSION
 from rpt_core.quality.scorers import LocalScorer, PatientScorer, ServiceScorer
 from rpt_core.recipes.corpus import QualityRecipe
 from rpt_core.recipes.given import GivenModel
-from rpt_core.train.supervised import device_of
+from rpt_core.train.supervised.loop import device_of
 
 DOCUMENTS_AT_ONCE = 128
 """Scored together, and a row group of the table."""

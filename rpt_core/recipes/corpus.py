@@ -137,9 +137,9 @@ class PrepareRecipe(Recipe):
     """Keep only these (ISO codes, ``und`` for undecided); empty keeps all."""
     licenses: tuple[str, ...] = ()
     """Keep only documents under these (``cc-by``, ``cc-by-sa``, ``cc0``, ``public-domain``, ``arxiv``,
-    ``unknown`` ..., see ``rpt_core.corpus.licences``); empty keeps all."""
+    ``unknown`` ..., see ``rpt_core.corpus.clean.licences``); empty keeps all."""
     stem_min: float = Field(0.0, ge=0, le=3)
-    """Keep only documents with at least this STEM score (``rpt_core.corpus.stem``; 1 is a good cut)."""
+    """Keep only documents with at least this STEM score (``rpt_core.corpus.clean.stem``; 1 is a good cut)."""
     noise_share: float = Field(0.0, ge=0, lt=1)
     """Words of training documents that get a typing error, for studies of robustness; 0 for none."""
     eval_share: float = Field(0.08, gt=0, lt=1)

@@ -48,8 +48,8 @@ class PolicyRecipe(Recipe):
     loss: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
     updates_per_batch: int = later(1, ge=1)
     """Optimiser steps on every batch of answers. At 1 the policy that is updated is the one that drew them
-    and no ratio is ever clipped; further ones compare with it (:data:`rpt_core.train.losses.PRESETS`). They
-    share the step's learning rate: schedules, milestones and ``steps`` count batches."""
+    and no ratio is ever clipped; further ones compare with it (:data:`rpt_core.train.rl.losses.PRESETS`).
+    They share the step's learning rate: schedules, milestones and ``steps`` count batches."""
     kl_weight: float = Field(0.0, ge=0)
     ntp_weight: float = Field(0.0, ge=0)
     """lambda of the dual objective: next-token loss on every document token not reasoned about (RMT)."""

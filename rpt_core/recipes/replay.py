@@ -1,4 +1,4 @@
-"""What is asked of :mod:`rpt_core.train.replay`."""
+"""What is asked of :mod:`rpt_core.train.rl.replay`."""
 
 from pydantic import Field
 

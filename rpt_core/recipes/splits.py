@@ -46,7 +46,7 @@ def overlap(evaluated: PrepareRecipe, trained: PrepareRecipe) -> str:
 
     The same documents split by the same numbers fall on the same sides; split by others they do not.
     Which rows corpora of other documents share is known only by their content, when both are made:
-    :mod:`rpt_core.corpus.overlap`.
+    :mod:`rpt_core.corpus.dedup.overlap`.
     """
     if evaluated.documents != trained.documents:
         return ""

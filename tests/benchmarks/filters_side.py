@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.batches import by_size
-from rpt_core.corpus.segments import PunktSample, Splitter
+from rpt_core.corpus.segments.splitter import PunktSample, Splitter
 from rpt_core.corpus.shards import Row, filtered
 from rpt_core.recipes.corpus import PrepareRecipe
 

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 from datasketch import MinHash, MinHashLSH
 
-from rpt_core.corpus.bands import Bands
-from rpt_core.corpus.clusters import Clusters
-from rpt_core.corpus.minhash import SCHEME, SEED
-from rpt_core.corpus.sketch import band_hashes
+from rpt_core.corpus.dedup.bands import Bands
+from rpt_core.corpus.dedup.clusters import Clusters
+from rpt_core.corpus.dedup.minhash import SCHEME, SEED
+from rpt_core.corpus.dedup.sketch import band_hashes
 from tests.benchmarks.planted import BANDS, NUM, ROWS
 from tests.benchmarks.table import Row, Table
 

@@ -18,9 +18,9 @@ import torch
 from transformers import AutoModelForCausalLM, Qwen3Config
 
 from rpt_core.policy.attention import ATTENTION
+from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import Layout, branch_logprobs
 from rpt_core.policy.model import Policy
-from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
 from tests.toys import NO_CODEC
 

@@ -13,7 +13,7 @@ from typing import Self
 
 import numpy as np
 
-from rpt_core.corpus.minhash import signatures
+from rpt_core.corpus.dedup.minhash import signatures
 from tests.benchmarks import personal
 from tests.benchmarks.planted import ALIKE, BANDS, NUM, ROWS, Pair, chance_errors, jaccard, texts
 from tests.benchmarks.signing import signed

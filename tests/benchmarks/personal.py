@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rpt_core.corpus.pii import find
+from rpt_core.corpus.clean.pii import find
 from tests.benchmarks.table import Table
 
 TYPES = {"EMAIL": "EMAIL_ADDRESS", "CARD": "CREDIT_CARD", "IBAN": "IBAN_CODE", "IP": "IP_ADDRESS"}

@@ -13,17 +13,17 @@ from transformers import AutoModelForCausalLM, Qwen3Config
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.objectives.objective import Asked, Question, Verdict
 from rpt_core.policy.attention import ATTENTION
+from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import Layout
 from rpt_core.policy.model import Policy
-from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Cut, Sample, Trunk
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.clock import Clock
-from rpt_core.train.gather import gather
 from rpt_core.train.optimiser import Update
-from rpt_core.train.state import Progress, Trainer
-from rpt_core.train.step import step
+from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.state import Progress, Trainer
+from rpt_core.train.rl.step import step
 from tests.toys import NO_CODEC
 
 CLOCKS: tuple[Callable[[], float], ...] = (time.perf_counter, time.process_time)

@@ -4,7 +4,7 @@ import pytest
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.recipes.judge import JudgeRecipe
-from rpt_core.train.judge import train_judge
+from rpt_core.train.supervised.judge import train_judge
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 

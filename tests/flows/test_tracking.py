@@ -19,7 +19,7 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.recipes.scaling import ScalingRecipe
 from rpt_core.scaling.fit import fit_scaling
-from rpt_core.train.reinforce import train_policy
+from rpt_core.train.rl.reinforce import train_policy
 from tests.flows.small_training import small_policy
 from tests.unit.evaluation_tables import AFTER, Planted, write_evaluation
 

@@ -17,10 +17,10 @@ from rpt_core.artifacts.recipe import canonical_json
 from rpt_core.recipes.reinforce import Selection
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.clock import Clock
-from rpt_core.train.gather import gather
-from rpt_core.train.record import batch_digest
-from rpt_core.train.state import Progress
-from rpt_core.train.step import step
+from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.record import batch_digest
+from rpt_core.train.rl.state import Progress
+from rpt_core.train.rl.step import step
 from tests.toys import tiny_policy
 from tests.unit.test_step import RECIPE, make_trainer
 

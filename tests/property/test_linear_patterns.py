@@ -28,9 +28,9 @@ SIZE = 4096
 SUSPICIOUS_SECONDS = 0.002
 BUDGET_SECONDS = 0.2
 GIVEN_LITTLE = {
-    "corpus.pii._VERSION_WORDS": "looks at the 16 characters before an address",
+    "corpus.clean.pii._VERSION_WORDS": "looks at the 16 characters before an address",
     "sample.wordings._SENTENCE": "looks at texts that end in the point it looks for",
-    "policy.miniature.PATTERNS": "matched whole against the names of a model's settings",
+    "policy.loading.miniature.PATTERNS": "matched whole against the names of a model's settings",
 }
 """What is only ever applied to few characters, by the beginning of its name, and why that is so."""
 

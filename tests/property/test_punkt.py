@@ -4,7 +4,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from nltk.tokenize.punkt import PunktSentenceTokenizer, PunktTrainer
 
-from rpt_core.corpus.punkt import learn, tokenizer
+from rpt_core.corpus.segments.punkt import learn, tokenizer
 
 WORDS = "Dr e.g the The U.S j J 1 12 3.5 -4 a_b x Ü क्या 猫だ ß no".split()  # noqa: SIM905
 MARKS = [*". .. ... , ? ! \" ) ( ” « -- - : ; ' $".split(), ". . .", "\x1c", "\x85"]  # noqa: SIM905

@@ -16,21 +16,21 @@ import pytest
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
-from rpt_core.corpus import multistream
-from rpt_core.corpus.datafiles import ALL_COLUMNS
-from rpt_core.corpus.decontaminate import canonical
-from rpt_core.corpus.dedup import DuplicateFinder
+from rpt_core.corpus.clean.pii import find
+from rpt_core.corpus.clean.stem import stem_score
+from rpt_core.corpus.dedup.decontaminate import canonical
+from rpt_core.corpus.dedup.duplicates import DuplicateFinder
+from rpt_core.corpus.dedup.sketch import sketch
+from rpt_core.corpus.files.datafiles import ALL_COLUMNS
+from rpt_core.corpus.files.sources import find_sources
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.ingest_shards import How, Streams, cut, read_shard
-from rpt_core.corpus.pii import find
 from rpt_core.corpus.prepare import prepare
 from rpt_core.corpus.rows import Document, stable_id
-from rpt_core.corpus.segments import Splitter
-from rpt_core.corpus.shield import without
-from rpt_core.corpus.sketch import sketch
-from rpt_core.corpus.sources import find_sources
-from rpt_core.corpus.stem import stem_score
-from rpt_core.corpus.wikipedia import read_dump
+from rpt_core.corpus.segments.shield import without
+from rpt_core.corpus.segments.splitter import Splitter
+from rpt_core.corpus.wiki import multistream
+from rpt_core.corpus.wiki.dump import read_dump
 from rpt_core.corpus.words import shingles, split_words
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rpt_core.corpus.problems import parse_problem
-from rpt_core.corpus.streams import Broken
+from rpt_core.corpus.files.problems import parse_problem
+from rpt_core.corpus.files.streams import Broken
 from rpt_core.objectives.answers.reading import Opaque, read_answer
 from rpt_core.objectives.answers.tokens import UnreadableError
 from rpt_core.objectives.rewards.answer import LONGEST, grade_answers

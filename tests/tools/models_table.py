@@ -1,8 +1,8 @@
 """docs/models.md: what becomes of every causal language model type of the installed transformers.
 
-Each type is made small (rpt_core/policy/miniature.py), saved with a tokenizer, and given to ``load_policy``
-in a child process with a time limit. What loads is compared, token by token, with transformers' own eager
-forward pass on whole rows, from a model of its own read from the same folder.
+Each type is made small (rpt_core/policy/loading/miniature.py), saved with a tokenizer, and given to
+``load_policy`` in a child process with a time limit. What loads is compared, token by token, with
+transformers' own eager forward pass on whole rows, from a model of its own read from the same folder.
 
     python -m tests.tools.models_table [--types llama,gpt2] [--results FILE] [--page docs/models.md]
 
@@ -32,7 +32,7 @@ from rpt_core.errors import RptError
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.forward import branch_logprobs, document_scores
 from rpt_core.policy.load import load_policy
-from rpt_core.policy.miniature import enlarge, miniature_config
+from rpt_core.policy.loading.miniature import enlarge, miniature_config
 from rpt_core.policy.trunk import Cut, Trunk
 
 LIMIT_SECONDS = 30.0

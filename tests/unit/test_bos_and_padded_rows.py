@@ -15,14 +15,14 @@ from rpt_core.evaluation.answers import draw_thinking, next_token_guesses
 from rpt_core.objectives.objective import Asked, Question
 from rpt_core.policy.attention import tree_attention
 from rpt_core.policy.codec import Codec
+from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import branch_logprobs, document_scores
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.plain import PlainChances
-from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
-from rpt_core.train import dual
-from rpt_core.train.sft import tokenised
+from rpt_core.train.rl import dual
+from rpt_core.train.supervised.sft import tokenised
 from tests.tiny_tokenizers import BOS, MISTRAL, begins_with_bos, byte_level, save, save_model
 
 TOKENS, ROWS = 340, 640

@@ -9,9 +9,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from rpt_core.errors import RecipeError
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.sentencepiece import read_sentencepiece
-from rpt_core.policy.tokenizer_check import PROBES
-from rpt_core.policy.vocabulary import CONTROL_TEXT
+from rpt_core.policy.tokens.check import PROBES
+from rpt_core.policy.tokens.sentencepiece import read_sentencepiece
+from rpt_core.policy.tokens.vocabulary import CONTROL_TEXT
 
 TEXT = "The old clock shows 3. A naïve 数学 text, an emoji \U0001f680, and \\boxed{ 7}. " * 8
 

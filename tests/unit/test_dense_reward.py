@@ -14,7 +14,7 @@ from rpt_core.objectives.rewards.prefix import length_bonus
 from rpt_core.policy.plain import PlainChances
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.objectives import RptObjective
-from rpt_core.train.gather import judged
+from rpt_core.train.rl.gather import judged
 from tests.toys import save_tiny_model
 from tests.unit.test_objectives import answer, policy_recipe
 

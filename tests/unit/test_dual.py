@@ -15,10 +15,10 @@ from rpt_core.recipes.objectives import Budget, Curriculum, NtpObjective, RmtObj
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.clock import Clock
-from rpt_core.train.gather import gather
-from rpt_core.train.reinforce import train_policy
-from rpt_core.train.state import Progress
-from rpt_core.train.step import _lesson, accumulate
+from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.reinforce import train_policy
+from rpt_core.train.rl.state import Progress
+from rpt_core.train.rl.step import _lesson, accumulate
 from tests.toys import gradients, relative_error, save_tiny_model
 from tests.unit.small_corpus import write_corpus
 from tests.unit.small_difficulty import write_uneven

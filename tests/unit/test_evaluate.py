@@ -18,8 +18,8 @@ from rpt_core.evaluation.evaluate import evaluate
 from rpt_core.evaluation.items import read_items, tier_of
 from rpt_core.evaluation.questions import draw_places
 from rpt_core.objectives.objective import VERDICTS
+from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.load import load_policy
-from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
 from rpt_core.recipes.evaluation import EvaluationRecipe, ProblemSampling
 from rpt_core.recipes.objectives import RlvrObjective, RptObjective

@@ -37,16 +37,16 @@ from transformers import (
 from rpt_core.errors import RecipeError
 from rpt_core.policy.attention import ATTENTION
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.faithful import (
+from rpt_core.policy.forward import document_scores
+from rpt_core.policy.load import load_policy
+from rpt_core.policy.loading.faithful import (
     assert_faithful,
     probe,
     reference_logprobs,
     refuse_no_head,
     refuse_unfaithful,
 )
-from rpt_core.policy.forward import document_scores
-from rpt_core.policy.load import load_policy
-from rpt_core.policy.miniature import length_settings, miniature_config, miniature_model
+from rpt_core.policy.loading.miniature import length_settings, miniature_config, miniature_model
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Trunk
 from tests.toys import NO_CODEC, tiny_policy

@@ -7,8 +7,8 @@ import torch
 from transformers import Gemma2Config, MistralConfig
 
 from rpt_core.errors import RecipeError
-from rpt_core.policy.faithful import assert_faithful, refuse_unfaithful
 from rpt_core.policy.load import load_policy, model_folder, save_policy
+from rpt_core.policy.loading.faithful import assert_faithful, refuse_unfaithful
 from tests.toys import save_tiny_model, tiny_config, tiny_policy
 
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.objectives.prompts import Prompt
 from rpt_core.recipes.supervised import ColdStartRecipe
-from rpt_core.train.lessons import Manner
+from rpt_core.train.supervised.lessons import Manner
 
 NOWHERE = Artifact(kind="any", fingerprint="0" * 64, digest="0" * 64)
 USUAL = Prompt((1,), (2, 3))

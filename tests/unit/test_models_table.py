@@ -8,8 +8,8 @@ import pytest
 import transformers
 from transformers import CONFIG_MAPPING
 
-from rpt_core.policy.faithful import refuse_unfaithful
-from rpt_core.policy.miniature import length_settings
+from rpt_core.policy.loading.faithful import refuse_unfaithful
+from rpt_core.policy.loading.miniature import length_settings
 from tests.tools import models_table
 from tests.tools.models_table import Row, cell, page, tabulate, types
 
@@ -112,7 +112,7 @@ def test_a_fresh_run_gives_the_table(committed):
 @pytest.mark.timeout(600)
 def test_lengths_of_real_configurations_are_proven_on_miniatures(committed):
     """The table's own models are short; here the defaults keep their lengths, and only the miniature is."""
-    from rpt_core.policy.faithful import _miniature_fault
+    from rpt_core.policy.loading.faithful import _miniature_fault
 
     tried = 0
     for kind, row in committed.items():

@@ -12,7 +12,7 @@ from flows.schedules import counts_in_steps
 from flows.trees import rewritten, stage, walk
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.errors import RecipeError
-from rpt_core.policy.families import PARAMETERS, PROXIES, VOCABULARIES, parameters_of, vocabulary_of
+from rpt_core.policy.loading.families import PARAMETERS, PROXIES, VOCABULARIES, parameters_of, vocabulary_of
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.given import GivenModel

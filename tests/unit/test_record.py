@@ -6,10 +6,10 @@ import pytest
 
 from rpt_core.objectives.objective import Asked
 from rpt_core.train.clock import Clock
-from rpt_core.train.gather import Batch, gather
-from rpt_core.train.look import quick_look
-from rpt_core.train.record import answer_rows, batch_digest
-from rpt_core.train.state import Progress
+from rpt_core.train.rl.gather import Batch, gather
+from rpt_core.train.rl.look import quick_look
+from rpt_core.train.rl.record import answer_rows, batch_digest
+from rpt_core.train.rl.state import Progress
 from tests.unit.test_step import RECIPE, make_trainer
 
 

@@ -15,7 +15,7 @@ from rpt_core.errors import CapacityError, EngineError, RecipeError, ResumeError
 from rpt_core.policy.load import load_policy
 from rpt_core.recipes.reinforce import Selection
 from rpt_core.recipes.supervised import Optimiser
-from rpt_core.train.reinforce import train_policy
+from rpt_core.train.rl.reinforce import train_policy
 from tests.toys import ToyObjective, save_tiny_model
 from tests.unit.test_step import RECIPE
 

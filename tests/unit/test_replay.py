@@ -8,10 +8,10 @@ import pytest
 from rpt_core.artifacts.build import STATE_FOLDER
 from rpt_core.errors import IntegrityError, RecipeError
 from rpt_core.recipes.replay import Replay
-from rpt_core.train import checkpoint
-from rpt_core.train.record import BATCHES_FILE
-from rpt_core.train.reinforce import train_policy
-from rpt_core.train.replay import ANSWERS_FILE, FROM, STEP_FILE, TRAINED, read_batches, replay
+from rpt_core.train.rl import checkpoint
+from rpt_core.train.rl.record import BATCHES_FILE
+from rpt_core.train.rl.reinforce import train_policy
+from rpt_core.train.rl.replay import ANSWERS_FILE, FROM, STEP_FILE, TRAINED, read_batches, replay
 from tests.unit.test_reinforce import SHORT, _build, start, toy  # noqa: F401  (fixtures)
 
 

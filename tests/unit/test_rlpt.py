@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rpt_core.artifacts.recipe import Artifact
-from rpt_core.corpus.segments import Splitter
+from rpt_core.corpus.segments.splitter import Splitter
 from rpt_core.errors import JudgeError, RecipeError, StarvedError
 from rpt_core.objectives import rlpt
 from rpt_core.objectives.objective import JudgesTogether, Reporting

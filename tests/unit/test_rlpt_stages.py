@@ -14,7 +14,7 @@ from flows.recipes import Overrides, any_journey, over_arms, walk
 from flows.recipes_rlpt import ARMS, compared, tiny_rlpt
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact
-from rpt_core.corpus.segments import Splitter
+from rpt_core.corpus.segments.splitter import Splitter
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.judged import Audited, audit, evaluate_judged
 from rpt_core.policy.codec import Codec
@@ -31,12 +31,12 @@ from rpt_core.report.rlpt import Model, audits, decay, mean_path, write_rlpt_rep
 from rpt_core.sample.pairs import FORMS, drill, pair
 from rpt_core.sample.wordings import facts, reworded, says_prefix
 from rpt_core.sample.world import documents
-from rpt_core.train.base import initialise
-from rpt_core.train.cold_start import train_cold_start
-from rpt_core.train.judge import HELD_OUT_FROM, VERDICT_WEIGHT, _weights, train_judge
-from rpt_core.train.reinforce import train_rlpt
-from rpt_core.train.segment_lessons import SegmentLessons
-from rpt_core.train.windows import texts_of
+from rpt_core.train.rl.reinforce import train_rlpt
+from rpt_core.train.supervised.base import initialise
+from rpt_core.train.supervised.cold_start import train_cold_start
+from rpt_core.train.supervised.judge import HELD_OUT_FROM, VERDICT_WEIGHT, _weights, train_judge
+from rpt_core.train.supervised.segment_lessons import SegmentLessons
+from rpt_core.train.supervised.windows import texts_of
 from tests.unit.small_corpus import write_corpus
 
 NOWHERE = Artifact(kind="any", fingerprint="0" * 64, digest="0" * 64)

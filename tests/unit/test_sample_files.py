@@ -128,7 +128,7 @@ def test_both_forms_and_both_splits_are_there(world):
     "text", ["50% of $5 & #3_a {b} ~c ^d \\e", "a--b---c ``x'' 'y' \"z\"", "“quoted” – dash — long…"]
 )
 def test_any_prose_survives_latex(text):
-    from rpt_core.corpus.latex import to_text
+    from rpt_core.corpus.latex.convert import to_text
 
     assert to_text({"a.tex": latex_literal(text).encode()}, "a.tex").text == text
 

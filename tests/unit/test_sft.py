@@ -12,7 +12,7 @@ from rpt_core.policy.forward import document_scores
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.trunk import Trunk
 from rpt_core.recipes.supervised import Optimiser, SftRecipe
-from rpt_core.train.sft import learn, read_conversations, tokenised, train_sft
+from rpt_core.train.supervised.sft import learn, read_conversations, tokenised, train_sft
 from tests.toys import save_tiny_model
 
 NOWHERE = Artifact(kind="base", fingerprint="0" * 64, digest="0" * 64)

@@ -8,15 +8,15 @@ import torch
 
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import EngineError, StarvedError
+from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.parts import micro_batches
-from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.clock import Clock
-from rpt_core.train.gather import gather
 from rpt_core.train.optimiser import Update
-from rpt_core.train.state import Progress, Trainer
-from rpt_core.train.step import _lesson, accumulate, step
+from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.state import Progress, Trainer
+from rpt_core.train.rl.step import _lesson, accumulate, step
 from tests.toys import VOCAB, ToyObjective, gradients, random_tree, relative_error, tiny_policy
 
 INPUT = Artifact(kind="toy", fingerprint="0" * 64, digest="0" * 64)

@@ -14,18 +14,18 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import EngineError, RecipeError, ResumeError, StarvedError, Stopped
 from rpt_core.policy.codec import Codec
+from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import branch_logprobs
 from rpt_core.policy.load import load_policy
-from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Sampling
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape, Optimiser
-from rpt_core.train.base import train_base
-from rpt_core.train.cold_start import train_cold_start
-from rpt_core.train.lessons import PlainDocuments, TracedDocuments, _placed
 from rpt_core.train.muon import Muon, orthogonalised
-from rpt_core.train.supervised import learn_answers
-from rpt_core.train.windows import Windows, shuffled
+from rpt_core.train.supervised.base import train_base
+from rpt_core.train.supervised.cold_start import train_cold_start
+from rpt_core.train.supervised.lessons import PlainDocuments, TracedDocuments, _placed
+from rpt_core.train.supervised.loop import learn_answers
+from rpt_core.train.supervised.windows import Windows, shuffled
 from tests.toys import gradients, random_tree, relative_error, tiny_policy
 from tests.unit.small_corpus import write_corpus
 

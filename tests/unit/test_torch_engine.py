@@ -8,10 +8,10 @@ import torch
 from scipy.stats import chisquare
 
 from rpt_core.errors import EngineError, RecipeError
-from rpt_core.policy.draws import BOUNDARY, inverse_cdf, stream_keys, truncate, uniforms
+from rpt_core.policy.engines.draws import BOUNDARY, inverse_cdf, stream_keys, truncate, uniforms
+from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import branch_logprobs
 from rpt_core.policy.load import save_policy
-from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
 from tests.toys import random_tree, save_tiny_model, tiny_policy
 
@@ -77,7 +77,7 @@ def test_the_same_answers_whatever_the_batch():
 
 
 def test_one_large_trunk_does_not_widen_all_others(monkeypatch):
-    monkeypatch.setattr("rpt_core.policy.torch_engine.PADDED_FREE", 1)
+    monkeypatch.setattr("rpt_core.policy.engines.torch_engine.PADDED_FREE", 1)
     small = [Trunk(f"small {i}", (3,), (4, 5, 6, 7), (Cut(2, (7,)),)) for i in range(30)]
     large = Trunk("large", (3,), tuple(range(4, 44)), tuple(Cut(at, (7,)) for at in range(2, 34)))
     policy, sampling = tiny_policy(sharpness=2.0), replace(SAMPLING, group_size=2)

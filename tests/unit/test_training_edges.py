@@ -13,8 +13,8 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import JudgeError, Stopped
 from rpt_core.objectives.objective import Verdict
-from rpt_core.train.look import ANSWERS
-from rpt_core.train.reinforce import train_policy
+from rpt_core.train.rl.look import ANSWERS
+from rpt_core.train.rl.reinforce import train_policy
 from tests.toys import ToyObjective
 from tests.unit.test_reinforce import FAST, SHORT, start  # noqa: F401  (a fixture)
 
@@ -163,7 +163,7 @@ def test_checkpoints_are_as_far_apart_as_the_placement_asks(
 ):  # fmt: skip
     """Every step takes four seconds; the last of seven leaves the model itself and no checkpoint."""
     now = [100.0]
-    monkeypatch.setattr("rpt_core.train.loop.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("rpt_core.train.rl.loop.time", SimpleNamespace(monotonic=lambda: now[0]))
     build = build_in(tmp_path, start, placement=Placement(checkpoint_seconds=seconds))
     build.log_hook = lambda step: now.__setitem__(0, now[0] + 4.0)
     train_policy(PLAIN.model_copy(update={"steps": 7}), build)

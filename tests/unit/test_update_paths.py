@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from rpt_core.objectives.objective import Asked, Question, Verdict
+from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.load import load_policy
-from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.sample.world import documents
 from rpt_core.train.clock import Clock
-from rpt_core.train.gather import gather
 from rpt_core.train.optimiser import Update
-from rpt_core.train.state import Progress, Trainer
-from rpt_core.train.step import step
+from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.state import Progress, Trainer
+from rpt_core.train.rl.step import step
 from tests.toys import save_tiny_model
 from tests.unit.test_step import RECIPE
 

@@ -13,13 +13,13 @@ from rpt_core.recipes.reinforce import PolicyRecipe
 from rpt_core.recipes.replay import Replay
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.clock import Clock
-from rpt_core.train.gather import gather
-from rpt_core.train.losses import PRESETS
 from rpt_core.train.optimiser import learning_rate
-from rpt_core.train.reinforce import train_policy
-from rpt_core.train.replay import STEP_FILE, TRAINED, read_batches, replay
-from rpt_core.train.state import Progress
-from rpt_core.train.step import _lesson, accumulate, step
+from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.losses import PRESETS
+from rpt_core.train.rl.reinforce import train_policy
+from rpt_core.train.rl.replay import STEP_FILE, TRAINED, read_batches, replay
+from rpt_core.train.rl.state import Progress
+from rpt_core.train.rl.step import _lesson, accumulate, step
 from tests.toys import ToyObjective, gradients, relative_error
 from tests.unit.test_reinforce import SHORT, StoppingBuild, _build, start, toy  # noqa: F401  (fixtures)
 from tests.unit.test_step import RECIPE, make_trainer

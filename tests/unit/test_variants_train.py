@@ -9,7 +9,7 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import Stopped
 from rpt_core.recipes.objectives import Learnability, RptObjective
 from rpt_core.recipes.reinforce import Selection
-from rpt_core.train.reinforce import train_policy
+from rpt_core.train.rl.reinforce import train_policy
 from tests.unit.evaluation_folders import write_corpus, write_model
 from tests.unit.test_reinforce import MUON, StoppingBuild, _metrics, _weights
 from tests.unit.test_step import RECIPE

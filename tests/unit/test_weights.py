@@ -24,7 +24,7 @@ from transformers import (
 from rpt_core.errors import RecipeError
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.load import load_policy
-from rpt_core.policy.weights import refuse_not_finite
+from rpt_core.policy.loading.weights import refuse_not_finite
 
 WEIGHTS = "model.safetensors"
 SIZES = {
@@ -338,7 +338,7 @@ def test_a_row_beyond_the_last_learned_place_is_refused(config):
 def test_the_stage_that_takes_a_model_refuses_it(copied, tmp_path):
     """The stage that takes a model, as its process runs it: exit 2 for what the reader gave."""
     from rpt_core.recipes.given import GivenModel
-    from rpt_core.train.base import train_base
+    from rpt_core.train.supervised.base import train_base
     from tests.unit.test_supervised import base_recipe, build_in
 
     folder = copied("llama")

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rpt_core.train.windows import Windows, shuffled
+from rpt_core.train.supervised.windows import Windows, shuffled
 
 
 class Letters:

@@ -7,14 +7,14 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import branch_logprobs, document_scores
 from rpt_core.policy.plain import PlainChances
-from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Sampling
 from rpt_core.train.clock import Clock
-from rpt_core.train.gather import gather
-from rpt_core.train.state import Progress
-from rpt_core.train.step import step
+from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.state import Progress
+from rpt_core.train.rl.step import step
 from tests.toys import SHAPES, random_tree, tiny_policy
 from tests.unit.test_step import RECIPE, make_trainer
 

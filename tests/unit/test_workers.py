@@ -14,10 +14,11 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.digest import logical_digest
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Ref
-from rpt_core.corpus import batches, ingest_shards, multistream
+from rpt_core.corpus import batches, ingest_shards
+from rpt_core.corpus.files.sources import find_sources
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
-from rpt_core.corpus.sources import find_sources
+from rpt_core.corpus.wiki import multistream
 from rpt_core.errors import EngineError
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
 from rpt_core.sample.files import write_sample

@@ -24,9 +24,9 @@ from rpt_core.objectives.rewards.judge_prompt import (
     read_reply,
 )
 from rpt_core.policy.codec import Codec
+from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.load import inside, load_policy
 from rpt_core.policy.model import Policy
-from rpt_core.policy.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
 
 COMPACT_REPLY_TOKENS = 96

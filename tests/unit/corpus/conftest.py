@@ -2,7 +2,7 @@
 
 import pytest
 
-from rpt_core.corpus.segments import Splitter
+from rpt_core.corpus.segments.splitter import Splitter
 
 TEACHING = [
     "Dr. Smith met Mr. Jones. They talked, e.g. about tea. The meeting ended at noon. Dr. Brown left."

@@ -11,17 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rpt_core.corpus import csv_rows as csv_module
-from rpt_core.corpus import json_rows as json_module
-from rpt_core.corpus import parquet_rows as parquet_module
-from rpt_core.corpus.archives import members, read_tree
-from rpt_core.corpus.csv_rows import csv_rows
-from rpt_core.corpus.json_rows import json_array, json_lines
-from rpt_core.corpus.parquet_pages import pages_of
-from rpt_core.corpus.parquet_rows import parquet_rows
-from rpt_core.corpus.patience import patient
-from rpt_core.corpus.sources import find_sources
-from rpt_core.corpus.streams import Broken, decompressed, lines
+from rpt_core.corpus.files import csv_rows as csv_module
+from rpt_core.corpus.files import json_rows as json_module
+from rpt_core.corpus.files import parquet_rows as parquet_module
+from rpt_core.corpus.files.archives import members, read_tree
+from rpt_core.corpus.files.csv_rows import csv_rows
+from rpt_core.corpus.files.json_rows import json_array, json_lines
+from rpt_core.corpus.files.parquet_pages import pages_of
+from rpt_core.corpus.files.parquet_rows import parquet_rows
+from rpt_core.corpus.files.patience import patient
+from rpt_core.corpus.files.sources import find_sources
+from rpt_core.corpus.files.streams import Broken, decompressed, lines
 from rpt_core.errors import SourceError
 from tests.hostile_files import header, member, padded, parquet, pax, repeated, sparse
 

@@ -12,12 +12,12 @@ from rpt_core.artifacts.build import VIEW_FILES, VOLATILE_FILES, LocalBuild
 from rpt_core.artifacts.digest import artifact_digest, logical_digest
 from rpt_core.artifacts.manifest import FileEntry
 from rpt_core.artifacts.recipe import Ref
-from rpt_core.corpus.card_page import write_views
+from rpt_core.corpus.card.page import write_views
+from rpt_core.corpus.card.statistics import AXES, Lengths, Measured
+from rpt_core.corpus.clean.quality import broken_rules, limits, measure
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
-from rpt_core.corpus.quality import broken_rules, limits, measure
-from rpt_core.corpus.shield import without
-from rpt_core.corpus.statistics import AXES, Lengths, Measured
+from rpt_core.corpus.segments.shield import without
 from rpt_core.corpus.words import split_words
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
 from tests.unit.corpus.test_prepare import tale, write
@@ -224,7 +224,7 @@ def test_a_card_of_nothing_but_problems_says_so(tmp_path):
 
 
 def test_many_reasons_and_sources_are_cut_but_lose_no_row(tmp_path):
-    from rpt_core.corpus.card_figures import _steps
+    from rpt_core.corpus.card.figures import _steps
     from rpt_core.corpus.reasons import REASONS
 
     dropped = {reason: number + 1 for number, reason in enumerate(REASONS)}

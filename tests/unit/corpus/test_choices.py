@@ -8,13 +8,13 @@ from pydantic import ValidationError
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
-from rpt_core.corpus.datafiles import ALL_COLUMNS
+from rpt_core.corpus.clean.licences import licence_name
+from rpt_core.corpus.clean.noise import with_noise
+from rpt_core.corpus.clean.stem import stem_score
+from rpt_core.corpus.files.datafiles import ALL_COLUMNS
+from rpt_core.corpus.files.problems import parse_problem, with_columns
 from rpt_core.corpus.ingest import ingest
-from rpt_core.corpus.licences import licence_name
-from rpt_core.corpus.noise import with_noise
-from rpt_core.corpus.problems import parse_problem, with_columns
-from rpt_core.corpus.shield import spans
-from rpt_core.corpus.stem import stem_score
+from rpt_core.corpus.segments.shield import spans
 from rpt_core.corpus.tables import read_rows
 from rpt_core.errors import RecipeError, SourceError
 from rpt_core.recipes.corpus import FIELDS, IngestRecipe, PrepareRecipe

@@ -5,12 +5,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rpt_core.corpus.json_rows import json_array, json_lines
-from rpt_core.corpus.problems import benchmark_of, parse_problem
+from rpt_core.corpus.files.json_rows import json_array, json_lines
+from rpt_core.corpus.files.problems import benchmark_of, parse_problem
+from rpt_core.corpus.files.sources import find_sources
+from rpt_core.corpus.files.streams import Broken
 from rpt_core.corpus.readers import read_source
 from rpt_core.corpus.rows import Document, Dropped, Problem, Trace, encodable
-from rpt_core.corpus.sources import find_sources
-from rpt_core.corpus.streams import Broken
 
 
 def read(tmp_path, name, data):

@@ -1,6 +1,6 @@
 import pytest
 
-from rpt_core.corpus.decontaminate import Contamination, Item, Leaks
+from rpt_core.corpus.dedup.decontaminate import Contamination, Item, Leaks
 from rpt_core.corpus.documents import cut_paragraphs
 from rpt_core.corpus.words import ngrams, split_words
 
@@ -38,7 +38,7 @@ def test_spelling_and_mathematics_do_not_hide_a_leak():
         "in the end"
     )
     text = "LET x BE \\dfrac12 OF 1000, AND find the sum of all digits of the number!"
-    from rpt_core.corpus.decontaminate import canonical
+    from rpt_core.corpus.dedup.decontaminate import canonical
 
     found = Contamination.index([Item("0", "b", problem, "5")], 13)
     (hit,) = found.scan(split_words([canonical(text)]))

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from datasketch import MinHash, MinHashLSH
 
-from rpt_core.corpus.bands import Bands
-from rpt_core.corpus.clusters import Clusters
-from rpt_core.corpus.dedup import EXACT, KEPT, NEAR, SAME_ID, DuplicateFinder, _Sets, _Stars
-from rpt_core.corpus.minhash import SCHEME, SEED, signatures
+from rpt_core.corpus.dedup.bands import Bands
+from rpt_core.corpus.dedup.clusters import Clusters
+from rpt_core.corpus.dedup.duplicates import EXACT, KEPT, NEAR, SAME_ID, DuplicateFinder, _Sets, _Stars
+from rpt_core.corpus.dedup.minhash import SCHEME, SEED, signatures
+from rpt_core.corpus.dedup.sketch import sketch
 from rpt_core.corpus.rows import stable_id
-from rpt_core.corpus.sketch import sketch
 from rpt_core.corpus.words import ngrams, shingles, split_words
 
 
@@ -89,15 +89,15 @@ def test_a_small_partition_budget_changes_nothing(tmp_path, monkeypatch):
     texts = [sentence(rng) for _ in range(40)]
     texts += [f"{text} end" for text in texts[:20]]
     whole = resolve(tmp_path / "a", texts)
-    monkeypatch.setattr("rpt_core.corpus.bands.PARTITION_BYTES", 64)
+    monkeypatch.setattr("rpt_core.corpus.dedup.bands.PARTITION_BYTES", 64)
     parts = resolve(tmp_path / "b", texts)
     assert whole.verdict.tolist() == parts.verdict.tolist()
     assert whole.verdict.tolist().count(NEAR) == 20
 
 
 def test_rows_of_every_block_read_take_part_by_their_own_flags(tmp_path, monkeypatch):
-    monkeypatch.setattr("rpt_core.corpus.bands.PARTITION_BYTES", 64)
-    monkeypatch.setattr("rpt_core.corpus.bands._READ_ROWS", 5)
+    monkeypatch.setattr("rpt_core.corpus.dedup.bands.PARTITION_BYTES", 64)
+    monkeypatch.setattr("rpt_core.corpus.dedup.bands._READ_ROWS", 5)
     rng = random.Random(11)
     texts = [sentence(rng) for _ in range(6)]
     texts += ["...", "!!!", f"{texts[5]} end", *(sentence(rng) for _ in range(3)), "???", f"{texts[0]} end"]
@@ -108,8 +108,8 @@ def test_rows_of_every_block_read_take_part_by_their_own_flags(tmp_path, monkeyp
 @pytest.mark.parametrize("read_rows", [3, 1 << 20])
 @pytest.mark.parametrize("partition_bytes", [64, 1 << 20])
 def test_buckets_hold_their_rows_in_order_of_rank(tmp_path, monkeypatch, partition_bytes, read_rows):
-    monkeypatch.setattr("rpt_core.corpus.bands.PARTITION_BYTES", partition_bytes)
-    monkeypatch.setattr("rpt_core.corpus.bands._READ_ROWS", read_rows)
+    monkeypatch.setattr("rpt_core.corpus.dedup.bands.PARTITION_BYTES", partition_bytes)
+    monkeypatch.setattr("rpt_core.corpus.dedup.bands._READ_ROWS", read_rows)
     bands = Bands(tmp_path, 2)
     low, high = 7, (1 << 63) + 1
     hashes = [[low, 1], [high, 2], [low, 3], [high, 4], [low, 5], [low, 6], [high, 6]]
@@ -213,7 +213,7 @@ def test_runs_of_words_never_cross_texts():
 
 def test_candidates_are_those_of_datasketch(tmp_path, monkeypatch):
     """Rows joined by LSH alone, edges contracted on the way: the clusters of MinHashLSH's own answers."""
-    monkeypatch.setattr("rpt_core.corpus.clusters.EDGES_MAX", 20)
+    monkeypatch.setattr("rpt_core.corpus.dedup.clusters.EDGES_MAX", 20)
     rng = random.Random(7)
     texts = [sentence(rng) for _ in range(120)]
     texts += [" ".join(w if rng.random() > 0.03 else "x" for w in text.split()) for text in texts * 2]
@@ -250,14 +250,14 @@ def test_sets_are_compared_exactly_whatever_fits_at_once(tmp_path, monkeypatch):
         for a, b in zip(first, second, strict=True)
     ]
     for fits in (1, 500, 1 << 20):
-        monkeypatch.setattr("rpt_core.corpus.dedup.SHINGLES_AT_ONCE", fits)
+        monkeypatch.setattr("rpt_core.corpus.dedup.duplicates.SHINGLES_AT_ONCE", fits)
         assert _Sets(path, sizes).alike(first, second, 0.5).tolist() == truth
     assert 0 < sum(truth) < 300
 
 
 def test_a_bucket_of_boilerplate_is_counted_and_left(tmp_path, monkeypatch):
     """Rows that share a band and nothing else: after so many stars the rest of the bucket stays as it is."""
-    monkeypatch.setattr("rpt_core.corpus.dedup.STARS_MAX", 3)
+    monkeypatch.setattr("rpt_core.corpus.dedup.duplicates.STARS_MAX", 3)
     path = tmp_path / "shingles.u32"
     np.arange(60, dtype=np.uint32).tofile(path)
     bands = Bands(tmp_path, 1)

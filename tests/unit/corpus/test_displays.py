@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from rpt_core.corpus.displays import layout
-from rpt_core.corpus.segments import Splitter
-from rpt_core.corpus.shield import spans
+from rpt_core.corpus.segments.displays import layout
+from rpt_core.corpus.segments.shield import spans
+from rpt_core.corpus.segments.splitter import Splitter
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from rpt_core.artifacts.build import LocalBuild
-from rpt_core.corpus.archives import inner_path, members, read_tree
+from rpt_core.corpus.files.archives import inner_path, members, read_tree
+from rpt_core.corpus.files.sources import find_sources
+from rpt_core.corpus.files.streams import Broken
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.readers import read_source
 from rpt_core.corpus.rows import Document, Dropped, Problem
-from rpt_core.corpus.sources import find_sources
-from rpt_core.corpus.streams import Broken
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.eprints import packed, tarred
 
@@ -139,10 +139,10 @@ def test_links_and_devices_are_never_followed(tmp_path, kind):
 
 
 def test_bombs_stop_at_their_limit(monkeypatch):
-    monkeypatch.setattr("rpt_core.corpus.archives.STREAM_BYTES_MAX", 100_000)
+    monkeypatch.setattr("rpt_core.corpus.files.archives.STREAM_BYTES_MAX", 100_000)
     tree = read_tree(iter([tarred({"figure.eps": b"\0" * 400_000, "main.tex": GOOD})]), (".tex",))
     assert [broken.reason for broken in tree.refused] == ["archive-bomb"]
-    monkeypatch.setattr("rpt_core.corpus.archives.MEMBER_BYTES_MAX", 10)
+    monkeypatch.setattr("rpt_core.corpus.files.archives.MEMBER_BYTES_MAX", 10)
     tree = read_tree(iter([tarred({"main.tex": GOOD, "b.tex": b"short"})]), (".tex",))
     assert [broken.reason for broken in tree.refused] == ["archive-bomb"]
     assert list(tree.files) == ["b.tex"]
@@ -221,7 +221,7 @@ def test_a_bulk_file_that_breaks_off_keeps_its_first_papers(tmp_path):
 
 
 def test_no_member_of_a_bulk_file_is_read_beyond_its_limit(monkeypatch):
-    monkeypatch.setattr("rpt_core.corpus.archives.PACKED_BYTES_MAX", 100)
+    monkeypatch.setattr("rpt_core.corpus.files.archives.PACKED_BYTES_MAX", 100)
     found = list(members(iter([tarred({"a.gz": b"x" * 101, "b.gz": b"x"})])))
     assert isinstance(found[0], Broken)
     assert (found[0].reason, found[1]) == ("archive-bomb", ("b.gz", b"x"))

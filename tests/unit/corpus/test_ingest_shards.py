@@ -10,12 +10,13 @@ import pytest
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.digest import logical_digest
-from rpt_core.corpus import ingest_shards, multistream
-from rpt_core.corpus.datafiles import ALL_COLUMNS
+from rpt_core.corpus import ingest_shards
+from rpt_core.corpus.files.datafiles import ALL_COLUMNS
+from rpt_core.corpus.files.sources import find_sources
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.ingest_shards import Answer, Eprints, Files, How, Pages, Streams, cut, read_shard
 from rpt_core.corpus.readers import read_source
-from rpt_core.corpus.sources import find_sources
+from rpt_core.corpus.wiki import multistream
 from rpt_core.errors import Stopped
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.dump import FOOTER, HEADER, page_xml

@@ -2,10 +2,10 @@ import time
 
 import pytest
 
-from rpt_core.corpus.latex import to_text
-from rpt_core.corpus.latex_numbers import number_labels
-from rpt_core.corpus.latex_tree import main_files
-from rpt_core.corpus.streams import Broken
+from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.latex.convert import to_text
+from rpt_core.corpus.latex.numbers import number_labels
+from rpt_core.corpus.latex.tree import main_files
 
 
 def text(body, preamble="", **files):

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from rpt_core.corpus.latex import to_text
-from rpt_core.corpus.streams import Broken
+from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.latex.convert import to_text
 
 
 def text(body, preamble="", **files):

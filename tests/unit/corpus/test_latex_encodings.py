@@ -1,8 +1,8 @@
 import pytest
 
-from rpt_core.corpus.latex import to_text
-from rpt_core.corpus.latex_encodings import decode_tex
-from rpt_core.corpus.streams import Broken
+from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.latex.convert import to_text
+from rpt_core.corpus.latex.encodings import decode_tex
 
 RUSSIAN, POLISH, TURKISH = "Следствие верно всегда.", "Żółta gęś łąki.", "Işık değişti, şöyle."
 

@@ -1,6 +1,6 @@
 import pytest
 
-from rpt_core.corpus.latex import to_text
+from rpt_core.corpus.latex.convert import to_text
 
 
 def text(body, preamble=""):

@@ -6,8 +6,8 @@ from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpt_core.corpus import minhash
-from rpt_core.corpus.minhash import EMPTY, SCHEME, SEED, signatures
+from rpt_core.corpus.dedup import minhash
+from rpt_core.corpus.dedup.minhash import EMPTY, SCHEME, SEED, signatures
 
 SETS = st.lists(st.lists(st.integers(0, 2**32 - 1), max_size=40), max_size=12)
 

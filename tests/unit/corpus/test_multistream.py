@@ -10,14 +10,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rpt_core.corpus import multistream
-from rpt_core.corpus.datafiles import ALL_COLUMNS
+from rpt_core.corpus.files.datafiles import ALL_COLUMNS
+from rpt_core.corpus.files.sources import find_sources
+from rpt_core.corpus.files.streams import Broken
 from rpt_core.corpus.ingest_shards import How, Streams, cut, read_shard
-from rpt_core.corpus.multistream import Run, open_multistream, read_run
 from rpt_core.corpus.rows import Document, Dropped
-from rpt_core.corpus.sources import find_sources
-from rpt_core.corpus.streams import Broken
-from rpt_core.corpus.wikipedia import cut_pages, read_dump
+from rpt_core.corpus.wiki import multistream
+from rpt_core.corpus.wiki.dump import cut_pages, read_dump
+from rpt_core.corpus.wiki.multistream import Run, open_multistream, read_run
 from rpt_core.sample.dump import FOOTER, HEADER, page_xml
 
 NAME = "samplewiki-20260101-pages-articles-multistream"

@@ -11,8 +11,8 @@ from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Ref
+from rpt_core.corpus.dedup.overlap import check_held_out, shared_rows
 from rpt_core.corpus.ingest import ingest
-from rpt_core.corpus.overlap import check_held_out, shared_rows
 from rpt_core.corpus.prepare import prepare
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from rpt_core.corpus.pii import find, mask
+from rpt_core.corpus.clean.pii import find, mask
 
 
 @pytest.mark.parametrize(

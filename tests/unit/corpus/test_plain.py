@@ -1,9 +1,9 @@
 import pytest
 
-from rpt_core.corpus.plain import unwrap
+from rpt_core.corpus.files.plain import unwrap
+from rpt_core.corpus.files.sources import find_sources
 from rpt_core.corpus.readers import read_source
 from rpt_core.corpus.rows import Document
-from rpt_core.corpus.sources import find_sources
 
 
 def read(tmp_path, name, data, max_chars=100_000):

@@ -1,6 +1,6 @@
 import pytest
 
-from rpt_core.corpus.segments import PunktSample, Splitter, merge_short
+from rpt_core.corpus.segments.splitter import PunktSample, Splitter, merge_short
 from tests.unit.corpus.conftest import TEACHING
 
 

@@ -5,7 +5,7 @@ import time
 import pytest
 import regex
 
-from rpt_core.corpus.sentence_ends import MARKS, TERMINALS, goes_on, is_small, loose, marked
+from rpt_core.corpus.segments.sentence_ends import MARKS, TERMINALS, goes_on, is_small, loose, marked
 
 
 def pieces(splitter, text, lang=""):

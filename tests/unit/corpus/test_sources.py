@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from rpt_core.corpus.sources import find_sources, sniff
+from rpt_core.corpus.files.sources import find_sources, sniff
 from rpt_core.errors import SourceError
 
 

@@ -3,7 +3,15 @@ import gzip
 
 import pytest
 
-from rpt_core.corpus.streams import Broken, as_utf8, decode, decompressed, lines, open_chunks, read_limited
+from rpt_core.corpus.files.streams import (
+    Broken,
+    as_utf8,
+    decode,
+    decompressed,
+    lines,
+    open_chunks,
+    read_limited,
+)
 
 
 def collect(chunks):

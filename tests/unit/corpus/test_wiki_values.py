@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpt_core.corpus.streams import Broken
-from rpt_core.corpus.wiki_dates import written
-from rpt_core.corpus.wiki_expr import evaluate
-from rpt_core.corpus.wiki_numbers import MARKS, grouped, plain
-from rpt_core.corpus.wiki_templates import _HANDLERS
-from rpt_core.corpus.wiki_vanishing import VANISHING, shows_nothing, value_is_elsewhere
-from rpt_core.corpus.wikitext import to_prose, to_text
+from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.wiki.dates import written
+from rpt_core.corpus.wiki.expr import evaluate
+from rpt_core.corpus.wiki.numbers import MARKS, grouped, plain
+from rpt_core.corpus.wiki.templates import _HANDLERS
+from rpt_core.corpus.wiki.text import to_prose, to_text
+from rpt_core.corpus.wiki.vanishing import VANISHING, shows_nothing, value_is_elsewhere
 
 
 def shown(call, lang="en"):

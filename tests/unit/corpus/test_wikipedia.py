@@ -3,11 +3,11 @@ import bz2
 import pytest
 
 from rpt_core.artifacts.build import LocalBuild
+from rpt_core.corpus.files.sources import find_sources
+from rpt_core.corpus.files.streams import Broken
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.rows import Document, Dropped
-from rpt_core.corpus.sources import find_sources
-from rpt_core.corpus.streams import Broken
-from rpt_core.corpus.wikipedia import cut_pages, read_dump
+from rpt_core.corpus.wiki.dump import cut_pages, read_dump
 from rpt_core.errors import SourceError
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.dump import FOOTER, HEADER, page_xml

@@ -2,9 +2,9 @@ import time
 
 import pytest
 
-from rpt_core.corpus.streams import Broken
-from rpt_core.corpus.wiki_names import SiteNames
-from rpt_core.corpus.wikitext import categories, to_text
+from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.wiki.names import SiteNames
+from rpt_core.corpus.wiki.text import categories, to_text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""arXiv: e-prints and their metadata."""

@@ -1,0 +1,1 @@
+"""The corpus card: what a corpus holds, dropped and cannot tell."""

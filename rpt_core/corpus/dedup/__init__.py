@@ -1,0 +1,1 @@
+"""Duplicates, near-duplicates and what held-out problems leaked."""

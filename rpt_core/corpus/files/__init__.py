@@ -1,0 +1,1 @@
+"""Files of every known form, as rows: bytes, archives, tables, texts and problem sets."""

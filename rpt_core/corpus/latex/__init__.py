@@ -1,0 +1,1 @@
+"""LaTeX as text, read as TeX reads it: macros, conditions, files, units, literals."""

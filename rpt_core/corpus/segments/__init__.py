@@ -1,0 +1,1 @@
+"""Sentences and steps: where a segment of a document ends."""

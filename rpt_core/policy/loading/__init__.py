@@ -1,0 +1,1 @@
+"""What is checked before a foreign model's weights are believed."""

@@ -1,0 +1,1 @@
+"""Tokenizers: what they can write, their templates, and whether they come back."""

@@ -1,0 +1,155 @@
+"""One step's questions: drawn, answered, judged, and those worth an update picked out."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rpt_core.errors import StarvedError
+from rpt_core.objectives.evidence import Chances, JudgesByChance
+from rpt_core.objectives.objective import (
+    VERDICTS,
+    Asked,
+    JudgesTogether,
+    Objective,
+    Question,
+    Verdict,
+)
+from rpt_core.policy.plain import PlainChances
+from rpt_core.policy.trunk import Sample
+from rpt_core.train.clock import Clock
+from rpt_core.train.rl.selection import kept_groups
+from rpt_core.train.rl.state import Progress, Trainer
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All answers to one question."""
+
+    question: Question
+    samples: Sequence[Sample]
+    verdicts: Sequence[Verdict]
+    keep: bool
+    """Whether the group takes part in the update."""
+
+    @property
+    def scores(self) -> list[float]:
+        """The answers' rewards."""
+        return [verdict.score for verdict in self.verdicts]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One document with the groups at its cuts."""
+
+    asked: Asked
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step learns from, and what it saw on the way."""
+
+    documents: tuple[Answered, ...]
+    cursor: int
+    """The objective's, after this batch."""
+    num_forwarded: int
+    """Tokens the engine forwarded."""
+    flops: float
+    """Operations of drawing the answers, and of the policy's plain prediction where rewards lean on it."""
+
+    @property
+    def groups(self) -> Iterator[Group]:
+        """Every group, kept or not."""
+        return (group for document in self.documents for group in document.groups)
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything was asked; documents may also come without a question, for their own loss."""
+        return any(document.groups for document in self.documents)
+
+    @property
+    def num_kept(self) -> int:
+        """Groups that take part in the update."""
+        return sum(group.keep for group in self.groups)
+
+    def verdict_counts(self) -> dict[str, int]:
+        """Answers by verdict, every verdict named."""
+        found = Counter(verdict.verdict for group in self.groups for verdict in group.verdicts)
+        return {name: found[name] for name in VERDICTS}
+
+
+def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
+    """Draw questions until enough groups are worth an update, or the refills are used up.
+
+    Raises:
+        StarvedError: the objective has no question to ask.
+    """
+    step, recipe = progress.step + 1, trainer.recipe
+    documents: list[Answered] = []
+    cursor, wanted, forwarded, flops = progress.cursor, recipe.prompts_per_step, 0, 0.0
+    for _ in range(1 + recipe.selection.max_refills):
+        asked, cursor = trainer.objective.draw(step, cursor, wanted)
+        if not asked:
+            raise StarvedError(
+                f"the objective {trainer.objective.name} had no question to ask at step {step}: no position "
+                "is eligible. Lower its floor, or give it more text."
+            )
+        with clock.phase("rollout"):
+            before = trainer.engine.num_forwarded, trainer.engine.flops
+            drawn = trainer.engine.generate([a.trunk for a in asked], trainer.sampling_at(step), step)
+            forwarded += trainer.engine.num_forwarded - before[0]
+            flops += trainer.engine.flops - before[1]
+        with clock.phase("reward"):
+            chances, worked = PlainChances(trainer.policy), trainer.policy.work.flops
+            verdicts = judged(trainer.objective, asked, drawn, chances)
+            forwarded += chances.num_forwarded
+            flops += trainer.policy.work.flops - worked
+        with clock.phase("select"):
+            documents += _select(trainer, step, asked, drawn, verdicts)
+        wanted = recipe.prompts_per_step - sum(
+            group.keep for document in documents for group in document.groups
+        )
+        if wanted <= 0:
+            break
+    return Batch(tuple(documents), cursor, forwarded, flops)
+
+
+def judged(
+    objective: Objective,
+    asked: Sequence[Asked],
+    drawn: Sequence[Sequence[Sequence[Sample]]],
+    chances: Chances | None = None,
+) -> list[list[list[Verdict]]]:
+    """Verdicts by document, cut and answer: all at once where the objective can.
+
+    Args:
+        objective: Whose verdicts.
+        asked: Documents with their questions.
+        drawn: Their answers.
+        chances: The policy's plain prediction, for rewards that lean on it; None where only right and wrong
+            are wanted, not what it earns.
+    """
+    if isinstance(objective, JudgesTogether):
+        return objective.judge_all(asked, drawn)
+    if chances is not None and isinstance(objective, JudgesByChance):
+        return objective.judge_with(asked, drawn, chances)
+    return [
+        [objective.judge(one, cut, group) for cut, group in enumerate(samples)]
+        for one, samples in zip(asked, drawn, strict=True)
+    ]
+
+
+def _select(
+    trainer: Trainer,
+    step: int,
+    asked: Sequence[Asked],
+    drawn: Sequence[Sequence[Sequence[Sample]]],
+    verdicts: Sequence[Sequence[Sequence[Verdict]]],
+) -> list[Answered]:
+    documents = []
+    for one, samples, judged in zip(asked, drawn, verdicts, strict=True):
+        scores = [[verdict.score for verdict in group] for group in judged]
+        keep = kept_groups(scores, trainer.recipe.selection, step)
+        groups = (Group(*row) for row in zip(one.questions, samples, judged, keep, strict=True))
+        documents.append(Answered(one, tuple(groups)))
+    return documents

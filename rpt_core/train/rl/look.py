@@ -1,0 +1,41 @@
+"""A quick look at held-out questions while training goes on; the real evaluation is a stage of its own."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from rpt_core.objectives.objective import Objective, Reporting
+from rpt_core.train.rl.gather import judged
+from rpt_core.train.rl.state import Trainer
+
+QUESTIONS = 64
+ANSWERS = 4
+SEED = 0
+"""The same questions and the same random streams at every look: what moves is the policy."""
+
+
+def quick_look(trainer: Trainer) -> dict[str, float]:
+    """Accuracy and habits on a small fixed set of held-out questions; nothing where none is held out."""
+    asked = trainer.objective.held_out(QUESTIONS)
+    if not asked:
+        return {}
+    sampling = replace(trainer.sampling, group_size=ANSWERS, seed=SEED)
+    drawn = trainer.engine.generate([one.trunk for one in asked], sampling, 0)
+    by_document = judged(trainer.objective, asked, drawn)
+    verdicts = [verdict for of_one in by_document for group in of_one for verdict in group]
+    right = np.array([verdict.verdict == "correct" for verdict in verdicts])
+    thought = np.array([verdict.thought_tokens for verdict in verdicts])
+    unread = np.array([verdict.verdict not in ("correct", "wrong") for verdict in verdicts])
+    own, _ = reported(trainer.objective)
+    return {
+        **{f"eval/{name}": value for name, value in own.items()},
+        "eval/accuracy": float(right.mean()),
+        "eval/think_share": float((thought > 0).mean()),
+        "eval/thought_tokens": float(thought.mean()),
+        "eval/unread_share": float(unread.mean()),
+    }
+
+
+def reported(objective: Objective) -> tuple[dict[str, float], dict[str, float]]:
+    """Metrics and timings of the objective's own since they were last asked for; none where it has none."""
+    return objective.report() if isinstance(objective, Reporting) else ({}, {})

@@ -1,0 +1,73 @@
+"""The training loop: it decides when to log, look, save, publish and stop, and nothing else."""
+
+import time
+
+from rpt_core.artifacts.build import FLOPS, Build
+from rpt_core.errors import JudgeError, Stopped
+from rpt_core.train.clock import Clock
+from rpt_core.train.rl.checkpoint import keep_best, publish, save
+from rpt_core.train.rl.gather import Batch, gather
+from rpt_core.train.rl.look import quick_look, reported
+from rpt_core.train.rl.record import Record
+from rpt_core.train.rl.state import Progress, Trainer
+from rpt_core.train.rl.step import step
+
+
+def loop(
+    trainer: Trainer, build: Build, progress: Progress, record: Record, milestones: frozenset[int]
+) -> Progress:
+    """Train to the recipe's last step, or until its tokens are used up.
+
+    Args:
+        trainer: Its policy changes in place.
+        build: Where metrics, checkpoints and milestones go.
+        progress: Where to go on from.
+        record: What the steps saw, added to.
+        milestones: Steps after which the model is published.
+
+    Raises:
+        Stopped: somebody asked to stop; a checkpoint was written first.
+    """
+    recipe, saved_at = trainer.recipe, time.monotonic()
+    if recipe.evaluate_every and progress.step == 0:
+        build.log(0, {FLOPS: progress.gflops, **quick_look(trainer)})
+    while not trainer.is_done(progress):
+        if build.stopping():
+            if progress.step:
+                save(build, trainer, progress, record)
+            raise Stopped(f"stopped after step {progress.step} of {recipe.steps}; the same command goes on.")
+        clock, cursor, tokens_before = Clock(), progress.cursor, progress.tokens
+        batch = _gather(trainer, build, progress, record, clock)
+        with clock.phase("update"):
+            progress, metrics = step(trainer, progress, batch)
+        record.add(progress.step, cursor, batch)
+        told, took = reported(trainer.objective)
+        metrics |= told
+        done = trainer.is_done(progress)
+        if recipe.evaluate_every and (done or progress.step % recipe.evaluate_every == 0):
+            with clock.phase("eval"):
+                metrics |= quick_look(trainer)
+            progress = keep_best(build, trainer, progress, metrics)
+        build.log(progress.step, metrics, clock.read(progress.tokens - tokens_before) | took)
+        build.progress(progress.step, recipe.steps, _note(metrics))
+        if progress.step in milestones:
+            publish(build, trainer, progress, metrics)
+        if time.monotonic() - saved_at >= build.placement.checkpoint_seconds and not done:
+            save(build, trainer, progress, record)
+            saved_at = time.monotonic()
+    return progress
+
+
+def _gather(trainer: Trainer, build: Build, progress: Progress, record: Record, clock: Clock) -> Batch:
+    """The next batch; a judge that stays away costs no step that was taken."""
+    try:
+        return gather(trainer, progress, clock)
+    except JudgeError:
+        if progress.step:
+            save(build, trainer, progress, record)
+        raise
+
+
+def _note(metrics: dict[str, float]) -> str:
+    name = "reward_mean" if "reward_mean" in metrics else "ntp_loss"
+    return f"{name.removesuffix('_mean').replace('_', ' ')} {metrics[name]:.3f}"

@@ -1,0 +1,190 @@
+"""The stages of reinforcement learning: on text, and on problems with verifiable answers."""
+
+import importlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from rpt_core.artifacts.build import GIGA, METRICS_FILE, TIMINGS_FILE, Build
+from rpt_core.artifacts.manifest import Outcome, RowCounts
+from rpt_core.errors import CapacityError, StarvedError
+from rpt_core.objectives.objective import Objective
+from rpt_core.objectives.rewards.judge import JUDGE_GFLOPS
+from rpt_core.policy.codec import Codec
+from rpt_core.policy.forward import Layout, check_layout
+from rpt_core.policy.load import Precision, load_policy, save_policy
+from rpt_core.policy.model import Policy
+from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
+from rpt_core.train.optimiser import Update
+from rpt_core.train.rl.checkpoint import (
+    MODEL_FOLDER,
+    publish_best,
+    restore_best,
+    restore_objective,
+    saved_progress,
+)
+from rpt_core.train.rl.loop import loop
+from rpt_core.train.rl.record import Record
+from rpt_core.train.rl.state import Progress, RlRecipe, Trainer, open_engine
+
+
+def train_policy(recipe: PolicyRecipe, build: Build) -> Outcome:
+    """Reinforcement learning on text, by the objective the recipe names.
+
+    Reads ``corpus``, ``difficulty`` and ``start``; writes ``model/``, ``rollouts.parquet`` and
+    ``batches.parquet``.
+
+    Raises:
+        StarvedError: no position is eligible, or steps in a row found nothing to learn from.
+        EngineError: the loss became infinite or NaN; nothing is published.
+        Stopped: somebody asked to stop.
+    """
+    return _reinforce(recipe, build, frozenset(recipe.milestones))
+
+
+def train_rlpt(recipe: RlptRecipe, build: Build) -> Outcome:
+    """Reinforcement learning on text with a generative judge (RLPT).
+
+    Reads ``corpus``, ``start``, and ``judge`` and ``difficulty`` where the recipe has them; writes and ends
+    like :func:`train_policy`.
+
+    Raises:
+        JudgeError: the judge stayed away; a checkpoint was written first.
+        VerdictError: too many of its verdicts went unread.
+    """
+    return _reinforce(recipe, build, frozenset(recipe.milestones))
+
+
+def finetune_rlvr(recipe: RlvrRecipe, build: Build) -> Outcome:
+    """Reinforcement learning on problems whose answers can be checked.
+
+    Reads ``corpus`` and ``start``; writes and ends like :func:`train_policy`.
+    """
+    return _reinforce(recipe, build, frozenset())
+
+
+def open_objective(recipe: RlRecipe, inputs: Mapping[str, Path], codec: Codec) -> Objective:
+    """The objective a recipe names, over the stage's inputs."""
+    module = importlib.import_module(f"rpt_core.objectives.{recipe.objective.name}")
+    return cast(Objective, module.open_objective(recipe, inputs, codec))
+
+
+def _reinforce(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcome:
+    try:
+        return _train(recipe, build, milestones)
+    except StarvedError as starved:
+        if recipe.selection.when_starved == "stop":
+            raise
+        return _passed_on(build, starved)
+
+
+def _passed_on(build: Build, starved: StarvedError) -> Outcome:
+    """The start model unchanged, and why."""
+    shutil.copytree(build.inputs["start"] / MODEL_FOLDER, build.out / MODEL_FOLDER, dirs_exist_ok=True)
+    Record().write(build.out)
+    return Outcome(summary={"steps": 0, "passed_on_unchanged": str(starved)})
+
+
+def _train(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcome:
+    saved = build.resume()
+    trainer = open_trainer(recipe, build, saved.folder / MODEL_FOLDER if saved else None)
+    progress, record = Progress(), Record()
+    if saved:
+        progress, record = saved_progress(saved.folder, recipe), Record(saved.folder)
+        trainer.update.load(saved.folder)
+        restore_objective(saved.folder, trainer.objective)
+        restore_best(saved.folder, build)
+    progress = loop(trainer, build, progress, record, milestones)
+    trainer.engine.close()
+    if progress.asked and not progress.used:
+        raise StarvedError(
+            f"none of {progress.asked} groups in {progress.step} steps had answers that differ in reward, so "
+            "the policy is still the start model. Start from a better cold start, or ask easier questions."
+        )
+    save_policy(trainer.policy, build.out / MODEL_FOLDER)
+    record.write(build.out)
+    if progress.best_step and progress.best_step not in milestones:
+        publish_best(build, progress)
+    return _outcome(progress, build)
+
+
+def open_trainer(recipe: RlRecipe, build: Build, model: Path | None = None) -> Trainer:
+    """A training's parts before its first step, or with the weights of a checkpoint.
+
+    Args:
+        recipe: What is trained.
+        build: Inputs, placement and numerics.
+        model: Model folder of a checkpoint; the start model without it.
+    """
+    start = build.inputs["start"] / MODEL_FOLDER
+    policy = _policy(build, model or start)
+    return Trainer(
+        recipe=recipe,
+        policy=policy,
+        engine=open_engine(build.numerics.engine, policy),
+        objective=open_objective(recipe, build.inputs, policy.codec),
+        update=Update(policy.model, recipe.optimiser, recipe.steps),
+        layout=cast(Layout, build.numerics.layout),
+        tokens_per_micro_batch=build.numerics.tokens_per_micro_batch,
+        reference=_policy(build, start) if recipe.kl_weight else None,
+    )
+
+
+def _policy(build: Build, folder: Path) -> Policy:
+    """The model, on the device of the placement.
+
+    Raises:
+        CapacityError: the placement asks for more than one process, or another back end than torch's.
+        RecipeError: it asks for activation checkpointing in the two-pass layout.
+    """
+    numerics = build.numerics
+    if numerics.world_size > 1 or numerics.backend != "torch":
+        raise CapacityError(
+            f"the placement asks for {numerics.world_size} processes under {numerics.backend}; this version "
+            "trains in one process with the torch back end. Set gpus=1 and backend=torch."
+        )
+    wanted = build.placement.gpus != 0 and torch.cuda.is_available()
+    device = "cuda" if wanted else "cpu"
+    policy = load_policy(folder, cast(Precision, numerics.dtype), device, for_training=True)
+    if build.placement.checkpoint_activations:
+        check_layout(numerics.layout, checkpointed=True)
+        policy.checkpoint_activations()
+    return policy
+
+
+def _outcome(progress: Progress, build: Build) -> Outcome:
+    rows = [json.loads(line) for line in (build.out / METRICS_FILE).read_text().splitlines()]
+    looks = [row["eval/accuracy"] for row in rows if "eval/accuracy" in row]
+    last = rows[-1]
+    summary: dict[str, float | int | str | bool | None] = {
+        "steps": progress.step,
+        **{name: last[name] for name in ("reward_mean", "kept_fraction", "think_share") if name in last},
+        "gflops": progress.gflops,
+    }
+    if looks:
+        summary |= {"eval_accuracy_first": looks[0], "eval_accuracy_last": looks[-1]}
+    if progress.best_step:
+        summary |= {"best_step": progress.best_step, "eval_accuracy_best": progress.best_accuracy}
+    judge = _judge_gflops(build)
+    if judge:
+        summary["judge_gflops"] = judge
+    unused = progress.asked - progress.used
+    return Outcome(
+        rows=RowCounts(
+            rows_in=progress.asked, kept=progress.used, dropped={"equal-rewards": unused} if unused else {}
+        ),
+        flops=(progress.gflops + judge) * GIGA,
+        tokens=progress.tokens,
+        summary=summary,
+    )
+
+
+def _judge_gflops(build: Build) -> float:
+    """What a judge that runs here did in all attempts, in 1e9 operations."""
+    timings = build.out / TIMINGS_FILE
+    lines = timings.read_text().splitlines() if timings.is_file() else []
+    return sum(json.loads(line).get(JUDGE_GFLOPS, 0.0) for line in lines)

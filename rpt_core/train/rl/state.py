@@ -1,0 +1,112 @@
+"""What a training holds, and how far it is."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rpt_core.errors import EngineError
+from rpt_core.objectives.objective import BoundsAnswers, Objective, Observing
+from rpt_core.policy.engines.engine import RolloutEngine
+from rpt_core.policy.engines.torch_engine import TorchEngine
+from rpt_core.policy.forward import Layout
+from rpt_core.policy.model import Policy
+from rpt_core.policy.trunk import Sampling
+from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
+from rpt_core.train.optimiser import Update
+from rpt_core.train.rl.losses import PRESETS, Preset
+
+TextRecipe = PolicyRecipe | RlptRecipe
+RlRecipe = TextRecipe | RlvrRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a training is, and what it has used up: all of it that is not in the weights and moments."""
+
+    step: int = 0
+    cursor: int = 0
+    """The objective's place in its data, refills included."""
+    empty_steps: int = 0
+    """Steps in a row, up to this one, without a group worth an update."""
+    asked: int = 0
+    used: int = 0
+    """Questions whose groups reached an update."""
+    tokens: int = 0
+    """Tokens forwarded to draw answers and in updates."""
+    gflops: float = 0.0
+    best_step: int = 0
+    """Step of the best quick look so far, where the recipe publishes it; 0 before the first."""
+    best_accuracy: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trainer:
+    """The parts of one training; ``policy`` and ``update`` change in place, nothing else does."""
+
+    recipe: RlRecipe
+    policy: Policy
+    engine: RolloutEngine
+    objective: Objective
+    update: Update
+    layout: Layout = "two-pass"
+    tokens_per_micro_batch: int = 16_384
+    reference: Policy | None = None
+    """The start model, where the recipe keeps the policy near it."""
+
+    @property
+    def preset(self) -> Preset:
+        """The loss the recipe names."""
+        return PRESETS[self.recipe.loss]
+
+    @property
+    def ntp_weight(self) -> float:
+        """Weight of the documents' own next-token loss; problems have none."""
+        return self.recipe.ntp_weight if isinstance(self.recipe, TextRecipe) else 0.0
+
+    @property
+    def ntp_text(self) -> str:
+        """What that loss is taken on: the instructed trunk, or the document alone."""
+        return self.recipe.ntp_text if isinstance(self.recipe, TextRecipe) else "instructed"
+
+    @property
+    def watches_documents(self) -> bool:
+        """Whether updates score the documents' own tokens: for their loss, or for the objective to see."""
+        wanted = isinstance(self.objective, Observing) and self.objective.wants_entropies
+        return self.ntp_weight > 0 or wanted
+
+    def is_done(self, progress: Progress) -> bool:
+        """Whether the training has reached its last step, or used up its tokens."""
+        most = self.recipe.max_tokens if isinstance(self.recipe, TextRecipe) else 0
+        return progress.step >= self.recipe.steps or bool(most and progress.tokens >= most)
+
+    def sampling_at(self, step: int) -> Sampling:
+        """How a step's answers are drawn; an objective may end them sooner than the recipe does."""
+        if not isinstance(self.objective, BoundsAnswers):
+            return self.sampling
+        return replace(self.sampling, max_new_tokens=self.objective.longest_answer(step))
+
+    @property
+    def sampling(self) -> Sampling:
+        """How answers are drawn: from the policy's own distribution, never a truncated one."""
+        return Sampling(
+            temperature=self.recipe.temperature,
+            max_new_tokens=self.recipe.reasoning_tokens,
+            stop_ids=self.objective.stop_ids,
+            group_size=self.recipe.group_size,
+            seed=self.recipe.seed,
+        )
+
+
+def open_engine(name: str, policy: Policy) -> RolloutEngine:
+    """The engine a placement names.
+
+    Raises:
+        EngineError: there is none of that name here.
+    """
+    engines: dict[str, Any] = {"torch": TorchEngine}
+    if name not in engines:
+        raise EngineError(
+            f"the placement asks for the engine {name!r}; this version draws answers with "
+            f"{', '.join(engines)}. Set placement.engine to one of them, or to auto."
+        )
+    engine: RolloutEngine = engines[name](policy)
+    return engine

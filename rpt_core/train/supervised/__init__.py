@@ -1,0 +1,1 @@
+"""Supervised training: base, cold start, SFT and the judge."""

@@ -1,0 +1,163 @@
+"""The base model: a tokenizer and next-token training from scratch, or a given model taken as it is."""
+
+import shutil
+from pathlib import Path
+
+import psutil
+import torch
+from transformers import AutoModelForCausalLM, Qwen3Config
+
+from rpt_core.artifacts.build import Build
+from rpt_core.artifacts.manifest import Outcome, RowCounts
+from rpt_core.errors import StarvedError
+from rpt_core.policy.codec import Codec
+from rpt_core.policy.forward import document_scores
+from rpt_core.policy.load import load_policy, model_folder, save_policy
+from rpt_core.policy.loading.faithful import refuse_unfaithful
+from rpt_core.policy.loading.stored import num_numbers
+from rpt_core.policy.loading.weights import (
+    INDEX,
+    read_config,
+    refuse_more_than_stored,
+    stored_shapes,
+    weight_files,
+)
+from rpt_core.policy.model import Policy
+from rpt_core.policy.parts import padded_batches
+from rpt_core.policy.tokens.vocabulary import TOKENIZER_FILES
+from rpt_core.policy.trunk import Trunk
+from rpt_core.recipes.given import GivenModel
+from rpt_core.recipes.supervised import BaseRecipe, ModelShape
+from rpt_core.train.supervised.loop import Learned, device_of, train_supervised
+from rpt_core.train.supervised.windows import Windows, shuffled, texts_of
+
+LOADED_SHARE = 0.5
+"""A given model is loaded as a check where it takes at most this share of the free memory."""
+HELD_OUT_WINDOWS = 64
+"""Held-out windows the finished model is measured on."""
+
+
+def train_base(recipe: BaseRecipe, build: Build) -> Outcome:
+    """Write ``model/``, an ordinary Hugging Face folder.
+
+    Raises:
+        RecipeError: a given model cannot be read, or holds pickled weights only.
+        StarvedError: the corpus has no document to train on.
+    """
+    if isinstance(recipe.model, GivenModel):
+        return _take(recipe.model, build)
+    return _from_scratch(recipe, recipe.model, build)
+
+
+def _take(given: GivenModel, build: Build) -> Outcome:
+    """Copy the files of a model, once it is known to be whole and to be computed rightly."""
+    source = model_folder(given.name, given.hub_revision)
+    config, shapes = read_config(source), stored_shapes(source)
+    target = build.out / "model"
+    target.mkdir(parents=True)
+    others = ("config.json", INDEX, *TOKENIZER_FILES)
+    for path in [*weight_files(source), *(source / name for name in others)]:
+        if path.is_file():
+            shutil.copyfile(path, target / path.name)
+    refuse_unfaithful(config, given.name)
+    parameters = num_numbers(shapes)
+    if 4 * parameters < psutil.virtual_memory().available * LOADED_SHARE:
+        codec = load_policy(target).codec
+    else:  # whoever trains it needs a machine on which it loads; headers are checked here
+        refuse_more_than_stored(target, config, shapes)
+        codec = Codec.load(target)
+    return Outcome(summary={"parameters": parameters, "vocabulary": len(codec), "trained": False})
+
+
+def _from_scratch(recipe: BaseRecipe, shape: ModelShape, build: Build) -> Outcome:
+    corpus = build.inputs["corpus"]
+    start = build.scratch / "start"
+    codec = Codec.train(
+        texts_of(corpus, "train"), shape.vocab_size, start, shape.context_tokens, marks=shape.prediction_marks
+    )
+    windows = Windows.build(corpus, "train", codec, shape.context_tokens, build.scratch / "train.tokens")
+    if not len(windows):
+        raise StarvedError(
+            f"there is nothing to train on: the corpus has {windows.num_documents} training documents, none "
+            "of two tokens or more. Look at what prepare-corpus dropped, or give more text."
+        )
+    initialise(shape, len(codec), codec, recipe.seed, start)
+    policy = load_policy(start, device=device_of(build), for_training=True)
+    trained = train_supervised(
+        build,
+        policy,
+        recipe.optimiser,
+        recipe.steps,
+        lambda step: _learn(policy, windows, recipe, build, step),
+    )
+    save_policy(policy, build.out / "model")
+    held_out = Windows.build(corpus, "eval", codec, shape.context_tokens, build.scratch / "eval.tokens")
+    before = policy.work.flops
+    nll = held_out_nll(policy, held_out)
+    dropped = {"too-short": windows.num_too_short} if windows.num_too_short else {}
+    return Outcome(
+        rows=RowCounts(
+            rows_in=windows.num_documents, kept=windows.num_documents - windows.num_too_short, dropped=dropped
+        ),
+        flops=trained.flops + policy.work.flops - before,
+        tokens=trained.num_tokens,
+        summary={
+            "parameters": policy.num_parameters,
+            "vocabulary": len(codec),
+            "windows": len(windows),
+            "long_documents": windows.num_long_documents,
+            "final_nll_nats": trained.last.get("nll_nats"),
+            "held_out_nll_nats": nll,
+            "trained": True,
+        },
+    )
+
+
+def initialise(shape: ModelShape, vocab_size: int, codec: Codec, seed: int, folder: Path) -> None:
+    """Write a randomly initialised model; its vocabulary is what the tokenizer really has."""
+    config = Qwen3Config(
+        vocab_size=vocab_size,
+        hidden_size=shape.hidden_size,
+        num_hidden_layers=shape.num_layers,
+        num_attention_heads=shape.num_heads,
+        num_key_value_heads=shape.num_kv_heads,
+        head_dim=shape.head_dim,
+        intermediate_size=shape.intermediate_size,
+        max_position_embeddings=2 * shape.context_tokens,
+        rope_parameters={"rope_type": "default", "rope_theta": shape.rope_theta},
+        tie_word_embeddings=shape.tie_embeddings,
+        eos_token_id=codec.end_id,
+        pad_token_id=codec.pad_id,
+        bos_token_id=None,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+
+
+def _learn(policy: Policy, windows: Windows, recipe: BaseRecipe, build: Build, step: int) -> Learned:
+    """Mean next-token loss of the step's windows, split by the token budget."""
+    chosen = shuffled(len(windows), recipe.documents_per_step, step, recipe.seed)
+    trunks = [Trunk(str(index), policy.begin_ids, windows[index]) for index in chosen.tolist()]
+    num_targets = sum(trunk.num_tokens - 1 for trunk in trunks)
+    total = forwarded = 0.0
+    lengths = [trunk.num_tokens for trunk in trunks]
+    for batch in padded_batches(lengths, build.numerics.tokens_per_micro_batch):
+        part = [trunks[index] for index in batch]
+        loss = document_scores(policy, part).nll_M.sum() / num_targets
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += float(loss.detach())
+        forwarded += len(part) * max(trunk.num_tokens for trunk in part)
+    return Learned(total, {"nll_nats": total}, int(forwarded))
+
+
+@torch.no_grad()
+def held_out_nll(policy: Policy, windows: Windows) -> float | None:
+    """Mean negative log-likelihood in nats over the first held-out windows; None without any."""
+    some = range(min(HELD_OUT_WINDOWS, len(windows)))
+    trunks = [Trunk(str(i), policy.begin_ids, windows[i]) for i in some]
+    if not trunks:
+        return None
+    total = sum(float(document_scores(policy, [trunk]).nll_M.sum()) for trunk in trunks)
+    tokens = sum(trunk.num_tokens for trunk in trunks)
+    return total / (tokens - len(trunks))

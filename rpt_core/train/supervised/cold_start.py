@@ -1,0 +1,251 @@
+"""The cold start: supervised answers, so that reinforcement finds answers in the asked form at all.
+
+Every answer trains the skill; only the weight of its *first* token says how often to think. So a model
+comes out that can think well, but does so in a given share of its answers, and reinforcement learning
+has a strategy left to find (the sample world's prototype, section 3).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rpt_core.artifacts.build import Build
+from rpt_core.artifacts.manifest import Outcome, RowCounts
+from rpt_core.errors import StarvedError
+from rpt_core.objectives.prompts import next_token_prompt, problem_prompt
+from rpt_core.objectives.rlvr import read_problems
+from rpt_core.policy.codec import Codec
+from rpt_core.policy.forward import BranchScores, Layout, branch_logprobs
+from rpt_core.policy.load import load_policy, save_policy
+from rpt_core.policy.model import Policy
+from rpt_core.policy.parts import Part, micro_batches
+from rpt_core.recipes.supervised import ColdStartRecipe
+from rpt_core.train.supervised.lessons import (
+    Answer,
+    Lesson,
+    Lessons,
+    Manner,
+    PlainDocuments,
+    SolvedProblems,
+    TracedDocuments,
+)
+from rpt_core.train.supervised.loop import Learned, device_of, train_supervised
+from rpt_core.train.supervised.segment_lessons import SegmentLessons
+from rpt_core.train.supervised.windows import Windows, shuffled
+
+
+def train_cold_start(recipe: ColdStartRecipe, build: Build) -> Outcome:
+    """Write ``model/``: the base model after supervised answers.
+
+    Raises:
+        StarvedError: the corpus has neither a document nor a problem to learn from.
+    """
+    device = device_of(build)
+    policy = load_policy(build.inputs["base"] / "model", device=device, for_training=True)
+    school = School.open(recipe, build, policy)
+    trained = train_supervised(
+        build,
+        policy,
+        recipe.optimiser,
+        recipe.steps,
+        lambda step: _learn(policy, school, recipe, build, step),
+    )
+    save_policy(policy, build.out / "model")
+    return Outcome(
+        rows=school.balance,
+        flops=trained.flops,
+        tokens=trained.num_tokens,
+        summary={
+            "documents": len(school.documents),
+            "problems": len(school.problems),
+            "traced": school.traced,
+            "final_nll_nats": trained.last.get("nll_nats"),
+            "final_answer_nll_nats": trained.last.get("answer_nll_nats"),
+        },
+    )
+
+
+@dataclass(frozen=True)
+class School:
+    """The lessons of one cold start."""
+
+    documents: Lessons
+    problems: SolvedProblems
+    traced: bool
+    """Whether documents bring thoughts of their own, or teach the form alone."""
+    balance: RowCounts
+
+    @classmethod
+    def open(cls, recipe: ColdStartRecipe, build: Build, policy: Policy) -> "School":
+        """Find what the corpus can teach.
+
+        Raises:
+            StarvedError: nothing.
+        """
+        codec, corpus = policy.codec, build.inputs["corpus"]
+        longest = recipe.thought_tokens_max
+        room = min(recipe.context_tokens, _context_tokens(policy) - longest)
+        documents, is_traced, sources = _documents(recipe, build, codec, room)
+        problems = SolvedProblems.of(
+            read_problems(corpus, "train") if recipe.problems_per_step else [],
+            codec,
+            problem_prompt("compact" if recipe.prompt == "compact" else "auto", codec),
+            context_tokens=room,
+            thought_tokens_max=longest,
+        )
+        if not len(documents) and not len(problems):
+            raise StarvedError(
+                "there is nothing to learn from: no training document of two tokens or more, and no problem "
+                "with a solution that fits. Look at what prepare-corpus dropped, or give more text."
+            )
+        sources["problems"] = problems.balance
+        rows = sum(sources.values(), RowCounts())
+        return cls(documents, problems, is_traced, rows.model_copy(update={"by_source": sources}))
+
+    def lessons(self, recipe: ColdStartRecipe, step: int) -> list[list[Lesson]]:
+        """The documents and the problems of one step; every epoch each once, in random order."""
+        rng = np.random.default_rng([recipe.seed, step, 7])
+        stocks: tuple[tuple[Lessons, int], ...] = (
+            (self.documents, recipe.documents_per_step),
+            (self.problems, recipe.problems_per_step),
+        )
+        return [
+            [stock.lesson(int(index), rng) for index in shuffled(len(stock), num, step, recipe.seed)]
+            for stock, num in stocks
+            if num and len(stock)
+        ]
+
+
+def _documents(
+    recipe: ColdStartRecipe, build: Build, codec: Codec, room: int
+) -> tuple[Lessons, bool, dict[str, RowCounts]]:
+    """What the documents teach, whether by thoughts of the corpus, and the balance of each source."""
+    corpus, longest = build.inputs["corpus"], recipe.thought_tokens_max
+    if recipe.form == "segments":
+        segments = SegmentLessons.open(corpus, "train", codec, recipe, room)
+        return segments, segments.is_traced, {"traces" if segments.is_traced else "windows": segments.balance}
+    prompt = next_token_prompt(recipe.prompt, codec)
+    window = max(2, room - prompt.num_tokens)
+    traced = TracedDocuments.open(
+        corpus, "train", codec, prompt,
+        window_tokens=window, thought_tokens_max=longest, kinds=recipe.trace_kinds,
+        manner=_manner(recipe, codec),
+    )  # fmt: skip
+    if len(traced):
+        return traced, True, {"traces": traced.balance}
+    plain = PlainDocuments(
+        Windows.build(corpus, "train", codec, window, build.scratch / "train.tokens"), prompt, codec
+    )
+    return plain, False, {"traces": traced.balance, "windows": RowCounts(rows_in=len(plain), kept=len(plain))}
+
+
+def _manner(recipe: ColdStartRecipe, codec: Codec) -> Manner:
+    lowest, highest = recipe.budget_words or (1, 0)
+    budgeted = (next_token_prompt(recipe.prompt, codec, tokens) for tokens in range(lowest, highest + 1))
+    return Manner(recipe.long_share, recipe.long_passes, tuple(budgeted))
+
+
+def _learn(policy: Policy, school: School, recipe: ColdStartRecipe, build: Build, step: int) -> Learned:
+    """Leave the gradient of one step: mean over answer tokens, plus the documents' own loss."""
+    stocks = school.lessons(recipe, step)
+    lessons = [lesson for stock in stocks for lesson in stock]
+    batch = _Batch(
+        sum(len(answer.ids) for lesson in lessons for at in lesson.answers for answer in at),
+        sum(lesson.trunk.num_tokens - 1 for lesson in lessons),
+        recipe.ntp_weight,
+    )
+    layout, budget = cast(Layout, build.numerics.layout), build.numerics.tokens_per_micro_batch
+    # documents and problems apart: problems are short, and would be padded to a document's length
+    shares = [
+        first_token_weights([a for x in stock for at in x.answers for a in at], recipe.think_share)
+        for stock in stocks
+    ]
+    done = [
+        batch.learn(policy, stock, first, layout, budget) for stock, first in zip(stocks, shares, strict=True)
+    ]
+    names = ("loss", "nll_nats", "answer_nll_nats", "tokens")
+    sums = {name: sum(one[i] for one in done) for i, name in enumerate(names)}
+    forwarded = int(sums.pop("tokens"))
+    return Learned(sums.pop("loss"), sums, forwarded)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What all parts of one step share: the denominators of its means, and the weight between them."""
+
+    num_answer_tokens: int
+    num_document_tokens: int
+    ntp_weight: float
+
+    def learn(
+        self,
+        policy: Policy,
+        lessons: Sequence[Lesson],
+        first: dict[bool, float],
+        layout: Layout,
+        budget: int,
+    ) -> tuple[float, float, float, int]:
+        """Add the gradient of some lessons; loss, document and answer loss, tokens forwarded."""
+        trunks = [lesson.trunk for lesson in lessons]
+        answers = [[[answer.ids for answer in at] for at in lesson.answers] for lesson in lessons]
+        sums = np.zeros(3)
+        forwarded = 0
+        for parts in micro_batches(trunks, answers, budget):
+            picked = [part.pick(trunks[part.trunk], answers[part.trunk]) for part in parts]
+            scores = branch_logprobs(policy, [t for t, _ in picked], [a for _, a in picked], layout)
+            losses = self._losses(scores, _token_weights(parts, lessons, first), parts)
+            losses[0].backward()  # type: ignore[no-untyped-call]
+            sums += [float(loss.detach()) for loss in losses]
+            forwarded += scores.num_tokens
+        return float(sums[0]), float(sums[1]), float(sums[2]), forwarded
+
+    def _losses(
+        self, scores: BranchScores, weights: NDArray[np.float32], parts: Sequence[Part]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        assert scores.document is not None
+        nll_M = scores.document.nll_M
+        counted = np.array([part.counts_document for part in parts])[scores.document.trunk_M]
+        nll = nll_M[torch.from_numpy(counted).to(nll_M.device)].sum() / self.num_document_tokens
+        weights_N = torch.from_numpy(weights).to(nll_M.device)
+        answer_nll_N = -scores.logprobs_N / self.num_answer_tokens
+        return (weights_N * answer_nll_N).sum() + self.ntp_weight * nll, nll, answer_nll_N.sum()
+
+
+def first_token_weights(answers: Sequence[Answer], think_share: float) -> dict[bool, float]:
+    """Weight of the first token of thinking (True) and of direct (False) answers.
+
+    Their sums are in the ratio of the wanted shares, and they average 1 over the answers.
+
+    Example:
+        >>> five = [Answer((1,), True)] * 5 + [Answer((2,), False)]
+        >>> {k: round(v, 2) for k, v in first_token_weights(five, 0.3).items()}
+        {True: 0.36, False: 4.2}
+    """
+    thinking = sum(answer.thinks for answer in answers)
+    direct = len(answers) - thinking
+    return {
+        True: think_share * len(answers) / thinking if thinking else 0.0,
+        False: (1 - think_share) * len(answers) / direct if direct else 0.0,
+    }
+
+
+def _token_weights(
+    parts: Sequence[Part], lessons: Sequence[Lesson], first: dict[bool, float]
+) -> NDArray[np.float32]:
+    """Weight of every scored answer token, in the order of the pass."""
+    weights: list[float] = []
+    for part in parts:
+        for cut, number in part.branches:
+            answer = lessons[part.trunk].answers[cut][number]
+            weights += [first[answer.thinks], *[1.0] * (len(answer.ids) - 1)]
+    return np.array(weights, np.float32)
+
+
+def _context_tokens(policy: Policy) -> int:
+    """Longest row the model was made for."""
+    return int(getattr(policy.config, "max_position_embeddings", 2048))
