@@ -17,6 +17,17 @@ from rpt_core.artifacts.recipe import canonical_json
 _CHUNK = 1 << 20
 
 
+def stable_id(*parts: str) -> str:
+    """BLAKE2b-128 over the parts, hex; parts are separated, so ("ab", "c") and ("a", "bc") differ.
+
+    Example:
+        >>> stable_id("wikipedia", "12", "3") == stable_id("wikipedia", "1", "23")
+        False
+    """
+    joined = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(joined, digest_size=16).hexdigest()
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, hex, read in chunks."""
     with path.open("rb") as stream:

@@ -4,24 +4,13 @@ A row's identity comes from what it is (source, native id, revision, content), n
 lay or when it was read; so another file layout gives the same ids.
 """
 
-import hashlib
 import re
 from dataclasses import dataclass, replace
 
+from rpt_core.artifacts.digest import stable_id
 from rpt_core.corpus.reasons import known
 
 PREVIEW_CHARS = 200
-
-
-def stable_id(*parts: str) -> str:
-    """BLAKE2b-128 over the parts, hex; parts are separated, so ("ab", "c") and ("a", "bc") differ.
-
-    Example:
-        >>> stable_id("wikipedia", "12", "3") == stable_id("wikipedia", "1", "23")
-        False
-    """
-    joined = "\x1f".join(parts).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(joined, digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

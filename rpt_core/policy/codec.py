@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from rpt_core.errors import RecipeError
-from rpt_core.policy.loading.foreign_code import read_json_object, refuse_foreign_code
+from rpt_core.policy.foreign_code import read_json_object, refuse_foreign_code
 from rpt_core.policy.tokens.chat import template_source
 from rpt_core.policy.tokens.check import check_template, check_texts, words_come_back
 from rpt_core.policy.tokens.sentencepiece import SPACE

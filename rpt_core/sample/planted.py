@@ -6,7 +6,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from rpt_core.corpus.rows import stable_id
+from rpt_core.artifacts.digest import stable_id
 from rpt_core.sample.dump import FOOTER, HEADER, Article, article_xml, page_xml
 from rpt_core.sample.eprints import packed, single, tarred
 from rpt_core.sample.truth import Masked, Truth

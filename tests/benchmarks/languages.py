@@ -21,6 +21,7 @@ from functools import cache
 from itertools import combinations
 from pathlib import Path
 
+from rpt_core.artifacts.digest import stable_id
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.clean.han import simplified
 from rpt_core.corpus.clean.language import detect_language
@@ -30,7 +31,7 @@ from rpt_core.corpus.dedup.sketch import sketch
 from rpt_core.corpus.files.sources import find_sources
 from rpt_core.corpus.ingest import as_record
 from rpt_core.corpus.readers import read_source
-from rpt_core.corpus.rows import Document, stable_id
+from rpt_core.corpus.rows import Document
 from rpt_core.corpus.segments.splitter import Splitter
 from rpt_core.corpus.shards import clean
 from rpt_core.corpus.words import split_words

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from infra.workers import workers
+from rpt_core.artifacts.digest import stable_id
 from rpt_core.artifacts.placement import Placement
 from rpt_core.corpus.dedup.duplicates import KEPT, DuplicateFinder
 from rpt_core.corpus.dedup.sketch import Sketches, sketch
-from rpt_core.corpus.rows import stable_id
 from rpt_core.corpus.words import split_words
 from tests.benchmarks.planted import ALIKE, NUM
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rpt_core.artifacts.build import LocalBuild
+from rpt_core.artifacts.digest import stable_id
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.clean.pii import find
 from rpt_core.corpus.clean.stem import stem_score
@@ -26,7 +27,7 @@ from rpt_core.corpus.files.sources import find_sources
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.ingest_shards import How, Streams, cut, read_shard
 from rpt_core.corpus.prepare import prepare
-from rpt_core.corpus.rows import Document, stable_id
+from rpt_core.corpus.rows import Document
 from rpt_core.corpus.segments.shield import without
 from rpt_core.corpus.segments.splitter import Splitter
 from rpt_core.corpus.wiki import multistream

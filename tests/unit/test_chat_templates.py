@@ -8,7 +8,7 @@ import pytest
 from rpt_core.errors import RecipeError
 from rpt_core.objectives.prompts import problem_prompt
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.loading.foreign_code import refuse_foreign_code
+from rpt_core.policy.foreign_code import refuse_foreign_code
 from rpt_core.policy.tokens.chat import PROMPT_DAY, render
 from tests.tiny_tokenizers import byte_level, save
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from rpt_core.artifacts.digest import stable_id
 from rpt_core.corpus.files.json_rows import Record
 from rpt_core.corpus.files.problems import (
     ABSENT,
@@ -17,7 +18,7 @@ from rpt_core.corpus.files.problems import (
 from rpt_core.corpus.files.records import read_records
 from rpt_core.corpus.files.sources import Source
 from rpt_core.corpus.files.streams import Broken
-from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, preview, stable_id
+from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, preview
 
 TEXT_COLUMNS = ("text", "content", "document", "article", "markdown", "paragraphs")
 TITLE_COLUMNS = ("title", "name", "headline", "chapter", "url")

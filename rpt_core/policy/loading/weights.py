@@ -15,7 +15,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from rpt_core.errors import RecipeError, brief
-from rpt_core.policy.loading.foreign_code import read_json_object, refuse_foreign_code
+from rpt_core.policy.foreign_code import read_json_object, refuse_foreign_code
 from rpt_core.policy.loading.stored import Shapes, file_shapes, num_numbers
 
 WEIGHTS = "model.safetensors"

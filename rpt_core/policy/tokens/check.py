@@ -1,16 +1,41 @@
 """What a tokenizer must show when it is loaded: texts come back, and ids are those of the folder's own."""
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from tokenizers import Tokenizer
 
 from rpt_core.errors import RecipeError
 from rpt_core.policy.tokens.chat import render
 
-if TYPE_CHECKING:
-    from rpt_core.policy.codec import Codec
+
+class Encoder(Protocol):
+    """What is checked: :class:`rpt_core.policy.codec.Codec`, as far as the checks look at it."""
+
+    end_ids: frozenset[int]
+    begin_ids: tuple[int, ...]
+    chat_template: str | None
+
+    @property
+    def pad_id(self) -> int:
+        """What pads a row."""
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of data."""
+
+    def encode_template(self, text: str) -> list[int]:
+        """Ids of words around data, control tokens included."""
+
+    def opening(self, text: str, *, of_template: bool = False) -> list[int]:
+        """Ids of the words a row begins with."""
+
+    def to_bytes(self, ids: Iterable[int]) -> bytes:
+        """Bytes of ids."""
+
+    def special_names(self) -> dict[str, str]:
+        """Names a chat template may use."""
+
 
 PROBES = (
     "The sum of 12 and 30 is 42.\n\n\tSo  x = 7.",
@@ -33,7 +58,7 @@ EDGE_TOKENS = 2
 Here they never do: a document has the same tokens in every prompt."""
 
 
-def check_texts(codec: "Codec", own: Tokenizer) -> None:
+def check_texts(codec: Encoder, own: Tokenizer) -> None:
     """Texts come back byte for byte, hold no control token, and get the ids they get from ``own``.
 
     Raises:
@@ -63,7 +88,7 @@ def check_texts(codec: "Codec", own: Tokenizer) -> None:
             )
 
 
-def check_template(codec: "Codec", own: Tokenizer) -> None:
+def check_template(codec: Encoder, own: Tokenizer) -> None:
     """A conversation in pieces has the ids that ``own`` gives the template's text in one piece.
 
     Raises:
@@ -90,7 +115,7 @@ def check_template(codec: "Codec", own: Tokenizer) -> None:
         )
 
 
-def words_come_back(codec: "Codec", text: str, ids: list[int], *, loosely: bool) -> list[int]:
+def words_come_back(codec: Encoder, text: str, ids: list[int], *, loosely: bool) -> list[int]:
     """The ids, once it is sure that they spell the words.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from rpt_core.errors import RecipeError, first_line
-from rpt_core.policy.loading.foreign_code import read_json_object
+from rpt_core.policy.foreign_code import read_json_object
 from rpt_core.policy.tokens.sentencepiece import SPACE, read_sentencepiece
 
 CONTROL_TEXT: dict[str, str] = {

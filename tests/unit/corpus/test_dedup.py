@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from datasketch import MinHash, MinHashLSH
 
+from rpt_core.artifacts.digest import stable_id
 from rpt_core.corpus.dedup.bands import Bands
 from rpt_core.corpus.dedup.clusters import Clusters
 from rpt_core.corpus.dedup.duplicates import EXACT, KEPT, NEAR, SAME_ID, DuplicateFinder, _Sets, _Stars
 from rpt_core.corpus.dedup.minhash import SCHEME, SEED, signatures
 from rpt_core.corpus.dedup.sketch import sketch
-from rpt_core.corpus.rows import stable_id
 from rpt_core.corpus.words import ngrams, shingles, split_words
 
 
