@@ -75,8 +75,9 @@ def patterns() -> dict[str, Found]:
     found: dict[str, Found] = {}
     seen: set[tuple[str | bytes, int, str]] = set()
     found_in = list(modules())
-    source = "\n".join(map(inspect.getsource, found_in))
+    whole = "\n".join(map(inspect.getsource, found_in))
     for module in found_in:
+        own = inspect.getsource(module)
         for variable, value in vars(module).items():
             for number, pattern in enumerate(_inside(value)):
                 name = f"{module.__name__.removeprefix('rpt_core.')}.{variable}" + (
@@ -85,7 +86,9 @@ def patterns() -> dict[str, Found]:
                 key = (pattern.pattern, pattern.flags, module.__name__)
                 if key not in seen:
                     seen.add(key)
-                    found[name] = Found(name, pattern, _methods(source, variable, value))
+                    found[name] = Found(
+                        name, pattern, _methods(own if variable[0] == "_" else whole, variable, value)
+                    )
     return dict(sorted(found.items()))
 
 
@@ -101,7 +104,7 @@ def _inside(value: object, depth: int = 0) -> Iterator[re.Pattern]:
 
 
 def _methods(source: str, variable: str, value: object) -> tuple[str, ...]:
-    """How the modules use what has this name; what is taken out of a table is searched with."""
+    """How the module, or for a public name any, uses it; what is taken out of a table is searched with."""
     if not isinstance(value, re.Pattern):
         return ("search", "sub")
     used = {method for method in METHODS if re.search(rf"\b{variable}\.{method}\b", source)}
@@ -146,13 +149,21 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def growth(make: Callable[[int], Callable[[], object]], size: int, budget: float) -> list[float]:
-    """CPU seconds at doubling sizes, until the budget is spent in one of them or they were six."""
+    """CPU seconds at doubling sizes: until the budget is spent, or growth was plainly linear, or six."""
     taken: list[float] = []
     for step in range(6):
         taken.append(seconds(make(size << step)))
-        if taken[-1] > budget:
+        if taken[-1] > budget or (taken[-1] > CLEAR_SECONDS and _is_linear(taken[-3:])):
             break
     return taken
+
+
+CLEAR_SECONDS = 0.004
+"""Long enough that a doubling tells more than noise."""
+
+
+def _is_linear(taken: list[float]) -> bool:
+    return len(taken) == 3 and taken[2] < 2.6 * taken[1] and taken[1] < 2.6 * taken[0]
 
 
 def is_super_linear(taken: list[float]) -> bool:

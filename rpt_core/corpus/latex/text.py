@@ -74,7 +74,7 @@ _NO_XSPACE = frozenset(",.'/?;:!~-)}{")
 _NO_XSPACE_WORD = re.compile(r"\\(?:[ /]|(?:footnote|footnotemark|xspace|space|bgroup|egroup)(?![a-zA-Z]))")
 """What the package xspace sets no blank before."""
 _QUANTITY = re.compile(rf"\\{QUANTITY}[ \t]*+\{{([^{{}}]*+)\}}")
-_SPLIT_WORD = re.compile(r"(\\[a-zA-Z]++)(?:\\xspace(?![a-zA-Z])[ \t]*+)+(?=[a-zA-Z])")
+_SPLIT_WORD = re.compile(r"(\\(?!xspace(?![a-zA-Z]))[a-zA-Z]++)(?:\\xspace(?![a-zA-Z])[ \t]*+)++(?=[a-zA-Z])")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 

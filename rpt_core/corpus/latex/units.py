@@ -53,8 +53,8 @@ _TOKEN = re.compile(
 _GROUP = re.compile(r"\s*+(?:\{([^{}]{0,60})\}|(-?[0-9]{1,4}|[^{}\\]))")
 _NUMBER_SIGNS = re.compile(r"\\(?:pm|mp|times|cdot)(?![a-zA-Z])\s*+")
 _SIGNS = {"pm": "±", "mp": "∓", "times": "×", "cdot": "×"}
-_EXPONENT = re.compile(r"\s*+[eEdD]\s*+([+-]?[0-9]{1,6})(?![0-9])")
-_PRODUCT = re.compile(r"\s*+[x×]\s*+")
+_EXPONENT = re.compile(r"(?<!\s)\s*+[eEdD]\s*+([+-]?[0-9]{1,6})(?![0-9])")
+_PRODUCT = re.compile(r"(?<!\s)\s*+[x×]\s*+")
 _LEFT_COMMANDS = re.compile(r"\\[a-zA-Z]++\s*+|[{}$~]|\\.")
 
 

@@ -40,7 +40,7 @@ _ENDS = re.compile(
     # Chinese, Japanese, Burmese, Khmer and the like: the mark alone, however many.
     rf"(?<=[{_FREE}])[{_FREE}{_SPACED}!?.]*[{_CLOSING}]*"
     # Of scripts with blanks between sentences: not inside an abbreviation or a number.
-    rf"|(?<=[{_SPACED}])[{_SPACED}!?.]*[{_CLOSING}«“]*(?=\s|\Z)"
+    rf"|(?<=[{_SPACED}])[{_SPACED}!?.]{{0,40}}+[{_CLOSING}«“]{{0,20}}+(?=\s|\Z)"
     # A verse's number stands between two dandas and belongs to the verse before.
     rf"|(?<=[{_DANDAS}])(?: ?[0-9\u0966-\u096f\u09e6-\u09ef]{{1,5}} ?[{_DANDAS}])?[{_DANDAS}]*[\"'”’»)]*"
     # The wide point of Japanese and Chinese technical prose, not that of a number.

@@ -5,7 +5,7 @@ import re
 from rpt_core.corpus.pieces import KEEP, mend
 from rpt_core.corpus.wiki.names import CLOSING_SECTIONS
 
-_HEADING = re.compile(r"^(={1,6})\s*(.+?)\s*={1,6}\s*$")
+_LEVEL_MAX = 6
 _LIST = re.compile(r"^[*#:;]+\s*")
 
 
@@ -18,10 +18,10 @@ def to_paragraphs(text: str) -> str:
     before = ""
     """What the line before was, if this one may go on with it: ``line`` of a paragraph, ``verbatim``."""
     for raw in text.split("\n"):
-        heading = _HEADING.match(raw) if raw.startswith("=") else None
+        heading = _heading(raw)
         if heading:
             _drop_dangling(blocks)
-            level, name = len(heading[1]), mend(heading[2])
+            level, name = heading[0], mend(heading[1])
             if skip_level and level > skip_level:
                 continue
             skip_level = level if name.lower().rstrip(":") in CLOSING_SECTIONS else 0
@@ -53,6 +53,20 @@ def to_paragraphs(text: str) -> str:
         in_list, before = item, kind
     _drop_dangling(blocks)
     return "\n\n".join(blocks)
+
+
+def _heading(line: str) -> tuple[int, str] | None:
+    """Level and name of a line that is a heading.
+
+    Example:
+        >>> _heading("== Works == "), _heading("=== a=b =="), _heading("= no heading")
+        ((2, 'Works'), (3, 'a=b'), None)
+    """
+    line = line.rstrip()
+    if not (line.startswith("=") and line.endswith("=") and line.strip("=")):
+        return None
+    before, after = (min(len(line) - len(rest), _LEVEL_MAX) for rest in (line.lstrip("="), line.rstrip("=")))
+    return before, line[before : len(line) - after].strip()
 
 
 def _drop_dangling(blocks: list[str]) -> None:

@@ -107,7 +107,7 @@ _FORMS: tuple[tuple[re.Pattern[str], Handler], ...] = (
     (re.compile(r"lang-.{1,40}"), calls.first),
     (re.compile(r"(?:link-\w\w|ill-?\w{0,12}|internal link helper/\w+)"), calls.first),
     (re.compile(r"(?:u?s|us|au|ca|hk|nz|a|c|r|mex|nt|s)\$"), _dollars),
-    (re.compile(r"[ivxlc]+e (?:siècle|millénaire)"), _century_by_name),
+    (re.compile(r"[ivxlc]{1,12}e (?:siècle|millénaire)"), _century_by_name),
     (re.compile(r"\d{1,4}(?:er|re|e|ème|ère)"), _numbered),
     (re.compile(rf"(?:{_MONEY.replace(' ', '|')})"), words.coded_money),
     (re.compile(rf"(?:{_SHIPS.replace(' ', '|')})"), words.ship),
