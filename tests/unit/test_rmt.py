@@ -298,3 +298,9 @@ def test_a_position_is_taken_once_in_a_visit(codec: Codec, inputs):
         for window, picked in visits:
             assert len(set(picked.tolist())) == len(picked)
             assert (walk.tiers(window)[picked] >= 0).all()
+
+
+def test_an_empty_first_tier_is_named_by_its_lower_end(codec: Codec, inputs):
+    unreached = Curriculum(tiers_nats=(90.0, 91.0, 92.0))
+    with pytest.raises(StarvedError, match=r"easiest tier of 90\.0 nats"):
+        opened(inputs, codec, objective={"curriculum": unreached})

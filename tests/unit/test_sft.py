@@ -7,7 +7,7 @@ import torch
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact
-from rpt_core.errors import SourceError, StarvedError
+from rpt_core.errors import RecipeError, SourceError, StarvedError
 from rpt_core.policy.forward import document_scores
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.trunk import Trunk
@@ -102,3 +102,18 @@ def test_nothing_to_learn_is_said(base, tmp_path):
     data = _lines(tmp_path / "long.jsonl", [TURNS])
     with pytest.raises(StarvedError, match="1 too-long"):
         train_sft(SftRecipe(base=NOWHERE, data=str(data), max_tokens=16), _build(tmp_path, base))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for m in messages if m.role != 'user' %}{{ m.content }}{% endfor %}",
+        "{% for m in messages %}{{ m.content }}{{ m.content }}{% endfor %}",
+    ],
+    ids=["hides a turn", "shows turns twice"],
+)
+def test_a_template_that_does_not_show_every_turn_once_is_refused(base, template):
+    codec = load_policy(base / "model").codec
+    codec.chat_template = template
+    with pytest.raises(RecipeError, match=r"shows \d of 4 turns"):
+        tokenised("a", TURNS, codec)

@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import EngineError, RecipeError, ResumeError, StarvedError, Stopped
+from rpt_core.objectives.prompts import problem_prompt
+from rpt_core.objectives.rlvr import Problem
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import branch_logprobs
@@ -23,7 +25,7 @@ from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape,
 from rpt_core.train.muon import Muon, orthogonalised
 from rpt_core.train.supervised.base import train_base
 from rpt_core.train.supervised.cold_start import train_cold_start
-from rpt_core.train.supervised.lessons import PlainDocuments, TracedDocuments, _placed
+from rpt_core.train.supervised.lessons import PlainDocuments, SolvedProblems, TracedDocuments, _placed
 from rpt_core.train.supervised.loop import learn_answers
 from rpt_core.train.supervised.windows import Windows, shuffled
 from tests.toys import gradients, random_tree, relative_error, tiny_policy
@@ -176,7 +178,13 @@ def test_the_cold_start_teaches_the_form(corpus: Path, base: LocalBuild, tmp_pat
 def test_without_traces_the_form_is_taught_by_the_text_itself(base: LocalBuild, tmp_path: Path):
     corpus = write_corpus(tmp_path / "corpus", 20, 1, traces=False)
     build = build_in(tmp_path, corpus=corpus, base=base.out)
-    outcome = train_cold_start(cold_recipe(), build)
+    outcome = train_cold_start(cold_recipe(think_share=1.0, ntp_weight=0.5), build)
+    documents, answers = (losses(build, name) for name in ("nll_nats", "answer_nll_nats"))
+    assert min(documents) > 0
+    assert min(answers) > 0
+    assert answers != documents
+    assert outcome.summary["final_nll_nats"] == documents[-1]
+    assert outcome.summary["final_answer_nll_nats"] == answers[-1]
     assert outcome.summary["traced"] is False
     assert outcome.summary["problems"] == 0
     assert outcome.rows.by_source["windows"].kept >= 18
@@ -356,3 +364,19 @@ def test_traces_that_cannot_be_shown_are_counted_by_reason(base: LocalBuild):
     found = _placed(traces, ids, codec, 20, dropped)
     assert dropped == {"same-place": 1, "thought-too-long": 1, "no-token-starts-there": 1}
     assert [codec.decode(thought) for _, thought in found] == ["first", "last"]
+
+
+def test_problems_without_a_fitting_solution_are_counted_by_what_they_lack(base: LocalBuild):
+    codec = load_policy(base.out / "model").codec
+    problems = [
+        Problem("kept", "1 plus 1", "one and one make two", "2"),
+        Problem("bare", "2 plus 2", "", "4"),
+        Problem("thought", "3 plus 3", "three and three " * 20, "6"),
+        Problem("asked", "4 plus 4 " * 40, "eight", "8"),
+    ]
+    solved = SolvedProblems.of(
+        problems, codec, problem_prompt("compact", codec), context_tokens=60, thought_tokens_max=30
+    )
+    assert [key for key, *_ in solved.items] == ["kept"]
+    assert solved.balance.dropped == {"no-solution": 1, "thought-too-long": 1, "too-long": 1}
+    assert (solved.balance.rows_in, solved.balance.kept) == (4, 1)

@@ -224,3 +224,23 @@ def test_every_part_of_a_key_makes_another_stream():
     ]  # fmt: skip
     assert len(set(keys)) == 6
     assert len({float(uniforms(np.array(keys[:1]), position)[0]) for position in range(50)}) == 50
+
+
+def splitmix(state: int) -> int:
+    """The generator of Steele, Lea and Flood (2014), written out in whole numbers."""
+    z = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+    return z ^ (z >> 31)
+
+
+def test_draws_are_those_of_the_published_generator():
+    keys = stream_keys(3, 7, [("doc", "7", 0), ("doc", "7", 1), ("other", "1", 2)])
+    for position in (0, 1, 63, 2_000):
+        states = [(int(key) + (position + 1) * 0x9E3779B97F4A7C15) % 2**64 for key in keys]
+        wanted = [(splitmix(state) >> 11) * 2.0**-53 for state in states]
+        assert uniforms(keys, position).tolist() == wanted
+
+
+def test_a_negative_number_of_likeliest_tokens_is_refused():
+    with pytest.raises(RecipeError, match=r"top_k -1"):
+        replace(SAMPLING, top_k=-1)
