@@ -1,17 +1,20 @@
-"""Prepare in one process and in two: wall time of the whole stage, on documents made of real paragraphs.
+"""Prepare, or ingest, in one process and in two: wall time of the whole stage, on real text.
 
-Documents of ten paragraphs each are drawn from a folder of real texts, so that prose, sentences and languages
-cost what they do and few documents are duplicates. Both runs must write the same tables. Rounds alternate.
+For ``prepare``, documents of ten paragraphs each are drawn from a folder of real texts, so that prose,
+sentences and languages cost what they do and few documents are duplicates; for ``ingest``, the folder itself
+is read, copied until its files give so much text. Both runs must write the same tables. Rounds alternate.
 Two processes cannot be faster where others hold the second core, so what others took is told beside each run.
 
-    python -m tests.benchmarks.speedup --data FOLDER/text [--megabytes 30] [--rounds 3]
+    python -m tests.benchmarks.speedup --data FOLDER/text [--stage prepare] [--megabytes 30] [--rounds 3]
 """
 
 import argparse
 import json
+import math
 import os
 import random
 import resource
+import shutil
 import statistics
 import sys
 import tempfile
@@ -89,22 +92,46 @@ def prepared(documents: Path, out: Path, num: int) -> Clocks:
     return Clocks.now().since(before)
 
 
+def copied(data: Path, folder: Path, megabytes: float) -> Path:
+    """The folder's files, as often as they give so many megabytes of text."""
+    once = ingest(IngestRecipe(data=str(data)), LocalBuild({}, folder / "once", folder / "scratch"))
+    num_chars = sum(map(len, pq.read_table(folder / "once" / "documents.parquet")["text"].to_pylist()))
+    times = math.ceil(megabytes * 1e6 / num_chars)
+    for number in range(times):
+        shutil.copytree(data, folder / "given" / str(number))
+    print(f"{once.rows.kept * times:,} documents, {num_chars * times / 1e6:.1f} million characters")
+    return folder / "given"
+
+
+def taken_in(given: Path, out: Path, num: int) -> Clocks:
+    """What ingest takes in so many processes, starting and ending them included."""
+    before = Clocks.now()
+    with workers(Placement(workers=num)) as mapper:
+        ingest(IngestRecipe(data=str(given)), LocalBuild({}, out / "out", out / "scratch", mapper=mapper))
+    return Clocks.now().since(before)
+
+
+STAGES = {"prepare": (ingested, prepared), "ingest": (copied, taken_in)}
+
+
 def main() -> None:
     """Race one process with two."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--stage", choices=STAGES, default="prepare")
     parser.add_argument("--megabytes", type=float, default=30.0)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     taken: dict[int, list[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        documents = ingested(options.data, folder, options.megabytes)
+        make, run = STAGES[options.stage]
+        given = make(options.data, folder, options.megabytes)
         for number in range(options.rounds):
             tables = {}
             for num, side in taken.items():
                 out = folder / f"{number}-{num}"
-                spent = prepared(documents, out, num)
+                spent = run(given, out, num)
                 side.append(spent.wall)
                 others = (spent.machine - spent.mine) / spent.wall
                 print(
