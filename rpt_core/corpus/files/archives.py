@@ -20,8 +20,10 @@ TABLE_BYTES_MAX = 32 << 20
 """Longest table among the members."""
 PACKED_BYTES_MAX = 96 << 20
 """Longest e-print, packed, of a bulk file."""
+TEXTS_BYTES_MAX = 48 << 20
+"""Of all text members together; the longest open book has half."""
 WANTED_BYTES_MAX = 128 << 20
-"""All text members of one archive together."""
+"""All members that are read, tables too."""
 STREAM_BYTES_MAX = 4 << 30
 """Decompressed size of one archive, figures and all."""
 MEMBERS_MAX = 100_000
@@ -72,7 +74,7 @@ def read_tree(chunks: Iterator[bytes], wanted: tuple[str, ...]) -> Tree:
 
 
 def _read_members(archive: Archive, tree: Tree, wanted: tuple[str, ...]) -> None:
-    total = 0
+    texts = total = 0
     for number, member in enumerate(_walk(archive)):
         if number >= MEMBERS_MAX:
             raise Broken("archive-bomb", f"more than {MEMBERS_MAX} members")
@@ -83,15 +85,23 @@ def _read_members(archive: Archive, tree: Tree, wanted: tuple[str, ...]) -> None
             tree.refused.append(_refusal(member, name))
         elif not name.lower().endswith(wanted):
             tree.has_pdf |= name.lower().endswith(".pdf")
-        elif member.size > _longest(name) or total + member.size > WANTED_BYTES_MAX:
+        elif not _fits(name, member.size, texts, total):
             tree.refused.append(_bomb(member))
         elif stream := archive.extractfile(member):
             tree.files[name] = stream.read(member.size)
             total += member.size
+            texts += 0 if _is_table(name) else member.size
 
 
-def _longest(name: str) -> int:
-    return TABLE_BYTES_MAX if name.lower().endswith(".csv") else MEMBER_BYTES_MAX
+def _is_table(name: str) -> bool:
+    return name.lower().endswith(".csv")
+
+
+def _fits(name: str, size: int, texts: int, total: int) -> bool:
+    """Whether a member of so many bytes may be read, beside the text and all that was read before it."""
+    if _is_table(name):
+        return size <= TABLE_BYTES_MAX and total + size <= WANTED_BYTES_MAX
+    return size <= MEMBER_BYTES_MAX and texts + size <= TEXTS_BYTES_MAX and total + size <= WANTED_BYTES_MAX
 
 
 def _refusal(member: tarfile.TarInfo, path: str | None) -> Broken:
