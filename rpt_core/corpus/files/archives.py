@@ -20,8 +20,8 @@ TABLE_BYTES_MAX = 32 << 20
 """Longest table among the members."""
 PACKED_BYTES_MAX = 96 << 20
 """Longest e-print, packed, of a bulk file."""
-TEXTS_BYTES_MAX = 48 << 20
-"""Of all text members together; the longest open book has half."""
+TEXTS_BYTES_MAX = 32 << 20
+"""Of all text members together; the longest open book has 25 MB."""
 WANTED_BYTES_MAX = 128 << 20
 """All members that are read, tables too."""
 STREAM_BYTES_MAX = 4 << 30

@@ -6,8 +6,9 @@ Files are keys of a dict, so an ``\input`` can reach nothing outside its archive
 import json
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rpt_core.corpus.files.streams import Broken
 from rpt_core.corpus.latex.encodings import declared_encoding, decode_tex
@@ -19,6 +20,8 @@ WANTED = (*TEX_SUFFIXES, ".sty", "00readme.xxx", "00readme.json", ".bbl")
 INPUT_DEPTH_MAX = 16
 FLAT_CHARS_MAX = 10_000_000
 """A paper's whole source; the longest books have a tenth."""
+TREE_CHARS_MAX = 15_000_000
+"""Read for all documents of one tree together, files that several of them input as often as they are."""
 MARKS_MAX = 1_200_000
 """Backslashes, dollar signs and braces of one document, each of microseconds; long books have a third."""
 
@@ -156,6 +159,8 @@ class TreeFacts:
     """Codec of the first declaration, by name."""
     is_plain: bool
     """Whether nothing in it is LaTeX."""
+    read: Counter[str] = field(default_factory=Counter)
+    """Characters read of each file so far, for whichever document."""
 
 
 def tree_facts(files: Mapping[str, bytes]) -> TreeFacts:
@@ -182,6 +187,7 @@ class SourceTree:
         self.num_chars = 0
         """Of all files read so far, each as often as it was."""
         self._num_marks = 0
+        self._read_of_tree = facts.read
         self._literals, self._pattern = facts.literals, facts.literals.pattern()
         self._encoding = declared_encoding([files[main]]) or facts.encoding
 
@@ -196,6 +202,9 @@ class SourceTree:
         if name.endswith(".sty"):
             text = _definitions_only(text)
         self.num_chars += len(text)
+        self._read_of_tree[name] += len(text)
+        if (num_chars := self._read_of_tree.total()) > TREE_CHARS_MAX:
+            raise Broken("too-much-work", f"{num_chars} characters read for the documents of one archive")
         if self.num_chars > FLAT_CHARS_MAX:
             raise Broken("latex-explosion", f"more than {FLAT_CHARS_MAX} characters after \\input")
         self._num_marks = check_work(text, self._num_marks)

@@ -284,3 +284,12 @@ def test_plain_tex_alone_is_an_e_print(tmp_path):
     data = b"\\magnification=1200\n\\centerline{\\bf On Towers}\nA tower stands. \\bye"
     (row,) = read(tmp_path, "eprints/hep-th9901005.gz", packed(data))
     assert (row.source, row.native_id, row.text) == ("arxiv", "hep-th/9901005", "On Towers A tower stands.")
+
+
+def test_documents_of_one_archive_share_a_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr("rpt_core.corpus.latex.tree.TREE_CHARS_MAX", 3 * len(GOOD))
+    documents = {f"{letter}.tex": GOOD.replace(b"Tower", letter.encode()) for letter in "abcde"}
+    rows = read(tmp_path, "2601.00001.tar.gz", packed(tarred(documents)))
+    read_, dropped = [r for r in rows if isinstance(r, Document)], [r for r in rows if isinstance(r, Dropped)]
+    assert len(read_) == 3
+    assert [row.reason for row in dropped] == ["too-much-work"] * 2
