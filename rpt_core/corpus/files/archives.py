@@ -52,9 +52,15 @@ def _opened(chunks: Iterator[bytes]) -> Iterator[Archive]:
 
 
 def _walk(archive: Archive) -> Iterator[tarfile.TarInfo]:
-    """The members one by one; the archive's own list of them, which only grows, is emptied."""
+    """The members one by one; the archive's own list of them, which only grows, is emptied.
+
+    Raises:
+        Broken: a member is said to be longer than any archive; the search for the next would not end.
+    """
     while (member := archive.next()) is not None:
         archive.members.clear()
+        if not 0 <= member.size <= STREAM_BYTES_MAX:
+            raise _bomb(member)
         yield member
 
 

@@ -293,3 +293,13 @@ def test_documents_of_one_archive_share_a_bound(tmp_path, monkeypatch):
     read_, dropped = [r for r in rows if isinstance(r, Document)], [r for r in rows if isinstance(r, Dropped)]
     assert len(read_) == 3
     assert [row.reason for row in dropped] == ["too-much-work"] * 2
+
+
+@pytest.mark.parametrize("size", [5 << 30, 1 << 62, 1 << 63])
+def test_a_member_longer_than_any_archive_ends_the_reading_at_once(size):
+    member = tarfile.TarInfo("b.tex")
+    member.size = size
+    head = member.tobuf(tarfile.GNU_FORMAT)
+    tree = read_tree(iter([tarred({"a.tex": GOOD})[: 2 * tarfile.BLOCKSIZE], head]), (".tex",))
+    assert tree.files == {"a.tex": GOOD}
+    assert [broken.reason for broken in tree.refused] == ["archive-bomb"]
