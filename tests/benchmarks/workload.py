@@ -19,8 +19,8 @@ from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Cut, Sample, Trunk
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from rpt_core.recipes.supervised import Optimiser
+from rpt_core.train.backends.optimiser import Update
 from rpt_core.train.clock import Clock
-from rpt_core.train.optimiser import Update
 from rpt_core.train.rl.gather import gather
 from rpt_core.train.rl.state import Progress, Trainer
 from rpt_core.train.rl.step import step

@@ -8,8 +8,8 @@ import torch
 
 from rpt_core.errors import ResumeError
 from rpt_core.recipes.supervised import Optimiser
-from rpt_core.train.muon import Muon, orthogonalised
-from rpt_core.train.optimiser import Update, learning_rate
+from rpt_core.train.backends.muon import Muon, orthogonalised
+from rpt_core.train.backends.optimiser import Update, learning_rate
 from tests.toys import tiny_policy
 
 MUON = Optimiser(name="muon", learning_rate=3e-3, betas=(0.9, 0.95))

@@ -12,8 +12,8 @@ from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.parts import micro_batches
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from rpt_core.recipes.supervised import Optimiser
+from rpt_core.train.backends.optimiser import Update
 from rpt_core.train.clock import Clock
-from rpt_core.train.optimiser import Update
 from rpt_core.train.rl.gather import gather
 from rpt_core.train.rl.state import Progress, Trainer
 from rpt_core.train.rl.step import _lesson, accumulate, step

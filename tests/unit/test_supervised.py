@@ -20,7 +20,7 @@ from rpt_core.policy.load import load_policy
 from rpt_core.policy.trunk import Sampling
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape, Optimiser
-from rpt_core.train.muon import Muon, orthogonalised
+from rpt_core.train.backends.muon import Muon, orthogonalised
 from rpt_core.train.supervised.base import train_base
 from rpt_core.train.supervised.cold_start import train_cold_start
 from rpt_core.train.supervised.lessons import PlainDocuments, TracedDocuments, _placed

@@ -11,8 +11,8 @@ from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.sample.world import documents
+from rpt_core.train.backends.optimiser import Update
 from rpt_core.train.clock import Clock
-from rpt_core.train.optimiser import Update
 from rpt_core.train.rl.gather import gather
 from rpt_core.train.rl.state import Progress, Trainer
 from rpt_core.train.rl.step import step

@@ -12,8 +12,8 @@ from rpt_core.policy.forward import branch_logprobs
 from rpt_core.recipes.reinforce import PolicyRecipe
 from rpt_core.recipes.replay import Replay
 from rpt_core.recipes.supervised import Optimiser
+from rpt_core.train.backends.optimiser import learning_rate
 from rpt_core.train.clock import Clock
-from rpt_core.train.optimiser import learning_rate
 from rpt_core.train.rl.gather import gather
 from rpt_core.train.rl.losses import PRESETS
 from rpt_core.train.rl.reinforce import train_policy

@@ -19,7 +19,7 @@ from rpt_core.policy.forward import Layout, check_layout
 from rpt_core.policy.load import Precision, load_policy, save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
-from rpt_core.train.optimiser import Update
+from rpt_core.train.backends.optimiser import Update
 from rpt_core.train.rl.checkpoint import (
     MODEL_FOLDER,
     publish_best,

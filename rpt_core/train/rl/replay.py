@@ -17,8 +17,8 @@ from rpt_core.artifacts.build import STATE_FOLDER, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import IntegrityError, RecipeError, Stopped
 from rpt_core.recipes.replay import Replay
+from rpt_core.train.backends.optimiser import STATE_FILE as MOMENTS_FILE
 from rpt_core.train.clock import Clock
-from rpt_core.train.optimiser import STATE_FILE as MOMENTS_FILE
 from rpt_core.train.rl.checkpoint import MODEL_FOLDER, restore_objective, saved_progress
 from rpt_core.train.rl.gather import Batch, gather
 from rpt_core.train.rl.record import BATCHES_FILE, SCHEMA, answer_rows, batch_digest

@@ -11,7 +11,7 @@ from rpt_core.policy.forward import Layout
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sampling
 from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
-from rpt_core.train.optimiser import Update
+from rpt_core.train.backends.optimiser import Update
 from rpt_core.train.rl.losses import PRESETS, Preset
 
 TextRecipe = PolicyRecipe | RlptRecipe

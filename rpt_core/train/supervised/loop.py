@@ -18,7 +18,7 @@ from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import micro_batches
 from rpt_core.policy.trunk import Answers, Trunk
 from rpt_core.recipes.supervised import Optimiser
-from rpt_core.train.optimiser import Update
+from rpt_core.train.backends.optimiser import Update
 
 Weights = Sequence[Sequence[Sequence[Sequence[float]]]]
 """Of answers' tokens: by trunk, by cut, by answer."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from rpt_core.errors import ResumeError
 from rpt_core.recipes.supervised import Optimiser as OptimiserRecipe
-from rpt_core.train.muon import Muon
+from rpt_core.train.backends.muon import Muon
 
 MUON_MOMENTUM = 0.9
 MUON_WEIGHT_DECAY = 0.05
