@@ -15,6 +15,7 @@ from rpt_core.errors import CapacityError, StarvedError
 from rpt_core.objectives.objective import Objective
 from rpt_core.objectives.rewards.judge import JUDGE_GFLOPS
 from rpt_core.policy.codec import Codec
+from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.forward import Layout, check_layout
 from rpt_core.policy.load import Precision, load_policy, save_policy
 from rpt_core.policy.model import Policy
@@ -29,7 +30,7 @@ from rpt_core.train.rl.checkpoint import (
 )
 from rpt_core.train.rl.loop import loop
 from rpt_core.train.rl.record import Record
-from rpt_core.train.rl.state import Progress, RlRecipe, Trainer, open_engine
+from rpt_core.train.rl.state import Progress, RlRecipe, Trainer
 
 
 def train_policy(recipe: PolicyRecipe, build: Build) -> Outcome:
@@ -121,11 +122,12 @@ def open_trainer(recipe: RlRecipe, build: Build, model: Path | None = None) -> T
         model: Model folder of a checkpoint; the start model without it.
     """
     start = build.inputs["start"] / MODEL_FOLDER
-    policy = _policy(build, model or start)
+    folder = model or start
+    policy = _policy(build, folder)
     return Trainer(
         recipe=recipe,
         policy=policy,
-        engine=open_engine(build.numerics.engine, policy),
+        engine=open_engine(build.numerics.engine, policy, folder),
         objective=open_objective(recipe, build.inputs, policy.codec),
         update=Update(policy.model, recipe.optimiser, recipe.steps),
         layout=cast(Layout, build.numerics.layout),

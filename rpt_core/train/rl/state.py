@@ -1,12 +1,9 @@
 """What a training holds, and how far it is."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
-from rpt_core.errors import EngineError
 from rpt_core.objectives.objective import BoundsAnswers, Objective, Observing
 from rpt_core.policy.engines.engine import RolloutEngine
-from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import Layout
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sampling
@@ -94,19 +91,3 @@ class Trainer:
             group_size=self.recipe.group_size,
             seed=self.recipe.seed,
         )
-
-
-def open_engine(name: str, policy: Policy) -> RolloutEngine:
-    """The engine a placement names.
-
-    Raises:
-        EngineError: there is none of that name here.
-    """
-    engines: dict[str, Any] = {"torch": TorchEngine}
-    if name not in engines:
-        raise EngineError(
-            f"the placement asks for the engine {name!r}; this version draws answers with "
-            f"{', '.join(engines)}. Set placement.engine to one of them, or to auto."
-        )
-    engine: RolloutEngine = engines[name](policy)
-    return engine
