@@ -3,10 +3,11 @@
 import time
 
 from rpt_core.artifacts.build import FLOPS, Build
-from rpt_core.errors import JudgeError, Stopped
+from rpt_core.errors import EngineError, JudgeError, Stopped
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.checkpoint import keep_best, publish, save
 from rpt_core.train.rl.gather import Batch, gather
+from rpt_core.train.rl.hand_over import hand_over
 from rpt_core.train.rl.look import quick_look, reported
 from rpt_core.train.rl.record import Record
 from rpt_core.train.rl.state import Progress, Trainer
@@ -26,9 +27,11 @@ def loop(
         milestones: Steps after which the model is published.
 
     Raises:
+        EngineError: the engine died, or does not serve the weights it was handed.
         Stopped: somebody asked to stop; a checkpoint was written first.
     """
     recipe, saved_at = trainer.recipe, time.monotonic()
+    hand_over(trainer, progress.step, build.scratch)
     if recipe.evaluate_every and progress.step == 0:
         build.log(0, {FLOPS: progress.gflops, **quick_look(trainer)})
     while not trainer.is_done(progress):
@@ -41,6 +44,8 @@ def loop(
         with clock.phase("update"):
             progress, metrics = step(trainer, progress, batch)
         record.add(progress.step, cursor, batch)
+        with clock.phase("sync"):
+            hand_over(trainer, progress.step, build.scratch)
         told, took = reported(trainer.objective)
         metrics |= told
         done = trainer.is_done(progress)
@@ -59,10 +64,10 @@ def loop(
 
 
 def _gather(trainer: Trainer, build: Build, progress: Progress, record: Record, clock: Clock) -> Batch:
-    """The next batch; a judge that stays away costs no step that was taken."""
+    """The next batch; a judge that stays away or an engine that dies costs no step that was taken."""
     try:
         return gather(trainer, progress, clock)
-    except JudgeError:
+    except (JudgeError, EngineError):
         if progress.step:
             save(build, trainer, progress, record)
         raise

@@ -21,6 +21,7 @@ from rpt_core.train.backends.optimiser import STATE_FILE as MOMENTS_FILE
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.checkpoint import MODEL_FOLDER, restore_objective, saved_progress
 from rpt_core.train.rl.gather import Batch, gather
+from rpt_core.train.rl.hand_over import hand_over
 from rpt_core.train.rl.record import BATCHES_FILE, SCHEMA, answer_rows, batch_digest
 from rpt_core.train.rl.reinforce import open_trainer
 from rpt_core.train.rl.state import Progress, Trainer
@@ -39,7 +40,7 @@ def replay(recipe: Replay, build: Build) -> Outcome:
     Reads the training's own inputs, :data:`TRAINED` and :data:`FROM`.
 
     Raises:
-        RecipeError: the training took no such step.
+        RecipeError: the training took no such step, or its engine draws otherwise each time.
         IntegrityError: a step came out otherwise than it was recorded.
     """
     recorded = read_batches(build.inputs[TRAINED])
@@ -49,16 +50,29 @@ def replay(recipe: Replay, build: Build) -> Outcome:
             f"{max(recorded, default=0)}. Name one of them."
         )
     trainer, progress = _begin(recipe, build)
+    _refuse_unrepeatable(trainer, build.numerics.engine)
+    hand_over(trainer, progress.step, build.scratch)
     begun = progress.step
     while progress.step + 1 < recipe.step:
         batch = _same_batch(trainer, progress, recorded, begun)
         progress, _ = step(trainer, progress, batch)
+        hand_over(trainer, progress.step, build.scratch)
         build.progress(progress.step - begun, recipe.step - begun, f"step {progress.step} as recorded")
         if build.stopping():
             raise Stopped(f"stopped after step {progress.step}; the same command begins again.")
     batch = _same_batch(trainer, progress, recorded, begun)
     trainer.engine.close()
     return _written(recipe.step, begun, batch, build)
+
+
+def _refuse_unrepeatable(trainer: Trainer, name: str) -> None:
+    if not trainer.engine.replayable:
+        trainer.engine.close()
+        raise RecipeError(
+            f"the training's answers were drawn by the engine {name!r}, whose answers do not follow from "
+            "seed and weights alone: no step of it can be drawn again. `rpt show --rollouts` reads those "
+            "that were kept; a training with engine=torch can be replayed."
+        )
 
 
 def read_batches(trained: Path) -> Recorded:

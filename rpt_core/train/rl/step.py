@@ -112,8 +112,10 @@ def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, 
 
     Raises:
         StarvedError: too many empty steps in a row.
-        EngineError: the loss is not finite, or engine and trainer disagree about the answers drawn.
+        EngineError: the loss is not finite, answers were drawn under other weights than the present ones, or
+            engine and trainer disagree about their probabilities.
     """
+    _refuse_stale(trainer, batch, progress.step)
     learns = batch.num_kept > 0 or (not batch.asks and trainer.ntp_weight > 0)
     learnt = _learn(trainer, batch, progress.step + 1) if learns else None
     if isinstance(trainer.objective, Observing):
@@ -404,6 +406,19 @@ def _totals(progress: Progress) -> dict[str, float]:
         FLOPS: progress.gflops,
         "questions_total": float(progress.asked),
     }
+
+
+def _refuse_stale(trainer: Trainer, batch: Batch, version: int) -> None:
+    """Refuse answers of an engine that did not follow; one that shares the weights cannot lag behind."""
+    if trainer.engine.shares_weights:
+        return
+    versions = {sample.version for group in batch.groups for sample in group.samples}
+    if other := versions - {version}:
+        raise EngineError(
+            f"answers of step {version + 1} were drawn under the weights of step {min(other)}, and the "
+            f"trainer is at step {version}: the update would not be on the policy that was sampled. Look at "
+            "the engine's log for its last load; rerun to resume from the last checkpoint."
+        )
 
 
 def _refuse_mismatch(sums: Sums, number: int) -> None:
