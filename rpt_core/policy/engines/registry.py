@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rpt_core.errors import EngineError
+from rpt_core.policy.engines.copied import CopiedEngine
 from rpt_core.policy.engines.engine import RolloutEngine
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.model import Policy
@@ -20,7 +21,11 @@ def _torch(policy: Policy, folder: Path | None) -> RolloutEngine:
     return TorchEngine(policy)
 
 
-ENGINES: dict[str, Opener] = {"torch": _torch}
+def _copied(policy: Policy, folder: Path | None) -> RolloutEngine:
+    return CopiedEngine(policy)
+
+
+ENGINES: dict[str, Opener] = {"torch": _torch, "torch-copy": _copied}
 """By the name a placement gives them (:data:`rpt_core.artifacts.placement.ENGINES`)."""
 
 
