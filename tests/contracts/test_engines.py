@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from rpt_core.artifacts import placement
 from rpt_core.errors import EngineError, RecipeError
 from rpt_core.policy.engines import registry
 from rpt_core.policy.engines.registry import ENGINES, open_engine
@@ -135,6 +136,10 @@ def test_a_folder_and_the_model_read_from_it_open_the_same_engine(name, tmp_path
         for folder in (None, tmp_path)
     ]
     assert drawn[0] == drawn[1]
+
+
+def test_placements_offer_the_engines_there_are():
+    assert tuple(ENGINES) == placement.ENGINES
 
 
 def test_an_engine_that_is_not_there_is_refused_by_name():
