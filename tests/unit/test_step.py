@@ -15,8 +15,9 @@ from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.backends.optimiser import Update
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.lessons import lesson_of, scales_of
 from rpt_core.train.rl.state import Progress, Trainer
-from rpt_core.train.rl.step import _lesson, accumulate, step
+from rpt_core.train.rl.step import accumulate, step
 from tests.toys import VOCAB, ToyObjective, gradients, random_tree, relative_error, tiny_policy
 
 INPUT = Artifact(kind="toy", fingerprint="0" * 64, digest="0" * 64)
@@ -35,7 +36,8 @@ def make_trainer(recipe=RECIPE, *, objective=None, **more):
 
 def _gradient(trainer, batch):
     trainer.policy.model.zero_grad()
-    sums = accumulate(trainer, [_lesson(trainer, document) for document in batch.documents])
+    lessons = [lesson_of(trainer, document) for document in batch.documents]
+    sums = accumulate(trainer, lessons, scales_of(trainer, lessons))
     return sums, gradients(trainer.policy)
 
 
@@ -157,10 +159,10 @@ def test_masked_answers_are_pulled_back_by_nothing():
     recipe = RECIPE.model_copy(update={"kl_weight": 0.5, "selection": Selection(mask_truncated=True)})
     trainer = make_trainer(recipe, reference=tiny_policy(sharpness=1.2))
     batch = gather(trainer, Progress(), Clock())
-    lessons = [_lesson(trainer, document) for document in batch.documents]
+    lessons = [lesson_of(trainer, document) for document in batch.documents]
     assert any(not counts for one in lessons for cut in one.counted for counts in cut)
     trainer.policy.model.zero_grad()
-    accumulate(trainer, lessons)
+    accumulate(trainer, lessons, scales_of(trainer, lessons))
     with_masked = gradients(trainer.policy)
     for one in lessons:
         for at in ("answers", "engine_logprobs", "advantages"):
@@ -170,7 +172,7 @@ def test_masked_answers_are_pulled_back_by_nothing():
             ]
             getattr(one, at)[:] = kept
         one.counted[:] = [[True] * sum(cut) for cut in one.counted]
-    accumulate(trainer, lessons)
+    accumulate(trainer, lessons, scales_of(trainer, lessons))
     assert relative_error(gradients(trainer.policy), with_masked) < 1e-4
 
 
