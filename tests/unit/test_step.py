@@ -12,7 +12,7 @@ from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.parts import micro_batches
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from rpt_core.recipes.supervised import Optimiser
-from rpt_core.train.backends.optimiser import Update
+from rpt_core.train.backends.torch_backend import TorchBackend
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.gather import gather
 from rpt_core.train.rl.lessons import lesson_of, scales_of
@@ -29,9 +29,9 @@ RECIPE = PolicyRecipe(
 
 def make_trainer(recipe=RECIPE, *, objective=None, **more):
     policy = tiny_policy(sharpness=1.5)
-    update = Update(policy.model, recipe.optimiser, recipe.steps)
+    backend = TorchBackend(policy, recipe.optimiser, recipe.steps)
     objective = objective or ToyObjective(VOCAB)
-    return Trainer(recipe, policy, TorchEngine(policy), objective, update, **more)
+    return Trainer(recipe, policy, TorchEngine(policy), objective, backend, **more)
 
 
 def _gradient(trainer, batch):

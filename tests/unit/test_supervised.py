@@ -21,6 +21,7 @@ from rpt_core.policy.trunk import Sampling
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape, Optimiser
 from rpt_core.train.backends.muon import Muon, orthogonalised
+from rpt_core.train.backends.torch_backend import TorchBackend
 from rpt_core.train.supervised.base import train_base
 from rpt_core.train.supervised.cold_start import train_cold_start
 from rpt_core.train.supervised.lessons import PlainDocuments, TracedDocuments, _placed
@@ -330,7 +331,7 @@ def test_the_loss_of_given_answers_does_not_depend_on_micro_batches(tmp_path: Pa
         build = build_in(tmp_path / str(budget))
         build.numerics = build.numerics.model_copy(update={"tokens_per_micro_batch": budget})
         policy = tiny_policy(sharpness=1.5)
-        learned = learn_answers(policy, trunks, answers, weights, build)
+        learned = learn_answers(TorchBackend(policy, Optimiser(), 1), trunks, answers, weights, build)
         found[budget] = learned.loss, gradients(policy)
         assert learned.metrics == {"answer_nll_nats": learned.loss}
     scores = branch_logprobs(tiny_policy(sharpness=1.5), trunks, answers, "rows", with_document=False)

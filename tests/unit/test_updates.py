@@ -35,7 +35,7 @@ def moved(loss, **more):
     batch = gather(trainer, Progress(), Clock())
     lessons = [lesson_of(trainer, document) for document in batch.documents]
     sums = accumulate(trainer, lessons, scales_of(trainer, lessons))
-    trainer.update.step(1)
+    trainer.backend.step(1)
     return trainer, lessons, sums
 
 
@@ -144,14 +144,16 @@ def test_further_updates_are_counted_and_told(updates):
     trainer = make_trainer(recipe)
     batch = gather(trainer, Progress(), Clock())
     _, once = step(make_trainer(FAR), Progress(), batch)
-    before = trainer.update.rules[0].state
+    before = trainer.backend.update.rules[0].state
     assert not before
     progress, metrics = step(trainer, Progress(), batch)
     assert progress.step == 1
     assert metrics["update_tokens"] == updates * once["update_tokens"]
     assert progress.tokens == batch.num_forwarded + metrics["update_tokens"]
     assert {float(state["step"]) for state in before.values()} == {float(updates)}
-    assert trainer.update.rules[0].param_groups[0]["lr"] == learning_rate(recipe.optimiser, 1, recipe.steps)
+    assert trainer.backend.update.rules[0].param_groups[0]["lr"] == learning_rate(
+        recipe.optimiser, 1, recipe.steps
+    )
     told = {"clipped_share", "ratio_max", "old_kl", "loss_last_update"}
     assert told & metrics.keys() == (told if updates > 1 else set())
     for name in ("loss", "entropy", "mismatch_kl", "ratio_error_max"):

@@ -12,7 +12,6 @@ import torch
 
 from rpt_core.errors import EngineError
 from rpt_core.policy.forward import branch_logprobs
-from rpt_core.policy.load import save_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
 from rpt_core.train.rl.state import Trainer
@@ -43,7 +42,7 @@ def hand_over(trainer: Trainer, version: int, scratch: Path) -> None:
         return
     if engine.version != version:
         with TemporaryDirectory(prefix=f"weights-{version}-", dir=scratch) as folder:
-            save_policy(trainer.policy, Path(folder))
+            trainer.backend.export(Path(folder))
             engine.load_weights(Path(folder), version)
     check_canary(trainer, version)
 
@@ -62,7 +61,7 @@ def check_canary(trainer: Trainer, version: int) -> None:
             "what it answers is not of the policy being trained. Look at the engine's log for the load that "
             "did not happen; rerun to resume from the last checkpoint."
         )
-    with torch.no_grad():
+    with trainer.backend.whole(), torch.no_grad():
         scores = branch_logprobs(
             trainer.policy, [trunk], [[[sample.token_ids for sample in samples]]], trainer.layout,
             sampling.temperature, with_document=False, as_drawn=True,

@@ -33,9 +33,9 @@ def loop(
     recipe, saved_at = trainer.recipe, time.monotonic()
     hand_over(trainer, progress.step, build.scratch)
     if recipe.evaluate_every and progress.step == 0:
-        build.log(0, {FLOPS: progress.gflops, **quick_look(trainer)})
+        build.log(0, {FLOPS: progress.gflops, **_look(trainer)})
     while not trainer.is_done(progress):
-        if build.stopping():
+        if any(trainer.backend.all_gather(build.stopping())):
             if progress.step:
                 save(build, trainer, progress, record)
             raise Stopped(f"stopped after step {progress.step} of {recipe.steps}; the same command goes on.")
@@ -51,13 +51,14 @@ def loop(
         done = trainer.is_done(progress)
         if recipe.evaluate_every and (done or progress.step % recipe.evaluate_every == 0):
             with clock.phase("eval"):
-                metrics |= quick_look(trainer)
+                metrics |= _look(trainer)
             progress = keep_best(build, trainer, progress, metrics)
         build.log(progress.step, metrics, clock.read(progress.tokens - tokens_before) | took)
         build.progress(progress.step, recipe.steps, _note(metrics))
         if progress.step in milestones:
             publish(build, trainer, progress, metrics)
-        if time.monotonic() - saved_at >= build.placement.checkpoint_seconds and not done:
+        due = time.monotonic() - saved_at >= build.placement.checkpoint_seconds
+        if trainer.backend.all_gather(due)[0] and not done:
             save(build, trainer, progress, record)
             saved_at = time.monotonic()
     return progress
@@ -66,11 +67,17 @@ def loop(
 def _gather(trainer: Trainer, build: Build, progress: Progress, record: Record, clock: Clock) -> Batch:
     """The next batch; a judge that stays away or an engine that dies costs no step that was taken."""
     try:
-        return gather(trainer, progress, clock)
+        with trainer.backend.whole():
+            return gather(trainer, progress, clock)
     except (JudgeError, EngineError):
         if progress.step:
             save(build, trainer, progress, record)
         raise
+
+
+def _look(trainer: Trainer) -> dict[str, float]:
+    with trainer.backend.whole():
+        return quick_look(trainer)
 
 
 def _note(metrics: dict[str, float]) -> str:

@@ -91,7 +91,7 @@ def _begin(recipe: Replay, build: Build) -> tuple[Trainer, Progress]:
     trainer = open_trainer(recipe.training, build, begin / MODEL_FOLDER)
     state = begin / STATE_FOLDER
     if (state / MOMENTS_FILE).exists():
-        trainer.update.load(state)
+        trainer.backend.load(state)
     restore_objective(state, trainer.objective)
     return trainer, saved_progress(state, recipe.training)
 

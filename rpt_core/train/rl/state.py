@@ -8,7 +8,7 @@ from rpt_core.policy.forward import Layout
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sampling
 from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
-from rpt_core.train.backends.optimiser import Update
+from rpt_core.train.backends.backend import TrainerBackend
 from rpt_core.train.rl.losses import PRESETS, Preset
 
 TextRecipe = PolicyRecipe | RlptRecipe
@@ -37,13 +37,13 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """The parts of one training; ``policy`` and ``update`` change in place, nothing else does."""
+    """The parts of one training; ``policy`` and ``backend`` change in place, nothing else does."""
 
     recipe: RlRecipe
     policy: Policy
     engine: RolloutEngine
     objective: Objective
-    update: Update
+    backend: TrainerBackend
     layout: Layout = "two-pass"
     tokens_per_micro_batch: int = 16_384
     reference: Policy | None = None

@@ -17,6 +17,7 @@ from rpt_core.errors import EngineError, StarvedError
 from rpt_core.objectives.objective import Observing, Seen
 from rpt_core.policy.forward import BranchScores, DocumentScores, branch_logprobs
 from rpt_core.policy.parts import Part, micro_batches
+from rpt_core.train.backends.backend import own_share
 from rpt_core.train.rl import dual
 from rpt_core.train.rl.gather import Batch
 from rpt_core.train.rl.lessons import Lesson, Scales, lesson_of, scales_of
@@ -30,7 +31,7 @@ from rpt_core.train.rl.losses import (
 )
 from rpt_core.train.rl.metrics import describe, means, totals
 from rpt_core.train.rl.state import Progress, Trainer
-from rpt_core.train.rl.sums import Learnt, Sums
+from rpt_core.train.rl.sums import Learnt, Sums, merged
 
 IMPORTANCE_CAP = 2.0
 """Largest token-level weight between engine and trainer; 1 throughout when both share a module."""
@@ -72,7 +73,8 @@ def _learn(trainer: Trainer, batch: Batch, number: int) -> Learnt:
     for _ in range(trainer.recipe.updates_per_batch - 1):
         sums = _update(trainer, lessons, scales, number, first[0].logprobs)
         forwarded += sums[0].forwarded
-    return Learnt(first[0], sums[0], forwarded, _work(trainer) - before, sums[1])
+    flops = sum(trainer.backend.all_gather(_work(trainer) - before))
+    return Learnt(first[0], sums[0], forwarded, flops, sums[1])
 
 
 def _work(trainer: Trainer) -> float:
@@ -84,11 +86,12 @@ def _work(trainer: Trainer) -> float:
 def _update(
     trainer: Trainer, lessons: Sequence[Lesson], scales: Scales, number: int, old: Sequence[Tensor] | None
 ) -> tuple[Sums, float]:
-    """One optimiser step at the rate of step ``number``; its sums and the norm of its gradient."""
-    sums = accumulate(trainer, lessons, scales, old)
+    """One optimiser step at the rate of step ``number``; sums over all ranks, and its gradient's norm."""
+    mine = accumulate(trainer, own_share(lessons, trainer.backend), scales, old)
+    sums = replace(merged(trainer.backend.all_gather(replace(mine, logprobs=[]))), logprobs=mine.logprobs)
     _refuse_mismatch(sums, number)
     _refuse_not_finite(sums.loss, 0.0, number)
-    norm = trainer.update.step(number)
+    norm = trainer.backend.step(number)
     _refuse_not_finite(sums.loss, norm, number)
     return sums, norm
 
@@ -111,7 +114,7 @@ def accumulate(
         if useful:
             sampled = None if old is None else old[len(sums.logprobs)]
             loss = _part_loss(trainer, lessons, useful, scales, sums, sampled)
-            loss.backward()  # type: ignore[no-untyped-call]
+            trainer.backend.backward(loss)
             sums.loss += float(loss.detach())
     return sums
 
@@ -123,8 +126,8 @@ def _part_loss(
     """The loss of one micro-batch, its share of the batch's."""
     picked = [part.pick(lessons[part.trunk].trunk, lessons[part.trunk].answers) for part in parts]
     trunks, answers = [trunk for trunk, _ in picked], [ids for _, ids in picked]
-    scores = branch_logprobs(
-        trainer.policy, trunks, answers, trainer.layout, trainer.recipe.temperature,
+    scores = trainer.backend.score(
+        trunks, answers, trainer.layout, trainer.recipe.temperature,
         with_document=trainer.watches_documents and trainer.ntp_text == "instructed", as_drawn=True,
     )  # fmt: skip
     sums.forwarded += scores.num_tokens
@@ -218,7 +221,7 @@ def _document_loss(
         ]
         if not trunks:
             return None
-        own, num_tokens = dual.raw_scores(trainer.policy, trunks)
+        own, num_tokens = dual.raw_scores(trainer.backend, trunks)
         sums.forwarded += num_tokens
         parts = [part for part in parts if part.counts_document]
     else:

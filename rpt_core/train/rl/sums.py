@@ -1,5 +1,6 @@
 """What the micro-batches of an update add up to, on one rank and over all of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,3 +46,17 @@ class Learnt:
     """Operations of all updates, the reference's included."""
     norm: float
     """Of the last update's gradient."""
+
+
+def merged(ranks: Sequence[Sums]) -> Sums:
+    """The sums of all ranks as one; log-probabilities stay with the rank whose micro-batches they are of."""
+    added = {
+        name: sum(getattr(one, name) for one in ranks)
+        for name in (
+            "loss", "policy_loss", "ntp_loss", "kl", "entropy", "mismatch", "mismatch_kl", "answer_tokens",
+            "forwarded", "clipped", "old_kl",
+        )
+    }  # fmt: skip
+    largest = {name: max(getattr(one, name) for one in ranks) for name in ("ratio_error", "ratio_max")}
+    entropies = {key: nats for one in ranks for key, nats in one.entropies_nats.items()}
+    return Sums(**added, **largest, entropies_nats=entropies)
