@@ -7,10 +7,11 @@ from pathlib import Path
 from torch import Tensor
 
 from rpt_core.errors import ResumeError
-from rpt_core.policy.forward import BranchScores, DocumentScores, Layout, branch_logprobs, document_scores
+from rpt_core.policy.forward import BranchScores, DocumentScores, Layout
 from rpt_core.policy.load import save_policy
 from rpt_core.policy.loading.replace import misfit, replace_weights, stored_weights
 from rpt_core.policy.model import Policy
+from rpt_core.policy.scorer import Scorer, score_branches, score_documents
 from rpt_core.policy.trunk import Answers, Trunk
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.backends.backend import T
@@ -30,6 +31,7 @@ class TorchBackend:
         """
         self.rank, self.world_size = 0, 1
         self.policy = policy
+        self.scorer = Scorer(policy)
         self.update = Update(policy.model, recipe, total_steps)
 
     def score(
@@ -43,13 +45,13 @@ class TorchBackend:
         as_drawn: bool = False,
     ) -> BranchScores:
         """Score answers, and documents from the same pass, with gradient."""
-        return branch_logprobs(
-            self.policy, trunks, answers, layout, temperature, with_document=with_document, as_drawn=as_drawn
+        return score_branches(
+            self.scorer, trunks, answers, layout, temperature, with_document=with_document, as_drawn=as_drawn
         )
 
     def score_documents(self, trunks: Sequence[Trunk]) -> DocumentScores:
         """Score documents alone, with gradient."""
-        return document_scores(self.policy, trunks)
+        return score_documents(self.scorer, trunks)
 
     def backward(self, loss: Tensor) -> None:
         """Add the gradient of a loss to the parameters'."""
