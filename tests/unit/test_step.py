@@ -251,8 +251,10 @@ def test_an_engine_with_other_weights_is_noticed():
     batch = gather(trainer, Progress(), Clock())
     with torch.no_grad():
         trainer.policy.output_weight.mul_(6)
-    with pytest.raises(EngineError, match="engine and trainer differ by"):
+    with pytest.raises(EngineError, match=r"engine and trainer differ by .* \(at most 0\.5\)"):
         step(trainer, Progress(), batch)
+    recipe = trainer.recipe.model_copy(update={"mismatch_nats_max": 1e3})
+    assert step(replace(trainer, recipe=recipe), Progress(), batch)[1]["mismatch_nats"] > 0.5
 
 
 def test_flops_count_what_was_forwarded():

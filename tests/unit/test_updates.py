@@ -1,6 +1,7 @@
 """Further updates on one batch: the policy that drew it is what they are compared with."""
 
 import json
+import math
 from dataclasses import replace
 from itertools import combinations
 
@@ -136,6 +137,22 @@ def test_the_engine_is_corrected_for_apart_from_the_ratio():
     weight = float(torch.exp(torch.tensor(-shift)))
     assert relative_error(found, {name: weight * gradient for name, gradient in expected.items()}) < 1e-4
     assert sums.mismatch / sums.answer_tokens == pytest.approx(shift, rel=1e-3)
+
+
+@pytest.mark.parametrize("cap", [1.0, 1.5, 3.0])
+def test_the_recipe_caps_the_weight_of_what_an_engine_thought_unlikely(cap):
+    trainer, lessons, first = moved("grpo")
+    accumulate(trainer, lessons, scales_of(trainer, lessons), first.logprobs)
+    expected = gradients(trainer.policy)
+    trainer = replace(trainer, recipe=trainer.recipe.model_copy(update={"importance_cap": cap}))
+    shifted = [
+        replace(one, engine_logprobs=[[tuple(x - 1 for x in a) for a in cut] for cut in one.engine_logprobs])
+        for one in lessons
+    ]
+    accumulate(trainer, shifted, scales_of(trainer, shifted), first.logprobs)
+    weight = min(cap, math.e)
+    found = gradients(trainer.policy)
+    assert relative_error(found, {name: weight * gradient for name, gradient in expected.items()}) < 1e-4
 
 
 @pytest.mark.parametrize("updates", [1, 3])

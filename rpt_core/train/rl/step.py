@@ -33,11 +33,6 @@ from rpt_core.train.rl.metrics import describe, means, totals
 from rpt_core.train.rl.state import Progress, Trainer
 from rpt_core.train.rl.sums import Learnt, Sums, merged
 
-IMPORTANCE_CAP = 2.0
-"""Largest token-level weight between engine and trainer; 1 throughout when both share a module."""
-MISMATCH_NATS_MAX = 0.5
-"""Mean gap of log-probabilities between engine and trainer beyond which updates mean nothing."""
-
 
 def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, dict[str, float]]:
     """Update the policy on one batch, as often as the recipe says.
@@ -89,7 +84,7 @@ def _update(
     """One optimiser step at the rate of step ``number``; sums over all ranks, and its gradient's norm."""
     mine = accumulate(trainer, own_share(lessons, trainer.backend), scales, old)
     sums = replace(merged(trainer.backend.all_gather(replace(mine, logprobs=[]))), logprobs=mine.logprobs)
-    _refuse_mismatch(sums, number)
+    _refuse_mismatch(sums, number, trainer.recipe.mismatch_nats_max)
     _refuse_not_finite(sums.loss, 0.0, number)
     norm = trainer.backend.step(number)
     _refuse_not_finite(sums.loss, norm, number)
@@ -171,7 +166,7 @@ def _policy_loss(
     old_N = now_N if old_N is None else old_N
     counted_A = _counted(lessons, parts, scores)
     weights_N = token_weights(scores.answer_N, counted_A, trainer.preset, scales.policy)
-    weights_N = weights_N * importance_weights(old_N, engine_N, IMPORTANCE_CAP)
+    weights_N = weights_N * importance_weights(old_N, engine_N, trainer.recipe.importance_cap)
     terms_N = policy_terms(scores.logprobs_N, old_N, advantages_A, scores.answer_N, trainer.preset)
     loss = (weights_N * terms_N).sum()
     sums.policy_loss += float(loss.detach())
@@ -259,12 +254,12 @@ def _refuse_stale(trainer: Trainer, batch: Batch, version: int) -> None:
         )
 
 
-def _refuse_mismatch(sums: Sums, number: int) -> None:
+def _refuse_mismatch(sums: Sums, number: int, most: float) -> None:
     gap = sums.mismatch / max(sums.answer_tokens, 1)
-    if gap > MISMATCH_NATS_MAX:
+    if gap > most:
         raise EngineError(
             f"engine and trainer differ by {gap:.2f} nats a token at step {number} (at most "
-            f"{MISMATCH_NATS_MAX}): the engine serves other weights or another temperature than the trainer "
+            f"{most:g}): the engine serves other weights or another temperature than the trainer "
             "updates. Look at the engine's log for its last weight version."
         )
 
