@@ -126,7 +126,7 @@ class TorchEngine:
         for chunk in chunks(len(hidden_RE), weight_VE):
             logits_RV = product(hidden_RE[chunk], weight_VE.mT).div_(sampling.temperature)
             logits_RV = without(logits_RV, self.policy.unknown_ids)
-            logp_RV = truncate(logits_RV, sampling.top_k, sampling.top_p).log_softmax(1)
+            logp_RV = truncate(logits_RV, sampling.top_k, sampling.top_p).log_softmax(1)  # R: of the chunk
             if position < len(sampling.forced_ids):
                 tokens_R = torch.full_like(numbers_R[chunk], sampling.forced_ids[position], dtype=torch.int64)
             else:
@@ -189,8 +189,8 @@ class _Answers:
 
     def collect(self, trunks: list[Trunk], version: int) -> Drawn:
         """Samples by trunk, cut and answer, of weights of that version."""
-        rows, tokens, logprobs = (np.concatenate(column) for column in zip(*self.steps, strict=True))
-        order = np.argsort(rows, kind="stable")
+        rows, tokens, logprobs = (np.concatenate(column) for column in zip(*self.steps, strict=True))  # (N,)
+        order = np.argsort(rows, kind="stable")  # by answer; positions stay in order
         ends = np.cumsum(np.bincount(rows, minlength=len(self.stopped)))[:-1]
         pieces = zip(
             np.split(tokens[order], ends), np.split(logprobs[order], ends), self.stopped, strict=True

@@ -41,7 +41,11 @@ class TrainerBackend(Protocol):
         """As :func:`rpt_core.policy.forward.document_scores`, the same way."""
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradient of this rank's share of the batch's loss."""
+        """Add the gradient of this rank's share of the batch's loss.
+
+        Ranks may call it differently often in a step, as their shares fall into micro-batches. A back end under
+        which scoring and backward are collective would have to be given empty micro-batches to fill up with.
+        """
 
     def step(self, number: int) -> float:
         """Add gradients over ranks, clip, take optimiser step ``number`` (1-based), and forget the gradient.
