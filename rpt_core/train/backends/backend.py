@@ -43,8 +43,8 @@ class TrainerBackend(Protocol):
     def backward(self, loss: Tensor) -> None:
         """Add the gradient of this rank's share of the batch's loss.
 
-        Ranks may call it differently often in a step, as their shares fall into micro-batches. A back end under
-        which scoring and backward are collective would have to be given empty micro-batches to fill up with.
+        Ranks may call it differently often in a step, as their shares fall into micro-batches. A back end
+        under which scoring and backward are collective would have to be given empty ones to fill up with.
         """
 
     def step(self, number: int) -> float:
