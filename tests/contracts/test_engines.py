@@ -5,6 +5,7 @@ cannot be repeated keep the contract; a stale, a late and a dying one break it.
 """
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -27,6 +28,7 @@ from rpt_core.train.rl.reinforce import train_policy
 from rpt_core.train.rl.replay import TRAINED, replay
 from rpt_core.train.rl.state import Progress
 from rpt_core.train.rl.step import step
+from tests.conftest import ROOT
 from tests.contracts.engines import ROWS, Dying, Forgetful, Late, Owner, Slow, Stale, own
 from tests.toys import random_tree, save_tiny_model, tiny_policy
 from tests.unit.test_reinforce import SHORT, _build, _weights, start, toy  # noqa: F401  (fixtures)
@@ -140,6 +142,15 @@ def test_a_folder_and_the_model_read_from_it_open_the_same_engine(name, tmp_path
 
 def test_placements_offer_the_engines_there_are():
     assert tuple(ENGINES) == placement.ENGINES
+
+
+def test_the_registry_is_the_only_door():
+    """Training, both evaluations, the local judge and the quality scorer name no engine of their own."""
+    files = [path for path in (ROOT / "rpt_core").rglob("*.py") if path.parent.name != "engines"]
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text() for path in files}
+    opening = {name for name, text in texts.items() if re.search(r"\bopen_engine\(", text)}
+    assert len(opening) >= 5
+    assert not [name for name, text in texts.items() if "torch_engine" in text or "CopiedEngine" in text]
 
 
 def test_an_engine_that_is_not_there_is_refused_by_name():

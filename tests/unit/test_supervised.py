@@ -271,6 +271,17 @@ def test_a_checkpoint_of_another_model_is_refused(corpus: Path, tmp_path: Path):
         train_base(base_recipe(model=other), build)
 
 
+def test_a_checkpoint_of_an_earlier_version_is_refused(corpus: Path, tmp_path: Path):
+    build = StopsAt({"corpus": corpus}, tmp_path / "out", tmp_path / "scratch")
+    build.at = 1
+    with pytest.raises(Stopped):
+        train_base(base_recipe(), build)
+    build.at = 0
+    shutil.rmtree(build.saves[1] / "model")  # which held weights.safetensors instead
+    with pytest.raises(ResumeError, match=r"checkpoint of step 1 was written by an earlier version"):
+        train_base(base_recipe(), build)
+
+
 def test_a_given_model_is_taken_as_it_is(base: LocalBuild, tmp_path: Path):
     source = base.out / "model"
     build = build_in(tmp_path)

@@ -17,15 +17,10 @@ model to one first. So every engine opens from either, and no caller chooses by 
 """
 
 
-def _torch(policy: Policy, folder: Path | None) -> RolloutEngine:
-    return TorchEngine(policy)
-
-
-def _copied(policy: Policy, folder: Path | None) -> RolloutEngine:
-    return CopiedEngine(policy)
-
-
-ENGINES: dict[str, Opener] = {"torch": _torch, "torch-copy": _copied}
+ENGINES: dict[str, Opener] = {
+    "torch": lambda policy, folder: TorchEngine(policy),
+    "torch-copy": lambda policy, folder: CopiedEngine(policy),
+}
 """By the name a placement gives them (:data:`rpt_core.artifacts.placement.ENGINES`)."""
 
 

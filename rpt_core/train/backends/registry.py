@@ -9,12 +9,9 @@ from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.backends.backend import TrainerBackend
 from rpt_core.train.backends.torch_backend import TorchBackend
 
-
-def _torch(policy: Policy, recipe: Optimiser, total_steps: int) -> TrainerBackend:
-    return TorchBackend(policy, recipe, total_steps)
-
-
-BACKENDS: dict[str, tuple[Callable[[Policy, Optimiser, int], TrainerBackend], int]] = {"torch": (_torch, 1)}
+BACKENDS: dict[str, tuple[Callable[[Policy, Optimiser, int], TrainerBackend], int]] = {
+    "torch": (TorchBackend, 1)
+}
 """What opens each, and on how many ranks it trains at most. Names are those of
 :data:`rpt_core.artifacts.placement.BACKENDS`."""
 

@@ -68,13 +68,14 @@ def check_canary(trainer: Trainer, version: int) -> None:
         )  # fmt: skip
     ours_N = scores.logprobs_N.cpu()  # (answers * tokens,)
     theirs_N = torch.tensor([logprob for sample in samples for logprob in sample.logprobs])
-    gap, most = float((ours_N - theirs_N).abs().mean()), CANARY_NATS_MAX[_type_name(trainer.policy)]
-    if not gap <= most:  # a NaN is a gap, too
+    gaps_N, most = (ours_N - theirs_N).abs(), CANARY_NATS_MAX[_type_name(trainer.policy)]
+    if not (gap := float(gaps_N.mean())) <= most:  # a NaN is a gap, too
+        worst = int(gaps_N.argmax())
         raise EngineError(
             f"after step {version}, engine and trainer differ by {gap:.2g} nats a token on a fixed prompt "
-            f"(at most {most:g}): the engine says {float(theirs_N.mean()):.4f} on average, the trainer "
-            f"{float(ours_N.mean()):.4f}. The engine serves other weights than it was given, or a prefix "
-            "cache of earlier ones. Restart it; rerun to resume from the last checkpoint."
+            f"(at most {most:g}): of one token, the engine's log-probability is {float(theirs_N[worst]):.4f} "
+            f"and the trainer's {float(ours_N[worst]):.4f}. The engine serves other weights than it was "
+            "given, or a prefix cache of earlier ones. Restart it; rerun to resume from the last checkpoint."
         )
 
 
