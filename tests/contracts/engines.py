@@ -74,12 +74,16 @@ class Dying(Owner):
     """Its process ends after some draws; every call after that says so."""
 
     draws_left = 6
+    closed = 0
 
     def generate(self, trunks: list[Trunk], sampling: Sampling, step: int) -> Drawn:
         if self.draws_left == 0:
             raise EngineError("the engine's process ended with code -9; its last line was 'out of memory'.")
         self.draws_left -= 1
         return super().generate(trunks, sampling, step)
+
+    def close(self) -> None:
+        type(self).closed += 1
 
 
 class Forgetful(Owner):

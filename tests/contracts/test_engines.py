@@ -275,6 +275,7 @@ def test_a_dying_engine_costs_no_step_that_was_taken(tmp_path, start, toy, monke
     with monkeypatch.context() as patch, pytest.raises(EngineError, match="process ended with code -9"):
         _trained_with(Dying, tmp_path / "broken", start, patch, build=broken)
     assert list(broken.saves) == [2]
+    assert Dying.closed == 1
     with monkeypatch.context() as patch:
         _, engine = _trained_with(Owner, tmp_path / "broken", start, patch, build=broken)
     assert engine.loads[0] == 2  # the weights it went on from

@@ -4,6 +4,7 @@ import importlib
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -98,8 +99,8 @@ def _train(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcom
         trainer.backend.load(saved.folder)
         restore_objective(saved.folder, trainer.objective)
         restore_best(saved.folder, build)
-    progress = loop(trainer, build, progress, record, milestones)
-    trainer.engine.close()
+    with closing(trainer.engine):
+        progress = loop(trainer, build, progress, record, milestones)
     if progress.asked and not progress.used:
         raise StarvedError(
             f"none of {progress.asked} groups in {progress.step} steps had answers that differ in reward, so "

@@ -7,6 +7,7 @@ again, each checked on the way.
 """
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -50,24 +51,28 @@ def replay(recipe: Replay, build: Build) -> Outcome:
             f"{max(recorded, default=0)}. Name one of them."
         )
     trainer, progress = _begin(recipe, build)
-    _refuse_unrepeatable(trainer, build.numerics.engine)
-    hand_over(trainer, progress.step, build.scratch)
+    with closing(trainer.engine):
+        _refuse_unrepeatable(trainer, build.numerics.engine)
+        batch = _up_to(recipe.step, trainer, progress, recorded, build)
+    return _written(recipe.step, progress.step, batch, build)
+
+
+def _up_to(number: int, trainer: Trainer, progress: Progress, recorded: Recorded, build: Build) -> Batch:
+    """The batch of a step, after the steps from ``progress`` to it."""
     begun = progress.step
-    while progress.step + 1 < recipe.step:
+    hand_over(trainer, begun, build.scratch)
+    while progress.step + 1 < number:
         batch = _same_batch(trainer, progress, recorded, begun)
         progress, _ = step(trainer, progress, batch)
         hand_over(trainer, progress.step, build.scratch)
-        build.progress(progress.step - begun, recipe.step - begun, f"step {progress.step} as recorded")
+        build.progress(progress.step - begun, number - begun, f"step {progress.step} as recorded")
         if build.stopping():
             raise Stopped(f"stopped after step {progress.step}; the same command begins again.")
-    batch = _same_batch(trainer, progress, recorded, begun)
-    trainer.engine.close()
-    return _written(recipe.step, begun, batch, build)
+    return _same_batch(trainer, progress, recorded, begun)
 
 
 def _refuse_unrepeatable(trainer: Trainer, name: str) -> None:
     if not trainer.engine.replayable:
-        trainer.engine.close()
         raise RecipeError(
             f"the training's answers were drawn by the engine {name!r}, whose answers do not follow from "
             "seed and weights alone: no step of it can be drawn again. `rpt show --rollouts` reads those "
