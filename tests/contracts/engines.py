@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rpt_core.errors import EngineError
+from rpt_core.policy.engines.copied import CopiedEngine
 from rpt_core.policy.engines.engine import Drawn
-from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.loading.replace import replace_weights, stored_weights
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sampling, Trunk
@@ -19,14 +19,10 @@ def own(policy: Policy) -> Policy:
 
 
 @dataclass
-class Owner(TorchEngine):
-    """Draws with a copy of the weights, which follows the trainer's only by a hand-over."""
+class Owner(CopiedEngine):
+    """Keeps a list of the versions it was handed."""
 
-    shares_weights: bool = field(default=False, init=False)
     loads: list[int] = field(default_factory=list, init=False)
-
-    def __post_init__(self) -> None:
-        self.policy = own(self.policy)
 
     def load_weights(self, path: Path, version: int) -> None:
         super().load_weights(path, version)
