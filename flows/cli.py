@@ -36,6 +36,14 @@ Parameters = Annotated[
         help="data=FILE|FOLDER, model=FOLDER|hub-id, seed=N, policy.steps=N.",
     ),
 ]
+Placed = Annotated[
+    str,
+    typer.Option(
+        "--placement",
+        metavar="NAME=VALUE,...",
+        help="gpus=1,engine=torch,dtype=bfloat16 ...; what is left out is taken from the machine.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
 Spoken = Annotated[str, typer.Argument(metavar="REF", help="name, name@3, kind/1a2b3c or 1a2b3c.")]
 
@@ -78,12 +86,13 @@ def plan(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe.")],
     param: Parameters = None,
     to: Annotated[str, typer.Option(help="Stop at this stage.")] = "report",
+    placement: Placed = "",
     as_json: Json = False,
 ) -> None:
     """What would be reused and what built; nothing is touched."""
     from flows.run import show_plan
 
-    show_plan(recipe, to, _overrides(param), as_json=as_json)
+    show_plan(recipe, to, _overrides(param), _placement(placement), as_json=as_json)
 
 
 @app.command()
@@ -91,12 +100,13 @@ def run(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe.")],
     param: Parameters = None,
     to: Annotated[str, typer.Option(help="Stop at this stage.")] = "report",
+    placement: Placed = "",
 ) -> None:
     """Make a recipe, and first whatever it stands on."""
     with _prefect() as ready:
         from flows.run import run_recipe
 
-        run_recipe(recipe, to, _overrides(param), ready)
+        run_recipe(recipe, to, _overrides(param), ready, _placement(placement))
 
 
 @app.command()
@@ -259,6 +269,12 @@ def _overrides(parameters: list[str] | None) -> Any:
     from flows.recipes import Overrides
 
     return Overrides.parse_words(*parse(parameters or []))
+
+
+def _placement(text: str) -> Any:
+    from flows.placements import parse_placement
+
+    return parse_placement(text)
 
 
 _GOES_ON = "The same command goes on from what is finished."

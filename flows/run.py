@@ -42,7 +42,9 @@ SIZES = ("steps", "prompts_per_step", "group_size", "num_positions", "num_target
 """Fields that say how large a stage is, as factors."""
 
 
-def show_plan(name: str, to: str, overrides: Overrides, *, as_json: bool) -> None:
+def show_plan(
+    name: str, to: str, overrides: Overrides, placement: Placement = ANYWHERE, *, as_json: bool
+) -> None:
     """Print what :func:`run_recipe` would do.
 
     Raises:
@@ -51,12 +53,12 @@ def show_plan(name: str, to: str, overrides: Overrides, *, as_json: bool) -> Non
     target = stage_of_journey(any_journey(name, overrides), to)
     check_journey(target)
     try:
-        check_capacity(target, ANYWHERE)
+        check_capacity(target, placement)
     except CapacityError:
         if not as_json:
             print_table(["stage", "artifact", "model", "steps or items"], _preview(target))
         raise
-    lines = plan(fitted(target, ANYWHERE), open_store())
+    lines = plan(fitted(target, placement), open_store())
     if as_json:
         print_json([_plain(line) for line in lines])
     else:
@@ -98,7 +100,13 @@ def _at_hand() -> None:
     """Prefect is there already."""
 
 
-def run_recipe(name: str, to: str, overrides: Overrides, ready: Callable[[], None] = _at_hand) -> Artifact:
+def run_recipe(
+    name: str,
+    to: str,
+    overrides: Overrides,
+    ready: Callable[[], None] = _at_hand,
+    placement: Placement = ANYWHERE,
+) -> Artifact:
     """Make a stage of a named recipe through its flow, then say what came out.
 
     Args:
@@ -106,11 +114,12 @@ def run_recipe(name: str, to: str, overrides: Overrides, ready: Callable[[], Non
         to: The stage to make.
         overrides: What the reader puts in place of the recipe's own.
         ready: Called before the first flow; returns when Prefect can be reported to.
+        placement: Where and how it runs.
     """
-    print_plan(plan(chosen(name, to, overrides, ANYWHERE), open_store()))
+    print_plan(plan(chosen(name, to, overrides, placement), open_store()))
     ready()
     begin = time.monotonic()
-    artifact = _flow(to)(name, overrides=overrides)
+    artifact = _flow(to)(name, overrides=overrides, placement=placement)
     show_results(artifact, time.monotonic() - begin)
     return artifact
 

@@ -62,6 +62,11 @@ class Job(Frozen):
         return self.folder / "out"
 
     @property
+    def world_size(self) -> int:
+        """Processes the stage runs in: as many as its manifest will say."""
+        return self.numerics.world_size if self.numerics else 1
+
+    @property
     def key(self) -> str:
         """Where this attempt's progress is kept: by numerics, since other numerics cannot go on from it."""
         return self.numerics.key() if self.numerics else "exact"

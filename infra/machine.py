@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from rpt_core.artifacts.placement import Numerics, Placement
+from rpt_core.artifacts.placement import BACKENDS, ENGINES, GPUS_MAX, Numerics, Placement
 from rpt_core.artifacts.recipe import Frozen
 from rpt_core.errors import CapacityError
 
@@ -160,11 +160,6 @@ def _torch_has_cuda() -> bool:
     found = find_spec("torch")
     folders = found.submodule_search_locations if found else None
     return any((Path(folder) / "lib" / "libtorch_cuda.so").exists() for folder in folders or ())
-
-
-ENGINES, BACKENDS, GPUS_MAX = ("torch",), ("torch",), 1
-"""What the stages can really run under: one process, torch's own optimisers, rollouts in the same process.
-A manifest records what ``auto`` resolves to, so nothing may stand here that no stage carries out."""
 
 
 def check_served(placement: Placement) -> None:

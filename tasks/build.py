@@ -118,7 +118,7 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
             live.poll()
 
         outcome = launch(
-            rank_command("tasks.train_main", [str(path)]),
+            rank_command("tasks.train_main", [str(path)], job.world_size),
             workdir=folder,
             env=training_env(threads=job.numerics.threads)
             if job.numerics

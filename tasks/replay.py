@@ -57,7 +57,7 @@ def replay(manifest: Manifest, step: int, store: Store) -> tuple[dict[str, Any],
     (folder / "job.json").write_text(job.model_dump_json())
     with StageWatch(f"replay of step {step}", folder) as watch:
         outcome = launch(
-            rank_command("tasks.train_main", [str(folder / "job.json")]),
+            rank_command("tasks.train_main", [str(folder / "job.json")], job.world_size),
             workdir=folder,
             env=training_env(threads=job.numerics.threads if job.numerics else 1),
             stop_grace_seconds=1.0,

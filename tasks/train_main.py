@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.child import reporting
+from infra.child import rank, reporting
 from rpt_core.errors import Stopped
 
 if TYPE_CHECKING:
@@ -35,22 +35,24 @@ def check_stop(stopping: Callable[[], bool]) -> None:
 
 
 def run(job: "Job", stopping: Callable[[], bool]) -> None:
-    """Carry out the job; leave the stage's outcome and the attempts so far in its folder.
+    """Carry out the job; rank 0 leaves the stage's outcome and the attempts so far in its folder.
 
     Raises:
         Stopped: a stop was asked for before the stage's own code ran.
     """
-    from infra.attempt import RESULT_FILE, StoreBuild
-    from infra.store import Store
+    from infra.attempt import RESULT_FILE
     from infra.workers import workers
+    from tasks.ranks import open_build
 
-    build = StoreBuild(job, Store(job.store, job.cache), stopping)
+    build = open_build(job, rank(), stopping)
     recipe = named(job.recipe_class).model_validate(job.recipe)
     check_stop(stopping)
     function = named(job.function)
     check_stop(stopping)
     with workers(job.placement, job.folder) as build.mapper:
         outcome: Outcome = function(recipe, build)
+    if rank() > 0:
+        return
     attempts = [*build.earlier, build.attempt("done")]
     result = {
         "outcome": outcome.model_dump(mode="json"),

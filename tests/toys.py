@@ -27,6 +27,9 @@ class _NoCodec:
     def unknown_ids(self, num_rows: int) -> list[int]:
         return []
 
+    def save(self, folder: Path) -> None:
+        """There is no file of it."""
+
 
 NO_CODEC = cast(Codec, _NoCodec())
 SHAPES = {"qwen3": Qwen3Config, "qwen2": Qwen2Config, "llama": LlamaConfig}

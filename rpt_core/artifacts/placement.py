@@ -6,6 +6,11 @@ from pydantic import Field
 
 from rpt_core.artifacts.recipe import Frozen, canonical_json
 
+ENGINES, BACKENDS, GPUS_MAX = ("torch", "torch-copy"), ("torch",), 1
+"""What stages can really run under: rollouts in this process, torch's own optimisers, one process.
+A manifest records what ``auto`` resolves to, so nothing may stand here that no stage carries out; the
+registries of :mod:`rpt_core.policy.engines` and :mod:`rpt_core.train.backends` hold the same names."""
+
 
 class Placement(Frozen):
     """Where a stage runs. Every field defaults to ``auto``: taken from the machine and the model's size."""
@@ -14,7 +19,7 @@ class Placement(Frozen):
     """Prefect work pool: ``cpu-pool`` or ``gpu-pool``."""
     gpus: int | Literal["auto"] = "auto"
     """CUDA devices to use; ``auto`` takes what is there."""
-    engine: Literal["auto", "torch", "vllm"] = "auto"
+    engine: Literal["auto", "torch", "torch-copy", "vllm"] = "auto"
     """What draws the rollouts."""
     backend: Literal["auto", "torch", "deepspeed"] = "auto"
     """What takes the optimiser's step."""

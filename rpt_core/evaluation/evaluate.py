@@ -45,7 +45,7 @@ from rpt_core.objectives.rewards.prefix import is_first_token
 from rpt_core.objectives.rlvr import Solve
 from rpt_core.objectives.rpt import NextToken
 from rpt_core.policy.engines.engine import Drawn
-from rpt_core.policy.engines.torch_engine import TorchEngine
+from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Trunk
@@ -82,7 +82,7 @@ class Evaluation:
     num_forwarded: int = 0
 
     def __post_init__(self) -> None:
-        self.engine = TorchEngine(self.policy)
+        self.engine = open_engine(self.build.numerics.engine, self.policy, inside(self.build.inputs["model"]))
         self.next_token = NextToken.of(self.recipe.objective, self.policy.codec)
         self.solve = Solve.of(self.recipe.problems, self.policy.codec)
         self.sampling = sampling_of(self.recipe, self.policy)

@@ -31,7 +31,7 @@ from rpt_core.objectives.segment_prompts import Task
 from rpt_core.objectives.targets import Targets
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.engines.engine import Drawn
-from rpt_core.policy.engines.torch_engine import TorchEngine
+from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
@@ -65,7 +65,7 @@ class JudgedEvaluation:
     audited: dict[str, list[Audited]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.engine = TorchEngine(self.policy)
+        self.engine = open_engine(self.build.numerics.engine, self.policy, inside(self.build.inputs["model"]))
         self.solve = Solve.of(self.recipe.problems, self.policy.codec)
         self.sampling = sampling_of(self.recipe, self.policy)
         self.problem_sampling = sampling_of(self.recipe, self.policy, problems=True)

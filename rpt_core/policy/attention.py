@@ -137,9 +137,9 @@ class Branches:
             self.keys.append(k_NKC)
             self.values.append(v_NKC)
         trunk = self.trunk.keys[layer], self.trunk.values[layer]
-        above = [_grouped(q_NHC, self.query_BM, *trunk, self.bias_BMD, scaling)]
-        beside = [self._local(q_NHC, k_NKC, v_NKC, local, scaling) for local in self.locals]
-        return _join(_back(above, self.slot_trunk_N), _back(beside, self.slot_local_N))[None]
+        above = [_grouped(q_NHC, self.query_BM, *trunk, self.bias_BMD, scaling)]  # (B*M, H, C)
+        beside = [self._local(q_NHC, k_NKC, v_NKC, local, scaling) for local in self.locals]  # (L*M, H, C)
+        return _join(_back(above, self.slot_trunk_N), _back(beside, self.slot_local_N))[None]  # (1, N, H, C)
 
     def num_pairs(self, rows: int, tokens: int) -> int:
         """Each group's queries with its trunk's keys, and each local row's with its own; padding included."""
@@ -147,7 +147,7 @@ class Branches:
 
     @staticmethod
     def _local(q_NHC: Tensor, k_NKC: Tensor, v_NKC: Tensor, local: Local, scaling: float) -> "Normed":
-        keys, values = (_gather(x, local.key_LD).transpose(1, 2) for x in (k_NKC, v_NKC))
+        keys, values = (_gather(x, local.key_LD).transpose(1, 2) for x in (k_NKC, v_NKC))  # (L, K, D, C)
         return _grouped(q_NHC, local.query_LM, keys, values, local.bias_LMD, scaling)
 
 
@@ -202,14 +202,14 @@ class _AttendWithNorm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, d_out: Tensor, d_norm: Tensor) -> tuple[Tensor | None, ...]:
         q_BKRMC, k_BKDC, v_BKDC, weights, out = ctx.saved_tensors
-        flat = (*out.shape[:2], -1, out.shape[-1])
+        flat = (*out.shape[:2], -1, out.shape[-1])  # (B, K, R*M, C): all queries of a key head side by side
         d_out, out, q = d_out.reshape(flat), out.reshape(flat), q_BKRMC.reshape(flat)
-        probs = weights.view(*d_out.shape[:-1], -1)
-        d_v = torch.matmul(probs.mT, d_out)
+        probs = weights.view(*d_out.shape[:-1], -1)  # (B, K, R*M, D)
+        d_v = torch.matmul(probs.mT, d_out)  # (B, K, D, C)
         inner = (d_out * out).sum(-1, keepdim=True) - d_norm.reshape(*d_out.shape[:-1], 1).to(out.dtype)
-        d_scores = torch.matmul(d_out, v_BKDC.mT).sub_(inner).mul_(probs).mul_(ctx.scaling)
-        d_q = torch.matmul(d_scores, k_BKDC).view(q_BKRMC.shape)
-        d_k = torch.matmul(d_scores.mT, q)
+        d_scores = torch.matmul(d_out, v_BKDC.mT).sub_(inner).mul_(probs).mul_(ctx.scaling)  # (B, K, R*M, D)
+        d_q = torch.matmul(d_scores, k_BKDC).view(q_BKRMC.shape)  # (B, K, R, M, C)
+        d_k = torch.matmul(d_scores.mT, q)  # (B, K, D, C)
         return d_q, d_k, d_v, None, None
 
 
@@ -219,17 +219,17 @@ def _attend(
     """Outputs, log-normalisers and probabilities."""
     batch, heads, repeats, queries, width = q_BKRMC.shape
     scores = torch.matmul(q_BKRMC.reshape(batch, heads, repeats * queries, width), k_BKDC.mT).float()
-    scores = scores.view(batch, heads, repeats, queries, -1)
+    scores = scores.view(batch, heads, repeats, queries, -1)  # (B, K, R, M, D), float32
     if bias_BMD is None:
         scores = scores.mul_(scaling)
     else:
-        scores = torch.add(bias_BMD[:, None, None], scores, alpha=scaling)
-    weights = scores.softmax(-1)
+        scores = torch.add(bias_BMD[:, None, None], scores, alpha=scaling)  # bias over key heads and repeats
+    weights = scores.softmax(-1)  # (B, K, R, M, D)
     norm_BKRM = (
         scores.amax(-1) - weights.amax(-1).log()
     )  # the likeliest key's score is its log-weight plus the norm
     weights = weights.to(v_BKDC.dtype)
-    out = torch.matmul(weights.view(batch, heads, repeats * queries, -1), v_BKDC)
+    out = torch.matmul(weights.view(batch, heads, repeats * queries, -1), v_BKDC)  # (B, K, R*M, C)
     return out.view(q_BKRMC.shape), norm_BKRM, weights
 
 
@@ -250,7 +250,7 @@ def attend_with_norm(
         query that sees nothing.
     """
     batch, heads, queries, width = q_BHMC.shape
-    q_BKRMC = q_BHMC.view(batch, k_BKDC.shape[1], -1, queries, width)
+    q_BKRMC = q_BHMC.view(batch, k_BKDC.shape[1], -1, queries, width)  # H = K * R
     if torch.is_grad_enabled():
         out, norm = _AttendWithNorm.apply(q_BKRMC, k_BKDC, v_BKDC, bias_BMD, scaling)  # type: ignore[no-untyped-call]
     else:
@@ -281,7 +281,7 @@ class Decode:
     def attend(self, layer: int, q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, scaling: float) -> Tensor:
         """Keep the new token's key and value, then attend to trunk and own tokens."""
         end = self.length + 1
-        keys, values = self.keys[layer], self.values[layer]
+        keys, values = self.keys[layer], self.values[layer]  # (N, K, room, C)
         keys[:, :, self.length], values[:, :, self.length] = k_BKTC[:, :, 0], v_BKTC[:, :, 0]
         trunk = self.trunk.keys[layer], self.trunk.values[layer]
         above = [_grouped(q_BHTC[:, :, 0], self.query_BM, *trunk, self.bias_BMD, scaling)]
@@ -306,9 +306,9 @@ def _grouped(
     q_NHC: Tensor, query_BM: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, bias_BMD: Tensor, scaling: float
 ) -> Normed:
     """Attention of ragged tokens in groups; the result runs over the groups' slots."""
-    q_BHMC = _gather(q_NHC, query_BM).transpose(1, 2).contiguous()
+    q_BHMC = _gather(q_NHC, query_BM).transpose(1, 2).contiguous()  # (B, M, H, C) -> (B, H, M, C)
     out_BHMC, norm_BHM = attend_with_norm(q_BHMC, k_BKDC, v_BKDC, bias_BMD, scaling)
-    return out_BHMC.transpose(1, 2).flatten(0, 1), norm_BHM.transpose(1, 2).flatten(0, 1)
+    return out_BHMC.transpose(1, 2).flatten(0, 1), norm_BHM.transpose(1, 2).flatten(0, 1)  # (B*M, H, ...)
 
 
 def _back(groups: list[Normed], slot_N: Tensor) -> Normed:

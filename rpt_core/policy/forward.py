@@ -187,10 +187,10 @@ def check_layout(layout: str, *, checkpointed: bool) -> None:
 def _two_pass(policy: Policy, tree: Ragged) -> tuple[Tensor, int]:
     check_layout("two-pass", checkpointed=policy.checkpoints_activations)
     hidden_BTE, kept = trunk_pass(policy, tree)
-    hidden_PE = hidden_BTE.flatten(0, 1)
+    hidden_PE = hidden_BTE.flatten(0, 1)  # P = B * T trunk slots
     if tree.num_branch_tokens:
         hidden_NE, _ = branch_pass(policy, tree, kept)
-        hidden_PE = torch.cat([hidden_PE, hidden_NE])
+        hidden_PE = torch.cat([hidden_PE, hidden_NE])  # then one slot a branch token
     return hidden_PE, len(hidden_PE)
 
 
@@ -198,7 +198,7 @@ def _packed(policy: Policy, tree: Ragged) -> tuple[Tensor, int]:
     row, order = tree.packed()
     ids_1T, positions_1T = _to_device(policy, row.ids[None], row.position[None])
     attention = Flex(flex_mask(row, policy.device)) if policy.device.type == "cuda" else _dense(row)
-    hidden_TE = policy.hidden(ids_1T, positions_1T, attention)[0]
+    hidden_TE = policy.hidden(ids_1T, positions_1T, attention)[0]  # (T, E): trunks without padding, branches
     return hidden_TE.index_select(0, torch.from_numpy(order).to(policy.device)), len(hidden_TE)
 
 

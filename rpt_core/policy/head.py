@@ -54,15 +54,15 @@ class _Head(torch.autograd.Function):
         for chunk in chunks(len(targets_N), weight_VE):
             logp_JV = _log_softmax(hidden_NE[chunk], weight_VE, ctx.temperature, ctx.never_U)
             probs_JV = logp_JV.exp()
-            d_logits_JV = probs_JV * -d_logprobs_N[chunk, None]
+            d_logits_JV = probs_JV * -d_logprobs_N[chunk, None]  # d log p(target) / d logits = 1[target] - p
             if with_entropy:
-                slope_JV = probs_JV * (logp_JV + entropies_N[chunk, None])
+                slope_JV = probs_JV * (logp_JV + entropies_N[chunk, None])  # -dH/dlogits = p (log p + H)
                 d_logits_JV -= slope_JV * d_entropies_N[chunk, None]
             d_logits_JV.scatter_add_(1, targets_N[chunk, None], d_logprobs_N[chunk, None])
             d_logits_JV = d_logits_JV.div_(ctx.temperature).to(hidden_NE.dtype)
-            d_hidden_NE[chunk] = d_logits_JV @ weight_VE.to(hidden_NE.dtype)
+            d_hidden_NE[chunk] = d_logits_JV @ weight_VE.to(hidden_NE.dtype)  # (J, V) @ (V, E)
             if d_weight_VE is not None:
-                d_weight_VE += product(d_logits_JV.mT, hidden_NE[chunk])
+                d_weight_VE += product(d_logits_JV.mT, hidden_NE[chunk])  # (V, J) @ (J, E), in float32
         d_weight = None if d_weight_VE is None else d_weight_VE.to(weight_VE.dtype)
         return d_hidden_NE, d_weight, None, None, None
 

@@ -170,10 +170,10 @@ class _Builder:
         trunk_ids_BT = np.zeros((len(self.trunks), self.width), np.int64)
         for index, trunk in enumerate(self.trunks):
             trunk_ids_BT[index, : trunk.num_tokens] = trunk.token_ids
-        length, position, *rest = np.array(self.runs, np.int64).reshape(-1, 6).T
+        length, position, *rest = np.array(self.runs, np.int64).reshape(-1, 6).T  # (runs,) each
         document, limit, cut, row = (np.repeat(column, length) for column in rest)
         before, first, scored = np.array(self.scored, np.int64).reshape(-1, 3).T
-        within = ramp(scored)
+        within = ramp(scored)  # (N,): place of each scored token in its answer
         return Ragged(
             trunks=self.trunks,
             trunk_ids_BT=trunk_ids_BT,
@@ -260,11 +260,11 @@ def _group(first: Ints, count: Ints, shared: Ints, num_shared: Ints) -> Group:
     """Rows with queries at ``first``, over ``num_shared`` keys at ``shared`` and then their own."""
     query = np.arange(count.max())
     key = np.arange((num_shared + count).max())
-    is_shared = key < num_shared[:, None]
+    is_shared = key < num_shared[:, None]  # (L, D): the suffix first, then own tokens
     own = np.minimum(key - num_shared[:, None], count[:, None] - 1)
     key_LD = np.where(is_shared, shared[:, None] + key, first[:, None] + own)
     filled = query < count[:, None]
-    sees_LMD = (key <= num_shared[:, None, None] + query[:, None]) & filled[..., None]
+    sees_LMD = (key <= num_shared[:, None, None] + query[:, None]) & filled[..., None]  # all of the suffix
     return Group(np.where(filled, first[:, None] + query, 0), key_LD, sees_LMD)
 
 

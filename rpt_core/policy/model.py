@@ -71,9 +71,9 @@ class Policy:
         ids = self.codec.unknown_ids(len(self.output_weight))
         return torch.tensor(ids, device=self.device) if ids else None
 
-    @property
+    @cached_property
     def num_parameters(self) -> int:
-        """Every parameter once, a tied embedding as one."""
+        """Every parameter once, a tied embedding as one; counted before a back end may partition them."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
     @cached_property

@@ -75,7 +75,7 @@ def hidden_at(
     positions_BT = np.broadcast_to(np.arange(width), ids_BT.shape).copy()
     ids, positions = (torch.from_numpy(x).to(policy.device) for x in (ids_BT, positions_BT))
     slots = [i * width + place for i, some in enumerate(places) for place in some]
-    hidden_PE = policy.hidden(ids, positions, Causal()).flatten(0, 1)
+    hidden_PE = policy.hidden(ids, positions, Causal()).flatten(0, 1)  # (B, T, E) -> (B*T, E)
     return hidden_PE.index_select(0, torch.tensor(slots, device=policy.device))
 
 

@@ -122,3 +122,5 @@ class Sample:
     """Natural log of the probability each token was drawn with, ``temperature`` and truncation applied;
     for a forced token, the probability it would have had."""
     finish: Literal["stop", "length"]
+    version: int = 0
+    """Of the weights it was drawn under: the number of the training step they were taken after."""

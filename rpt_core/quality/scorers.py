@@ -16,7 +16,7 @@ from rpt_core.objectives.prompts import PLACE, around_document, opening_ids
 from rpt_core.objectives.rewards.judge import FEWEST_READ, PAUSES_SECONDS
 from rpt_core.objectives.rewards.judge_prompt import field
 from rpt_core.objectives.rewards.judge_service import Endpoint, Reply, Service
-from rpt_core.policy.engines.torch_engine import TorchEngine
+from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
 from rpt_core.quality.rubric import AFTER, BEFORE, prompt, read_points
@@ -72,15 +72,16 @@ class ServiceScorer:
 class LocalScorer:
     """A scorer that is held here: greedy, so that the same texts in the same company get the same points."""
 
-    def __init__(self, policy: Policy, reply_tokens: int) -> None:
+    def __init__(self, policy: Policy, reply_tokens: int, engine: str = "torch") -> None:
         """Take a loaded model.
 
         Args:
             policy: Its model; one that follows instructions, or every reply will be unread.
             reply_tokens: Longest reply.
+            engine: What draws the replies.
         """
         self._policy = policy
-        self._engine = TorchEngine(policy)
+        self._engine = open_engine(engine, policy)
         self.name = f"{policy.config.model_type} of {policy.num_parameters} parameters"
         self._sampling = Sampling(
             temperature=1.0, max_new_tokens=reply_tokens, stop_ids=policy.codec.end_ids, group_size=1, seed=0,

@@ -89,7 +89,8 @@ def open_scorer(recipe: QualityRecipe, build: Build) -> PatientScorer:
         device_of(build),
         revision=given.hub_revision if given else "main",
     )
-    return PatientScorer(LocalScorer(policy, recipe.reply_tokens), recipe.unread_share_max)
+    scorer = LocalScorer(policy, recipe.reply_tokens, build.numerics.engine)
+    return PatientScorer(scorer, recipe.unread_share_max)
 
 
 def score_documents(recipe: QualityRecipe, build: Build, scorer: PatientScorer) -> Outcome:

@@ -73,6 +73,11 @@ class PolicyRecipe(Recipe):
     """Steps between quick held-out evaluations during training; 0 for none."""
     publish_best: bool = later(False)
     """Also publish the model of the best quick look as a checkpoint, when the training ends."""
+    importance_cap: float = later(2.0, gt=0)
+    """Largest weight of a token for an engine that computes slightly other probabilities; 1 throughout where
+    engine and trainer share a module."""
+    mismatch_nats_max: float = later(0.5, gt=0)
+    """Mean gap of log-probabilities between engine and trainer beyond which an update is refused."""
     selection: Selection = Selection()
     optimiser: Optimiser = Optimiser()
     seed: int = 0
@@ -128,6 +133,10 @@ class RlptRecipe(Recipe):
     milestones: tuple[int, ...] = ()
     evaluate_every: int = Field(0, ge=0)
     publish_best: bool = False
+    importance_cap: float = later(2.0, gt=0)
+    """As for :class:`PolicyRecipe`."""
+    mismatch_nats_max: float = later(0.5, gt=0)
+    """As for :class:`PolicyRecipe`."""
     selection: Selection = Selection()
     optimiser: Optimiser = Optimiser()
     seed: int = 0
@@ -169,6 +178,10 @@ class RlvrRecipe(Recipe):
     steps: int = Field(60, ge=1)
     evaluate_every: int = Field(0, ge=0)
     publish_best: bool = later(False)
+    importance_cap: float = later(2.0, gt=0)
+    """As for :class:`PolicyRecipe`."""
+    mismatch_nats_max: float = later(0.5, gt=0)
+    """As for :class:`PolicyRecipe`."""
     selection: Selection = Selection()
     optimiser: Optimiser = Optimiser()
     seed: int = 0

@@ -40,6 +40,10 @@ class Optimiser(Frozen):
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     final_share: float = Field(0.0, ge=0, le=1)
     """Rate at the last step as a share of ``learning_rate`` (linear and cosine)."""
+    muon_momentum: float = later(0.9, ge=0, lt=1)
+    """Share of the old momentum that Muon keeps."""
+    muon_weight_decay: float = later(0.05, ge=0)
+    """Of the matrices Muon updates; ``weight_decay`` is AdamW's alone."""
     grad_clip: float = Field(1.0, gt=0)
     """Largest norm of the whole gradient."""
 

@@ -19,8 +19,8 @@ from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Cut, Sample, Trunk
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from rpt_core.recipes.supervised import Optimiser
+from rpt_core.train.backends.torch_backend import TorchBackend
 from rpt_core.train.clock import Clock
-from rpt_core.train.optimiser import Update
 from rpt_core.train.rl.gather import gather
 from rpt_core.train.rl.state import Progress, Trainer
 from rpt_core.train.rl.step import step
@@ -153,9 +153,9 @@ class Ours:
             optimiser=Optimiser(learning_rate=LEARNING_RATE),
             selection=Selection(drop_equal_from_step=10_000),
         )  # fmt: skip
-        update = Update(model, recipe.optimiser, recipe.steps)
+        backend = TorchBackend(self.policy, recipe.optimiser, recipe.steps)
         engine = TorchEngine(self.policy)
-        self.trainer = Trainer(recipe, self.policy, engine, FixedQuestions(shape), update, layout, 1 << 20)
+        self.trainer = Trainer(recipe, self.policy, engine, FixedQuestions(shape), backend, layout, 1 << 20)
         self.progress = Progress()
 
     def step(self) -> Step:

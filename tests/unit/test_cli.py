@@ -56,6 +56,10 @@ def home(tmp_path: Path) -> Path:
         (["show", "math", "--dropped", "x"], 1, "has no file 'dropped.parquet'"),
         (["demo", "--seeds", "one"], 2, "is no whole number"),
         (["plan", "rpt_14b"], 2, "no GPU"),
+        (["plan", "tiny_rpt", "--placement", "engine=vllm"], 2, "asks for engine=vllm, and no stage of this"),
+        (["plan", "tiny_rpt", "--placement", "gpus=2"], 2, "asks for gpus=2, and no stage of this"),
+        (["plan", "tiny_rpt", "--placement", "engine=sglang"], 2, "it is one of auto, torch, torch-copy"),
+        (["run", "tiny_rpt", "--placement", "cards=1"], 2, "'cards=1' sets no field of a placement"),
     ],
 )
 def test_wrong_words_end_in_a_sentence(home: Path, words, code, says, monkeypatch, capsys):

@@ -16,9 +16,10 @@ from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.lessons import lesson_of, scales_of
 from rpt_core.train.rl.reinforce import train_policy
 from rpt_core.train.rl.state import Progress
-from rpt_core.train.rl.step import _lesson, accumulate
+from rpt_core.train.rl.step import accumulate
 from tests.toys import gradients, relative_error, save_tiny_model
 from tests.unit.small_corpus import write_corpus
 from tests.unit.small_difficulty import write_uneven
@@ -29,7 +30,8 @@ KEEP_ALL = Selection(drop_equal_from_step=10_000)
 
 def gradient_of(trainer, batch):
     trainer.policy.model.zero_grad()
-    sums = accumulate(trainer, [_lesson(trainer, document) for document in batch.documents])
+    lessons = [lesson_of(trainer, document) for document in batch.documents]
+    sums = accumulate(trainer, lessons, scales_of(trainer, lessons))
     return sums, gradients(trainer.policy)
 
 

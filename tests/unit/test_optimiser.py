@@ -8,8 +8,8 @@ import torch
 
 from rpt_core.errors import ResumeError
 from rpt_core.recipes.supervised import Optimiser
-from rpt_core.train.muon import Muon, orthogonalised
-from rpt_core.train.optimiser import Update, learning_rate
+from rpt_core.train.backends.muon import Muon, orthogonalised
+from rpt_core.train.backends.optimiser import Update, learning_rate
 from tests.toys import tiny_policy
 
 MUON = Optimiser(name="muon", learning_rate=3e-3, betas=(0.9, 0.95))
@@ -34,6 +34,14 @@ def test_muon_takes_hidden_matrices_and_adamw_the_rest(tied):
     assert muon == {name for name in update.named if "_proj" in name}
     assert adamw >= {"model.embed_tokens.weight", "model.norm.weight"}
     assert ("lm_head.weight" in adamw) == (not tied)
+
+
+def test_the_recipe_says_muons_momentum_and_decay():
+    recipe = MUON.model_copy(update={"muon_momentum": 0.8, "muon_weight_decay": 0.2, "weight_decay": 0.3})
+    muon, adamw = (rule.param_groups[0] for rule in Update(tiny_policy().model, recipe, 10).rules)
+    assert (muon["momentum"], muon["weight_decay"], adamw["weight_decay"]) == (0.8, 0.2, 0.3)
+    usual = Update(tiny_policy().model, MUON, 10).rules[0].param_groups[0]
+    assert (usual["momentum"], usual["weight_decay"]) == (0.9, 0.05)
 
 
 @pytest.mark.parametrize("recipe", [MUON, Optimiser(learning_rate=1e-3)])

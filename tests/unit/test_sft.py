@@ -12,6 +12,7 @@ from rpt_core.policy.forward import document_scores
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.trunk import Trunk
 from rpt_core.recipes.supervised import Optimiser, SftRecipe
+from rpt_core.train.backends.torch_backend import TorchBackend
 from rpt_core.train.supervised.sft import learn, read_conversations, tokenised, train_sft
 from tests.toys import save_tiny_model
 
@@ -39,7 +40,7 @@ def _build(tmp_path, base):
 def test_the_loss_is_on_answers_alone_and_each_sees_its_past(base, tmp_path):
     policy = load_policy(base / "model", for_training=True)
     one = tokenised("a", TURNS, policy.codec)
-    learned = learn(policy, [one], _build(tmp_path, base))
+    learned = learn(TorchBackend(policy, Optimiser(), 1), [one], _build(tmp_path, base))
     row, losses = list(one.trunk.document_ids), []
     for cut, answer in zip(one.trunk.cuts, one.answers, strict=True):
         path = (*row[: cut.position], *answer)
@@ -56,8 +57,8 @@ def test_conversations_in_one_pass_do_not_see_each_other(base, tmp_path):
     build = _build(tmp_path, base)
     several = [tokenised(str(i), TURNS[: 2 + 2 * (i % 2)], policy.codec) for i in range(4)]
     tokens = [sum(map(len, one.answers)) for one in several]
-    apart = [learn(policy, [one], build).loss for one in several]
-    together = learn(policy, several, build).loss
+    apart = [learn(TorchBackend(policy, Optimiser(), 1), [one], build).loss for one in several]
+    together = learn(TorchBackend(policy, Optimiser(), 1), several, build).loss
     expected = sum(t * loss for t, loss in zip(tokens, apart, strict=True)) / sum(tokens)
     assert together == pytest.approx(expected, rel=1e-5)
 

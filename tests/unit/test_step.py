@@ -12,11 +12,12 @@ from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.parts import micro_batches
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from rpt_core.recipes.supervised import Optimiser
+from rpt_core.train.backends.torch_backend import TorchBackend
 from rpt_core.train.clock import Clock
-from rpt_core.train.optimiser import Update
 from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.lessons import lesson_of, scales_of
 from rpt_core.train.rl.state import Progress, Trainer
-from rpt_core.train.rl.step import _lesson, accumulate, step
+from rpt_core.train.rl.step import accumulate, step
 from tests.toys import VOCAB, ToyObjective, gradients, random_tree, relative_error, tiny_policy
 
 INPUT = Artifact(kind="toy", fingerprint="0" * 64, digest="0" * 64)
@@ -28,14 +29,15 @@ RECIPE = PolicyRecipe(
 
 def make_trainer(recipe=RECIPE, *, objective=None, **more):
     policy = tiny_policy(sharpness=1.5)
-    update = Update(policy.model, recipe.optimiser, recipe.steps)
+    backend = TorchBackend(policy, recipe.optimiser, recipe.steps)
     objective = objective or ToyObjective(VOCAB)
-    return Trainer(recipe, policy, TorchEngine(policy), objective, update, **more)
+    return Trainer(recipe, policy, TorchEngine(policy), objective, backend, **more)
 
 
 def _gradient(trainer, batch):
     trainer.policy.model.zero_grad()
-    sums = accumulate(trainer, [_lesson(trainer, document) for document in batch.documents])
+    lessons = [lesson_of(trainer, document) for document in batch.documents]
+    sums = accumulate(trainer, lessons, scales_of(trainer, lessons))
     return sums, gradients(trainer.policy)
 
 
@@ -157,10 +159,10 @@ def test_masked_answers_are_pulled_back_by_nothing():
     recipe = RECIPE.model_copy(update={"kl_weight": 0.5, "selection": Selection(mask_truncated=True)})
     trainer = make_trainer(recipe, reference=tiny_policy(sharpness=1.2))
     batch = gather(trainer, Progress(), Clock())
-    lessons = [_lesson(trainer, document) for document in batch.documents]
+    lessons = [lesson_of(trainer, document) for document in batch.documents]
     assert any(not counts for one in lessons for cut in one.counted for counts in cut)
     trainer.policy.model.zero_grad()
-    accumulate(trainer, lessons)
+    accumulate(trainer, lessons, scales_of(trainer, lessons))
     with_masked = gradients(trainer.policy)
     for one in lessons:
         for at in ("answers", "engine_logprobs", "advantages"):
@@ -170,7 +172,7 @@ def test_masked_answers_are_pulled_back_by_nothing():
             ]
             getattr(one, at)[:] = kept
         one.counted[:] = [[True] * sum(cut) for cut in one.counted]
-    accumulate(trainer, lessons)
+    accumulate(trainer, lessons, scales_of(trainer, lessons))
     assert relative_error(gradients(trainer.policy), with_masked) < 1e-4
 
 
@@ -249,8 +251,10 @@ def test_an_engine_with_other_weights_is_noticed():
     batch = gather(trainer, Progress(), Clock())
     with torch.no_grad():
         trainer.policy.output_weight.mul_(6)
-    with pytest.raises(EngineError, match="engine and trainer differ by"):
+    with pytest.raises(EngineError, match=r"engine and trainer differ by .* \(at most 0\.5\)"):
         step(trainer, Progress(), batch)
+    recipe = trainer.recipe.model_copy(update={"mismatch_nats_max": 1e3})
+    assert step(replace(trainer, recipe=recipe), Progress(), batch)[1]["mismatch_nats"] > 0.5
 
 
 def test_flops_count_what_was_forwarded():

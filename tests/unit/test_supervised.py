@@ -22,7 +22,8 @@ from rpt_core.policy.load import load_policy
 from rpt_core.policy.trunk import Sampling
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape, Optimiser
-from rpt_core.train.muon import Muon, orthogonalised
+from rpt_core.train.backends.muon import Muon, orthogonalised
+from rpt_core.train.backends.torch_backend import TorchBackend
 from rpt_core.train.supervised.base import train_base
 from rpt_core.train.supervised.cold_start import train_cold_start
 from rpt_core.train.supervised.lessons import PlainDocuments, SolvedProblems, TracedDocuments, _placed
@@ -278,6 +279,17 @@ def test_a_checkpoint_of_another_model_is_refused(corpus: Path, tmp_path: Path):
         train_base(base_recipe(model=other), build)
 
 
+def test_a_checkpoint_of_an_earlier_version_is_refused(corpus: Path, tmp_path: Path):
+    build = StopsAt({"corpus": corpus}, tmp_path / "out", tmp_path / "scratch")
+    build.at = 1
+    with pytest.raises(Stopped):
+        train_base(base_recipe(), build)
+    build.at = 0
+    shutil.rmtree(build.saves[1] / "model")  # which held weights.safetensors instead
+    with pytest.raises(ResumeError, match=r"checkpoint of step 1 was written by an earlier version"):
+        train_base(base_recipe(), build)
+
+
 def test_a_given_model_is_taken_as_it_is(base: LocalBuild, tmp_path: Path):
     source = base.out / "model"
     build = build_in(tmp_path)
@@ -338,7 +350,7 @@ def test_the_loss_of_given_answers_does_not_depend_on_micro_batches(tmp_path: Pa
         build = build_in(tmp_path / str(budget))
         build.numerics = build.numerics.model_copy(update={"tokens_per_micro_batch": budget})
         policy = tiny_policy(sharpness=1.5)
-        learned = learn_answers(policy, trunks, answers, weights, build)
+        learned = learn_answers(TorchBackend(policy, Optimiser(), 1), trunks, answers, weights, build)
         found[budget] = learned.loss, gradients(policy)
         assert learned.metrics == {"answer_nll_nats": learned.loss}
     scores = branch_logprobs(tiny_policy(sharpness=1.5), trunks, answers, "rows", with_document=False)

@@ -11,8 +11,8 @@ from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.sample.world import documents
+from rpt_core.train.backends.torch_backend import TorchBackend
 from rpt_core.train.clock import Clock
-from rpt_core.train.optimiser import Update
 from rpt_core.train.rl.gather import gather
 from rpt_core.train.rl.state import Progress, Trainer
 from rpt_core.train.rl.step import step
@@ -68,8 +68,8 @@ def start(tmp_path_factory):
 def make(start, layout):
     policy = load_policy(start)
     texts = [tuple(policy.codec.encode(document.text)[:120]) for document in documents(10, 12)]
-    update = Update(policy.model, WORLD.optimiser, STEPS)
-    return Trainer(WORLD, policy, TorchEngine(policy), NextByte(texts), update, layout)
+    backend = TorchBackend(policy, WORLD.optimiser, STEPS)
+    return Trainer(WORLD, policy, TorchEngine(policy), NextByte(texts), backend, layout)
 
 
 def test_every_layout_learns_the_same_from_the_same_answers(start):

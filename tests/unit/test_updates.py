@@ -1,6 +1,7 @@
 """Further updates on one batch: the policy that drew it is what they are compared with."""
 
 import json
+import math
 from dataclasses import replace
 from itertools import combinations
 
@@ -12,14 +13,15 @@ from rpt_core.policy.forward import branch_logprobs
 from rpt_core.recipes.reinforce import PolicyRecipe
 from rpt_core.recipes.replay import Replay
 from rpt_core.recipes.supervised import Optimiser
+from rpt_core.train.backends.optimiser import learning_rate
 from rpt_core.train.clock import Clock
-from rpt_core.train.optimiser import learning_rate
 from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.lessons import lesson_of, scales_of
 from rpt_core.train.rl.losses import PRESETS
 from rpt_core.train.rl.reinforce import train_policy
 from rpt_core.train.rl.replay import STEP_FILE, TRAINED, read_batches, replay
 from rpt_core.train.rl.state import Progress
-from rpt_core.train.rl.step import _lesson, accumulate, step
+from rpt_core.train.rl.step import accumulate, step
 from tests.toys import ToyObjective, gradients, relative_error
 from tests.unit.test_reinforce import SHORT, StoppingBuild, _build, start, toy  # noqa: F401  (fixtures)
 from tests.unit.test_step import RECIPE, make_trainer
@@ -32,9 +34,9 @@ def moved(loss, **more):
     """A trainer one update after its batch was drawn, the batch's lessons, and the sums of that update."""
     trainer = make_trainer(FAR.model_copy(update={"loss": loss}), **more)
     batch = gather(trainer, Progress(), Clock())
-    lessons = [_lesson(trainer, document) for document in batch.documents]
-    sums = accumulate(trainer, lessons)
-    trainer.update.step(1)
+    lessons = [lesson_of(trainer, document) for document in batch.documents]
+    sums = accumulate(trainer, lessons, scales_of(trainer, lessons))
+    trainer.backend.step(1)
     return trainer, lessons, sums
 
 
@@ -72,7 +74,7 @@ def printed_loss(loss, trainer, lessons):
 @pytest.mark.parametrize("loss", PRESETS)
 def test_the_second_update_follows_the_printed_formula(loss):
     trainer, lessons, first = moved(loss)
-    sums = accumulate(trainer, lessons, first.logprobs)
+    sums = accumulate(trainer, lessons, scales_of(trainer, lessons), first.logprobs)
     found = gradients(trainer.policy)
     expected = printed_loss(loss, trainer, lessons)
     expected.backward()
@@ -86,12 +88,12 @@ def test_losses_coincide_at_one_update_and_part_at_two():
     for loss in PRESETS:
         trainer = make_trainer(FAR.model_copy(update={"loss": loss}))
         batch = gather(trainer, Progress(), Clock())
-        lessons = [_lesson(trainer, document) for document in batch.documents]
-        sums = accumulate(trainer, lessons)
+        lessons = [lesson_of(trainer, document) for document in batch.documents]
+        sums = accumulate(trainer, lessons, scales_of(trainer, lessons))
         firsts[loss] = gradients(trainer.policy)
         trainer, lessons, sums = moved("grpo")  # the same way for all, then each loss's own second gradient
         other = replace(trainer, recipe=trainer.recipe.model_copy(update={"loss": loss}))
-        accumulate(other, [replace(one) for one in lessons], sums.logprobs)
+        accumulate(other, lessons, scales_of(other, lessons), sums.logprobs)
         seconds[loss] = gradients(trainer.policy)
     for one, other in combinations(("grpo", "dapo", "cispo"), 2):
         assert all(torch.equal(firsts[one][name], firsts[other][name]) for name in firsts[one])
@@ -102,14 +104,16 @@ def test_losses_coincide_at_one_update_and_part_at_two():
 @pytest.mark.parametrize("loss", ["dapo", "gspo"])
 def test_the_split_changes_nothing_in_later_updates(loss):
     trainer, lessons, first = moved(loss)
-    whole = accumulate(trainer, lessons, first.logprobs)
+    whole = accumulate(trainer, lessons, scales_of(trainer, lessons), first.logprobs)
     expected = gradients(trainer.policy)
     start_model = make_trainer(trainer.recipe)
     for budget in (1, 25, 60):
         split = replace(start_model, tokens_per_micro_batch=budget)
-        olds = accumulate(split, lessons).logprobs
+        olds = accumulate(split, lessons, scales_of(split, lessons)).logprobs
         start_model.policy.model.zero_grad()
-        sums = accumulate(replace(trainer, tokens_per_micro_batch=budget), lessons, olds)
+        sums = accumulate(
+            replace(trainer, tokens_per_micro_batch=budget), lessons, scales_of(trainer, lessons), olds
+        )
         assert len(olds) > 1
         assert relative_error(gradients(trainer.policy), expected) < 1e-4
         assert sums.loss == pytest.approx(whole.loss, rel=1e-4, abs=1e-6)
@@ -119,7 +123,7 @@ def test_the_split_changes_nothing_in_later_updates(loss):
 def test_the_engine_is_corrected_for_apart_from_the_ratio():
     """Scaling what the engine reported scales every token's weight, in later updates as in the first."""
     trainer, lessons, first = moved("grpo")
-    accumulate(trainer, lessons, first.logprobs)
+    accumulate(trainer, lessons, scales_of(trainer, lessons), first.logprobs)
     expected = gradients(trainer.policy)
     shift = 0.25
     shifted = [
@@ -128,11 +132,27 @@ def test_the_engine_is_corrected_for_apart_from_the_ratio():
         )
         for one in lessons
     ]
-    sums = accumulate(trainer, shifted, first.logprobs)
+    sums = accumulate(trainer, shifted, scales_of(trainer, shifted), first.logprobs)
     found = gradients(trainer.policy)
     weight = float(torch.exp(torch.tensor(-shift)))
     assert relative_error(found, {name: weight * gradient for name, gradient in expected.items()}) < 1e-4
     assert sums.mismatch / sums.answer_tokens == pytest.approx(shift, rel=1e-3)
+
+
+@pytest.mark.parametrize("cap", [1.0, 1.5, 3.0])
+def test_the_recipe_caps_the_weight_of_what_an_engine_thought_unlikely(cap):
+    trainer, lessons, first = moved("grpo")
+    accumulate(trainer, lessons, scales_of(trainer, lessons), first.logprobs)
+    expected = gradients(trainer.policy)
+    trainer = replace(trainer, recipe=trainer.recipe.model_copy(update={"importance_cap": cap}))
+    shifted = [
+        replace(one, engine_logprobs=[[tuple(x - 1 for x in a) for a in cut] for cut in one.engine_logprobs])
+        for one in lessons
+    ]
+    accumulate(trainer, shifted, scales_of(trainer, shifted), first.logprobs)
+    weight = min(cap, math.e)
+    found = gradients(trainer.policy)
+    assert relative_error(found, {name: weight * gradient for name, gradient in expected.items()}) < 1e-4
 
 
 @pytest.mark.parametrize("updates", [1, 3])
@@ -141,14 +161,16 @@ def test_further_updates_are_counted_and_told(updates):
     trainer = make_trainer(recipe)
     batch = gather(trainer, Progress(), Clock())
     _, once = step(make_trainer(FAR), Progress(), batch)
-    before = trainer.update.rules[0].state
+    before = trainer.backend.update.rules[0].state
     assert not before
     progress, metrics = step(trainer, Progress(), batch)
     assert progress.step == 1
     assert metrics["update_tokens"] == updates * once["update_tokens"]
     assert progress.tokens == batch.num_forwarded + metrics["update_tokens"]
     assert {float(state["step"]) for state in before.values()} == {float(updates)}
-    assert trainer.update.rules[0].param_groups[0]["lr"] == learning_rate(recipe.optimiser, 1, recipe.steps)
+    assert trainer.backend.update.rules[0].param_groups[0]["lr"] == learning_rate(
+        recipe.optimiser, 1, recipe.steps
+    )
     told = {"clipped_share", "ratio_max", "old_kl", "loss_last_update"}
     assert told & metrics.keys() == (told if updates > 1 else set())
     for name in ("loss", "entropy", "mismatch_kl", "ratio_error_max"):

@@ -24,7 +24,7 @@ from rpt_core.objectives.rewards.judge_prompt import (
     read_reply,
 )
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.engines.torch_engine import TorchEngine
+from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.load import inside, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
@@ -36,15 +36,19 @@ COMPACT_REPLY_TOKENS = 96
 class LocalJudge:
     """A judge that reads with a model held here."""
 
-    def __init__(self, policy: Policy, reply_tokens: int = 0) -> None:
+    def __init__(
+        self, policy: Policy, reply_tokens: int = 0, *, engine: str = "torch", folder: Path | None = None
+    ) -> None:
         """Take a loaded model.
 
         Args:
             policy: The judge's model.
             reply_tokens: Longest reply; 0 for what its prompt needs.
+            engine: What draws its replies.
+            folder: The folder the model was read from, where there is one.
         """
         self.policy = policy
-        self.engine = TorchEngine(policy)
+        self.engine = open_engine(engine, policy, folder)
         self.name = f"{policy.config.model_type} of {policy.num_parameters} parameters"
         compact = policy.codec.is_compact
         self._sampling = Sampling(
@@ -61,7 +65,8 @@ class LocalJudge:
         """Read the model of an artifact's folder, or a Hugging Face folder; on a GPU where there is one."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = "bfloat16" if device == "cuda" else "float32"
-        return cls(load_policy(inside(folder), dtype, device), reply_tokens)  # type: ignore[arg-type]
+        policy = load_policy(inside(folder), dtype, device)  # type: ignore[arg-type]
+        return cls(policy, reply_tokens, folder=inside(folder))
 
     @property
     def flops(self) -> float:

@@ -41,11 +41,11 @@ class Decoding:
             hidden_PE = torch.cat([hidden_PE, hidden_NE])
         self.num_forwarded = len(hidden_PE)
         document, limit = _cuts(trunks)
-        self.document = np.repeat(document, group_size)
+        self.document = np.repeat(document, group_size)  # (C,) -> (R,)
         self.limit = np.repeat(limit, group_size)
         self.start = np.repeat(limit + tree.suffixes[:, 1], group_size)
         """Position of each answer's first token in its path."""
-        self.entry_CE = hidden_PE[self._there(tree.entry)]
+        self.entry_CE = hidden_PE[self._there(tree.entry)]  # P: trunk slots, then branch tokens
         """States that predict the first token of the answers at each cut."""
         keys, values, hidden = self._suffixes(tree, kept, below, group_size)
         self.attention = Decode(
@@ -76,7 +76,7 @@ class Decoding:
         if state.length == state.keys[0].shape[2]:
             self._grow()
         positions_R1 = self._there(self.start[:, None] + position)
-        hidden_R1E = self.policy.hidden(tokens_R[:, None], positions_R1, state)
+        hidden_R1E = self.policy.hidden(tokens_R[:, None], positions_R1, state)  # one token a row
         state.length += 1
         self.num_forwarded += len(tokens_R)
         return hidden_R1E[:, 0]
@@ -87,14 +87,14 @@ class Decoding:
         """The rows' own keys and values, filled with their suffixes on the right, and which may be seen."""
         lengths = tree.suffixes[:, 1]
         widest = int(lengths.max())
-        place_CL = np.arange(widest) - (widest - lengths[:, None])
+        place_CL = np.arange(widest) - (widest - lengths[:, None])  # aligned on the right; below 0: no token
         index_CL = self._there(np.where(place_CL < 0, 0, tree.suffixes[:, :1] + place_CL))
 
         def spread(suffix_NHW: Tensor) -> Tensor:
             return suffix_NHW[index_CL].transpose(1, 2).repeat_interleave(group_size, 0)
 
         _, heads, _, width = kept.keys[0].shape
-        room = kept.keys[0].new_zeros(len(self.document), heads, FIRST_ROOM, width)
+        room = kept.keys[0].new_zeros(len(self.document), heads, FIRST_ROOM, width)  # (R, H, L, W)
         stores = [[torch.cat([spread(x), room], 2) for x in (side or [])] for side in _sides(below)]
         keys, values = stores if below else ([room.clone() for _ in kept.keys] for _ in range(2))
         if not (place_CL < 0).any():
@@ -121,7 +121,7 @@ class Decoding:
         query_BM = np.where(filled_BM, starts[:, None] + slots, 0)
         limit_BM = np.where(filled_BM, self.limit[query_BM], 0)
         slot_N = self.document * len(slots) + np.arange(len(self.document)) - starts[self.document]
-        sees_BMD = np.arange(depth) < limit_BM[..., None]
+        sees_BMD = np.arange(depth) < limit_BM[..., None]  # trunk tokens before each row's cut
         return self._there(query_BM), bias(self._there(sees_BMD)), self._there(slot_N)
 
     def _there(self, array: NDArray[np.generic]) -> Tensor:

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor
 
 from rpt_core.errors import EngineError
@@ -20,6 +19,7 @@ from rpt_core.policy.engines.draws import BOUNDARY, inverse_cdf, stream_keys, tr
 from rpt_core.policy.engines.engine import Drawn
 from rpt_core.policy.head import chunks, product, without
 from rpt_core.policy.layout import Bools, Ints
+from rpt_core.policy.loading.replace import misfit, replace_weights, stored_weights
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sample, Sampling, Trunk
 
@@ -33,7 +33,7 @@ PADDED_FREE = 1 << 20
 
 @dataclass
 class TorchEngine:
-    """Draws answers with the trainer's own module, so weights never travel.
+    """Draws answers with the module it is given; where that is the trainer's own, weights never travel.
 
     Tokens do not depend on the batch except where a draw lies within 1e-5 of a boundary of the
     cumulative distribution; ``num_close_draws`` counts those.
@@ -43,6 +43,8 @@ class TorchEngine:
     answers_per_batch: int = 4096
     """Most answers decoded at once."""
     version: int = 0
+    shares_weights: bool = field(default=True, init=False)
+    replayable: bool = field(default=True, init=False)
     num_draws: int = field(default=0, init=False)
     num_close_draws: int = field(default=0, init=False)
     num_forwarded: int = field(default=0, init=False)
@@ -62,25 +64,19 @@ class TorchEngine:
         self.flops += self.policy.work.flops - before
         return drawn
 
-    @torch.no_grad()
     def load_weights(self, path: Path, version: int) -> None:
-        """Read the parameters of a Hugging Face folder into the module.
+        """Read the parameters of a Hugging Face folder into the module; nothing is cached between draws.
 
         Raises:
             EngineError: the folder's parameters are not this model's.
         """
-        files = sorted(path.glob("*.safetensors"))
-        stored = {name: tensor for file in files for name, tensor in load_file(file).items()}
-        named = dict(self.policy.model.named_parameters())
-        wrong = [name for name in named if name not in stored or stored[name].shape != named[name].shape]
-        if wrong := wrong + sorted(stored.keys() - named.keys()):
+        stored = stored_weights(path)
+        if wrong := misfit(self.policy, stored):
             raise EngineError(
-                f"the weights in {path} do not fit the model being served: {', '.join(wrong[:5])} "
-                f"({len(wrong)} names) are missing, unknown or of another shape. Load weights of the same "
+                f"the weights in {path} do not fit the model being served: {wrong}. Load weights of the same "
                 "architecture."
             )
-        for name, parameter in named.items():
-            parameter.copy_(stored[name])
+        replace_weights(self.policy, stored)
         self.version = version
 
     def close(self) -> None:
@@ -119,7 +115,7 @@ class TorchEngine:
                 tokens_R = tokens_R[torch.from_numpy(going_R).to(tokens_R.device)]
             hidden_RE = decoding.advance(tokens_R, position)
         self.num_forwarded += decoding.num_forwarded
-        return answers.collect(trunks)
+        return answers.collect(trunks, self.version)
 
     def _next(self, hidden_RE: Tensor, answers: "_Answers", position: int) -> tuple[Tensor, Tensor]:
         """Draw (or take, where forced) the rows' next tokens; chunked, so logits never take much memory."""
@@ -130,7 +126,7 @@ class TorchEngine:
         for chunk in chunks(len(hidden_RE), weight_VE):
             logits_RV = product(hidden_RE[chunk], weight_VE.mT).div_(sampling.temperature)
             logits_RV = without(logits_RV, self.policy.unknown_ids)
-            logp_RV = truncate(logits_RV, sampling.top_k, sampling.top_p).log_softmax(1)
+            logp_RV = truncate(logits_RV, sampling.top_k, sampling.top_p).log_softmax(1)  # R: of the chunk
             if position < len(sampling.forced_ids):
                 tokens_R = torch.full_like(numbers_R[chunk], sampling.forced_ids[position], dtype=torch.int64)
             else:
@@ -191,16 +187,16 @@ class _Answers:
         """Follow the model's rows when some are taken out."""
         self.keys, self.rows, self.going = self.keys[going_R], self.rows[going_R], self.going[going_R]
 
-    def collect(self, trunks: list[Trunk]) -> Drawn:
-        """Samples by trunk, cut and answer."""
-        rows, tokens, logprobs = (np.concatenate(column) for column in zip(*self.steps, strict=True))
-        order = np.argsort(rows, kind="stable")
+    def collect(self, trunks: list[Trunk], version: int) -> Drawn:
+        """Samples by trunk, cut and answer, of weights of that version."""
+        rows, tokens, logprobs = (np.concatenate(column) for column in zip(*self.steps, strict=True))  # (N,)
+        order = np.argsort(rows, kind="stable")  # by answer; positions stay in order
         ends = np.cumsum(np.bincount(rows, minlength=len(self.stopped)))[:-1]
         pieces = zip(
             np.split(tokens[order], ends), np.split(logprobs[order], ends), self.stopped, strict=True
         )
         samples = (
-            Sample(tuple(ids.tolist()), tuple(logp.tolist()), "stop" if stopped else "length")
+            Sample(tuple(ids.tolist()), tuple(logp.tolist()), "stop" if stopped else "length", version)
             for ids, logp, stopped in pieces
         )
         return [[[next(samples) for _ in range(self.sampling.group_size)] for _ in t.cuts] for t in trunks]

@@ -25,7 +25,6 @@ from rpt_core.artifacts.build import STATE_FOLDER, Build
 from rpt_core.artifacts.recipe import canonical_json
 from rpt_core.errors import ResumeError
 from rpt_core.objectives.objective import Objective, Observing
-from rpt_core.policy.load import save_policy
 from rpt_core.train.rl.record import Record
 from rpt_core.train.rl.state import Progress, RlRecipe, Trainer
 
@@ -42,8 +41,9 @@ def save(build: Build, trainer: Trainer, progress: Progress, record: Record) -> 
     """Keep everything the training needs to go on after ``progress.step``."""
     folder = build.scratch / "checkpoint"
     shutil.rmtree(folder, ignore_errors=True)
-    save_policy(trainer.policy, folder / MODEL_FOLDER)
-    trainer.update.save(folder)
+    folder.mkdir(parents=True)
+    trainer.backend.export(folder / MODEL_FOLDER)
+    trainer.backend.save(folder)
     _write_progress(folder, trainer, progress)
     record.write(folder)
     if (best := build.scratch / BEST_FOLDER).exists():
@@ -54,12 +54,12 @@ def save(build: Build, trainer: Trainer, progress: Progress, record: Record) -> 
 def publish(build: Build, trainer: Trainer, progress: Progress, metrics: Mapping[str, float]) -> None:
     """Publish the model as a milestone, with what the next step is drawn from; a small one's moments too."""
     folder = build.scratch / f"milestone-{progress.step:06d}"
-    save_policy(trainer.policy, folder / MODEL_FOLDER)
+    trainer.backend.export(folder / MODEL_FOLDER)
     state = folder / STATE_FOLDER
-    state.mkdir(exist_ok=True)
+    state.mkdir(parents=True, exist_ok=True)
     _write_progress(state, trainer, progress)
     if trainer.policy.num_parameters <= STATE_PARAMETERS_MAX:
-        trainer.update.save(state)
+        trainer.backend.save(state)
     build.milestone(progress.step, folder / MODEL_FOLDER, metrics, state)
     shutil.rmtree(folder)
 
@@ -72,7 +72,8 @@ def keep_best(build: Build, trainer: Trainer, progress: Progress, metrics: Mappi
         return progress
     folder = build.scratch / BEST_FOLDER
     shutil.rmtree(folder, ignore_errors=True)
-    save_policy(trainer.policy, folder / MODEL_FOLDER)
+    folder.mkdir(parents=True)
+    trainer.backend.export(folder / MODEL_FOLDER)
     (folder / METRICS_FILE).write_text(json.dumps(dict(metrics)))
     return replace(progress, best_step=progress.step, best_accuracy=accuracy)
 

@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rpt_core.policy.forward import DocumentScores, document_scores
-from rpt_core.policy.model import Policy
+from rpt_core.policy.forward import DocumentScores
 from rpt_core.policy.trunk import Trunk, raw_trunk
+from rpt_core.train.backends.backend import TrainerBackend
 
 Asked = frozenset[int]
 """Places of one document that were asked about: indices of their tokens."""
@@ -64,9 +64,9 @@ def raw(trunk: Trunk, begin_ids: tuple[int, ...]) -> Trunk:
     return replace(raw_trunk(trunk, begin_ids), cuts=())
 
 
-def raw_scores(policy: Policy, trunks: Sequence[Trunk]) -> tuple[DocumentScores, int]:
+def raw_scores(backend: TrainerBackend, trunks: Sequence[Trunk]) -> tuple[DocumentScores, int]:
     """The documents' own tokens as :func:`raw` trunks, and the tokens this pass of its own forwarded."""
-    return document_scores(policy, trunks), len(trunks) * max(trunk.num_tokens for trunk in trunks)
+    return backend.score_documents(trunks), len(trunks) * max(trunk.num_tokens for trunk in trunks)
 
 
 def entropies_by_trunk(trunks: Sequence[Trunk], document: DocumentScores) -> dict[str, NDArray[np.float32]]:

@@ -3,10 +3,11 @@
 import time
 
 from rpt_core.artifacts.build import FLOPS, Build
-from rpt_core.errors import JudgeError, Stopped
+from rpt_core.errors import EngineError, JudgeError, Stopped
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.checkpoint import keep_best, publish, save
 from rpt_core.train.rl.gather import Batch, gather
+from rpt_core.train.rl.hand_over import hand_over
 from rpt_core.train.rl.look import quick_look, reported
 from rpt_core.train.rl.record import Record
 from rpt_core.train.rl.state import Progress, Trainer
@@ -26,13 +27,15 @@ def loop(
         milestones: Steps after which the model is published.
 
     Raises:
+        EngineError: the engine died, or does not serve the weights it was handed.
         Stopped: somebody asked to stop; a checkpoint was written first.
     """
     recipe, saved_at = trainer.recipe, time.monotonic()
+    hand_over(trainer, progress.step, build.scratch)
     if recipe.evaluate_every and progress.step == 0:
-        build.log(0, {FLOPS: progress.gflops, **quick_look(trainer)})
+        build.log(0, {FLOPS: progress.gflops, **_look(trainer)})
     while not trainer.is_done(progress):
-        if build.stopping():
+        if any(trainer.backend.all_gather(build.stopping())):
             if progress.step:
                 save(build, trainer, progress, record)
             raise Stopped(f"stopped after step {progress.step} of {recipe.steps}; the same command goes on.")
@@ -41,31 +44,40 @@ def loop(
         with clock.phase("update"):
             progress, metrics = step(trainer, progress, batch)
         record.add(progress.step, cursor, batch)
+        with clock.phase("sync"):
+            hand_over(trainer, progress.step, build.scratch)
         told, took = reported(trainer.objective)
         metrics |= told
         done = trainer.is_done(progress)
         if recipe.evaluate_every and (done or progress.step % recipe.evaluate_every == 0):
             with clock.phase("eval"):
-                metrics |= quick_look(trainer)
+                metrics |= _look(trainer)
             progress = keep_best(build, trainer, progress, metrics)
         build.log(progress.step, metrics, clock.read(progress.tokens - tokens_before) | took)
         build.progress(progress.step, recipe.steps, _note(metrics))
         if progress.step in milestones:
             publish(build, trainer, progress, metrics)
-        if time.monotonic() - saved_at >= build.placement.checkpoint_seconds and not done:
+        due = time.monotonic() - saved_at >= build.placement.checkpoint_seconds
+        if trainer.backend.all_gather(due)[0] and not done:
             save(build, trainer, progress, record)
             saved_at = time.monotonic()
     return progress
 
 
 def _gather(trainer: Trainer, build: Build, progress: Progress, record: Record, clock: Clock) -> Batch:
-    """The next batch; a judge that stays away costs no step that was taken."""
+    """The next batch; a judge that stays away or an engine that dies costs no step that was taken."""
     try:
-        return gather(trainer, progress, clock)
-    except JudgeError:
+        with trainer.backend.whole():
+            return gather(trainer, progress, clock)
+    except (JudgeError, EngineError):
         if progress.step:
             save(build, trainer, progress, record)
         raise
+
+
+def _look(trainer: Trainer) -> dict[str, float]:
+    with trainer.backend.whole():
+        return quick_look(trainer)
 
 
 def _note(metrics: dict[str, float]) -> str:

@@ -64,7 +64,7 @@ def policy_terms(
     """
     ratio_N = ratios(logprobs_N, old_logprobs_N, answer_N, len(advantages_A), preset)
     clipped_N = clipped(ratio_N, preset)
-    advantage_N = advantages_A[answer_N]
+    advantage_N = advantages_A[answer_N]  # (A,) -> (N,): an answer's tokens share its advantage
     if preset.surrogate == "weighted":
         return -clipped_N.detach() * advantage_N * logprobs_N
     return -torch.minimum(ratio_N * advantage_N, clipped_N * advantage_N)
@@ -141,4 +141,4 @@ def answer_means(values_N: Tensor, answer_N: Tensor, num_answers: int) -> Tensor
     """Mean of a value over each answer's tokens; 0 for an answer without any."""
     zeros_A = torch.zeros(num_answers, dtype=values_N.dtype, device=values_N.device)
     counts_A = zeros_A.index_add(0, answer_N, torch.ones_like(values_N))
-    return zeros_A.index_add(0, answer_N, values_N) / counts_A.clamp(min=1)
+    return zeros_A.index_add(0, answer_N, values_N) / counts_A.clamp(min=1)  # (A,)

@@ -4,22 +4,22 @@ import importlib
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
-import torch
-
 from rpt_core.artifacts.build import GIGA, METRICS_FILE, TIMINGS_FILE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
-from rpt_core.errors import CapacityError, StarvedError
+from rpt_core.errors import StarvedError
 from rpt_core.objectives.objective import Objective
 from rpt_core.objectives.rewards.judge import JUDGE_GFLOPS
 from rpt_core.policy.codec import Codec
+from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.forward import Layout, check_layout
-from rpt_core.policy.load import Precision, load_policy, save_policy
+from rpt_core.policy.load import Precision, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
-from rpt_core.train.optimiser import Update
+from rpt_core.train.backends.registry import open_backend
 from rpt_core.train.rl.checkpoint import (
     MODEL_FOLDER,
     publish_best,
@@ -29,7 +29,8 @@ from rpt_core.train.rl.checkpoint import (
 )
 from rpt_core.train.rl.loop import loop
 from rpt_core.train.rl.record import Record
-from rpt_core.train.rl.state import Progress, RlRecipe, Trainer, open_engine
+from rpt_core.train.rl.state import Progress, RlRecipe, Trainer
+from rpt_core.train.supervised.loop import device_of
 
 
 def train_policy(recipe: PolicyRecipe, build: Build) -> Outcome:
@@ -95,17 +96,17 @@ def _train(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcom
     progress, record = Progress(), Record()
     if saved:
         progress, record = saved_progress(saved.folder, recipe), Record(saved.folder)
-        trainer.update.load(saved.folder)
+        trainer.backend.load(saved.folder)
         restore_objective(saved.folder, trainer.objective)
         restore_best(saved.folder, build)
-    progress = loop(trainer, build, progress, record, milestones)
-    trainer.engine.close()
+    with closing(trainer.engine):
+        progress = loop(trainer, build, progress, record, milestones)
     if progress.asked and not progress.used:
         raise StarvedError(
             f"none of {progress.asked} groups in {progress.step} steps had answers that differ in reward, so "
             "the policy is still the start model. Start from a better cold start, or ask easier questions."
         )
-    save_policy(trainer.policy, build.out / MODEL_FOLDER)
+    trainer.backend.export(build.out / MODEL_FOLDER)
     record.write(build.out)
     if progress.best_step and progress.best_step not in milestones:
         publish_best(build, progress)
@@ -121,13 +122,14 @@ def open_trainer(recipe: RlRecipe, build: Build, model: Path | None = None) -> T
         model: Model folder of a checkpoint; the start model without it.
     """
     start = build.inputs["start"] / MODEL_FOLDER
-    policy = _policy(build, model or start)
+    folder = model or start
+    policy = _policy(build, folder)
     return Trainer(
         recipe=recipe,
         policy=policy,
-        engine=open_engine(build.numerics.engine, policy),
+        engine=open_engine(build.numerics.engine, policy, folder),
         objective=open_objective(recipe, build.inputs, policy.codec),
-        update=Update(policy.model, recipe.optimiser, recipe.steps),
+        backend=open_backend(build.numerics, policy, recipe.optimiser, recipe.steps),
         layout=cast(Layout, build.numerics.layout),
         tokens_per_micro_batch=build.numerics.tokens_per_micro_batch,
         reference=_policy(build, start) if recipe.kl_weight else None,
@@ -138,18 +140,10 @@ def _policy(build: Build, folder: Path) -> Policy:
     """The model, on the device of the placement.
 
     Raises:
-        CapacityError: the placement asks for more than one process, or another back end than torch's.
         RecipeError: it asks for activation checkpointing in the two-pass layout.
     """
     numerics = build.numerics
-    if numerics.world_size > 1 or numerics.backend != "torch":
-        raise CapacityError(
-            f"the placement asks for {numerics.world_size} processes under {numerics.backend}; this version "
-            "trains in one process with the torch back end. Set gpus=1 and backend=torch."
-        )
-    wanted = build.placement.gpus != 0 and torch.cuda.is_available()
-    device = "cuda" if wanted else "cpu"
-    policy = load_policy(folder, cast(Precision, numerics.dtype), device, for_training=True)
+    policy = load_policy(folder, cast(Precision, numerics.dtype), device_of(build), for_training=True)
     if build.placement.checkpoint_activations:
         check_layout(numerics.layout, checkpointed=True)
         policy.checkpoint_activations()

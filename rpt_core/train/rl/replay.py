@@ -7,6 +7,7 @@ again, each checked on the way.
 """
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from rpt_core.artifacts.build import STATE_FOLDER, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import IntegrityError, RecipeError, Stopped
 from rpt_core.recipes.replay import Replay
+from rpt_core.train.backends.optimiser import STATE_FILE as MOMENTS_FILE
 from rpt_core.train.clock import Clock
-from rpt_core.train.optimiser import STATE_FILE as MOMENTS_FILE
 from rpt_core.train.rl.checkpoint import MODEL_FOLDER, restore_objective, saved_progress
 from rpt_core.train.rl.gather import Batch, gather
+from rpt_core.train.rl.hand_over import hand_over
 from rpt_core.train.rl.record import BATCHES_FILE, SCHEMA, answer_rows, batch_digest
 from rpt_core.train.rl.reinforce import open_trainer
 from rpt_core.train.rl.state import Progress, Trainer
@@ -39,7 +41,7 @@ def replay(recipe: Replay, build: Build) -> Outcome:
     Reads the training's own inputs, :data:`TRAINED` and :data:`FROM`.
 
     Raises:
-        RecipeError: the training took no such step.
+        RecipeError: the training took no such step, or its engine draws otherwise each time.
         IntegrityError: a step came out otherwise than it was recorded.
     """
     recorded = read_batches(build.inputs[TRAINED])
@@ -49,16 +51,33 @@ def replay(recipe: Replay, build: Build) -> Outcome:
             f"{max(recorded, default=0)}. Name one of them."
         )
     trainer, progress = _begin(recipe, build)
+    with closing(trainer.engine):
+        _refuse_unrepeatable(trainer, build.numerics.engine)
+        batch = _up_to(recipe.step, trainer, progress, recorded, build)
+    return _written(recipe.step, progress.step, batch, build)
+
+
+def _up_to(number: int, trainer: Trainer, progress: Progress, recorded: Recorded, build: Build) -> Batch:
+    """The batch of a step, after the steps from ``progress`` to it."""
     begun = progress.step
-    while progress.step + 1 < recipe.step:
+    hand_over(trainer, begun, build.scratch)
+    while progress.step + 1 < number:
         batch = _same_batch(trainer, progress, recorded, begun)
         progress, _ = step(trainer, progress, batch)
-        build.progress(progress.step - begun, recipe.step - begun, f"step {progress.step} as recorded")
+        hand_over(trainer, progress.step, build.scratch)
+        build.progress(progress.step - begun, number - begun, f"step {progress.step} as recorded")
         if build.stopping():
             raise Stopped(f"stopped after step {progress.step}; the same command begins again.")
-    batch = _same_batch(trainer, progress, recorded, begun)
-    trainer.engine.close()
-    return _written(recipe.step, begun, batch, build)
+    return _same_batch(trainer, progress, recorded, begun)
+
+
+def _refuse_unrepeatable(trainer: Trainer, name: str) -> None:
+    if not trainer.engine.replayable:
+        raise RecipeError(
+            f"the training's answers were drawn by the engine {name!r}, whose answers do not follow from "
+            "seed and weights alone: no step of it can be drawn again. `rpt show --rollouts` reads those "
+            "that were kept; a training with engine=torch can be replayed."
+        )
 
 
 def read_batches(trained: Path) -> Recorded:
@@ -77,7 +96,7 @@ def _begin(recipe: Replay, build: Build) -> tuple[Trainer, Progress]:
     trainer = open_trainer(recipe.training, build, begin / MODEL_FOLDER)
     state = begin / STATE_FOLDER
     if (state / MOMENTS_FILE).exists():
-        trainer.update.load(state)
+        trainer.backend.load(state)
     restore_objective(state, trainer.objective)
     return trainer, saved_progress(state, recipe.training)
 

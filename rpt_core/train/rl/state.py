@@ -1,17 +1,14 @@
 """What a training holds, and how far it is."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
-from rpt_core.errors import EngineError
 from rpt_core.objectives.objective import BoundsAnswers, Objective, Observing
 from rpt_core.policy.engines.engine import RolloutEngine
-from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import Layout
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sampling
 from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
-from rpt_core.train.optimiser import Update
+from rpt_core.train.backends.backend import TrainerBackend
 from rpt_core.train.rl.losses import PRESETS, Preset
 
 TextRecipe = PolicyRecipe | RlptRecipe
@@ -40,13 +37,13 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """The parts of one training; ``policy`` and ``update`` change in place, nothing else does."""
+    """The parts of one training; ``policy`` and ``backend`` change in place, nothing else does."""
 
     recipe: RlRecipe
     policy: Policy
     engine: RolloutEngine
     objective: Objective
-    update: Update
+    backend: TrainerBackend
     layout: Layout = "two-pass"
     tokens_per_micro_batch: int = 16_384
     reference: Policy | None = None
@@ -94,19 +91,3 @@ class Trainer:
             group_size=self.recipe.group_size,
             seed=self.recipe.seed,
         )
-
-
-def open_engine(name: str, policy: Policy) -> RolloutEngine:
-    """The engine a placement names.
-
-    Raises:
-        EngineError: there is none of that name here.
-    """
-    engines: dict[str, Any] = {"torch": TorchEngine}
-    if name not in engines:
-        raise EngineError(
-            f"the placement asks for the engine {name!r}; this version draws answers with "
-            f"{', '.join(engines)}. Set placement.engine to one of them, or to auto."
-        )
-    engine: RolloutEngine = engines[name](policy)
-    return engine

@@ -6,100 +6,32 @@ batch, so it does not depend on how the batch is split (design 3.3).
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from rpt_core.artifacts.build import FLOPS, GIGA
+from rpt_core.artifacts.build import GIGA
 from rpt_core.errors import EngineError, StarvedError
 from rpt_core.objectives.objective import Observing, Seen
-from rpt_core.objectives.verdicts import length_shares
 from rpt_core.policy.forward import BranchScores, DocumentScores, branch_logprobs
 from rpt_core.policy.parts import Part, micro_batches
-from rpt_core.policy.trunk import Trunk
+from rpt_core.train.backends.backend import own_share
 from rpt_core.train.rl import dual
-from rpt_core.train.rl.advantages import group_advantages
-from rpt_core.train.rl.gather import Answered, Batch
+from rpt_core.train.rl.gather import Batch
+from rpt_core.train.rl.lessons import Lesson, Scales, lesson_of, scales_of
 from rpt_core.train.rl.losses import (
     clipped,
-    denominator,
     importance_weights,
     kl_terms,
     policy_terms,
     ratios,
     token_weights,
 )
+from rpt_core.train.rl.metrics import describe, means, totals
 from rpt_core.train.rl.state import Progress, Trainer
-
-IMPORTANCE_CAP = 2.0
-"""Largest token-level weight between engine and trainer; 1 throughout when both share a module."""
-MISMATCH_NATS_MAX = 0.5
-"""Mean gap of log-probabilities between engine and trainer beyond which updates mean nothing."""
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What is learnt from one document: the kept cuts, their answers and advantages."""
-
-    trunk: Trunk
-    answers: list[list[tuple[int, ...]]]
-    engine_logprobs: list[list[tuple[float, ...]]]
-    advantages: list[list[float]]
-    counted: list[list[bool]]
-    """False for answers that stay out of the loss and its denominator."""
-    reasoned: frozenset[int]
-    """Document tokens that were asked about: not part of the documents' own loss."""
-
-
-@dataclass
-class Sums:
-    """What the micro-batches add up to; means are taken once, at the end."""
-
-    loss: float = 0.0
-    policy_loss: float = 0.0
-    ntp_loss: float = 0.0
-    kl: float = 0.0
-    entropy: float = 0.0
-    mismatch: float = 0.0
-    mismatch_kl: float = 0.0
-    ratio_error: float = 0.0
-    answer_tokens: int = 0
-    forwarded: int = 0
-    entropies_nats: dict[str, NDArray[np.float32]] = field(default_factory=dict)
-    """By trunk key, at each document token; for objectives that follow the policy."""
-    logprobs: list[Tensor] = field(default_factory=list)
-    """Of every micro-batch's answer tokens, without gradient; what further updates are compared with."""
-    clipped: int = 0
-    """Answer tokens whose ratio to the sampled policy was outside the clip range."""
-    ratio_max: float = 1.0
-    old_kl: float = 0.0
-    """Divergence from the sampled policy (k3), summed over answer tokens."""
-
-
-@dataclass(frozen=True)
-class Learnt:
-    """What the updates of one step did."""
-
-    first: Sums
-    """At the policy that drew the answers: the step's metrics."""
-    last: Sums
-    forwarded: int
-    """Tokens of all updates."""
-    flops: float
-    """Operations of all updates, the reference's included."""
-    norm: float
-    """Of the last update's gradient."""
-
-
-@dataclass(frozen=True)
-class Scales:
-    """Denominators of the whole batch."""
-
-    policy: float
-    ntp: float
+from rpt_core.train.rl.sums import Learnt, Sums, merged
 
 
 def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, dict[str, float]]:
@@ -112,8 +44,10 @@ def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, 
 
     Raises:
         StarvedError: too many empty steps in a row.
-        EngineError: the loss is not finite, or engine and trainer disagree about the answers drawn.
+        EngineError: the loss is not finite, answers were drawn under other weights than the present ones, or
+            engine and trainer disagree about their probabilities.
     """
+    _refuse_stale(trainer, batch, progress.step)
     learns = batch.num_kept > 0 or (not batch.asks and trainer.ntp_weight > 0)
     learnt = _learn(trainer, batch, progress.step + 1) if learns else None
     if isinstance(trainer.objective, Observing):
@@ -122,19 +56,20 @@ def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, 
     advanced = _advance(trainer, progress, batch, learnt)
     if advanced.empty_steps >= trainer.recipe.selection.max_empty_steps:
         raise StarvedError(_starved(advanced, batch))
-    return advanced, {**describe(batch), **(_means(learnt) if learnt else {}), **_totals(advanced)}
+    return advanced, {**describe(batch), **(means(learnt) if learnt else {}), **totals(advanced)}
 
 
 def _learn(trainer: Trainer, batch: Batch, number: int) -> Learnt:
     """Take the step's updates; each sees the whole batch, all but the first are off the sampled policy."""
-    lessons = [_lesson(trainer, document) for document in batch.documents]
-    before = _work(trainer)
-    first = sums = _update(trainer, lessons, number, None)
+    lessons = [lesson_of(trainer, document) for document in batch.documents]
+    scales, before = scales_of(trainer, lessons), _work(trainer)
+    first = sums = _update(trainer, lessons, scales, number, None)
     forwarded = first[0].forwarded
     for _ in range(trainer.recipe.updates_per_batch - 1):
-        sums = _update(trainer, lessons, number, first[0].logprobs)
+        sums = _update(trainer, lessons, scales, number, first[0].logprobs)
         forwarded += sums[0].forwarded
-    return Learnt(first[0], sums[0], forwarded, _work(trainer) - before, sums[1])
+    flops = sum(trainer.backend.all_gather(_work(trainer) - before))
+    return Learnt(first[0], sums[0], forwarded, flops, sums[1])
 
 
 def _work(trainer: Trainer) -> float:
@@ -144,38 +79,37 @@ def _work(trainer: Trainer) -> float:
 
 
 def _update(
-    trainer: Trainer, lessons: Sequence[Lesson], number: int, old: Sequence[Tensor] | None
+    trainer: Trainer, lessons: Sequence[Lesson], scales: Scales, number: int, old: Sequence[Tensor] | None
 ) -> tuple[Sums, float]:
-    """One optimiser step at the rate of step ``number``; its sums and the norm of its gradient."""
-    sums = accumulate(trainer, lessons, old)
-    _refuse_mismatch(sums, number)
+    """One optimiser step at the rate of step ``number``; sums over all ranks, and its gradient's norm."""
+    mine = accumulate(trainer, own_share(lessons, trainer.backend), scales, old)
+    sums = replace(merged(trainer.backend.all_gather(replace(mine, logprobs=[]))), logprobs=mine.logprobs)
+    _refuse_mismatch(sums, number, trainer.recipe.mismatch_nats_max)
     _refuse_not_finite(sums.loss, 0.0, number)
-    norm = trainer.update.step(number)
+    norm = trainer.backend.step(number)
     _refuse_not_finite(sums.loss, norm, number)
     return sums, norm
 
 
-def accumulate(trainer: Trainer, lessons: Sequence[Lesson], old: Sequence[Tensor] | None = None) -> Sums:
-    """Leave the gradient of the whole batch's loss in the model; the sums behind its metrics.
+def accumulate(
+    trainer: Trainer, lessons: Sequence[Lesson], scales: Scales, old: Sequence[Tensor] | None = None
+) -> Sums:
+    """Add the lessons' share of the batch's gradient to the model's; the sums behind the batch's metrics.
 
     Args:
         trainer: Its policy is scored.
-        lessons: The batch.
+        lessons: The batch, or the part of it that this rank learns from.
+        scales: Denominators of the whole batch: shares of any split then add up to the same gradient.
         old: ``Sums.logprobs`` of the policy that drew the answers; none where it is the present one.
     """
     sums = Sums()
-    counted = [len(ids) for one in lessons for ids, counts in _flat(one.answers, one.counted) if counts]
-    scales = Scales(
-        denominator(counted, trainer.preset, trainer.recipe.reasoning_tokens),
-        float(max(sum(_num_own(trainer, one) for one in lessons), 1)),
-    )
     trunks, answers = [one.trunk for one in lessons], [one.answers for one in lessons]
     for parts in micro_batches(trunks, answers, trainer.tokens_per_micro_batch):
         useful = [part for part in parts if part.branches or trainer.watches_documents]
         if useful:
             sampled = None if old is None else old[len(sums.logprobs)]
             loss = _part_loss(trainer, lessons, useful, scales, sums, sampled)
-            loss.backward()  # type: ignore[no-untyped-call]
+            trainer.backend.backward(loss)
             sums.loss += float(loss.detach())
     return sums
 
@@ -187,8 +121,8 @@ def _part_loss(
     """The loss of one micro-batch, its share of the batch's."""
     picked = [part.pick(lessons[part.trunk].trunk, lessons[part.trunk].answers) for part in parts]
     trunks, answers = [trunk for trunk, _ in picked], [ids for _, ids in picked]
-    scores = branch_logprobs(
-        trainer.policy, trunks, answers, trainer.layout, trainer.recipe.temperature,
+    scores = trainer.backend.score(
+        trunks, answers, trainer.layout, trainer.recipe.temperature,
         with_document=trainer.watches_documents and trainer.ntp_text == "instructed", as_drawn=True,
     )  # fmt: skip
     sums.forwarded += scores.num_tokens
@@ -232,7 +166,7 @@ def _policy_loss(
     old_N = now_N if old_N is None else old_N
     counted_A = _counted(lessons, parts, scores)
     weights_N = token_weights(scores.answer_N, counted_A, trainer.preset, scales.policy)
-    weights_N = weights_N * importance_weights(old_N, engine_N, IMPORTANCE_CAP)
+    weights_N = weights_N * importance_weights(old_N, engine_N, trainer.recipe.importance_cap)
     terms_N = policy_terms(scores.logprobs_N, old_N, advantages_A, scores.answer_N, trainer.preset)
     loss = (weights_N * terms_N).sum()
     sums.policy_loss += float(loss.detach())
@@ -282,7 +216,7 @@ def _document_loss(
         ]
         if not trunks:
             return None
-        own, num_tokens = dual.raw_scores(trainer.policy, trunks)
+        own, num_tokens = dual.raw_scores(trainer.backend, trunks)
         sums.forwarded += num_tokens
         parts = [part for part in parts if part.counts_document]
     else:
@@ -291,37 +225,6 @@ def _document_loss(
     loss = dual.own_loss(trunks, [lessons[part.trunk].reasoned for part in parts], own) / scales.ntp
     sums.ntp_loss += float(loss.detach())
     return trainer.ntp_weight * loss
-
-
-def _num_own(trainer: Trainer, lesson: Lesson) -> int:
-    trunk = lesson.trunk
-    if trainer.ntp_text == "raw":
-        trunk = dual.raw(trunk, trainer.policy.begin_ids)
-    return dual.num_own_tokens(trunk, lesson.reasoned)
-
-
-def _lesson(trainer: Trainer, document: Answered) -> Lesson:
-    trunk, groups = document.asked.trunk, document.groups
-    kept = [(cut, group) for cut, group in zip(trunk.cuts, groups, strict=True) if group.keep]
-    masked = trainer.recipe.selection.mask_truncated
-    return Lesson(
-        trunk=replace(trunk, cuts=tuple(cut for cut, _ in kept)),
-        answers=[[sample.token_ids for sample in group.samples] for _, group in kept],
-        engine_logprobs=[[sample.logprobs for sample in group.samples] for _, group in kept],
-        advantages=[
-            group_advantages(group.scores, by_deviation=trainer.preset.by_deviation).tolist()
-            for _, group in kept
-        ],
-        counted=[[not (masked and s.finish == "length") for s in group.samples] for _, group in kept],
-        reasoned=frozenset(cut.position for cut in trunk.cuts),
-    )
-
-
-def _flat(
-    answers: list[list[tuple[int, ...]]], counted: list[list[bool]]
-) -> list[tuple[tuple[int, ...], bool]]:
-    pairs = zip(answers, counted, strict=True)
-    return [pair for ids, counts in pairs for pair in zip(ids, counts, strict=True)]
 
 
 def _advance(trainer: Trainer, progress: Progress, batch: Batch, learnt: Learnt | None) -> Progress:
@@ -338,80 +241,25 @@ def _advance(trainer: Trainer, progress: Progress, batch: Batch, learnt: Learnt 
     )
 
 
-def describe(batch: Batch) -> dict[str, float]:
-    """Metrics of the answers themselves; none where nothing was asked."""
-    if not batch.asks:
-        return {}
-    verdicts = [verdict for group in batch.groups for verdict in group.verdicts]
-    thoughts = np.array([verdict.thought_tokens for verdict in verdicts])
-    counts = {f"verdict/{name}": float(count) for name, count in batch.verdict_counts().items()}
-    lengths = [v.prediction_tokens for v in verdicts if v.verdict in ("correct", "wrong")]
-    return {
-        "reward_mean": float(np.mean([verdict.score for verdict in verdicts])),
-        **counts,
-        "kept_fraction": batch.num_kept / sum(1 for _ in batch.groups),
-        "groups_kept": float(batch.num_kept),
-        "think_share": float((thoughts > 0).mean()),
-        "thought_tokens": float(thoughts.mean()),
-        "answer_tokens": float(np.mean([verdict.answer_tokens for verdict in verdicts])),
-        **{f"prediction_share/{name}": share for name, share in length_shares(lengths).items()},
-        **_asked_for(batch),
-    }
+def _refuse_stale(trainer: Trainer, batch: Batch, version: int) -> None:
+    """Refuse answers of an engine that did not follow; one that shares the weights cannot lag behind."""
+    if trainer.engine.shares_weights:
+        return
+    versions = {sample.version for group in batch.groups for sample in group.samples}
+    if other := versions - {version}:
+        raise EngineError(
+            f"answers of step {version + 1} were drawn under the weights of step {min(other)}, and the "
+            f"trainer is at step {version}: the update would not be on the policy that was sampled. Look at "
+            "the engine's log for its last load; rerun to resume from the last checkpoint."
+        )
 
 
-def _asked_for(batch: Batch) -> dict[str, float]:
-    """Budget and tiers of the step's questions, where the objective has them (RMT)."""
-    questions = [group.question for group in batch.groups]
-    found = {}
-    if questions[0].budget is not None:
-        found["budget_tokens"] = float(questions[0].budget)
-    tiers = [question.tier for question in questions if question.tier is not None]
-    return found | {f"tier_share/{tier}": tiers.count(tier) / len(tiers) for tier in sorted(set(tiers))}
-
-
-def _means(learnt: Learnt) -> dict[str, float]:
-    """The step's metrics, at the policy that drew the answers; how far it went, where it took several."""
-    sums, tokens = learnt.first, max(learnt.first.answer_tokens, 1)
-    return {
-        "loss": sums.loss,
-        "policy_loss": sums.policy_loss,
-        "ntp_loss": sums.ntp_loss,
-        "kl": sums.kl / tokens,
-        "entropy": sums.entropy / tokens,
-        "mismatch_nats": sums.mismatch / tokens,
-        "mismatch_kl": sums.mismatch_kl / tokens,
-        "ratio_error_max": sums.ratio_error,
-        "update_tokens": float(learnt.forwarded),
-        "grad_norm": learnt.norm,
-        **(_moved(learnt.last) if learnt.last is not learnt.first else {}),
-    }
-
-
-def _moved(last: Sums) -> dict[str, float]:
-    """How far the last update of a batch was from the policy that drew it."""
-    tokens = max(last.answer_tokens, 1)
-    return {
-        "clipped_share": last.clipped / tokens,
-        "ratio_max": last.ratio_max,
-        "old_kl": last.old_kl / tokens,
-        "loss_last_update": last.loss,
-    }
-
-
-def _totals(progress: Progress) -> dict[str, float]:
-    return {
-        "tokens_total": float(progress.tokens),
-        FLOPS: progress.gflops,
-        "questions_total": float(progress.asked),
-    }
-
-
-def _refuse_mismatch(sums: Sums, number: int) -> None:
+def _refuse_mismatch(sums: Sums, number: int, most: float) -> None:
     gap = sums.mismatch / max(sums.answer_tokens, 1)
-    if gap > MISMATCH_NATS_MAX:
+    if gap > most:
         raise EngineError(
             f"engine and trainer differ by {gap:.2f} nats a token at step {number} (at most "
-            f"{MISMATCH_NATS_MAX}): the engine serves other weights or another temperature than the trainer "
+            f"{most:g}): the engine serves other weights or another temperature than the trainer "
             "updates. Look at the engine's log for its last weight version."
         )
 

@@ -12,7 +12,7 @@ from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import StarvedError
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.forward import document_scores
-from rpt_core.policy.load import load_policy, model_folder, save_policy
+from rpt_core.policy.load import load_policy, model_folder
 from rpt_core.policy.loading.faithful import refuse_unfaithful
 from rpt_core.policy.loading.stored import num_numbers
 from rpt_core.policy.loading.weights import (
@@ -28,6 +28,8 @@ from rpt_core.policy.tokens.vocabulary import TOKENIZER_FILES
 from rpt_core.policy.trunk import Trunk
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.supervised import BaseRecipe, ModelShape
+from rpt_core.train.backends.backend import TrainerBackend, own_share
+from rpt_core.train.backends.registry import open_backend
 from rpt_core.train.supervised.loop import Learned, device_of, train_supervised
 from rpt_core.train.supervised.windows import Windows, shuffled, texts_of
 
@@ -83,17 +85,19 @@ def _from_scratch(recipe: BaseRecipe, shape: ModelShape, build: Build) -> Outcom
         )
     initialise(shape, len(codec), codec, recipe.seed, start)
     policy = load_policy(start, device=device_of(build), for_training=True)
+    backend = open_backend(build.numerics, policy, recipe.optimiser, recipe.steps)
     trained = train_supervised(
         build,
         policy,
-        recipe.optimiser,
+        backend,
         recipe.steps,
-        lambda step: _learn(policy, windows, recipe, build, step),
+        lambda step: _learn(backend, policy, windows, recipe, build, step),
     )
-    save_policy(policy, build.out / "model")
+    backend.export(build.out / "model")
     held_out = Windows.build(corpus, "eval", codec, shape.context_tokens, build.scratch / "eval.tokens")
     before = policy.work.flops
-    nll = held_out_nll(policy, held_out)
+    with backend.whole():
+        nll = held_out_nll(policy, held_out)
     dropped = {"too-short": windows.num_too_short} if windows.num_too_short else {}
     return Outcome(
         rows=RowCounts(
@@ -135,17 +139,20 @@ def initialise(shape: ModelShape, vocab_size: int, codec: Codec, seed: int, fold
         AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
 
 
-def _learn(policy: Policy, windows: Windows, recipe: BaseRecipe, build: Build, step: int) -> Learned:
+def _learn(
+    backend: TrainerBackend, policy: Policy, windows: Windows, recipe: BaseRecipe, build: Build, step: int
+) -> Learned:
     """Mean next-token loss of the step's windows, split by the token budget."""
     chosen = shuffled(len(windows), recipe.documents_per_step, step, recipe.seed)
     trunks = [Trunk(str(index), policy.begin_ids, windows[index]) for index in chosen.tolist()]
     num_targets = sum(trunk.num_tokens - 1 for trunk in trunks)
     total = forwarded = 0.0
-    lengths = [trunk.num_tokens for trunk in trunks]
+    mine = own_share(trunks, backend)
+    lengths = [trunk.num_tokens for trunk in mine]
     for batch in padded_batches(lengths, build.numerics.tokens_per_micro_batch):
-        part = [trunks[index] for index in batch]
-        loss = document_scores(policy, part).nll_M.sum() / num_targets
-        loss.backward()  # type: ignore[no-untyped-call]
+        part = [mine[index] for index in batch]
+        loss = backend.score_documents(part).nll_M.sum() / num_targets
+        backend.backward(loss)
         total += float(loss.detach())
         forwarded += len(part) * max(trunk.num_tokens for trunk in part)
     return Learned(total, {"nll_nats": total}, int(forwarded))

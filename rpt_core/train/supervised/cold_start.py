@@ -20,11 +20,13 @@ from rpt_core.errors import StarvedError
 from rpt_core.objectives.prompts import next_token_prompt, problem_prompt
 from rpt_core.objectives.rlvr import read_problems
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.forward import BranchScores, Layout, branch_logprobs
-from rpt_core.policy.load import load_policy, save_policy
+from rpt_core.policy.forward import BranchScores, Layout
+from rpt_core.policy.load import load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import Part, micro_batches
 from rpt_core.recipes.supervised import ColdStartRecipe
+from rpt_core.train.backends.backend import TrainerBackend, own_share
+from rpt_core.train.backends.registry import open_backend
 from rpt_core.train.supervised.lessons import (
     Answer,
     Lesson,
@@ -48,14 +50,15 @@ def train_cold_start(recipe: ColdStartRecipe, build: Build) -> Outcome:
     device = device_of(build)
     policy = load_policy(build.inputs["base"] / "model", device=device, for_training=True)
     school = School.open(recipe, build, policy)
+    backend = open_backend(build.numerics, policy, recipe.optimiser, recipe.steps)
     trained = train_supervised(
         build,
         policy,
-        recipe.optimiser,
+        backend,
         recipe.steps,
-        lambda step: _learn(policy, school, recipe, build, step),
+        lambda step: _learn(backend, school, recipe, build, step),
     )
-    save_policy(policy, build.out / "model")
+    backend.export(build.out / "model")
     return Outcome(
         rows=school.balance,
         flops=trained.flops,
@@ -150,7 +153,9 @@ def _manner(recipe: ColdStartRecipe, codec: Codec) -> Manner:
     return Manner(recipe.long_share, recipe.long_passes, tuple(budgeted))
 
 
-def _learn(policy: Policy, school: School, recipe: ColdStartRecipe, build: Build, step: int) -> Learned:
+def _learn(
+    backend: TrainerBackend, school: School, recipe: ColdStartRecipe, build: Build, step: int
+) -> Learned:
     """Leave the gradient of one step: mean over answer tokens, plus the documents' own loss."""
     stocks = school.lessons(recipe, step)
     lessons = [lesson for stock in stocks for lesson in stock]
@@ -166,7 +171,8 @@ def _learn(policy: Policy, school: School, recipe: ColdStartRecipe, build: Build
         for stock in stocks
     ]
     done = [
-        batch.learn(policy, stock, first, layout, budget) for stock, first in zip(stocks, shares, strict=True)
+        batch.learn(backend, own_share(stock, backend), first, layout, budget)
+        for stock, first in zip(stocks, shares, strict=True)
     ]
     names = ("loss", "nll_nats", "answer_nll_nats", "tokens")
     sums = {name: sum(one[i] for one in done) for i, name in enumerate(names)}
@@ -184,7 +190,7 @@ class _Batch:
 
     def learn(
         self,
-        policy: Policy,
+        backend: TrainerBackend,
         lessons: Sequence[Lesson],
         first: dict[bool, float],
         layout: Layout,
@@ -197,9 +203,9 @@ class _Batch:
         forwarded = 0
         for parts in micro_batches(trunks, answers, budget):
             picked = [part.pick(trunks[part.trunk], answers[part.trunk]) for part in parts]
-            scores = branch_logprobs(policy, [t for t, _ in picked], [a for _, a in picked], layout)
+            scores = backend.score([t for t, _ in picked], [a for _, a in picked], layout)
             losses = self._losses(scores, _token_weights(parts, lessons, first), parts)
-            losses[0].backward()  # type: ignore[no-untyped-call]
+            backend.backward(losses[0])
             sums += [float(loss.detach()) for loss in losses]
             forwarded += scores.num_tokens
         return float(sums[0]), float(sums[1]), float(sums[2]), forwarded

@@ -13,11 +13,12 @@ from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.objectives.rewards.judge import JudgeVerdict, Pair
 from rpt_core.objectives.rewards.judge_local import LocalJudge, ask_about
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.load import load_policy, save_policy
-from rpt_core.policy.model import Policy
+from rpt_core.policy.load import load_policy
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.sample.pairs import WorldPair, drill, pair
+from rpt_core.train.backends.backend import TrainerBackend
+from rpt_core.train.backends.registry import open_backend
 from rpt_core.train.supervised.base import initialise
 from rpt_core.train.supervised.loop import Learned, device_of, learn_answers, train_supervised
 
@@ -34,12 +35,14 @@ def train_judge(recipe: JudgeRecipe, build: Build) -> Outcome:
     codec = Codec.train(texts, recipe.model.vocab_size, start, recipe.model.context_tokens)
     initialise(recipe.model, len(codec), codec, recipe.seed, start)
     policy = load_policy(start, device=device_of(build), for_training=True)
+    backend = open_backend(build.numerics, policy, recipe.optimiser, recipe.steps)
     trained = train_supervised(
-        build, policy, recipe.optimiser, recipe.steps, lambda step: _learn(policy, recipe, build, step)
+        build, policy, backend, recipe.steps, lambda step: _learn(backend, codec, recipe, build, step)
     )
-    save_policy(policy, build.out / "model")
+    backend.export(build.out / "model")
     held_out = [_pair(recipe, HELD_OUT_FROM + number) for number in range(recipe.held_out_pairs)]
-    agreement = agree(LocalJudge(policy).ask(as_asked(held_out)), [one.is_right for one in held_out])
+    with backend.whole():
+        agreement = agree(LocalJudge(policy).ask(as_asked(held_out)), [one.is_right for one in held_out])
     pairs = recipe.steps * recipe.pairs_per_step
     return Outcome(
         rows=RowCounts(rows_in=pairs, kept=pairs),
@@ -116,11 +119,10 @@ def _weights(ids: Sequence[int], *, noted: float) -> list[float]:
     return [noted] * (len(ids) - 2) + [VERDICT_WEIGHT, noted]
 
 
-def _learn(policy: Policy, recipe: JudgeRecipe, build: Build, step: int) -> Learned:
+def _learn(backend: TrainerBackend, codec: Codec, recipe: JudgeRecipe, build: Build, step: int) -> Learned:
     """Leave the gradient of one step: the mean over the replies' tokens."""
     first = (step - 1) * recipe.pairs_per_step
     pairs = [_pair(recipe, number) for number in range(first, first + recipe.pairs_per_step)]
-    codec = policy.codec
     trunks = [ask_about(one.reference, [one.predicted], "prefix", codec) for one in pairs]
     answers = [[[_answer(one, codec)]] for one in pairs]
     weights = [[[_weights(ids[0][0], noted=1.0)]] for ids in answers]
@@ -130,4 +132,4 @@ def _learn(policy: Policy, recipe: JudgeRecipe, build: Build, step: int) -> Lear
         trunks.append(Trunk("drills", codec.begin_ids + codec.control("rpt"), (), (cut,) * len(drills)))
         answers.append([[ids] for ids in drills])
         weights.append([[_weights(ids, noted=0.0)] for ids in drills])
-    return learn_answers(policy, trunks, answers, weights, build)
+    return learn_answers(backend, trunks, answers, weights, build)

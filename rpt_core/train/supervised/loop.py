@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,26 +10,24 @@ from pathlib import Path
 from typing import cast
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from rpt_core.artifacts.build import FLOPS, GIGA, Build
 from rpt_core.errors import EngineError, ResumeError, Stopped
-from rpt_core.policy.forward import Layout, branch_logprobs
+from rpt_core.policy.forward import Layout
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import micro_batches
 from rpt_core.policy.trunk import Answers, Trunk
-from rpt_core.recipes.supervised import Optimiser
-from rpt_core.train.optimiser import Update
+from rpt_core.train.backends.backend import TrainerBackend, own_share
 
 Weights = Sequence[Sequence[Sequence[Sequence[float]]]]
 """Of answers' tokens: by trunk, by cut, by answer."""
 STATE_FILE = "state.json"
-WEIGHTS_FILE = "weights.safetensors"
+MODEL_FOLDER = "model"
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What one step did, after its backward pass."""
+    """What one step did, after its backward pass; of one rank, or of all of them."""
 
     loss: float
     metrics: dict[str, float]
@@ -54,9 +53,9 @@ def device_of(build: Build) -> torch.device:
 
 
 def train_supervised(
-    build: Build, policy: Policy, recipe: Optimiser, steps: int, learn: Callable[[int], Learned]
+    build: Build, policy: Policy, backend: TrainerBackend, steps: int, learn: Callable[[int], Learned]
 ) -> Trained:
-    """Take ``steps`` optimiser steps; ``learn(step)`` leaves the gradient of step 1, 2, ... in the model.
+    """Take ``steps`` optimiser steps; ``learn(step)`` leaves this rank's gradient of step 1, 2, ...
 
     What a step learns from depends on its number alone, so a checkpoint is weights, moments and a number.
 
@@ -64,49 +63,55 @@ def train_supervised(
         EngineError: the loss is not finite; nothing is published.
         Stopped: somebody asked to stop; a checkpoint was written.
     """
-    update = Update(policy.model, recipe, steps)
-    step, num_tokens, flops = _resume(build, policy, update)
+    step, num_tokens, flops = _resume(build, backend)
     last: dict[str, float] = {}
     saved = time.monotonic()
     while step < steps:
         begun, before = time.perf_counter(), policy.work.flops
-        learned = learn(step + 1)
-        norm = update.step(step + 1)
+        learned = _merged(backend.all_gather(learn(step + 1)))
+        norm = backend.step(step + 1)
         _assert_finite(learned.loss, norm, step)
         step, num_tokens = step + 1, num_tokens + learned.num_tokens
-        flops += policy.work.flops - before
+        flops += sum(backend.all_gather(policy.work.flops - before))
         last = {
             "loss": learned.loss, **learned.metrics, "gradient_norm": norm, "tokens": float(num_tokens),
             FLOPS: flops / GIGA,
         }  # fmt: skip
         build.log(step, last, {"seconds": time.perf_counter() - begun})
         build.progress(step, steps, f"loss {learned.loss:.3f}")
-        if build.stopping() or time.monotonic() - saved > build.placement.checkpoint_seconds:
+        stopping = any(backend.all_gather(build.stopping()))
+        due = backend.all_gather(time.monotonic() - saved > build.placement.checkpoint_seconds)[0]
+        if stopping or due:
             if step < steps:
-                _save(build, policy, update, step, num_tokens, flops)
+                _save(build, backend, step, num_tokens, flops)
                 saved = time.monotonic()
-            if build.stopping():
+            if stopping:
                 raise Stopped(f"stopped after step {step} of {steps}; the same command goes on from there.")
     return Trained(last, num_tokens, flops)
 
 
 def learn_answers(
-    policy: Policy, trunks: Sequence[Trunk], answers: Answers, weights: Weights, build: Build
+    backend: TrainerBackend, trunks: Sequence[Trunk], answers: Answers, weights: Weights, build: Build
 ) -> Learned:
-    """Leave the gradient of given answers below trunks: the mean over their tokens, by weight."""
+    """Leave the gradient of given answers below trunks: the mean over their tokens, by weight.
+
+    The mean is over the whole batch that is given; this rank learns from its share of it.
+    """
     total = sum(sum(of_answer) for of_trunk in weights for of_cut in of_trunk for of_answer in of_cut)
+    trunks, answers = own_share(trunks, backend), own_share(answers, backend)
+    weights = own_share(weights, backend)
     nll, forwarded = 0.0, 0
     for parts in micro_batches(trunks, answers, build.numerics.tokens_per_micro_batch):
         picked = [part.pick(trunks[part.trunk], answers[part.trunk]) for part in parts]
-        scores = branch_logprobs(
-            policy, [t for t, _ in picked], [a for _, a in picked], cast(Layout, build.numerics.layout),
+        scores = backend.score(
+            [t for t, _ in picked], [a for _, a in picked], cast(Layout, build.numerics.layout),
             with_document=False,
         )  # fmt: skip
         weights_N = torch.tensor(
             [w for part in parts for cut, number in part.branches for w in weights[part.trunk][cut][number]]
         ).to(scores.logprobs_N.device)
         loss = -(weights_N * scores.logprobs_N).sum() / total
-        loss.backward()  # type: ignore[no-untyped-call]
+        backend.backward(loss)
         nll += float(loss.detach())
         forwarded += scores.num_tokens
     return Learned(nll, {"answer_nll_nats": nll}, forwarded)
@@ -120,39 +125,33 @@ def _assert_finite(loss: float, norm: float, step: int) -> None:
         )
 
 
-def _save(build: Build, policy: Policy, update: Update, step: int, num_tokens: int, flops: float) -> None:
+def _merged(ranks: Sequence[Learned]) -> Learned:
+    """What all ranks did together: each one's figures are its share of a mean."""
+    metrics = {name: sum(one.metrics[name] for one in ranks) for name in ranks[0].metrics}
+    return Learned(sum(one.loss for one in ranks), metrics, sum(one.num_tokens for one in ranks))
+
+
+def _save(build: Build, backend: TrainerBackend, step: int, num_tokens: int, flops: float) -> None:
     folder = build.scratch / "checkpoint"
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: p.detach().cpu().contiguous() for name, p in policy.model.named_parameters()}
-    save_file(weights, folder / WEIGHTS_FILE)
-    update.save(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    backend.export(folder / MODEL_FOLDER)
+    backend.save(folder)
     (folder / STATE_FILE).write_text(json.dumps({"step": step, "tokens": num_tokens, "flops": flops}))
     build.save(step, folder)
 
 
-def _resume(build: Build, policy: Policy, update: Update) -> tuple[int, int, float]:
+def _resume(build: Build, backend: TrainerBackend) -> tuple[int, int, float]:
     """Take up the highest checkpoint; how many steps it had taken, its tokens and operations."""
     saved = build.resume()
     if saved is None:
         return 0, 0, 0.0
     state = json.loads((Path(saved.folder) / STATE_FILE).read_text())
-    if "flops" not in state:
+    if "flops" not in state or not (saved.folder / MODEL_FOLDER).is_dir():
         raise ResumeError(
-            f"the checkpoint of step {state['step']} was written by a version that counted tokens, not "
-            "operations: its compute is not known. Start this recipe clean."
+            f"the checkpoint of step {state['step']} was written by an earlier version, which kept no "
+            "count of operations or no model folder: it cannot be gone on from. Start this recipe clean."
         )
-    weights = load_file(saved.folder / WEIGHTS_FILE)
-    named = dict(policy.model.named_parameters())
-    shapes = {name: tuple(p.shape) for name, p in named.items()}
-    stored = {name: tuple(w.shape) for name, w in weights.items()}
-    if shapes != stored:
-        odd = sorted(n for n in shapes.keys() | stored.keys() if shapes.get(n) != stored.get(n))[0]
-        raise ResumeError(
-            f"the checkpoint of step {saved.step} holds {odd} as {stored.get(odd)}, this model as "
-            f"{shapes.get(odd)}: it belongs to another model. Start this recipe clean."
-        )
-    with torch.no_grad():
-        for name, parameter in named.items():
-            parameter.copy_(weights[name])
-    update.load(saved.folder)
+    backend.adopt(saved.folder / MODEL_FOLDER)
+    backend.load(saved.folder)
     return int(state["step"]), int(state["tokens"]), float(state["flops"])

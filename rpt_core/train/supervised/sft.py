@@ -15,11 +15,12 @@ from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError, SourceError, StarvedError
 from rpt_core.objectives.prompts import PLACE
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.load import load_policy, save_policy
-from rpt_core.policy.model import Policy
+from rpt_core.policy.load import load_policy
 from rpt_core.policy.tokens.chat import Message, render
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.supervised import SftRecipe
+from rpt_core.train.backends.backend import TrainerBackend
+from rpt_core.train.backends.registry import open_backend
 from rpt_core.train.supervised.loop import Learned, device_of, learn_answers, train_supervised
 from rpt_core.train.supervised.windows import shuffled
 
@@ -59,13 +60,14 @@ def train_sft(recipe: SftRecipe, build: Build) -> Outcome:
         )
     per_step = min(recipe.conversations_per_step, len(found))
     steps = max(1, recipe.epochs * len(found) // per_step)
+    backend = open_backend(build.numerics, policy, recipe.optimiser, steps)
     trained = train_supervised(
-        build, policy, recipe.optimiser, steps,
+        build, policy, backend, steps,
         lambda step: learn(
-            policy, [found[int(i)] for i in shuffled(len(found), per_step, step, recipe.seed)], build
+            backend, [found[int(i)] for i in shuffled(len(found), per_step, step, recipe.seed)], build
         ),
     )  # fmt: skip
-    save_policy(policy, build.out / "model")
+    backend.export(build.out / "model")
     return Outcome(
         rows=rows,
         flops=trained.flops,
@@ -78,12 +80,12 @@ def train_sft(recipe: SftRecipe, build: Build) -> Outcome:
     )
 
 
-def learn(policy: Policy, conversations: Sequence[Conversation], build: Build) -> Learned:
+def learn(backend: TrainerBackend, conversations: Sequence[Conversation], build: Build) -> Learned:
     """Leave the gradient of one step: the mean over the answers' tokens."""
     trunks = [one.trunk for one in conversations]
     answers = [[[ids] for ids in one.answers] for one in conversations]
     weights = [[[[1.0] * len(ids)] for ids in one.answers] for one in conversations]
-    return learn_answers(policy, trunks, answers, weights, build)
+    return learn_answers(backend, trunks, answers, weights, build)
 
 
 def read_conversations(data: Path, codec: Codec, max_tokens: int) -> tuple[list[Conversation], RowCounts]:

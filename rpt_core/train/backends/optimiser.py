@@ -16,10 +16,8 @@ from torch import Tensor, nn
 
 from rpt_core.errors import ResumeError
 from rpt_core.recipes.supervised import Optimiser as OptimiserRecipe
-from rpt_core.train.muon import Muon
+from rpt_core.train.backends.muon import Muon
 
-MUON_MOMENTUM = 0.9
-MUON_WEIGHT_DECAY = 0.05
 STATE_FILE = "optimiser.safetensors"
 
 
@@ -42,7 +40,7 @@ class Update:
         self.rules: list[torch.optim.Optimizer] = []
         if inner:
             self.rules.append(
-                Muon(inner, recipe.learning_rate, momentum=MUON_MOMENTUM, weight_decay=MUON_WEIGHT_DECAY)
+                Muon(inner, recipe.learning_rate, recipe.muon_momentum, recipe.muon_weight_decay)
             )
         if outer:
             self.rules.append(

@@ -1,0 +1,1 @@
+"""What takes optimiser steps, and the rules they are taken by."""

@@ -1,0 +1,74 @@
+"""What a batch of judged answers teaches: by document, and the denominators all of it shares."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rpt_core.policy.trunk import Trunk
+from rpt_core.train.rl import dual
+from rpt_core.train.rl.advantages import group_advantages
+from rpt_core.train.rl.gather import Answered
+from rpt_core.train.rl.losses import denominator
+from rpt_core.train.rl.state import Trainer
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What is learnt from one document: the kept cuts, their answers and advantages."""
+
+    trunk: Trunk
+    answers: list[list[tuple[int, ...]]]
+    engine_logprobs: list[list[tuple[float, ...]]]
+    advantages: list[list[float]]
+    counted: list[list[bool]]
+    """False for answers that stay out of the loss and its denominator."""
+    reasoned: frozenset[int]
+    """Document tokens that were asked about: not part of the documents' own loss."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Denominators of the whole batch."""
+
+    policy: float
+    ntp: float
+
+
+def lesson_of(trainer: Trainer, document: Answered) -> Lesson:
+    """The document's kept groups as a lesson."""
+    trunk, groups = document.asked.trunk, document.groups
+    kept = [(cut, group) for cut, group in zip(trunk.cuts, groups, strict=True) if group.keep]
+    masked = trainer.recipe.selection.mask_truncated
+    return Lesson(
+        trunk=replace(trunk, cuts=tuple(cut for cut, _ in kept)),
+        answers=[[sample.token_ids for sample in group.samples] for _, group in kept],
+        engine_logprobs=[[sample.logprobs for sample in group.samples] for _, group in kept],
+        advantages=[
+            group_advantages(group.scores, by_deviation=trainer.preset.by_deviation).tolist()
+            for _, group in kept
+        ],
+        counted=[[not (masked and s.finish == "length") for s in group.samples] for _, group in kept],
+        reasoned=frozenset(cut.position for cut in trunk.cuts),
+    )
+
+
+def scales_of(trainer: Trainer, lessons: Sequence[Lesson]) -> Scales:
+    """The denominators of a whole batch."""
+    counted = [len(ids) for one in lessons for ids, counts in _flat(one.answers, one.counted) if counts]
+    return Scales(
+        denominator(counted, trainer.preset, trainer.recipe.reasoning_tokens),
+        float(max(sum(_num_own(trainer, one) for one in lessons), 1)),
+    )
+
+
+def _num_own(trainer: Trainer, lesson: Lesson) -> int:
+    trunk = lesson.trunk
+    if trainer.ntp_text == "raw":
+        trunk = dual.raw(trunk, trainer.policy.begin_ids)
+    return dual.num_own_tokens(trunk, lesson.reasoned)
+
+
+def _flat(
+    answers: list[list[tuple[int, ...]]], counted: list[list[bool]]
+) -> list[tuple[tuple[int, ...], bool]]:
+    pairs = zip(answers, counted, strict=True)
+    return [pair for ids, counts in pairs for pair in zip(ids, counts, strict=True)]
