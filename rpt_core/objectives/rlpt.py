@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ from rpt_core.objectives.targets import Page, Target, Targets
 from rpt_core.objectives.verdicts import answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Sample, Trunk
+from rpt_core.recipes.judge import JudgeFields
+from rpt_core.recipes.reinforce import RlptRecipe
 from rpt_core.recipes.rlpt_objective import RlptObjective
 from rpt_core.sample.wordings import says_prefix
 
@@ -154,37 +156,13 @@ class NextSegment:
         return tuple(self.codec.encode(f" {text.strip()}"))
 
 
-class _NamesJudge(Protocol):
-    @property
-    def judge_url(self) -> str: ...
-    @property
-    def judge_model(self) -> str: ...
-    @property
-    def judge_reply_tokens(self) -> int: ...
-    @property
-    def judge_deadline_seconds(self) -> float: ...
-    @property
-    def unread_share_max(self) -> float: ...
-
-
-class _Recipe(_NamesJudge, Protocol):
-    @property
-    def objective(self) -> RlptObjective: ...
-    @property
-    def context_tokens(self) -> int: ...
-    @property
-    def cuts_per_document(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
-
-
 class Rlpt:
     """Next-segment reasoning over a segmented corpus (design 3.4: an :class:`Objective`)."""
 
     name = "rlpt"
 
     def __init__(
-        self, recipe: _Recipe, inputs: Mapping[str, Path], codec: Codec, judge: PatientJudge
+        self, recipe: RlptRecipe, inputs: Mapping[str, Path], codec: Codec, judge: PatientJudge
     ) -> None:
         self.next_segment = NextSegment.of(recipe.objective, codec, judge)
         self.stop_ids = codec.end_ids
@@ -268,7 +246,7 @@ def interleaved(cursor: int, num: int, msr_share: float) -> list[Task]:
     return ["msr" if step else "asr" for step in np.diff(numbers)]
 
 
-def open_judge(recipe: _NamesJudge, inputs: Mapping[str, Path]) -> PatientJudge:
+def open_judge(recipe: JudgeFields, inputs: Mapping[str, Path]) -> PatientJudge:
     """The judge a recipe names: a model of the stage's inputs, or an endpoint."""
     if "judge" in inputs:
         local = LocalJudge.load(inputs["judge"], recipe.judge_reply_tokens)
@@ -279,7 +257,7 @@ def open_judge(recipe: _NamesJudge, inputs: Mapping[str, Path]) -> PatientJudge:
     return PatientJudge(ServiceJudge(service), recipe.unread_share_max)
 
 
-def open_objective(recipe: _Recipe, inputs: Mapping[str, Path], codec: Codec) -> Rlpt:
+def open_objective(recipe: RlptRecipe, inputs: Mapping[str, Path], codec: Codec) -> Rlpt:
     """The objective of a training recipe, over the folders of its inputs.
 
     Raises:

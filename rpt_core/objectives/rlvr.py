@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -22,6 +21,7 @@ from rpt_core.objectives.verdicts import answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Sample, Trunk
 from rpt_core.recipes.objectives import RlvrObjective
+from rpt_core.recipes.reinforce import RlvrRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,21 +114,12 @@ def read_problems(corpus: Path, split: str) -> list[Problem]:
     ]
 
 
-class _Recipe(Protocol):
-    @property
-    def objective(self) -> RlvrObjective: ...
-    @property
-    def context_tokens(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
-
-
 class Rlvr:
     """Problems with known answers (design 3.4: an :class:`Objective`)."""
 
     name = "rlvr"
 
-    def __init__(self, recipe: _Recipe, inputs: Mapping[str, Path], codec: Codec) -> None:
+    def __init__(self, recipe: RlvrRecipe, inputs: Mapping[str, Path], codec: Codec) -> None:
         self.solve = Solve.of(recipe.objective, codec)
         self.stop_ids = codec.end_ids
         self._corpus, self._context = inputs["corpus"], recipe.context_tokens
@@ -176,7 +167,7 @@ class Rlvr:
         return [self.solve.ask(problems[owner]) for owner in owners]
 
 
-def open_objective(recipe: _Recipe, inputs: Mapping[str, Path], codec: Codec) -> Rlvr:
+def open_objective(recipe: RlvrRecipe, inputs: Mapping[str, Path], codec: Codec) -> Rlvr:
     """The objective of a fine-tuning recipe, over the folders of its inputs.
 
     Raises:

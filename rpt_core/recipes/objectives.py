@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Frozen, later
 
+RewardName = Literal["prefix", "first-token", "dense", "conditional-dense", "token"]
 PromptName = Literal["auto", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "compact", "compact-fenced"]
 """Templates around a document; see :mod:`rpt_core.objectives.templates`."""
 
@@ -33,7 +34,7 @@ class NextTokenObjective(Frozen):
     than ``exp(-ceiling)`` under the proxy are not asked. Never applied in evaluation, which it would bias."""
     problem_is_context: bool = later(True)
     """In a document made of a problem and its solution, only the solution is asked about (methods 1.3)."""
-    reward: Literal["prefix", "first-token", "dense", "conditional-dense", "token"] = "prefix"
+    reward: RewardName = "prefix"
     """``prefix``: byte-exact prefix of the truth ending on a token boundary (RPT, eq. 3). Variants of RPT's
     appendix A: ``first-token``: the first predicted token is the true one. ``dense``: the same, and a wrong
     one earns its own plain probability. ``conditional-dense``: dense where a group has a right answer, else
@@ -155,7 +156,7 @@ class RmtObjective(NextTokenObjective):
     """
 
     name: Literal["rmt"] = "rmt"
-    reward: Literal["prefix", "first-token", "dense", "conditional-dense", "token"] = "token"
+    reward: RewardName = "token"
     budget: Budget | None = Budget()
     """None is the ablation without DTB: no words, no pay for length."""
     curriculum: Curriculum | None = Curriculum()

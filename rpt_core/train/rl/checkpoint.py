@@ -26,8 +26,9 @@ from rpt_core.artifacts.recipe import canonical_json
 from rpt_core.errors import ResumeError
 from rpt_core.objectives.objective import Objective, Observing
 from rpt_core.policy.load import save_policy
+from rpt_core.recipes.reinforce import RlRecipe
 from rpt_core.train.rl.record import Record
-from rpt_core.train.rl.state import Progress, RlRecipe, Trainer
+from rpt_core.train.rl.state import Progress, Trainer
 
 PROGRESS_FILE = "progress.json"
 OBJECTIVE_FILE = "objective.safetensors"

@@ -5,7 +5,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 
@@ -18,7 +18,7 @@ from rpt_core.policy.codec import Codec
 from rpt_core.policy.forward import Layout, check_layout
 from rpt_core.policy.load import Precision, load_policy, save_policy
 from rpt_core.policy.model import Policy
-from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
+from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlRecipe, RlvrRecipe
 from rpt_core.train.optimiser import Update
 from rpt_core.train.rl.checkpoint import (
     MODEL_FOLDER,
@@ -29,7 +29,7 @@ from rpt_core.train.rl.checkpoint import (
 )
 from rpt_core.train.rl.loop import loop
 from rpt_core.train.rl.record import Record
-from rpt_core.train.rl.state import Progress, RlRecipe, Trainer, open_engine
+from rpt_core.train.rl.state import Progress, Trainer, open_engine
 
 
 def train_policy(recipe: PolicyRecipe, build: Build) -> Outcome:
@@ -69,7 +69,7 @@ def finetune_rlvr(recipe: RlvrRecipe, build: Build) -> Outcome:
 
 def open_objective(recipe: RlRecipe, inputs: Mapping[str, Path], codec: Codec) -> Objective:
     """The objective a recipe names, over the stage's inputs."""
-    module = importlib.import_module(f"rpt_core.objectives.{recipe.objective.name}")
+    module = importlib.import_module(f"rpt_core.objectives.{cast(Any, recipe).objective.name}")
     return cast(Objective, module.open_objective(recipe, inputs, codec))
 
 
