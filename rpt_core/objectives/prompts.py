@@ -2,16 +2,16 @@ r"""The words around a document: an instruction before it, a suffix after the cu
 
 The instruction stands first and the document last, so that many cuts share one trunk. An answer
 begins inside the thought: the suffix ends with the word that opens it. The words are those of
-:mod:`rpt_core.objectives.templates`: ``v0`` is what the paper trained with, ``v6`` what it found best
-before training. ``compact`` is one control token, for models trained here; ``compact-fenced`` has the
-structure of ``v6`` on top of it, a fence and a question after it.
+:mod:`rpt_core.objectives.next_token.templates`: ``v0`` is what the paper trained with, ``v6`` what it
+found best before training. ``compact`` is one control token, for models trained here;
+``compact-fenced`` has the structure of ``v6`` on top of it, a fence and a question after it.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.templates import FENCE, FENCE_END, TEMPLATES
+from rpt_core.objectives.next_token.templates import FENCE, FENCE_END, TEMPLATES
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.tokens.chat import render
 from rpt_core.recipes.objectives import PromptName

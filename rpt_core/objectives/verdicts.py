@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from rpt_core.objectives.next_token.prefix import END_OF_THOUGHT, Reading
 from rpt_core.objectives.objective import Verdict, VerdictName
-from rpt_core.objectives.rewards.prefix import END_OF_THOUGHT, Reading
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 

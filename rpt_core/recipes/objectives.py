@@ -9,7 +9,7 @@ from rpt_core.artifacts.recipe import Frozen, later
 
 RewardName = Literal["prefix", "first-token", "dense", "conditional-dense", "token"]
 PromptName = Literal["auto", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "compact", "compact-fenced"]
-"""Templates around a document; see :mod:`rpt_core.objectives.templates`."""
+"""Templates around a document; see :mod:`rpt_core.objectives.next_token.templates`."""
 
 
 class NextTokenObjective(Frozen):

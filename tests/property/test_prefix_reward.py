@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpt_core.objectives.rewards.prefix import (
+from rpt_core.objectives.next_token.prefix import (
     BOX,
     END_OF_THOUGHT,
     is_prefix,

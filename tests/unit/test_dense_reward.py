@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from rpt_core.objectives import rpt
 from rpt_core.objectives.evidence import JudgesByChance
+from rpt_core.objectives.next_token import question as rpt
+from rpt_core.objectives.next_token.dense import conditional_scores, dense_scores
+from rpt_core.objectives.next_token.prefix import length_bonus
 from rpt_core.objectives.objective import Verdict
-from rpt_core.objectives.rewards.dense import conditional_scores, dense_scores
-from rpt_core.objectives.rewards.prefix import length_bonus
 from rpt_core.policy.plain import PlainChances
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.objectives import RptObjective

@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from rpt_core.errors import JudgeError, RecipeError, VerdictError
-from rpt_core.objectives.rewards import judge_service
-from rpt_core.objectives.rewards.judge import FEWEST_READ, JUDGE_GFLOPS, Pair, PatientJudge
-from rpt_core.objectives.rewards.judge_prompt import field, prompt, read_reply
-from rpt_core.objectives.rewards.judge_service import KEY_VARIABLE, Service, ServiceJudge
+from rpt_core.objectives.next_segment import judge_service
+from rpt_core.objectives.next_segment.judge import FEWEST_READ, JUDGE_GFLOPS, Pair, PatientJudge
+from rpt_core.objectives.next_segment.judge_prompt import field, prompt, read_reply
+from rpt_core.objectives.next_segment.judge_service import KEY_VARIABLE, Service, ServiceJudge
 from tests.unit.judge_server import running
 
 RIGHT = Pair("It now shows 4. The hand moves 1 on.", "It now shows 4.")
@@ -261,7 +261,7 @@ def test_replies_are_read_strictly():
 
 
 def test_the_oldest_verdicts_are_forgotten(monkeypatch, judge):
-    monkeypatch.setattr("rpt_core.objectives.rewards.judge.REMEMBERED", 10)
+    monkeypatch.setattr("rpt_core.objectives.next_segment.judge.REMEMBERED", 10)
     patient = _patient(judge("good"))
     patient.ask(_many(15))
     patient.ask(list(islice(_many(15), 10, 15)))

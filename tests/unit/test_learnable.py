@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rpt_core.objectives import rpt
-from rpt_core.objectives.learnable import LearnableRpt, expected_variance
+from rpt_core.objectives.next_token import question as rpt
+from rpt_core.objectives.next_token.samplers.learnable import LearnableRpt, expected_variance
 from rpt_core.objectives.objective import Observing, Seen, Verdict
 from rpt_core.recipes.objectives import Learnability, RptObjective
 from tests.unit.test_objectives import policy_recipe

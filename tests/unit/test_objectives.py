@@ -7,11 +7,12 @@ import pytest
 
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RecipeError, StarvedError
-from rpt_core.objectives import rlvr, rpt
+from rpt_core.objectives.next_token import question as rpt
+from rpt_core.objectives.next_token.templates import TEMPLATES
 from rpt_core.objectives.objective import Asked, JudgesTogether, Reporting
+from rpt_core.objectives.problems import question as rlvr
+from rpt_core.objectives.problems.answer import Grade
 from rpt_core.objectives.prompts import boxed, next_token_prompt, problem_prompt
-from rpt_core.objectives.rewards.answer import Grade
-from rpt_core.objectives.templates import TEMPLATES
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.objectives import RlvrObjective, RptObjective

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.positions import (
+from rpt_core.objectives.next_token.positions import (
     CODEC_KEY,
     CONTEXT_COLUMN,
     Positions,
@@ -18,7 +18,7 @@ from rpt_core.objectives.positions import (
     truth_ids,
     window_of,
 )
-from rpt_core.objectives.rpt import NextToken
+from rpt_core.objectives.next_token.question import NextToken
 from rpt_core.policy.codec import Codec
 from rpt_core.recipes.objectives import RptObjective
 from tests.unit.small_corpus import write_corpus

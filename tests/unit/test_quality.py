@@ -13,7 +13,7 @@ from rpt_core.artifacts.recipe import Artifact, Ref
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
 from rpt_core.errors import JudgeError, RecipeError, Stopped, VerdictError
-from rpt_core.objectives.rewards.judge_service import Service
+from rpt_core.objectives.next_segment.judge_service import Service
 from rpt_core.quality import stage
 from rpt_core.quality.rubric import prompt
 from rpt_core.quality.scorers import LocalScorer, PatientScorer, Score, ServiceScorer

@@ -8,12 +8,12 @@ import pytest
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.corpus.segments.splitter import Splitter
 from rpt_core.errors import JudgeError, RecipeError, StarvedError
-from rpt_core.objectives import rlpt
+from rpt_core.objectives.next_segment import question as rlpt
+from rpt_core.objectives.next_segment.guards import Guards, read, refusal
+from rpt_core.objectives.next_segment.judge import PatientJudge
+from rpt_core.objectives.next_segment.prompts import segment_prompt, wrapped
+from rpt_core.objectives.next_segment.targets import Targets
 from rpt_core.objectives.objective import JudgesTogether, Reporting
-from rpt_core.objectives.rewards.judge import PatientJudge
-from rpt_core.objectives.rewards.prediction import Guards, read, refusal
-from rpt_core.objectives.segment_prompts import segment_prompt, wrapped
-from rpt_core.objectives.targets import Targets
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.reinforce import RlptRecipe
@@ -211,7 +211,7 @@ def test_what_is_no_target_is_counted_with_its_reason(tmp_path, codec):
 
 
 def test_a_token_over_two_sentences_is_no_border():
-    from rpt_core.objectives.targets import cuts
+    from rpt_core.objectives.next_segment.targets import cuts
 
     text = 'He left." Ann came.'
     spans = [(0, 10), (10, 19)]

@@ -8,12 +8,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from rpt_core.errors import RecipeError, StarvedError
-from rpt_core.objectives import ntp, rmt
-from rpt_core.objectives.budget import budget_at, final_budget, length_reward, longest_answer, reward
-from rpt_core.objectives.curriculum import TieredWalk, level_shares, next_level, tier_shares
+from rpt_core.objectives.next_token import ntp, rmt
+from rpt_core.objectives.next_token.budget import (
+    budget_at,
+    final_budget,
+    length_reward,
+    longest_answer,
+    reward,
+)
+from rpt_core.objectives.next_token.positions import Positions, Rules
+from rpt_core.objectives.next_token.question import NextToken
+from rpt_core.objectives.next_token.samplers.tiers import TieredWalk, level_shares, next_level, tier_shares
 from rpt_core.objectives.objective import BoundsAnswers, Observing, Seen, Verdict
-from rpt_core.objectives.positions import Positions, Rules
-from rpt_core.objectives.rpt import NextToken
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.objectives import Budget, Curriculum, NtpObjective, RmtObjective

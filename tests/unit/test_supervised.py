@@ -144,8 +144,8 @@ def test_the_update_does_not_depend_on_the_micro_batch(corpus: Path, base: Local
 
 def format_rate(model: Path, corpus: Path) -> float:
     """Share of answers with a box after a thought, at held-out places."""
+    from rpt_core.objectives.next_token.prefix import read
     from rpt_core.objectives.prompts import next_token_prompt
-    from rpt_core.objectives.rewards.prefix import read
     from rpt_core.objectives.verdicts import answer_bytes
 
     policy = load_policy(model)

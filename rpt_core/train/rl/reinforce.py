@@ -1,20 +1,17 @@
 """The stages of reinforcement learning: on text, and on problems with verifiable answers."""
 
-import importlib
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 
 from rpt_core.artifacts.build import GIGA, METRICS_FILE, TIMINGS_FILE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import CapacityError, StarvedError
-from rpt_core.objectives.objective import Objective
-from rpt_core.objectives.rewards.judge import JUDGE_GFLOPS
-from rpt_core.policy.codec import Codec
+from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
+from rpt_core.objectives.registry import open_objective
 from rpt_core.policy.forward import Layout, check_layout
 from rpt_core.policy.load import Precision, load_policy, save_policy
 from rpt_core.policy.model import Policy
@@ -65,12 +62,6 @@ def finetune_rlvr(recipe: RlvrRecipe, build: Build) -> Outcome:
     Reads ``corpus`` and ``start``; writes and ends like :func:`train_policy`.
     """
     return _reinforce(recipe, build, frozenset())
-
-
-def open_objective(recipe: RlRecipe, inputs: Mapping[str, Path], codec: Codec) -> Objective:
-    """The objective a recipe names, over the stage's inputs."""
-    module = importlib.import_module(f"rpt_core.objectives.{cast(Any, recipe).objective.name}")
-    return cast(Objective, module.open_objective(recipe, inputs, codec))
 
 
 def _reinforce(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcome:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.rewards.prefix import BOX, END_OF_THOUGHT
+from rpt_core.objectives.next_token.prefix import BOX, END_OF_THOUGHT
 from rpt_core.policy.codec import Codec
 
 MARKERS = (b"<think>", END_OF_THOUGHT, BOX)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
-from rpt_core.objectives.answers import tree as t
-from rpt_core.objectives.answers.expression import APPLIED, FUNCTIONS, parse_expression
-from rpt_core.objectives.answers.tokens import (
+from rpt_core.objectives.problems.answers import tree as t
+from rpt_core.objectives.problems.answers.expression import APPLIED, FUNCTIONS, parse_expression
+from rpt_core.objectives.problems.answers.tokens import (
     OPENING,
     Tokens,
     UnreadableError,
@@ -21,8 +21,8 @@ from rpt_core.objectives.answers.tokens import (
     split_at,
     tokenize,
 )
-from rpt_core.objectives.answers.tree import Tree
-from rpt_core.objectives.answers.units import italic_unit, split_unit
+from rpt_core.objectives.problems.answers.tree import Tree
+from rpt_core.objectives.problems.answers.units import italic_unit, split_unit
 
 LEVELS_MAX = 6
 """Lists within lists that are read."""

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpt_core.errors import StarvedError
+from rpt_core.objectives.next_segment.guards import Guards, read, refusal
+from rpt_core.objectives.next_segment.judge import JudgeVerdict, Pair, PatientJudge
+from rpt_core.objectives.next_segment.judge_local import LocalJudge
+from rpt_core.objectives.next_segment.judge_service import Service, ServiceJudge
+from rpt_core.objectives.next_segment.prompts import SegmentPrompt, Task, segment_prompt
+from rpt_core.objectives.next_segment.targets import Page, Target, Targets
+from rpt_core.objectives.next_token.positions import Rounds
 from rpt_core.objectives.objective import Asked, Question, Verdict, VerdictName, by_place
-from rpt_core.objectives.positions import Rounds
-from rpt_core.objectives.rewards.judge import JudgeVerdict, Pair, PatientJudge
-from rpt_core.objectives.rewards.judge_local import LocalJudge
-from rpt_core.objectives.rewards.judge_service import Service, ServiceJudge
-from rpt_core.objectives.rewards.prediction import Guards, read, refusal
-from rpt_core.objectives.segment_prompts import SegmentPrompt, Task, segment_prompt
-from rpt_core.objectives.targets import Page, Target, Targets
 from rpt_core.objectives.verdicts import answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Sample, Trunk

@@ -1,7 +1,7 @@
 r"""The answer reward: the one door through which every answer is graded.
 
 Reading comes first and decides most: numbers as exact fractions, lists, sets, intervals, units, percent,
-words (:mod:`rpt_core.objectives.answers.compare` has the rules). What needs computing, such as
+words (:mod:`rpt_core.objectives.problems.answers.compare` has the rules). What needs computing, such as
 ``2\sqrt{3}`` beside ``\sqrt{12}``, is computed in bounded child processes, with Math-Verify for what our
 parser does not know. What neither can read is *unparsed*, never *wrong*; an empty answer is *wrong*.
 """
@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rpt_core.objectives.answers.compare import Comparison, Leaf, Match
-from rpt_core.objectives.answers.pool import POOL
-from rpt_core.objectives.answers.reading import Quantity, Value, read_answer
-from rpt_core.objectives.answers.tokens import UnreadableError
-from rpt_core.objectives.rewards.boxes import boxed_answer
+from rpt_core.objectives.problems.answers.compare import Comparison, Leaf, Match
+from rpt_core.objectives.problems.answers.pool import POOL
+from rpt_core.objectives.problems.answers.reading import Quantity, Value, read_answer
+from rpt_core.objectives.problems.answers.tokens import UnreadableError
+from rpt_core.objectives.problems.boxes import boxed_answer
 
 LONGEST = 2000
 """Characters; longer answers are not read, given or known. More would only cost time."""

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
-from rpt_core.objectives.answers import tree as t
-from rpt_core.objectives.answers.expression import parse_expression
-from rpt_core.objectives.answers.reading import Group, Named, Opaque, Quantity, Value, Words
-from rpt_core.objectives.answers.tokens import Token, UnreadableError
-from rpt_core.objectives.answers.tree import Tree
+from rpt_core.objectives.problems.answers import tree as t
+from rpt_core.objectives.problems.answers.expression import parse_expression
+from rpt_core.objectives.problems.answers.reading import Group, Named, Opaque, Quantity, Value, Words
+from rpt_core.objectives.problems.answers.tokens import Token, UnreadableError
+from rpt_core.objectives.problems.answers.tree import Tree
 
 Match = Literal["correct", "wrong", "unparsed"]
 Leaf = tuple[str, str] | tuple[Tree, Tree]

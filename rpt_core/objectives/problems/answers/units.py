@@ -9,8 +9,8 @@ A unit is what follows a number: upright text (``\text{cm}``), a known unit (``k
 import re
 from dataclasses import dataclass
 
-from rpt_core.objectives.answers.expression import FUNCTIONS
-from rpt_core.objectives.answers.tokens import Token, Tokens
+from rpt_core.objectives.problems.answers.expression import FUNCTIONS
+from rpt_core.objectives.problems.answers.tokens import Token, Tokens
 
 _ALIASES = {
     name: short
@@ -58,7 +58,7 @@ def split_unit(tokens: Tokens) -> Marked:
     r"""Take a unit, a percent sign or a currency off an answer.
 
     Example:
-        >>> from rpt_core.objectives.answers.tokens import tokenize
+        >>> from rpt_core.objectives.problems.answers.tokens import tokenize
         >>> split_unit(tokenize(r"15\text{ square meters}")).unit, split_unit(tokenize("12\\%")).percent
         ('m^2', True)
         >>> split_unit(tokenize("12 million")).unit

@@ -20,7 +20,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from rpt_core.objectives.positions import Positions
+from rpt_core.objectives.next_token.positions import Positions
 from rpt_core.recipes.objectives import Curriculum
 
 Floats = NDArray[np.float64]

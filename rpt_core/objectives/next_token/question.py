@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpt_core.errors import StarvedError
-from rpt_core.objectives.budget import final_budget
 from rpt_core.objectives.evidence import Chances
-from rpt_core.objectives.objective import Asked, Question, Verdict
-from rpt_core.objectives.positions import Positions, Rounds, Rules, Window, merge_visits, truth_ids
-from rpt_core.objectives.prompts import Prompt, next_token_prompt
-from rpt_core.objectives.rewards.dense import conditional_scores, dense_scores
-from rpt_core.objectives.rewards.prefix import (
+from rpt_core.objectives.next_token.budget import final_budget
+from rpt_core.objectives.next_token.dense import conditional_scores, dense_scores
+from rpt_core.objectives.next_token.positions import Positions, Rounds, Rules, Window, merge_visits, truth_ids
+from rpt_core.objectives.next_token.prefix import (
     Reading,
     Truth,
     first_token,
@@ -26,6 +24,8 @@ from rpt_core.objectives.rewards.prefix import (
     read,
     truth_of,
 )
+from rpt_core.objectives.objective import Asked, Question, Verdict
+from rpt_core.objectives.prompts import Prompt, next_token_prompt
 from rpt_core.objectives.verdicts import answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Sample, Trunk
@@ -223,7 +223,7 @@ def open_objective(recipe: PolicyRecipe, inputs: Mapping[str, Path], codec: Code
         StarvedError: no position of the training documents is eligible.
     """
     if isinstance(recipe.objective, RptObjective) and recipe.objective.learnability:
-        from rpt_core.objectives.learnable import LearnableRpt  # it stands on this module
+        from rpt_core.objectives.next_token.samplers.learnable import LearnableRpt  # it stands on this module
 
         return LearnableRpt(recipe, inputs, codec)
     return Rpt(recipe, inputs, codec)

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import torch
 
-from rpt_core.objectives.prompts import PLACE, around_document, opening_ids
-from rpt_core.objectives.rewards.judge import JudgeVerdict, Pair
-from rpt_core.objectives.rewards.judge_prompt import (
+from rpt_core.objectives.next_segment.judge import JudgeVerdict, Pair
+from rpt_core.objectives.next_segment.judge_prompt import (
     AFTER,
     BETWEEN,
     REPLY_TOKENS,
@@ -23,6 +22,7 @@ from rpt_core.objectives.rewards.judge_prompt import (
     field,
     read_reply,
 )
+from rpt_core.objectives.prompts import PLACE, around_document, opening_ids
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.load import inside, load_policy

@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import StarvedError
-from rpt_core.objectives.answers.compare import Match
+from rpt_core.objectives.next_token.positions import Rounds
+from rpt_core.objectives.next_token.prefix import END_OF_THOUGHT, Reading
 from rpt_core.objectives.objective import Asked, Question, Verdict, by_place, in_one_row
-from rpt_core.objectives.positions import Rounds
+from rpt_core.objectives.problems.answer import Grade, grade_answers, grading_counts
+from rpt_core.objectives.problems.answers.compare import Match
+from rpt_core.objectives.problems.boxes import boxed_answer
 from rpt_core.objectives.prompts import Prompt, problem_prompt
-from rpt_core.objectives.rewards.answer import Grade, grade_answers, grading_counts
-from rpt_core.objectives.rewards.boxes import boxed_answer
-from rpt_core.objectives.rewards.prefix import END_OF_THOUGHT, Reading
 from rpt_core.objectives.verdicts import answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Sample, Trunk

@@ -15,7 +15,7 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 
 from rpt_core.artifacts.build import GIGA
 from rpt_core.errors import JudgeError, VerdictError
-from rpt_core.objectives.rewards.judge_prompt import PROMPT_VERSION, Rule
+from rpt_core.objectives.next_segment.judge_prompt import PROMPT_VERSION, Rule
 
 JudgeVerdict = Literal["yes", "no", "unparsed", "timed out", "unreachable"]
 JUDGE_VERDICTS: tuple[JudgeVerdict, ...] = get_args(JudgeVerdict)

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from rpt_core.errors import RecipeError
+from rpt_core.objectives.next_token.question import Rpt
 from rpt_core.objectives.objective import Asked
-from rpt_core.objectives.rpt import Rpt
 from rpt_core.policy.codec import Codec
 from rpt_core.recipes.reinforce import PolicyRecipe
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-from rpt_core.objectives.answers import tree as t
-from rpt_core.objectives.answers.tokens import DEPTH_MAX, Token, Tokens, UnreadableError
-from rpt_core.objectives.answers.tree import Tree
+from rpt_core.objectives.problems.answers import tree as t
+from rpt_core.objectives.problems.answers.tokens import DEPTH_MAX, Token, Tokens, UnreadableError
+from rpt_core.objectives.problems.answers.tree import Tree
 
 FUNCTIONS = frozenset(
     "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log exp sqrt max min gcd lcm".split()
@@ -39,7 +39,7 @@ def parse_expression(tokens: Tokens) -> Tree:
         UnreadableError: the tokens are no expression, or one with two readings.
 
     Example:
-        >>> from rpt_core.objectives.answers.tokens import tokenize
+        >>> from rpt_core.objectives.problems.answers.tokens import tokenize
         >>> parse_expression(tokenize(r"3\frac{1}{2}")), parse_expression(tokenize("2^{3} \\cdot 5"))
         (('num', Fraction(7, 2)), ('num', Fraction(40, 1)))
     """

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rpt_core.objectives.next_token.positions import Positions
+from rpt_core.objectives.next_token.question import Rpt
 from rpt_core.objectives.objective import Asked, Seen
-from rpt_core.objectives.positions import Positions
-from rpt_core.objectives.rpt import Rpt
 from rpt_core.policy.codec import Codec
 from rpt_core.recipes.objectives import Learnability, RptObjective
 from rpt_core.recipes.reinforce import PolicyRecipe

@@ -19,8 +19,8 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.rewards.judge import JudgeVerdict, Pair
-from rpt_core.objectives.rewards.judge_prompt import REPLY_TOKENS, prompt, read_reply
+from rpt_core.objectives.next_segment.judge import JudgeVerdict, Pair
+from rpt_core.objectives.next_segment.judge_prompt import REPLY_TOKENS, prompt, read_reply
 
 KEY_VARIABLE = "RPT_JUDGE_KEY"
 """Environment variable with the endpoint's key: a secret stands in no recipe."""

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Literal
 
 from rpt_core.errors import EngineError
-from rpt_core.objectives.answers import tree as t
-from rpt_core.objectives.answers.compare import Leaf
+from rpt_core.objectives.problems.answers import tree as t
+from rpt_core.objectives.problems.answers.compare import Leaf
 
 Computed = Literal["correct", "wrong", "unparsed", "timed-out"]
 

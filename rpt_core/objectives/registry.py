@@ -1,0 +1,33 @@
+"""Which objective a training recipe names: one row each."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rpt_core.objectives.next_segment import question as next_segment
+from rpt_core.objectives.next_token import ntp, rmt
+from rpt_core.objectives.next_token import question as rpt
+from rpt_core.objectives.objective import Objective
+from rpt_core.objectives.problems import question as problems
+from rpt_core.policy.codec import Codec
+
+Opener = Callable[[Any, Mapping[str, Path], Codec], Objective]
+"""From the stage's recipe, the folders of its inputs by name and the policy's codec."""
+
+OBJECTIVES: dict[str, Opener] = {
+    "rpt": rpt.open_objective,
+    "rmt": rmt.open_objective,
+    "ntp": ntp.open_objective,
+    "rlpt": next_segment.open_objective,
+    "rlvr": problems.open_objective,
+}
+"""By the name of the recipe's objective."""
+
+
+def open_objective(recipe: Any, inputs: Mapping[str, Path], codec: Codec) -> Objective:
+    """The objective a recipe names, over the stage's inputs.
+
+    Raises:
+        StarvedError: no position, segment or problem is eligible.
+    """
+    return OBJECTIVES[recipe.objective.name](recipe, inputs, codec)
