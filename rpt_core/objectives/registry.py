@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rpt_core.objectives.next_segment import question as next_segment
+from rpt_core.objectives.next_segment import objective as next_segment
 from rpt_core.objectives.next_token import ntp, rmt
 from rpt_core.objectives.next_token import question as rpt
 from rpt_core.objectives.objective import Objective
-from rpt_core.objectives.problems import question as problems
+from rpt_core.objectives.problems import objective as problems
 from rpt_core.policy.codec import Codec
 
 Opener = Callable[[Any, Mapping[str, Path], Codec], Objective]

@@ -15,8 +15,8 @@ from rpt_core.errors import JudgeError, VerdictError
 from rpt_core.objectives.next_segment.judge import FEWEST_READ, PAUSES_SECONDS
 from rpt_core.objectives.next_segment.judge_prompt import field
 from rpt_core.objectives.next_segment.judge_service import Endpoint, Reply, Service
-from rpt_core.objectives.prompts import PLACE, around_document, opening_ids
 from rpt_core.policy.engines.torch_engine import TorchEngine
+from rpt_core.policy.message import PLACE, around_document, opening_ids
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
 from rpt_core.quality.rubric import AFTER, BEFORE, prompt, read_points

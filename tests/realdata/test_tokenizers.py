@@ -15,8 +15,9 @@ from rpt_core.objectives.next_token.prefix import (
     num_whole_tokens,
     truth_of,
 )
+from rpt_core.objectives.next_token.prompts import next_token_prompt
 from rpt_core.objectives.next_token.templates import FENCE, TEMPLATES
-from rpt_core.objectives.prompts import PROBLEM_PLAIN, next_token_prompt, problem_prompt
+from rpt_core.objectives.prompts import PROBLEM_PLAIN, problem_prompt
 from rpt_core.policy.codec import Codec
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data")) / "tokenizers"

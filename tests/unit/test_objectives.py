@@ -8,11 +8,13 @@ import pytest
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RecipeError, StarvedError
 from rpt_core.objectives.next_token import question as rpt
+from rpt_core.objectives.next_token.prompts import next_token_prompt
 from rpt_core.objectives.next_token.templates import TEMPLATES
 from rpt_core.objectives.objective import Asked, JudgesTogether, Reporting
-from rpt_core.objectives.problems import question as rlvr
+from rpt_core.objectives.problems import objective as rlvr
 from rpt_core.objectives.problems.answer import Grade
-from rpt_core.objectives.prompts import boxed, next_token_prompt, problem_prompt
+from rpt_core.objectives.problems.question import Problem, Solve
+from rpt_core.objectives.prompts import boxed, problem_prompt
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.objectives import RlvrObjective, RptObjective
@@ -174,8 +176,8 @@ def test_no_problem_that_fits_is_a_named_end(codec: Codec, inputs):
 
 
 def test_a_problem_fits_with_the_words_around_it_or_not_at_all(codec: Codec):
-    solve = rlvr.Solve.of(RlvrObjective(prompt="compact"), codec)
-    problem = rlvr.Problem("p", "The clock shows 3.", "", "3")
+    solve = Solve.of(RlvrObjective(prompt="compact"), codec)
+    problem = Problem("p", "The clock shows 3.", "", "3")
     whole = len(codec.encode(problem.problem)) + solve.prompt.num_tokens
     assert solve.prompt.num_tokens > 1
     assert solve.fits(problem, whole)

@@ -8,7 +8,7 @@ import pytest
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.corpus.segments.splitter import Splitter
 from rpt_core.errors import JudgeError, RecipeError, StarvedError
-from rpt_core.objectives.next_segment import question as rlpt
+from rpt_core.objectives.next_segment import objective as rlpt
 from rpt_core.objectives.next_segment.guards import Guards, read, refusal
 from rpt_core.objectives.next_segment.judge import PatientJudge
 from rpt_core.objectives.next_segment.prompts import segment_prompt, wrapped

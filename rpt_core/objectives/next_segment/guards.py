@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rpt_core.objectives.next_token.prefix import END_OF_THOUGHT, Reading
+from rpt_core.objectives.verdicts import END_OF_THOUGHT, Reading
 
 START = b"<|startofprediction|>"
 END = b"<|endofprediction|>"

@@ -22,10 +22,10 @@ from rpt_core.objectives.next_segment.judge_prompt import (
     field,
     read_reply,
 )
-from rpt_core.objectives.prompts import PLACE, around_document, opening_ids
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.load import inside, load_policy
+from rpt_core.policy.message import PLACE, around_document, opening_ids
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
 

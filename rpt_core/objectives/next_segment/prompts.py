@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.prompts import PLACE, around_document, opening_ids
 from rpt_core.policy.codec import Codec
+from rpt_core.policy.message import PLACE, around_document, opening_ids
 from rpt_core.policy.tokens.vocabulary import MARK_TEXT
 
 Task = Literal["asr", "msr"]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import RecipeError
 from rpt_core.objectives.next_segment.guards import MARKERS, imitates_judge
-from rpt_core.objectives.next_token.positions import CODEC_KEY, contexts_of, stride, window_of
+from rpt_core.objectives.windows import CODEC_KEY, contexts_of, stride, window_of
 from rpt_core.policy.codec import Codec
 from rpt_core.recipes.rlpt_objective import RlptObjective
 

@@ -11,8 +11,7 @@ are read again, a row group at a time, when their window's turn comes.
 """
 
 import math
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,17 +24,15 @@ from numpy.typing import NDArray
 
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.next_token.prefix import BOX, END_OF_THOUGHT
+from rpt_core.objectives.next_token.prefix import BOX
+from rpt_core.objectives.verdicts import END_OF_THOUGHT
+from rpt_core.objectives.windows import CODEC_KEY, contexts_of, stride, window_of
 from rpt_core.policy.codec import Codec
 
 MARKERS = (b"<think>", END_OF_THOUGHT, BOX)
 """The answer format's own words. A text that holds them would be mistaken for an answer."""
 
-CODEC_KEY = b"codec"
-"""Schema metadata of ``tokens.parquet``: fingerprint of the tokenizer its ids belong to."""
 
-CONTEXT_COLUMN = "context_chars"
-"""Column of ``documents.parquet``, where there is one: leading code points that are no targets."""
 BIN_NATS, MOST_NATS = 1e-4, 16.0
 """Resolution of the floor that a share of all tokens reaches."""
 
@@ -245,35 +242,6 @@ class Positions:
         return starts < head
 
 
-def contexts_of(corpus: Path, split: str) -> dict[str, int]:
-    """The documents of a split, each with the number of its leading code points that are no targets."""
-    file = pq.ParquetFile(corpus / "documents.parquet")
-    has = CONTEXT_COLUMN in file.schema_arrow.names
-    found: dict[str, int] = {}
-    for batch in file.iter_batches(columns=["doc_id", "split", *([CONTEXT_COLUMN] if has else [])]):
-        chars = batch[CONTEXT_COLUMN].to_pylist() if has else [0] * len(batch)
-        rows = zip(batch["doc_id"].to_pylist(), batch["split"].to_pylist(), chars, strict=True)
-        found |= {doc_id: leading or 0 for doc_id, of, leading in rows if of == split}
-    return found
-
-
-def window_of(positions: NDArray[np.int64], window_tokens: int) -> NDArray[np.int64]:
-    """Which window each position belongs to: windows begin half a window apart.
-
-    Position t must lie inside its window, with at least half a window before it except at the start.
-
-    Example:
-        >>> window_of(np.array([0, 7, 8, 11, 12]), 8).tolist()
-        [0, 0, 1, 1, 2]
-    """
-    return np.maximum(0, -((window_tokens - 1 - positions) // stride(window_tokens)))
-
-
-def stride(window_tokens: int) -> int:
-    """Tokens from one window's beginning to the next one's."""
-    return max(1, window_tokens // 2)
-
-
 def _in_marker(ids: Ids, codec: Codec) -> NDArray[np.bool_]:
     """Whether a token shares a byte with one of the answer format's own words."""
     hit = np.zeros(len(ids), bool)
@@ -293,77 +261,8 @@ def _occurrences(content: bytes, marker: bytes) -> Iterator[int]:
         at = content.find(marker, at + 1)
 
 
-@dataclass
-class Rounds:
-    """An endless order over counted items: a few at a time from each owner, without replacement.
-
-    In round r of an epoch every owner with more than ``r * per_visit`` items is visited once, in random
-    order, and gives its next ``per_visit`` items (an owner's own order is random too). So an epoch uses
-    every item once, and neighbours in time come from different owners. The place in this order is one
-    integer: items drawn so far.
-    """
-
-    counts: NDArray[np.int32]
-    per_visit: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        self._visits = lru_cache(maxsize=2)(self._lay_out)
-        self._ends: list[int] = []
-
-    @property
-    def num(self) -> int:
-        """Items of one epoch."""
-        return int(self.counts.sum())
-
-    def take(self, cursor: int, num: int) -> list[tuple[int, NDArray[np.int64]]]:
-        """The ``num`` items after ``cursor``: (owner, which of its items, ascending) by visit."""
-        taken: list[tuple[int, NDArray[np.int64]]] = []
-        while num > 0:
-            epoch, within = divmod(cursor, self.num)
-            number, before = self._round_at(within)
-            owners, ends = self._visits(epoch, number)
-            visit = int(np.searchsorted(ends, within - before, side="right"))
-            begin = int(ends[visit - 1]) if visit else 0
-            skip, size = within - before - begin, int(ends[visit]) - begin
-            owner, use = int(owners[visit]), min(size - skip, num)
-            first = number * self.per_visit + skip
-            taken.append((owner, np.sort(self._items(epoch, owner)[first : first + use])))
-            cursor, num = cursor + use, num - use
-        return taken
-
-    def _round_at(self, within: int) -> tuple[int, int]:
-        """The round that holds an epoch's item, and how many items the rounds before it have."""
-        while not self._ends or self._ends[-1] <= within:
-            before = self._ends[-1] if self._ends else 0
-            self._ends.append(before + int(self._sizes(len(self._ends)).sum()))
-        number = bisect_right(self._ends, within)
-        return number, self._ends[number - 1] if number else 0
-
-    def _sizes(self, number: int) -> NDArray[np.int32]:
-        return np.clip(self.counts - number * self.per_visit, 0, self.per_visit)
-
-    def _lay_out(self, epoch: int, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        sizes = self._sizes(number)
-        owners = np.flatnonzero(sizes)
-        np.random.default_rng([self.seed, epoch, number]).shuffle(owners)
-        return owners, np.cumsum(sizes[owners])
-
-    def _items(self, epoch: int, owner: int) -> NDArray[np.int64]:
-        rng = np.random.default_rng([self.seed, epoch, owner, 1])
-        return rng.permutation(int(self.counts[owner])).astype(np.int64)
-
-
 def truth_ids(window: Window, position: int, num: int, codec: Codec) -> tuple[int, ...]:
     """Up to ``num`` true tokens from ``position`` on, stopping before an answer marker."""
     ids = window.document_ids[position : position + num]
     marked = np.flatnonzero(_in_marker(ids, codec))
     return tuple(ids[: marked[0] if len(marked) else len(ids)].tolist())
-
-
-def merge_visits(visits: Sequence[tuple[int, NDArray[np.int64]]]) -> list[tuple[int, NDArray[np.int64]]]:
-    """Visits to the same owner as one, at the place of the first."""
-    merged: dict[int, NDArray[np.int64]] = {}
-    for owner, items in visits:
-        merged[owner] = np.union1d(merged[owner], items) if owner in merged else items
-    return list(merged.items())

@@ -10,20 +10,10 @@ character is no prediction that text could hold.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rpt_core.objectives.verdicts import END_OF_THOUGHT, Reading
 from rpt_core.policy.codec import Codec
 
-END_OF_THOUGHT = b"</think>"
 BOX = b"\\boxed{"
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What an answer says: the thought, and the content of its last box."""
-
-    thought: bytes
-    predictions: tuple[bytes, ...]
-    r"""Ways to read the box, likeliest first: braces in balance, then up to the last brace. A prediction
-    may itself be a brace, so ``\boxed{}}`` may mean nothing or ``}``; either way counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,8 @@ from rpt_core.errors import StarvedError
 from rpt_core.objectives.evidence import Chances
 from rpt_core.objectives.next_token.budget import final_budget
 from rpt_core.objectives.next_token.dense import conditional_scores, dense_scores
-from rpt_core.objectives.next_token.positions import Positions, Rounds, Rules, Window, merge_visits, truth_ids
+from rpt_core.objectives.next_token.positions import Positions, Rules, Window, truth_ids
 from rpt_core.objectives.next_token.prefix import (
-    Reading,
     Truth,
     first_token,
     is_first_token,
@@ -24,9 +23,11 @@ from rpt_core.objectives.next_token.prefix import (
     read,
     truth_of,
 )
+from rpt_core.objectives.next_token.prompts import next_token_prompt
 from rpt_core.objectives.objective import Asked, Question, Verdict
-from rpt_core.objectives.prompts import Prompt, next_token_prompt
-from rpt_core.objectives.verdicts import answer_bytes, verdict
+from rpt_core.objectives.prompts import Prompt
+from rpt_core.objectives.rounds import Rounds, merge_visits
+from rpt_core.objectives.verdicts import Reading, answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Sample, Trunk
 from rpt_core.recipes.objectives import NextTokenObjective, RmtObjective, RptObjective

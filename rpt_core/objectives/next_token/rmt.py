@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from rpt_core.errors import StarvedError
 from rpt_core.objectives.next_token import budget as dtb
-from rpt_core.objectives.next_token.positions import merge_visits
 from rpt_core.objectives.next_token.question import Rpt, prompt_of
 from rpt_core.objectives.next_token.samplers.tiers import TieredWalk, next_level
 from rpt_core.objectives.objective import Asked, Seen, Verdict
+from rpt_core.objectives.rounds import merge_visits
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.objectives import RmtObjective
