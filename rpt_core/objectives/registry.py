@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rpt_core.objectives.next_segment import objective as next_segment
-from rpt_core.objectives.next_token import ntp, rmt
-from rpt_core.objectives.next_token import question as rpt
+from rpt_core.objectives.next_token import objective as next_token
 from rpt_core.objectives.objective import Objective
 from rpt_core.objectives.problems import objective as problems
 from rpt_core.policy.codec import Codec
@@ -15,9 +14,9 @@ Opener = Callable[[Any, Mapping[str, Path], Codec], Objective]
 """From the stage's recipe, the folders of its inputs by name and the policy's codec."""
 
 OBJECTIVES: dict[str, Opener] = {
-    "rpt": rpt.open_objective,
-    "rmt": rmt.open_objective,
-    "ntp": ntp.open_objective,
+    "rpt": next_token.open_objective,
+    "rmt": next_token.open_objective,
+    "ntp": next_token.open_control,
     "rlpt": next_segment.open_objective,
     "rlvr": problems.open_objective,
 }

@@ -8,6 +8,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+Visit = tuple[int, NDArray[np.int64]]
+"""An owner, and which of its items, ascending."""
+
 
 @dataclass
 class Rounds:
@@ -32,9 +35,9 @@ class Rounds:
         """Items of one epoch."""
         return int(self.counts.sum())
 
-    def take(self, cursor: int, num: int) -> list[tuple[int, NDArray[np.int64]]]:
+    def take(self, cursor: int, num: int) -> list[Visit]:
         """The ``num`` items after ``cursor``: (owner, which of its items, ascending) by visit."""
-        taken: list[tuple[int, NDArray[np.int64]]] = []
+        taken: list[Visit] = []
         while num > 0:
             epoch, within = divmod(cursor, self.num)
             number, before = self._round_at(within)
@@ -70,7 +73,7 @@ class Rounds:
         return rng.permutation(int(self.counts[owner])).astype(np.int64)
 
 
-def merge_visits(visits: Sequence[tuple[int, NDArray[np.int64]]]) -> list[tuple[int, NDArray[np.int64]]]:
+def merge_visits(visits: Sequence[Visit]) -> list[Visit]:
     """Visits to the same owner as one, at the place of the first."""
     merged: dict[int, NDArray[np.int64]] = {}
     for owner, items in visits:

@@ -12,7 +12,7 @@ PromptName = Literal["auto", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "compact"
 """Templates around a document; see :mod:`rpt_core.objectives.next_token.templates`."""
 
 
-class NextTokenObjective(Frozen):
+class NextTokenSettings(Frozen):
     """What all questions about a next token share: where they stand, their words, what is right."""
 
     prompt: PromptName = "v0"
@@ -73,7 +73,7 @@ class Learnability(Frozen):
     forward pass of its own), by the proxy's elsewhere."""
 
 
-class RptObjective(NextTokenObjective):
+class RptObjective(NextTokenSettings):
     """Next-token reasoning (RPT): think, then predict the next token."""
 
     name: Literal["rpt"] = "rpt"
@@ -149,7 +149,7 @@ class Curriculum(Frozen):
         return self
 
 
-class RmtObjective(NextTokenObjective):
+class RmtObjective(NextTokenSettings):
     """Reinforcement mid-training (RMT): next-token reasoning on a budget, from easy to hard.
 
     Its third part, the next-token loss on all other tokens, is ``ntp_weight`` of the training recipe.
@@ -172,7 +172,7 @@ class RmtObjective(NextTokenObjective):
         return self
 
 
-class NtpObjective(NextTokenObjective):
+class NtpObjective(NextTokenSettings):
     """No question at all: continual next-token training on the same documents, the control of RMT.
 
     Needs ``ntp_weight`` above 0. Its fields only shape the quick looks at held-out questions.

@@ -18,6 +18,7 @@ from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 from rpt_core.recipes.reinforce import RlptRecipe
 from rpt_core.recipes.rlpt_objective import RlptObjective
+from tests.toys import judge_group
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data")) / "wikipedia"
 pytestmark = [
@@ -114,7 +115,7 @@ def test_what_the_text_says_is_right_and_the_judge_reads_the_rest(corpus, codecs
     )
     question = one.questions[0]
     other = question.truth[: len(question.truth) // 2] + "とは言えない時もある。"
-    verdicts = found.judge(
+    verdicts = judge_group(found,
         one, 0,
         [
             answered(codec, question.truth),

@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpt_core.errors import StarvedError
+from rpt_core.objectives.evidence import Evidence, Needs, Wanted
 from rpt_core.objectives.next_segment.judge import PatientJudge
 from rpt_core.objectives.next_segment.judge_local import LocalJudge
 from rpt_core.objectives.next_segment.judge_service import Service, ServiceJudge
 from rpt_core.objectives.next_segment.prompts import Task
 from rpt_core.objectives.next_segment.question import NextSegment, report
 from rpt_core.objectives.next_segment.targets import Page, Targets
-from rpt_core.objectives.objective import Asked, Verdict, by_place
+from rpt_core.objectives.objective import Asked, Drawn, Verdicts, by_place
 from rpt_core.objectives.rounds import Rounds
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.judge import JudgeFields
 from rpt_core.recipes.reinforce import RlptRecipe
 
@@ -26,6 +26,7 @@ class Rlpt:
     """Next-segment reasoning over a segmented corpus."""
 
     name = "rlpt"
+    needs = Needs(judge=True)
 
     def __init__(
         self, recipe: RlptRecipe, inputs: Mapping[str, Path], codec: Codec, judge: PatientJudge
@@ -57,14 +58,11 @@ class Rlpt:
         rounds = Rounds(self._held_out.counts, self._per_document, seed=0)
         return self._pose(self._held_out, rounds, 0, min(num_prompts, rounds.num))
 
-    def judge(self, asked: Asked, cut: int, samples: Sequence[Sample]) -> list[Verdict]:
-        """Verdicts of one group."""
-        alone = Asked(replace(asked.trunk, cuts=(asked.trunk.cuts[cut],)), (asked.questions[cut],))
-        return self.next_segment.verdicts([alone], [[samples]])
+    def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
+        """Nothing of the trainer's: the judge is the objective's own."""
+        return Wanted()
 
-    def judge_all(
-        self, asked: Sequence[Asked], drawn: Sequence[Sequence[Sequence[Sample]]]
-    ) -> list[list[list[Verdict]]]:
+    def verdicts(self, asked: Sequence[Asked], drawn: Drawn, evidence: Evidence | None = None) -> Verdicts:
         """Verdicts by document, question and answer: one call of the judge for all of them."""
         return by_place(self.next_segment.verdicts(asked, drawn), drawn)
 

@@ -13,7 +13,7 @@ from rpt_core.objectives.next_segment.guards import Guards, read, refusal
 from rpt_core.objectives.next_segment.judge import JudgeVerdict, Pair, PatientJudge
 from rpt_core.objectives.next_segment.prompts import SegmentPrompt, Task, segment_prompt
 from rpt_core.objectives.next_segment.targets import Page, Target
-from rpt_core.objectives.objective import Asked, Question, Verdict, VerdictName
+from rpt_core.objectives.objective import Asked, Drawn, Question, Verdict, VerdictName
 from rpt_core.objectives.verdicts import answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Sample, Trunk
@@ -75,7 +75,7 @@ class NextSegment:
         trunk = Trunk(page.key, self.prompt.instruction_ids, page.document_ids, tuple(cuts))
         return Asked(trunk, tuple(questions))
 
-    def verdicts(self, asked: Sequence[Asked], drawn: Sequence[Sequence[Sequence[Sample]]]) -> list[Verdict]:
+    def verdicts(self, asked: Sequence[Asked], drawn: Drawn) -> list[Verdict]:
         """Verdicts of all answers to some documents' questions, in order, the judge asked once for all."""
         readings = [
             self._read(one.trunk, cut, cast(SegmentQuestion, question), sample)

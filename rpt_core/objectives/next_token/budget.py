@@ -2,11 +2,17 @@
 
 The budget falls from ``first`` towards ``first * decay`` over the training; the words that tell it to the
 model stand after the cut (:mod:`rpt_core.objectives.prompts`), so the trunk is the same at every step and
-its computation stays shared (methods 2.1, design 3.3).
+its computation stays shared.
 """
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rpt_core.objectives.objective import Verdict
 from rpt_core.recipes.objectives import Budget
 
 ROUNDING = 1e-9
@@ -39,7 +45,7 @@ def waiting(due: int, budget: Budget, mean_thought_tokens: float) -> int:
 
 
 def final_budget(budget: Budget) -> int:
-    """What an evaluation asks for: the budget training ends with (methods 2.3)."""
+    """What an evaluation asks for: the budget training ends with."""
     return budget_at(budget, 1.0)
 
 
@@ -84,3 +90,41 @@ def longest_answer(budget: int, settings: Budget, limit: int) -> int:
         (352, 2048)
     """
     return min(limit, 2 * budget + settings.answer_tokens) if settings.hard_cap else limit
+
+
+MEAN_THOUGHT = "mean_thought_tokens"
+
+
+@dataclass
+class ThoughtBudget:
+    """The budget of one training, and the thoughts it may wait for."""
+
+    settings: Budget
+    steps: int
+    """Of the training; the schedule's length where the settings have none of their own."""
+    mean_thought_tokens: float = 0.0
+    """Of the last step's answers that thought."""
+
+    def tokens(self, step: int) -> int:
+        """B_t at a 1-based step."""
+        due = budget_at(self.settings, (step - 1) / (self.settings.schedule_steps or self.steps))
+        return waiting(due, self.settings, self.mean_thought_tokens)
+
+    def rewarded(self, verdict: Verdict, tokens: int) -> Verdict:
+        """The verdict with the composite reward, asked under a budget of ``tokens``."""
+        is_right, thought = verdict.verdict == "correct", verdict.thought_tokens
+        score = reward(is_right=is_right, thought_tokens=thought, budget=tokens, settings=self.settings)
+        return replace(verdict, score=score)
+
+    def observe(self, verdicts: Sequence[Sequence[Verdict]]) -> None:
+        """Take in a step's answers."""
+        thoughts = [v.thought_tokens for group in verdicts for v in group if v.thought_tokens]
+        self.mean_thought_tokens = float(np.mean(thoughts)) if thoughts else 0.0
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """What the budget depends on beside the step."""
+        return {MEAN_THOUGHT: np.array([self.mean_thought_tokens])} if self.settings.wait_share else {}
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Go on from :meth:`state`."""
+        self.mean_thought_tokens = float(state[MEAN_THOUGHT][0]) if MEAN_THOUGHT in state else 0.0

@@ -27,9 +27,10 @@ def next_token_prompt(name: PromptName, codec: Codec, budget: int | None = None)
     """
     if name == "auto":
         name = "compact" if codec.is_compact else "v6"
-    if name == "compact" or name == "compact-fenced":
-        stated = "" if budget is None else f" {budget}"
-        return compact("rpt", codec, stated, (FENCE, FENCE_END) if name == "compact-fenced" else ("", ""))
+    if name == "compact":
+        return compact("rpt", codec, "" if budget is None else f" {budget}")
+    if name == "compact-fenced":
+        return compact("rpt", codec, "" if budget is None else f" {budget}", (FENCE, FENCE_END))
     words = TEMPLATES[name]
     stated = "" if budget is None else BUDGET_WORDS.format(budget=budget)
     return worded(words.before, words.after + stated, codec)

@@ -1,18 +1,14 @@
-"""RPT: think, then predict the next token; right is what the text says, byte for byte."""
+"""The question of RPT: think, then predict the next token; right is a byte-exact prefix of the text."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rpt_core.errors import StarvedError
-from rpt_core.objectives.evidence import Chances
+from rpt_core.objectives.evidence import Evidence, Needs, Wanted
 from rpt_core.objectives.next_token.budget import final_budget
 from rpt_core.objectives.next_token.dense import conditional_scores, dense_scores
-from rpt_core.objectives.next_token.positions import Positions, Rules, Window, truth_ids
+from rpt_core.objectives.next_token.positions import Rules, Window, truth_ids
 from rpt_core.objectives.next_token.prefix import (
     Truth,
     first_token,
@@ -24,14 +20,12 @@ from rpt_core.objectives.next_token.prefix import (
     truth_of,
 )
 from rpt_core.objectives.next_token.prompts import next_token_prompt
-from rpt_core.objectives.objective import Asked, Question, Verdict
+from rpt_core.objectives.objective import Asked, Drawn, Question, Verdict, Verdicts
 from rpt_core.objectives.prompts import Prompt
-from rpt_core.objectives.rounds import Rounds, merge_visits
 from rpt_core.objectives.verdicts import Reading, answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Sample, Trunk
-from rpt_core.recipes.objectives import NextTokenObjective, RmtObjective, RptObjective
-from rpt_core.recipes.reinforce import PolicyRecipe
+from rpt_core.recipes.objectives import NextTokenSettings, RmtObjective
 
 SHOWN_TOKENS = 12
 """Tokens of context and of truth that a table of rollouts shows."""
@@ -39,17 +33,25 @@ SHOWN_TOKENS = 12
 
 @dataclass(frozen=True)
 class NextToken:
-    """How one next-token question is put and judged; positions come from outside."""
+    """How one next-token question is asked and judged; positions come from outside."""
 
-    settings: NextTokenObjective
+    settings: NextTokenSettings
     codec: Codec
     prompt: Prompt
 
     @classmethod
-    def of(cls, settings: NextTokenObjective, codec: Codec) -> "NextToken":
+    def of(cls, settings: NextTokenSettings, codec: Codec) -> Self:
         """With the prompt the settings name; where they have a budget, the one training ends with."""
         budget = settings.budget if isinstance(settings, RmtObjective) else None
-        return cls(settings, codec, prompt_of(settings, codec, final_budget(budget) if budget else None))
+        stated = final_budget(budget) if budget and budget.words else None
+        return cls(settings, codec, next_token_prompt(settings.prompt, codec, stated))
+
+    def under_budget(self, tokens: int) -> Self:
+        """The same question, with another budget stated where the settings state one."""
+        budget = self.settings.budget if isinstance(self.settings, RmtObjective) else None
+        if budget is None or not budget.words:
+            return self
+        return replace(self, prompt=next_token_prompt(self.settings.prompt, self.codec, tokens))
 
     def rules(self, context_tokens: int) -> Rules:
         """What is eligible when instruction, document and suffix share ``context_tokens``.
@@ -79,9 +81,25 @@ class NextToken:
         return Asked(trunk, tuple(self._question(window, position) for position in positions))
 
     @property
+    def stop_ids(self) -> frozenset[int]:
+        """Tokens that end an answer."""
+        return self.codec.end_ids
+
+    @property
+    def needs(self) -> Needs:
+        """Evidence the reward stands on."""
+        return Needs(plain=self.is_dense)
+
+    @property
     def is_dense(self) -> bool:
         """Whether a wrong answer's reward leans on the policy's plain prediction."""
         return self.settings.reward in ("dense", "conditional-dense")
+
+    def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
+        """For dense rewards, the plain probability of every first guess."""
+        if not self.is_dense:
+            return Wanted()
+        return Wanted(plain=[[[self.first_guess(s) for s in of_cut] for of_cut in cuts] for cuts in drawn])
 
     def judge(self, question: Question, sample: Sample) -> Verdict:
         """The prefix reward (RPT, eq. 3), or a variant of its appendix A; dense ones as their first token."""
@@ -95,6 +113,15 @@ class NextToken:
         reading = self._reading(sample)
         found = first_token(reading.predictions[0], self.codec) if reading else None
         return -1 if found is None else found
+
+    def settled(self, verdicts: Verdicts, evidence: Evidence) -> Verdicts:
+        """Verdicts with their rewards, now that what :meth:`wanted` asked for is known."""
+        if not self.is_dense:
+            return verdicts
+        return [
+            [self.densified(*pair) for pair in zip(groups, of_one, strict=True)]
+            for groups, of_one in zip(verdicts, evidence.plain, strict=True)
+        ]
 
     def densified(self, verdicts: Sequence[Verdict], chances: Sequence[float]) -> list[Verdict]:
         """One group's verdicts with the dense reward; a bonus for length is kept."""
@@ -139,92 +166,3 @@ class NextToken:
             truth_ids=ids,
             tail=self.codec.decode(tail),
         )
-
-
-def prompt_of(settings: NextTokenObjective, codec: Codec, budget_tokens: int | None) -> Prompt:
-    """The words the settings name; they state a budget only where the settings have one with words."""
-    budget = settings.budget if isinstance(settings, RmtObjective) else None
-    stated = budget_tokens if budget is not None and budget.words else None
-    return next_token_prompt(settings.prompt, codec, stated)
-
-
-class Rpt:
-    """Next-token reasoning over a scored corpus (design 3.4: an :class:`Objective`)."""
-
-    name = "rpt"
-
-    def __init__(self, recipe: PolicyRecipe, inputs: Mapping[str, Path], codec: Codec) -> None:
-        self.next_token = NextToken.of(recipe.objective, codec)
-        self.stop_ids = codec.end_ids
-        self._where = (inputs["corpus"], inputs["difficulty"], codec)
-        self._context_tokens = recipe.context_tokens
-        rules = self.next_token.training_rules(recipe.context_tokens)
-        self.positions = Positions.open(*self._where, rules, "train")
-        self.balance = self.positions.balance
-        """Training tokens looked at, eligible, and refused by reason."""
-        if not self.positions.num:
-            raise StarvedError(
-                f"there is nothing to ask: {self.positions.why_none()}. Lower entropy_floor_nats, or score "
-                "the corpus with a weaker proxy model."
-            )
-        self._rounds = Rounds(self.positions.counts, recipe.cuts_per_document, recipe.seed)
-        self._per_document = recipe.cuts_per_document
-        self._held_out: Positions | None = None
-
-    def draw(self, step: int, cursor: int, num_prompts: int) -> tuple[list[Asked], int]:
-        """The next questions in a fixed random order without replacement; see :class:`Rounds`."""
-        visits = merge_visits(self._rounds.take(cursor, num_prompts))
-        return self._pose(self.positions, visits, self.next_token), cursor + num_prompts
-
-    def held_out(self, num_prompts: int) -> list[Asked]:
-        """Questions on held-out documents; the order is the same in every training, whatever its seed."""
-        if self._held_out is None:
-            rules = self.next_token.rules(self._context_tokens)
-            self._held_out = Positions.open(*self._where, rules, "eval")
-        rounds = Rounds(self._held_out.counts, self._per_document, seed=0)
-        visits = merge_visits(rounds.take(0, min(num_prompts, rounds.num)))
-        return self._pose(self._held_out, visits, self.next_token)
-
-    def judge(self, asked: Asked, cut: int, samples: Sequence[Sample]) -> list[Verdict]:
-        """Verdicts of one group."""
-        return [self.next_token.judge(asked.questions[cut], sample) for sample in samples]
-
-    def judge_with(
-        self, asked: Sequence[Asked], drawn: Sequence[Sequence[Sequence[Sample]]], chances: Chances
-    ) -> list[list[list[Verdict]]]:
-        """Verdicts of many groups; dense rewards ask ``chances`` about every guess at once."""
-        verdicts = [
-            [self.judge(one, cut, group) for cut, group in enumerate(samples)]
-            for one, samples in zip(asked, drawn, strict=True)
-        ]
-        if not self.next_token.is_dense:
-            return verdicts
-        guesses = [
-            [[self.next_token.first_guess(sample) for sample in group] for group in samples]
-            for samples in drawn
-        ]
-        known = chances([one.trunk for one in asked], guesses)
-        return [
-            [self.next_token.densified(*pair) for pair in zip(groups, of_one, strict=True)]
-            for groups, of_one in zip(verdicts, known, strict=True)
-        ]
-
-    def _pose(
-        self, positions: Positions, visits: Sequence[tuple[int, NDArray[np.int64]]], put: NextToken
-    ) -> list[Asked]:
-        """One trunk per visit; every window is visited once (:func:`merge_visits`)."""
-        windows = ((positions.read(owner), items) for owner, items in visits)
-        return [put.ask(window, window.positions[items].tolist()) for window, items in windows]
-
-
-def open_objective(recipe: PolicyRecipe, inputs: Mapping[str, Path], codec: Codec) -> Rpt:
-    """The objective of a training recipe, over the folders of its inputs.
-
-    Raises:
-        StarvedError: no position of the training documents is eligible.
-    """
-    if isinstance(recipe.objective, RptObjective) and recipe.objective.learnability:
-        from rpt_core.objectives.next_token.samplers.learnable import LearnableRpt  # it stands on this module
-
-        return LearnableRpt(recipe, inputs, codec)
-    return Rpt(recipe, inputs, codec)

@@ -7,11 +7,11 @@ import numpy as np
 
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import StarvedError
-from rpt_core.objectives.objective import Asked, Verdict, by_place, in_one_row
+from rpt_core.objectives.evidence import Evidence, Needs, Wanted
+from rpt_core.objectives.objective import Asked, Drawn, Verdicts, by_place, in_one_row
 from rpt_core.objectives.problems.question import Problem, Solve, read_problems
 from rpt_core.objectives.rounds import Rounds
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.reinforce import RlvrRecipe
 
 
@@ -19,6 +19,7 @@ class Rlvr:
     """Problems with known answers."""
 
     name = "rlvr"
+    needs = Needs()
 
     def __init__(self, recipe: RlvrRecipe, inputs: Mapping[str, Path], codec: Codec) -> None:
         self.solve = Solve.of(recipe.objective, codec)
@@ -43,13 +44,11 @@ class Rlvr:
         rounds = Rounds(np.ones(len(problems), np.int32), 1, seed=0)
         return self._pose(problems, rounds, 0, min(num_prompts, len(problems)))
 
-    def judge(self, asked: Asked, cut: int, samples: Sequence[Sample]) -> list[Verdict]:
-        """Verdicts of one group."""
-        return self.solve.judge_all((asked.questions[cut], sample) for sample in samples)
+    def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
+        """Nothing: the known answer is enough."""
+        return Wanted()
 
-    def judge_all(
-        self, asked: Sequence[Asked], drawn: Sequence[Sequence[Sequence[Sample]]]
-    ) -> list[list[list[Verdict]]]:
+    def verdicts(self, asked: Sequence[Asked], drawn: Drawn, evidence: Evidence | None = None) -> Verdicts:
         """Verdicts by document, question and answer: what has to be computed is computed together."""
         return by_place(self.solve.judge_all(in_one_row(asked, drawn)), drawn)
 

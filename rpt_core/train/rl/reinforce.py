@@ -87,7 +87,7 @@ def _train(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcom
     if saved:
         progress, record = saved_progress(saved.folder, recipe), Record(saved.folder)
         trainer.update.load(saved.folder)
-        restore_objective(saved.folder, trainer.objective)
+        restore_objective(saved.folder, trainer)
         restore_best(saved.folder, build)
     progress = loop(trainer, build, progress, record, milestones)
     trainer.engine.close()
@@ -113,15 +113,17 @@ def open_trainer(recipe: RlRecipe, build: Build, model: Path | None = None) -> T
     """
     start = build.inputs["start"] / MODEL_FOLDER
     policy = _policy(build, model or start)
+    objective = open_objective(recipe, build.inputs, policy.codec)
     return Trainer(
         recipe=recipe,
         policy=policy,
         engine=open_engine(build.numerics.engine, policy),
-        objective=open_objective(recipe, build.inputs, policy.codec),
+        objective=objective,
         update=Update(policy.model, recipe.optimiser, recipe.steps),
         layout=cast(Layout, build.numerics.layout),
         tokens_per_micro_batch=build.numerics.tokens_per_micro_batch,
         reference=_policy(build, start) if recipe.kl_weight else None,
+        average=None if objective.needs.reference_decay is None else _policy(build, start),
     )
 
 

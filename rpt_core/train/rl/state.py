@@ -48,6 +48,8 @@ class Trainer:
     tokens_per_micro_batch: int = 16_384
     reference: Policy | None = None
     """The start model, where the recipe keeps the policy near it."""
+    average: Policy | None = None
+    """The reference that the objective's rewards stand on: its moving average, or the start model frozen."""
 
     @property
     def preset(self) -> Preset:

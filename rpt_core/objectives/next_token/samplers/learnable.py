@@ -7,7 +7,7 @@ same class of uncertainty - the policy's own where an update has passed over the
 
 A walk over the documents, in an order fixed by the seed, lays out a pool a few times as large as needed;
 questions are drawn from it with chances in proportion to the predicted variance, beside a share for all
-alike. Where the walk is, is one integer; what was seen is the objective's state.
+alike. Where the walk is, is one integer; what was seen is the sampler's state.
 
 Letters: W windows, I eligible positions of a window, C classes.
 """
@@ -15,22 +15,17 @@ Letters: W windows, I eligible positions of a window, C classes.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rpt_core.objectives.next_token.positions import Positions
-from rpt_core.objectives.next_token.question import Rpt
-from rpt_core.objectives.objective import Asked, Seen
-from rpt_core.policy.codec import Codec
-from rpt_core.recipes.objectives import Learnability, RptObjective
-from rpt_core.recipes.reinforce import PolicyRecipe
+from rpt_core.objectives.next_token.samplers.sampler import Indices, Nats, State, Visited
+from rpt_core.objectives.rounds import Visit
+from rpt_core.recipes.objectives import Learnability
 
 Floats = NDArray[np.float64]
-Visit = tuple[int, NDArray[np.int64]]
-"""A window, and which of its eligible positions are asked, ascending."""
 
 
 def expected_variance(chance: Floats) -> Floats:
@@ -95,7 +90,7 @@ class Memory:
 
 
 @dataclass
-class LearnableWalk:
+class LearnableSampler:
     """The positions of a scored corpus, what answers to them showed, and the walk that draws from them."""
 
     positions: Positions
@@ -121,6 +116,11 @@ class LearnableWalk:
             return np.searchsorted(self.edges_nats, self.positions.read(window).entropies_nats, side="right")
         return self.settings.classes + np.searchsorted(self.edges_nats, own, side="right")
 
+    @property
+    def wants_entropies(self) -> bool:
+        """Whether positions are classed by the policy's own uncertainty."""
+        return self.settings.follow_policy
+
     def take(self, step: int, cursor: int, num: int) -> tuple[list[Visit], int]:
         """Up to ``num`` questions of the windows after ``cursor``, and the cursor after the pool."""
         wanted = -(-num // self.per_visit) * self.settings.pool
@@ -140,68 +140,25 @@ class LearnableWalk:
         visits = [(window, np.array(sorted(chosen[window]), np.int64)) for window in pool if window in chosen]
         return visits, cursor + len(pool)
 
-    def _pool(self, windows: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-        """Window and position of everything in a pool, and its chance to be drawn."""
-        counts = [int(self.positions.counts[window]) for window in windows]
-        owners = np.repeat(np.array(windows, np.int64), counts)
-        items = np.concatenate([np.arange(count) for count in counts])
-        variance = np.concatenate(
-            [expected_variance(self.memory.chance(window, self.classes(window))) for window in windows]
-        )
-        alike = 1 / len(variance)
-        explore = self.settings.explore
-        return owners, items, (1 - explore) * variance / variance.sum() + explore * alike
+    def tiers(self, window: int) -> Indices:
+        """None of them has a tier."""
+        return np.full(int(self.positions.counts[window]), -1)
 
-    def _window(self, place: int) -> int:
-        epoch, within = divmod(place, len(self.positions.counts))
-        return int(self._order(epoch)[within])
-
-    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
-        return np.random.default_rng([self.seed, epoch, 6]).permutation(len(self.positions.counts))
-
-
-class LearnableRpt(Rpt):
-    """RPT that asks where it expects to learn."""
-
-    def __init__(self, recipe: PolicyRecipe, inputs: Mapping[str, Path], codec: Codec) -> None:
-        super().__init__(recipe, inputs, codec)
-        assert isinstance(recipe.objective, RptObjective)
-        assert recipe.objective.learnability is not None
-        settings = recipe.objective.learnability
-        self.walk = LearnableWalk(self.positions, settings, recipe.cuts_per_document, recipe.seed)
-        self.wants_entropies = settings.follow_policy
-        self._drawn: list[Visit] = []
-        self._owners: dict[str, int] = {}
-
-    def draw(self, step: int, cursor: int, num_prompts: int) -> tuple[list[Asked], int]:
-        """Questions by expected variance; the cursor counts windows passed."""
-        visits, after = self.walk.take(step, cursor, num_prompts)
-        asked = self._pose(self.positions, visits, self.next_token)
-        self._drawn += visits
-        self._owners |= {one.trunk.key: owner for one, (owner, _) in zip(asked, visits, strict=True)}
-        return asked, after
-
-    def observe(self, seen: Seen) -> None:
+    def observe(self, visits: Sequence[Visited], own_nats: Mapping[int, Nats]) -> None:
         """Take in which answers of the step were right, and how uncertain the policy was on the way."""
-        groups = iter(seen.verdicts)
-        memory = self.walk.memory
-        memory.fade()
-        for window, items in self._drawn:
-            found = [next(groups) for _ in items]
-            right = np.array([sum(v.verdict == "correct" for v in group) for group in found], np.float64)
-            answers = np.array([len(group) for group in found], np.float64)
-            classes = self.walk.classes(window)[items]
-            memory.add(window, int(self.positions.counts[window]), items, classes, right, answers)
-        if self.wants_entropies:
-            for key, entropies in seen.entropies_nats.items():
-                read = self.positions.read(self._owners[key])
-                memory.own_nats[self._owners[key]] = entropies[read.positions - read.start]
-        self._drawn.clear()
-        self._owners.clear()
+        self.memory.fade()
+        for visit in visits:
+            groups = visit.groups
+            right = np.array([sum(v.verdict == "correct" for v in group) for group in groups], np.float64)
+            answers = np.array([len(group) for group in groups], np.float64)
+            classes = self.classes(visit.window)[visit.items]
+            num = int(self.positions.counts[visit.window])
+            self.memory.add(visit.window, num, visit.items, classes, right, answers)
+        self.memory.own_nats.update(own_nats)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """What draws depend on beside step and cursor."""
-        memory = self.walk.memory
+        memory = self.memory
         seen = list(memory.seen.items())
         return {
             "now": np.array([memory.now], np.int64),
@@ -215,9 +172,9 @@ class LearnableRpt(Rpt):
             "own_nats": _joined(list(memory.own_nats.values()), np.float32),
         }
 
-    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+    def restore(self, state: State) -> None:
         """Go on from :meth:`state`."""
-        memory = self.walk.memory
+        memory = self.memory
         memory.now = int(state["now"][0])
         memory.right_C, memory.answers_C = (
             np.array(state[name], np.float64) for name in ("right_C", "answers_C")
@@ -237,6 +194,25 @@ class LearnableRpt(Rpt):
         ends = np.cumsum([self.positions.counts[window] for window in windows])
         whole: NDArray[Any] = np.asarray(values, dtype)
         return [part.copy() for part in np.split(whole, ends[:-1])] if windows else []
+
+    def _pool(self, windows: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+        """Window and position of everything in a pool, and its chance to be drawn."""
+        counts = [int(self.positions.counts[window]) for window in windows]
+        owners = np.repeat(np.array(windows, np.int64), counts)
+        items = np.concatenate([np.arange(count) for count in counts])
+        variance = np.concatenate(
+            [expected_variance(self.memory.chance(window, self.classes(window))) for window in windows]
+        )
+        alike = 1 / len(variance)
+        explore = self.settings.explore
+        return owners, items, (1 - explore) * variance / variance.sum() + explore * alike
+
+    def _window(self, place: int) -> int:
+        epoch, within = divmod(place, len(self.positions.counts))
+        return int(self._order(epoch)[within])
+
+    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self.seed, epoch, 6]).permutation(len(self.positions.counts))
 
 
 def _joined(parts: Sequence[NDArray[np.generic]], dtype: type) -> NDArray[np.generic]:

@@ -21,12 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpt_core.objectives.next_token.positions import Positions
+from rpt_core.objectives.next_token.samplers.sampler import Indices, Nats, State, Visited
+from rpt_core.objectives.rounds import Visit
 from rpt_core.recipes.objectives import Curriculum
 
 Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
-Visit = tuple[int, Indices]
-"""A window, and which of its eligible positions are asked, ascending."""
 
 
 def tier_shares(settings: Curriculum, done: float) -> Floats:
@@ -73,14 +72,16 @@ def tiers_of(entropies_nats: NDArray[np.float32], tiers_nats: Sequence[float]) -
 
 
 @dataclass
-class TieredWalk:
-    """The positions of a scored corpus by tier, and the walk that draws from them."""
+class TieredSampler:
+    """The positions of a scored corpus by tier, and the walk over its windows that draws from them."""
 
     positions: Positions
     settings: Curriculum
     per_visit: int
     """Most questions of one document in one step."""
     seed: int
+    steps: int
+    """Of the training; the schedule's length where the settings have none of their own."""
     level: float = 0.0
     """Of ``follows="success"``."""
     own_nats: dict[int, NDArray[np.float32]] = field(default_factory=dict)
@@ -111,15 +112,14 @@ class TieredWalk:
             held_T = (self.counts_WT.sum(0) > 0).astype(np.float64)
         return held_T / held_T.sum()
 
-    def take(self, done: float, step: int, cursor: int, num: int) -> tuple[list[Visit], int]:
-        """Up to ``num`` questions and the cursor after them; fewer where a whole round holds no more.
+    @property
+    def wants_entropies(self) -> bool:
+        """Whether tiers are those of the policy's own entropy."""
+        return self.settings.follows == "policy"
 
-        Args:
-            done: Share of the schedule that is over.
-            step: 1-based step of the training.
-            cursor: Windows passed before.
-            num: Questions wanted.
-        """
+    def take(self, step: int, cursor: int, num: int) -> tuple[list[Visit], int]:
+        """The step's tiers; fewer questions where a whole round holds no more. The cursor counts windows."""
+        done = (step - 1) / (self.settings.schedule_steps or self.steps)
         rng = np.random.default_rng([self.seed, step, cursor, 3])
         wanted_T = rng.multinomial(num, self.shares(done))
         visits: list[Visit] = []
@@ -132,6 +132,14 @@ class TieredWalk:
             if np.minimum(self.counts_WT[window], wanted_T).any():
                 visits.append((window, self._pick(window, wanted_T, rng)))
         return visits, cursor
+
+    def observe(self, visits: Sequence[Visited], own_nats: Mapping[int, Nats]) -> None:
+        """Move the level by the share of right answers, or grade windows anew, as the settings say."""
+        if self.settings.follows == "success":
+            right = [v.verdict == "correct" for visit in visits for group in visit.groups for v in group]
+            self.level = next_level(self.level, float(np.mean(right)), self.settings)
+        for window, nats in own_nats.items():
+            self.remember(window, nats)
 
     def remember(self, window: int, entropies_nats: NDArray[np.float32]) -> None:
         """Re-grade a window's eligible positions by the policy's own entropy; NaN keeps the stored one."""
@@ -149,7 +157,7 @@ class TieredWalk:
             "entropies_nats": np.concatenate([*values, np.zeros(0, np.float32)]),
         }
 
-    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+    def restore(self, state: State) -> None:
         """Go on from :meth:`state`."""
         self.level = float(state["level"][0])
         windows: list[int] = state["windows"].tolist()
