@@ -1,11 +1,13 @@
 """Which objective a training recipe names: one row each."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rpt_core.objectives.next_segment import objective as next_segment
 from rpt_core.objectives.next_token import objective as next_token
+from rpt_core.objectives.next_token.rlp import InformationGain
 from rpt_core.objectives.objective import Objective
 from rpt_core.objectives.problems import objective as problems
 from rpt_core.policy.codec import Codec
@@ -17,6 +19,7 @@ OBJECTIVES: dict[str, Opener] = {
     "rpt": next_token.open_objective,
     "rmt": next_token.open_objective,
     "ntp": next_token.open_control,
+    "rlp": partial(next_token.open_objective, question=InformationGain),
     "rlpt": next_segment.open_objective,
     "rlvr": problems.open_objective,
 }

@@ -181,7 +181,27 @@ class NtpObjective(NextTokenSettings):
     name: Literal["ntp"] = "ntp"
 
 
-TextObjective = Annotated[RptObjective | RmtObjective | NtpObjective, Field(discriminator="name")]
+class RlpObjective(NextTokenSettings):
+    """Information gain (RLP): a thought earns what it adds to the log-likelihood of the true tokens.
+
+    The paper's settings beside the defaults: ``loss=dr_grpo`` (no division by the deviation),
+    ``group_size=16``, ``temperature=0.7``, ``cuts_per_document=1``, ``prompts_per_step=512``. ``reward`` and
+    its companions say nothing here.
+    """
+
+    name: Literal["rlp"] = "rlp"
+    entropy_floor_nats: float = Field(0.0, ge=0)
+    choose: Literal["floor", "top-share", "random"] = "random"
+    target_tokens: int = Field(1, ge=1)
+    """True tokens after the cut whose log-likelihoods are added up; the paper's unit is one."""
+    reference_decay: float = Field(0.999, gt=0, le=1)
+    """Of the moving average that predicts without a thought; 1 keeps the start model. It shifts all rewards
+    of a group alike, so it moves the logged gain and no gradient."""
+
+
+TextObjective = Annotated[
+    RptObjective | RmtObjective | NtpObjective | RlpObjective, Field(discriminator="name")
+]
 """Any objective on text, told apart by its name."""
 
 
