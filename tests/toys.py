@@ -104,8 +104,23 @@ def relative_error(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor
     return max(float((ours[k] - theirs[k]).norm() / theirs[k].norm().clamp(min=1e-12)) for k in theirs)
 
 
+class ByGroup:
+    """An objective whose ``judge`` looks at one group of answers and needs nothing else."""
+
+    needs = Needs()
+
+    def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
+        return Wanted()
+
+    def verdicts(self, asked: Sequence[Asked], drawn: Drawn, evidence: Evidence | None = None) -> Verdicts:
+        return [
+            [self.judge(one, cut, group) for cut, group in enumerate(of_one)]
+            for one, of_one in zip(asked, drawn, strict=True)
+        ]
+
+
 @dataclass
-class ToyObjective:
+class ToyObjective(ByGroup):
     """Documents of random tokens; an answer earns 1 when its first token is below half of the vocabulary."""
 
     vocab: int
@@ -126,17 +141,6 @@ class ToyObjective:
 
     def held_out(self, num_prompts: int) -> list[Asked]:
         return [self._ask(self.num_documents + number) for number in range(min(num_prompts, 8) // self.cuts)]
-
-    needs = Needs()
-
-    def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
-        return Wanted()
-
-    def verdicts(self, asked: Sequence[Asked], drawn: Drawn, evidence: Evidence | None = None) -> Verdicts:
-        return [
-            [self.judge(one, cut, group) for cut, group in enumerate(of_one)]
-            for one, of_one in zip(asked, drawn, strict=True)
-        ]
 
     def judge(self, asked: Asked, cut: int, samples: Sequence[Sample]) -> list[Verdict]:
         return [self._verdict(sample) for sample in samples]
