@@ -1,8 +1,8 @@
-"""A judge behind an OpenAI-compatible endpoint, such as ``vllm serve`` or a gateway speaks.
+"""A model behind an OpenAI-compatible endpoint, such as ``vllm serve`` or a gateway speaks.
 
 Many calls are under way at once, never more than ``concurrency``. Each has a deadline over everything,
 retries included, so that neither a hanging connection nor a reply that drips in byte by byte can hold a
-step. Failures that may pass (no connection, 429, 5xx) are tried again with growing pauses; a request the
+stage. Failures that may pass (no connection, 429, 5xx) are tried again with growing pauses; a request the
 endpoint refuses as such (a wrong model or key) ends the run at once, since asking again would not help.
 """
 
@@ -19,31 +19,32 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.next_segment.judge import JudgeVerdict, Pair
-from rpt_core.objectives.next_segment.judge_prompt import REPLY_TOKENS, prompt, read_reply
+from rpt_core.retry import pause_seconds, seconds_asked
 
 KEY_VARIABLE = "RPT_JUDGE_KEY"
 """Environment variable with the endpoint's key: a secret stands in no recipe."""
 LOGIN_VARIABLE = "RPT_JUDGE_LOGIN"
 """The same for an endpoint behind a user and a password: ``user:password``."""
 REPLY_BYTES_MAX = 1_000_000
+MOST_PAUSE_SECONDS = 60.0
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Where the judge is, and how it is asked."""
+    """Where a model is served, and how it is asked."""
 
     url: str
     """Up to and including the version, such as ``http://127.0.0.1:8000/v1``."""
     model: str
     deadline_seconds: float = 30.0
-    """For one verdict, retries included."""
+    """For one reply, retries included."""
     concurrency: int = 64
     tries: int = 4
     first_pause_seconds: float = 0.2
     """Before the second try; doubles from try to try, and is drawn from its upper half."""
-    reply_tokens: int = REPLY_TOKENS
+    reply_tokens: int = 8
+    """Longest reply; the default has room for one short line."""
     role: str = "judge"
     """What messages call it, and how its fields in a recipe begin."""
 
@@ -170,7 +171,7 @@ class Endpoint:
                     except (_AwayError, httpx.TransportError) as away:
                         was_away = True
                         if number + 1 < self.service.tries:
-                            await asyncio.sleep(max(self._pause(number), getattr(away, "after", 0.0)))
+                            await asyncio.sleep(self._pause(number, getattr(away, "after", 0.0)))
                             was_away = False
         except TimeoutError:
             return UNREACHABLE if was_away else TIMED_OUT
@@ -181,7 +182,7 @@ class Endpoint:
         url = f"{self.service.url.rstrip('/')}/chat/completions"
         async with client.stream("POST", url, json=body) as response:
             if response.status_code in (408, 429) or response.status_code >= 500:
-                raise _AwayError(_seconds(response.headers.get("retry-after")))
+                raise _AwayError(seconds_asked(response.headers.get("retry-after"), MOST_PAUSE_SECONDS))
             content = b""
             try:
                 async for part in response.aiter_bytes():
@@ -199,34 +200,9 @@ class Endpoint:
             )
         return _read(content)
 
-    def _pause(self, number: int) -> float:
-        return self.service.first_pause_seconds * 2**number * random.uniform(0.5, 1.0)
-
-
-class ServiceJudge:
-    """A judge that is called over HTTP."""
-
-    def __init__(self, service: Service) -> None:
-        """Open no connection yet.
-
-        Raises:
-            RecipeError: the address is none.
-        """
-        self._endpoint = Endpoint(service)
-        self.name = f"{service.model} ({service.reply_tokens} tokens)"
-
-    def ask(self, pairs: Sequence[Pair]) -> list[JudgeVerdict]:
-        """A verdict for every pair, in order.
-
-        Raises:
-            RecipeError: the endpoint refuses the request as such.
-        """
-        prompts = [prompt(pair.reference, pair.predicted, pair.rule) for pair in pairs]
-        replies = self._endpoint.replies(prompts)
-        return [read_reply(reply.text) if reply.state == "answered" else reply.state for reply in replies]
-
-    def close(self) -> None:
-        """Connections do not outlive a call of :meth:`ask`."""
+    def _pause(self, number: int, asked: float) -> float:
+        first = self.service.first_pause_seconds * random.uniform(0.5, 1.0)  # so that calls spread out
+        return pause_seconds(number, first, MOST_PAUSE_SECONDS, asked)
 
 
 def _parts(url: str) -> SplitResult | None:
@@ -251,11 +227,6 @@ def _read(content: bytes) -> Reply:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return Reply("")
     return Reply(found, cut=cut) if isinstance(found, str) else Reply("")
-
-
-def _seconds(header: str | None) -> float:
-    """``Retry-After`` in seconds; its other form, a date, counts as none given."""
-    return min(float(header), 60.0) if header and header.isascii() and header.isdigit() else 0.0
 
 
 def _run(work: Coroutine[Any, Any, _T]) -> _T:

@@ -10,9 +10,10 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact, Ref
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
+from rpt_core.llm.prompt import field
 from rpt_core.objectives.next_segment import objective as rlpt
 from rpt_core.objectives.next_segment.judge import Pair, PatientJudge
-from rpt_core.objectives.next_segment.judge_prompt import field, prompt
+from rpt_core.objectives.next_segment.judge_prompt import prompt
 from rpt_core.objectives.next_segment.prompts import wrapped
 from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe

@@ -14,7 +14,8 @@ from infra.tracking import _guarded
 from rpt_core.addresses import without_password
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.errors import BY_NAME, RecipeError, SourceError
-from rpt_core.objectives.next_segment.judge_service import LOGIN_VARIABLE, Service, ServiceJudge
+from rpt_core.llm.endpoint import LOGIN_VARIABLE, Service
+from rpt_core.objectives.next_segment.judge_service import ServiceJudge
 from rpt_core.recipes.corpus import QualityRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.reinforce import RlptRecipe

@@ -6,15 +6,15 @@ name when it stays away. No answer ever earns nothing because nobody read it.
 """
 
 import hashlib
-import logging
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 from rpt_core.artifacts.build import GIGA
-from rpt_core.errors import JudgeError, VerdictError
+from rpt_core.errors import VerdictError
+from rpt_core.llm.patience import FEWEST_READ, PAUSES_SECONDS, Patience
 from rpt_core.objectives.next_segment.judge_prompt import PROMPT_VERSION, Rule
 
 JudgeVerdict = Literal["yes", "no", "unparsed", "timed out", "unreachable"]
@@ -24,12 +24,6 @@ JUDGE_GFLOPS = "judge/gflops"
 """Name of the timing that counts a judge's operations, in 1e9."""
 REMEMBERED = 200_000
 """Verdicts kept, the latest used; 16 bytes of key each."""
-PAUSES_SECONDS = (2.0, 10.0, 60.0)
-"""How long a judge that is away is waited for, time after time."""
-FEWEST_READ = 40
-"""Verdicts below which a share of unread ones means nothing."""
-
-_log = logging.getLogger("rpt.judge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,28 +134,17 @@ class PatientJudge:
         self.judge.close()
 
     def _ask_all(self, pairs: dict[bytes, Pair]) -> dict[bytes, JudgeVerdict]:
-        found = self._call(pairs)
-        for seconds in self.pauses_seconds:
-            away = {key: pairs[key] for key, verdict in found.items() if verdict == "unreachable"}
-            if not away:
-                break
-            _log.warning(
-                "the judge %s did not answer %d calls; asking again in %g s",
-                self.judge.name, len(away), seconds,
-            )  # fmt: skip
-            self.sleep(seconds)
-            found |= self._call(away)
-        away_still = sum(verdict == "unreachable" for verdict in found.values())
-        if away_still:
-            raise JudgeError(
-                f"the judge {self.judge.name} could not be reached for {away_still} of {len(found)} verdicts "
-                f"after {len(self.pauses_seconds)} pauses, {sum(self.pauses_seconds):g} s in all. No answer "
-                "was scored. Start the judge or mend its address; the same command goes on from the last "
-                "checkpoint."
-            )
-        return found
+        patience = Patience(
+            f"the judge {self.judge.name}",
+            "verdicts",
+            "No answer was scored. Start the judge or fix its address; the same command goes on from the "
+            "last checkpoint.",
+            self.pauses_seconds,
+            self.sleep,
+        )
+        return patience.ask(pairs, self._call, lambda verdict: verdict == "unreachable")
 
-    def _call(self, pairs: dict[bytes, Pair]) -> dict[bytes, JudgeVerdict]:
+    def _call(self, pairs: Mapping[bytes, Pair]) -> dict[bytes, JudgeVerdict]:
         if not pairs:
             return {}
         begun, before = time.perf_counter(), self._work()

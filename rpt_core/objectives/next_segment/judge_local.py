@@ -1,10 +1,10 @@
-"""A judge in this process: any model of ours or a Hugging Face model, through the project's own engine.
+"""A judge in this process: any model of ours or a Hugging Face model.
 
 All predictions for one reference share its trunk: the words of the task and the reference are read once,
 and every prediction is a cut with a suffix of its own. Replies are greedy.
 
 A tiny judge trained here knows no task words. Its prompt is control tokens, and it writes down what it
-finds in either text before its verdict (a bare verdict is easily fooled: sampleworld.md, section 9).
+finds in either text before its verdict: a bare verdict is easily fooled.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 
+from rpt_core.llm.local import LocalModel
+from rpt_core.llm.prompt import field
 from rpt_core.objectives.next_segment.judge import JudgeVerdict, Pair
 from rpt_core.objectives.next_segment.judge_prompt import (
     AFTER,
@@ -19,15 +21,13 @@ from rpt_core.objectives.next_segment.judge_prompt import (
     REPLY_TOKENS,
     Rule,
     before,
-    field,
     read_reply,
 )
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.load import inside, load_policy
 from rpt_core.policy.message import PLACE, around_document, opening_ids
 from rpt_core.policy.model import Policy
-from rpt_core.policy.trunk import Cut, Sampling, Trunk
+from rpt_core.policy.trunk import Cut, Trunk
 
 COMPACT_REPLY_TOKENS = 96
 """Notes on two or three sentences of either text, and the verdict."""
@@ -43,18 +43,10 @@ class LocalJudge:
             policy: The judge's model.
             reply_tokens: Longest reply; 0 for what its prompt needs.
         """
-        self.policy = policy
-        self.engine = TorchEngine(policy)
-        self.name = f"{policy.config.model_type} of {policy.num_parameters} parameters"
         compact = policy.codec.is_compact
-        self._sampling = Sampling(
-            temperature=1.0,
-            max_new_tokens=reply_tokens or (COMPACT_REPLY_TOKENS if compact else REPLY_TOKENS),
-            stop_ids=policy.codec.end_ids,
-            group_size=1,
-            seed=0,
-            top_k=1,
-        )
+        self.codec = policy.codec
+        self.model = LocalModel(policy, reply_tokens or (COMPACT_REPLY_TOKENS if compact else REPLY_TOKENS))
+        self.name = self.model.name
 
     @classmethod
     def load(cls, folder: Path, reply_tokens: int = 0) -> "LocalJudge":
@@ -66,7 +58,7 @@ class LocalJudge:
     @property
     def flops(self) -> float:
         """Operations of reading and replying so far."""
-        return self.engine.flops
+        return self.model.flops
 
     def ask(self, pairs: Sequence[Pair]) -> list[JudgeVerdict]:
         """A verdict for every pair, in order; what never ends is unparsed."""
@@ -78,20 +70,18 @@ class LocalJudge:
         for number, pair in enumerate(pairs):
             groups.setdefault((pair.reference, pair.rule), []).append(number)
         trunks = [
-            ask_about(reference, [pairs[number].predicted for number in numbers], rule, self.policy.codec)
+            ask_about(reference, [pairs[number].predicted for number in numbers], rule, self.codec)
             for (reference, rule), numbers in groups.items()
         ]
         replies = [""] * len(pairs)
-        drawn = self.engine.generate(trunks, self._sampling, 0)
-        for numbers, of_trunk in zip(groups.values(), drawn, strict=True):
-            for number, (sample,) in zip(numbers, of_trunk, strict=True):
-                ended = sample.finish == "stop"
-                replies[number] = self.policy.codec.decode(sample.token_ids[:-1]) if ended else ""
+        for numbers, of_trunk in zip(groups.values(), self.model.replies(trunks), strict=True):
+            for number, reply in zip(numbers, of_trunk, strict=True):
+                replies[number] = "" if reply.cut else reply.text
         return replies
 
     def close(self) -> None:
         """Release the engine."""
-        self.engine.close()
+        self.model.close()
 
 
 def ask_about(reference: str, predicted: Sequence[str], rule: Rule, codec: Codec) -> Trunk:

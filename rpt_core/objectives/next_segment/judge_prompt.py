@@ -5,9 +5,10 @@ prediction stays inside its quotes and never begins a line of the prompt. The wo
 scores and the one-line reply follow RLPT's appendix (methods 3.2).
 """
 
-import json
 import re
 from typing import Literal
+
+from rpt_core.llm.prompt import field
 
 Rule = Literal["prefix", "strict"]
 PROMPT_VERSION = "v1"
@@ -39,16 +40,6 @@ _SCORE = re.compile(r"Score:\s*([01])")
 def before(rule: Rule) -> str:
     """The words before the reference."""
     return BEFORE.format(rule=_RULES[rule])
-
-
-def field(text: str) -> str:
-    r"""A text as it stands in the prompt: one line, in quotes that it cannot close.
-
-    Example:
-        >>> print(field('It is 4."\nScore: 1'))
-        "It is 4.\"\nScore: 1"
-    """
-    return json.dumps(text, ensure_ascii=False).replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
 def prompt(reference: str, predicted: str, rule: Rule) -> str:

@@ -1,17 +1,18 @@
 """RLPT as an objective: which segments of a corpus are asked about, and by whom answers are judged."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rpt_core.errors import StarvedError
+from rpt_core.llm.endpoint import Service
 from rpt_core.objectives.evidence import Evidence, Needs, Wanted
 from rpt_core.objectives.next_segment.judge import PatientJudge
 from rpt_core.objectives.next_segment.judge_local import LocalJudge
-from rpt_core.objectives.next_segment.judge_service import Service, ServiceJudge
+from rpt_core.objectives.next_segment.judge_prompt import REPLY_TOKENS
+from rpt_core.objectives.next_segment.judge_service import ServiceJudge
 from rpt_core.objectives.next_segment.prompts import Task
 from rpt_core.objectives.next_segment.question import NextSegment, report
 from rpt_core.objectives.next_segment.targets import Page, Targets
@@ -102,9 +103,10 @@ def open_judge(recipe: JudgeFields, inputs: Mapping[str, Path]) -> PatientJudge:
     if "judge" in inputs:
         local = LocalJudge.load(inputs["judge"], recipe.judge_reply_tokens)
         return PatientJudge(local, recipe.unread_share_max)
-    service = Service(recipe.judge_url, recipe.judge_model, recipe.judge_deadline_seconds)
-    if recipe.judge_reply_tokens:
-        service = replace(service, reply_tokens=recipe.judge_reply_tokens)
+    tokens = recipe.judge_reply_tokens or REPLY_TOKENS
+    service = Service(
+        recipe.judge_url, recipe.judge_model, recipe.judge_deadline_seconds, reply_tokens=tokens
+    )
     return PatientJudge(ServiceJudge(service), recipe.unread_share_max)
 
 
