@@ -20,20 +20,20 @@ class NextTokenSettings(Frozen):
     token, for tiny models, ``compact-fenced`` the same around a fenced document; ``auto`` takes ``compact``
     where the tokenizer has those tokens, and ``v6`` elsewhere."""
     entropy_floor_nats: float = Field(0.5, ge=0)
-    """Only positions at least this uncertain under the proxy model are asked (methods 1.3 default)."""
+    """Only positions at least this uncertain under the proxy model are asked."""
     choose: Literal["floor", "top-share", "random"] = later("floor")
     """Training positions. ``floor``: those above ``entropy_floor_nats``. ``top-share``: the most uncertain
     ``top_share`` of all, whatever the floor. ``random``: any. Evaluation is not touched by it."""
     top_share: float = later(0.2, gt=0, le=1)
-    """Share of ``choose=top-share`` (PretrainZero's account of RPT, methods 4.2)."""
+    """Share of ``choose=top-share`` (PretrainZero's account of RPT)."""
     entropy_ceiling_nats: float | None = later(None, gt=0)
     """Noise guard of training positions: more uncertain ones are not asked. Raw web text needs it: where the
-    proxy knows nothing, no thought tells either, and whole groups are wrong (methods 4.2)."""
+    proxy knows nothing, no thought tells either, and whole groups are wrong."""
     surprise_ceiling_nats: float | None = later(None, gt=0)
     """Noise guard that looks at the truth: training positions whose true token has a smaller probability
     than ``exp(-ceiling)`` under the proxy are not asked. Never applied in evaluation, which it would bias."""
     problem_is_context: bool = later(True)
-    """In a document made of a problem and its solution, only the solution is asked about (methods 1.3)."""
+    """In a document made of a problem and its solution, only the solution is asked about."""
     reward: RewardName = "prefix"
     """``prefix``: byte-exact prefix of the truth ending on a token boundary (RPT, eq. 3). Variants of RPT's
     appendix A: ``first-token``: the first predicted token is the true one. ``dense``: the same, and a wrong
@@ -46,9 +46,9 @@ class NextTokenSettings(Frozen):
     counter-measure where predictions shrink to the shortest safe one. The paper has none (0)."""
     bonus_tokens: int = later(8, ge=2)
     truth_tokens: int = Field(64, ge=1)
-    """True tokens kept for boundaries (methods 1.1 f)."""
+    """True tokens kept for boundaries."""
     newline_escapes: bool = False
-    r"""Read a written-out ``\\n`` in a box as a line break too (methods 1.1 d)."""
+    r"""Read a written-out ``\\n`` in a box as a line break too."""
 
 
 class Learnability(Frozen):
@@ -94,7 +94,7 @@ class Budget(Frozen):
     """Steps over which the budget falls, then it holds; 0 for all steps of the training."""
     weight: float = Field(0.2, ge=0, lt=1)
     """w of the composite reward; the paper does not give it. Below one half a right answer of any length
-    earns more than a wrong one of the best length (methods 2.3)."""
+    earns more than a wrong one of the best length."""
     highest: float = Field(1.0, gt=0)
     """r_max, what a thought of exactly the budget earns before it is weighted."""
     paid: Literal["always", "when-right"] = "always"
@@ -123,7 +123,7 @@ class Curriculum(Frozen):
     tiers_nats: tuple[float, ...] = (0.5, 1.0, 1.5)
     """Lower ends of the tiers, easiest first; the last has no upper end. What lies below is not asked."""
     early: tuple[float, ...] = (0.6, 0.3, 0.1)
-    """Shares of the tiers up to the first turning point (defaults of methods 2.3)."""
+    """Shares of the tiers up to the first turning point."""
     late: tuple[float, ...] = (0.1, 0.3, 0.6)
     """Shares from the second turning point on; between the two, a straight line."""
     turns: tuple[float, float] = (0.3, 0.7)
@@ -161,6 +161,16 @@ class RmtObjective(NextTokenSettings):
     """None is the ablation without DTB: no words, no pay for length."""
     curriculum: Curriculum | None = Curriculum()
     """None is the ablation without CAS: every eligible position as likely as any other."""
+    learnability: Learnability | None = later(None)
+    """Another sampler in the curriculum's place, beside the same budget (beyond the paper)."""
+
+    @model_validator(mode="after")
+    def _one_sampler(self) -> "RmtObjective":
+        if self.curriculum and self.learnability:
+            raise ValueError(
+                "curriculum and learnability both say which positions are asked; set one of them to null"
+            )
+        return self
 
     @model_validator(mode="after")
     def _tiers_above_the_floor(self) -> "RmtObjective":

@@ -3,7 +3,7 @@
 RLPT asks a generative judge whether a prediction means the same as the beginning of what follows. Three
 ways of pleasing a judge without predicting anything are refused before it is asked: a stub (an empty text
 begins every text), a copy of what stands around the gap, and text written for the judge instead of the
-reader. The paper has none of the guards (methods 3.1, derived).
+reader. The paper has none of the guards.
 """
 
 import re
@@ -45,7 +45,7 @@ def read(answer: bytes) -> Reading | None:
     """Find the prediction: between the one pair of markers after the end of the thought.
 
     A marker that is missing, doubled or in the wrong order makes the answer unreadable, and so does
-    anything but blanks after the last one (methods 3.2, default). What a thought says about the markers
+    anything but blanks after the last one. What a thought says about the markers
     does not count.
 
     Example:

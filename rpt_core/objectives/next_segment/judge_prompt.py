@@ -2,7 +2,7 @@
 
 The two texts go into the prompt as JSON strings, so that neither can leave its place: a line break in a
 prediction stays inside its quotes and never begins a line of the prompt. The words are ours; fields,
-scores and the one-line reply follow RLPT's appendix (methods 3.2).
+scores and the one-line reply follow RLPT's appendix (arXiv 2509.19249).
 """
 
 import re

@@ -2,7 +2,7 @@
 
 A target is a segment with text before it and after it (RLPT, section 3.1). The cut before it is the first
 token border at or after the end of the sentence before; what lies between must be white space or closing
-punctuation, else a token spans both sentences and there is no place to cut (design 3.3). Every segment
+punctuation, else a token spans both sentences and there is no place to cut. Every segment
 that is no target is counted under the first rule that refused it.
 
 What is kept in memory is the borders of segments and a count per window; texts are read again when their

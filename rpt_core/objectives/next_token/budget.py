@@ -1,8 +1,12 @@
-"""The dynamic token budget of RMT: how long a thought should be at each step, and what its length earns.
+"""The dynamic token budget of RMT (arXiv 2509.24375): how long a thought should be, what its length earns.
+
+    B_t = max(B_min, floor(B_0 * gamma ** (t / T)))              the budget at step t of T
+    r_len = r_max * max(0, 1 - |l - B_t| / B_t)                  a triangle over the thought's length l
+    r = (1 - w) * r_match + w * r_len                            the composite reward
 
 The budget falls from ``first`` towards ``first * decay`` over the training; the words that tell it to the
-model stand after the cut (:mod:`rpt_core.objectives.prompts`), so the trunk is the same at every step and
-its computation stays shared.
+model stand after the cut (:mod:`rpt_core.objectives.next_token.prompts`), so the trunk is the same at every
+step and its computation stays shared.
 """
 
 import math

@@ -234,7 +234,7 @@ def open_sampler(recipe: PolicyRecipe, positions: Positions) -> Sampler:
         StarvedError: it has tiers, and no position lies in one.
     """
     settings, per_visit, seed = recipe.objective, recipe.cuts_per_document, recipe.seed
-    if isinstance(settings, RptObjective) and settings.learnability:
+    if isinstance(settings, RptObjective | RmtObjective) and settings.learnability:
         return LearnableSampler(positions, settings.learnability, per_visit, seed)
     if not isinstance(settings, RmtObjective) or settings.curriculum is None:
         return RoundsSampler(Rounds(positions.counts, per_visit, seed))

@@ -1,10 +1,11 @@
-r"""The prefix reward: a prediction earns 1 when it is how the text goes on, byte for byte (RPT, eq. 3).
+r"""The prefix-matching reward: a byte-exact prefix on a token boundary earns 1 (RPT, eq. 3).
 
-Let X be the bytes of the true continuation and Y those of the prediction. The reward is 1 if Y equals
-the first len(Y) bytes of X and len(Y) is a sum of whole true tokens, else 0. Nothing is stripped: a
-leading space is part of the prediction. An empty prediction is on no boundary and earns nothing, and so
-does one that ends inside a token. A boundary inside a UTF-8 character does not count either: half a
-character is no prediction that text could hold.
+    r = 1 if Y == X[:len(Y)] and len(Y) in L_gt, else 0
+
+X are the bytes of the true continuation, Y those of the prediction, L_gt the token boundaries: the cumulative
+byte lengths of the true tokens. Nothing is stripped: a leading space is part of the prediction. An empty
+prediction is on no boundary and earns nothing, and so does one that ends inside a token. A boundary inside
+a UTF-8 character does not count either: half a character is no prediction that text could hold.
 """
 
 from collections.abc import Sequence
@@ -73,7 +74,7 @@ def truth_of(tokens: Sequence[bytes]) -> Truth:
 
 
 def is_prefix(prediction: bytes, truth: Truth) -> bool:
-    """RPT's equation 3.
+    """Whether the prediction is a byte-exact prefix on a token boundary (RPT, eq. 3).
 
     Example:
         >>> truth = truth_of([b" para", b"meter", b"s"])

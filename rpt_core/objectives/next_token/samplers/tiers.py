@@ -1,4 +1,7 @@
-"""Curriculum-based adaptive sampling of RMT: draw a tier of entropy, then a token of that tier.
+"""Curriculum-based adaptive sampling of RMT (arXiv 2509.24375): draw a tier of entropy, then a token of it.
+
+    p_t = p_early before t1, p_late after t2, and between them (1 - tau) * p_early + tau * p_late,
+    tau = (t - t1) / (t2 - t1)
 
 How many questions of a step belong to which tier is drawn from the tiers' shares at that step. A walk
 over the documents, in an order fixed by the seed, then fills those numbers: each document gives up to
@@ -29,7 +32,7 @@ Floats = NDArray[np.float64]
 
 
 def tier_shares(settings: Curriculum, done: float) -> Floats:
-    """Shares of the tiers when a share ``done`` of the schedule is over (RMT, CAS; methods 2.2).
+    """Shares of the tiers when a share ``done`` of the schedule is over (RMT, CAS).
 
     Example:
         >>> [tier_shares(Curriculum(), done).round(2).tolist() for done in (0.1, 0.5, 0.9)]
