@@ -8,16 +8,19 @@ import pytest
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import RecipeError, Stopped
-from rpt_core.objectives.evidence import Evidence, Needs
+from rpt_core.objectives.evidence import Evidence, Needs, Wanted
 from rpt_core.objectives.next_token.rlp import InformationGain, information_gain
 from rpt_core.objectives.registry import open_objective
 from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.objectives import RlpObjective
 from rpt_core.recipes.reinforce import Selection
+from rpt_core.recipes.replay import Replay
 from rpt_core.train.rl.advantages import group_advantages
-from rpt_core.train.rl.reference import REFERENCE_FILE
+from rpt_core.train.rl.evidence import measured
+from rpt_core.train.rl.reference import REFERENCE_FILE, follow
 from rpt_core.train.rl.reinforce import open_trainer, train_policy
-from tests.toys import judge_group
+from rpt_core.train.rl.replay import FROM, TRAINED, read_batches, replay
+from tests.toys import ToyObjective, judge_group
 from tests.unit.evaluation_folders import write_corpus, write_model
 from tests.unit.test_objectives import policy_recipe
 from tests.unit.test_reinforce import MUON, StoppingBuild, _metrics, _weights
@@ -141,9 +144,25 @@ def test_a_stopped_training_goes_on_with_the_same_average_and_ends_in_the_same_b
     assert "eval/accuracy" not in rows[-1]
 
 
-def test_the_average_follows_the_policy(tmp_path, folders):
-    from rpt_core.train.rl.reference import follow
+def test_a_step_is_replayed_under_the_average_of_its_milestone(tmp_path, folders):
+    recipe = small(selection=Selection(drop_equal_from_step=99))
+    trained = LocalBuild(folders, tmp_path / "out", tmp_path / "scratch")
+    train_policy(recipe, trained)
+    again = {**folders, TRAINED: trained.out, FROM: trained.milestones[2]}
+    build = LocalBuild(again, tmp_path / "again", tmp_path / "rest")
+    outcome = replay(Replay(training=recipe, step=3), build)
+    assert outcome.summary["digest"] == read_batches(trained.out)[3]["digest"]
+    assert outcome.summary["from_step"] == 2
 
+
+def test_evidence_that_was_not_declared_is_refused(tmp_path, folders):
+    trainer = open_trainer(small(), LocalBuild(folders, tmp_path / "out", tmp_path / "scratch"))
+    silent = replace(trainer, objective=ToyObjective(9))
+    with pytest.raises(TypeError, match=r"toy asks for evidence .* \(plain, reference_decay\)"):
+        measured(silent, [], Wanted(plain=[], reference_tails=[]))
+
+
+def test_the_average_follows_the_policy(tmp_path, folders):
     trainer = open_trainer(small(), LocalBuild(folders, tmp_path / "out", tmp_path / "scratch"))
     own, average = (next(iter(p.model.parameters())) for p in (trainer.policy, trainer.average))
     before = average.detach().clone()

@@ -16,7 +16,11 @@ def measured(trainer: Trainer, asked: Sequence[Asked], wanted: Wanted) -> tuple[
 
     Returns:
         The evidence, the tokens forwarded for it, and the operations.
+
+    Raises:
+        TypeError: the objective asks for a kind of evidence that its ``needs`` do not declare.
     """
+    _refuse_undeclared(trainer, wanted)
     trunks = [one.trunk for one in asked]
     models = [model for model in (trainer.policy, trainer.average) if model is not None]
     before = sum(model.work.flops for model in models)
@@ -34,5 +38,20 @@ def _scored(
 ) -> tuple[Placed[tuple[float, ...]], int]:
     if tails is None:
         return (), 0
-    assert policy is not None, "an objective that wants a reference says so in its needs"
+    assert policy is not None
     return forced_logprobs(policy, trunks, tails, trainer.layout, trainer.tokens_per_micro_batch)
+
+
+def _refuse_undeclared(trainer: Trainer, wanted: Wanted) -> None:
+    needs = trainer.objective.needs
+    undeclared = {
+        "plain": wanted.plain is not None and not needs.plain,
+        "forced": wanted.tails is not None and not needs.forced,
+        "reference_decay": wanted.reference_tails is not None and needs.reference_decay is None,
+    }
+    if any(undeclared.values()):
+        names = ", ".join(name for name, is_missing in undeclared.items() if is_missing)
+        raise TypeError(
+            f"objective {trainer.objective.name} asks for evidence that its needs do not declare ({names}), "
+            "so nothing was opened for it. Declare it in needs."
+        )
