@@ -15,7 +15,7 @@ from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.objectives import (
     Budget,
     Curriculum,
-    NextTokenObjective,
+    NextTokenSettings,
     NtpObjective,
     RmtObjective,
     RptObjective,
@@ -135,7 +135,7 @@ def policy_of(journey: ReportRecipe) -> PolicyRecipe:
 def _shared(journey: ReportRecipe) -> dict[str, Any]:
     """Fields of the objective that say nothing about RPT or RMT; an arm that changes one is no ablation."""
     given = policy_of(journey).objective
-    return {name: getattr(given, name) for name in NextTokenObjective.model_fields if name != "reward"}
+    return {name: getattr(given, name) for name in NextTokenSettings.model_fields if name != "reward"}
 
 
 def _rpt(rmt: ReportRecipe) -> ReportRecipe:

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rpt_core.errors import SourceError
+from rpt_core.retry import pause_seconds, seconds_asked
 
 CHUNK = 1 << 20
 S3_CHUNK = 16 << 20
@@ -233,7 +234,8 @@ def _pull_all(bare: str, part: Path, wait_seconds: float, progress: Progress | N
                     "ask again when it can be reached.",
                     retryable=True,
                 ) from None
-            pause = min(WAIT_SECONDS_MAX, max(failure.wait_seconds, wait_seconds * 2 ** max(failures - 1, 0)))
+            attempt = max(failures - 1, 0)
+            pause = pause_seconds(attempt, wait_seconds, WAIT_SECONDS_MAX, failure.wait_seconds)
             if failures:
                 _log.warning(
                     "%s could not be read (%s); attempt %d of %d follows in %.0f s.",
@@ -242,12 +244,6 @@ def _pull_all(bare: str, part: Path, wait_seconds: float, progress: Progress | N
             time.sleep(pause)
         else:
             return
-
-
-def seconds_asked(retry_after: str | None) -> float:
-    """Seconds of a ``Retry-After`` header; 0 for none, a date, or what is no plain number."""
-    text = (retry_after or "").strip()
-    return min(float(text), 3600.0) if text.isascii() and text.isdigit() else 0.0
 
 
 def _size(path: Path) -> int:

@@ -6,8 +6,9 @@ import urllib.error
 import urllib.parse
 from dataclasses import dataclass
 
-from infra.download import LASTING, TRIES, WAIT_SECONDS_MAX, opened, seconds_asked
+from infra.download import LASTING, TRIES, WAIT_SECONDS_MAX, opened
 from rpt_core.errors import SourceError
+from rpt_core.retry import pause_seconds, seconds_asked
 
 PAUSE_SECONDS = 3.0
 """What arXiv's terms of use ask between two requests."""
@@ -45,7 +46,7 @@ class PoliteServer:
             except (OSError, http.client.HTTPException) as error:
                 why = f"{type(error).__name__} {error}"
             if attempt + 1 < TRIES:
-                time.sleep(min(WAIT_SECONDS_MAX, max(seconds, self.pause_seconds * 2**attempt)))
+                time.sleep(pause_seconds(attempt, self.pause_seconds, WAIT_SECONDS_MAX, seconds))
         raise SourceError(
             f"{asked} was not answered in {TRIES} attempts: {why}. Ask again later.", retryable=True
         )

@@ -1,7 +1,7 @@
 """Small policies, trees and an objective for tests of the trunk and the trainer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, Qwen2Config, Qwen3Config
 
-from rpt_core.objectives.objective import Asked, Question, Verdict
+from rpt_core.objectives.evidence import Evidence, Needs, Wanted
+from rpt_core.objectives.objective import Asked, Drawn, Objective, Question, Verdict, Verdicts
 from rpt_core.policy.attention import ATTENTION
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.load import load_policy, save_policy
@@ -106,8 +107,23 @@ def relative_error(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor
     return max(float((ours[k] - theirs[k]).norm() / theirs[k].norm().clamp(min=1e-12)) for k in theirs)
 
 
+class ByGroup:
+    """An objective whose ``judge`` looks at one group of answers and needs nothing else."""
+
+    needs = Needs()
+
+    def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
+        return Wanted()
+
+    def verdicts(self, asked: Sequence[Asked], drawn: Drawn, evidence: Evidence | None = None) -> Verdicts:
+        return [
+            [self.judge(one, cut, group) for cut, group in enumerate(of_one)]
+            for one, of_one in zip(asked, drawn, strict=True)
+        ]
+
+
 @dataclass
-class ToyObjective:
+class ToyObjective(ByGroup):
     """Documents of random tokens; an answer earns 1 when its first token is below half of the vocabulary."""
 
     vocab: int
@@ -144,3 +160,9 @@ class ToyObjective:
         cuts = tuple(Cut(int(p), (2, 3)) for p in sorted(rng.integers(1, length, self.cuts)))
         trunk = Trunk(f"doc-{number}", (4,), random_ids(rng, length, self.vocab), cuts)
         return Asked(trunk, tuple(Question(trunk.key, cut.position, "truth", tail="tail") for cut in cuts))
+
+
+def judge_group(objective: Objective, asked: Asked, cut: int, samples: Sequence[Sample]) -> list[Verdict]:
+    """Verdicts of the answers to one question, right or wrong alone."""
+    alone = Asked(replace(asked.trunk, cuts=(asked.trunk.cuts[cut],)), (asked.questions[cut],))
+    return objective.verdicts([alone], [[samples]])[0][0]

@@ -15,7 +15,7 @@ from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.difficulty.entropy import Floats, score_documents, spans
 from rpt_core.errors import RecipeError, StarvedError, Stopped
-from rpt_core.objectives.positions import CODEC_KEY
+from rpt_core.objectives.windows import CODEC_KEY
 from rpt_core.policy.load import Precision, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.recipes.difficulty import DifficultyRecipe

@@ -40,10 +40,10 @@ from rpt_core.evaluation.items import (
 )
 from rpt_core.evaluation.questions import Places, Tasks, draw_places, draw_problems, item_id
 from rpt_core.evaluation.scores import mode_scores, outcomes, paired, tiers_of
+from rpt_core.objectives.next_token.prefix import is_first_token
+from rpt_core.objectives.next_token.question import NextToken
 from rpt_core.objectives.objective import Asked, Question, Verdict, VerdictName
-from rpt_core.objectives.rewards.prefix import is_first_token
-from rpt_core.objectives.rlvr import Solve
-from rpt_core.objectives.rpt import NextToken
+from rpt_core.objectives.problems.question import Solve
 from rpt_core.policy.engines.engine import Drawn
 from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.load import Precision, inside, load_policy

@@ -23,12 +23,13 @@ from rpt_core.evaluation.intervals import clustered_ratio
 from rpt_core.evaluation.items import FINAL, PROBLEMS, Item, as_table, write_items
 from rpt_core.evaluation.questions import Tasks, at_most, draw_by_window, draw_problems
 from rpt_core.evaluation.scores import accuracy, mode_scores, outcomes
+from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
+from rpt_core.objectives.next_segment.objective import open_judge
+from rpt_core.objectives.next_segment.prompts import Task
+from rpt_core.objectives.next_segment.question import NextSegment, SegmentQuestion, report
+from rpt_core.objectives.next_segment.targets import Targets
 from rpt_core.objectives.objective import Asked, Question, Verdict, in_one_row
-from rpt_core.objectives.rewards.judge import JUDGE_GFLOPS
-from rpt_core.objectives.rlpt import NextSegment, SegmentQuestion, open_judge, report
-from rpt_core.objectives.rlvr import Solve
-from rpt_core.objectives.segment_prompts import Task
-from rpt_core.objectives.targets import Targets
+from rpt_core.objectives.problems.question import Solve
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.engines.engine import Drawn
 from rpt_core.policy.engines.registry import open_engine

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import StarvedError
+from rpt_core.objectives.next_token.positions import Positions
+from rpt_core.objectives.next_token.question import NextToken
 from rpt_core.objectives.objective import Asked
-from rpt_core.objectives.positions import Positions
-from rpt_core.objectives.rlvr import Solve, read_problems
-from rpt_core.objectives.rpt import NextToken
+from rpt_core.objectives.problems.question import Solve, read_problems
 from rpt_core.policy.codec import Codec
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe

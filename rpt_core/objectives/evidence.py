@@ -1,34 +1,52 @@
-"""What an objective's reward may need beside the answers, supplied by the trainer (design 3.4)."""
+"""What an answer's reward may need beside the answer, as data: the objective asks, the trainer measures.
+
+Four kinds: the policy's *plain* prediction at a cut; log-probabilities of given tokens *forced* after an
+answer; the same under a *reference* model; and a *judge*, which its objective holds. An objective declares
+its kinds (:class:`Needs`), asks for a batch of them (:class:`Wanted`) and gets them back in the same shape
+(:class:`Evidence`). It never sees a model.
+"""
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import TypeVar
 
-from rpt_core.objectives.objective import Asked, Verdict
-from rpt_core.policy.trunk import Sample, Trunk
+from rpt_core.policy.tails import Tail
 
-
-class Chances(Protocol):
-    """What the policy says of plain text: the document alone, no instruction, no thought, temperature 1."""
-
-    def __call__(
-        self, trunks: Sequence[Trunk], tokens: Sequence[Sequence[Sequence[int]]]
-    ) -> list[list[list[float]]]:
-        """Probabilities of given next tokens.
-
-        Args:
-            trunks: Documents with their cuts.
-            tokens: By document and cut, the tokens asked about; a negative one has probability 0.
-
-        Returns:
-            In [0, 1], in the shape of ``tokens``.
-        """
+T = TypeVar("T")
+Placed = Sequence[Sequence[Sequence[T]]]
+"""By document, by cut, by answer (or by whatever was asked for there)."""
 
 
-@runtime_checkable
-class JudgesByChance(Protocol):
-    """An objective whose rewards may lean on the policy's own plain prediction."""
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Kinds of evidence an objective's rewards stand on."""
 
-    def judge_with(
-        self, asked: Sequence[Asked], drawn: Sequence[Sequence[Sequence[Sample]]], chances: Chances
-    ) -> list[list[list[Verdict]]]:
-        """Verdicts by document, question and answer; ``chances`` is called only where a reward needs it."""
+    plain: bool = False
+    forced: bool = False
+    judge: bool = False
+    reference_decay: float | None = None
+    """None: no reference. 1: the start model, frozen. Below: its moving average,
+    ``phi <- decay * phi + (1 - decay) * theta`` after every step, kept in checkpoints."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be measured for a batch of answers; None where nothing of a kind is."""
+
+    plain: Placed[int] | None = None
+    """Next tokens whose probability is asked for on the document alone; a negative one has probability 0."""
+    tails: Placed[Tail] | None = None
+    """Scored under the policy."""
+    reference_tails: Placed[Tail] | None = None
+    """Scored under the reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was measured, in the shapes of :class:`Wanted`."""
+
+    plain: Placed[float] = ()
+    """Probabilities in [0, 1]: the document alone, no instruction, no thought, temperature 1."""
+    tails: Placed[tuple[float, ...]] = ()
+    """Log-probabilities, nats, of each tail's scored tokens at temperature 1."""
+    reference_tails: Placed[tuple[float, ...]] = ()

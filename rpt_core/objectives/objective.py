@@ -3,13 +3,7 @@
 An objective decides three things: which positions of which documents are asked, which words stand
 around them, and what an answer earns. It knows no optimiser; the loop knows no objective by name.
 
-Each module of this package that holds an objective offers one function
-
-    open_objective(recipe, inputs, codec) -> Objective
-
-with the stage's recipe, the folders of its inputs by name (``build.inputs``) and the policy's codec.
-It raises :class:`~rpt_core.errors.StarvedError` when no position is eligible, saying how many were
-looked at and which rule refused them.
+:mod:`rpt_core.objectives.registry` opens them by the name of the recipe.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,11 +13,14 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from rpt_core.objectives.evidence import Evidence, Needs, Placed, Wanted
 from rpt_core.policy.trunk import Sample, Trunk
 
-VerdictName = Literal["correct", "wrong", "unparsed", "truncated", "timed out"]
-VERDICTS: tuple[VerdictName, ...] = get_args(VerdictName)
-"""Unread is not wrong: each is counted apart."""
+Outcome = Literal["correct", "wrong", "unparsed", "truncated", "timed out"]
+VERDICTS: tuple[Outcome, ...] = get_args(Outcome)
+"""What becomes of an answer that is compared with a truth. Unread is not wrong: each is counted apart."""
+VerdictName = Outcome | Literal["scored"]
+"""``scored``: neither right nor wrong; a reward that compares no answer (a gain of likelihood)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +69,11 @@ class Verdict:
     """Its tokens; 0 when nothing could be read."""
 
 
+Drawn = Placed[Sample]
+"""Answers by document, question and answer."""
+Verdicts = list[list[list[Verdict]]]
+
+
 class Objective(Protocol):
     """Where questions come from and what answers earn.
 
@@ -81,8 +83,14 @@ class Objective(Protocol):
     """
 
     name: str
-    stop_ids: frozenset[int]
-    """Tokens that end an answer."""
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Tokens that end an answer."""
+
+    @property
+    def needs(self) -> Needs:
+        """Kinds of evidence the rewards stand on; the trainer opens what they take."""
 
     def draw(self, step: int, cursor: int, num_prompts: int) -> tuple[list[Asked], int]:
         """About ``num_prompts`` training questions, gathered by document, and the cursor after them.
@@ -96,8 +104,18 @@ class Objective(Protocol):
     def held_out(self, num_prompts: int) -> list[Asked]:
         """A fixed set of held-out questions, the same at every call, for quick looks during training."""
 
-    def judge(self, asked: Asked, cut: int, samples: Sequence[Sample]) -> list[Verdict]:
-        """Verdicts of one whole group: all answers to ``asked.questions[cut]``, in order."""
+    def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
+        """What must be measured before these answers can be rewarded."""
+
+    def verdicts(self, asked: Sequence[Asked], drawn: Drawn, evidence: Evidence | None = None) -> Verdicts:
+        """Verdicts of whole groups: all answers to each of the questions.
+
+        Args:
+            asked: Documents with their questions.
+            drawn: Their answers by document, question and answer.
+            evidence: What :meth:`wanted` asked for; None where only right and wrong are of interest, not
+                what they earn.
+        """
 
 
 @runtime_checkable
@@ -123,8 +141,9 @@ class Seen:
 class Observing(Protocol):
     """An objective whose questions follow how the policy fares; its state is part of every checkpoint."""
 
-    wants_entropies: bool
-    """Whether updates must score the documents' own tokens for it."""
+    @property
+    def wants_entropies(self) -> bool:
+        """Whether updates must score the documents' own tokens for it."""
 
     def observe(self, seen: Seen) -> None:
         """Take in a step, after its update and before the next draw."""
@@ -137,16 +156,6 @@ class Observing(Protocol):
 
 
 @runtime_checkable
-class JudgesTogether(Protocol):
-    """An objective whose verdicts come cheaper many at a time: one call of a judge for a whole step."""
-
-    def judge_all(
-        self, asked: Sequence[Asked], drawn: Sequence[Sequence[Sequence[Sample]]]
-    ) -> list[list[list[Verdict]]]:
-        """Verdicts by document, question and answer."""
-
-
-@runtime_checkable
 class Reporting(Protocol):
     """An objective with something of its own to say about how answers were judged."""
 
@@ -154,9 +163,7 @@ class Reporting(Protocol):
         """Metrics and timings since the last call."""
 
 
-def in_one_row(
-    asked: Sequence[Asked], drawn: Sequence[Sequence[Sequence[Sample]]]
-) -> Iterator[tuple[Question, Sample]]:
+def in_one_row(asked: Sequence[Asked], drawn: Drawn) -> Iterator[tuple[Question, Sample]]:
     """Every answer with its question, by document, question and answer."""
     for one, of_trunk in zip(asked, drawn, strict=True):
         for question, of_cut in zip(one.questions, of_trunk, strict=True):
@@ -164,9 +171,7 @@ def in_one_row(
                 yield question, sample
 
 
-def by_place(
-    verdicts: Iterable[Verdict], drawn: Sequence[Sequence[Sequence[Sample]]]
-) -> list[list[list[Verdict]]]:
+def by_place(verdicts: Iterable[Verdict], drawn: Drawn) -> Verdicts:
     """The other way round: verdicts in that order, by document, question and answer."""
     left = iter(verdicts)
     return [[[next(left) for _ in of_cut] for of_cut in of_trunk] for of_trunk in drawn]

@@ -1,14 +1,25 @@
 """From a drawn answer to what is written down about it: the same for every objective."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rpt_core.objectives.objective import Verdict, VerdictName
-from rpt_core.objectives.rewards.prefix import END_OF_THOUGHT, Reading
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 
+END_OF_THOUGHT = b"</think>"
 LONG_PREDICTION = 4
 """Predictions of this many tokens and more are counted together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What an answer says: the thought, and what it predicts."""
+
+    thought: bytes
+    predictions: tuple[bytes, ...]
+    r"""Ways to read it, likeliest first; of a box: braces in balance, then up to the last brace. A prediction
+    may itself be a brace, so ``\boxed{}}`` may mean nothing or ``}``; either way counts."""
 
 
 def answer_bytes(sample: Sample, codec: Codec) -> bytes:

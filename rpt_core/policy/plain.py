@@ -30,7 +30,7 @@ class PlainChances:
     def __call__(
         self, trunks: Sequence[Trunk], tokens: Sequence[Sequence[Sequence[int]]]
     ) -> list[list[list[float]]]:
-        """See :class:`rpt_core.objectives.evidence.Chances`.
+        """See :class:`rpt_core.objectives.evidence.Wanted`.
 
         Raises:
             ValueError: a cut stands before the first token, where plain text predicts nothing.

@@ -6,7 +6,7 @@ Points for the worth of a text to a learner, added one by one, are the idea of F
 
 import re
 
-from rpt_core.objectives.rewards.judge_prompt import field
+from rpt_core.llm.prompt import field
 
 RUBRIC_VERSION = "v1"
 """Raised with every change of words; it stands in the summary of the scores."""

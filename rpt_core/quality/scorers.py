@@ -1,27 +1,25 @@
-"""Who scores: a model behind an address, or one held here; and the patience with either.
+"""HTTP and local scorers, with retry.
 
 A scorer gives points or says why it could not. :class:`PatientScorer` waits while one is away and ends the
 stage by name when it stays away: no document gets or loses points because nobody read it.
 """
 
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from rpt_core.corpus.rows import preview
-from rpt_core.errors import JudgeError, VerdictError
-from rpt_core.objectives.prompts import PLACE, around_document, opening_ids
-from rpt_core.objectives.rewards.judge import FEWEST_READ, PAUSES_SECONDS
-from rpt_core.objectives.rewards.judge_prompt import field
-from rpt_core.objectives.rewards.judge_service import Endpoint, Reply, Service
-from rpt_core.policy.engines.registry import open_engine
+from rpt_core.errors import VerdictError
+from rpt_core.llm.endpoint import Endpoint, Reply, Service
+from rpt_core.llm.local import LocalModel
+from rpt_core.llm.patience import FEWEST_READ, PAUSES_SECONDS, Patience
+from rpt_core.llm.prompt import field
+from rpt_core.policy.message import PLACE, around_document, opening_ids
 from rpt_core.policy.model import Policy
-from rpt_core.policy.trunk import Cut, Sampling, Trunk
+from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.quality.rubric import AFTER, BEFORE, prompt, read_points
 
-_log = logging.getLogger("rpt.quality")
 State = Literal["read", "unparsed", "timed out", "unreachable"]
 
 
@@ -70,7 +68,7 @@ class ServiceScorer:
 
 
 class LocalScorer:
-    """A scorer that is held here: greedy, so that the same texts in the same company get the same points."""
+    """A scorer that is held here: greedy; scores depend to rounding on the batch they are drawn in."""
 
     def __init__(self, policy: Policy, reply_tokens: int, engine: str = "torch") -> None:
         """Take a loaded model.
@@ -80,17 +78,13 @@ class LocalScorer:
             reply_tokens: Longest reply.
             engine: What draws the replies.
         """
-        self._policy = policy
-        self._engine = open_engine(engine, policy)
-        self.name = f"{policy.config.model_type} of {policy.num_parameters} parameters"
-        self._sampling = Sampling(
-            temperature=1.0, max_new_tokens=reply_tokens, stop_ids=policy.codec.end_ids, group_size=1, seed=0,
-            top_k=1,
-        )  # fmt: skip
+        self._codec = policy.codec
+        self._model = LocalModel(policy, reply_tokens, engine=engine)
+        self.name = self._model.name
 
     def score(self, texts: Sequence[str]) -> list[Score]:
         """One trunk a text; a reply that does not end in time is unparsed."""
-        codec = self._policy.codec
+        codec = self._codec
         head, tail = around_document(BEFORE, f"{PLACE}{AFTER}", codec)
         before, _, after = f"{head}{tail}".partition(PLACE)
         instruction, suffix = opening_ids(before, codec), tuple(codec.encode_template(after))
@@ -98,17 +92,11 @@ class LocalScorer:
         for number, text in enumerate(texts):
             document = tuple(codec.encode(field(text)))
             trunks.append(Trunk(str(number), instruction, document, (Cut(len(document), suffix),)))
-        scores = []
-        for of_trunk in self._engine.generate(trunks, self._sampling, 0):
-            ((sample,),) = of_trunk
-            ended = sample.finish == "stop"
-            text = codec.decode(sample.token_ids[:-1] if ended else sample.token_ids)
-            scores.append(_read(Reply(text, cut=not ended)))
-        return scores
+        return [_read(reply) for (reply,) in self._model.replies(trunks)]
 
     def close(self) -> None:
         """Release the engine."""
-        self._engine.close()
+        self._model.close()
 
 
 def _read(reply: Reply) -> Score:
@@ -136,32 +124,24 @@ class PatientScorer:
 
     def score(self, texts: Sequence[str]) -> list[Score]:
         """Scores in order, none of them ``unreachable``."""
-        found = self._ask(list(dict.fromkeys(texts)))
-        for seconds in self.pauses_seconds:
-            away = [text for text, score in found.items() if score.state == "unreachable"]
-            if not away:
-                break
-            _log.warning(
-                "the scorer %s did not answer %d calls; again in %g s", self.scorer.name, len(away), seconds
-            )
-            self.sleep(seconds)
-            found |= self._ask(away)
-        away_still = sum(score.state == "unreachable" for score in found.values())
-        if away_still:
-            raise JudgeError(
-                f"the scorer {self.scorer.name} could not be reached for {away_still} of {len(found)} texts "
-                f"after {len(self.pauses_seconds)} pauses, {sum(self.pauses_seconds):g} s in all. Start "
-                "it or mend scorer_url; the same command goes on after the last texts that were scored."
-            )
+        patience = Patience(
+            f"the scorer {self.scorer.name}",
+            "texts",
+            "Start it or fix scorer_url; the same command goes on after the last texts that were scored.",
+            self.pauses_seconds,
+            self.sleep,
+        )
+        distinct = {text.encode(): text for text in texts}
+        found = patience.ask(distinct, self._ask, lambda score: score.state == "unreachable")
         self._count(list(found.values()))
-        return [found[text] for text in texts]
+        return [found[text.encode()] for text in texts]
 
     def close(self) -> None:
         """Release the scorer."""
         self.scorer.close()
 
-    def _ask(self, texts: list[str]) -> dict[str, Score]:
-        return dict(zip(texts, self.scorer.score(texts), strict=True)) if texts else {}
+    def _ask(self, texts: Mapping[bytes, str]) -> dict[bytes, Score]:
+        return dict(zip(texts, self.scorer.score(list(texts.values())), strict=True)) if texts else {}
 
     def _count(self, scores: Sequence[Score]) -> None:
         self.asked += len(scores)

@@ -25,7 +25,7 @@ from rpt_core.corpus.clean.cleaning import normalise
 from rpt_core.corpus.clean.scores import SCORES, SCORES_FILE
 from rpt_core.corpus.tables import read_rows
 from rpt_core.errors import Stopped
-from rpt_core.objectives.rewards.judge_service import Service
+from rpt_core.llm.endpoint import Service
 from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.quality.rubric import RUBRIC_VERSION
 from rpt_core.quality.scorers import LocalScorer, PatientScorer, ServiceScorer

@@ -1,11 +1,11 @@
-"""Recipe of the sample world's own judge."""
+"""Recipe of the sample world's own judge, and the fields that name a judge in other recipes."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from rpt_core.artifacts.recipe import Recipe
-from rpt_core.recipes.supervised import ModelShape, Optimiser
+from rpt_core.artifacts.recipe import Address, Artifact, Recipe, Ref
+from rpt_core.recipes.supervised import BaseRecipe, ModelShape, Optimiser
 
 
 class JudgeRecipe(Recipe):
@@ -33,3 +33,34 @@ class JudgeRecipe(Recipe):
     )  # fmt: skip
     seed: int = 0
     """Of pairs and weights; an evaluation asks a judge of another seed than the training did."""
+
+
+class JudgeFields(Recipe):
+    """Which judge a stage asks: a model run in this process, or one behind an address."""
+
+    location_fields: ClassVar[frozenset[str]] = frozenset({"judge_url"})
+
+    judge: JudgeRecipe | BaseRecipe | Ref | Artifact | None = None
+    """The judge's model, run in this process; or none, and ``judge_model`` behind ``judge_url``. An
+    evaluation takes another one than the training's: what a model learnt to please its own judge with
+    shows there."""
+    judge_model: str = ""
+    """Model name at an OpenAI-compatible endpoint."""
+    judge_url: Address = ""
+    """Where that endpoint is, such as ``http://127.0.0.1:8000/v1``; no part of what is made."""
+    judge_reply_tokens: int = Field(0, ge=0)
+    """Longest reply; 0 for what the prompt's one line needs. A judge that thinks first needs more."""
+    judge_deadline_seconds: float = Field(30.0, gt=0)
+    """For one verdict, retries included."""
+    unread_share_max: float = Field(0.2, ge=0, le=1)
+    """Largest share of a step's verdicts that may go unread before the stage ends by name."""
+
+    @model_validator(mode="after")
+    def _one_judge(self) -> Self:
+        if (self.judge is None) == (not self.judge_model):
+            raise ValueError(
+                "give either a judge (a model) or judge_model (behind judge_url), not both or none"
+            )
+        if self.judge_model and not self.judge_url:
+            raise ValueError(f"judge_model {self.judge_model!r} has no judge_url: say where it is served")
+        return self

@@ -7,11 +7,12 @@ from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import Frozen, later
 
+RewardName = Literal["prefix", "first-token", "dense", "conditional-dense", "token"]
 PromptName = Literal["auto", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "compact", "compact-fenced"]
-"""Templates around a document; see :mod:`rpt_core.objectives.templates`."""
+"""Templates around a document; see :mod:`rpt_core.objectives.next_token.templates`."""
 
 
-class NextTokenObjective(Frozen):
+class NextTokenSettings(Frozen):
     """What all questions about a next token share: where they stand, their words, what is right."""
 
     prompt: PromptName = "v0"
@@ -19,21 +20,21 @@ class NextTokenObjective(Frozen):
     token, for tiny models, ``compact-fenced`` the same around a fenced document; ``auto`` takes ``compact``
     where the tokenizer has those tokens, and ``v6`` elsewhere."""
     entropy_floor_nats: float = Field(0.5, ge=0)
-    """Only positions at least this uncertain under the proxy model are asked (methods 1.3 default)."""
+    """Only positions at least this uncertain under the proxy model are asked."""
     choose: Literal["floor", "top-share", "random"] = later("floor")
     """Training positions. ``floor``: those above ``entropy_floor_nats``. ``top-share``: the most uncertain
     ``top_share`` of all, whatever the floor. ``random``: any. Evaluation is not touched by it."""
     top_share: float = later(0.2, gt=0, le=1)
-    """Share of ``choose=top-share`` (PretrainZero's account of RPT, methods 4.2)."""
+    """Share of ``choose=top-share`` (PretrainZero's account of RPT)."""
     entropy_ceiling_nats: float | None = later(None, gt=0)
     """Noise guard of training positions: more uncertain ones are not asked. Raw web text needs it: where the
-    proxy knows nothing, no thought tells either, and whole groups are wrong (methods 4.2)."""
+    proxy knows nothing, no thought tells either, and whole groups are wrong."""
     surprise_ceiling_nats: float | None = later(None, gt=0)
     """Noise guard that looks at the truth: training positions whose true token has a smaller probability
     than ``exp(-ceiling)`` under the proxy are not asked. Never applied in evaluation, which it would bias."""
     problem_is_context: bool = later(True)
-    """In a document made of a problem and its solution, only the solution is asked about (methods 1.3)."""
-    reward: Literal["prefix", "first-token", "dense", "conditional-dense", "token"] = "prefix"
+    """In a document made of a problem and its solution, only the solution is asked about."""
+    reward: RewardName = "prefix"
     """``prefix``: byte-exact prefix of the truth ending on a token boundary (RPT, eq. 3). Variants of RPT's
     appendix A: ``first-token``: the first predicted token is the true one. ``dense``: the same, and a wrong
     one earns its own plain probability. ``conditional-dense``: dense where a group has a right answer, else
@@ -45,9 +46,9 @@ class NextTokenObjective(Frozen):
     counter-measure where predictions shrink to the shortest safe one. The paper has none (0)."""
     bonus_tokens: int = later(8, ge=2)
     truth_tokens: int = Field(64, ge=1)
-    """True tokens kept for boundaries (methods 1.1 f)."""
+    """True tokens kept for boundaries."""
     newline_escapes: bool = False
-    r"""Read a written-out ``\\n`` in a box as a line break too (methods 1.1 d)."""
+    r"""Read a written-out ``\\n`` in a box as a line break too."""
 
 
 class Learnability(Frozen):
@@ -72,7 +73,7 @@ class Learnability(Frozen):
     forward pass of its own), by the proxy's elsewhere."""
 
 
-class RptObjective(NextTokenObjective):
+class RptObjective(NextTokenSettings):
     """Next-token reasoning (RPT): think, then predict the next token."""
 
     name: Literal["rpt"] = "rpt"
@@ -93,7 +94,7 @@ class Budget(Frozen):
     """Steps over which the budget falls, then it holds; 0 for all steps of the training."""
     weight: float = Field(0.2, ge=0, lt=1)
     """w of the composite reward; the paper does not give it. Below one half a right answer of any length
-    earns more than a wrong one of the best length (methods 2.3)."""
+    earns more than a wrong one of the best length."""
     highest: float = Field(1.0, gt=0)
     """r_max, what a thought of exactly the budget earns before it is weighted."""
     paid: Literal["always", "when-right"] = "always"
@@ -122,7 +123,7 @@ class Curriculum(Frozen):
     tiers_nats: tuple[float, ...] = (0.5, 1.0, 1.5)
     """Lower ends of the tiers, easiest first; the last has no upper end. What lies below is not asked."""
     early: tuple[float, ...] = (0.6, 0.3, 0.1)
-    """Shares of the tiers up to the first turning point (defaults of methods 2.3)."""
+    """Shares of the tiers up to the first turning point."""
     late: tuple[float, ...] = (0.1, 0.3, 0.6)
     """Shares from the second turning point on; between the two, a straight line."""
     turns: tuple[float, float] = (0.3, 0.7)
@@ -148,18 +149,28 @@ class Curriculum(Frozen):
         return self
 
 
-class RmtObjective(NextTokenObjective):
+class RmtObjective(NextTokenSettings):
     """Reinforcement mid-training (RMT): next-token reasoning on a budget, from easy to hard.
 
     Its third part, the next-token loss on all other tokens, is ``ntp_weight`` of the training recipe.
     """
 
     name: Literal["rmt"] = "rmt"
-    reward: Literal["prefix", "first-token", "dense", "conditional-dense", "token"] = "token"
+    reward: RewardName = "token"
     budget: Budget | None = Budget()
     """None is the ablation without DTB: no words, no pay for length."""
     curriculum: Curriculum | None = Curriculum()
     """None is the ablation without CAS: every eligible position as likely as any other."""
+    learnability: Learnability | None = later(None)
+    """Another sampler in the curriculum's place, beside the same budget (beyond the paper)."""
+
+    @model_validator(mode="after")
+    def _one_sampler(self) -> "RmtObjective":
+        if self.curriculum and self.learnability:
+            raise ValueError(
+                "curriculum and learnability both say which positions are asked; set one of them to null"
+            )
+        return self
 
     @model_validator(mode="after")
     def _tiers_above_the_floor(self) -> "RmtObjective":
@@ -171,7 +182,7 @@ class RmtObjective(NextTokenObjective):
         return self
 
 
-class NtpObjective(NextTokenObjective):
+class NtpObjective(NextTokenSettings):
     """No question at all: continual next-token training on the same documents, the control of RMT.
 
     Needs ``ntp_weight`` above 0. Its fields only shape the quick looks at held-out questions.
@@ -180,7 +191,27 @@ class NtpObjective(NextTokenObjective):
     name: Literal["ntp"] = "ntp"
 
 
-TextObjective = Annotated[RptObjective | RmtObjective | NtpObjective, Field(discriminator="name")]
+class RlpObjective(NextTokenSettings):
+    """Information gain (RLP): a thought earns what it adds to the log-likelihood of the true tokens.
+
+    The paper's settings beside the defaults: ``loss=dr_grpo`` (no division by the deviation),
+    ``group_size=16``, ``temperature=0.7``, ``cuts_per_document=1``, ``prompts_per_step=512``. ``reward`` and
+    its companions say nothing here.
+    """
+
+    name: Literal["rlp"] = "rlp"
+    entropy_floor_nats: float = Field(0.0, ge=0)
+    choose: Literal["floor", "top-share", "random"] = "random"
+    target_tokens: int = Field(1, ge=1)
+    """True tokens after the cut whose log-likelihoods are added up; the paper's unit is one."""
+    reference_decay: float = Field(0.999, gt=0, le=1)
+    """Of the moving average that predicts without a thought; 1 keeps the start model. It shifts all rewards
+    of a group alike, so it moves the logged gain and no gradient."""
+
+
+TextObjective = Annotated[
+    RptObjective | RmtObjective | NtpObjective | RlpObjective, Field(discriminator="name")
+]
 """Any objective on text, told apart by its name."""
 
 

@@ -1,16 +1,19 @@
 """Recipes of reinforcement learning: on text, and on problems with verifiable answers."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rpt_core.artifacts.recipe import Address, Artifact, Frozen, Recipe, Ref, later
+from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, later
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.difficulty import DifficultyRecipe
-from rpt_core.recipes.judge import JudgeRecipe
+from rpt_core.recipes.judge import JudgeFields
 from rpt_core.recipes.objectives import RlvrObjective, RptObjective, TextObjective
 from rpt_core.recipes.rlpt_objective import RlptObjective
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, Optimiser, SftRecipe
+
+LossName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"]
+"""A row of :data:`rpt_core.train.rl.losses.PRESETS`."""
 
 
 class Selection(Frozen):
@@ -29,46 +32,25 @@ class Selection(Frozen):
     """Answers cut off at the length limit stay out of the loss and of its denominator."""
 
 
-def _refuse_milestones(milestones: tuple[int, ...], steps: int) -> None:
-    wrong = [step for step in milestones if not 1 <= step <= steps]
-    if wrong:
-        raise ValueError(f"milestones {wrong} lie outside the run's {steps} steps; change both together")
+class RlRecipe(Recipe):
+    """What every training by reinforcement has; the concrete recipes add start, objective and stage."""
 
-
-class PolicyRecipe(Recipe):
-    """Reinforcement learning on text: ``train-rpt`` trains any objective, the recipe says which."""
-
-    kind: ClassVar[str] = "policy"
-
-    stage: Literal["train-rpt"] = "train-rpt"
     corpus: PrepareRecipe | Ref | Artifact
-    difficulty: DifficultyRecipe | Ref | Artifact
-    start: ColdStartRecipe | BaseRecipe | Ref | Artifact
-    objective: TextObjective = RptObjective()
-    loss: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
+    loss: LossName = "grpo"
     updates_per_batch: int = later(1, ge=1)
     """Optimiser steps on every batch of answers. At 1 the policy that is updated is the one that drew them
     and no ratio is ever clipped; further ones compare with it (:data:`rpt_core.train.rl.losses.PRESETS`).
     They share the step's learning rate: schedules, milestones and ``steps`` count batches."""
     kl_weight: float = Field(0.0, ge=0)
-    ntp_weight: float = Field(0.0, ge=0)
-    """lambda of the dual objective: next-token loss on every document token not reasoned about (RMT)."""
-    ntp_text: Literal["instructed", "raw"] = later("instructed")
-    """What that loss is taken on. ``instructed``: the trunk the branches hang from, in the same pass, for
-    nothing. ``raw``: the document alone, the paper's form; one more forward pass over the documents."""
+    """Weight of the divergence from the start model."""
     prompts_per_step: int = Field(256, ge=1)
     group_size: int = Field(8, ge=2)
-    cuts_per_document: int = Field(4, ge=1)
+    """Answers to every question; they are compared with each other."""
     temperature: float = Field(0.8, gt=0)
     reasoning_tokens: int = Field(8192, ge=1)
     """Longest answer, thought and prediction together."""
     context_tokens: int = Field(4096, ge=16)
     steps: int = Field(1000, ge=1)
-    max_tokens: int = later(0, ge=0)
-    """Training ends after the step that reaches this many forwarded tokens (answers drawn and updates), or
-    after ``steps``; 0 for no such end. Arms that are compared at equal training tokens share it."""
-    milestones: tuple[int, ...] = ()
-    """Steps whose checkpoints are published as artifacts; those beyond ``max_tokens`` are never reached."""
     evaluate_every: int = Field(0, ge=0)
     """Steps between quick held-out evaluations during training; 0 for none."""
     publish_best: bool = later(False)
@@ -82,106 +64,75 @@ class PolicyRecipe(Recipe):
     optimiser: Optimiser = Optimiser()
     seed: int = 0
 
+
+class TextRlRecipe(RlRecipe):
+    """Reinforcement learning on documents, with questions at several places of each."""
+
+    difficulty: DifficultyRecipe | Ref | Artifact | None
+    start: SftRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
+    ntp_weight: float = Field(0.0, ge=0)
+    """lambda of the dual objective: next-token loss on every document token not reasoned about (RMT)."""
+    ntp_text: Literal["instructed", "raw"] = later("instructed")
+    """What that loss is taken on. ``instructed``: the trunk the branches hang from, in the same pass, for
+    nothing. ``raw``: the document alone, the paper's form; one more forward pass over the documents."""
+    cuts_per_document: int = Field(4, ge=1)
+    """Questions about one document and visit."""
+    max_tokens: int = later(0, ge=0)
+    """Training ends after the step that reaches this many forwarded tokens (answers drawn and updates), or
+    after ``steps``; 0 for no such end. Arms that are compared at equal training tokens share it."""
+    milestones: tuple[int, ...] = ()
+    """Steps whose checkpoints are published as artifacts; those beyond ``max_tokens`` are never reached."""
+
     @model_validator(mode="after")
-    def _milestones_inside(self) -> "PolicyRecipe":
-        _refuse_milestones(self.milestones, self.steps)
+    def _milestones_inside(self) -> Self:
+        wrong = [step for step in self.milestones if not 1 <= step <= self.steps]
+        if wrong:
+            raise ValueError(
+                f"milestones {wrong} lie outside the run's {self.steps} steps; change both together"
+            )
         return self
 
 
-class RlptRecipe(Recipe):
-    """Next-segment reasoning judged by a generative model (RLPT): ``train-rlpt``."""
+class PolicyRecipe(TextRlRecipe):
+    """Reinforcement learning on text: ``train-rpt`` trains any objective, the recipe says which."""
+
+    kind: ClassVar[str] = "policy"
+
+    stage: Literal["train-rpt"] = "train-rpt"
+    difficulty: DifficultyRecipe | Ref | Artifact
+    start: ColdStartRecipe | BaseRecipe | Ref | Artifact
+    objective: TextObjective = RptObjective()
+
+
+class RlptRecipe(JudgeFields, TextRlRecipe):
+    """Next-segment reasoning judged by a generative model (RLPT): ``train-rlpt``.
+
+    The paper has no next-token loss beside the reward, so ``ntp_weight`` is 0.
+    """
 
     kind: ClassVar[str] = "rlpt"
-    location_fields: ClassVar[frozenset[str]] = frozenset({"judge_url"})
 
     stage: Literal["train-rlpt"] = "train-rlpt"
-    corpus: PrepareRecipe | Ref | Artifact
     difficulty: DifficultyRecipe | Ref | Artifact | None = None
     """Needed where the objective has an entropy floor."""
-    start: SftRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
-    judge: JudgeRecipe | BaseRecipe | Ref | Artifact | None = None
-    """The judge's model, run in this process; or none, and ``judge_model`` behind ``judge_url``."""
-    judge_model: str = ""
-    """Model name at an OpenAI-compatible endpoint."""
-    judge_url: Address = ""
-    """Where that endpoint is, such as ``http://127.0.0.1:8000/v1``; no part of what is made."""
-    judge_reply_tokens: int = Field(0, ge=0)
-    """Longest reply; 0 for what the prompt's one line needs. A judge that thinks first needs more."""
-    judge_deadline_seconds: float = Field(30.0, gt=0)
-    """For one verdict, retries included."""
-    unread_share_max: float = Field(0.2, ge=0, le=1)
-    """Largest share of a step's verdicts that may go unread before the training ends by name."""
     objective: RlptObjective = RlptObjective()
-    loss: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
-    updates_per_batch: int = later(1, ge=1)
-    """As for :class:`PolicyRecipe`."""
-    kl_weight: float = Field(0.0, ge=0)
-    ntp_weight: float = Field(0.0, ge=0)
-    """Next-token loss on the documents, beside the reward; the paper has none."""
-    ntp_text: Literal["instructed", "raw"] = "instructed"
     prompts_per_step: int = Field(512, ge=1)
-    group_size: int = Field(8, ge=2)
     cuts_per_document: int = Field(8, ge=1)
     """Segments asked about per document and epoch round."""
     temperature: float = Field(1.0, gt=0)
-    reasoning_tokens: int = Field(8192, ge=1)
-    """Longest answer, thought and prediction together."""
-    context_tokens: int = Field(4096, ge=16)
-    steps: int = Field(1000, ge=1)
+    # in the fingerprint at their defaults, unlike in the other recipes
+    ntp_text: Literal["instructed", "raw"] = "instructed"
     max_tokens: int = Field(0, ge=0)
-    """As for :class:`PolicyRecipe`."""
-    milestones: tuple[int, ...] = ()
-    evaluate_every: int = Field(0, ge=0)
     publish_best: bool = False
-    importance_cap: float = later(2.0, gt=0)
-    """As for :class:`PolicyRecipe`."""
-    mismatch_nats_max: float = later(0.5, gt=0)
-    """As for :class:`PolicyRecipe`."""
-    selection: Selection = Selection()
-    optimiser: Optimiser = Optimiser()
-    seed: int = 0
-
-    @model_validator(mode="after")
-    def _one_judge(self) -> "RlptRecipe":
-        if (self.judge is None) == (not self.judge_model):
-            raise ValueError(
-                "give either a judge (a model) or judge_model (behind judge_url), not both or none"
-            )
-        if self.judge_model and not self.judge_url:
-            raise ValueError(f"judge_model {self.judge_model!r} has no judge_url: say where it is served")
-        return self
-
-    @model_validator(mode="after")
-    def _milestones_inside(self) -> "RlptRecipe":
-        _refuse_milestones(self.milestones, self.steps)
-        return self
 
 
-class RlvrRecipe(Recipe):
+class RlvrRecipe(RlRecipe):
     """Reinforcement learning with verifiable rewards on problems, from any trained model."""
 
     kind: ClassVar[str] = "rlvr"
 
     stage: Literal["finetune-rlvr"] = "finetune-rlvr"
-    corpus: PrepareRecipe | Ref | Artifact
     start: PolicyRecipe | RlptRecipe | SftRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
     objective: RlvrObjective = RlvrObjective()
-    loss: Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"] = "grpo"
-    updates_per_batch: int = later(1, ge=1)
-    """As for :class:`PolicyRecipe`."""
-    kl_weight: float = Field(0.0, ge=0)
     prompts_per_step: int = Field(64, ge=1)
-    group_size: int = Field(8, ge=2)
-    temperature: float = Field(0.8, gt=0)
-    reasoning_tokens: int = Field(8192, ge=1)
-    context_tokens: int = Field(4096, ge=16)
     steps: int = Field(60, ge=1)
-    evaluate_every: int = Field(0, ge=0)
-    publish_best: bool = later(False)
-    importance_cap: float = later(2.0, gt=0)
-    """As for :class:`PolicyRecipe`."""
-    mismatch_nats_max: float = later(0.5, gt=0)
-    """As for :class:`PolicyRecipe`."""
-    selection: Selection = Selection()
-    optimiser: Optimiser = Optimiser()
-    seed: int = 0

@@ -15,7 +15,7 @@ class RlptObjective(Frozen):
     """``compact`` is control tokens, for tiny models; ``auto`` takes it where the tokenizer has them."""
     msr_share: float = Field(1 / 3, ge=0, le=1)
     """Share of questions that show the segment after the gap (MSR), evenly mixed in; the rest show the text
-    before alone (ASR). One third is the 2:1 mix of lambda = 0.5 (methods 3.1); 0 and 1 are the ablations."""
+    before alone (ASR). One third is the 2:1 mix of lambda = 0.5; 0 and 1 are the ablations."""
     rule: Literal["prefix", "strict"] = "prefix"
     """``prefix``: right is what means the same as an initial part of the next several segments. ``strict``:
     as exactly the next one (the rule the paper rejects)."""
@@ -36,7 +36,7 @@ class RlptObjective(Frozen):
     """Only segments that hold a token at least this uncertain under the proxy model are asked about; 0 asks
     about all, as the paper does, and needs no proxy."""
     min_tokens: int = Field(8, ge=1)
-    """Shortest prediction, unless the true segment is shorter itself (methods 3.1, guards)."""
+    """Shortest prediction, unless the true segment is shorter itself."""
     min_share: float = Field(0.5, ge=0, le=1)
     """Shortest prediction as a share of the true segment's tokens."""
     copy_ngram: int = Field(8, ge=2)

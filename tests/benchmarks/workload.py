@@ -24,7 +24,7 @@ from rpt_core.train.clock import Clock
 from rpt_core.train.rl.gather import gather
 from rpt_core.train.rl.state import Progress, Trainer
 from rpt_core.train.rl.step import step
-from tests.toys import NO_CODEC
+from tests.toys import NO_CODEC, ByGroup
 
 CLOCKS: tuple[Callable[[], float], ...] = (time.perf_counter, time.process_time)
 LEARNING_RATE = 1e-6
@@ -96,7 +96,7 @@ def reward(token_ids: Sequence[int]) -> float:
 
 
 @dataclass
-class FixedQuestions:
+class FixedQuestions(ByGroup):
     """The shape's questions at every step."""
 
     shape: Shape

@@ -14,9 +14,9 @@ import pytest
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.corpus.segments.splitter import Splitter
 from rpt_core.evaluation import evaluate, judged
+from rpt_core.objectives.next_segment.judge import PatientJudge
+from rpt_core.objectives.next_segment.prompts import wrapped
 from rpt_core.objectives.prompts import boxed
-from rpt_core.objectives.rewards.judge import PatientJudge
-from rpt_core.objectives.segment_prompts import wrapped
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Sample, Sampling, Trunk

@@ -3,15 +3,15 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpt_core.objectives.rewards.prefix import (
+from rpt_core.objectives.next_token.prefix import (
     BOX,
-    END_OF_THOUGHT,
     is_prefix,
     length_bonus,
     num_whole_tokens,
     read,
     truth_of,
 )
+from rpt_core.objectives.verdicts import END_OF_THOUGHT
 
 TEXT = st.text(min_size=1, max_size=12)
 

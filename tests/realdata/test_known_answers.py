@@ -10,10 +10,10 @@ import pytest
 
 from rpt_core.corpus.files.problems import parse_problem
 from rpt_core.corpus.files.streams import Broken
-from rpt_core.objectives.answers.reading import Opaque, read_answer
-from rpt_core.objectives.answers.tokens import UnreadableError
-from rpt_core.objectives.rewards.answer import LONGEST, grade_answers
-from rpt_core.objectives.rewards.boxes import boxed_answer
+from rpt_core.objectives.problems.answer import LONGEST, grade_answers
+from rpt_core.objectives.problems.answers.reading import Opaque, read_answer
+from rpt_core.objectives.problems.answers.tokens import UnreadableError
+from rpt_core.objectives.problems.boxes import boxed_answer
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data"))
 SETS = {

@@ -10,14 +10,16 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact, Ref
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
-from rpt_core.objectives import rlpt
-from rpt_core.objectives.rewards.judge import Pair, PatientJudge
-from rpt_core.objectives.rewards.judge_prompt import field, prompt
-from rpt_core.objectives.segment_prompts import wrapped
+from rpt_core.llm.prompt import field
+from rpt_core.objectives.next_segment import objective as rlpt
+from rpt_core.objectives.next_segment.judge import Pair, PatientJudge
+from rpt_core.objectives.next_segment.judge_prompt import prompt
+from rpt_core.objectives.next_segment.prompts import wrapped
 from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 from rpt_core.recipes.reinforce import RlptRecipe
 from rpt_core.recipes.rlpt_objective import RlptObjective
+from tests.toys import judge_group
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data")) / "wikipedia"
 pytestmark = [
@@ -114,7 +116,7 @@ def test_what_the_text_says_is_right_and_the_judge_reads_the_rest(corpus, codecs
     )
     question = one.questions[0]
     other = question.truth[: len(question.truth) // 2] + "とは言えない時もある。"
-    verdicts = found.judge(
+    verdicts = judge_group(found,
         one, 0,
         [
             answered(codec, question.truth),

@@ -8,15 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rpt_core.objectives.prompts import PROBLEM_PLAIN, next_token_prompt, problem_prompt
-from rpt_core.objectives.rewards.prefix import (
+from rpt_core.objectives.next_token.prefix import (
     first_token,
     is_first_token,
     is_prefix,
     num_whole_tokens,
     truth_of,
 )
-from rpt_core.objectives.templates import FENCE, TEMPLATES
+from rpt_core.objectives.next_token.prompts import next_token_prompt
+from rpt_core.objectives.next_token.templates import FENCE, TEMPLATES
+from rpt_core.objectives.prompts import PROBLEM_PLAIN, problem_prompt
 from rpt_core.policy.codec import Codec
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data")) / "tokenizers"

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import torch
 from transformers import AutoModelForCausalLM, Qwen3Config
 
-from rpt_core.objectives.positions import CODEC_KEY
+from rpt_core.objectives.windows import CODEC_KEY
 from rpt_core.policy.codec import Codec
 
 WORDS = ["the", "clock", "shows", "three", "four", "five", "six", "it", "moves", "back", "on", "noon"]

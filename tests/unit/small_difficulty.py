@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rpt_core.objectives.positions import CODEC_KEY
+from rpt_core.objectives.windows import CODEC_KEY
 from rpt_core.policy.codec import Codec
 
 

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from rpt_core.objectives.rewards.answer import grade_answer
-from rpt_core.objectives.rewards.boxes import boxed_answer
+from rpt_core.objectives.problems.answer import grade_answer
+from rpt_core.objectives.problems.boxes import boxed_answer
 
 
 @pytest.mark.parametrize(

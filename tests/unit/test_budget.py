@@ -2,8 +2,8 @@
 
 import pytest
 
-from rpt_core.objectives.budget import budget_at, length_reward, longest_answer, reward, waiting
-from rpt_core.objectives.rewards.prediction import Guards, copied_share, least_tokens, refusal
+from rpt_core.objectives.next_segment.guards import Guards, copied_share, least_tokens, refusal
+from rpt_core.objectives.next_token.budget import budget_at, length_reward, longest_answer, reward, waiting
 from rpt_core.recipes.objectives import Budget
 
 

@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from rpt_core.objectives import rpt
-from rpt_core.objectives.evidence import JudgesByChance
+from rpt_core.objectives.evidence import Evidence, Needs, Wanted
+from rpt_core.objectives.next_token import objective as rpt
+from rpt_core.objectives.next_token.dense import conditional_scores, dense_scores
+from rpt_core.objectives.next_token.prefix import length_bonus
 from rpt_core.objectives.objective import Verdict
-from rpt_core.objectives.rewards.dense import conditional_scores, dense_scores
-from rpt_core.objectives.rewards.prefix import length_bonus
 from rpt_core.policy.plain import PlainChances
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.objectives import RptObjective
-from rpt_core.train.rl.gather import judged
-from tests.toys import save_tiny_model
+from tests.toys import judge_group, save_tiny_model
 from tests.unit.test_objectives import answer, policy_recipe
 
 NAMES = ("correct", "wrong", "unparsed", "truncated")
@@ -37,37 +36,32 @@ def test_a_group_that_knows_nothing_is_paid_alike():
 
 
 @pytest.mark.parametrize("reward", ["dense", "conditional-dense"])
-def test_the_trainer_supplies_the_chances(codec, inputs, reward):
+def test_what_a_wrong_guess_stands_on_is_asked_for_and_supplied(codec, inputs, reward):
     objective = opened(inputs, codec, reward)
-    assert isinstance(objective, JudgesByChance)
+    assert objective.needs == Needs(plain=True)
     asked = objective.draw(1, 0, 4)[0][:1]
     truth = codec.decode(asked[0].questions[0].truth_ids[:1])
     right, wrong = answer(codec, " so", truth), answer(codec, " so", "?!")
     cut_off = answer(codec, " so", "?!", finish="length")
     drawn = [[[right, wrong, cut_off]] + [[wrong, wrong, cut_off]] * (len(asked[0].questions) - 1)]
-    seen = []
-
-    def chances(trunks, tokens):
-        seen.append(tokens)
-        return [[[0.125 if t >= 0 else 0.0 for t in some] for some in of_one] for of_one in tokens]
-
-    (verdicts,) = judged(objective, asked, drawn, chances)
+    wanted = objective.wanted(asked, drawn)
+    assert wanted.plain[0][0] == [asked[0].questions[0].truth_ids[0], codec.encode("?!")[0], -1]
+    assert wanted == Wanted(plain=wanted.plain)
+    plain = [[[0.125 if token >= 0 else 0.0 for token in some] for some in of_one] for of_one in wanted.plain]
+    (verdicts,) = objective.verdicts(asked, drawn, Evidence(plain))
     assert [v.score for v in verdicts[0]] == [1.0, 0.125, 0.0]
-    assert seen[0][0][0] == [asked[0].questions[0].truth_ids[0], codec.encode("?!")[0], -1]
     if len(verdicts) > 1:
         assert [v.score for v in verdicts[1]] == ([0.125, 0.125, 0.0] if reward == "dense" else [0.0] * 3)
-    assert [v.score for v in judged(objective, asked, drawn)[0][0]] == [1.0, 0.0, 0.0]
+    assert [v.score for v in objective.verdicts(asked, drawn)[0][0]] == [1.0, 0.0, 0.0]
 
 
-def test_no_other_reward_asks_for_chances(codec, inputs):
+def test_no_other_reward_asks_for_anything(codec, inputs):
     objective = opened(inputs, codec, "prefix")
+    assert objective.needs == Needs()
     asked = objective.draw(1, 0, 1)[0]
-
-    def refuses(trunks, tokens):
-        raise AssertionError("a forward pass for nothing")
-
-    (verdicts,) = judged(objective, asked, [[[answer(codec, "", "?!")]]], refuses)
-    assert verdicts[0][0].verdict == "wrong"
+    drawn = [[[answer(codec, "", "?!")]]]
+    assert objective.wanted(asked, drawn) == Wanted()
+    assert objective.verdicts(asked, drawn, Evidence())[0][0][0].verdict == "wrong"
 
 
 def test_chances_are_those_of_the_raw_text(tmp_path):
@@ -103,8 +97,8 @@ def test_longer_right_predictions_may_earn_more(codec, inputs):
     (asked, *_), _ = plain.draw(1, 0, 1)
     ids = asked.questions[0].truth_ids
     samples = [answer(codec, "", codec.decode(ids[:n])) for n in (1, 2, 3)] + [answer(codec, "", "?!")]
-    assert [v.score for v in plain.judge(asked, 0, samples)] == [1, 1, 1, 0]
-    verdicts = paid.judge(asked, 0, samples)
+    assert [v.score for v in judge_group(plain, asked, 0, samples)] == [1, 1, 1, 0]
+    verdicts = judge_group(paid, asked, 0, samples)
     assert [v.score for v in verdicts] == pytest.approx([1.0, 1.1, 1.2, 0.0])
     assert [v.verdict for v in verdicts] == ["correct"] * 3 + ["wrong"]
     assert [length_bonus(n, 0.5, 3) for n in range(6)] == [0, 0, 0.5, 1.0, 1.0, 1.0]
@@ -114,7 +108,9 @@ def test_predictions_know_their_length(codec, inputs):
     objective = opened(inputs, codec, "prefix")
     (asked, *_), _ = objective.draw(1, 0, 1)
     ids = asked.questions[0].truth_ids
-    verdicts = objective.judge(asked, 0, [answer(codec, "", codec.decode(ids[:2])), answer(codec, "", "")])
+    verdicts = judge_group(
+        objective, asked, 0, [answer(codec, "", codec.decode(ids[:2])), answer(codec, "", "")]
+    )
     assert verdicts[0].prediction_tokens == len(codec.encode(codec.decode(ids[:2])))
     assert verdicts[1].prediction_tokens == 0
 
@@ -125,12 +121,7 @@ def test_a_dense_reward_keeps_the_bonus_for_a_longer_right_answer(codec, inputs,
     (asked, *_), _ = objective.draw(1, 0, 1)
     ids = asked.questions[0].truth_ids
     two, one, wrong = codec.decode(ids[:2]), codec.decode(ids[:1]), "?!"
-    verdicts = objective.judge(asked, 0, [answer(codec, "", text) for text in (two, one, wrong)])
-    dense = objective.next_token.densified(verdicts, [0.5, 0.5, 0.25])
+    verdicts = judge_group(objective, asked, 0, [answer(codec, "", text) for text in (two, one, wrong)])
+    dense = objective.question.densified(verdicts, [0.5, 0.5, 0.25])
     assert [verdict.score for verdict in dense] == pytest.approx([1.1, 1.0, 0.25])
     assert [verdict.verdict for verdict in dense] == ["correct", "correct", "wrong"]
-
-
-def test_only_objectives_with_chances_judge_by_them(codec, inputs):
-    assert isinstance(opened(inputs, codec, "dense"), JudgesByChance)
-    assert not isinstance(object(), JudgesByChance)

@@ -12,8 +12,9 @@ from flows.recipes import Overrides, any_journey
 from flows.recipes_tiny import ADAMW, COLD
 from flows.trees import stage, walk
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.prompts import next_token_prompt, problem_prompt
-from rpt_core.objectives.segment_prompts import segment_prompt
+from rpt_core.objectives.next_segment.prompts import segment_prompt
+from rpt_core.objectives.next_token.prompts import next_token_prompt
+from rpt_core.objectives.prompts import problem_prompt
 from rpt_core.policy.codec import Codec
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.given import GivenModel

@@ -11,10 +11,14 @@ import psutil
 import pytest
 
 from rpt_core.errors import JudgeError, RecipeError, VerdictError
-from rpt_core.objectives.rewards import judge_service
-from rpt_core.objectives.rewards.judge import FEWEST_READ, JUDGE_GFLOPS, Pair, PatientJudge
-from rpt_core.objectives.rewards.judge_prompt import field, prompt, read_reply
-from rpt_core.objectives.rewards.judge_service import KEY_VARIABLE, Service, ServiceJudge
+from rpt_core.llm import endpoint as judge_service
+from rpt_core.llm.endpoint import KEY_VARIABLE, Service
+from rpt_core.llm.patience import FEWEST_READ
+from rpt_core.llm.prompt import field
+from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS, Pair, PatientJudge
+from rpt_core.objectives.next_segment.judge_prompt import prompt, read_reply
+from rpt_core.objectives.next_segment.judge_service import ServiceJudge
+from rpt_core.retry import seconds_asked
 from tests.unit.judge_server import running
 
 RIGHT = Pair("It now shows 4. The hand moves 1 on.", "It now shows 4.")
@@ -261,7 +265,7 @@ def test_replies_are_read_strictly():
 
 
 def test_the_oldest_verdicts_are_forgotten(monkeypatch, judge):
-    monkeypatch.setattr("rpt_core.objectives.rewards.judge.REMEMBERED", 10)
+    monkeypatch.setattr("rpt_core.objectives.next_segment.judge.REMEMBERED", 10)
     patient = _patient(judge("good"))
     patient.ask(_many(15))
     patient.ask(list(islice(_many(15), 10, 15)))
@@ -296,7 +300,7 @@ def test_a_reply_that_cannot_be_read_is_unread(content):
     ("header", "seconds"), [("\u00b2", 0), ("\u0663", 0), ("7", 7), ("9" * 400, 60), (None, 0)]
 )
 def test_what_a_server_asks_to_wait_is_a_plain_number(header, seconds):
-    assert judge_service._seconds(header) == seconds
+    assert seconds_asked(header, 60.0) == seconds
 
 
 def test_a_judge_that_was_not_asked_has_no_rates():

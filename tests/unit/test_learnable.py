@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from rpt_core.objectives import rpt
-from rpt_core.objectives.learnable import LearnableRpt, expected_variance
+from rpt_core.objectives.next_token.objective import FollowingObjective, open_objective
+from rpt_core.objectives.next_token.samplers.learnable import expected_variance
 from rpt_core.objectives.objective import Observing, Seen, Verdict
 from rpt_core.recipes.objectives import Learnability, RptObjective
 from tests.unit.test_objectives import policy_recipe
@@ -19,13 +19,13 @@ def inputs(uneven_inputs):
     return uneven_inputs
 
 
-def opened(inputs, codec, **changes) -> LearnableRpt:
+def opened(inputs, codec, **changes) -> FollowingObjective:
     learnability = Learnability(follow_policy=False, **changes)
     settings = RptObjective(prompt="compact", entropy_floor_nats=FLOOR, learnability=learnability)
-    return rpt.open_objective(policy_recipe(objective=settings), inputs, codec)
+    return open_objective(policy_recipe(objective=settings), inputs, codec)
 
 
-def taught(objective: LearnableRpt, steps: int, chance, seed: int = 0, begin: int = 1, cursor: int = 0):
+def taught(objective: FollowingObjective, steps: int, chance, seed: int = 0, begin: int = 1, cursor: int = 0):
     """Train against answers that are right with ``chance(entropy)``; questions asked and the cursor."""
     rng = np.random.default_rng(seed)
     nats: list[float] = []
@@ -33,7 +33,7 @@ def taught(objective: LearnableRpt, steps: int, chance, seed: int = 0, begin: in
         asked, cursor = objective.draw(step, cursor, 16)
         verdicts = []
         for one in asked:
-            owner = objective._owners[one.trunk.key]
+            owner = objective.owners[one.trunk.key]
             window = objective.positions.read(owner)
             known = dict(zip(window.positions.tolist(), window.entropies_nats.tolist(), strict=True))
             for question in one.questions:
@@ -69,7 +69,7 @@ def test_expected_variance_is_largest_in_the_middle():
 
 
 def test_a_position_outweighs_its_class_with_time(inputs, codec):
-    memory = opened(inputs, codec).walk.memory
+    memory = opened(inputs, codec).sampler.memory
     items, classes = np.array([0]), np.array([0])
     before = memory.chance(3, np.array([0, 0]))
     for _ in range(5):
@@ -97,7 +97,7 @@ def test_a_resumed_objective_draws_what_the_undisturbed_one_does(inputs, codec, 
     _, cursor = taught(first, 6, band)
     if entropies:
         window = first.positions.read(2)
-        first.walk.memory.own_nats[2] = np.linspace(0, 4, len(window.positions)).astype(np.float32)
+        first.sampler.memory.own_nats[2] = np.linspace(0, 4, len(window.positions)).astype(np.float32)
     second = opened(inputs, codec)
     second.restore({name: np.array(value) for name, value in first.state().items()})
     assert first.draw(7, cursor, 16) == second.draw(7, cursor, 16)
@@ -113,20 +113,20 @@ def test_an_empty_state_comes_back_too(inputs, codec):
 
 def test_the_policys_own_uncertainty_is_taken_from_the_update(inputs, codec):
     settings = RptObjective(prompt="compact", entropy_floor_nats=FLOOR, learnability=Learnability())
-    objective = rpt.open_objective(policy_recipe(objective=settings), inputs, codec)
+    objective = open_objective(policy_recipe(objective=settings), inputs, codec)
     assert objective.wants_entropies
     asked, _ = objective.draw(1, 0, 4)
-    owner = objective._owners[asked[0].trunk.key]
-    before = objective.walk.classes(owner)
+    owner = objective.owners[asked[0].trunk.key]
+    before = objective.sampler.classes(owner)
     wrong = Verdict(0.0, "wrong", 1, 2)
     nats = {asked[0].trunk.key: np.full(len(asked[0].trunk.document_ids), 9.0, np.float32)}
     objective.observe(Seen([[wrong] * 8 for one in asked for _ in one.questions], nats))
-    after = objective.walk.classes(owner)
+    after = objective.sampler.classes(owner)
     assert before.max() < 16
     assert set(after.tolist()) == {31}
 
 
 def test_the_default_is_the_papers_order(inputs, codec):
     settings = RptObjective(prompt="compact", entropy_floor_nats=FLOOR)
-    plain = rpt.open_objective(policy_recipe(objective=settings), inputs, codec)
+    plain = open_objective(policy_recipe(objective=settings), inputs, codec)
     assert not isinstance(plain, Observing)

@@ -7,15 +7,20 @@ import pytest
 
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RecipeError, StarvedError
-from rpt_core.objectives import rlvr, rpt
-from rpt_core.objectives.objective import Asked, JudgesTogether, Reporting
-from rpt_core.objectives.prompts import boxed, next_token_prompt, problem_prompt
-from rpt_core.objectives.rewards.answer import Grade
-from rpt_core.objectives.templates import TEMPLATES
+from rpt_core.objectives.evidence import Needs
+from rpt_core.objectives.next_token import objective as rpt
+from rpt_core.objectives.next_token.prompts import next_token_prompt
+from rpt_core.objectives.next_token.templates import TEMPLATES
+from rpt_core.objectives.objective import Asked, Reporting
+from rpt_core.objectives.problems import objective as rlvr
+from rpt_core.objectives.problems.answer import Grade
+from rpt_core.objectives.problems.question import Problem, Solve
+from rpt_core.objectives.prompts import boxed, problem_prompt
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.objectives import RlvrObjective, RptObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, RlvrRecipe
+from tests.toys import judge_group
 
 NOWHERE = Artifact(kind="any", fingerprint="0" * 64, digest="0" * 64)
 
@@ -70,7 +75,7 @@ def test_every_verdict(codec: Codec, inputs):
         Sample((*codec.encode("no box"), codec.end_id), (0.0,) * 9, "stop"),
         answer(codec, "", truth, finish="length"),
     ]
-    verdicts = objective.judge(asked, 0, samples)
+    verdicts = judge_group(objective, asked, 0, samples)
     assert [v.verdict for v in verdicts] == ["correct", "correct", "wrong", "unparsed", "truncated"]
     assert [v.score for v in verdicts] == [1.0, 1.0, 0.0, 0.0, 0.0]
     assert verdicts[0].thought_tokens == len(codec.encode(" a thought"))
@@ -84,7 +89,7 @@ def test_the_end_of_a_thought_may_be_spelled_in_several_tokens(codec: Codec, inp
     (asked, *_), _ = objective.draw(1, 0, 1)
     truth = codec.decode(asked.questions[0].truth_ids[:1])
     ids = (*codec.encode(" so</think>\\boxed{" + truth + "}"), codec.end_id)
-    (verdict,) = objective.judge(asked, 0, [Sample(tuple(ids), (0.0,) * len(ids), "stop")])
+    (verdict,) = judge_group(objective, asked, 0, [Sample(tuple(ids), (0.0,) * len(ids), "stop")])
     assert verdict.verdict == "correct"
     assert verdict.thought_tokens == len(codec.encode(" so"))
 
@@ -94,7 +99,7 @@ def test_the_first_token_variant_ignores_the_rest(codec: Codec, inputs):
     objective = rpt.open_objective(policy_recipe(objective=settings), inputs, codec)
     (asked, *_), _ = objective.draw(1, 0, 1)
     truth = codec.decode(asked.questions[0].truth_ids[:1])
-    assert objective.judge(asked, 0, [answer(codec, "", truth + " \n?")])[0].verdict == "correct"
+    assert judge_group(objective, asked, 0, [answer(codec, "", truth + " \n?")])[0].verdict == "correct"
 
 
 def test_nothing_eligible_is_a_named_end(codec: Codec, inputs):
@@ -119,7 +124,7 @@ def test_problems_are_asked_at_their_end(codec: Codec, inputs):
     unboxed = Sample(tuple(codec.encode("no box")), (0.0,) * len(codec.encode("no box")), "stop")
     given = [answer(codec, " hm", f" {truth}"), answer(codec, "", "Nowhere"), answer(codec, "", ""), unboxed]
     verdicts = ["correct", "wrong", "wrong", "unparsed"]  # an empty box says nothing, and that is wrong
-    judged = objective.judge(one, 0, given)
+    judged = judge_group(objective, one, 0, given)
     assert [v.verdict for v in judged] == verdicts
     assert [v.thought for v in judged] == [" hm", "", "", "no box"]
     held_out = {a.trunk.key for a in objective.held_out(100)}
@@ -129,7 +134,7 @@ def test_problems_are_asked_at_their_end(codec: Codec, inputs):
 
 def test_how_answers_were_graded_is_reported_once(codec: Codec, inputs):
     objective = rlvr.open_objective(rlvr_recipe(), inputs, codec)
-    assert isinstance(objective, JudgesTogether)
+    assert objective.needs == Needs()
     asked, _ = objective.draw(1, 0, 2)
     asked = [
         Asked(one.trunk, (replace(one.questions[0], truth=truth),))
@@ -139,7 +144,7 @@ def test_how_answers_were_graded_is_reported_once(codec: Codec, inputs):
         [[answer(codec, "", "50%"), answer(codec, "", "3"), answer(codec, "", "", finish="length")]],
         [[answer(codec, "", r"\sqrt{12}")]],
     ]
-    found = objective.judge_all(asked, drawn)
+    found = objective.verdicts(asked, drawn)
     assert [[[v.verdict for v in group] for group in one] for one in found] == [
         [["correct", "wrong", "truncated"]],
         [["correct"]],
@@ -159,10 +164,11 @@ def test_how_answers_were_graded_is_reported_once(codec: Codec, inputs):
 def test_an_answer_whose_time_ran_out_is_no_wrong_one(codec: Codec, inputs, monkeypatch):
     objective = rlvr.open_objective(rlvr_recipe(), inputs, codec)
     monkeypatch.setattr(
-        rlvr, "grade_answers", lambda pairs: [Grade("unparsed", timed_out=True) for _ in pairs]
+        "rpt_core.objectives.problems.question.grade_answers",
+        lambda pairs: [Grade("unparsed", timed_out=True) for _ in pairs],
     )
     (one, *_), _ = objective.draw(1, 0, 1)
-    (found,) = objective.judge(one, 0, [answer(codec, " hm", "7")])
+    (found,) = judge_group(objective, one, 0, [answer(codec, " hm", "7")])
     assert (found.verdict, found.score, found.prediction) == ("timed out", 0.0, "7")
     assert objective.report()[0]["grading/timed_out"] == 1
 
@@ -173,8 +179,8 @@ def test_no_problem_that_fits_is_a_named_end(codec: Codec, inputs):
 
 
 def test_a_problem_fits_with_the_words_around_it_or_not_at_all(codec: Codec):
-    solve = rlvr.Solve.of(RlvrObjective(prompt="compact"), codec)
-    problem = rlvr.Problem("p", "The clock shows 3.", "", "3")
+    solve = Solve.of(RlvrObjective(prompt="compact"), codec)
+    problem = Problem("p", "The clock shows 3.", "", "3")
     whole = len(codec.encode(problem.problem)) + solve.prompt.num_tokens
     assert solve.prompt.num_tokens > 1
     assert solve.fits(problem, whole)

@@ -14,7 +14,8 @@ from infra.tracking import _guarded
 from rpt_core.addresses import without_password
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.errors import BY_NAME, RecipeError, SourceError
-from rpt_core.objectives.rewards.judge_service import LOGIN_VARIABLE, Service, ServiceJudge
+from rpt_core.llm.endpoint import LOGIN_VARIABLE, Service
+from rpt_core.objectives.next_segment.judge_service import ServiceJudge
 from rpt_core.recipes.corpus import QualityRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.reinforce import RlptRecipe
@@ -119,7 +120,7 @@ class Guarded(Quiet):
 
 
 def test_the_judge_gets_its_password_from_the_environment(monkeypatch):
-    from rpt_core.objectives.rewards.judge import Pair
+    from rpt_core.objectives.next_segment.judge import Pair
 
     monkeypatch.delenv("RPT_JUDGE_KEY", raising=False)
     with serving(Guarded) as url:

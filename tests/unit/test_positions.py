@@ -9,16 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.positions import (
-    CODEC_KEY,
-    CONTEXT_COLUMN,
-    Positions,
-    Rounds,
-    Rules,
-    truth_ids,
-    window_of,
-)
-from rpt_core.objectives.rpt import NextToken
+from rpt_core.objectives.next_token.positions import Positions, Rules, truth_ids
+from rpt_core.objectives.next_token.question import NextToken
+from rpt_core.objectives.rounds import Rounds
+from rpt_core.objectives.windows import CODEC_KEY, CONTEXT_COLUMN, window_of
 from rpt_core.policy.codec import Codec
 from rpt_core.recipes.objectives import RptObjective
 from tests.unit.small_corpus import write_corpus

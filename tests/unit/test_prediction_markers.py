@@ -2,7 +2,7 @@
 
 import pytest
 
-from rpt_core.objectives.rewards.prediction import (
+from rpt_core.objectives.next_segment.guards import (
     imitates_judge,
     read,
 )

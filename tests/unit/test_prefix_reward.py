@@ -2,7 +2,7 @@
 
 import pytest
 
-from rpt_core.objectives.rewards.prefix import is_first_token, is_prefix, read, truth_of
+from rpt_core.objectives.next_token.prefix import is_first_token, is_prefix, read, truth_of
 from rpt_core.policy.codec import Codec
 
 PARAMETERS = truth_of([b" para", b"meter", b"s"])

@@ -13,7 +13,7 @@ from rpt_core.artifacts.recipe import Artifact, Ref
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
 from rpt_core.errors import JudgeError, RecipeError, Stopped, VerdictError
-from rpt_core.objectives.rewards.judge_service import Service
+from rpt_core.llm.endpoint import Service
 from rpt_core.quality import stage
 from rpt_core.quality.rubric import prompt
 from rpt_core.quality.scorers import LocalScorer, PatientScorer, Score, ServiceScorer
@@ -223,12 +223,12 @@ def test_replies_of_a_model_held_here_are_read_only_when_they_end(tmp_path):
     policy = save_tiny_model(tmp_path)
     scorer = LocalScorer(policy, 16)
     replies = [("Score: 4", True), ("Score: 4", False), ("Score: 8", True), ("", True)]
-    scorer._engine = _Scripted(policy.codec, replies)
+    scorer._model._engine = _Scripted(policy.codec, replies)
     assert scorer.score(["a", "b", "c", "d"]) == [
         Score(4.0, "read"),
         *(Score(None, "unparsed", said) for said in ("Score: 4", "Score: 8", "")),
     ]
-    (first, *_) = scorer._engine.trunks
+    (first, *_) = scorer._model._engine.trunks
     (cut,) = first.cuts
     whole = policy.codec.decode((*first.instruction_ids, *first.document_ids, *cut.suffix_ids))
     assert prompt("a") in whole

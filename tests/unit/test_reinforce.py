@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import sys
-from types import ModuleType
 
 import pyarrow.parquet as pq
 import pytest
@@ -12,6 +10,7 @@ from safetensors.torch import load_file
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import CapacityError, EngineError, RecipeError, ResumeError, StarvedError, Stopped
+from rpt_core.objectives.registry import OBJECTIVES
 from rpt_core.policy.load import load_policy
 from rpt_core.recipes.reinforce import Selection
 from rpt_core.recipes.supervised import Optimiser
@@ -36,9 +35,8 @@ def start(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def toy(monkeypatch):
     """Stand the toy objective in for the recipe's own."""
-    module, more = ModuleType("rpt_core.objectives.rpt"), {}
-    module.open_objective = lambda recipe, inputs, codec: ToyObjective(len(codec), **more)
-    monkeypatch.setitem(sys.modules, "rpt_core.objectives.rpt", module)
+    more = {}
+    monkeypatch.setitem(OBJECTIVES, "rpt", lambda recipe, inputs, codec: ToyObjective(len(codec), **more))
     return more
 
 

@@ -8,16 +8,18 @@ import pytest
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.corpus.segments.splitter import Splitter
 from rpt_core.errors import JudgeError, RecipeError, StarvedError
-from rpt_core.objectives import rlpt
-from rpt_core.objectives.objective import JudgesTogether, Reporting
-from rpt_core.objectives.rewards.judge import PatientJudge
-from rpt_core.objectives.rewards.prediction import Guards, read, refusal
-from rpt_core.objectives.segment_prompts import segment_prompt, wrapped
-from rpt_core.objectives.targets import Targets
+from rpt_core.objectives.evidence import Needs
+from rpt_core.objectives.next_segment import objective as rlpt
+from rpt_core.objectives.next_segment.guards import Guards, read, refusal
+from rpt_core.objectives.next_segment.judge import PatientJudge
+from rpt_core.objectives.next_segment.prompts import segment_prompt, wrapped
+from rpt_core.objectives.next_segment.targets import Targets
+from rpt_core.objectives.objective import Reporting
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.reinforce import RlptRecipe
 from rpt_core.recipes.rlpt_objective import RlptObjective
+from tests.toys import judge_group
 from tests.unit.small_corpus import write_corpus
 from tests.unit.small_difficulty import write_difficulty
 
@@ -110,7 +112,7 @@ def test_cuts_stand_at_sentence_ends_and_truths_follow(corpus, codec):
             assert before.endswith(".")
             assert after.strip().startswith(question.truth)
             assert after.strip().startswith(question.prefixes[-1])
-    assert isinstance(objective, JudgesTogether)
+    assert objective.needs == Needs(judge=True)
     assert isinstance(objective, Reporting)
 
 
@@ -153,7 +155,7 @@ def test_every_verdict(corpus, codec):
         Sample((*codec.encode("</think> She ate bread."), codec.end_id), (0.0,) * 9, "stop"),
         _answer(codec, ""),
     ]
-    found = objective.judge(one, cut, samples)
+    found = judge_group(objective, one, cut, samples)
     assert [v.verdict for v in found] == [
         "correct", "correct", "correct", "wrong", "truncated", "unparsed", "wrong",
     ]  # fmt: skip
@@ -171,7 +173,7 @@ def test_the_strict_rule_asks_about_one_segment(corpus, codec):
     objective = _objective(corpus, codec, objective=strict)
     one, cut = _question(objective, "She ate bread.")
     assert one.questions[cut].prefixes == ("She ate bread.",)
-    (verdict,) = objective.judge(one, cut, [_answer(codec, " She ate bread. Then she read a book.")])
+    (verdict,) = judge_group(objective, one, cut, [_answer(codec, " She ate bread. Then she read a book.")])
     assert verdict.verdict == "wrong"
     assert objective.next_segment.judge.judge.asked[-1].rule == "strict"
 
@@ -183,7 +185,7 @@ def test_a_step_asks_its_judge_once(corpus, codec):
         [[_answer(codec, " No such thing."), _answer(codec, " No such thing.")] for _ in o.questions]
         for o in asked
     ]
-    found = objective.judge_all(asked, drawn)
+    found = objective.verdicts(asked, drawn)
     assert [[len(group) for group in of_one] for of_one in found] == [[2] * len(o.questions) for o in asked]
     assert len(objective.next_segment.judge.judge.asked) <= 6
 
@@ -193,7 +195,7 @@ def test_an_unreachable_judge_scores_nothing(corpus, codec):
     objective.next_segment.judge.judge.ask = lambda pairs: ["unreachable"] * len(pairs)
     one, cut = _question(objective, "She ate bread.")
     with pytest.raises(JudgeError, match="could not be reached"):
-        objective.judge(one, cut, [_answer(codec, " She ate nothing.")])
+        judge_group(objective, one, cut, [_answer(codec, " She ate nothing.")])
 
 
 def test_what_is_no_target_is_counted_with_its_reason(tmp_path, codec):
@@ -211,7 +213,7 @@ def test_what_is_no_target_is_counted_with_its_reason(tmp_path, codec):
 
 
 def test_a_token_over_two_sentences_is_no_border():
-    from rpt_core.objectives.targets import cuts
+    from rpt_core.objectives.next_segment.targets import cuts
 
     text = 'He left." Ann came.'
     spans = [(0, 10), (10, 19)]
@@ -279,7 +281,7 @@ def test_speaking_to_the_judge_does_not_pay(corpus, codec, said):
     objective = _objective(corpus, codec)
     objective.next_segment.judge.judge.ask = lambda pairs: ["yes"] * len(pairs)
     one, cut = _question(objective, "She ate bread.")
-    (verdict,) = objective.judge(one, cut, [_answer(codec, said)])
+    (verdict,) = judge_group(objective, one, cut, [_answer(codec, said)])
     assert (verdict.verdict, verdict.score) == ("wrong", 0.0)
     assert objective.report()[0]["guard/imitates-judge"] == 1
 
@@ -298,7 +300,7 @@ def test_the_segment_after_the_gap_is_no_answer(corpus, codec):
     objective = _objective(corpus, codec, objective=settings)
     objective.next_segment.judge.judge.ask = lambda pairs: ["yes"] * len(pairs)
     one, cut = _question(objective, "She ate bread.")
-    (verdict,) = objective.judge(one, cut, [_answer(codec, " Then she read a book.")])
+    (verdict,) = judge_group(objective, one, cut, [_answer(codec, " Then she read a book.")])
     assert verdict.verdict == "wrong"
     assert objective.report()[0]["guard/copies-context"] == 1
 

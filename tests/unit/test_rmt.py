@@ -8,15 +8,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from rpt_core.errors import RecipeError, StarvedError
-from rpt_core.objectives import ntp, rmt
-from rpt_core.objectives.budget import budget_at, final_budget, length_reward, longest_answer, reward
-from rpt_core.objectives.curriculum import TieredWalk, level_shares, next_level, tier_shares
+from rpt_core.objectives.next_token.budget import (
+    budget_at,
+    final_budget,
+    length_reward,
+    longest_answer,
+    reward,
+)
+from rpt_core.objectives.next_token.objective import open_control, open_objective
+from rpt_core.objectives.next_token.positions import Positions, Rules
+from rpt_core.objectives.next_token.question import NextToken
+from rpt_core.objectives.next_token.samplers.tiers import TieredSampler, level_shares, next_level, tier_shares
 from rpt_core.objectives.objective import BoundsAnswers, Observing, Seen, Verdict
-from rpt_core.objectives.positions import Positions, Rules
-from rpt_core.objectives.rpt import NextToken
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.objectives import Budget, Curriculum, NtpObjective, RmtObjective
+from tests.toys import judge_group
 from tests.unit.test_objectives import answer, policy_recipe
 
 TIERS = Curriculum(tiers_nats=(1.0, 2.0, 3.0))
@@ -34,7 +41,7 @@ def rmt_recipe(**changes):
 
 
 def opened(inputs, codec, **changes):
-    return rmt.open_objective(rmt_recipe(**changes), inputs, codec)
+    return open_objective(rmt_recipe(**changes), inputs, codec)
 
 
 def test_the_budget_falls_as_in_the_paper():
@@ -97,7 +104,7 @@ def test_rewards_are_composite_and_verdicts_are_not(codec: Codec, inputs):
         replace(answer(codec, thought, truth), finish="length"),
         Sample((*codec.encode(thought), codec.end_id), (0.0,) * 9, "stop"),
     ]
-    verdicts = objective.judge(asked, 0, samples)
+    verdicts = judge_group(objective, asked, 0, samples)
     assert [v.verdict for v in verdicts] == ["correct", "correct", "wrong", "truncated", "unparsed"]
     earned = 0.2 * length_reward(long, 4)
     whole = 0.2 * length_reward(long + 1, 4)  # the thought never ends: all of the answer is thought
@@ -107,7 +114,7 @@ def test_rewards_are_composite_and_verdicts_are_not(codec: Codec, inputs):
 def test_a_hard_cap_ends_answers_at_twice_the_budget(codec: Codec, inputs):
     capped = opened(inputs, codec, objective={"budget": Budget(first=40, hard_cap=True, answer_tokens=8)})
     assert isinstance(capped, BoundsAnswers)
-    assert [capped.longest_answer(step) for step in (1, 40)] == [88, 2 * capped.budget_tokens(40) + 8]
+    assert [capped.longest_answer(step) for step in (1, 40)] == [88, 2 * capped.budget.tokens(40) + 8]
     assert opened(inputs, codec, reasoning_tokens=99).longest_answer(1) == 99
     assert longest_answer(40, Budget(hard_cap=True), limit=50) == 50
 
@@ -156,8 +163,8 @@ def test_a_draw_depends_on_step_and_cursor_alone(codec: Codec, inputs):
 def test_an_empty_tier_leaves_its_share_to_the_others(codec: Codec, inputs):
     high = Curriculum(tiers_nats=(1.0, 2.0, 9.0), early=(0.5, 0.25, 0.25), late=(0.0, 0.0, 1.0))
     objective = opened(inputs, codec, objective={"curriculum": high})
-    assert objective.walk.shares(0.0).tolist() == pytest.approx([2 / 3, 1 / 3, 0])
-    assert objective.walk.shares(1.0).tolist() == pytest.approx([1 / 2, 1 / 2, 0])
+    assert objective.sampler.shares(0.0).tolist() == pytest.approx([2 / 3, 1 / 3, 0])
+    assert objective.sampler.shares(1.0).tolist() == pytest.approx([1 / 2, 1 / 2, 0])
     assert sum(len(one.questions) for one in objective.draw(40, 0, 12)[0]) == 12
     with pytest.raises(StarvedError, match="reaches the easiest tier of 8"):
         opened(inputs, codec, objective={"curriculum": Curriculum(tiers_nats=(8.0, 8.5, 9.0))})
@@ -179,12 +186,12 @@ def test_tiers_may_follow_the_policy(codec: Codec, inputs):
     trunks = [one.trunk for one in asked]
     sure = {trunk.key: np.full(len(trunk.document_ids), 0.1, np.float32) for trunk in trunks[:-1]}
     unsure = np.full(len(trunks[-1].document_ids), 3.5, np.float32)
-    before = objective.walk.counts_WT.sum()
-    objective.observe(Seen([], {**sure, trunks[-1].key: unsure}))
-    assert objective.walk.counts_WT.sum() < before  # what the policy knows is no longer asked
+    before = objective.sampler.counts_WT.sum()
+    objective.observe(Seen(verdicts_of(3) * 8, {**sure, trunks[-1].key: unsure}))
+    assert objective.sampler.counts_WT.sum() < before  # what the policy knows is no longer asked
     other = opened(inputs, codec, objective={"curriculum": follows})
     other.restore(objective.state())
-    assert np.array_equal(other.walk.counts_WT, objective.walk.counts_WT)
+    assert np.array_equal(other.sampler.counts_WT, objective.sampler.counts_WT)
     number = len(objective.positions.counts)
     later = objective.draw(30, number, 200)[0]  # the next round
     assert later == other.draw(30, number, 200)[0]
@@ -196,7 +203,7 @@ def test_tiers_may_follow_the_policy(codec: Codec, inputs):
 def test_a_place_the_policy_did_not_score_keeps_its_tier(codec: Codec, inputs):
     rules = Rules(1.0, 64)
     positions = Positions.open(inputs["corpus"], inputs["difficulty"], codec, rules, "train")
-    walk = TieredWalk(positions, TIERS, 4, seed=0)
+    walk = TieredSampler(positions, TIERS, 4, seed=0, steps=40)
     before = walk.tiers(3).tolist()
     walk.remember(3, np.full(len(before), np.nan, np.float32))
     assert walk.tiers(3).tolist() == before
@@ -217,8 +224,8 @@ def test_success_moves_the_level_and_is_kept(codec: Codec, inputs):
     follows = TIERS.model_copy(update={"follows": "success"})
     objective = opened(inputs, codec, objective={"curriculum": follows})
     assert {q.tier for one in objective.draw(1, 0, 20)[0] for q in one.questions} == {0}
-    objective.observe(Seen([[Verdict(1.0, "correct", 1, 2)] * 8] * 4, {}))
-    assert objective.walk.level == 0.25
+    objective.observe(Seen([[Verdict(1.0, "correct", 1, 2)] * 8] * 20, {}))
+    assert objective.sampler.level == 0.25
     other = opened(inputs, codec, objective={"curriculum": follows})
     assert other.draw(2, 9, 20) != objective.draw(2, 9, 20)
     other.restore(objective.state())
@@ -232,19 +239,19 @@ def test_without_a_curriculum_every_position_comes_up_once(codec: Codec, inputs)
     assert cursor == number == sum(len(one.questions) for one in asked)
     assert {q.tier for one in asked for q in one.questions} == {None}
     assert {q.budget for one in asked for q in one.questions} == {None}
-    verdict = objective.judge(asked[0], 0, [answer(codec, " x", "never")])[0]
+    verdict = judge_group(objective, asked[0], 0, [answer(codec, " x", "never")])[0]
     assert (verdict.verdict, verdict.score) == ("wrong", 0.0)
 
 
 def test_the_control_reads_the_same_documents_and_asks_nothing(codec: Codec, inputs):
     recipe = policy_recipe(objective=NtpObjective(prompt="compact", entropy_floor_nats=1.0), ntp_weight=1.0)
-    control = ntp.open_objective(recipe, inputs, codec)
+    control = open_control(recipe, inputs, codec)
     asked, cursor = control.draw(1, 0, 12)
     assert cursor == 12
     assert all(one.questions == () and one.trunk.cuts == () for one in asked)
     assert control.held_out(4)[0].questions
     with pytest.raises(RecipeError, match="no loss at all"):
-        ntp.open_objective(recipe.model_copy(update={"ntp_weight": 0.0}), inputs, codec)
+        open_control(recipe.model_copy(update={"ntp_weight": 0.0}), inputs, codec)
 
 
 @pytest.mark.parametrize(
@@ -273,27 +280,27 @@ def verdicts_of(*thought_tokens):
 def test_a_budget_that_waits_stays_near_the_thoughts_and_goes_on_from_a_checkpoint(codec: Codec, inputs):
     patient = {"budget": Budget(first=40, decay=0.1, wait_share=0.6), "curriculum": None}
     one, other = (opened(inputs, codec, objective=patient) for _ in range(2))
-    assert [one.budget_tokens(step) for step in (1, 41)] == [40, 4]
+    assert [one.budget.tokens(step) for step in (1, 41)] == [40, 4]
     one.observe(Seen(verdicts_of(0, 20, 30), {}))
-    assert [one.budget_tokens(step) for step in (1, 41)] == [40, 15]
+    assert [one.budget.tokens(step) for step in (1, 41)] == [40, 15]
     assert {q.budget for a in one.draw(41, 0, 8)[0] for q in a.questions} == {15}
     other.restore(one.state())
     assert other.draw(41, 0, 8) == one.draw(41, 0, 8)
-    one.observe(Seen(verdicts_of(200), {}))
-    assert one.budget_tokens(41) == 40
+    one.observe(Seen(verdicts_of(200) * 16, {}))
+    assert one.budget.tokens(41) == 40
     one.observe(Seen(verdicts_of(0, 0), {}))
-    assert one.budget_tokens(41) == 4
+    assert one.budget.tokens(41) == 4
     papers = opened(inputs, codec, objective={"budget": Budget(first=40, decay=0.1), "curriculum": None})
     papers.observe(Seen(verdicts_of(200), {}))
-    assert papers.budget_tokens(41) == 4
+    assert papers.budget.tokens(41) == 4
     assert papers.state() == {}
 
 
 def test_a_position_is_taken_once_in_a_visit(codec: Codec, inputs):
     positions = Positions.open(inputs["corpus"], inputs["difficulty"], codec, Rules(1.0, 64), "train")
-    walk = TieredWalk(positions, TIERS, 50, seed=0)
+    walk = TieredSampler(positions, TIERS, 50, seed=0, steps=40)
     for step in range(1, 6):
-        visits, _ = walk.take(0.0, step, 0, 400)
+        visits, _ = walk.take(step, 0, 400)
         assert any(len(picked) > 1 for _, picked in visits)
         for window, picked in visits:
             assert len(set(picked.tolist())) == len(picked)

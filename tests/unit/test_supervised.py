@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import EngineError, RecipeError, ResumeError, StarvedError, Stopped
+from rpt_core.objectives.problems.question import Problem
 from rpt_core.objectives.prompts import problem_prompt
-from rpt_core.objectives.rlvr import Problem
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import branch_logprobs
@@ -147,8 +147,8 @@ def test_the_update_does_not_depend_on_the_micro_batch(corpus: Path, base: Local
 
 def format_rate(model: Path, corpus: Path) -> float:
     """Share of answers with a box after a thought, at held-out places."""
-    from rpt_core.objectives.prompts import next_token_prompt
-    from rpt_core.objectives.rewards.prefix import read
+    from rpt_core.objectives.next_token.prefix import read
+    from rpt_core.objectives.next_token.prompts import next_token_prompt
     from rpt_core.objectives.verdicts import answer_bytes
 
     policy = load_policy(model)
@@ -219,7 +219,7 @@ def test_patterns_of_traces_are_refused_where_there_are_none(base: LocalBuild, t
 
 
 def test_a_thought_leads_to_the_truth_after_it(corpus: Path, base: LocalBuild):
-    from rpt_core.objectives.prompts import next_token_prompt
+    from rpt_core.objectives.next_token.prompts import next_token_prompt
 
     codec = Codec.load(base.out / "model")
     prompt = next_token_prompt("auto", codec)
@@ -240,7 +240,7 @@ def test_a_thought_leads_to_the_truth_after_it(corpus: Path, base: LocalBuild):
 
 
 def test_form_lessons_cut_between_characters(base: LocalBuild, tmp_path: Path):
-    from rpt_core.objectives.prompts import next_token_prompt
+    from rpt_core.objectives.next_token.prompts import next_token_prompt
 
     corpus = write_corpus(tmp_path, 1, 1, traces=False, extra=("数学は言葉であり、言葉は数学ではない。" * 3,))
     codec = Codec.load(base.out / "model")

@@ -9,8 +9,9 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import AutoTokenizer
 
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.prompts import PROBLEM_PLAIN, next_token_prompt, problem_prompt
-from rpt_core.objectives.segment_prompts import segment_prompt
+from rpt_core.objectives.next_segment.prompts import segment_prompt
+from rpt_core.objectives.next_token.prompts import next_token_prompt
+from rpt_core.objectives.prompts import PROBLEM_PLAIN, problem_prompt
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.tokens.sentencepiece import read_sentencepiece
 from rpt_core.policy.tokens.vocabulary import continuing_copy

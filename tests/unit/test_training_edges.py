@@ -2,9 +2,8 @@
 
 import json
 import shutil
-import sys
 from dataclasses import dataclass
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 from safetensors.torch import load_file
@@ -13,6 +12,7 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import JudgeError, Stopped
 from rpt_core.objectives.objective import Verdict
+from rpt_core.objectives.registry import OBJECTIVES
 from rpt_core.train.rl.look import ANSWERS
 from rpt_core.train.rl.reinforce import train_policy
 from tests.toys import ToyObjective
@@ -45,9 +45,8 @@ class Planned(ToyObjective):
 @pytest.fixture(autouse=True)
 def planned(monkeypatch):
     """Stand it in for the recipe's own objective; the dictionary holds its settings."""
-    module, more = ModuleType("rpt_core.objectives.rpt"), {}
-    module.open_objective = lambda recipe, inputs, codec: Planned(len(codec), **more)
-    monkeypatch.setitem(sys.modules, "rpt_core.objectives.rpt", module)
+    more = {}
+    monkeypatch.setitem(OBJECTIVES, "rpt", lambda recipe, inputs, codec: Planned(len(codec), **more))
     return more
 
 
@@ -89,10 +88,8 @@ def lines(build) -> list[dict]:
 @pytest.fixture(scope="module")
 def by_step(tmp_path_factory, start):  # noqa: F811
     """Weights after every step of the training whose best look is published."""
-    module = ModuleType("rpt_core.objectives.rpt")
-    module.open_objective = lambda recipe, inputs, codec: Planned(len(codec))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "rpt_core.objectives.rpt", module)
+        patch.setitem(OBJECTIVES, "rpt", lambda recipe, inputs, codec: Planned(len(codec)))
         build = build_in(tmp_path_factory.mktemp("steps"), start)
         train_policy(BEST.model_copy(update={"milestones": (1, 2, 3, 4, 5), "publish_best": False}), build)
     return {step: weights(folder) for step, folder in build.milestones.items()}

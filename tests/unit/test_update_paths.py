@@ -16,7 +16,7 @@ from rpt_core.train.clock import Clock
 from rpt_core.train.rl.gather import gather
 from rpt_core.train.rl.state import Progress, Trainer
 from rpt_core.train.rl.step import step
-from tests.toys import save_tiny_model
+from tests.toys import ByGroup, save_tiny_model
 from tests.unit.test_step import RECIPE
 
 STEPS = 10
@@ -26,7 +26,7 @@ WORLD = RECIPE.model_copy(
 
 
 @dataclass
-class NextByte:
+class NextByte(ByGroup):
     """Places of the sample world's documents; right is an answer whose first token is as odd as the truth."""
 
     texts: list[tuple[int, ...]]

@@ -8,7 +8,7 @@ from itertools import combinations
 import pytest
 import torch
 
-from rpt_core.objectives.rewards.judge import JUDGE_GFLOPS
+from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
 from rpt_core.policy.forward import branch_logprobs
 from rpt_core.recipes.reinforce import PolicyRecipe
 from rpt_core.recipes.replay import Replay

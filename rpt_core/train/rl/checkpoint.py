@@ -3,6 +3,7 @@
     model/                     Hugging Face folder (float32 safetensors, tokenizer)
     optimiser.safetensors      moments by parameter name
     objective.safetensors      what the objective has seen of the policy, where it follows it
+    reference.safetensors      moving average that rewards stand on, where there is one
     progress.json              step, data cursor, totals, and the recipe they belong to
     rollouts.parquet           the table of rollouts so far
     best/                      model and metrics of the best quick look, where it is published
@@ -24,9 +25,11 @@ from safetensors.numpy import load_file, save_file
 from rpt_core.artifacts.build import STATE_FOLDER, Build
 from rpt_core.artifacts.recipe import canonical_json
 from rpt_core.errors import ResumeError
-from rpt_core.objectives.objective import Objective, Observing
+from rpt_core.objectives.objective import Observing
+from rpt_core.recipes.reinforce import RlRecipe
 from rpt_core.train.rl.record import Record
-from rpt_core.train.rl.state import Progress, RlRecipe, Trainer
+from rpt_core.train.rl.reference import restore_reference, save_reference
+from rpt_core.train.rl.state import Progress, Trainer
 
 PROGRESS_FILE = "progress.json"
 OBJECTIVE_FILE = "objective.safetensors"
@@ -95,14 +98,16 @@ def _write_progress(folder: Path, trainer: Trainer, progress: Progress) -> None:
     """What a training is drawn from beside its weights; with the moments, it can go on from there."""
     if isinstance(trainer.objective, Observing):
         save_file(trainer.objective.state(), folder / OBJECTIVE_FILE)
+    save_reference(trainer, folder)
     about = {"recipe": recipe_digest(trainer.recipe), "progress": asdict(progress)}
     (folder / PROGRESS_FILE).write_text(json.dumps(about, indent=1))
 
 
-def restore_objective(folder: Path, objective: Objective) -> None:
-    """Give an objective that follows the policy what it had seen when the checkpoint was taken."""
-    if isinstance(objective, Observing):
-        objective.restore(load_file(folder / OBJECTIVE_FILE))
+def restore_objective(folder: Path, trainer: Trainer) -> None:
+    """Give an objective that follows the policy, and its reference, what they were at the checkpoint."""
+    restore_reference(trainer, folder)
+    if isinstance(trainer.objective, Observing):
+        trainer.objective.restore(load_file(folder / OBJECTIVE_FILE))
 
 
 def saved_progress(folder: Path, recipe: RlRecipe) -> Progress:

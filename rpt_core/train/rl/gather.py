@@ -5,18 +5,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rpt_core.errors import StarvedError
-from rpt_core.objectives.evidence import Chances, JudgesByChance
 from rpt_core.objectives.objective import (
     VERDICTS,
     Asked,
-    JudgesTogether,
-    Objective,
+    Drawn,
     Question,
     Verdict,
+    Verdicts,
 )
-from rpt_core.policy.plain import PlainChances
 from rpt_core.policy.trunk import Sample
 from rpt_core.train.clock import Clock
+from rpt_core.train.rl.evidence import measured
 from rpt_core.train.rl.selection import kept_groups
 from rpt_core.train.rl.state import Progress, Trainer
 
@@ -55,7 +54,7 @@ class Batch:
     num_forwarded: int
     """Tokens the engine forwarded."""
     flops: float
-    """Operations of drawing the answers, and of the policy's plain prediction where rewards lean on it."""
+    """Operations of drawing the answers, and of measuring what rewards stand on."""
 
     @property
     def groups(self) -> Iterator[Group]:
@@ -73,9 +72,9 @@ class Batch:
         return sum(group.keep for group in self.groups)
 
     def verdict_counts(self) -> dict[str, int]:
-        """Answers by verdict, every verdict named."""
+        """Answers by verdict: every verdict named, and those that were only scored where there are any."""
         found = Counter(verdict.verdict for group in self.groups for verdict in group.verdicts)
-        return {name: found[name] for name in VERDICTS}
+        return {name: found[name] for name in VERDICTS} | ({"scored": n} if (n := found["scored"]) else {})
 
 
 def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
@@ -100,10 +99,9 @@ def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
             forwarded += trainer.engine.num_forwarded - before[0]
             flops += trainer.engine.flops - before[1]
         with clock.phase("reward"):
-            chances, worked = PlainChances(trainer.policy), trainer.policy.work.flops
-            verdicts = judged(trainer.objective, asked, drawn, chances)
-            forwarded += chances.num_forwarded
-            flops += trainer.policy.work.flops - worked
+            evidence, tokens, worked = measured(trainer, asked, trainer.objective.wanted(asked, drawn))
+            verdicts = trainer.objective.verdicts(asked, drawn, evidence)
+            forwarded, flops = forwarded + tokens, flops + worked
         with clock.phase("select"):
             documents += _select(trainer, step, asked, drawn, verdicts)
         wanted = recipe.prompts_per_step - sum(
@@ -114,37 +112,12 @@ def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
     return Batch(tuple(documents), cursor, forwarded, flops)
 
 
-def judged(
-    objective: Objective,
-    asked: Sequence[Asked],
-    drawn: Sequence[Sequence[Sequence[Sample]]],
-    chances: Chances | None = None,
-) -> list[list[list[Verdict]]]:
-    """Verdicts by document, cut and answer: all at once where the objective can.
-
-    Args:
-        objective: Whose verdicts.
-        asked: Documents with their questions.
-        drawn: Their answers.
-        chances: The policy's plain prediction, for rewards that lean on it; None where only right and wrong
-            are wanted, not what it earns.
-    """
-    if isinstance(objective, JudgesTogether):
-        return objective.judge_all(asked, drawn)
-    if chances is not None and isinstance(objective, JudgesByChance):
-        return objective.judge_with(asked, drawn, chances)
-    return [
-        [objective.judge(one, cut, group) for cut, group in enumerate(samples)]
-        for one, samples in zip(asked, drawn, strict=True)
-    ]
-
-
 def _select(
     trainer: Trainer,
     step: int,
     asked: Sequence[Asked],
-    drawn: Sequence[Sequence[Sequence[Sample]]],
-    verdicts: Sequence[Sequence[Sequence[Verdict]]],
+    drawn: Drawn,
+    verdicts: Verdicts,
 ) -> list[Answered]:
     documents = []
     for one, samples, judged in zip(asked, drawn, verdicts, strict=True):

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-LossName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"]
+from rpt_core.recipes.reinforce import LossName
 
 
 @dataclass(frozen=True, slots=True)

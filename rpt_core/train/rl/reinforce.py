@@ -1,9 +1,7 @@
 """The stages of reinforcement learning: on text, and on problems with verifiable answers."""
 
-import importlib
 import json
 import shutil
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import cast
@@ -11,14 +9,13 @@ from typing import cast
 from rpt_core.artifacts.build import GIGA, METRICS_FILE, TIMINGS_FILE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import StarvedError
-from rpt_core.objectives.objective import Objective
-from rpt_core.objectives.rewards.judge import JUDGE_GFLOPS
-from rpt_core.policy.codec import Codec
+from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
+from rpt_core.objectives.registry import open_objective
 from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.forward import Layout, check_layout
 from rpt_core.policy.load import Precision, load_policy
 from rpt_core.policy.model import Policy
-from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
+from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlRecipe, RlvrRecipe
 from rpt_core.train.backends.registry import open_backend
 from rpt_core.train.rl.checkpoint import (
     MODEL_FOLDER,
@@ -29,7 +26,7 @@ from rpt_core.train.rl.checkpoint import (
 )
 from rpt_core.train.rl.loop import loop
 from rpt_core.train.rl.record import Record
-from rpt_core.train.rl.state import Progress, RlRecipe, Trainer
+from rpt_core.train.rl.state import Progress, Trainer
 from rpt_core.train.supervised.loop import device_of
 
 
@@ -68,12 +65,6 @@ def finetune_rlvr(recipe: RlvrRecipe, build: Build) -> Outcome:
     return _reinforce(recipe, build, frozenset())
 
 
-def open_objective(recipe: RlRecipe, inputs: Mapping[str, Path], codec: Codec) -> Objective:
-    """The objective a recipe names, over the stage's inputs."""
-    module = importlib.import_module(f"rpt_core.objectives.{recipe.objective.name}")
-    return cast(Objective, module.open_objective(recipe, inputs, codec))
-
-
 def _reinforce(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcome:
     try:
         return _train(recipe, build, milestones)
@@ -97,7 +88,7 @@ def _train(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcom
     if saved:
         progress, record = saved_progress(saved.folder, recipe), Record(saved.folder)
         trainer.backend.load(saved.folder)
-        restore_objective(saved.folder, trainer.objective)
+        restore_objective(saved.folder, trainer)
         restore_best(saved.folder, build)
     with closing(trainer.engine):
         progress = loop(trainer, build, progress, record, milestones)
@@ -124,15 +115,17 @@ def open_trainer(recipe: RlRecipe, build: Build, model: Path | None = None) -> T
     start = build.inputs["start"] / MODEL_FOLDER
     folder = model or start
     policy = _policy(build, folder)
+    objective = open_objective(recipe, build.inputs, policy.codec)
     return Trainer(
         recipe=recipe,
         policy=policy,
         engine=open_engine(build.numerics.engine, policy, folder),
-        objective=open_objective(recipe, build.inputs, policy.codec),
+        objective=objective,
         backend=open_backend(build.numerics, policy, recipe.optimiser, recipe.steps),
         layout=cast(Layout, build.numerics.layout),
         tokens_per_micro_batch=build.numerics.tokens_per_micro_batch,
         reference=_policy(build, start) if recipe.kl_weight else None,
+        average=None if objective.needs.reference_decay is None else _policy(build, start),
     )
 
 

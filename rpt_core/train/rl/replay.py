@@ -97,7 +97,7 @@ def _begin(recipe: Replay, build: Build) -> tuple[Trainer, Progress]:
     state = begin / STATE_FOLDER
     if (state / MOMENTS_FILE).exists():
         trainer.backend.load(state)
-    restore_objective(state, trainer.objective)
+    restore_objective(state, trainer)
     return trainer, saved_progress(state, recipe.training)
 
 

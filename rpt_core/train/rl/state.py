@@ -7,12 +7,9 @@ from rpt_core.policy.engines.engine import RolloutEngine
 from rpt_core.policy.forward import Layout
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sampling
-from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
+from rpt_core.recipes.reinforce import RlRecipe, TextRlRecipe
 from rpt_core.train.backends.backend import TrainerBackend
 from rpt_core.train.rl.losses import PRESETS, Preset
-
-TextRecipe = PolicyRecipe | RlptRecipe
-RlRecipe = TextRecipe | RlvrRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +45,8 @@ class Trainer:
     tokens_per_micro_batch: int = 16_384
     reference: Policy | None = None
     """The start model, where the recipe keeps the policy near it."""
+    average: Policy | None = None
+    """The reference that the objective's rewards stand on: its moving average, or the start model frozen."""
 
     @property
     def preset(self) -> Preset:
@@ -57,12 +56,12 @@ class Trainer:
     @property
     def ntp_weight(self) -> float:
         """Weight of the documents' own next-token loss; problems have none."""
-        return self.recipe.ntp_weight if isinstance(self.recipe, TextRecipe) else 0.0
+        return self.recipe.ntp_weight if isinstance(self.recipe, TextRlRecipe) else 0.0
 
     @property
     def ntp_text(self) -> str:
         """What that loss is taken on: the instructed trunk, or the document alone."""
-        return self.recipe.ntp_text if isinstance(self.recipe, TextRecipe) else "instructed"
+        return self.recipe.ntp_text if isinstance(self.recipe, TextRlRecipe) else "instructed"
 
     @property
     def watches_documents(self) -> bool:
@@ -72,7 +71,7 @@ class Trainer:
 
     def is_done(self, progress: Progress) -> bool:
         """Whether the training has reached its last step, or used up its tokens."""
-        most = self.recipe.max_tokens if isinstance(self.recipe, TextRecipe) else 0
+        most = self.recipe.max_tokens if isinstance(self.recipe, TextRlRecipe) else 0
         return progress.step >= self.recipe.steps or bool(most and progress.tokens >= most)
 
     def sampling_at(self, step: int) -> Sampling:

@@ -30,6 +30,7 @@ from rpt_core.train.rl.losses import (
     token_weights,
 )
 from rpt_core.train.rl.metrics import describe, means, totals
+from rpt_core.train.rl.reference import follow
 from rpt_core.train.rl.state import Progress, Trainer
 from rpt_core.train.rl.sums import Learnt, Sums, merged
 
@@ -50,6 +51,7 @@ def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, 
     _refuse_stale(trainer, batch, progress.step)
     learns = batch.num_kept > 0 or (not batch.asks and trainer.ntp_weight > 0)
     learnt = _learn(trainer, batch, progress.step + 1) if learns else None
+    follow(trainer)
     if isinstance(trainer.objective, Observing):
         entropies = learnt.first.entropies_nats if learnt else {}
         trainer.objective.observe(Seen([group.verdicts for group in batch.groups], entropies))

@@ -17,8 +17,9 @@ from torch import Tensor
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import StarvedError
-from rpt_core.objectives.prompts import next_token_prompt, problem_prompt
-from rpt_core.objectives.rlvr import read_problems
+from rpt_core.objectives.next_token.prompts import next_token_prompt
+from rpt_core.objectives.problems.question import read_problems
+from rpt_core.objectives.prompts import problem_prompt
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.forward import BranchScores, Layout
 from rpt_core.policy.load import load_policy

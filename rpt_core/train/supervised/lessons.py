@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.positions import stride, window_of
+from rpt_core.objectives.problems.question import Problem
 from rpt_core.objectives.prompts import Prompt, boxed
-from rpt_core.objectives.rlvr import Problem
+from rpt_core.objectives.windows import stride, window_of
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.train.supervised.windows import Windows, tokenised

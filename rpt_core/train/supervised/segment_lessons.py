@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 
 from rpt_core.artifacts.manifest import RowCounts
-from rpt_core.objectives.segment_prompts import SegmentPrompt, Task, segment_prompt, wrapped
-from rpt_core.objectives.targets import Page, Target, Targets
+from rpt_core.objectives.next_segment.prompts import SegmentPrompt, Task, segment_prompt, wrapped
+from rpt_core.objectives.next_segment.targets import Page, Target, Targets
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.rlpt_objective import RlptObjective

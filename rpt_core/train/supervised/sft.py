@@ -13,9 +13,9 @@ from pathlib import Path
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError, SourceError, StarvedError
-from rpt_core.objectives.prompts import PLACE
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.load import load_policy
+from rpt_core.policy.message import PLACE
 from rpt_core.policy.tokens.chat import Message, render
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.supervised import SftRecipe

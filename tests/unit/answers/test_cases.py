@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rpt_core.objectives.rewards.answer import grade_answer, grade_answers, grade_completion, grading_counts
+from rpt_core.objectives.problems.answer import grade_answer, grade_answers, grade_completion, grading_counts
 
 CASES = json.loads(Path(__file__).with_name("cases.json").read_text())
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rpt_core.objectives.answers.compare import ITEMS_MAX, Comparison
-from rpt_core.objectives.answers.reading import read_answer
+from rpt_core.objectives.problems.answers.compare import ITEMS_MAX, Comparison
+from rpt_core.objectives.problems.answers.reading import read_answer
 
 NUMBERS = [str(number) for number in range(ITEMS_MAX + 6)]
 IN_ORDER, REVERSED = ", ".join(NUMBERS), ", ".join(reversed(NUMBERS))

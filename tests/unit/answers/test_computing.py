@@ -7,8 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from rpt_core.objectives.answers import computing
-from rpt_core.objectives.answers import tree as t
+from rpt_core.objectives.problems.answers import computing
+from rpt_core.objectives.problems.answers import tree as t
 
 X, PI, E, I = ("sym", "x"), ("const", "pi"), ("const", "e"), ("const", "i")  # noqa: E741
 

@@ -2,9 +2,9 @@
 
 import os
 
-from rpt_core.objectives.answers.pool import CHILDREN, POOL, Pool
-from rpt_core.objectives.rewards import answer
-from rpt_core.objectives.rewards.answer import _computed, grade_answer, grade_answers
+from rpt_core.objectives.problems import answer
+from rpt_core.objectives.problems.answer import _computed, grade_answer, grade_answers
+from rpt_core.objectives.problems.answers.pool import CHILDREN, POOL, Pool
 
 
 def test_a_child_that_dies_is_replaced():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpt_core.objectives.rewards.answer import grade_answer
+from rpt_core.objectives.problems.answer import grade_answer
 
 LETTERS = "abcdkmnpqrtuvwxyz"  # without e, i (constants) and those that are read as functions
 UNITS = ("cm", "kg", "m", "s", "km")

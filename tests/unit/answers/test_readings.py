@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rpt_core.objectives.answers import reading as r
-from rpt_core.objectives.answers.tokens import UnreadableError
-from rpt_core.objectives.answers.tree import Tree
+from rpt_core.objectives.problems.answers import reading as r
+from rpt_core.objectives.problems.answers.tokens import UnreadableError
+from rpt_core.objectives.problems.answers.tree import Tree
 
 READINGS: list[tuple[str, str]] = json.loads(Path(__file__).with_name("readings.json").read_text())
 AT_ONCE = 40

@@ -6,9 +6,9 @@ from fractions import Fraction
 
 import pytest
 
-from rpt_core.objectives.answers import tree as t
-from rpt_core.objectives.answers.expression import parse_expression
-from rpt_core.objectives.answers.tokens import UnreadableError, tokenize
+from rpt_core.objectives.problems.answers import tree as t
+from rpt_core.objectives.problems.answers.expression import parse_expression
+from rpt_core.objectives.problems.answers.tokens import UnreadableError, tokenize
 
 X, N = ("sym", "x"), ("sym", "n")
 

@@ -1,0 +1,1 @@
+"""Next-segment reasoning with a generative reward (RLPT)."""

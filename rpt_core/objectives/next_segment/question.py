@@ -1,0 +1,171 @@
+"""RLPT: think, then write the next segment (ASR) or the missing one (MSR); right is what a judge says.
+
+A document's segments are asked about on one trunk. An answer that cannot be read, or that a guard
+refuses, never reaches the judge; one that repeats the text word for word needs none.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+from rpt_core.objectives.next_segment.guards import Guards, read, refusal
+from rpt_core.objectives.next_segment.judge import JudgeVerdict, Pair, PatientJudge
+from rpt_core.objectives.next_segment.prompts import SegmentPrompt, Task, segment_prompt
+from rpt_core.objectives.next_segment.targets import Page, Target
+from rpt_core.objectives.objective import Asked, Drawn, Question, Verdict, VerdictName
+from rpt_core.objectives.verdicts import answer_bytes, verdict
+from rpt_core.policy.codec import Codec
+from rpt_core.policy.trunk import Cut, Sample, Trunk
+from rpt_core.recipes.rlpt_objective import RlptObjective
+from rpt_core.sample.wordings import says_prefix
+
+SHOWN_TOKENS = 24
+"""Tokens of context that a table of rollouts shows."""
+_NAMES: dict[JudgeVerdict, VerdictName] = {
+    "yes": "correct", "no": "wrong", "unparsed": "unparsed", "timed out": "timed out",
+}  # fmt: skip
+"""What a judge's verdict makes of an answer. One that could not be reached ends the step instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentQuestion(Question):
+    """A question about a segment."""
+
+    task: Task = "asr"
+    prefixes: tuple[str, ...] = ()
+    """What counts as right, word for word: the segment, the segment and the next, and so on."""
+    following_ids: tuple[int, ...] = ()
+    """What an MSR question shows after the gap."""
+
+    @property
+    def reference(self) -> str:
+        """What the judge compares with."""
+        return self.prefixes[-1]
+
+
+@dataclass(frozen=True)
+class NextSegment:
+    """How one question about a segment is put and judged; targets come from outside."""
+
+    settings: RlptObjective
+    codec: Codec
+    prompt: SegmentPrompt
+    judge: PatientJudge
+    counts: Counter[str]
+    """Why answers were judged as they were, since the last report."""
+
+    @classmethod
+    def of(cls, settings: RlptObjective, codec: Codec, judge: PatientJudge) -> "NextSegment":
+        """With the prompt the settings name."""
+        return cls(settings, codec, segment_prompt(settings.prompt, codec), judge, Counter())
+
+    def window_tokens(self, context_tokens: int) -> int:
+        """Document tokens a trunk may hold when words, document and a following segment share a context."""
+        shown = self.settings.segment_tokens_max if self.settings.msr_share else 0
+        return max(16, context_tokens - self.prompt.num_tokens - min(shown, context_tokens // 4))
+
+    def ask(self, page: Page, chosen: Sequence[tuple[Target, Task]]) -> Asked:
+        """Questions about some targets of a page, as one trunk."""
+        questions = [self._question(page, target, task) for target, task in chosen]
+        cuts = [
+            Cut(question.position - page.start, self.prompt.suffix(question.task, question.following_ids))
+            for question in questions
+        ]
+        trunk = Trunk(page.key, self.prompt.instruction_ids, page.document_ids, tuple(cuts))
+        return Asked(trunk, tuple(questions))
+
+    def verdicts(self, asked: Sequence[Asked], drawn: Drawn) -> list[Verdict]:
+        """Verdicts of all answers to some documents' questions, in order, the judge asked once for all."""
+        readings = [
+            self._read(one.trunk, cut, cast(SegmentQuestion, question), sample)
+            for one, of_trunk in zip(asked, drawn, strict=True)
+            for cut, question, of_cut in zip(one.trunk.cuts, one.questions, of_trunk, strict=True)
+            for sample in of_cut
+        ]
+        open_ = [(found, pair) for found, pair in readings if pair is not None]
+        judged = iter(self.judge.ask([pair for _, pair in open_]))
+        return [
+            found if pair is None else self._judged(found, pair, next(judged)) for found, pair in readings
+        ]
+
+    def _question(self, page: Page, target: Target, task: Task) -> SegmentQuestion:
+        prefixes = target.prefixes if task == "asr" else target.prefixes[:1]
+        following = tuple(self.codec.encode(target.shown))[: self.settings.segment_tokens_max]
+        within = target.position - page.start
+        tail = page.document_ids[max(0, within - SHOWN_TOKENS) : within]
+        return SegmentQuestion(
+            document=page.doc_id,
+            position=target.position,
+            truth=target.prefixes[0],
+            tail=self.codec.decode(tail),
+            task=task,
+            prefixes=prefixes,
+            following_ids=following if task == "msr" else (),
+        )
+
+    def _read(
+        self, trunk: Trunk, cut: Cut, question: SegmentQuestion, sample: Sample
+    ) -> tuple[Verdict, Pair | None]:
+        """What can be said of an answer without a judge; and the pair to ask about, where nothing can."""
+        reading = read(answer_bytes(sample, self.codec)) if sample.finish == "stop" else None
+        said = _text(reading.predictions[0]) if reading else None
+        if said is None:
+            return verdict(sample, self.codec, None, None), None
+        refused = self._refused(trunk, cut, question, said)
+        if refused:
+            self.counts[f"guard/{refused}"] += 1
+            return verdict(sample, self.codec, reading, False), None
+        exact = {_flat(prefix) for prefix in question.prefixes}
+        if _flat(said) in exact:
+            self.counts["judge/not_needed"] += 1
+            return verdict(sample, self.codec, reading, True), None
+        pair = Pair(question.reference, said, self.settings.rule)
+        return verdict(sample, self.codec, reading, False), pair
+
+    def _refused(self, trunk: Trunk, cut: Cut, question: SegmentQuestion, said: str) -> str | None:
+        settings = self.settings
+        guards = Guards(settings.min_tokens, settings.min_share, settings.copy_ngram, settings.copy_share_max)
+        seen = (trunk.document_ids[: cut.position], question.following_ids)
+        return refusal(self._encoded(said), self._encoded(question.truth), seen, said, guards)
+
+    def _judged(self, found: Verdict, pair: Pair, said: JudgeVerdict) -> Verdict:
+        if self.settings.audit:
+            self._audit(pair, said)
+        name = _NAMES[said]
+        return replace(found, verdict=name, score=float(name == "correct"))
+
+    def _audit(self, pair: Pair, said: JudgeVerdict) -> None:
+        truth = says_prefix(pair.reference, pair.predicted)
+        if truth is not None:
+            self.counts["audit/right" if truth else "audit/wrong"] += 1
+            self.counts["audit/false_rejects" if truth else "audit/false_accepts"] += (said == "yes") != truth
+
+    def _encoded(self, text: str) -> tuple[int, ...]:
+        """Tokens as they stand in a text: with the space before the first word, where tokens have one."""
+        return tuple(self.codec.encode(f" {text.strip()}"))
+
+
+def report(next_segment: NextSegment) -> tuple[dict[str, float], dict[str, float]]:
+    """What was counted since the last report: metrics, and timings."""
+    tally, counts = next_segment.judge.tally(), next_segment.counts
+    metrics = {f"judge/{name}": float(num) for name, num in tally.verdicts.items()}
+    metrics |= {name: float(num) for name, num in sorted(counts.items())}
+    if counts["audit/wrong"]:
+        metrics["audit/false_accept_rate"] = counts["audit/false_accepts"] / counts["audit/wrong"]
+    if counts["audit/right"]:
+        metrics["audit/false_reject_rate"] = counts["audit/false_rejects"] / counts["audit/right"]
+    counts.clear()
+    return metrics, tally.timings()
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _text(content: bytes) -> str | None:
+    """The prediction as text, without blanks at its ends; None for half a character."""
+    try:
+        return content.decode().strip()
+    except UnicodeDecodeError:
+        return None

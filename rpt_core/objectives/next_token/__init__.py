@@ -1,0 +1,1 @@
+"""Next-token reasoning: RPT, RMT and their controls."""

@@ -1,0 +1,36 @@
+r"""The words around a document for next-token reasoning (RPT, appendix D).
+
+They are those of :mod:`rpt_core.objectives.next_token.templates`: ``v0`` is what the paper trained with,
+``v6`` what it found best before training. ``compact`` is one control token, for models trained here;
+``compact-fenced`` has the structure of ``v6`` on top of it, a fence and a question after it.
+"""
+
+from rpt_core.objectives.next_token.templates import FENCE, FENCE_END, TEMPLATES
+from rpt_core.objectives.prompts import Prompt, compact, worded
+from rpt_core.policy.codec import Codec
+from rpt_core.recipes.objectives import PromptName
+
+BUDGET_WORDS = "\n\nUse exactly {budget} tokens for your reasoning."
+"""RMT's budget; it stands after the document, so that the trunk does not change from step to step."""
+
+
+def next_token_prompt(name: PromptName, codec: Codec, budget: int | None = None) -> Prompt:
+    """The words for next-token reasoning (RPT, appendix D).
+
+    Args:
+        name: The template; ``auto`` is ``compact`` where the tokenizer has its control tokens, else ``v6``.
+        codec: The policy's codec.
+        budget: Thought tokens to ask for (RMT); None says nothing about it.
+
+    Raises:
+        RecipeError: a compact one with a tokenizer that has no control tokens for it.
+    """
+    if name == "auto":
+        name = "compact" if codec.is_compact else "v6"
+    if name == "compact":
+        return compact("rpt", codec, "" if budget is None else f" {budget}")
+    if name == "compact-fenced":
+        return compact("rpt", codec, "" if budget is None else f" {budget}", (FENCE, FENCE_END))
+    words = TEMPLATES[name]
+    stated = "" if budget is None else BUDGET_WORDS.format(budget=budget)
+    return worded(words.before, words.after + stated, codec)

@@ -1,0 +1,1 @@
+"""Which of the eligible positions are asked about, and when."""

@@ -1,0 +1,76 @@
+"""RLVR as an objective: the problems of a corpus, each once an epoch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rpt_core.artifacts.manifest import RowCounts
+from rpt_core.errors import StarvedError
+from rpt_core.objectives.evidence import Evidence, Needs, Wanted
+from rpt_core.objectives.objective import Asked, Drawn, Verdicts, by_place, in_one_row
+from rpt_core.objectives.problems.question import Problem, Solve, read_problems
+from rpt_core.objectives.rounds import Rounds
+from rpt_core.policy.codec import Codec
+from rpt_core.recipes.reinforce import RlvrRecipe
+
+
+class Rlvr:
+    """Problems with known answers."""
+
+    name = "rlvr"
+    needs = Needs()
+
+    def __init__(self, recipe: RlvrRecipe, inputs: Mapping[str, Path], codec: Codec) -> None:
+        self.solve = Solve.of(recipe.objective, codec)
+        self.stop_ids = codec.end_ids
+        self._corpus, self._context = inputs["corpus"], recipe.context_tokens
+        self._problems, self.balance = self._fitting("train")
+        if not self._problems:
+            raise StarvedError(
+                f"there is nothing to solve: {self.balance.rows_in} training problems with an answer, of "
+                f"which {self.balance.dropped.get('too-long', 0)} do not fit into {self._context} tokens. "
+                "Add a problem set to the corpus, or raise context_tokens."
+            )
+        self._rounds = Rounds(np.ones(len(self._problems), np.int32), 1, recipe.seed)
+
+    def draw(self, step: int, cursor: int, num_prompts: int) -> tuple[list[Asked], int]:
+        """The next problems in a fixed random order; every epoch uses each once."""
+        return self._pose(self._problems, self._rounds, cursor, num_prompts), cursor + num_prompts
+
+    def held_out(self, num_prompts: int) -> list[Asked]:
+        """Held-out problems; the same ones in every training, whatever its seed."""
+        problems, _ = self._fitting("eval")
+        rounds = Rounds(np.ones(len(problems), np.int32), 1, seed=0)
+        return self._pose(problems, rounds, 0, min(num_prompts, len(problems)))
+
+    def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
+        """Nothing: the known answer is enough."""
+        return Wanted()
+
+    def verdicts(self, asked: Sequence[Asked], drawn: Drawn, evidence: Evidence | None = None) -> Verdicts:
+        """Verdicts by document, question and answer: what has to be computed is computed together."""
+        return by_place(self.solve.judge_all(in_one_row(asked, drawn)), drawn)
+
+    def report(self) -> tuple[dict[str, float], dict[str, float]]:
+        """How answers were graded since the last report; there is nothing to time."""
+        return self.solve.report(), {}
+
+    def _fitting(self, split: str) -> tuple[list[Problem], RowCounts]:
+        found = read_problems(self._corpus, split)
+        kept = [problem for problem in found if self.solve.fits(problem, self._context)]
+        long = len(found) - len(kept)
+        return kept, RowCounts(rows_in=len(found), kept=len(kept), dropped={"too-long": long} if long else {})
+
+    def _pose(self, problems: list[Problem], rounds: Rounds, cursor: int, num: int) -> list[Asked]:
+        owners = dict.fromkeys(owner for owner, _ in rounds.take(cursor, num))
+        return [self.solve.ask(problems[owner]) for owner in owners]
+
+
+def open_objective(recipe: RlvrRecipe, inputs: Mapping[str, Path], codec: Codec) -> Rlvr:
+    """The objective of a fine-tuning recipe, over the folders of its inputs.
+
+    Raises:
+        StarvedError: no training problem with an answer fits.
+    """
+    return Rlvr(recipe, inputs, codec)

@@ -1,1 +1,0 @@
-"""Rewards: what an answer earns."""

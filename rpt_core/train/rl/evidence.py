@@ -1,0 +1,57 @@
+"""The trainer's side of :mod:`rpt_core.objectives.evidence`: what rewards stand on is measured here."""
+
+from collections.abc import Sequence
+
+from rpt_core.objectives.evidence import Evidence, Placed, Wanted
+from rpt_core.objectives.objective import Asked
+from rpt_core.policy.model import Policy
+from rpt_core.policy.plain import PlainChances
+from rpt_core.policy.tails import Tail, forced_logprobs
+from rpt_core.policy.trunk import Trunk
+from rpt_core.train.rl.state import Trainer
+
+
+def measured(trainer: Trainer, asked: Sequence[Asked], wanted: Wanted) -> tuple[Evidence, int, float]:
+    """What is wanted for a batch of answers, under the policy as it is now.
+
+    Returns:
+        The evidence, the tokens forwarded for it, and the operations.
+
+    Raises:
+        TypeError: the objective asks for a kind of evidence that its ``needs`` do not declare.
+    """
+    _refuse_undeclared(trainer, wanted)
+    trunks = [one.trunk for one in asked]
+    models = [model for model in (trainer.policy, trainer.average) if model is not None]
+    before = sum(model.work.flops for model in models)
+    plain = PlainChances(trainer.policy)
+    chances = () if wanted.plain is None else plain(trunks, wanted.plain)
+    tails, own = _scored(trainer, trainer.policy, trunks, wanted.tails)
+    reference_tails, others = _scored(trainer, trainer.average, trunks, wanted.reference_tails)
+    evidence = Evidence(chances, tails, reference_tails)
+    flops = sum(model.work.flops for model in models) - before
+    return evidence, plain.num_forwarded + own + others, flops
+
+
+def _scored(
+    trainer: Trainer, policy: Policy | None, trunks: Sequence[Trunk], tails: Placed[Tail] | None
+) -> tuple[Placed[tuple[float, ...]], int]:
+    if tails is None:
+        return (), 0
+    assert policy is not None
+    return forced_logprobs(policy, trunks, tails, trainer.layout, trainer.tokens_per_micro_batch)
+
+
+def _refuse_undeclared(trainer: Trainer, wanted: Wanted) -> None:
+    needs = trainer.objective.needs
+    undeclared = {
+        "plain": wanted.plain is not None and not needs.plain,
+        "forced": wanted.tails is not None and not needs.forced,
+        "reference_decay": wanted.reference_tails is not None and needs.reference_decay is None,
+    }
+    if any(undeclared.values()):
+        names = ", ".join(name for name, is_missing in undeclared.items() if is_missing)
+        raise TypeError(
+            f"objective {trainer.objective.name} asks for evidence that its needs do not declare ({names}), "
+            "so nothing was opened for it. Declare it in needs."
+        )
