@@ -1,0 +1,56 @@
+"""Held-out problems with known answers: drawn, solved and graded by the answer reward (RLVR)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import pyarrow as pa
+
+from rpt_core.artifacts.manifest import RowCounts
+from rpt_core.evaluation.benchmarks.protocol import Benchmark, Report, Setting
+from rpt_core.evaluation.items import PROBLEMS
+from rpt_core.evaluation.questions import at_most, drawn
+from rpt_core.objectives.objective import Asked, Verdict, in_one_row
+from rpt_core.objectives.rlvr import Solve, read_problems
+from rpt_core.policy.engines.engine import Drawn
+from rpt_core.policy.trunk import Sampling
+
+
+@dataclass
+class Problems(Benchmark):
+    """Up to ``num_problems`` held-out problems that fit into the context."""
+
+    name: ClassVar[str] = "problems"
+    modes: ClassVar[Mapping[str, tuple[str, ...]]] = {PROBLEMS: (PROBLEMS,)}
+
+    asked: Sequence[Asked]
+    balance: RowCounts
+    sampling: Sampling
+    solve: Solve
+
+    @classmethod
+    def open(cls, setting: Setting) -> Self:
+        """Draw the problems by seed."""
+        recipe = setting.recipe
+        solve = Solve.of(recipe.problems, setting.codec)
+        found = read_problems(setting.problem_corpus, "eval")
+        fitting = [problem for problem in found if solve.fits(problem, recipe.context_tokens)]
+        chosen = drawn(recipe.seed, len(fitting), recipe.num_problems, 1)
+        long = len(found) - len(fitting)
+        refused = {"problem-too-long": long} if long else {}
+        balance = RowCounts(rows_in=len(found), kept=len(fitting), dropped=refused)
+        asked = [solve.ask(fitting[index]) for index in chosen.tolist()]
+        balance = at_most(balance, recipe.num_problems, "problem-not-drawn")
+        return cls(asked, balance, setting.sampling(problems=True), solve)
+
+    def grade(self, asked: Sequence[Asked], drawn: Drawn) -> list[Verdict]:
+        """The last closed box of each answer against the known one."""
+        return self.solve.judge_all(in_one_row(asked, drawn))
+
+    def summary(self, items: pa.Table, counted: Mapping[str, float]) -> dict[str, Any]:
+        """How answers were graded, where any was."""
+        return {"grading": dict(counted)} if counted else {}
+
+    def report(self) -> Report:
+        """Counts of how answers were graded; there is nothing to time."""
+        return self.solve.report(), {}
