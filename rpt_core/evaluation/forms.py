@@ -106,6 +106,8 @@ def _text_headline(scores: Scores) -> Iterator[tuple[str, float]]:
             yield f"{mode}_{tier}", estimate["value"]
         for tier, estimate in found.get("think_share", {}).items():
             yield f"{mode}_{tier}_think_share", estimate["value"]
+        for name, estimate in found.get("by_benchmark", {}).items():
+            yield f"{mode}_{name}", estimate["value"]
 
 
 def _judged_frame(recipe: JudgedEvaluationRecipe, balances: Mapping[str, RowCounts]) -> Scores:

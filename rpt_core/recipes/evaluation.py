@@ -63,11 +63,14 @@ class EvaluationRecipe(EvaluationFields):
     """Classes the positions; the same one for all models that are compared."""
     model: PolicyRecipe | RlvrRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
     objective: TextObjective = RptObjective()
-    modes: tuple[Literal["plain", "reasoning", "forced", "problems"], ...] = (
+    modes: tuple[Literal["plain", "reasoning", "forced", "problems", "benchmarks"], ...] = (
         "plain", "reasoning", "forced", "problems",
     )  # fmt: skip
     """``plain``: argmax on the raw trunk. ``reasoning``: sampled thought and prediction. ``forced``: the
-    same, with the thought's first token given. ``problems``: held-out problems."""
+    same, with the thought's first token given. ``problems``: held-out problems. ``benchmarks``: items of
+    known benchmarks that the corpus holds."""
+    benchmarks: tuple[str, ...] = later(())
+    """Names of the known benchmarks asked, ``num_problems`` items of each; empty for all there are."""
     tiers_nats: tuple[float, ...] = (0.5, 1.0, 1.5)
     """Nested entropy thresholds of easy, medium and hard (RPT, section 4.1)."""
     num_positions: int = Field(600, ge=1)

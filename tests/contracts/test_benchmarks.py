@@ -12,8 +12,12 @@ import torch
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.segments.splitter import Splitter
+from rpt_core.corpus.tables import BENCHMARKS as BENCHMARK_COLUMNS
+from rpt_core.corpus.tables import TableWriter
+from rpt_core.errors import RecipeError
 from rpt_core.evaluation.answers import ModelUnderTest
 from rpt_core.evaluation.benchmarks import segments
+from rpt_core.evaluation.benchmarks.known import KnownBenchmarks
 from rpt_core.evaluation.benchmarks.protocol import Benchmark, Setting
 from rpt_core.evaluation.benchmarks.registry import BENCHMARKS, open_benchmarks, table_modes
 from rpt_core.evaluation.benchmarks.segments import Segments
@@ -84,6 +88,18 @@ def write_sentences(folder: Path) -> None:
     pq.write_table(pa.Table.from_pylist(spans), folder / "segments.parquet")
 
 
+def write_benchmarks(folder: Path) -> None:
+    """Items of two known benchmarks, as a prepared corpus passes them on; one of them twice."""
+    rows = [
+        {"problem_id": f"{name}{number}", "problem": f"it moves {number}. then?", "solution": None,
+         "answer": str(number), "benchmark": name}
+        for name in ("aime24", "math-500") for number in range(6)
+    ]  # fmt: skip
+    with TableWriter(folder / "benchmarks.parquet", BENCHMARK_COLUMNS) as writer:
+        for row in [*rows, rows[0]]:
+            writer.add(row)
+
+
 @pytest.fixture(scope="module")
 def root(tmp_path_factory) -> Path:
     torch.set_num_threads(1)
@@ -93,6 +109,7 @@ def root(tmp_path_factory) -> Path:
     for name in ("corpus", "sentences"):
         write_corpus(folder / name, codec, num_problems=20)
     write_sentences(folder / "sentences")
+    write_benchmarks(folder / "corpus")
     return folder
 
 
@@ -205,3 +222,35 @@ def test_rows_scores_and_counts_add_up_and_a_second_run_is_equal(root, benchmark
         for estimate in told["accuracy"].values():
             assert 0 <= estimate["value"] <= 1
             assert estimate["num_clusters"] <= told["num_documents"]
+
+
+def test_known_benchmarks_are_scored_each_by_itself(root, tmp_path):
+    recipe = TEXT.model_copy(update={"modes": ("problems", "benchmarks"), "num_problems": 4})
+    build = LocalBuild(inputs(root, KnownBenchmarks), tmp_path / "out", tmp_path / "scratch")
+    outcome = evaluate(recipe, build)
+    scores = json.loads((build.out / "scores.json").read_text())
+    told = scores["modes"]["benchmarks"]
+    assert {name: one["num_items"] for name, one in told["by_benchmark"].items()} == {
+        "aime24": 4, "math-500": 4,
+    }  # fmt: skip
+    assert scores["benchmarks"] == {
+        "rows_in": 12, "kept": 8, "dropped": {"problem-not-drawn": 4}, "by_source": {},
+    }  # fmt: skip
+    assert outcome.summary["benchmarks_aime24"] == told["by_benchmark"]["aime24"]["value"]
+    rows = [row for row in read_items(build.out).to_pylist() if row["mode"] == "benchmarks"]
+    assert {row["doc_id"].partition(":")[0] for row in rows} == {"aime24", "math-500"}
+    logged = json.loads((build.out / "metrics.jsonl").read_text().splitlines()[0])
+    boxed_answers = scores.get("benchmarks_grading", {}).get("grading/answers", 0)
+    assert logged.get("benchmarks/grading/answers", 0) == boxed_answers
+
+
+def test_a_benchmark_is_drawn_alike_whatever_else_is_asked(root):
+    alone = opened(root, KnownBenchmarks, benchmarks=("math-500",))
+    among = opened(root, KnownBenchmarks)
+    assert len(alone.asked) == 3
+    assert trunks_of(alone) == [trunk for trunk in trunks_of(among) if trunk.key.startswith("math-500:")]
+
+
+def test_a_benchmark_the_corpus_lacks_is_refused_by_name(root):
+    with pytest.raises(RecipeError, match=r"no item of mmlu; it holds aime24, math-500"):
+        opened(root, KnownBenchmarks, benchmarks=("aime24", "mmlu"))

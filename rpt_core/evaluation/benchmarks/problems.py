@@ -11,9 +11,10 @@ from rpt_core.evaluation.benchmarks.protocol import Benchmark, Report, Setting
 from rpt_core.evaluation.items import PROBLEMS
 from rpt_core.evaluation.questions import at_most, drawn
 from rpt_core.objectives.objective import Asked, Verdict, in_one_row
-from rpt_core.objectives.rlvr import Solve, read_problems
+from rpt_core.objectives.rlvr import Problem, Solve, read_problems
 from rpt_core.policy.engines.engine import Drawn
 from rpt_core.policy.trunk import Sampling
+from rpt_core.recipes.evaluation import EvaluationFields
 
 
 @dataclass
@@ -34,13 +35,7 @@ class Problems(Benchmark):
         recipe = setting.recipe
         solve = Solve.of(recipe.problems, setting.codec)
         found = read_problems(setting.problem_corpus, "eval")
-        fitting = [problem for problem in found if solve.fits(problem, recipe.context_tokens)]
-        chosen = drawn(recipe.seed, len(fitting), recipe.num_problems, 1)
-        long = len(found) - len(fitting)
-        refused = {"problem-too-long": long} if long else {}
-        balance = RowCounts(rows_in=len(found), kept=len(fitting), dropped=refused)
-        asked = [solve.ask(fitting[index]) for index in chosen.tolist()]
-        balance = at_most(balance, recipe.num_problems, "problem-not-drawn")
+        asked, balance = ask_some(solve, found, recipe, 1)
         return cls(asked, balance, setting.sampling(problems=True), solve)
 
     def grade(self, asked: Sequence[Asked], drawn: Drawn) -> list[Verdict]:
@@ -54,3 +49,16 @@ class Problems(Benchmark):
     def report(self) -> Report:
         """Counts of how answers were graded; there is nothing to time."""
         return self.solve.report(), {}
+
+
+def ask_some(
+    solve: Solve, problems: Sequence[Problem], recipe: EvaluationFields, *stream: int
+) -> tuple[list[Asked], RowCounts]:
+    """Up to ``num_problems`` of some problems that fit into the context, drawn by seed and stream."""
+    fitting = [problem for problem in problems if solve.fits(problem, recipe.context_tokens)]
+    chosen = drawn(recipe.seed, len(fitting), recipe.num_problems, *stream)
+    long = len(problems) - len(fitting)
+    refused = {"problem-too-long": long} if long else {}
+    balance = RowCounts(rows_in=len(problems), kept=len(fitting), dropped=refused)
+    asked = [solve.ask(fitting[index]) for index in chosen.tolist()]
+    return asked, at_most(balance, recipe.num_problems, "problem-not-drawn")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from rpt_core.evaluation.benchmarks.known import KnownBenchmarks
 from rpt_core.evaluation.benchmarks.next_token import NextTokens
 from rpt_core.evaluation.benchmarks.problems import Problems
 from rpt_core.evaluation.benchmarks.protocol import Benchmark, Setting
@@ -11,6 +12,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     NextTokens,
     Segments,
     Problems,
+    KnownBenchmarks,
 )
 
 
