@@ -42,7 +42,7 @@ class KnownBenchmarks(Problems):
         """
         recipe = setting.recipe
         assert isinstance(recipe, EvaluationRecipe)
-        held = read_benchmarks(setting.problem_corpus)
+        held = cls.held(setting.problem_corpus)
         if unknown := [name for name in recipe.benchmarks if name not in held]:
             raise RecipeError(
                 f"the corpus holds no item of {', '.join(unknown)}; it holds {', '.join(held) or 'none'}. "
@@ -51,9 +51,19 @@ class KnownBenchmarks(Problems):
         wanted = {name: held[name] for name in recipe.benchmarks or held}
         solve, asked, balance = Solve.of(recipe.problems, setting.codec), list[Asked](), RowCounts()
         for name, problems in wanted.items():
-            some, counts = ask_some(solve, problems, recipe, 2, crc32(name.encode()))
+            some, counts = ask_some(solve, problems, recipe, 2, crc32(name.encode()), refusal=cls.refusal)
             asked, balance = asked + some, balance + counts
         return cls(asked, balance, setting.sampling(problems=True), solve)
+
+    @classmethod
+    def held(cls, corpus: Path) -> dict[str, list[Problem]]:
+        """The items a corpus holds, by name of the benchmark."""
+        return read_benchmarks(corpus)
+
+    @staticmethod
+    def refusal(problem: Problem) -> str:
+        """Why an item cannot be asked; empty where it can."""
+        return ""
 
     def scores(self, items: pa.Table, mode: str, checkpoint: str) -> dict[str, Any]:
         """One tier, ``all``, and each benchmark by itself."""

@@ -1,6 +1,7 @@
 """Held-out problems with known answers: drawn, solved and graded by the answer reward (RLVR)."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -15,6 +16,9 @@ from rpt_core.objectives.rlvr import Problem, Solve, read_problems
 from rpt_core.policy.engines.engine import Drawn
 from rpt_core.policy.trunk import Sampling
 from rpt_core.recipes.evaluation import EvaluationFields
+
+Refusal = Callable[[Problem], str] | None
+"""Why a problem is not asked; empty where it is."""
 
 
 @dataclass
@@ -52,13 +56,27 @@ class Problems(Benchmark):
 
 
 def ask_some(
-    solve: Solve, problems: Sequence[Problem], recipe: EvaluationFields, *stream: int
+    solve: Solve, problems: Sequence[Problem], recipe: EvaluationFields, *stream: int, refusal: Refusal = None
 ) -> tuple[list[Asked], RowCounts]:
-    """Up to ``num_problems`` of some problems that fit into the context, drawn by seed and stream."""
-    fitting = [problem for problem in problems if solve.fits(problem, recipe.context_tokens)]
+    """Up to ``num_problems`` of some problems that fit into the context, drawn by seed and stream.
+
+    Args:
+        solve: How a problem is put.
+        problems: In a fixed order.
+        recipe: Of the evaluation.
+        stream: Names the draw, so that one set's does not depend on another's.
+        refusal: Why a problem is not asked though it would fit; None asks them all.
+    """
+    fitting, refused = list[Problem](), Counter[str]()
+    for problem in problems:
+        reason = refusal(problem) if refusal else ""
+        if not reason and not solve.fits(problem, recipe.context_tokens):
+            reason = "problem-too-long"
+        if reason:
+            refused[reason] += 1
+        else:
+            fitting.append(problem)
     chosen = drawn(recipe.seed, len(fitting), recipe.num_problems, *stream)
-    long = len(problems) - len(fitting)
-    refused = {"problem-too-long": long} if long else {}
-    balance = RowCounts(rows_in=len(problems), kept=len(fitting), dropped=refused)
+    balance = RowCounts(rows_in=len(problems), kept=len(fitting), dropped=dict(refused))
     asked = [solve.ask(fitting[index]) for index in chosen.tolist()]
     return asked, at_most(balance, recipe.num_problems, "problem-not-drawn")
