@@ -63,12 +63,13 @@ class EvaluationRecipe(EvaluationFields):
     """Classes the positions; the same one for all models that are compared."""
     model: PolicyRecipe | RlvrRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
     objective: TextObjective = RptObjective()
-    modes: tuple[Literal["plain", "reasoning", "forced", "problems", "benchmarks"], ...] = (
-        "plain", "reasoning", "forced", "problems",
-    )  # fmt: skip
+    modes: tuple[
+        Literal["plain", "reasoning", "forced", "problems", "benchmarks", "choice", "choice-boxed"], ...
+    ] = ("plain", "reasoning", "forced", "problems")
     """``plain``: argmax on the raw trunk. ``reasoning``: sampled thought and prediction. ``forced``: the
     same, with the thought's first token given. ``problems``: held-out problems. ``benchmarks``: items of
-    known benchmarks that the corpus holds."""
+    known benchmarks that the corpus holds. ``choice``: those and held-out problems with options, the options
+    ranked by likelihood. ``choice-boxed``: the same, solved, with a letter as the answer."""
     benchmarks: tuple[str, ...] = later(())
     """Names of the known benchmarks asked, ``num_problems`` items of each; empty for all there are."""
     tiers_nats: tuple[float, ...] = (0.5, 1.0, 1.5)

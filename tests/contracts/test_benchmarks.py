@@ -46,6 +46,7 @@ JUDGED = JudgedEvaluationRecipe(
     corpus=NOWHERE, model=NOWHERE, judge=NOWHERE, num_targets=8, context_tokens=256, unread_share_max=1.0,
     objective=RlptObjective(prompt="compact", min_before=1, min_chars=5, min_tokens=2), **FEW,
 )  # fmt: skip
+TWO = ("aime24", "math-500")
 SENTENCES = "Ann came home {0} times. She ate {0} loaves. It rained hard. Then she slept well. Morning came."
 
 
@@ -94,6 +95,11 @@ def write_benchmarks(folder: Path) -> None:
         {"problem_id": f"{name}{number}", "problem": f"it moves {number}. then?", "solution": None,
          "answer": str(number), "benchmark": name}
         for name in ("aime24", "math-500") for number in range(6)
+    ]  # fmt: skip
+    rows += [
+        {"problem_id": f"arc{number}", "problem": f"it shows {number}?\nA. the clock\nB. noon\nC. it",
+         "solution": None, "answer": "ABC"[number % 3], "benchmark": "arc"}
+        for number in range(6)
     ]  # fmt: skip
     with TableWriter(folder / "benchmarks.parquet", BENCHMARK_COLUMNS) as writer:
         for row in [*rows, rows[0]]:
@@ -225,7 +231,9 @@ def test_rows_scores_and_counts_add_up_and_a_second_run_is_equal(root, benchmark
 
 
 def test_known_benchmarks_are_scored_each_by_itself(root, tmp_path):
-    recipe = TEXT.model_copy(update={"modes": ("problems", "benchmarks"), "num_problems": 4})
+    recipe = TEXT.model_copy(
+        update={"modes": ("problems", "benchmarks"), "num_problems": 4, "benchmarks": TWO}
+    )
     build = LocalBuild(inputs(root, KnownBenchmarks), tmp_path / "out", tmp_path / "scratch")
     outcome = evaluate(recipe, build)
     scores = json.loads((build.out / "scores.json").read_text())
@@ -246,11 +254,11 @@ def test_known_benchmarks_are_scored_each_by_itself(root, tmp_path):
 
 def test_a_benchmark_is_drawn_alike_whatever_else_is_asked(root):
     alone = opened(root, KnownBenchmarks, benchmarks=("math-500",))
-    among = opened(root, KnownBenchmarks)
+    among = opened(root, KnownBenchmarks, benchmarks=TWO)
     assert len(alone.asked) == 3
     assert trunks_of(alone) == [trunk for trunk in trunks_of(among) if trunk.key.startswith("math-500:")]
 
 
 def test_a_benchmark_the_corpus_lacks_is_refused_by_name(root):
-    with pytest.raises(RecipeError, match=r"no item of mmlu; it holds aime24, math-500"):
+    with pytest.raises(RecipeError, match=r"no item of mmlu; it holds aime24, arc, math-500"):
         opened(root, KnownBenchmarks, benchmarks=("aime24", "mmlu"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from rpt_core.evaluation.benchmarks.choice import Choice
 from rpt_core.evaluation.benchmarks.known import KnownBenchmarks
 from rpt_core.evaluation.benchmarks.next_token import NextTokens
 from rpt_core.evaluation.benchmarks.problems import Problems
@@ -13,6 +14,7 @@ BENCHMARKS: tuple[type[Benchmark], ...] = (
     Segments,
     Problems,
     KnownBenchmarks,
+    Choice,
 )
 
 
