@@ -1,8 +1,9 @@
 """What every benchmark of the registry promises, on a model that knows nothing."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import ClassVar, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,26 +11,30 @@ import pytest
 import torch
 
 from rpt_core.artifacts.build import LocalBuild
+from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.segments.splitter import Splitter
 from rpt_core.corpus.tables import BENCHMARKS as BENCHMARK_COLUMNS
 from rpt_core.corpus.tables import TableWriter
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.answers import ModelUnderTest
-from rpt_core.evaluation.benchmarks import segments
+from rpt_core.evaluation.benchmarks import registry, segments
 from rpt_core.evaluation.benchmarks.known import KnownBenchmarks
 from rpt_core.evaluation.benchmarks.protocol import Benchmark, Setting
 from rpt_core.evaluation.benchmarks.registry import BENCHMARKS, open_benchmarks, table_modes
 from rpt_core.evaluation.benchmarks.segments import Segments
 from rpt_core.evaluation.evaluate import evaluate
 from rpt_core.evaluation.items import read_items
-from rpt_core.objectives.objective import VERDICTS
+from rpt_core.objectives.objective import VERDICTS, Asked, Question
 from rpt_core.objectives.prompts import boxed
 from rpt_core.objectives.rewards.judge import PatientJudge
+from rpt_core.objectives.rewards.prefix import Reading
 from rpt_core.objectives.segment_prompts import wrapped
+from rpt_core.objectives.verdicts import verdict
+from rpt_core.policy.codec import Codec
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.load import load_policy
-from rpt_core.policy.trunk import Sample
+from rpt_core.policy.trunk import Cut, Sample, Sampling, Trunk
 from rpt_core.recipes.evaluation import EvaluationFields, EvaluationRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.objectives import RlvrObjective, RptObjective
@@ -262,3 +267,43 @@ def test_a_benchmark_is_drawn_alike_whatever_else_is_asked(root):
 def test_a_benchmark_the_corpus_lacks_is_refused_by_name(root):
     with pytest.raises(RecipeError, match=r"no item of mmlu; it holds aime24, arc, math-500"):
         opened(root, KnownBenchmarks, benchmarks=("aime24", "mmlu"))
+
+
+def test_a_new_benchmark_says_how_items_are_drawn_and_graded_and_nothing_else(root, tmp_path, monkeypatch):
+    @dataclass
+    class Echo(Benchmark):
+        """Is the first word said again?"""
+
+        name: ClassVar[str] = "words"
+        modes: ClassVar[dict[str, tuple[str, ...]]] = {"echo": ("echo",)}
+        asked: list[Asked]
+        balance: RowCounts
+        sampling: Sampling
+        codec: Codec
+
+        @classmethod
+        def open(cls, setting):
+            asked = []
+            for word in ("clock", "noon", "it"):
+                ids = tuple(setting.codec.encode(word))
+                trunk = Trunk(word, setting.codec.begin_ids, ids, (Cut(len(ids)),))
+                asked.append(Asked(trunk, (Question(word, len(ids), word),)))
+            return cls(asked, RowCounts(rows_in=3, kept=3), setting.sampling(), setting.codec)
+
+        def grade(self, asked, drawn):
+            firsts = [one.trunk.document_ids[0] for one in asked]
+            return [
+                verdict(sample, self.codec, Reading(b"", (b"x",)), first in sample.token_ids)
+                for first, ((*group,),) in zip(firsts, drawn, strict=True)
+                for sample in group
+            ]
+
+    monkeypatch.setattr(registry, "BENCHMARKS", (*BENCHMARKS, Echo))
+    build = LocalBuild(inputs(root, Echo), tmp_path / "out", tmp_path / "scratch")
+    outcome = evaluate(TEXT.model_copy(update={"modes": ("echo", "problems")}), build)
+    scores = json.loads((build.out / "scores.json").read_text())
+    assert scores["words"] == {"rows_in": 3, "kept": 3, "dropped": {}, "by_source": {}}
+    assert scores["modes"]["echo"]["num_items"] == 3
+    assert scores["modes"]["problems"]["num_items"] == 3
+    assert outcome.rows.kept == 6
+    assert outcome.summary["echo_all"] == scores["modes"]["echo"]["accuracy"]["all"]["value"]
