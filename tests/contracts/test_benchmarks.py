@@ -185,6 +185,8 @@ def test_answers_are_as_many_as_announced_and_graded(root, benchmark):
         questions = {question for asked in one.asked for question in asked.questions}
         assert {answer.question for answer in answers} == questions
         assert model.num_forwarded + model.engine.num_forwarded > 0
+        if mode.endswith("forced"):
+            assert all(answer.verdict.thought_tokens > 0 for answer in answers)
 
 
 def test_unread_is_not_wrong_and_the_truth_is_right(root, benchmark):
