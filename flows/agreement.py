@@ -28,6 +28,8 @@ PROMPTS = {
     "judged-evaluation": ("objective.prompt", "problems.prompt"),
 }
 """By kind of artifact, the fields that say in which words a model is asked."""
+SOLVED = {"problems", "benchmarks", "choice-boxed"}
+"""Modes of an evaluation whose answers are solutions of problems."""
 PLAIN = {"text": "v6", "problems": "plain", "segments": "worded"}
 """What ``auto`` stands for where a tokenizer has no control tokens."""
 
@@ -104,7 +106,7 @@ def _asked(node: Recipe) -> Iterator[tuple[str, str]]:
         yield "segments", node.objective.prompt
     if isinstance(node, RlvrRecipe):
         yield "problems", node.objective.prompt
-    if isinstance(node, EvaluationRecipe | JudgedEvaluationRecipe) and "problems" in node.modes:
+    if isinstance(node, EvaluationRecipe | JudgedEvaluationRecipe) and SOLVED & set(node.modes):
         yield "problems", node.problems.prompt
 
 

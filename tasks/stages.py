@@ -53,7 +53,7 @@ STAGES: dict[str, Stage] = {
     "evaluate": Stage(EvaluationRecipe, "rpt_core.evaluation.evaluate:evaluate", False, "rpt/eval"),
     "fit-scaling": Stage(ScalingRecipe, "rpt_core.scaling.fit:fit_scaling", True, "rpt/scaling"),
     "evaluate-judged": Stage(
-        JudgedEvaluationRecipe, "rpt_core.evaluation.judged:evaluate_judged", False, "rpt/eval"
+        JudgedEvaluationRecipe, "rpt_core.evaluation.evaluate:evaluate", False, "rpt/eval"
     ),
     "report-rlpt": Stage(RlptReportRecipe, "rpt_core.report.rlpt:write_rlpt_report", True, "rpt/report"),
     "report": Stage(ReportRecipe, "rpt_core.report.page:write_report", True, "rpt/report"),

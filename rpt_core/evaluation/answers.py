@@ -1,15 +1,14 @@
-"""Draw answers to questions and judge them: the core that every sampled evaluation shares.
+"""Draw answers to questions and grade them: the core that every benchmark shares.
 
 Letters: C cuts, R answers, V vocabulary, E hidden size.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 
-from rpt_core.objectives.objective import Asked, Question, Verdict, in_one_row
+from rpt_core.objectives.objective import Asked, Question, Verdict
 from rpt_core.policy.engines.decoding import Decoding
 from rpt_core.policy.engines.draws import inverse_cdf, stream_keys, truncate, uniforms
 from rpt_core.policy.engines.engine import Drawn, RolloutEngine
@@ -18,42 +17,16 @@ from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import padded_batches
 from rpt_core.policy.plain import hidden_at
 from rpt_core.policy.trunk import Cut, Sample, Sampling, Trunk, raw_trunk
-from rpt_core.recipes.evaluation import EvaluationRecipe
-from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 
-Judge = Callable[[Iterable[tuple[Question, Sample]]], list[Verdict]]
-"""Verdicts of answers, each given with its question."""
-Draw = Callable[[list[Trunk]], Drawn]
+Grader = Callable[[Sequence[Asked], Drawn], Sequence[Verdict]]
+"""Verdicts of all answers to some documents' questions, by document, question and answer, in one row."""
 
 ANSWERS_AT_ONCE = 2048
 """Answers between two reports of progress; results do not depend on it."""
 
 
-def sampling_of(
-    recipe: EvaluationRecipe | JudgedEvaluationRecipe, policy: Policy, *, problems: bool = False
-) -> Sampling:
-    """How an evaluation's answers are drawn, about text or to problems."""
-    how = (problems and recipe.problem_sampling) or recipe
-    return Sampling(
-        temperature=how.temperature,
-        max_new_tokens=how.reasoning_tokens,
-        stop_ids=policy.codec.end_ids,
-        group_size=how.samples,
-        seed=recipe.seed,
-        top_p=how.top_p,
-    )
-
-
-def sampling_told(recipe: EvaluationRecipe | JudgedEvaluationRecipe) -> dict[str, Any]:
-    """What ``scores.json`` says of the draws beside samples and temperature, where it is not the usual."""
-    told: dict[str, Any] = {} if recipe.top_p == 1 else {"top_p": recipe.top_p}
-    if recipe.problem_sampling:
-        told["problem_sampling"] = recipe.problem_sampling.model_dump()
-    return told
-
-
 @dataclass(frozen=True, slots=True)
-class Judged:
+class GradedAnswer:
     """One answer to one question, with what it earned."""
 
     question: Question
@@ -62,34 +35,43 @@ class Judged:
     verdict: Verdict
 
 
-def judged_answers(
-    asked: Sequence[Asked], draw: Draw, judge: Judge, group_size: int
-) -> Iterator[list[Judged]]:
-    """Draw and judge, a few documents at a time.
+@dataclass
+class ModelUnderTest:
+    """A model that is asked: its module, and an engine that draws with the same weights."""
 
-    Args:
-        asked: Documents with their questions.
-        draw: Answers by trunk, cut and answer: an engine's, or :func:`draw_thinking`.
-        judge: The objective's.
-        group_size: Answers per question, to size the portions.
+    policy: Policy
+    engine: RolloutEngine
+    num_forwarded: int = 0
+    """Tokens that went through the module outside the engine, where nothing was drawn."""
 
-    Yields:
-        The judged answers of some whole documents, in order.
-    """
-    for some in portions(asked, ANSWERS_AT_ONCE // group_size):
-        drawn = draw([one.trunk for one in some])
-        verdicts = iter(judge(in_one_row(some, drawn)))
-        yield [
-            Judged(question, number, next(verdicts))
-            for one, of_trunk in zip(some, drawn, strict=True)
-            for question, of_cut in zip(one.questions, of_trunk, strict=True)
-            for number in range(len(of_cut))
-        ]
+    def sampled(
+        self, asked: Sequence[Asked], sampling: Sampling, grade: Grader, *, thinking: bool = False
+    ) -> Iterator[list[GradedAnswer]]:
+        """Draw and grade, a few documents at a time.
 
+        Args:
+            asked: Documents with their questions.
+            sampling: How answers are drawn.
+            grade: The benchmark's grader; it is given a portion at once, so that a judge is called seldom.
+            thinking: Whether answers must think (:func:`draw_thinking`).
 
-def one_by_one(judge: Callable[[Question, Sample], Verdict]) -> Judge:
-    """A judge of many answers from a judge of one."""
-    return lambda answered: [judge(question, sample) for question, sample in answered]
+        Yields:
+            The graded answers of some whole documents, in order.
+        """
+        for some in portions(asked, ANSWERS_AT_ONCE // sampling.group_size):
+            trunks = [one.trunk for one in some]
+            if thinking:
+                drawn = draw_thinking(self.policy, self.engine, trunks, sampling)
+            else:
+                drawn = self.engine.generate(trunks, sampling, 0)
+            numbered = [
+                (question, number)
+                for one, of_trunk in zip(some, drawn, strict=True)
+                for question, of_cut in zip(one.questions, of_trunk, strict=True)
+                for number in range(len(of_cut))
+            ]
+            verdicts = zip(numbered, grade(some, drawn), strict=True)
+            yield [GradedAnswer(*which, verdict) for which, verdict in verdicts]
 
 
 def portions(asked: Sequence[Asked], num_questions: int) -> Iterator[list[Asked]]:

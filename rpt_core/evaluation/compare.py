@@ -92,12 +92,12 @@ def pair_items(
         RecipeError: the two do not hold the same items; a comparison of what happens to be in both
             would be a comparison on a subset nobody chose.
     """
-    lonely = before.keys() ^ after.keys()
-    if lonely or not before:
+    unmatched = before.keys() ^ after.keys()
+    if unmatched or not before:
         raise RecipeError(
-            f"the two evaluations cannot be paired: {len(before)} and {len(after)} items, {len(lonely)} of "
-            f"them in one only{f' (such as {min(lonely)})' if lonely else ''}. Evaluate both with the same "
-            "corpus, difficulty, seed and number of positions."
+            f"the two evaluations cannot be paired: {len(before)} and {len(after)} items, {len(unmatched)} "
+            f"of them in one only{f' (such as {min(unmatched)})' if unmatched else ''}. Evaluate both with "
+            "the same corpus, difficulty, seed and number of positions."
         )
     names = sorted(before)
     return PairedItems(

@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 from rpt_core.objectives.objective import VerdictName
 
 ITEMS_FILE = "items.parquet"
-PLAIN, INSTRUCTED, REASONING, FORCED, PROBLEMS = (
-    "plain", "plain-instructed", "reasoning", "forced", "problems",
-)  # fmt: skip
-"""Modes: argmax on the raw trunk; on the instructed trunk; free to think; made to think; problems."""
+PLAIN, INSTRUCTED, REASONING, FORCED = "plain", "plain-instructed", "reasoning", "forced"
+"""Modes of next tokens: argmax on the raw trunk; on the instructed trunk; free to think; made to think."""
+JUDGED, JUDGED_FORCED = "judged", "judged-forced"
+"""Modes of segments: free to think; made to think."""
+PROBLEMS = "problems"
 FINAL = "final"
 """``checkpoint`` of the model that was asked for; its milestones are called ``000120`` and so on."""
 

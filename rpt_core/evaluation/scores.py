@@ -87,11 +87,15 @@ def pooled(several: Sequence[Outcomes]) -> Outcomes:
     return Outcomes(*(column(name) for name in Outcomes.__dataclass_fields__))
 
 
+def rows_of(items: pa.Table, mode: str, checkpoint: str) -> pa.Table:
+    """The rows of one mode of one checkpoint."""
+    chosen = (np.array(items["mode"]) == mode) & (np.array(items["checkpoint"]) == checkpoint)
+    return items.filter(pa.array(chosen))
+
+
 def outcomes(items: pa.Table, mode: str, checkpoint: str = FINAL) -> Outcomes:
     """Add the samples of each item up; items in order of their ids."""
-    chosen = np.array(items["mode"]) == mode
-    chosen &= np.array(items["checkpoint"]) == checkpoint
-    table = items.filter(pa.array(chosen))
+    table = rows_of(items, mode, checkpoint)
     ids, first_I, index = np.unique(
         np.array(table["item_id"], dtype=str), return_index=True, return_inverse=True
     )
@@ -171,9 +175,22 @@ def accuracy_given(found: Outcomes, *, thinking: bool) -> Estimate | None:
 
 
 def mode_scores(
-    items: pa.Table, mode: str, checkpoint: str, thresholds_nats: Sequence[float]
+    items: pa.Table,
+    mode: str,
+    checkpoint: str,
+    thresholds_nats: Sequence[float] = (),
+    *,
+    sampled: bool = True,
 ) -> dict[str, Any]:
-    """Everything ``scores.json`` says of one mode of one checkpoint."""
+    """Everything ``scores.json`` says of one mode of one checkpoint.
+
+    Args:
+        items: Table of outcomes.
+        mode: One of its modes.
+        checkpoint: One of its checkpoints.
+        thresholds_nats: Of the entropy tiers; items without an entropy are one tier, ``all``.
+        sampled: Whether answers were drawn; of one greedy answer an item, only accuracy is told.
+    """
     found = outcomes(items, mode, checkpoint)
     if not len(found):
         return {"num_items": 0}
@@ -187,9 +204,9 @@ def mode_scores(
     if ALL not in tiers:
         parts = {name: found.of_tiers(members) for name, members in bins(thresholds_nats).items()}
         result["bins"] = _by_tier({name: part for name, part in parts.items() if len(part)}, accuracy)
-    if mode.startswith("plain"):
+    if not sampled:
         return result
-    sampled = {
+    measures = {
         "think_share": think_share,
         "accuracy_given_thinking": lambda part: accuracy_given(part, thinking=True),
         "accuracy_given_direct": lambda part: accuracy_given(part, thinking=False),
@@ -197,10 +214,10 @@ def mode_scores(
         "answer_tokens": lambda part: clustered_ratio(part.answer_tokens, part.samples, part.documents),
     }
     if ALL not in tiers:
-        sampled["first_token_accuracy"] = lambda part: clustered_ratio(
+        measures["first_token_accuracy"] = lambda part: clustered_ratio(
             part.first_token, part.samples, part.documents, proportion=True
         )
-    result |= {name: _by_tier(tiers, function) for name, function in sampled.items()}
+    result |= {name: _by_tier(tiers, function) for name, function in measures.items()}
     result["pass_at"] = {
         str(k): _by_tier(
             tiers,
@@ -217,9 +234,9 @@ def mode_scores(
 
 def _prediction_lengths(items: pa.Table, mode: str, checkpoint: str) -> dict[str, float]:
     """Share of the predictions that could be read, by length in tokens: whether they shrink to stubs."""
-    chosen = (np.array(items["mode"]) == mode) & (np.array(items["checkpoint"]) == checkpoint)
-    chosen &= np.isin(np.array(items["verdict"]), ("correct", "wrong"))
-    tokens: list[int] = np.array(items["prediction_tokens"])[chosen].tolist()
+    rows = rows_of(items, mode, checkpoint)
+    is_read = np.isin(np.array(rows["verdict"]), ("correct", "wrong"))
+    tokens: list[int] = np.array(rows["prediction_tokens"])[is_read].tolist()
     return length_shares(tokens)
 
 
@@ -230,8 +247,7 @@ def _by_tier(tiers: Mapping[str, Outcomes], function: Any) -> dict[str, Any]:
 
 def _verdicts(items: pa.Table, mode: str, checkpoint: str) -> dict[str, int]:
     """Answers by verdict: unread is not wrong."""
-    chosen = (np.array(items["mode"]) == mode) & (np.array(items["checkpoint"]) == checkpoint)
-    verdicts = np.array(items["verdict"])[chosen]
+    verdicts = np.array(rows_of(items, mode, checkpoint)["verdict"])
     return {name: int(np.sum(verdicts == name)) for name in VERDICTS}
 
 

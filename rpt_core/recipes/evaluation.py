@@ -1,6 +1,6 @@
 """Recipe of the evaluation stage."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -23,32 +23,20 @@ class ProblemSampling(Frozen):
     """Longest answer."""
 
 
-class EvaluationRecipe(Recipe):
-    """Next-token accuracy on held-out documents and exact answers on held-out problems, with intervals."""
+class EvaluationFields(Recipe):
+    """What both evaluations share: whose questions are asked, how many, and how answers are drawn."""
 
-    kind: ClassVar[str] = "evaluation"
     reads_corpora_of: ClassVar[str] = "model"
 
-    stage: Literal["evaluate"] = "evaluate"
     corpus: PrepareRecipe | Ref | Artifact
-    difficulty: DifficultyRecipe | Ref | Artifact
-    """Classes the positions; the same one for all models that are compared."""
-    model: PolicyRecipe | RlvrRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
-    objective: TextObjective = RptObjective()
+    difficulty: DifficultyRecipe | Ref | Artifact | None
+    model: Recipe | Ref | Artifact
+    modes: tuple[str, ...]
     problems: RlvrObjective = RlvrObjective()
     problem_corpus: PrepareRecipe | Ref | Artifact | None = later(None)
     """Whose held-out problems are asked, where not those of ``corpus``."""
     problem_sampling: ProblemSampling | None = later(None)
     """How their answers are drawn; None as all others."""
-    modes: tuple[Literal["plain", "reasoning", "forced", "problems"], ...] = (
-        "plain", "reasoning", "forced", "problems",
-    )  # fmt: skip
-    """``plain``: argmax on the raw trunk. ``reasoning``: sampled thought and prediction. ``forced``: the
-    same, with the thought's first token given. ``problems``: held-out problems."""
-    tiers_nats: tuple[float, ...] = (0.5, 1.0, 1.5)
-    """Nested entropy thresholds of easy, medium and hard (RPT, section 4.1)."""
-    num_positions: int = Field(600, ge=1)
-    """Held-out positions above the lowest threshold, drawn once by seed."""
     num_problems: int = Field(100, ge=1)
     samples: int = Field(8, ge=1)
     temperature: float = Field(0.8, gt=0)
@@ -56,14 +44,40 @@ class EvaluationRecipe(Recipe):
     """Only the likeliest tokens with this share of the mass are drawn; 1 for all."""
     reasoning_tokens: int = Field(8192, ge=1)
     context_tokens: int = Field(4096, ge=16)
-    milestones: bool = False
-    """Also evaluate, in reasoning mode, every published checkpoint of the model's training."""
+    milestones: bool
     seed: int = 0
 
     @model_validator(mode="after")
-    def _held_out(self) -> "EvaluationRecipe":
+    def _held_out(self) -> Self:
         refuse_overlap(self.model, self.corpus, self.problem_corpus)
         return self
+
+
+class EvaluationRecipe(EvaluationFields):
+    """Next-token accuracy on held-out documents and exact answers on held-out problems, with intervals."""
+
+    kind: ClassVar[str] = "evaluation"
+
+    stage: Literal["evaluate"] = "evaluate"
+    difficulty: DifficultyRecipe | Ref | Artifact
+    """Classes the positions; the same one for all models that are compared."""
+    model: PolicyRecipe | RlvrRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
+    objective: TextObjective = RptObjective()
+    modes: tuple[
+        Literal["plain", "reasoning", "forced", "problems", "benchmarks", "choice", "choice-boxed"], ...
+    ] = ("plain", "reasoning", "forced", "problems")
+    """``plain``: argmax on the raw trunk. ``reasoning``: sampled thought and prediction. ``forced``: the
+    same, with the thought's first token given. ``problems``: held-out problems. ``benchmarks``: items of
+    known benchmarks that the corpus holds. ``choice``: those and held-out problems with options, the options
+    ranked by likelihood. ``choice-boxed``: the same, solved, with a letter as the answer."""
+    benchmarks: tuple[str, ...] = later(())
+    """Names of the known benchmarks asked, ``num_problems`` items of each; empty for all there are."""
+    tiers_nats: tuple[float, ...] = (0.5, 1.0, 1.5)
+    """Nested entropy thresholds of easy, medium and hard (RPT, section 4.1)."""
+    num_positions: int = Field(600, ge=1)
+    """Held-out positions above the lowest threshold, drawn once by seed."""
+    milestones: bool = False
+    """Also evaluate, in reasoning mode, every published checkpoint of the model's training."""
 
 
 def refuse_overlap(model: object, *evaluated: object) -> None:

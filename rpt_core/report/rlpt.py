@@ -19,8 +19,8 @@ from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.compare import Claim, Decision, PairedItems, compare, decide
 from rpt_core.evaluation.intervals import Estimate, Floats, clustered_mean, clustered_ratio
-from rpt_core.evaluation.items import PROBLEMS, read_items
-from rpt_core.evaluation.judged import FORCED, JUDGED
+from rpt_core.evaluation.items import JUDGED, PROBLEMS, read_items
+from rpt_core.evaluation.items import JUDGED_FORCED as FORCED
 from rpt_core.evaluation.passk import pass_at_k
 from rpt_core.evaluation.scores import Outcomes, accuracy, accuracy_given, outcomes, pooled, think_share
 from rpt_core.pages.ink import DARK, LIGHT, as_png, as_svg, bare, new_figure, style

@@ -13,7 +13,9 @@ import pytest
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.corpus.segments.splitter import Splitter
-from rpt_core.evaluation import evaluate, judged
+from rpt_core.evaluation import answers
+from rpt_core.evaluation.benchmarks import segments
+from rpt_core.evaluation.evaluate import evaluate
 from rpt_core.objectives.next_segment.judge import PatientJudge
 from rpt_core.objectives.next_segment.prompts import wrapped
 from rpt_core.objectives.prompts import boxed
@@ -101,10 +103,9 @@ class Script:
 def scripted(monkeypatch, codec: Codec, close) -> None:
     script = Script(codec, close)
     monkeypatch.setattr(TorchEngine, "generate", lambda self, *given: script.generate(*given))
-    for module in (evaluate, judged):
-        monkeypatch.setattr(
-            module, "draw_thinking", lambda policy, engine, trunks, how: script.generate(trunks, how, 0)
-        )
+    monkeypatch.setattr(
+        answers, "draw_thinking", lambda policy, engine, trunks, how: script.generate(trunks, how, 0)
+    )
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_the_scores_of_next_tokens(folders, tmp_path, monkeypatch):
         "problem_sampling": ProblemSampling(samples=4, temperature=0.5, top_p=0.9, reasoning_tokens=7),
     })  # fmt: skip
     build = LocalBuild({**inputs, "difficulty": inputs["corpus"]}, tmp_path / "out", tmp_path / "scratch")
-    evaluate.evaluate(recipe, build)
+    evaluate(recipe, build)
     compare("scores.json", build.out)
 
 
@@ -163,7 +164,7 @@ def test_the_scores_of_next_segments(folders, tmp_path, monkeypatch):
     pq.write_table(pa.Table.from_pylist(rows), inputs["corpus"] / "documents.parquet")
     pq.write_table(pa.Table.from_pylist(spans), inputs["corpus"] / "segments.parquet")
     scripted(monkeypatch, codec, wrapped)
-    monkeypatch.setattr(judged, "open_judge", lambda *_: PatientJudge(ByRule(), 1.0, pauses_seconds=()))
+    monkeypatch.setattr(segments, "open_judge", lambda *_: PatientJudge(ByRule(), 1.0, pauses_seconds=()))
     objective = RlptObjective(
         prompt="compact", min_before=1, min_chars=5, min_tokens=2, audit="sample-world", reference_segments=3,
         segment_tokens_max=64,
@@ -174,5 +175,5 @@ def test_the_scores_of_next_segments(folders, tmp_path, monkeypatch):
         reasoning_tokens=40, milestones=True, unread_share_max=1.0,
     )  # fmt: skip
     build = LocalBuild(inputs, tmp_path / "out", tmp_path / "scratch")
-    judged.evaluate_judged(recipe, build)
+    evaluate(recipe, build)
     compare("judged_scores.json", build.out)

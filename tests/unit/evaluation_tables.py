@@ -12,9 +12,11 @@ import numpy as np
 
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.artifacts.recipe import Ref
-from rpt_core.evaluation.evaluate import Checkpoint, summarise
+from rpt_core.evaluation.benchmarks.next_token import NextTokens
+from rpt_core.evaluation.benchmarks.problems import Problems
+from rpt_core.evaluation.checkpoints import Checkpoint
+from rpt_core.evaluation.forms import summarise
 from rpt_core.evaluation.items import FINAL, Item, as_table, tier_of, write_items
-from rpt_core.evaluation.questions import Places, Tasks
 from rpt_core.recipes.evaluation import EvaluationRecipe
 
 SAMPLES = 8
@@ -129,8 +131,11 @@ def write_evaluation(
         rows.append(questions.answers("reasoning", **chances, seed=seed, checkpoint=checkpoint))
     table = write_items([as_table(some) for some in rows], folder)
     asked = questions.num_documents * questions.per_document
-    places = Places([], {}, RowCounts(rows_in=asked + 100, kept=asked, dropped={"below-the-floor": 100}))
-    scores = summarise(RECIPE, table, checkpoints, places, Tasks([], RowCounts(rows_in=40, kept=40)))
+    balance = RowCounts(rows_in=asked + 100, kept=asked, dropped={"below-the-floor": 100})
+    text = NextTokens([], balance, None, None, RECIPE.tiers_nats, {}, {})  # nobody draws or grades
+    solved = Problems([], RowCounts(rows_in=40, kept=40), None, None)
+    benchmarks = dict.fromkeys(("plain", "plain-instructed", "reasoning", "forced"), text)
+    scores = summarise(RECIPE, table, checkpoints, {**benchmarks, "problems": solved}, {})
     (folder / "scores.json").write_text(json.dumps(scores))
     if manifest:
         (folder / "manifest.json").write_text(json.dumps(manifest_of("evaluation", folder.name)))

@@ -14,9 +14,10 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.errors import IntegrityError, StarvedError, Stopped
 from rpt_core.evaluation.answers import draw_thinking, next_token_guesses
+from rpt_core.evaluation.benchmarks.next_token import NextTokens
+from rpt_core.evaluation.benchmarks.protocol import Setting
 from rpt_core.evaluation.evaluate import evaluate
 from rpt_core.evaluation.items import read_items, tier_of
-from rpt_core.evaluation.questions import draw_places
 from rpt_core.objectives.objective import VERDICTS
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.load import load_policy
@@ -136,7 +137,7 @@ def test_another_model_is_asked_the_same_questions(done, folders, tmp_path):
 
 def test_plain_is_the_argmax_of_a_separate_row(folders):
     policy = load_policy(folders["first"] / "model")
-    places = draw_places(RECIPE, folders["corpus"], folders["corpus"], policy.codec)
+    places = NextTokens.open(Setting(RECIPE, inputs(folders), policy.codec))
     for instructed in (False, True):
         guesses = next_token_guesses(policy, places.asked, instructed=instructed, tokens_per_batch=200)
         for one, tokens in zip(places.asked, guesses, strict=True):
@@ -286,7 +287,7 @@ def test_nothing_to_ask_is_said_by_name(folders, tmp_path):
     empty = tmp_path / "empty"
     write_corpus(empty, load_policy(folders["first"] / "model").codec, num_problems=0)
     only = RECIPE.model_copy(update={"modes": ("problems",)})
-    with pytest.raises(StarvedError, match="0 held-out problems have an answer"):
+    with pytest.raises(StarvedError, match="0 problems were looked at and none can be asked"):
         run(folders, tmp_path, only, corpus=empty)
     with_text = RECIPE.model_copy(update={"modes": ("plain", "problems")})
     _, build = run(folders, tmp_path, with_text, name="text", corpus=empty)

@@ -16,7 +16,8 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.corpus.segments.splitter import Splitter
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.judged import Audited, audit, evaluate_judged
+from rpt_core.evaluation.benchmarks.segments import Audited, audit
+from rpt_core.evaluation.evaluate import evaluate
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.load import load_policy
 from rpt_core.recipes.evaluation import ProblemSampling
@@ -146,7 +147,7 @@ def _milestones_are_judged_too(evaluation, build, judge, trained, start, after):
     both = build(model=trained, judge=judge, **{"milestones.2": trained, "milestones.1": start})
     problems = ProblemSampling(samples=3, temperature=0.6, top_p=0.5, reasoning_tokens=5)
     recipe = evaluation.model_copy(update={"milestones": True, "problem_sampling": problems})
-    assert evaluate_judged(recipe, both).rows.kept == 10 + 2
+    assert evaluate(recipe, both).rows.kept == 10 + 2
     scores = json.loads((both.out / "scores.json").read_text())
     assert [(one["step"], one["gflops_total"]) for one in scores["milestones"]] == [(1, 10.0), (2, 20.0)]
     final = scores["modes"]["judged"]
@@ -197,7 +198,7 @@ def test_from_cold_start_to_report(corpus, base, build):
     judged = []
     for model in (start, trained):
         judged.append(build(model=model.out, judge=judge.out))
-        assert evaluate_judged(evaluation, judged[-1]).rows.kept == 10 + 2
+        assert evaluate(evaluation, judged[-1]).rows.kept == 10 + 2
     before, after = (json.loads((one.out / "scores.json").read_text()) for one in judged)
     assert before["modes"]["judged"]["num_items"] == after["modes"]["judged"]["num_items"] == 20
     assert set(before["modes"]["judged"]["by_task"]) == {"asr", "msr"}

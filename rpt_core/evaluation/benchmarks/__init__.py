@@ -1,0 +1,1 @@
+"""Benchmarks: each one module and one row of the registry."""
