@@ -119,15 +119,27 @@ def difference(estimate: Any) -> str:
 
 def amount(estimate: Any) -> str:
     """A number of something and its interval in one string, one digit after the point."""
-    return _with_ends(estimate, "{:.1f}".format, "{:.1f}".format)
+    return _with_ends(estimate, amount_text, amount_text)
+
+
+def amount_text(value: float) -> str:
+    """A number with one digit after the point."""
+    return f"{value:.1f}"
 
 
 def _with_ends(estimate: Any, whole: Callable[[float], str], end: Callable[[float], str]) -> str:
-    if not estimate:
-        return DASH
-    low, high = _field(estimate, "low"), _field(estimate, "high")
-    text = whole(_field(estimate, "value"))
-    return f"{text} [{no_interval(estimate)}]" if low is None else f"{text} [{end(low)}, {end(high)}]"
+    return f"{whole(_field(estimate, 'value'))} [{ends(estimate, end)}]" if estimate else DASH
+
+
+def ends(estimate: Any, end: Callable[[float], str]) -> str:
+    """The two ends of an interval, or why there is none.
+
+    Example:
+        >>> ends({"low": 0.2, "high": 0.31}, percent_bare), ends({"low": None, "num_clusters": 3}, points)
+        ('20.0, 31.0', 'no interval: too few clusters (3)')
+    """
+    low = _field(estimate, "low")
+    return no_interval(estimate) if low is None else f"{end(low)}, {end(_field(estimate, 'high'))}"
 
 
 def no_interval(estimate: Any) -> str:
