@@ -251,7 +251,7 @@ def compared(
     first = runs[0].models
     controls = [model.name for model in first if not model.trainings]
     start, *rest = (
-        JudgedModel(name=name, evaluations=tuple(_one(run, name).evaluations[0] for run in runs))
+        JudgedModel(name=name, evaluations=tuple(run.model(name).evaluations[0] for run in runs))
         for name in controls
     )
     return RlptReportRecipe(
@@ -261,16 +261,10 @@ def compared(
     )
 
 
-def _one(run: RlptReportRecipe, name: str) -> JudgedModel:
-    model = run.model(name)
-    assert model, "all journeys are of one recipe"
-    return model
-
-
 def _arm(runs: Sequence[RlptReportRecipe], name: str) -> JudgedModel:
     """One arm under every seed, judged as its journey's RLPT is."""
-    trainings = [arm(_one(run, "RLPT").trainings[0], name) for run in runs]
-    judged = [_one(run, "RLPT").evaluations[0] for run in runs]
+    trainings = [arm(run.model("RLPT").trainings[0], name) for run in runs]
+    judged = [run.model("RLPT").evaluations[0] for run in runs]
     return JudgedModel(
         name=name,
         evaluations=tuple(

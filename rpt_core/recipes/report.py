@@ -15,13 +15,19 @@ START = "start model"
 ALWAYS_THINKS = "start that always thinks"
 """Name of the baseline that the last claim of table 1 is about."""
 
+PAGES = {
+    "report": "rpt_core.report.journey:study",
+    "report-seeds": "rpt_core.report.seeds:study",
+    "report-rlpt": "rpt_core.report.rlpt:study",
+}
+"""By stage, the ``module:function`` that says what the page holds."""
 STUDIES = {
     "mid-training": "rpt_core.report.rmt:study",
     "table-1": "rpt_core.report.rpt:table_one",
     "rewards": "rpt_core.report.rpt:rewards",
     "positions": "rpt_core.report.rpt:positions",
 }
-"""Comparisons of next-token trainings, each with the ``module:function`` that says what its page holds."""
+"""The same of comparisons of next-token trainings, by study."""
 
 
 def _known_study(name: str) -> str:
@@ -49,7 +55,7 @@ class PageRecipe(Recipe):
     @property
     def page(self) -> str:
         """``module:function`` of rpt_core that says what the page holds."""
-        raise NotImplementedError
+        return PAGES[self.stage]
 
 
 class ReportRecipe(PageRecipe):
@@ -74,11 +80,6 @@ class ReportRecipe(PageRecipe):
     rollouts: int = Field(8, ge=0)
     """Questions shown with both models' answers, drawn by chance."""
 
-    @property
-    def page(self) -> str:
-        """See :class:`PageRecipe`."""
-        return "rpt_core.report.journey:study"
-
 
 class SeedsRecipe(PageRecipe):
     """The same journey under several seeds, compared: is the gain there every time?"""
@@ -98,11 +99,6 @@ class SeedsRecipe(PageRecipe):
     """Their names in the page."""
     least_gain: float = Field(0.15, ge=0)
     """The mean gain in accuracy that the claim asks for."""
-
-    @property
-    def page(self) -> str:
-        """See :class:`PageRecipe`."""
-        return "rpt_core.report.seeds:study"
 
     @model_validator(mode="after")
     def _paired(self) -> "SeedsRecipe":
@@ -138,9 +134,9 @@ class StudyRecipe(PageRecipe):
         """The models that a training of this study made."""
         return tuple(model for model in self.models if model.trainings)
 
-    def model(self, name: str) -> StudyModel[Any, Any] | None:
-        """The model of a name, where the study has it."""
-        return next((model for model in self.models if model.name == name), None)
+    def model(self, name: str) -> StudyModel[Any, Any]:
+        """The model of a name."""
+        return next(model for model in self.models if model.name == name)
 
     @model_validator(mode="after")
     def _complete(self) -> "StudyRecipe":

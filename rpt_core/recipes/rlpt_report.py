@@ -30,8 +30,3 @@ class RlptReportRecipe(StudyRecipe):
     revision: int = 3
     title: str = "Reinforcement learning on pre-training data"
     models: tuple[JudgedModel, ...]
-
-    @property
-    def page(self) -> str:
-        """See :class:`PageRecipe`."""
-        return "rpt_core.report.rlpt:study"

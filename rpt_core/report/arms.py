@@ -27,6 +27,7 @@ from rpt_core.report.blocks import (
     count,
     flops,
     gain,
+    say,
     share,
 )
 from rpt_core.report.models import HABITS, Evaluated, Model, Models, Trained, habits, pair, right
@@ -65,7 +66,7 @@ def page(
     return Study(
         title=recipe.title,
         eyebrow=f"Report · {len(models.arms)} trainings from one start model · seeds {seeds}",
-        lead=tuple(_lead(reference, method, change, ratio)),
+        lead=_lead(reference, method, change, ratio),
         facts=list(_facts(models, change, ratio, decisions)),
         models=models.all,
         decisions=decisions,
@@ -103,15 +104,11 @@ def milestones(one: Evaluated, trained: Trained) -> Iterator[tuple[float, int, f
         yield float(np.mean(right(found))), *trained.used(checkpoint["step"])
 
 
-def _lead(reference: Model, method: Model, change: Estimate, ratio: Estimate | None) -> Iterator[Inline]:
-    yield f"At equal training tokens, {method.name} changes accuracy against {reference.name} by "
-    yield gain(change)
-    yield " points"
-    if ratio:
-        yield " and thinks for "
-        yield share(ratio)
-        yield " of its tokens"
-    yield "."
+def _lead(reference: Model, method: Model, change: Estimate, ratio: Estimate | None) -> tuple[Inline, ...]:
+    said = f"At equal training tokens, {method.name} changes accuracy against {reference.name} by {{}} points"
+    if ratio is None:
+        return say(f"{said}.", gain(change))
+    return say(f"{said} and thinks for {{}} of its tokens.", gain(change), share(ratio))
 
 
 def _facts(
@@ -129,14 +126,12 @@ def _facts(
 
 def _every_arm(models: Models) -> Section:
     start = models.start.outcomes(REASONING)
-    lead = (
-        "All start from the same model, which thinks in ",
+    lead = say(
+        "All start from the same model, which thinks in {} of its answers and is then right in {}; made to "
+        "think, in {}. 95 % intervals over documents of all seeds, pooled.",
         HABITS["thinks"](start),
-        " of its answers and is then right in ",
         HABITS["right when thinking"](start),
-        "; made to think, in ",
         models.start.accuracy(FORCED),
-        ". 95 % intervals over documents of all seeds, pooled.",
     )
 
     def mean(arm: Model, number: int) -> float:
@@ -157,8 +152,8 @@ def _every_arm(models: Models) -> Section:
         "is charged on top to the arms that need it: the proxy's pass over the corpus where it chose the "
         "positions, and a judge that runs beside the training."
     )
-    named = [(model.name, model) for model in (models.start, *models.arms)]
-    return Section("Every arm", [lead, Table.of("arm", named, columns, caption=caption)])
+    table = Table.of("arm", (models.start, *models.arms), columns, caption=caption)
+    return Section("Every arm", [lead, table])
 
 
 def _by_tier(models: Models, paper: Mapping[str, float] | None, against_paper: Sequence[str]) -> Section:

@@ -73,6 +73,12 @@ def chip(word: str) -> Cell:
     return Cell(word, look="chip")
 
 
+def say(text: str, *cells: Cell) -> tuple[Inline, ...]:
+    """A paragraph with numbers in it, each where the text says ``{}``."""
+    first, *rest = text.split("{}")
+    return (first, *(part for pair in zip(cells, rest, strict=True) for part in pair))
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """A box under the title: what a reader in a hurry takes away."""
@@ -109,16 +115,19 @@ class Table:
 
     @classmethod
     def of(
-        cls, name: str, items: Iterable[tuple[str, Item]], columns: Mapping[str, Callable[[Item], Inline]],
-        **more: Any,
-    ) -> "Table":  # fmt: skip
-        """One row per named item, one column per function of it; ``name`` heads the first."""
-        rows = [(label, *(column(item) for column in columns.values())) for label, item in items]
+        cls, name: str, items: Iterable[Item], columns: Mapping[str, Callable[[Item], Inline]], **more: Any
+    ) -> "Table":
+        """One row per item, a string or of a ``name``; one column per function of it. ``name`` heads them."""
+        rows = [(_name(one), *(column(one) for column in columns.values())) for one in items]
         return cls((name, *columns), rows, **more)
 
     def parts(self) -> Sequence[tuple[str, Sequence[Row]]]:
         """The rows under their headings; an empty heading for none."""
         return self.groups or (("", self.rows),)
+
+
+def _name(item: Any) -> str:
+    return item if isinstance(item, str) else item.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +138,8 @@ class Card:
     svg: str
     title: str = ""
     caption: str = ""
+    width: int = 0
+    """The most pixels it may take; 0 for all there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +178,7 @@ class Section:
     blocks: Sequence[Block]
 
 
-LOOK = frozenset({"svg", "narrow", "words"})
+LOOK = frozenset({"svg", "width", "narrow", "words"})
 """Fields that only say how a block is drawn."""
 
 
@@ -178,10 +189,8 @@ def plain(value: Any) -> Any:
     if hasattr(value, "as_json"):
         return value.as_json()
     if is_dataclass(value):
-        shown = {
-            name: getattr(value, name) for name in (field.name for field in fields(value)) if name not in LOOK
-        }
-        return {name: plain(one) for name, one in shown.items() if one not in ((), None, "")}
+        names = [field.name for field in fields(value) if field.name not in LOOK]
+        return {name: plain(one) for name in names if (one := getattr(value, name)) not in ((), None, "")}
     if isinstance(value, Mapping):
         return {name: plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

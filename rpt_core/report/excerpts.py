@@ -54,25 +54,26 @@ def _final(model: Evaluated, mode: str) -> Any:
 
 def law_section(fit: Mapping[str, Any], source: Source) -> Section:
     """The fitted law of every tier, with what could not be told."""
+    laws = {tier: found["power_law"] for tier, found in fit["tiers"].items()}
 
-    def parameter(found: Mapping[str, Any], name: str) -> Any:
-        return found["power_law"]["parameters"].get(name)
-
-    def r_squared(found: Mapping[str, Any]) -> Cell:
-        value = found["power_law"]["r_squared"]
+    def r_squared(tier: str) -> Cell:
+        value = laws[tier]["r_squared"]
         return NOTHING if value is None else Cell(f"{value:.3f}", source=source, value=value)
 
-    def alpha(found: Mapping[str, Any]) -> Cell:
-        value = parameter(found, "alpha")
-        interval = f"[{ends(value, '{:.2f}'.format)}]" if value else ""
-        return Cell(f"{value['value']:.2f}", interval, source, value=value) if value else NOTHING
+    def alpha(tier: str) -> Cell:
+        value = laws[tier]["parameters"].get("alpha")
+        if not value:
+            return NOTHING
+        return Cell(f"{value['value']:.2f}", f"[{ends(value, '{:.2f}'.format)}]", source, value=value)
 
-    def law(found: Mapping[str, Any]) -> Cell:
-        return Cell(named_law(found), look="chip" if named_law(found) == "undecided" else "chip fits")
+    def remarks(tier: str) -> str:
+        kind = laws[tier]["interval"]
+        intervals = "" if kind == "none" else f"{kind} intervals"
+        return "; ".join(filter(None, [law_remarks(fit["tiers"][tier]), intervals]))
 
-    def remarks(found: Mapping[str, Any]) -> str:
-        kind = found["power_law"]["interval"]
-        return "; ".join(filter(None, [law_remarks(found), f"{kind} intervals" if kind != "none" else ""]))
+    def law(tier: str) -> Cell:
+        named = named_law(fit["tiers"][tier])
+        return Cell(named, look="chip" if named == "undecided" else "chip fits")
 
     lead = (
         "accuracy = A / C^α + P*, with C the training compute in GFLOPs. A parameter the points cannot "
@@ -80,15 +81,15 @@ def law_section(fit: Mapping[str, Any], source: Source) -> Section:
         "fitted to the same points; where none is clearly ahead by AICc and by leaving points out, the "
         "law is undecided, and the parameters are those of the power law if it is one."
     )
-    columns: dict[str, Callable[[Mapping[str, Any]], Inline]] = {
+    columns: dict[str, Callable[[str], Inline]] = {
         "law": law,
         "R²": r_squared,
         "α": alpha,
-        "ceiling P*": lambda found: share(parameter(found, "ceiling"), source),
-        "checkpoints": lambda found: str(len(found["points"])),
+        "ceiling P*": lambda tier: share(laws[tier]["parameters"].get("ceiling"), source),
+        "checkpoints": lambda tier: str(len(fit["tiers"][tier]["points"])),
         "remarks": remarks,
     }
-    table = Table.of("tier", fit["tiers"].items(), columns, words=frozenset({1, 6}))
+    table = Table.of("tier", laws, columns, words=frozenset({1, 6}))
     return Section("The scaling law", [lead, table])
 
 
@@ -133,7 +134,7 @@ def patterns_section(solver: Evaluated, predictor: Evaluated, seed: int) -> Sect
         "Share of answers with at least one keyword of a group: the start model solving problems, and the "
         "trained model predicting tokens."
     )
-    return Section("How it reasons", [lead, Table.of("pattern", [(one, one) for one in changes], columns)])
+    return Section("How it reasons", [lead, Table.of("pattern", changes, columns)])
 
 
 def _relative(change: PatternChange | None) -> Cell:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rpt_core.artifacts.build import TIMINGS_PAGE, Build
+from rpt_core.artifacts.manifest import Outcome
 from rpt_core.evaluation.compare import Claim, compare, decide
 from rpt_core.evaluation.items import FORCED, INSTRUCTED, PLAIN, PROBLEMS, REASONING
 from rpt_core.evaluation.scores import (
@@ -36,11 +37,12 @@ from rpt_core.report.blocks import (
     count,
     flops,
     gain,
+    say,
     share,
 )
 from rpt_core.report.excerpts import law_section, patterns_section, rollouts_section, undecided_laws
 from rpt_core.report.models import Evaluated, Model, pair, thinks
-from rpt_core.report.sources import Leg, journey, lineage, source_of
+from rpt_core.report.sources import Leg, fact, journey, lineage, source_of
 from rpt_core.report.study import Study, Summary, claims_section, claims_summary, ended, questions, shortfalls
 from rpt_core.scaling.fit import read_fit
 
@@ -92,7 +94,7 @@ def study(recipe: ReportRecipe, build: Build) -> Study:
     return Study(
         title=recipe.title,
         eyebrow="Report · reinforcement learning on plain text",
-        lead=tuple(_lead(before, after, split)),
+        lead=_lead(before, after, split),
         facts=[*_facts(before, after, finetuned), *([verdicts] if decisions else [])],
         models=models,
         decisions=decisions,
@@ -146,21 +148,22 @@ def right_in(one: Evaluated, mode: str = REASONING) -> Cell:
     return share(accuracy(found) if len(found) else None, one.source)
 
 
-def _lead(before: Evaluated, after: Evaluated, split: Split | None) -> Iterator[Inline]:
-    if len(before.outcomes(REASONING)) and len(after.outcomes(REASONING)):
-        yield "Asked for the next token where it is hard to guess, the start model is right "
-        yield right_in(before)
-        yield " of the time; after reinforcement learning on plain text, "
-        yield right_in(after)
-        yield "."
-    if split and split.habit:
-        yield " Of the "
-        yield gain(split.gain)
-        yield " points between them, "
-        yield gain(split.habit)
-        yield " are what the start model would have gained by always thinking, and "
-        yield gain(split.beyond_habit)
-        yield " come on top of that."
+def _lead(before: Evaluated, after: Evaluated, split: Split | None) -> tuple[Inline, ...]:
+    if split is None:
+        return ()
+    found = say(
+        "Asked for the next token where it is hard to guess, the start model is right {} of the time; after "
+        "reinforcement learning on plain text, {}.",
+        right_in(before),
+        right_in(after),
+    )
+    if split.habit is None:
+        return found
+    return found + say(
+        " Of the {} points between them, {} are what the start model would have gained by always thinking, "
+        "and {} come on top of that.",
+        *map(gain, (split.gain, split.habit, split.beyond_habit)),
+    )
 
 
 def _facts(before: Evaluated, after: Evaluated, finetuned: Evaluated) -> Iterator[Fact]:
@@ -301,11 +304,12 @@ def _done(legs: Sequence[Leg]) -> Section:
     if not legs:
         return Section("What was done", [unknown])
     rows = [
-        (Cell(leg.name, source=leg.source), count(leg.rows_in), count(leg.kept), _dropped(leg),
-         flops(leg.flops), count(leg.tokens))
-        for leg in legs
+        (Cell(leg.name, source=leg.source), count(done.rows.rows_in), count(done.rows.kept), _dropped(done),
+         flops(done.flops), count(done.tokens))
+        for leg, done in ((leg, leg.manifest.outcome) for leg in legs)
     ]  # fmt: skip
-    total = sum(leg.flops for leg in legs), sum(leg.tokens for leg in legs)
+    done = [leg.manifest.outcome for leg in legs]
+    total = sum(one.flops for one in done), sum(one.tokens for one in done)
     table = Table(
         ("stage", "in", "kept", "dropped", "FLOPs", "tokens"),
         rows,
@@ -318,12 +322,13 @@ def _done(legs: Sequence[Leg]) -> Section:
     return Section("What was done", [lead, table])
 
 
-def _dropped(leg: Leg) -> Cell:
-    reasons = [f"{count_of(num)} {reason}" for reason, num in leg.dropped[:MOST]]
-    if len(leg.dropped) > MOST:
-        reasons.append(f"{len(leg.dropped) - MOST} more reasons")
-    facts = tuple(f"{key} {value}" for key, value in leg.facts[:MOST])
-    return Cell(", ".join(reasons) or "nothing", look="muted", facts=facts, value=dict(leg.dropped))
+def _dropped(done: Outcome) -> Cell:
+    """The most frequent reasons first, and what the stage says of itself."""
+    dropped = sorted(done.rows.dropped.items(), key=lambda pair: (-pair[1], pair[0]))
+    reasons = [f"{count_of(num)} {reason}" for reason, num in dropped[:MOST]]
+    reasons += [f"{len(dropped) - MOST} more reasons"] if len(dropped) > MOST else []
+    facts = [f"{name.replace('_', ' ')} {fact(value)}" for name, value in done.summary.items()][:MOST]
+    return Cell(", ".join(reasons) or "nothing", look="muted", facts=tuple(facts), value=done.rows.dropped)
 
 
 def _summary(before: Evaluated, after: Evaluated, split: Split | None) -> Summary:

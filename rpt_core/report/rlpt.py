@@ -18,7 +18,7 @@ from rpt_core.evaluation.scores import Outcomes, accuracy
 from rpt_core.pages.ink import as_png, as_svg, style
 from rpt_core.pages.words import percent
 from rpt_core.recipes.rlpt_report import CONTROLS, RLVR_ALONE, SUPERVISED, THEN_RLVR, RlptReportRecipe
-from rpt_core.report.blocks import Block, Card, Cell, Row, Section, Table, by_seed, count, gain, share
+from rpt_core.report.blocks import Block, Card, Cell, Row, Section, Table, by_seed, count, gain, say, share
 from rpt_core.report.figures import training_figure
 from rpt_core.report.models import Model, Models, habits, pair
 from rpt_core.report.study import Study, claims_section, ended, shortfalls
@@ -49,7 +49,7 @@ def study(recipe: RlptReportRecipe, build: Build) -> Study:
         figure = training_figure(models.arms, PANELS)
         drawing = as_svg(figure, "panels", "reward, answer length and held-out accuracy")
         image = as_png(figure)
-    said = "A judge takes RLPT's next segment for the truth ", " points more often than its cold start's."
+    said = "A judge takes RLPT's next segment for the truth {} points more often than its cold start's."
     fixed = (
         "Fixed before any number was seen; paired by question, clustered by document, one error rate for all "
         "(Holm)."
@@ -57,7 +57,7 @@ def study(recipe: RlptReportRecipe, build: Build) -> Study:
     return Study(
         title=recipe.title,
         eyebrow=f"Report · RLPT and its controls · seeds {', '.join(map(str, recipe.seeds))}",
-        lead=(said[0], gain(change), said[1]),
+        lead=say(said, gain(change)),
         facts=(),
         models=models.all,
         decisions=decisions,
@@ -127,7 +127,7 @@ def _every_model(models: Sequence[Model]) -> Section:
         "Judged by one rule and one judge, another than trained any of them. The last three columns compare "
         "that judge with the sample world's own truth, by seed."
     )
-    return Section("Every model", [lead, Table.of("model", [(one.name, one) for one in models], columns)])
+    return Section("Every model", [lead, Table.of("model", models, columns)])
 
 
 def _pass_at_8(solved: Outcomes) -> Cell:

@@ -16,7 +16,7 @@ from rpt_core.evaluation.strategy import Split
 from rpt_core.pages.ink import as_png, as_svg, style
 from rpt_core.pages.words import ends, points
 from rpt_core.recipes.report import START, SeedsRecipe
-from rpt_core.report.blocks import Card, Cell, Fact, Inline, Section, Table, chip, gain, share
+from rpt_core.report.blocks import Card, Cell, Fact, Inline, Section, Table, chip, gain, say, share
 from rpt_core.report.figures import seeds_figure
 from rpt_core.report.journey import right_in, split_of
 from rpt_core.report.models import HABITS, Evaluated, Model, pair
@@ -142,7 +142,7 @@ def study(recipe: SeedsRecipe, build: Build) -> Study:
     return Study(
         title=recipe.title,
         eyebrow=f"Report · {len(seeds)} seeds",
-        lead=tuple(_lead(len(seeds), mean, beyond)),
+        lead=_lead(len(seeds), mean, beyond),
         facts=[
             *_facts(mean, habit, beyond, f"{ended(decisions)['holds']} of {len(seeds)} gain beyond chance"),
             Fact(verdict, f"mean gain above {least}", "by the interval over seeds"),
@@ -168,15 +168,14 @@ def _mean(seeds: Sequence[Seed], part: str) -> MeanGain | None:
     return mean_gain(parts) if all(part is not None for part in parts) else None
 
 
-def _lead(num: int, mean: MeanGain, beyond: MeanGain | None) -> Iterator[Inline]:
-    seeds = "one seed" if num == 1 else f"{num} seeds"
-    yield f"Over {seeds}, reinforcement learning on plain text changes sampled next-token accuracy by "
-    yield gain(mean.across)
-    yield f" points on average, and by {points(mean.least)} in the worst seed."
-    if beyond:
-        yield " Of the mean, "
-        yield gain(beyond.across)
-        yield " is beyond what the start models gain by always thinking."
+def _lead(num: int, mean: MeanGain, beyond: MeanGain | None) -> tuple[Inline, ...]:
+    found = say(
+        f"Over {num} {'seed' if num == 1 else 'seeds'}, reinforcement learning on plain text changes sampled "
+        f"next-token accuracy by {{}} points on average, and by {points(mean.least)} in the worst seed.",
+        gain(mean.across),
+    )
+    more = " Of the mean, {} is beyond what the start models gain by always thinking."
+    return found + say(more, gain(beyond.across)) if beyond else found
 
 
 def _facts(mean: MeanGain, habit: MeanGain | None, beyond: MeanGain | None, sure: str) -> Iterator[Fact]:
@@ -209,13 +208,12 @@ def _gains(
     within = means[0] and means[0].within
     known = f"[{ends(within, points)}]" if within and within.low is not None else "an unknown range"
     caption = f"For these very seeds and other documents of their worlds, the mean gain lies in {known}."
-    named = [(one.name, one) for one in seeds]
     lead = (
         "Paired differences on the same held-out questions, 95 % intervals clustered by document. The "
         "interval of the mean is over seeds: other seeds would mean other worlds, weights and answers."
     )
-    table = Table.of("seed", named, columns, total=total, narrow=True, caption=caption)
-    return Section("Gain by seed", [lead, Card(drawing), table])
+    table = Table.of("seed", seeds, columns, total=total, narrow=True, caption=caption)
+    return Section("Gain by seed", [lead, Card(drawing, width=640), table])
 
 
 def _thinking(seeds: Sequence[Seed]) -> Section:
@@ -228,7 +226,7 @@ def _thinking(seeds: Sequence[Seed]) -> Section:
         "right when thinking, before": lambda one: shown("right when thinking", one.before),
         "right when thinking, after": lambda one: shown("right when thinking", one.after),
     }
-    table = Table.of("seed", [(one.name, one) for one in seeds], columns)
+    table = Table.of("seed", seeds, columns)
     return Section("Thinking, before and after", [table])
 
 

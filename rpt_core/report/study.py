@@ -6,7 +6,7 @@ its recipe names (:attr:`rpt_core.recipes.report.PageRecipe.page`). The stage be
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import Any
@@ -20,7 +20,7 @@ from rpt_core.pages.words import environment, p_value, points, render
 from rpt_core.recipes.report import PageRecipe
 from rpt_core.report.blocks import Cell, Fact, Inline, Section, Table, chip, gain, plain
 from rpt_core.report.models import Evaluated, Model
-from rpt_core.report.sources import Leg, lineage, timings
+from rpt_core.report.sources import Leg, lineage
 
 PAGE, TEXT, PICTURE, JSON = "report.html", "report.md", "report.png", "report.json"
 Summary = dict[str, float | int | str | bool | None]
@@ -83,7 +83,7 @@ def write_report(recipe: PageRecipe, build: Build) -> Outcome:
     if study.picture:
         (build.out / PICTURE).write_bytes(study.picture)
     if study.legs:
-        context["rows"] = timings(list(study.legs))
+        context["legs"] = study.legs
         render(build.out / TIMINGS_PAGE, templates.get_template("timings.html.j2").render(context))
     rows = sum(len(one.items) for model in study.models for one in model.evaluations)
     return Outcome(rows=RowCounts(rows_in=rows, kept=rows), summary=study.summary)
@@ -101,19 +101,14 @@ def _as_json(study: Study) -> dict[str, Any]:
 
 def claims_section(decisions: Sequence[Decision], *lead: Inline) -> Section:
     """Every claim with its end, and the difference that decided it."""
-    table = Table.of(
-        "claim",
-        [(decision.name, decision) for decision in decisions],
-        {
-            "verdict": lambda found: chip(found.verdict),
-            "difference, points": lambda found: gain(found.difference),
-            "threshold": lambda found: points(found.at_least),
-            "p, adjusted": lambda found: p_value(found.adjusted_p_value),
-            "questions": lambda found: questions(found.difference.as_json()),
-        },
-        words=frozenset({0, 1}),
-    )
-    return Section("Claims", [lead, table])
+    columns: dict[str, Callable[[Decision], Inline]] = {
+        "verdict": lambda found: chip(found.verdict),
+        "difference, points": lambda found: gain(found.difference),
+        "threshold": lambda found: points(found.at_least),
+        "p, adjusted": lambda found: p_value(found.adjusted_p_value),
+        "questions": lambda found: questions(found.difference.as_json()),
+    }
+    return Section("Claims", [lead, Table.of("claim", decisions, columns, words=frozenset({0, 1}))])
 
 
 def questions(estimate: Mapping[str, Any]) -> Cell:

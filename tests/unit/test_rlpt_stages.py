@@ -230,9 +230,7 @@ def _reported(build, judged, trained, metrics):
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if "|" in line]
     fifths = [line for line in lines if line[1] in ("7", "8")]
     assert [line[:2] for line in fifths] == [["RLPT", "7"], ["RLPT", "8"]]
-    shares = [
-        cell for line in fifths for cell in line[2:] if cell
-    ]
+    shares = [cell for line in fifths for cell in line[2:] if cell]
     assert len(shares) == 2 * min(5, len(audited))
     assert all(cell.startswith("30.0 %") for cell in shares)
     assert "RLPT is judged right more often than the cold start" in said

@@ -28,8 +28,7 @@ def study(recipe, build):
     models = Models.read(recipe, build.inputs, "plain")
     reference, method = (arm.outcomes("plain") for arm in models.arms[:2])
     decisions = decide([Claim("the method guesses better", pair(reference, method))])
-    named = [(one.name, one) for one in models.all]
-    table = Table.of("model", named, {"guesses": lambda model: model.accuracy("plain")})
+    table = Table.of("model", models.all, {"guesses": lambda model: model.accuracy("plain")})
     return Study(
         title=recipe.title, eyebrow="Report", lead=("Guesses.",), facts=(), models=models.all,
         decisions=decisions,
