@@ -142,20 +142,14 @@ def split_of(before: Evaluated, after: Evaluated, seed: int) -> Split | None:
     return split_gain(*free, forced if len(forced) else None, seed=seed)
 
 
-def right_in(one: Evaluated, mode: str = REASONING) -> Cell:
-    """How often one evaluation's model is right in a mode; a dash where it was not asked."""
-    found = one.outcomes(mode)
-    return share(accuracy(found) if len(found) else None, one.source)
-
-
 def _lead(before: Evaluated, after: Evaluated, split: Split | None) -> tuple[Inline, ...]:
     if split is None:
         return ()
     found = say(
         "Asked for the next token where it is hard to guess, the start model is right {} of the time; after "
         "reinforcement learning on plain text, {}.",
-        right_in(before),
-        right_in(after),
+        before.accuracy(REASONING),
+        after.accuracy(REASONING),
     )
     if split.habit is None:
         return found
@@ -174,7 +168,7 @@ def _facts(before: Evaluated, after: Evaluated, finetuned: Evaluated) -> Iterato
         ("after RLVR, problems", finetuned, PROBLEMS),
     ):
         if len(model.outcomes(mode)):
-            yield Fact.of(right_in(model, mode), name)
+            yield Fact.of(model.accuracy(mode), name)
 
 
 def _found(judged: Sequence[Evaluated], fit: dict[str, Any]) -> Section:
@@ -198,17 +192,14 @@ def _found(judged: Sequence[Evaluated], fit: dict[str, Any]) -> Section:
 
 def _strategy(before: Evaluated, after: Evaluated, split: Split) -> Section:
     """Whether the model thinks more often, or better."""
-    free = before.outcomes(REASONING), after.outcomes(REASONING)
-    sides = list(zip((before, after), free, strict=True))
-    habits: list[Row] = [
-        ("share that thinks", *(share(think_share(found), one.source) for one, found in sides)),
-        ("right when thinking",
-         *(share(accuracy_given(found, thinking=True), one.source) for one, found in sides)),
-        ("right when guessing",
-         *(share(accuracy_given(found, thinking=False), one.source) for one, found in sides)),
-        ("right, all answers", *(right_in(one) for one in (before, after))),
-        ("right when made to think", *(right_in(one, FORCED) for one in (before, after))),
-    ]  # fmt: skip
+    shown = {
+        "share that thinks": "thinks",
+        "right when thinking": "right when thinking",
+        "right when guessing": "right when guessing",
+        "right, all answers": "accuracy",
+    }
+    habits: list[Row] = [(label, before.habit(name), after.habit(name)) for label, name in shown.items()]
+    habits.append(("right when made to think", before.accuracy(FORCED), after.accuracy(FORCED)))
     parts = [
         ("thinking more often", split.thinking_more, "change of share, at the mean advantage of thinking"),
         ("thinking better", split.thinking_better, "change when thinking, at the mean share"),
@@ -216,7 +207,8 @@ def _strategy(before: Evaluated, after: Evaluated, split: Split) -> Section:
         ("the habit alone", split.habit, "the start model made to think, less the start model left free"),
         ("beyond the habit", split.beyond_habit, "the trained model, less the start model made to think"),
     ]
-    figure = figures.strategy_figure(split, accuracy(free[0]), accuracy(free[1]))
+    free = [accuracy(one.outcomes(REASONING)) for one in (before, after)]
+    figure = figures.strategy_figure(split, free[0], free[1])
     card = Card(
         as_svg(figure, "strategy", "The gain: habit of thinking, and beyond it"),
         f"From start to trained, positions of {after.floor_nats:g} nats and more",

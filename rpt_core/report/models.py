@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,15 @@ class Evaluated:
     def milestone(self, step: int) -> Outcomes:
         """The outcomes of a checkpoint on the way, left free to think."""
         return scores.outcomes(self.items, REASONING, f"{step:06d}")
+
+    def accuracy(self, mode: str) -> Cell:
+        """How often it is right in a mode; a dash where it was not asked."""
+        found = self.outcomes(mode)
+        return share(scores.accuracy(found) if len(found) else None, self.source)
+
+    def habit(self, name: str) -> Cell:
+        """One of :data:`HABITS`."""
+        return replace(HABITS[name](self.outcomes(REASONING)), source=self.source)
 
     @property
     def floor_nats(self) -> float:

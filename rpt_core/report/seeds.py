@@ -18,8 +18,8 @@ from rpt_core.pages.words import ends, points
 from rpt_core.recipes.report import START, SeedsRecipe
 from rpt_core.report.blocks import Card, Cell, Fact, Inline, Section, Table, chip, gain, say, share
 from rpt_core.report.figures import seeds_figure
-from rpt_core.report.journey import right_in, split_of
-from rpt_core.report.models import HABITS, Evaluated, Model, pair
+from rpt_core.report.journey import split_of
+from rpt_core.report.models import Evaluated, Model, pair
 from rpt_core.report.study import FEW_SEEDS, Study, Summary, claims_section, ended, questions, shortfalls
 
 CONFIDENCE = 0.95
@@ -125,11 +125,8 @@ def study(recipe: SeedsRecipe, build: Build) -> Study:
     seeds = [Seed.read(recipe, number, build.inputs) for number in range(len(recipe.seeds))]
     start, after = tuple(one.before for one in seeds), tuple(one.after for one in seeds)
     models = [Model(START, start), Model(f"after {recipe.method}", after)]
-    mean, habit, beyond = (
-        mean_gain([one.gain for one in seeds]),
-        _mean(seeds, "habit"),
-        _mean(seeds, "beyond_habit"),
-    )
+    mean = mean_gain([one.gain for one in seeds])
+    habit, beyond = _mean(seeds, "habit"), _mean(seeds, "beyond_habit")
     decisions = decide(
         [Claim(f"seed {one.name}: {recipe.method} raises next-token accuracy", one.pairs) for one in seeds]
     )
@@ -197,9 +194,9 @@ def _gains(
 ) -> Section:
     columns = {
         "questions": lambda one: questions(one.gain.as_json()),
-        START: lambda one: right_in(one.before),
+        START: lambda one: one.before.accuracy(REASONING),
         "made to think": lambda one: share(one.split.forced, one.before.source),
-        f"after {recipe.method}": lambda one: right_in(one.after),
+        f"after {recipe.method}": lambda one: one.after.accuracy(REASONING),
         "gain, points": lambda one: gain(one.gain, one.after.source),
         "habit": lambda one: gain(one.split.habit, one.before.source),
         "beyond it": lambda one: gain(one.split.beyond_habit, one.after.source),
@@ -217,14 +214,11 @@ def _gains(
 
 
 def _thinking(seeds: Sequence[Seed]) -> Section:
-    def shown(name: str, one: Evaluated) -> Inline:
-        return replace(HABITS[name](one.outcomes(REASONING)), source=one.source)
-
     columns = {
-        "thinks, before": lambda one: shown("thinks", one.before),
-        "thinks, after": lambda one: shown("thinks", one.after),
-        "right when thinking, before": lambda one: shown("right when thinking", one.before),
-        "right when thinking, after": lambda one: shown("right when thinking", one.after),
+        "thinks, before": lambda one: one.before.habit("thinks"),
+        "thinks, after": lambda one: one.after.habit("thinks"),
+        "right when thinking, before": lambda one: one.before.habit("right when thinking"),
+        "right when thinking, after": lambda one: one.after.habit("right when thinking"),
     }
     table = Table.of("seed", seeds, columns)
     return Section("Thinking, before and after", [table])
