@@ -107,28 +107,9 @@ def _field(estimate: Any, name: str) -> Any:
     return estimate[name] if isinstance(estimate, Mapping) else getattr(estimate, name)
 
 
-def interval(estimate: Any) -> str:
-    """A share and its interval in one string."""
-    return _with_ends(estimate, percent, percent_bare)
-
-
-def difference(estimate: Any) -> str:
-    """A difference of shares and its interval in one string, in points."""
-    return _with_ends(estimate, points, points)
-
-
-def amount(estimate: Any) -> str:
-    """A number of something and its interval in one string, one digit after the point."""
-    return _with_ends(estimate, amount_text, amount_text)
-
-
 def amount_text(value: float) -> str:
     """A number with one digit after the point."""
     return f"{value:.1f}"
-
-
-def _with_ends(estimate: Any, whole: Callable[[float], str], end: Callable[[float], str]) -> str:
-    return f"{whole(_field(estimate, 'value'))} [{ends(estimate, end)}]" if estimate else DASH
 
 
 def ends(estimate: Any, end: Callable[[float], str]) -> str:
@@ -155,12 +136,8 @@ def no_interval(estimate: Any) -> str:
 
 
 FILTERS: dict[str, Callable[..., str]] = {
-    function.__name__: function
-    for function in (
-        percent, percent_bare, points, p_value, count_of, flops_of, clip, visible, cell, interval, difference,
-        no_interval, amount,
-    )
-}  # fmt: skip
+    function.__name__: function for function in (count_of, flops_of, clip, visible, cell)
+}
 
 
 def environment(package: str) -> Environment:

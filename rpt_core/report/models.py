@@ -18,7 +18,7 @@ from rpt_core.evaluation.items import PROBLEMS, REASONING, read_items
 from rpt_core.evaluation.scores import Outcomes
 from rpt_core.recipes.report import StudyRecipe
 from rpt_core.report.blocks import Cell, Inline, share
-from rpt_core.report.sources import Source, charged, read_json, source_of
+from rpt_core.report.sources import Source, charged, source_of
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Evaluated:
     @classmethod
     def read(cls, name: str, folder: Path) -> "Evaluated":
         """From an evaluation's folder."""
-        found = read_json(folder / "scores.json")
+        found = json.loads((folder / "scores.json").read_text())
         return cls(name, found, read_items(folder), source_of(folder, "evaluation"))
 
     def outcomes(self, mode: str) -> Outcomes:

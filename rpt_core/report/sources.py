@@ -1,6 +1,5 @@
 """Where the numbers of a page came from: the artifacts it stands on, and a row for each stage."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,9 +187,3 @@ def fact(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
     return f"{value:,}".replace(",", "\u2009") if isinstance(value, int) else str(value)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file."""
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
