@@ -22,7 +22,7 @@ from rpt_core.recipes.objectives import (
     TextObjective,
 )
 from rpt_core.recipes.reinforce import PolicyRecipe
-from rpt_core.recipes.report import START, ArmsRecipe, ReportRecipe, StudyModel, TextModel
+from rpt_core.recipes.report import START, ArmsRecipe, ReportRecipe, TextModel
 
 TINY_BUDGET = Budget(first=32, decay=0.4, schedule_steps=48, weight=0.25, paid="when-right")
 TINY_CURRICULUM = Curriculum(tiers_nats=(1.5, 2.0, 2.5), schedule_steps=48)
@@ -241,8 +241,8 @@ def compared(
     }
     # asked in RPT's words: a start model that was never told of a budget
     starts = tuple(_judged(_start(_rpt(rmt)), forced=True) for rmt in journeys)
-    trained: list[TextModel] = [
-        StudyModel(
+    trained = [
+        TextModel(
             name=name,
             evaluations=tuple(_judged(_after(one), milestones=name in TIMED) for one in runs),
             trainings=tuple(policy_of(one) for one in runs),
@@ -252,7 +252,7 @@ def compared(
     return ArmsRecipe(
         title=f"{journeys[0].title}: {len(arms)} trainings from one start model",
         seeds=seeds,
-        models=(StudyModel(name=START, evaluations=starts), *trained),
+        models=(TextModel(name=START, evaluations=starts), *trained),
     )
 
 

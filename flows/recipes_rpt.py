@@ -12,7 +12,7 @@ from flows.trees import rewritten
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.objectives import Learnability, PromptName, RptObjective
-from rpt_core.recipes.report import ALWAYS_THINKS, START, ArmsRecipe, ReportRecipe, StudyModel, TextModel
+from rpt_core.recipes.report import ALWAYS_THINKS, START, ArmsRecipe, ReportRecipe, TextModel
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe
 
 Study = Literal["table-1", "rewards", "positions"]
@@ -132,16 +132,16 @@ def compared(
             f"the study {study} has no arm {min(unknown)!r}; there are {'; '.join(ARMS[study])}."
         )
     limited = [_limited(journey) for journey in journeys]
-    trained: list[TextModel] = [
-        StudyModel(
+    trained = [
+        TextModel(
             name=name,
             evaluations=tuple(_judged(one.after) for one in runs),
             trainings=tuple(policy_of(one) for one in runs),
         )
         for name, runs in ((name, [ARMS[study][name](one) for one in limited]) for name in names)
     ]
-    baselines: list[TextModel] = [
-        StudyModel(name=name, evaluations=tuple(make(journey) for journey in limited))
+    baselines = [
+        TextModel(name=name, evaluations=tuple(make(journey) for journey in limited))
         for name, make in BASELINES[study].items()
     ]
     starts = tuple(_judged(journey.before, "forced") for journey in limited)
@@ -149,7 +149,7 @@ def compared(
         title=f"{journeys[0].title}: {TITLES[study]}",
         study=study,
         seeds=seeds,
-        models=(StudyModel(name=START, evaluations=starts), *trained, *baselines),
+        models=(TextModel(name=START, evaluations=starts), *trained, *baselines),
         corpora=tuple(policy_of(journey).corpus for journey in limited),
     )
 

@@ -14,7 +14,6 @@ CONTROLS = (SUPERVISED, THEN_RLVR, RLVR_ALONE)
 """Models beside the arms: the cold start after more supervised steps; RLPT and then verifiable rewards; those
 from the cold start, as many steps."""
 
-
 JudgedModel = StudyModel[JudgedEvaluationRecipe, RlptRecipe]
 
 

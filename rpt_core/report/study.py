@@ -90,7 +90,8 @@ def write_report(recipe: PageRecipe, build: Build) -> Outcome:
 
 
 def _as_json(study: Study) -> dict[str, Any]:
-    said = {name: plain(getattr(study, name)) for name in ("title", "facts", "sections", "short", "summary")}
+    names = ("title", "eyebrow", "lead", "facts", "sections", "short", "footer", "summary")
+    said = {name: plain(getattr(study, name)) for name in names}
     claims = [
         {"name": d.name, "verdict": d.verdict, "at_least": d.at_least, "difference": d.difference.as_json(),
          "p": d.adjusted_p_value}

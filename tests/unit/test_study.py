@@ -2,14 +2,13 @@
 
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.errors import RecipeError
-from rpt_core.recipes.report import START, STUDIES, ArmsRecipe, StudyModel
+from rpt_core.recipes.report import PAGES, START, STUDIES, ArmsRecipe, StudyModel
 from rpt_core.report.blocks import Card, Cell, Section, Table, plain, share
 from rpt_core.report.study import write_report
 from tests.unit.test_report import Page
@@ -124,7 +123,6 @@ def test_json_holds_numbers_and_no_drawings():
 def test_every_study_of_the_table_can_be_opened():
     from pkgutil import resolve_name
 
-    assert all(callable(resolve_name(place)) for place in STUDIES.values())
-    assert {Path(place.partition(":")[0].replace(".", "/")).parent for place in STUDIES.values()} == {
-        Path("rpt_core/report")
-    }
+    places = [*PAGES.values(), *STUDIES.values()]
+    assert all(callable(resolve_name(place)) for place in places)
+    assert {place.rpartition(".")[0] for place in places} == {"rpt_core.report"}
