@@ -9,7 +9,7 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.report import PAGES, START, STUDIES, ArmsRecipe, StudyModel
-from rpt_core.report.blocks import Card, Cell, Section, Table, plain, share
+from rpt_core.report.blocks import Card, Cell, Section, Table, plain, say, share
 from rpt_core.report.study import write_report
 from tests.unit.test_report import Page
 from tests.unit.test_report_arms import inputs_of, recipe_of
@@ -126,3 +126,21 @@ def test_every_study_of_the_table_can_be_opened():
     places = [*PAGES.values(), *STUDIES.values()]
     assert all(callable(resolve_name(place)) for place in places)
     assert {place.rpartition(".")[0] for place in places} == {"rpt_core.report"}
+
+
+def test_a_paragraph_has_a_number_wherever_it_says_so():
+    cell = Cell("7", "[5, 9]")
+    assert say("From {} to {}.", cell, cell) == ("From ", cell, " to ", cell, ".")
+    with pytest.raises(ValueError, match="longer"):
+        say("From {} to {}.", cell)
+
+
+def test_html_and_markdown_hold_the_same_numbers(guessing, tmp_path):
+    """Every cell of a table, with its interval, stands in both."""
+    build = LocalBuild(inputs_of(tmp_path / "in", seeds=1), tmp_path / "out", tmp_path / "scratch")
+    write_report(recipe_of(1, study=guessing), build)
+    text = "".join(Page((build.out / "report.html").read_text()).text)
+    rows = [line for line in (build.out / "report.md").read_text().splitlines() if line.startswith("| ")]
+    shown = [cell.strip("*` ") for line in rows for cell in line.strip("|").split("|")]
+    assert sum("[" in cell for cell in shown) >= 7  # six models and a claim
+    assert [cell for cell in shown if cell not in text and "seed 100" not in cell and cell != "what"] == []
