@@ -17,7 +17,14 @@ from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.reinforce import RlptRecipe, RlvrRecipe
 from rpt_core.recipes.rlpt_objective import RlptObjective
-from rpt_core.recipes.rlpt_report import RlptReportRecipe
+from rpt_core.recipes.rlpt_report import (
+    COLD_START,
+    RLVR_ALONE,
+    SUPERVISED,
+    THEN_RLVR,
+    JudgedModel,
+    RlptReportRecipe,
+)
 from rpt_core.recipes.supervised import (
     BaseRecipe,
     ColdStartRecipe,
@@ -206,15 +213,16 @@ def _report(
     def of(model: Any, **update: Any) -> JudgedEvaluationRecipe:
         return evaluation.model_copy(update={"model": model, **update})
 
+    alone = rlvr.model_copy(update={"start": training.start})
+    controls = {SUPERVISED: again, THEN_RLVR: rlvr, RLVR_ALONE: alone}
+    after = of(training, milestones=milestones)
     return RlptReportRecipe(
         title=title,
-        arms=("RLPT",),
-        before=(of(training.start),),
-        trainings=(training,),
-        after=(of(training, milestones=milestones),),
-        supervised=(of(again),) if again else (),
-        finetuned=(of(rlvr),),
-        finetuned_alone=(of(rlvr.model_copy(update={"start": training.start})),),
+        models=(
+            JudgedModel(name=COLD_START, evaluations=(of(training.start),)),
+            JudgedModel(name="RLPT", evaluations=(after,), trainings=(training,)),
+            *(JudgedModel(name=name, evaluations=(of(model),)) for name, model in controls.items() if model),
+        ),
         seeds=(seed,),
         seed=seed,
     )
@@ -240,19 +248,31 @@ def compared(
             f"arms {list(arms)} of a recipe that ends in {journeys[0].stage} are no study of RLPT: take a "
             f"recipe such as tiny_rlpt, and arms out of {list(ARMS)}, RLPT first."
         )
-    trainings = [arm(run.trainings[0], name) for name in arms for run in runs]
-    after = [
-        run.after[0].model_copy(update={"model": training})
-        for run, training in zip(runs * len(arms), trainings, strict=True)
-    ]
-    gathered = {
-        name: tuple(getattr(run, name)[0] for run in runs if getattr(run, name))
-        for name in ("before", "supervised", "finetuned", "finetuned_alone")
-    }
+    first = runs[0].models
+    controls = [model.name for model in first if not model.trainings]
+    start, *rest = (
+        JudgedModel(name=name, evaluations=tuple(run.model(name).evaluations[0] for run in runs))
+        for name in controls
+    )
     return RlptReportRecipe(
         title=f"{runs[0].title}: arms under seeds {', '.join(map(str, seeds))}",
-        arms=arms, trainings=tuple(trainings), after=tuple(after), seeds=seeds, **gathered,
-    )  # fmt: skip
+        models=(start, *(_arm(runs, name) for name in arms), *rest),
+        seeds=seeds,
+    )
+
+
+def _arm(runs: Sequence[RlptReportRecipe], name: str) -> JudgedModel:
+    """One arm under every seed, judged as its journey's RLPT is."""
+    trainings = [arm(run.model("RLPT").trainings[0], name) for run in runs]
+    judged = [run.model("RLPT").evaluations[0] for run in runs]
+    return JudgedModel(
+        name=name,
+        evaluations=tuple(
+            one.model_copy(update={"model": training})
+            for one, training in zip(judged, trainings, strict=True)
+        ),
+        trainings=tuple(trainings),
+    )
 
 
 def arm(training: Any, name: str) -> RlptRecipe:

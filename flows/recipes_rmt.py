@@ -22,7 +22,7 @@ from rpt_core.recipes.objectives import (
     TextObjective,
 )
 from rpt_core.recipes.reinforce import PolicyRecipe
-from rpt_core.recipes.report import ArmsRecipe, ReportRecipe
+from rpt_core.recipes.report import START, ArmsRecipe, ReportRecipe, TextModel
 
 TINY_BUDGET = Budget(first=32, decay=0.4, schedule_steps=48, weight=0.25, paid="when-right")
 TINY_CURRICULUM = Curriculum(tiers_nats=(1.5, 2.0, 2.5), schedule_steps=48)
@@ -236,19 +236,23 @@ def compared(
         arms: Names of :data:`ARMS` or :data:`FURTHER`.
         own: Changes to the training of single arms, by name (:data:`OWN`).
     """
-    made = [[rewritten(arm(rmt, name), "policy", own.get(name, {})) for rmt in journeys] for name in arms]
+    made = {
+        name: [rewritten(arm(rmt, name), "policy", own.get(name, {})) for rmt in journeys] for name in arms
+    }
+    # asked in RPT's words: a start model that was never told of a budget
+    starts = tuple(_judged(_start(_rpt(rmt)), forced=True) for rmt in journeys)
+    trained = [
+        TextModel(
+            name=name,
+            evaluations=tuple(_judged(_after(one), milestones=name in TIMED) for one in runs),
+            trainings=tuple(policy_of(one) for one in runs),
+        )
+        for name, runs in made.items()
+    ]
     return ArmsRecipe(
         title=f"{journeys[0].title}: {len(arms)} trainings from one start model",
-        arms=arms,
         seeds=seeds,
-        # asked in RPT's words: a start model that was never told of a budget
-        starts=tuple(_judged(_start(_rpt(rmt)), forced=True) for rmt in journeys),
-        evaluations=tuple(
-            _judged(_after(one), milestones=name in TIMED)
-            for name, runs in zip(arms, made, strict=True)
-            for one in runs
-        ),
-        trainings=tuple(policy_of(one) for runs in made for one in runs),
+        models=(TextModel(name=START, evaluations=starts), *trained),
     )
 
 

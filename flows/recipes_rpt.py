@@ -12,7 +12,7 @@ from flows.trees import rewritten
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.objectives import Learnability, PromptName, RptObjective
-from rpt_core.recipes.report import ALWAYS_THINKS, ArmsRecipe, ReportRecipe
+from rpt_core.recipes.report import ALWAYS_THINKS, START, ArmsRecipe, ReportRecipe, TextModel
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe
 
 Study = Literal["table-1", "rewards", "positions"]
@@ -132,18 +132,24 @@ def compared(
             f"the study {study} has no arm {min(unknown)!r}; there are {'; '.join(ARMS[study])}."
         )
     limited = [_limited(journey) for journey in journeys]
-    made = [[ARMS[study][name](journey) for journey in limited] for name in names]
-    baselines = BASELINES[study]
+    trained = [
+        TextModel(
+            name=name,
+            evaluations=tuple(_judged(one.after) for one in runs),
+            trainings=tuple(policy_of(one) for one in runs),
+        )
+        for name, runs in ((name, [ARMS[study][name](one) for one in limited]) for name in names)
+    ]
+    baselines = [
+        TextModel(name=name, evaluations=tuple(make(journey) for journey in limited))
+        for name, make in BASELINES[study].items()
+    ]
+    starts = tuple(_judged(journey.before, "forced") for journey in limited)
     return ArmsRecipe(
         title=f"{journeys[0].title}: {TITLES[study]}",
         study=study,
-        arms=names,
         seeds=seeds,
-        starts=tuple(_judged(journey.before, "forced") for journey in limited),
-        evaluations=tuple(_judged(one.after) for runs in made for one in runs),
-        trainings=tuple(policy_of(one) for runs in made for one in runs),
-        baseline_names=tuple(baselines),
-        baselines=tuple(make(journey) for make in baselines.values() for journey in limited),
+        models=(TextModel(name=START, evaluations=starts), *trained, *baselines),
         corpora=tuple(policy_of(journey).corpus for journey in limited),
     )
 

@@ -63,13 +63,9 @@ def rewritten(
 
 def mapped(recipe: Recipe, change: Callable[[Recipe], Recipe]) -> Recipe:
     """The same tree with every recipe changed, inputs before what needs them."""
-    update: dict[str, Any] = {}
-    for name, value in recipe:
-        if isinstance(value, Recipe):
-            update[name] = mapped(value, change)
-        elif isinstance(value, tuple) and any(isinstance(item, Recipe) for item in value):
-            update[name] = tuple(mapped(v, change) if isinstance(v, Recipe) else v for v in value)
-    return change(recipe.model_copy(update=update))
+    inputs = recipe.inputs().items()
+    below = {name: mapped(value, change) for name, value in inputs if isinstance(value, Recipe)}
+    return change(recipe.with_inputs(below))
 
 
 def _merged(data: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:

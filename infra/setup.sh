@@ -76,7 +76,7 @@ quiet=-q
 # What every run loads is compiled here, side by side, even where PYTHONDONTWRITEBYTECODE is set: else each of
 # the dozen processes of a run would compile torch and transformers again (7 s each, measured).
 unset PYTHONDONTWRITEBYTECODE
-"$venv/bin/python" -W ignore -c 'import rpt_core.train.rl.reinforce, rpt_core.evaluation.evaluate, rpt_core.report.page' &
+"$venv/bin/python" -W ignore -c 'import rpt_core.train.rl.reinforce, rpt_core.evaluation.evaluate, rpt_core.report.journey' &
 science=$!
 "$venv/bin/python" -W ignore -c 'import tasks.build, infra.projection, prefect.server.api.server, mlflow.tracking' ||
     fail "the installed project cannot be loaded (Python's own words are above)."

@@ -55,10 +55,10 @@ STAGES: dict[str, Stage] = {
     "evaluate-judged": Stage(
         JudgedEvaluationRecipe, "rpt_core.evaluation.evaluate:evaluate", False, "rpt/eval"
     ),
-    "report-rlpt": Stage(RlptReportRecipe, "rpt_core.report.rlpt:write_rlpt_report", True, "rpt/report"),
-    "report": Stage(ReportRecipe, "rpt_core.report.page:write_report", True, "rpt/report"),
-    "report-seeds": Stage(SeedsRecipe, "rpt_core.report.seeds:write_seeds_report", True, "rpt/report"),
-    "report-arms": Stage(ArmsRecipe, "rpt_core.report.arms:write_arms_report", True, "rpt/report"),
+    "report-rlpt": Stage(RlptReportRecipe, "rpt_core.report.study:write_report", True, "rpt/report"),
+    "report": Stage(ReportRecipe, "rpt_core.report.study:write_report", True, "rpt/report"),
+    "report-seeds": Stage(SeedsRecipe, "rpt_core.report.study:write_report", True, "rpt/report"),
+    "report-arms": Stage(ArmsRecipe, "rpt_core.report.study:write_report", True, "rpt/report"),
 }
 
 

@@ -102,18 +102,15 @@ class Recipe(Frozen):
         return seed
 
     def inputs(self) -> dict[str, "Recipe | Ref | Artifact"]:
-        """The fields that name other artifacts, tuples spread as ``name.0``, ``name.1`` ..."""
-        return dict(_inputs(self))
+        """What names other artifacts, by place: ``corpus``, ``before.0``, or ``models.RMT.evaluations.0``.
 
-    def with_inputs(self, resolved: Mapping[str, Artifact]) -> Self:
-        """The same recipe with the inputs of the given names replaced by finished artifacts."""
-        update: dict[str, Any] = {}
-        for name, value in self:
-            if isinstance(value, tuple) and any(isinstance(item, Recipe | Ref | Artifact) for item in value):
-                update[name] = tuple(resolved.get(f"{name}.{i}", item) for i, item in enumerate(value))
-            elif name in resolved:
-                update[name] = resolved[name]
-        return self.model_copy(update=update)
+        Items of a tuple are told apart by their ``name`` where they have one, else by their number.
+        """
+        return dict(_inputs(self, ""))
+
+    def with_inputs(self, given: "Mapping[str, Recipe | Ref | Artifact]") -> Self:
+        """The same recipe with the inputs of the given places replaced."""
+        return _placed(self, "", given) if given else self
 
     def canonical(self) -> dict[str, Any]:
         """What is fingerprinted: every field in JSON form, inputs by content digest alone.
@@ -128,12 +125,7 @@ class Recipe(Frozen):
                 "a fingerprint stands on content, so resolve() comes first."
             )
         plain = self.model_dump(mode="json", exclude=set(self.location_fields))
-        for name, value in self:
-            if isinstance(value, Artifact):
-                plain[name] = value.digest
-            elif isinstance(value, tuple) and value and isinstance(value[0], Artifact):
-                plain[name] = [item.digest for item in value]
-        return plain
+        return {name: _by_digest(getattr(self, name), one) for name, one in plain.items()}
 
     def fingerprint(self) -> str:
         """SHA-256 of :meth:`canonical` as canonical JSON, hex (design: identity of what is made)."""
@@ -152,14 +144,47 @@ class Recipe(Frozen):
             raise RecipeError(f"the recipe cannot be read: {explain(error, cls)}") from None
 
 
-def _inputs(recipe: Recipe) -> Iterator[tuple[str, Recipe | Ref | Artifact]]:
-    for name, value in recipe:
-        if isinstance(value, Recipe | Ref | Artifact):
-            yield name, value
-        elif isinstance(value, tuple):
-            for i, item in enumerate(value):
-                if isinstance(item, Recipe | Ref | Artifact):
-                    yield f"{name}.{i}", item
+def _parts(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """What a frozen value or a tuple holds, each with its place."""
+    if isinstance(value, tuple):
+        for number, item in enumerate(value):
+            named = isinstance(item, Frozen) and not isinstance(item, Recipe | Ref | Artifact)
+            yield f"{place}.{getattr(item, 'name', number) if named else number}", item
+    elif isinstance(value, Frozen):
+        for name, field in value:
+            yield f"{place}.{name}" if place else name, field
+
+
+def _inputs(value: Any, place: str) -> Iterator[tuple[str, Recipe | Ref | Artifact]]:
+    for here, part in _parts(value, place):
+        if isinstance(part, Recipe | Ref | Artifact):
+            yield here, part
+        else:
+            yield from _inputs(part, here)
+
+
+def _placed(value: Any, place: str, given: Mapping[str, Any]) -> Any:
+    """A value with the inputs of the given places in it replaced; itself where there are none."""
+    if place and isinstance(value, Recipe | Ref | Artifact):
+        return given.get(place, value)
+    parts = [(_placed(part, here, given), part) for here, part in _parts(value, place)]
+    if all(new is old for new, old in parts):
+        return value
+    if isinstance(value, tuple):
+        return tuple(new for new, _ in parts)
+    fields = zip(type(value).model_fields, parts, strict=True)
+    return value.model_copy(update={name: new for name, (new, old) in fields if new is not old})
+
+
+def _by_digest(value: Any, plain: Any) -> Any:
+    """A value's JSON form with each artifact in it as its digest alone."""
+    if isinstance(value, Artifact):
+        return value.digest
+    if isinstance(value, tuple):
+        return [_by_digest(item, one) for item, one in zip(value, plain, strict=True)]
+    if isinstance(value, Frozen):
+        return {name: _by_digest(getattr(value, name), one) for name, one in plain.items()}
+    return plain
 
 
 def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str:

@@ -107,27 +107,20 @@ def _field(estimate: Any, name: str) -> Any:
     return estimate[name] if isinstance(estimate, Mapping) else getattr(estimate, name)
 
 
-def interval(estimate: Any) -> str:
-    """A share and its interval in one string."""
-    return _with_ends(estimate, percent, percent_bare)
+def amount_text(value: float) -> str:
+    """A number with one digit after the point."""
+    return f"{value:.1f}"
 
 
-def difference(estimate: Any) -> str:
-    """A difference of shares and its interval in one string, in points."""
-    return _with_ends(estimate, points, points)
+def ends(estimate: Any, end: Callable[[float], str]) -> str:
+    """The two ends of an interval, or why there is none.
 
-
-def amount(estimate: Any) -> str:
-    """A number of something and its interval in one string, one digit after the point."""
-    return _with_ends(estimate, "{:.1f}".format, "{:.1f}".format)
-
-
-def _with_ends(estimate: Any, whole: Callable[[float], str], end: Callable[[float], str]) -> str:
-    if not estimate:
-        return DASH
-    low, high = _field(estimate, "low"), _field(estimate, "high")
-    text = whole(_field(estimate, "value"))
-    return f"{text} [{no_interval(estimate)}]" if low is None else f"{text} [{end(low)}, {end(high)}]"
+    Example:
+        >>> ends({"low": 0.2, "high": 0.31}, percent_bare), ends({"low": None, "num_clusters": 3}, points)
+        ('20.0, 31.0', 'no interval: too few clusters (3)')
+    """
+    low = _field(estimate, "low")
+    return no_interval(estimate) if low is None else f"{end(low)}, {end(_field(estimate, 'high'))}"
 
 
 def no_interval(estimate: Any) -> str:
@@ -143,12 +136,8 @@ def no_interval(estimate: Any) -> str:
 
 
 FILTERS: dict[str, Callable[..., str]] = {
-    function.__name__: function
-    for function in (
-        percent, percent_bare, points, p_value, count_of, flops_of, clip, visible, cell, interval, difference,
-        no_interval, amount,
-    )
-}  # fmt: skip
+    function.__name__: function for function in (count_of, flops_of, clip, visible, cell)
+}
 
 
 def environment(package: str) -> Environment:

@@ -1,27 +1,70 @@
-"""Recipes of the reports: one journey, or several seeds of it."""
+"""Recipes of the pages: one journey, the same journey under several seeds, and studies of several models."""
 
-from typing import ClassVar, Literal
+from collections import Counter
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from rpt_core.artifacts.recipe import Artifact, Recipe, Ref, later
+from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref, later
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.reinforce import PolicyRecipe
 from rpt_core.recipes.scaling import ScalingRecipe
 
+START = "start model"
 ALWAYS_THINKS = "start that always thinks"
 """Name of the baseline that the last claim of table 1 is about."""
 
+PAGES = {
+    "report": "rpt_core.report.journey:study",
+    "report-seeds": "rpt_core.report.seeds:study",
+    "report-rlpt": "rpt_core.report.rlpt:study",
+}
+"""By stage, the ``module:function`` that says what the page holds."""
+STUDIES = {
+    "mid-training": "rpt_core.report.rmt:study",
+    "table-1": "rpt_core.report.rpt:table_one",
+    "rewards": "rpt_core.report.rpt:rewards",
+    "positions": "rpt_core.report.rpt:positions",
+}
+"""The same of comparisons of next-token trainings, by study."""
 
-class ReportRecipe(Recipe):
-    """One page that says what was done and found; every number links to its artifact."""
 
-    kind: ClassVar[str] = "report"
+def _known_study(name: str) -> str:
+    if name not in STUDIES:
+        raise ValueError(f"there are the studies {', '.join(STUDIES)}")
+    return name
+
+
+StudyName = Annotated[
+    str, AfterValidator(_known_study), Field(json_schema_extra=lambda s: s.update(enum=list(STUDIES)))
+]
+Evaluation = TypeVar("Evaluation", bound=Recipe)
+Training = TypeVar("Training", bound=Recipe)
+
+
+class PageRecipe(Recipe):
+    """A page about evaluations; every number links to its artifact."""
+
     reads_lineage: ClassVar[bool] = True
 
+    title: str
+    seed: int = 0
+    """Of bootstrap resamples, and of what is shown by chance."""
+
+    @property
+    def page(self) -> str:
+        """``module:function`` of rpt_core that says what the page holds."""
+        return PAGES[self.stage]
+
+
+class ReportRecipe(PageRecipe):
+    """One page that says what was done and found in one journey."""
+
+    kind: ClassVar[str] = "report"
+
     stage: Literal["report"] = "report"
-    revision: int = 2
+    revision: int = 3
     title: str = "Reinforcement learning on plain text"
     method: str = later("RPT")
     """What the page calls the training between the two."""
@@ -36,18 +79,15 @@ class ReportRecipe(Recipe):
     """The gain in accuracy that the second claim asks for."""
     rollouts: int = Field(8, ge=0)
     """Questions shown with both models' answers, drawn by chance."""
-    seed: int = 0
-    """Of the shown questions and of bootstrap resamples."""
 
 
-class SeedsRecipe(Recipe):
+class SeedsRecipe(PageRecipe):
     """The same journey under several seeds, compared: is the gain there every time?"""
 
     kind: ClassVar[str] = "seeds-report"
-    reads_lineage: ClassVar[bool] = True
 
     stage: Literal["report-seeds"] = "report-seeds"
-    revision: int = 2
+    revision: int = 3
     title: str = "The same journey, several seeds"
     method: str = later("RPT")
     """What the page calls the training between the two."""
@@ -59,8 +99,6 @@ class SeedsRecipe(Recipe):
     """Their names in the page."""
     least_gain: float = Field(0.15, ge=0)
     """The mean gain in accuracy that the claim asks for."""
-    seed: int = 0
-    """Of bootstrap resamples."""
 
     @model_validator(mode="after")
     def _paired(self) -> "SeedsRecipe":
@@ -72,53 +110,90 @@ class SeedsRecipe(Recipe):
         return self
 
 
-class ArmsRecipe(Recipe):
-    """Several trainings from one start model, at equal training tokens: which part of a method does what?"""
+class StudyModel(Frozen, Generic[Evaluation, Training]):
+    """One model of a study under every seed."""
+
+    name: str = Field(min_length=1)
+    evaluations: tuple[Evaluation | Ref | Artifact, ...]
+    """By seed."""
+    trainings: tuple[Training | Ref | Artifact, ...] = ()
+    """What it was trained by, by seed: for tokens and compute. None for a model that is no arm."""
+
+
+class StudyRecipe(PageRecipe):
+    """Several models, each under every seed, that answered the same questions."""
+
+    least_arms: ClassVar[int] = 1
+
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    models: tuple[StudyModel[Any, Any], ...]
+    """The start model first, then its arms (those with trainings) in order, and further models."""
+
+    @property
+    def arms(self) -> tuple[StudyModel[Any, Any], ...]:
+        """The models that a training of this study made."""
+        return tuple(model for model in self.models if model.trainings)
+
+    def model(self, name: str) -> StudyModel[Any, Any]:
+        """The model of a name."""
+        return next(model for model in self.models if model.name == name)
+
+    @model_validator(mode="after")
+    def _complete(self) -> "StudyRecipe":
+        wanted = len(self.seeds)
+        for model in self.models:
+            given = len(model.evaluations), len(model.trainings)
+            if given not in ((wanted, wanted), (wanted, 0)):
+                raise ValueError(
+                    f"the model {model.name} has {given[0]} evaluations and {given[1]} trainings: give one "
+                    f"evaluation per seed, of which there are {wanted}, and as many trainings or none"
+                )
+        twice = [name for name, num in Counter(model.name for model in self.models).items() if num > 1]
+        if twice or len(self.arms) < self.least_arms or self.models[0].trainings:
+            raise ValueError(
+                f"the models are {[model.name for model in self.models]}, {len(self.arms)} of them with "
+                f"trainings: give a start model first, then {self.least_arms} or more with trainings, each "
+                "under a name of its own"
+            )
+        return self
+
+
+TextModel = StudyModel[EvaluationRecipe, PolicyRecipe]
+
+
+class ArmsRecipe(StudyRecipe):
+    """Several trainings from one start model, at equal training tokens: which part of a method does what?
+
+    The first arm is the reference, the second the method, the others what is left of it without a part.
+    """
 
     kind: ClassVar[str] = "arms-report"
-    reads_lineage: ClassVar[bool] = True
+    least_arms: ClassVar[int] = 2
 
     stage: Literal["report-arms"] = "report-arms"
-    revision: int = 2
+    revision: int = 3
     title: str = "One start model, several trainings"
-    arms: tuple[str, ...] = Field(min_length=2)
-    """Their names: the reference first, then the method, then what is left of it without one of its parts."""
-    seeds: tuple[int, ...] = Field(min_length=1)
-    starts: tuple[EvaluationRecipe | Ref | Artifact, ...]
-    """The start models, one per seed."""
-    evaluations: tuple[EvaluationRecipe | Ref | Artifact, ...]
-    """The trained models, arm by arm, within an arm by seed."""
-    trainings: tuple[PolicyRecipe | Ref | Artifact, ...]
-    """What they were trained by, in the same order: for tokens and compute."""
-    study: Literal["mid-training", "table-1", "rewards", "positions"] = later("mid-training")
+    models: tuple[TextModel, ...]
+    study: StudyName = "mid-training"
     """What is claimed. ``mid-training``: RMT's goals. ``table-1``: the baselines of RPT's table 1; the arms
     are continual next-token training, RPT, and RPT from a start that always thinks. ``rewards``,
     ``positions``: every arm beside the first."""
-    baseline_names: tuple[str, ...] = later(())
-    baselines: tuple[EvaluationRecipe | Ref | Artifact, ...] = later(())
-    """Further models that were not trained by an arm, baseline by baseline, within one by seed."""
-    corpora: tuple[PrepareRecipe | Ref | Artifact, ...] = later(())
+    corpora: tuple[PrepareRecipe | Ref | Artifact, ...] = ()
     """By seed, the corpus; of the sample world's, the page says how much of its headroom is closed."""
     tolerated_loss: float = Field(0.05, ge=0)
     """How much less accurate than the reference the method may be and still be called as accurate."""
     short_share: float = Field(0.5, gt=0, le=1)
     """The method's goal: thoughts of at most this share of the reference's length."""
-    seed: int = 0
-    """Of bootstrap resamples."""
+
+    @property
+    def page(self) -> str:
+        """See :class:`PageRecipe`."""
+        return STUDIES[self.study]
 
     @model_validator(mode="after")
-    def _complete(self) -> "ArmsRecipe":
-        wanted = len(self.arms) * len(self.seeds)
-        found = (len(self.starts), len(self.evaluations), len(self.trainings))
-        extra = (len(self.baselines), len(self.corpora))
-        if extra[0] != len(self.baseline_names) * len(self.seeds) or extra[1] not in (0, len(self.seeds)):
+    def _corpora_by_seed(self) -> "ArmsRecipe":
+        if len(self.corpora) not in (0, len(self.seeds)):
             raise ValueError(
-                f"{len(self.baseline_names)} baselines under {len(self.seeds)} seeds are given by {extra[0]} "
-                f"evaluations, and there are {extra[1]} corpora: give one of each per seed"
-            )
-        if found != (len(self.seeds), wanted, wanted):
-            raise ValueError(
-                f"{len(self.arms)} arms under {len(self.seeds)} seeds need {len(self.seeds)} evaluations of "
-                f"start models and {wanted} each of trained models and trainings; given are {found}"
+                f"{len(self.corpora)} corpora for {len(self.seeds)} seeds: give one per seed or none"
             )
         return self

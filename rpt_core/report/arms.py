@@ -1,85 +1,88 @@
-"""Stage ``report-arms``: several trainings from one start model, at equal training tokens, compared.
+"""Several trainings from one start model, at equal training tokens: what RMT's and RPT's studies share.
 
-The claims are fixed here, before any number is seen. All are paired by question and clustered by
-document; the documents of all seeds are pooled, so an interval speaks of these seeds and other documents.
+All is paired by question and clustered by document; the documents of all seeds are pooled, so an interval
+speaks of these seeds and other documents.
 """
 
-import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from rpt_core.artifacts.build import FLOPS, GIGA, METRICS_FILE, Build
-from rpt_core.artifacts.manifest import Outcome, RowCounts
-from rpt_core.errors import RecipeError
-from rpt_core.evaluation.compare import Claim, Decision, PairedItems, compare, decide
+from rpt_core.artifacts.build import GIGA
+from rpt_core.evaluation.compare import Claim, Decision, compare, decide
 from rpt_core.evaluation.intervals import Estimate, cluster_bootstrap, cluster_totals, clustered_ratio
 from rpt_core.evaluation.items import FORCED, PLAIN, REASONING
-from rpt_core.evaluation.scores import Outcomes, accuracy, accuracy_given, pooled, think_share, tiers_of
-from rpt_core.pages.ink import DARK, LIGHT
-from rpt_core.pages.words import environment, render
+from rpt_core.evaluation.scores import Outcomes, accuracy
+from rpt_core.pages.words import percent, points
 from rpt_core.recipes.report import ArmsRecipe
-from rpt_core.report.findings import Judged, shortfalls
-from rpt_core.report.next_token_arms import Models, Section, claims, sections
-from rpt_core.report.page import PAGE, TEXT
-from rpt_core.report.sources import charged, lineage
-
-PAPER = {
-    "RMT without budget": 46.87 - 40.24,
-    "RMT without curriculum": 46.87 - 43.22,
-    "RMT without NTP": 46.87 - 33.84,
-    "RPT": 46.87 - 35.85,
-}
-"""Points of accuracy RMT had over each in the paper, mean over tiers (RMT, tables of methods 2.5)."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One arm under one seed."""
-
-    judged: Judged
-    steps: int
-    tokens: int
-    gflops: float
-    path: tuple[tuple[int, float], ...]
-    """Training tokens and GFLOPs by step, from step 1 on."""
-    rows: tuple[dict[str, float], ...] = ()
-    """All metrics by step."""
-    charged_gflops: float = 0.0
-    """Of the proxy that chose its positions, and of its judge."""
-
-    def milestones(self) -> Iterator[tuple[float, int, float]]:
-        """Accuracy where training asks, training tokens and GFLOPs at each evaluated checkpoint."""
-        floor = self.judged.floor_nats
-        for one in self.judged.scores["milestones"]:
-            tokens, gflops = self.path[one["step"] - 1]
-            found = self.judged.milestone(one["step"]).above(floor)
-            yield float(np.mean(found.score / found.samples)), tokens, gflops
+from rpt_core.report.blocks import (
+    Cell,
+    Fact,
+    Inline,
+    Notes,
+    Row,
+    Section,
+    Table,
+    amount,
+    count,
+    flops,
+    gain,
+    say,
+    share,
+)
+from rpt_core.report.models import HABITS, Evaluated, Model, Models, Trained, habits, pair, right
+from rpt_core.report.study import Study, Summary, claims_section, claims_summary, ended, shortfalls
 
 
-@dataclass(frozen=True)
-class Arm:
-    """One training under every seed, its answers pooled."""
+def page(
+    recipe: ArmsRecipe,
+    models: Models,
+    claims: Iterator[Claim],
+    *,
+    more: Sequence[Section] = (),
+    paper: Mapping[str, float] | None = None,
+    against_paper: Sequence[str] = (),
+) -> Study:
+    """The page about them.
 
-    name: str
-    runs: tuple[Run, ...]
-
-    def outcomes(self, mode: str) -> Outcomes:
-        """The answers of all seeds; documents of different seeds are different clusters."""
-        return pooled([run.judged.outcomes(mode) for run in self.runs])
-
-
-def read_run(name: str, evaluation: Path, training: Path, known: Mapping[str, Path] | None = None) -> Run:
-    """An arm's evaluation, and what its training used up on the way."""
-    rows = [json.loads(line) for line in (training / METRICS_FILE).read_text().splitlines()]
-    steps = tuple(row for row in rows if row["step"])
-    path = tuple((int(row["tokens_total"]), float(row[FLOPS])) for row in steps)
-    others = charged(training, known or {}) / GIGA
-    return Run(Judged.read(name, evaluation), len(path), *path[-1], path, steps, others)
+    Args:
+        recipe: Names, seeds and thresholds.
+        models: Of the arms, the reference first, then the method.
+        claims: What this study claims of them.
+        more: Its own sections.
+        paper: By arm, points of accuracy the method had over it in its paper.
+        against_paper: Where the two point in different directions.
+    """
+    decisions = decide(list(claims))
+    reference, method = models.arms[:2]
+    free = reference.outcomes(REASONING), method.outcomes(REASONING)
+    change = compare(pair(*free)).difference
+    ratio = length_ratio(*free, recipe.seed) if free[0].thought_tokens.sum() else None
+    seeds = ", ".join(map(str, recipe.seeds))
+    fixed = (
+        "Fixed before any number was seen. A difference in length is in points of the reference's mean "
+        "length."
+    )
+    return Study(
+        title=recipe.title,
+        eyebrow=f"Report · {len(models.arms)} trainings from one start model · seeds {seeds}",
+        lead=_lead(reference, method, change, ratio),
+        facts=list(_facts(models, change, ratio, decisions)),
+        models=models.all,
+        decisions=decisions,
+        sections=[
+            _every_arm(models),
+            _by_tier(models, paper, against_paper),
+            *more,
+            *_reached(recipe, reference, method),
+            _by_seed(recipe, [models.start, *models.arms]),
+            claims_section(decisions, fixed),
+        ],
+        short=shortfalls(models.all, decisions, num_seeds=len(recipe.seeds)),
+        footer=f"Positions of {models.start.evaluations[0].floor_nats:g} nats and more under the proxy "
+        "model, the ones training asks about. All arms are judged by one rule: the prefix reward of RPT.",
+        summary=_summary(models, change, ratio) | claims_summary(decisions),
+    )
 
 
 def thought_tokens(found: Outcomes) -> Estimate:
@@ -89,268 +92,136 @@ def thought_tokens(found: Outcomes) -> Estimate:
 
 def length_ratio(reference: Outcomes, method: Outcomes, seed: int) -> Estimate:
     """The method's thinking as a share of the reference's, by documents resampled together."""
-    totals = cluster_totals(
-        np.column_stack([reference.thought_tokens, method.thought_tokens]), reference.documents
-    )
+    lengths = np.column_stack([reference.thought_tokens, method.thought_tokens])
+    totals = cluster_totals(lengths, reference.documents)
     return cluster_bootstrap(totals, lambda t: t[:, 1] / t[:, 0], seed=seed, num_items=len(reference))
 
 
-def claims_of(models: Models, recipe: ArmsRecipe) -> list[Decision]:
-    """What the comparison claims, and how each claim ended, held to one error rate together (Holm)."""
-    if recipe.study != "mid-training":
-        return decide(list(claims(models, recipe)))
-    return decide(list(_claims(models.arms, recipe)))
+def milestones(one: Evaluated, trained: Trained) -> Iterator[tuple[float, int, float]]:
+    """Accuracy where training asks, training tokens and GFLOPs at each evaluated checkpoint."""
+    for checkpoint in one.scores["milestones"]:
+        found = one.milestone(checkpoint["step"]).above(one.floor_nats)
+        yield float(np.mean(right(found))), *trained.used(checkpoint["step"])
 
 
-def _claims(arms: Sequence[Arm], recipe: ArmsRecipe) -> Iterator[Claim]:
-    reference, method, *parts = arms
-    free = reference.outcomes(REASONING), method.outcomes(REASONING)
-    name = f"{method.name} loses less than {100 * recipe.tolerated_loss:g} points on {reference.name}"
-    yield Claim(name, _accuracies(*free), -recipe.tolerated_loss)
-    yield Claim(f"{method.name} is more accurate than {reference.name}", _accuracies(*free))
-    share = f"{100 * recipe.short_share:g} %"
-    yield Claim(
-        f"{method.name} thinks less than {share} as long as {reference.name}",
-        _shorter(*free, recipe.short_share),
-    )
-    for part in parts:
-        yield Claim(
-            f"{method.name} is more accurate than {part.name}",
-            _accuracies(part.outcomes(REASONING), free[1]),
-        )
-    for part in parts:
-        if part.name.endswith("without budget"):
-            yield Claim(
-                f"the budget shortens {method.name}'s thoughts",
-                _shorter(part.outcomes(REASONING), free[1], 1),
-            )
-        if part.name.endswith("without NTP"):
-            plain = part.outcomes(PLAIN), method.outcomes(PLAIN)
-            yield Claim("the next-token loss keeps plain prediction better", _accuracies(*plain))
+def _lead(reference: Model, method: Model, change: Estimate, ratio: Estimate | None) -> tuple[Inline, ...]:
+    said = f"At equal training tokens, {method.name} changes accuracy against {reference.name} by {{}} points"
+    if ratio is None:
+        return say(f"{said}.", gain(change))
+    return say(f"{said} and thinks for {{}} of its tokens.", gain(change), share(ratio))
 
 
-def _accuracies(before: Outcomes, after: Outcomes) -> PairedItems:
-    return PairedItems(before.score / before.samples, after.score / after.samples, before.documents)
+def _facts(
+    models: Models, change: Estimate, ratio: Estimate | None, decisions: Sequence[Decision]
+) -> Iterator[Fact]:
+    reference, method = models.arms[:2]
+    yield Fact.of(gain(change), f"{method.name} less {reference.name}, points")
+    if ratio:
+        yield Fact.of(share(ratio), "of its thinking length")
+    name = f"{models.start.name} made to think"
+    yield Fact.of(models.start.accuracy(FORCED), name, f"free: {models.start.accuracy(REASONING).text}")
+    verdicts = Cell(" / ".join(map(str, ended(decisions).values())))
+    yield Fact(verdicts, "claims hold / fail / undecided", "one error rate for all (Holm)")
 
 
-def _shorter(reference: Outcomes, method: Outcomes, share: float) -> PairedItems:
-    """Positive where the method's thoughts are shorter than a share of the reference's.
-
-    In units of the reference's mean length, so that a difference reads as points of it.
-    """
-    unit = float(np.sum(reference.thought_tokens) / np.sum(reference.samples))
-    before = method.thought_tokens / method.samples / unit
-    return PairedItems(
-        before, share * reference.thought_tokens / reference.samples / unit, reference.documents
+def _every_arm(models: Models) -> Section:
+    start = models.start.outcomes(REASONING)
+    lead = say(
+        "All start from the same model, which thinks in {} of its answers and is then right in {}; made to "
+        "think, in {}. 95 % intervals over documents of all seeds, pooled.",
+        HABITS["thinks"](start),
+        HABITS["right when thinking"](start),
+        models.start.accuracy(FORCED),
     )
 
+    def mean(arm: Model, number: int) -> float:
+        used = [(*trained.used(), trained.charged_gflops) for trained in arm.trainings]
+        return float(np.mean([one[number] for one in used])) if used else 0.0
 
-def write_arms_report(recipe: ArmsRecipe, build: Build) -> Outcome:
-    """Write ``report.html`` and ``report.md`` about several trainings from one start model.
+    columns = {
+        **habits(REASONING),
+        "thought tokens": lambda model: amount(thought_tokens(model.outcomes(REASONING))),
+        "plain": lambda model: model.accuracy(PLAIN) if model.trainings else "",
+        "steps": lambda model: ", ".join(str(len(trained.steps)) for trained in model.trainings),
+        "training tokens": lambda model: count(mean(model, 0)) if model.trainings else "",
+        "FLOPs": lambda model: flops(GIGA * mean(model, 1)) if model.trainings else "",
+        "proxy and judge": lambda model: flops(GIGA * mean(model, 2)) if model.trainings else "",
+    }
+    caption = (
+        "FLOPs are those of the training itself: answers drawn, updates, attention and all. The last column "
+        "is charged on top to the arms that need it: the proxy's pass over the corpus where it chose the "
+        "positions, and a judge that runs beside the training."
+    )
+    table = Table.of("arm", (models.start, *models.arms), columns, caption=caption)
+    return Section("Every arm", [lead, table])
 
-    Raises:
-        RecipeError: two arms of a seed did not answer the same questions.
-    """
-    starts = [
-        Judged.read(f"seed {seed}, start model", build.inputs[f"starts.{index}"])
-        for index, seed in enumerate(recipe.seeds)
+
+def _by_tier(models: Models, paper: Mapping[str, float] | None, against_paper: Sequence[str]) -> Section:
+    """Accuracy by nested tier, and the method less each other arm."""
+    tiers = models.start.evaluations[0].tiers_nats
+    method, parts = models.arms[1].name, {arm.name: arm.tiers(REASONING) for arm in models.arms}
+
+    def less(name: str) -> Row:
+        gains = [gain(compare(pair(of, parts[method][tier])).difference) for tier, of in parts[name].items()]
+        if paper is None:
+            return (name, *gains)
+        known = points(paper[name] / 100) if name in paper else Cell("not run", look="muted")
+        return (name, *gains, known)
+
+    beside = () if paper is None else ("in the paper, mean of tiers",)
+    lead = (
+        f"{method} less each other arm, points, paired by question and clustered by document"
+        f"{'; beside it what the paper found at 14 B' if beside else ''}."
+    )
+    head = ("arm", *(f"{tier} (≥ {start:g} nats)" for tier, start in tiers.items()))
+    rows: list[Row] = [
+        (name, *(share(accuracy(part)) for part in found.values())) for name, found in parts.items()
     ]
-    numbers = iter(range(len(recipe.evaluations)))
-    arms = [
-        Arm(name, tuple(_read(name, seed, next(numbers), build) for seed in recipe.seeds))
-        for name in recipe.arms
-    ]
-    baselines = _baselines(recipe, build)
-    _refuse_other_questions(
-        starts, [[run.judged for run in arm.runs] for arm in arms] + list(baselines.values())
-    )
-    models = Models(starts, baselines, arms)
-    decisions = claims_of(models, recipe)
-    context = _context(recipe, build, starts, arms, decisions)
-    context |= {"study": recipe.study, "more": _more(recipe, build, models)}
-    templates = environment("rpt_core.report")
-    render(build.out / PAGE, templates.get_template("arms.html.j2").render(context))
-    render(build.out / TEXT, templates.get_template("arms.md.j2").render(context))
-    rows = sum(len(run.judged.items) for arm in arms for run in arm.runs)
-    rows += sum(len(start.items) for start in starts)
-    return Outcome(rows=RowCounts(rows_in=rows, kept=rows), summary=_summary(context, decisions))
+    versus = Table(("less", *tiers, *beside), [less(name) for name in parts if name != method])
+    notes = [Notes(against_paper)] if against_paper else []
+    return Section("By tier", [Table(head, rows), lead, versus, *notes])
 
 
-def _read(name: str, seed: int, number: int, build: Build) -> Run:
-    folders = build.inputs[f"evaluations.{number}"], build.inputs[f"trainings.{number}"]
-    return read_run(f"seed {seed}, {name}", *folders, build.inputs)
-
-
-def _baselines(recipe: ArmsRecipe, build: Build) -> dict[str, list[Judged]]:
-    numbers = iter(range(len(recipe.baselines)))
-    return {
-        name: [
-            Judged.read(f"seed {s}, {name}", build.inputs[f"baselines.{next(numbers)}"]) for s in recipe.seeds
-        ]
-        for name in recipe.baseline_names
-    }
-
-
-def _more(recipe: ArmsRecipe, build: Build, models: Models) -> list[Section]:
-    if recipe.study == "mid-training":
-        return []
-    return sections(models, [build.inputs[f"corpora.{index}"] for index in range(len(recipe.corpora))])
-
-
-def _refuse_other_questions(starts: Sequence[Judged], others: Sequence[Sequence[Judged]]) -> None:
-    for index, start in enumerate(starts):
-        asked = start.outcomes(REASONING).item_ids
-        for by_seed in others:
-            other = by_seed[index]
-            found = other.outcomes(REASONING).item_ids
-            if not np.array_equal(asked, found):
-                raise RecipeError(
-                    f"{other.name} answered {len(found)} questions and the start model "
-                    f"{len(asked)}, and not the same ones: they cannot be paired. Evaluate all with the same "
-                    "corpus, difficulty, seed and number of positions."
-                )
-
-
-def _context(
-    recipe: ArmsRecipe, build: Build, starts: list[Judged], arms: list[Arm], decisions: list[Decision]
-) -> dict[str, Any]:
-    reference, method = arms[:2]
-    free = reference.outcomes(REASONING), method.outcomes(REASONING)
-    judged = {run.judged.name: run.judged for arm in arms for run in arm.runs}
-    nats = list(starts[0].scores["thresholds_nats"].values())
-    return {
-        "title": recipe.title,
-        "light": LIGHT.css(),
-        "dark": DARK.css(),
-        "recipe": recipe,
-        "reference": reference,
-        "method": method,
-        "gain": compare(_accuracies(*free)).difference,
-        "ratio": length_ratio(*free, recipe.seed) if free[0].thought_tokens.sum() else None,
-        "start": _habits([start.outcomes(REASONING) for start in starts])
-        | {"forced": accuracy(pooled([start.outcomes(FORCED) for start in starts]))},
-        "rows": [_row(arm) for arm in arms],
-        "tiers": dict(starts[0].scores["thresholds_nats"]),
-        "by_tier": [_by_tier(arm, nats) for arm in arms],
-        "versus": [_versus(arm, method, nats, recipe.study) for arm in arms if arm is not method],
-        "seeds": [_of_seed(recipe, index, starts, arms) for index in range(len(starts))],
-        "reached": [
-            _reached(index, seed, reference, method)
-            for index, seed in enumerate(recipe.seeds)
-            if method.runs[index].judged.scores["milestones"]  # else there is nothing to read off
-        ],
-        "decisions": decisions,
-        "verdicts": {"holds": 0, "fails": 0, "undecided": 0} | Counter(d.verdict for d in decisions),
-        "floor": f"{starts[0].floor_nats:g}",
-        "against_paper": list(_against_paper(arms)) if recipe.study == "mid-training" else [],
-        "sources": lineage(build.inputs),
-        "short": _short(recipe, judged, decisions),
-    }
-
-
-def _habits(found: Sequence[Outcomes]) -> dict[str, Estimate | None]:
-    """How a model answers when it is free: accuracy, share that thinks, how well, how long."""
-    all_seeds = pooled(found)
-    return {
-        "accuracy": accuracy(all_seeds),
-        "think_share": think_share(all_seeds),
-        "given_thinking": accuracy_given(all_seeds, thinking=True),
-        "given_direct": accuracy_given(all_seeds, thinking=False),
-        "thought_tokens": thought_tokens(all_seeds),
-    }
-
-
-def _row(arm: Arm) -> dict[str, Any]:
-    plain = arm.outcomes(PLAIN)
-    return {
-        "name": arm.name,
-        **_habits([run.judged.outcomes(REASONING) for run in arm.runs]),
-        "plain": accuracy(plain) if len(plain) else None,
-        "steps": [run.steps for run in arm.runs],
-        "tokens": float(np.mean([run.tokens for run in arm.runs])),
-        "flops": GIGA * float(np.mean([run.gflops for run in arm.runs])),
-        "charged": GIGA * float(np.mean([run.charged_gflops for run in arm.runs])),
-    }
-
-
-def _by_tier(arm: Arm, nats: Sequence[float]) -> dict[str, Any]:
-    parts = tiers_of(arm.outcomes(REASONING), nats)
-    return {"name": arm.name, "accuracy": {tier: accuracy(part) for tier, part in parts.items()}}
-
-
-def _versus(arm: Arm, method: Arm, nats: Sequence[float], study: str) -> dict[str, Any]:
-    """The method less another arm, by tier, paired."""
-    theirs, ours = (tiers_of(one.outcomes(REASONING), nats) for one in (arm, method))
-    gains = {tier: compare(_accuracies(theirs[tier], ours[tier])).difference for tier in theirs}
-    return {
-        "name": arm.name,
-        "gains": gains,
-        "paper": PAPER.get(arm.name) if study == "mid-training" else None,
-    }
-
-
-def _of_seed(recipe: ArmsRecipe, index: int, starts: list[Judged], arms: list[Arm]) -> dict[str, Any]:
-    models = [starts[index], *(arm.runs[index].judged for arm in arms)]
-    found = [model.outcomes(REASONING) for model in models]
-    return {
-        "name": recipe.seeds[index],
-        "sources": [model.source for model in models],
-        "accuracy": [accuracy(one) for one in found],
-        "thought_tokens": [thought_tokens(one) for one in found],
-    }
-
-
-def _reached(index: int, seed: int, reference: Arm, method: Arm) -> dict[str, Any]:
+def _reached(recipe: ArmsRecipe, reference: Model, method: Model) -> Iterator[Section]:
     """The first evaluated checkpoint at which the method was as accurate as the reference in the end."""
-    final = reference.runs[index].judged.outcomes(REASONING)
-    wanted = float(np.mean(final.score / final.samples))
-    there = [point for point in method.runs[index].milestones() if point[0] >= wanted]
-    whole = reference.runs[index]
-    found = {"seed": seed, "wanted": wanted, "tokens": whole.tokens, "flops": 1e9 * whole.gflops}
-    first = there[0] if there else None
-    return found | {
-        "accuracy": first[0] if first else None,
-        "tokens_needed": first[1] if first else None,
-        "flops_needed": 1e9 * first[2] if first else None,
-    }
-
-
-def _against_paper(arms: Sequence[Arm]) -> Iterator[str]:
-    """Where these arms and the paper point in different directions, beyond chance here."""
-    method = arms[1]
-    for arm in arms:
-        if arm.name not in PAPER:
-            continue
-        here = compare(_accuracies(arm.outcomes(REASONING), method.outcomes(REASONING))).difference
-        known = here.low is not None and here.high is not None
-        if known and here.high < 0:  # type: ignore[operator]
-            below = f"the paper has it {PAPER[arm.name]:.1f} points below"
-            yield f"{arm.name} is more accurate than {method.name} here; {below}."
-        elif not known or here.low <= 0:  # type: ignore[operator]
-            above = f"in the paper it is by {PAPER[arm.name]:.1f} points"
-            yield f"{method.name} is not clearly above {arm.name} here; {above}."
-
-
-def _short(recipe: ArmsRecipe, judged: dict[str, Judged], decisions: list[Decision]) -> list[str]:
-    few = []
-    if len(recipe.seeds) < 5:
-        few.append(
-            f"Intervals are over documents of {len(recipe.seeds)} seeds: they say nothing about other seeds, "
-            "of which there are too few here for an interval of their own."
+    rows: list[Row] = []
+    for number, seed in enumerate(recipe.seeds):
+        one, trained = method.evaluations[number], method.trainings[number]
+        if one.scores["milestones"]:  # else there is nothing to read off
+            wanted = float(np.mean(right(reference.evaluations[number].outcomes(REASONING))))
+            first = next((point for point in milestones(one, trained) if point[0] >= wanted), None)
+            whole = _used(*reference.trainings[number].used())
+            never = (Cell("not reached at any checkpoint", look="muted"), "–")
+            needed = _used(*first[1:]) if first else never
+            rows.append((str(seed), Cell(percent(wanted), value=wanted), *whole, *needed))
+    if rows:
+        names = f"{reference.name}: tokens", "FLOPs", f"{method.name}: tokens", "FLOPs"
+        lead = (
+            "Read off the checkpoints that were evaluated, so the true point lies at or before the one named."
         )
-    return few + shortfalls(judged, decisions, {}, seeds=len(recipe.seeds))
+        table = Table(("seed", "accuracy to reach", *names), rows, narrow=True)
+        yield Section(f"Tokens and compute to reach {reference.name}'s final accuracy", [lead, table])
 
 
-def _summary(
-    context: dict[str, Any], decisions: list[Decision]
-) -> dict[str, float | int | str | bool | None]:
-    summary: dict[str, float | int | str | bool | None] = {
-        "gain": context["gain"].value,
-        "gain_low": context["gain"].low,
-        "gain_high": context["gain"].high,
-        "length_ratio": context["ratio"].value if context["ratio"] else None,
-    }
-    for row in context["rows"]:
-        summary[f"accuracy: {row['name']}"] = row["accuracy"].value
-        summary[f"thought tokens: {row['name']}"] = row["thought_tokens"].value
-    return summary | {f"claim: {decision.name}": decision.verdict for decision in decisions}
+def _used(tokens: int, gflops: float) -> Row:
+    return count(tokens), flops(GIGA * gflops)
+
+
+def _by_seed(recipe: ArmsRecipe, models: Sequence[Model]) -> Section:
+    rows: list[Row] = []
+    for number, seed in enumerate(recipe.seeds):
+        free = [(one, one.outcomes(REASONING)) for one in (model.evaluations[number] for model in models)]
+        rows.append((f"{seed}, accuracy", *(share(accuracy(found), one.source) for one, found in free)))
+        lengths = (amount(thought_tokens(found), one.source) for one, found in free)
+        rows.append((f"{seed}, thought tokens", *lengths))
+    return Section("By seed", [Table(("seed", *(model.name for model in models)), rows)])
+
+
+def _summary(models: Models, change: Estimate, ratio: Estimate | None) -> Summary:
+    summary: Summary = {"gain": change.value, "gain_low": change.low, "gain_high": change.high}
+    summary["length_ratio"] = ratio.value if ratio else None
+    for arm in models.arms:
+        free = arm.outcomes(REASONING)
+        summary[f"accuracy: {arm.name}"] = accuracy(free).value
+        summary[f"thought tokens: {arm.name}"] = thought_tokens(free).value
+    return summary

@@ -1,34 +1,29 @@
-"""The report's pictures: accuracy by tier, accuracy over compute, and where a gain comes from.
+"""The reports' pictures: accuracy by tier, over compute and over training, and where a gain comes from.
 
 All are drawn in the light palette; :mod:`rpt_core.pages.ink` turns them into themed SVG or PNG.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from rpt_core.evaluation.intervals import Estimate
+from rpt_core.evaluation.intervals import Estimate, Floats
 from rpt_core.evaluation.strategy import Split
 from rpt_core.pages.ink import LIGHT, bare, new_figure
+from rpt_core.report.models import Evaluated, Model
 from rpt_core.scaling.curve import plot_curve
 
 MODE_NAMES = {"plain": "plain next token", "reasoning": "thinks if it likes", "forced": "made to think"}
 ROW, GAP = 1.0, 0.9
+COLOURS = (LIGHT.before, LIGHT.after, LIGHT.finetuned)
+"""Of a start model, the trained one, and the one after verifiable rewards."""
 MARGIN = 0.015
 """Left edge of headings, as a share of the figure's width."""
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """One evaluation as a series of marks."""
-
-    name: str
-    colour: str
-    scores: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +34,7 @@ class _Row:
     tier: str
 
 
-def accuracy_figure(models: Sequence[Model], width: float = 400) -> Figure:
+def accuracy_figure(models: Sequence[Evaluated], width: float = 400) -> Figure:
     """Accuracy by tier and mode, one mark per model with its 95 % interval."""
     rows, headings, depth = _rows(models)
     height = 60 + 21 * depth
@@ -56,7 +51,7 @@ def curve_figure(fit: dict[str, Any], width: float = 400, height: float = 300) -
     return figure
 
 
-def picture(models: Sequence[Model], fit: dict[str, Any], title: str) -> Figure:
+def picture(models: Sequence[Evaluated], fit: dict[str, Any], title: str) -> Figure:
     """Both side by side, for a README."""
     rows, headings, depth = _rows(models)
     height = max(400.0, 120 + 21 * depth)
@@ -71,7 +66,7 @@ def picture(models: Sequence[Model], fit: dict[str, Any], title: str) -> Figure:
     return figure
 
 
-def _rows(models: Sequence[Model]) -> tuple[list[_Row], list[tuple[float, str]], float]:
+def _rows(models: Sequence[Evaluated]) -> tuple[list[_Row], list[tuple[float, str]], float]:
     """Rows from the top down, headings of their groups, and how deep it all is."""
     modes = models[-1].scores["modes"]
     rows, headings, y = [], [], 0.0
@@ -89,24 +84,24 @@ def _rows(models: Sequence[Model]) -> tuple[list[_Row], list[tuple[float, str]],
 
 
 def plot_accuracy(
-    axes: Axes, models: Sequence[Model], rows: list[_Row], headings: list[tuple[float, str]], depth: float
+    axes: Axes, models: Sequence[Evaluated], rows: list[_Row], headings: list[tuple[float, str]], depth: float
 ) -> None:
     """Dots with whiskers, models a little apart from each other in every row."""
     bare(axes)
     place = axes.get_position()
     edge = (MARGIN - place.x0) / place.width
     step = 0.62 / max(len(models), 1)
-    for index, model in enumerate(models):
+    for index, (model, colour) in enumerate(zip(models, COLOURS, strict=False)):
         shift = step * (index - (len(models) - 1) / 2)
         found = [(row.y + shift, _estimate(model, row)) for row in rows]
         marks = [(y, e) for y, e in found if e]
         known = [(y, e) for y, e in marks if e["low"] is not None]
         axes.hlines(
             [y for y, _ in known], [e["low"] for _, e in known], [e["high"] for _, e in known],
-            color=model.colour, linewidth=2.2, alpha=0.5,
+            color=colour, linewidth=2.2, alpha=0.5,
         )  # fmt: skip
         axes.plot(
-            [e["value"] for _, e in marks], [y for y, _ in marks], "o", color=model.colour, label=model.name,
+            [e["value"] for _, e in marks], [y for y, _ in marks], "o", color=colour, label=model.name,
             markersize=6.5, markeredgecolor=LIGHT.paper, markeredgewidth=1.0,
         )  # fmt: skip
     for y, text in headings:
@@ -122,7 +117,7 @@ def plot_accuracy(
     )  # fmt: skip
 
 
-def _estimate(model: Model, row: _Row) -> dict[str, Any] | None:
+def _estimate(model: Evaluated, row: _Row) -> dict[str, Any] | None:
     found: dict[str, Any] | None = model.scores["modes"].get(row.mode, {}).get("accuracy", {}).get(row.tier)
     return found
 
@@ -197,3 +192,43 @@ def _mark(axes: Axes, y: float, part: Estimate, colour: str, label: str) -> None
     axes.plot(
         [part.value], [y], "o", color=colour, markersize=7, markeredgecolor=LIGHT.paper, label=label or None
     )
+
+
+def training_figure(arms: Sequence[Model], panels: Mapping[str, str]) -> Figure:
+    """Metrics over training tokens, a panel each, arm by arm, mean over seeds.
+
+    Args:
+        arms: With their trainings.
+        panels: Metric -> heading.
+    """
+    figure = new_figure(960, 300)
+    colours = (LIGHT.after, LIGHT.before, LIGHT.finetuned, LIGHT.muted, LIGHT.ink)
+    for place, (key, label) in enumerate(panels.items()):
+        axes = figure.add_subplot(1, len(panels), place + 1)
+        bare(axes)
+        axes.grid(axis="y")
+        for arm, colour in zip(arms, colours * len(arms), strict=False):
+            tokens, values = mean_path([trained.rows for trained in arm.trainings], key)
+            axes.plot(tokens / 1e6, values, color=colour, label=arm.name)
+        axes.set_title(label, loc="left")
+        axes.set_xlabel("training tokens, millions")
+    figure.axes[0].legend(frameon=False)
+    figure.tight_layout()
+    return figure
+
+
+def mean_path(path: Sequence[Sequence[dict[str, float]]], key: str) -> tuple[Floats, Floats]:
+    """A metric over training tokens, mean over seeds, where every seed has it.
+
+    Seeds forward different numbers of tokens a step, so each is read between its steps.
+    """
+    points = [
+        [(row["tokens_total"], row[key]) for row in one if key in row and "tokens_total" in row]
+        for one in path
+    ]
+    if not points or not all(points):
+        return np.zeros(0), np.zeros(0)
+    curves = [np.array(of_seed, np.float64).T for of_seed in points]
+    first, last = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
+    grid = np.linspace(first, last, min(len(x) for x, _ in curves))
+    return grid, np.mean([np.interp(grid, x, y) for x, y in curves], axis=0)

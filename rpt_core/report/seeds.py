@@ -1,44 +1,28 @@
-"""Stage ``report-seeds``: the same journey under several seeds, and whether the gain is there every time."""
+"""The same journey under several seeds, and whether the gain is there every time."""
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
 from rpt_core.artifacts.build import Build
-from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.compare import Claim, Decision, Verdict, compare, decide
+from rpt_core.evaluation.compare import Claim, PairedItems, Verdict, compare, decide
 from rpt_core.evaluation.intervals import Estimate
 from rpt_core.evaluation.items import REASONING
-from rpt_core.evaluation.scores import accuracy, accuracy_given, paired, think_share
 from rpt_core.evaluation.strategy import Split
-from rpt_core.pages.ink import DARK, LIGHT, as_png, as_svg, style
-from rpt_core.pages.words import environment, render
-from rpt_core.recipes.report import SeedsRecipe
+from rpt_core.pages.ink import as_png, as_svg, style
+from rpt_core.pages.words import ends, points
+from rpt_core.recipes.report import START, SeedsRecipe
+from rpt_core.report.blocks import Card, Cell, Fact, Inline, Section, Table, chip, gain, say, share
 from rpt_core.report.figures import seeds_figure
-from rpt_core.report.findings import Judged, shortfalls, split_of
-from rpt_core.report.page import PAGE, PICTURE, TEXT
-from rpt_core.report.sources import lineage
+from rpt_core.report.journey import split_of
+from rpt_core.report.models import Evaluated, Model, pair
+from rpt_core.report.study import FEW_SEEDS, Study, Summary, claims_section, ended, questions, shortfalls
 
 CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Seed:
-    """One seed: its two evaluations and what lies between them."""
-
-    name: str
-    before: Judged
-    after: Judged
-    split: Split
-    gain: Estimate
-    """Paired, clustered by document."""
-    thinking: dict[str, Estimate | None]
-    """Share that thinks and accuracy given thinking, each before and after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +44,6 @@ class MeanGain:
         if self.across.low > threshold:
             return "holds"
         return "fails" if self.across.high < threshold else "undecided"
-
-
-def read_seed(name: str, before: Judged, after: Judged, resample_seed: int = 0) -> Seed:
-    """Compare one seed's two models.
-
-    Raises:
-        RecipeError: they answered different questions, or none.
-    """
-    split = split_of(before, after, resample_seed)
-    if split is None:
-        raise RecipeError(
-            f"seed {name} was not evaluated in mode {REASONING!r}, so it has no gain to report. Evaluate "
-            f"both of its models with {REASONING!r} among the modes."
-        )
-    found = before.outcomes(REASONING), after.outcomes(REASONING)
-    thinking = {
-        "think_share_before": think_share(found[0]),
-        "think_share_after": think_share(found[1]),
-        "given_thinking_before": accuracy_given(found[0], thinking=True),
-        "given_thinking_after": accuracy_given(found[1], thinking=True),
-        "before": accuracy(found[0]),
-        "after": accuracy(found[1]),
-    }
-    return Seed(name, before, after, split, compare(paired(*found)).difference, thinking)
 
 
 def mean_gain(gains: Sequence[Estimate]) -> MeanGain:
@@ -124,99 +84,164 @@ def _around(mean: float, error: float | None, reach: float, items: int, clusters
     return Estimate(mean, error, mean - reach * error, mean + reach * error, items, clusters)
 
 
-def write_seeds_report(recipe: SeedsRecipe, build: Build) -> Outcome:
-    """Write ``report.html``, ``report.md`` and ``report.png`` about several seeds of one journey.
+@dataclass(frozen=True)
+class Seed:
+    """One seed: its two evaluations and what lies between them."""
 
-    Raises:
-        RecipeError: a seed's two models did not answer the same questions.
-    """
-    seeds = []
-    for index, number in enumerate(recipe.seeds):
+    name: str
+    before: Evaluated
+    after: Evaluated
+    split: Split
+    pairs: PairedItems
+
+    @classmethod
+    def read(cls, recipe: SeedsRecipe, number: int, inputs: Mapping[str, Path]) -> "Seed":
+        """From the folders of its evaluations.
+
+        Raises:
+            RecipeError: they answered different questions, or none.
+        """
+        name = str(recipe.seeds[number])
+        sides = ("before", START), ("after", f"after {recipe.method}")
         before, after = (
-            Judged.read(f"seed {number}, {name}", build.inputs[f"{side}.{index}"])
-            for side, name in (("before", "start model"), ("after", f"after {recipe.method}"))
+            Evaluated.read(f"seed {name}, {who}", inputs[f"{side}.{number}"]) for side, who in sides
         )
-        seeds.append(read_seed(str(number), before, after, recipe.seed))
-    context = _context(recipe, build, seeds)
-    with style():
-        figure = seeds_figure([(seed.name, seed.split) for seed in seeds], context["mean"].across)
-        context["figure"] = as_svg(figure, "seeds", "Gain of each seed with its interval, and their mean")
-        (build.out / PICTURE).write_bytes(as_png(figure))
-    templates = environment("rpt_core.report")
-    render(build.out / PAGE, templates.get_template("seeds.html.j2").render(context))
-    render(build.out / TEXT, templates.get_template("seeds.md.j2").render(context))
-    rows = sum(len(seed.before.items) + len(seed.after.items) for seed in seeds)
-    return Outcome(rows=RowCounts(rows_in=rows, kept=rows), summary=_summary(recipe, context, seeds))
+        split = split_of(before, after, recipe.seed)
+        if split is None:
+            raise RecipeError(
+                f"seed {name} was not evaluated in mode {REASONING!r}, so it has no gain to report. Evaluate "
+                f"both of its models with {REASONING!r} among the modes."
+            )
+        return cls(name, before, after, split, pair(before.outcomes(REASONING), after.outcomes(REASONING)))
+
+    @property
+    def gain(self) -> Estimate:
+        """Paired, clustered by document."""
+        return compare(self.pairs).difference
 
 
-def _context(recipe: SeedsRecipe, build: Build, seeds: list[Seed]) -> dict[str, Any]:
-    mean = mean_gain([seed.gain for seed in seeds])
+def study(recipe: SeedsRecipe, build: Build) -> Study:
+    """The page about several seeds of one journey."""
+    seeds = [Seed.read(recipe, number, build.inputs) for number in range(len(recipe.seeds))]
+    start, after = tuple(one.before for one in seeds), tuple(one.after for one in seeds)
+    models = [Model(START, start), Model(f"after {recipe.method}", after)]
+    mean = mean_gain([one.gain for one in seeds])
+    habit, beyond = _mean(seeds, "habit"), _mean(seeds, "beyond_habit")
     decisions = decide(
-        [
-            Claim(f"seed {s.name}: {recipe.method} raises next-token accuracy", paired(*_free(s)))
-            for s in seeds
-        ]
+        [Claim(f"seed {one.name}: {recipe.method} raises next-token accuracy", one.pairs) for one in seeds]
     )
-    return {
-        "title": recipe.title,
-        "method": recipe.method,
-        "light": LIGHT.css(),
-        "dark": DARK.css(),
-        "seeds": seeds,
-        "mean": mean,
-        "beyond": _mean_of(seeds, "beyond_habit"),
-        "habit": _mean_of(seeds, "habit"),
-        "threshold": recipe.least_gain,
-        "verdict": mean.verdict(recipe.least_gain),
-        "decisions": decisions,
-        "verdicts": Counter(d.verdict for d in decisions),
-        "floor": f"{seeds[0].after.floor_nats:g}",
-        "sources": lineage(build.inputs),
-        "short": _short(recipe, mean, seeds, decisions),
-    }
+    with style():
+        figure = seeds_figure([(one.name, one.split) for one in seeds], mean.across)
+        drawing = as_svg(figure, "seeds", "Gain of each seed with its interval, and their mean")
+        image = as_png(figure)
+    least, verdict = points(recipe.least_gain), chip(mean.verdict(recipe.least_gain))
+    exact = " (interval over seeds). Seed by seed, with exact tests and Holm's correction:"
+    return Study(
+        title=recipe.title,
+        eyebrow=f"Report · {len(seeds)} seeds",
+        lead=_lead(len(seeds), mean, beyond),
+        facts=[
+            *_facts(mean, habit, beyond, f"{ended(decisions)['holds']} of {len(seeds)} gain beyond chance"),
+            Fact(verdict, f"mean gain above {least}", "by the interval over seeds"),
+        ],
+        models=models,
+        decisions=decisions,
+        sections=[
+            _gains(recipe, seeds, (mean, habit, beyond), drawing),
+            _thinking(seeds),
+            claims_section(decisions, f"That the mean gain is above {least} points: ", verdict, exact),
+        ],
+        short=[*_short(recipe, mean, seeds), *shortfalls(models, decisions, num_seeds=0)],
+        footer=f"Positions of {after[0].floor_nats:g} nats and more under the proxy model, the ones training "
+        "asks about.",
+        summary=_summary(recipe, mean, beyond, seeds),
+        picture=image,
+        picture_label="Gain by seed",
+    )
 
 
-def _free(seed: Seed) -> tuple[Any, Any]:
-    return seed.before.outcomes(REASONING), seed.after.outcomes(REASONING)
-
-
-def _mean_of(seeds: list[Seed], part: str) -> MeanGain | None:
+def _mean(seeds: Sequence[Seed], part: str) -> MeanGain | None:
     parts = [getattr(seed.split, part) for seed in seeds]
     return mean_gain(parts) if all(part is not None for part in parts) else None
 
 
-def _short(recipe: SeedsRecipe, mean: MeanGain, seeds: list[Seed], decisions: list[Decision]) -> list[str]:
-    found = []
+def _lead(num: int, mean: MeanGain, beyond: MeanGain | None) -> tuple[Inline, ...]:
+    found = say(
+        f"Over {num} {'seed' if num == 1 else 'seeds'}, reinforcement learning on plain text changes sampled "
+        f"next-token accuracy by {{}} points on average, and by {points(mean.least)} in the worst seed.",
+        gain(mean.across),
+    )
+    more = " Of the mean, {} is beyond what the start models gain by always thinking."
+    return found + say(more, gain(beyond.across)) if beyond else found
+
+
+def _facts(mean: MeanGain, habit: MeanGain | None, beyond: MeanGain | None, sure: str) -> Iterator[Fact]:
+    def over_seeds(found: MeanGain, name: str) -> Fact:
+        one = found.across.low is None
+        fact = Fact.of(gain(found.across), name)
+        return replace(fact, below="one seed: no interval over seeds" if one else f"{fact.below} over seeds")
+
+    yield over_seeds(mean, "mean gain, points")
+    yield Fact(Cell(points(mean.least)), "worst seed, points", sure)
+    if habit:
+        yield Fact(Cell(points(habit.value)), "the habit of thinking, points", "made to think, less free")
+    if beyond:
+        yield over_seeds(beyond, "beyond the habit, points")
+
+
+def _gains(
+    recipe: SeedsRecipe, seeds: Sequence[Seed], means: Sequence[MeanGain | None], drawing: str
+) -> Section:
+    columns = {
+        "questions": lambda one: questions(one.gain.as_json()),
+        START: lambda one: one.before.accuracy(REASONING),
+        "made to think": lambda one: share(one.split.forced, one.before.source),
+        f"after {recipe.method}": lambda one: one.after.accuracy(REASONING),
+        "gain, points": lambda one: gain(one.gain, one.after.source),
+        "habit": lambda one: gain(one.split.habit, one.before.source),
+        "beyond it": lambda one: gain(one.split.beyond_habit, one.after.source),
+    }
+    total = ("mean, interval over seeds", *[""] * 4, *(gain(mean and mean.across) for mean in means))
+    within = means[0] and means[0].within
+    known = f"[{ends(within, points)}]" if within and within.low is not None else "an unknown range"
+    caption = f"For these very seeds and other documents of their worlds, the mean gain lies in {known}."
+    lead = (
+        "Paired differences on the same held-out questions, 95 % intervals clustered by document. The "
+        "interval of the mean is over seeds: other seeds would mean other worlds, weights and answers."
+    )
+    table = Table.of("seed", seeds, columns, total=total, narrow=True, caption=caption)
+    return Section("Gain by seed", [lead, Card(drawing, width=640), table])
+
+
+def _thinking(seeds: Sequence[Seed]) -> Section:
+    columns = {
+        "thinks, before": lambda one: one.before.habit("thinks"),
+        "thinks, after": lambda one: one.after.habit("thinks"),
+        "right when thinking, before": lambda one: one.before.habit("right when thinking"),
+        "right when thinking, after": lambda one: one.after.habit("right when thinking"),
+    }
+    table = Table.of("seed", seeds, columns)
+    return Section("Thinking, before and after", [table])
+
+
+def _short(recipe: SeedsRecipe, mean: MeanGain, seeds: Sequence[Seed]) -> Iterator[str]:
     verdict = mean.verdict(recipe.least_gain)
     if verdict != "holds":
-        found.append(
-            f"That the mean gain is above {100 * recipe.least_gain:g} points "
-            f"{'is undecided' if verdict == 'undecided' else 'fails'} over {len(seeds)} seeds."
-        )
+        end = "is undecided" if verdict == "undecided" else "fails"
+        yield f"That the mean gain is above {100 * recipe.least_gain:g} points {end} over {len(seeds)} seeds."
     if mean.least < 0:
         worst = min(seeds, key=lambda seed: seed.gain.value)
-        found.append(f"Seed {worst.name} lost {-100 * worst.gain.value:.1f} points.")
-    if len(seeds) < 5:
-        found.append(
-            f"{len(seeds)} seeds say little about other seeds: the interval over seeds has "
-            f"{len(seeds) - 1} degrees of freedom."
+        yield f"Seed {worst.name} lost {-100 * worst.gain.value:.1f} points."
+    if len(seeds) < FEW_SEEDS:
+        yield (
+            f"{len(seeds)} seeds say little about other seeds: the interval over seeds has {len(seeds) - 1} "
+            "degrees of freedom."
         )
-    judged = {model.name: model for seed in seeds for model in (seed.before, seed.after)}
-    return found + shortfalls(judged, decisions, {}, seeds=len(seeds))
 
 
-def _summary(
-    recipe: SeedsRecipe, context: dict[str, Any], seeds: list[Seed]
-) -> dict[str, float | int | str | bool | None]:
-    mean: MeanGain = context["mean"]
-    summary: dict[str, float | int | str | bool | None] = {
-        "mean_gain": mean.value,
-        "mean_gain_low": mean.across.low,
-        "mean_gain_high": mean.across.high,
-        "least_gain": mean.least,
-        "mean_gain_beyond_habit": context["beyond"].value if context["beyond"] else None,
-        f"claim: mean gain above {recipe.least_gain:g}": context["verdict"],
-    }
-    for seed in seeds:
-        summary[f"gain_seed_{seed.name}"] = seed.gain.value
-    return summary
+def _summary(recipe: SeedsRecipe, mean: MeanGain, beyond: MeanGain | None, seeds: Sequence[Seed]) -> Summary:
+    summary: Summary = {"mean_gain": mean.value, "mean_gain_low": mean.across.low}
+    summary |= {"mean_gain_high": mean.across.high, "least_gain": mean.least}
+    summary["mean_gain_beyond_habit"] = beyond.value if beyond else None
+    summary[f"claim: mean gain above {recipe.least_gain:g}"] = mean.verdict(recipe.least_gain)
+    return summary | {f"gain_seed_{seed.name}": seed.gain.value for seed in seeds}

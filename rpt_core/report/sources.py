@@ -1,6 +1,5 @@
 """Where the numbers of a page came from: the artifacts it stands on, and a row for each stage."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,13 +148,7 @@ class Leg:
 
     name: str
     source: Source
-    rows_in: int
-    kept: int
-    dropped: list[tuple[str, int]]
-    """Most frequent reason first."""
-    facts: list[tuple[str, str]]
-    flops: float
-    tokens: int
+    manifest: Manifest
 
 
 def journey(sources: list[Source], roles: Mapping[str, str]) -> list[Leg]:
@@ -165,51 +158,11 @@ def journey(sources: list[Source], roles: Mapping[str, str]) -> list[Leg]:
         sources: In the order wanted.
         roles: Fingerprint -> what the page calls it (``Evaluated: cold start``).
     """
-    return [_leg(source, roles) for source in sources if source.manifest]
-
-
-def _leg(source: Source, roles: Mapping[str, str]) -> Leg:
-    assert source.manifest is not None, "only sources with a manifest become rows"
-    outcome = source.manifest.outcome
-    dropped = sorted(outcome.rows.dropped.items(), key=lambda pair: (-pair[1], pair[0]))
-    return Leg(
-        name=roles.get(source.fingerprint, _stage_name(source)),
-        source=source,
-        rows_in=outcome.rows.rows_in,
-        kept=outcome.rows.kept,
-        dropped=dropped,
-        facts=[(key.replace("_", " "), fact(value)) for key, value in outcome.summary.items()],
-        flops=outcome.flops,
-        tokens=outcome.tokens,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """How one stage went this time: nothing here may enter a page that has a digest."""
-
-    name: str
-    artifact: str
-    created: str
-    attempts: int
-    seconds: float
-    hosts: list[str]
-
-
-def timings(legs: list[Leg]) -> list[Timing]:
-    """When, where and how long, for the same rows."""
-    return [_timing(leg.name, leg.source.short, leg.source.manifest) for leg in legs if leg.source.manifest]
-
-
-def _timing(name: str, artifact: str, manifest: Manifest) -> Timing:
-    return Timing(
-        name=name,
-        artifact=artifact,
-        created=manifest.created[:16].replace("T", " "),
-        attempts=len(manifest.attempts),
-        seconds=sum(attempt.seconds for attempt in manifest.attempts),
-        hosts=sorted({str(attempt.host["name"]) for attempt in manifest.attempts if "name" in attempt.host}),
-    )
+    return [
+        Leg(roles.get(one.fingerprint, _stage_name(one)), one, one.manifest)
+        for one in sources
+        if one.manifest
+    ]
 
 
 def _stage_name(source: Source) -> str:
@@ -234,9 +187,3 @@ def fact(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
     return f"{value:,}".replace(",", "\u2009") if isinstance(value, int) else str(value)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file."""
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from rpt_core.artifacts.build import LocalBuild
-from rpt_core.report.page import write_report
+from rpt_core.report.study import write_report
 from tests.unit.test_report import MILESTONES, RECIPE, make_inputs
 
 GOLDEN = Path(__file__).with_name("report.md")

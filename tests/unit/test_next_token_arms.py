@@ -16,9 +16,9 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.items import as_table, from_table, read_items, write_items
 from rpt_core.evaluation.scores import outcomes
-from rpt_core.recipes.report import ALWAYS_THINKS, ArmsRecipe
-from rpt_core.report.arms import write_arms_report
-from rpt_core.report.next_token_arms import share_closed
+from rpt_core.recipes.report import ALWAYS_THINKS, START, ArmsRecipe, StudyModel
+from rpt_core.report.headroom import share_closed
+from rpt_core.report.study import write_report
 from tests.unit.evaluation_tables import AFTER, BEFORE, Planted, write_evaluation
 from tests.unit.test_report import NOWHERE
 
@@ -78,24 +78,26 @@ def written(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
     planted = Planted(60, 4)
     start = {**BEFORE, "right_direct": 0.2}
-    folders = {"starts.0": with_places(write_evaluation(root / "start", start, planted=planted))}
+    begun = with_places(write_evaluation(root / "start", start, planted=planted))
+    folders = {f"models.{START}.evaluations.0": begun}
     for number, (name, model) in enumerate(TABLE_ONE.items()):
         folder = write_evaluation(root / f"arm{number}", {**AFTER, **model}, planted=planted, seed=5 + number)
-        folders[f"evaluations.{number}"] = with_places(folder)
-        folders[f"trainings.{number}"] = write_training(root / f"training{number}", stubs=name == "RPT")
-    for number, model in enumerate(BASELINES.values()):
+        folders[f"models.{name}.evaluations.0"] = with_places(folder)
+        training = write_training(root / f"training{number}", stubs=name == "RPT")
+        folders[f"models.{name}.trainings.0"] = training
+    for number, (name, model) in enumerate(BASELINES.items()):
         folder = write_evaluation(
             root / f"base{number}", {**AFTER, **model}, planted=planted, seed=20 + number
         )
-        folders[f"baselines.{number}"] = with_places(folder)
+        folders[f"models.{name}.evaluations.0"] = with_places(folder)
     folders["corpora.0"] = write_traces(root / "corpus", planted)
-    recipe = ArmsRecipe(
-        study="table-1", arms=tuple(TABLE_ONE), seeds=(100,), starts=(NOWHERE,), evaluations=(NOWHERE,) * 3,
-        trainings=(NOWHERE,) * 3, baseline_names=tuple(BASELINES), baselines=(NOWHERE,) * 2,
-        corpora=(NOWHERE,),
-    )  # fmt: skip
+    one = (NOWHERE,)
+    arms = [StudyModel(name=name, evaluations=one, trainings=one) for name in TABLE_ONE]
+    others = [StudyModel(name=name, evaluations=one) for name in (START, *BASELINES)]
+    models = (others[0], *arms, *others[1:])
+    recipe = ArmsRecipe(study="table-1", seeds=(100,), models=models, corpora=one)
     build = LocalBuild(folders, root / "out", root / "scratch")
-    return write_arms_report(recipe, build), (build.out / "report.md").read_text()
+    return write_report(recipe, build), (build.out / "report.md").read_text()
 
 
 def test_table_one_ends_by_the_planted_truth(written):
@@ -148,14 +150,14 @@ def test_headroom_is_a_share_of_the_way_between_the_bounds(written):
 @pytest.mark.parametrize("study", ARMS)
 def test_arms_differ_where_they_should_and_nowhere_else(study):
     recipe = compared([tiny_rpt(seed=9)], (9,), study)
-    trainings = [training.model_dump() for training in recipe.trainings]
+    trainings = [arm.trainings[0].model_dump() for arm in recipe.arms]
     assert len({json.dumps(training, sort_keys=True) for training in trainings}) == len(recipe.arms)
     assert {training["max_tokens"] for training in trainings} == {330_000}
     asked = {
         json.dumps(
             [e.tiers_nats, e.seed, e.num_positions, e.objective.reward, e.objective.entropy_floor_nats]
         )
-        for e in (*recipe.starts, *recipe.evaluations, *recipe.baselines)
+        for e in (model.evaluations[0] for model in recipe.models)
     }
     assert len(asked) == 1
     assert '"prefix"' in asked.pop()
@@ -164,10 +166,12 @@ def test_arms_differ_where_they_should_and_nowhere_else(study):
 
 def test_rewards_meet_both_templates():
     recipe = compared([tiny_rpt(seed=9)], (9,), "rewards")
-    pairs = {(t.objective.reward, t.objective.prompt, t.start.prompt) for t in recipe.trainings}
+    trainings = [arm.trainings[0] for arm in recipe.arms]
+    pairs = {(t.objective.reward, t.objective.prompt, t.start.prompt) for t in trainings}
     assert len(pairs) == 8
     assert {reward for reward, _, _ in pairs} == set(REWARDS)
-    for evaluation, training in zip(recipe.evaluations, recipe.trainings, strict=True):
+    for arm, training in zip(recipe.arms, trainings, strict=True):
+        evaluation = arm.evaluations[0]
         assert evaluation.objective.prompt == training.objective.prompt
 
 

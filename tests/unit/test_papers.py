@@ -119,7 +119,7 @@ def parts_of(name: str) -> dict[str, Recipe]:
         "training": training, "rlvr": rlvr,
     }  # fmt: skip
     if isinstance(journey, RlptReportRecipe):
-        evaluation = journey.after[0]
+        evaluation = journey.arms[0].evaluations[0]
         parts |= {"cold": training.start, "judge": training.judge, "examiner": evaluation.judge}
     else:
         assert isinstance(journey, ReportRecipe)

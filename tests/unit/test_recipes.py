@@ -90,12 +90,13 @@ def test_arms_are_changes_to_rmt():
 def test_rpt_is_compared_at_its_own_rate():
     """RMT's rate, which its next-token loss makes safe, is not put on the reference."""
     study = over_arms("tiny_rmt", (3,), (), Overrides())
-    rate = {name: one.optimiser.learning_rate for name, one in zip(study.arms, study.trainings, strict=True)}
+    trainings = {arm.name: arm.trainings[0] for arm in study.arms}
+    rate = {name: one.optimiser.learning_rate for name, one in trainings.items()}
     usual = journey("tiny_rpt", Overrides(seed=3)).after.model
     assert rate["RPT"] == usual.optimiser.learning_rate
-    assert study.trainings[0].prompts_per_step == usual.prompts_per_step
+    assert trainings["RPT"].prompts_per_step == usual.prompts_per_step
     assert len({rate[name] for name in rate if name != "RPT"}) == 1
-    assert len({one.max_tokens for one in study.trainings}) == 1
+    assert len({one.max_tokens for one in trainings.values()}) == 1
 
 
 def test_fields_that_change_nothing_leave_fingerprints_alone():

@@ -13,12 +13,14 @@ from pydantic import ValidationError
 from rpt_core.artifacts.build import VOLATILE_FILES, LocalBuild
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.errors import RecipeError
+from rpt_core.evaluation.compare import decide
 from rpt_core.recipes.report import ReportRecipe, SeedsRecipe
 from rpt_core.recipes.scaling import ScalingRecipe
-from rpt_core.report.findings import Judged, claims_of, shortfalls
-from rpt_core.report.page import write_report
-from rpt_core.report.seeds import mean_gain, write_seeds_report
+from rpt_core.report.journey import claims
+from rpt_core.report.models import Evaluated, Model
+from rpt_core.report.seeds import mean_gain
 from rpt_core.report.sources import lineage
+from rpt_core.report.study import shortfalls, write_report
 from rpt_core.scaling.fit import fit_scaling
 from tests.unit.evaluation_tables import AFTER, BEFORE, Planted, manifest_of, write_evaluation
 
@@ -212,7 +214,7 @@ def test_claims_compare_what_their_names_say(done, inputs):
          ((after, "plain"), (after, "reasoning")), "0.0"),
         ("plain prediction loses less than 5 points", ((before, "plain"), (after, "plain")), "−5.0"),
     ):  # fmt: skip
-        _, difference, least, _ = found[name]
+        _, difference, least, *_ = found[name]
         expected = mean_of(*second, "score") - mean_of(*first, "score")
         assert difference.split(" [")[0] == in_points(expected), name
         assert least == threshold, name
@@ -271,7 +273,7 @@ def test_four_runs_with_other_timings_give_one_report(inputs, tmp_path):
         write_report(RECIPE, build)
         found.append({path.name: path.read_bytes() for path in build.out.iterdir()})
     logical = [{name: b for name, b in files.items() if name not in VOLATILE_FILES} for files in found]
-    assert set(logical[0]) == {"report.html", "report.md", "report.png"}
+    assert set(logical[0]) == {"report.html", "report.json", "report.md", "report.png"}
     assert logical[1:] == logical[:-1]
     pages = [files["timings.html"].decode() for files in found]
     assert len(set(pages)) == len(pages)
@@ -294,7 +296,7 @@ def test_sources_stand_in_an_order_that_no_clock_decides(tmp_path):
 def test_the_same_inputs_give_the_same_bytes(done, inputs, tmp_path):
     _, out, _ = done
     write_report(RECIPE, LocalBuild(inputs, tmp_path / "out", tmp_path / "scratch"))
-    for name in ("report.html", "report.md", "report.png"):
+    for name in ("report.html", "report.json", "report.md", "report.png"):
         assert (tmp_path / "out" / name).read_bytes() == (out / name).read_bytes()
 
 
@@ -349,25 +351,25 @@ def test_other_questions_are_refused(inputs, tmp_path):
 
 
 def test_claims_are_about_the_positions_training_asks_about(inputs):
-    before, after = (Judged.read(name, inputs[name]) for name in ("before", "after"))
+    before, after = (Evaluated.read(name, inputs[name]) for name in ("before", "after"))
     for judged in (before, after):
         judged.scores["floor_nats"] = 2.0
-    decisions = claims_of(before, after, None, 0.15)
+    decisions = decide(list(claims(before, after, None, 0.15)))
     asked = sum(
         1 for row in after.items.to_pylist()
         if row["mode"] == "plain" and row["entropy_nats"] >= 2.0
     )  # fmt: skip
     assert decisions[0].difference.num_items == asked < 200
-    sentences = shortfalls({"after": after}, decisions, {})
+    sentences = shortfalls([Model("after", (after,))], decisions)
     assert any(f"Only {asked} held-out positions of at least 2 nats" in sentence for sentence in sentences)
 
 
 def unread_sentences(inputs, **verdicts: int) -> list[str]:
-    after = Judged.read("after RPT", inputs["after"])
+    after = Evaluated.read("after RPT", inputs["after"])
     after.scores["modes"]["reasoning"]["verdicts"] = {
         name.replace("_", " "): num for name, num in verdicts.items()
     }
-    found = shortfalls({"after": after}, [], {})
+    found = shortfalls([Model("after RPT", (after,))], [])
     return [sentence for sentence in found if "in mode reasoning went unread" in sentence]
 
 
@@ -416,7 +418,7 @@ def test_several_seeds_are_compared_and_averaged(tmp_path):
     gains = (0.42, 0.45, 0.48)
     recipe = SeedsRecipe(before=(NOWHERE,) * 3, after=(NOWHERE,) * 3, seeds=(100, 101, 102))
     build = LocalBuild(seeds_inputs(tmp_path, gains), tmp_path / "out", tmp_path / "s")
-    outcome = write_seeds_report(recipe, build)
+    outcome = write_report(recipe, build)
     assert outcome.summary["mean_gain"] == pytest.approx(0.44, abs=0.06)
     assert outcome.summary["claim: mean gain above 0.15"] == "holds"
     assert outcome.summary["least_gain"] == min(outcome.summary[f"gain_seed_{s}"] for s in (100, 101, 102))
@@ -430,7 +432,7 @@ def test_several_seeds_are_compared_and_averaged(tmp_path):
 def test_seeds_that_disagree_leave_the_mean_open(tmp_path):
     recipe = SeedsRecipe(before=(NOWHERE,) * 3, after=(NOWHERE,) * 3, seeds=(0, 1, 2))
     build = LocalBuild(seeds_inputs(tmp_path, (-0.1, 0.3, 0.5)), tmp_path / "out", tmp_path / "s")
-    outcome = write_seeds_report(recipe, build)
+    outcome = write_report(recipe, build)
     assert outcome.summary["claim: mean gain above 0.15"] == "undecided"
     text = "".join(Page((build.out / "report.html").read_text()).text)
     assert "Seed 0 lost" in text
@@ -440,7 +442,7 @@ def test_seeds_that_disagree_leave_the_mean_open(tmp_path):
 def test_one_seed_has_no_interval_over_seeds(tmp_path):
     recipe = SeedsRecipe(before=(NOWHERE,), after=(NOWHERE,), seeds=(0,))
     build = LocalBuild(seeds_inputs(tmp_path, (0.4,)), tmp_path / "out", tmp_path / "s")
-    outcome = write_seeds_report(recipe, build)
+    outcome = write_report(recipe, build)
     assert outcome.summary["claim: mean gain above 0.15"] == "undecided"
     assert outcome.summary["mean_gain_low"] is None
 

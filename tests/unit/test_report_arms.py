@@ -11,9 +11,12 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RecipeError
 from rpt_core.pages.words import flops_of
-from rpt_core.recipes.report import ArmsRecipe
-from rpt_core.report.arms import PAPER, read_run, write_arms_report
+from rpt_core.recipes.report import START, ArmsRecipe, StudyModel
+from rpt_core.report.arms import milestones
+from rpt_core.report.models import Evaluated, Trained
+from rpt_core.report.rmt import PAPER
 from rpt_core.report.sources import charged
+from rpt_core.report.study import write_report
 from tests.unit.evaluation_tables import AFTER, BEFORE, Planted, write_evaluation
 from tests.unit.test_report import NOWHERE, Page
 
@@ -43,31 +46,33 @@ def inputs_of(root: Path, seeds: int = 2, arms=ARMS) -> dict[str, Path]:
     for seed in range(seeds):
         questions = Planted(30, 4, seed=seed)
         start = {**BEFORE, "right_direct": 0.2}
-        folders[f"starts.{seed}"] = write_evaluation(
+        folders[f"models.{START}.evaluations.{seed}"] = write_evaluation(
             root / f"start{seed}", start, planted=questions, seed=seed
         )
         for number, (name, changes) in enumerate(arms.items()):
             index = number * seeds + seed
             milestones = {2: 0.3, 4: 0.9} if name in ("RPT", "RMT") else None
-            folders[f"evaluations.{index}"] = write_evaluation(
+            folders[f"models.{name}.evaluations.{seed}"] = write_evaluation(
                 root / f"arm{index}", {**AFTER, **changes}, planted=questions, seed=10 + index,
                 milestones=milestones,
             )  # fmt: skip
-            folders[f"trainings.{index}"] = write_training(root / f"training{index}", 1000 + number)
+            training = write_training(root / f"training{index}", 1000 + number)
+            folders[f"models.{name}.trainings.{seed}"] = training
     return folders
 
 
 def recipe_of(seeds: int = 2, arms=ARMS, **changes) -> ArmsRecipe:
-    whole = (NOWHERE,) * seeds * len(arms)
-    given = {"arms": tuple(arms), "seeds": tuple(range(100, 100 + seeds)), "starts": (NOWHERE,) * seeds}
-    return ArmsRecipe(**given, evaluations=whole, trainings=whole, **changes)
+    one = (NOWHERE,) * seeds
+    trained = [StudyModel(name=name, evaluations=one, trainings=one) for name in arms]
+    models = (StudyModel(name=START, evaluations=one), *trained)
+    return ArmsRecipe(seeds=tuple(range(100, 100 + seeds)), models=models, **changes)
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     root = tmp_path_factory.mktemp("arms")
     build = LocalBuild(inputs_of(root), root / "out", root / "scratch")
-    return write_arms_report(recipe_of(), build), build.out
+    return write_report(recipe_of(), build), build.out
 
 
 def test_claims_end_by_the_planted_truth(written):
@@ -113,9 +118,10 @@ def test_tokens_to_reach_the_reference_are_read_off_the_checkpoints(written):
 
 def test_a_run_knows_its_tokens_step_by_step(tmp_path):
     folders = inputs_of(tmp_path, seeds=1)
-    run = read_run("RMT", folders["evaluations.1"], folders["trainings.1"])
-    assert (run.steps, run.tokens, run.gflops) == (8, 8008, 16016.0)
-    assert [tokens for _, tokens, _ in run.milestones()] == [2002, 4004]
+    judged = Evaluated.read("RMT", folders["models.RMT.evaluations.0"])
+    trained = Trained.read(folders["models.RMT.trainings.0"], {})
+    assert (len(trained.steps), *trained.used()) == (8, 8008, 16016.0)
+    assert [tokens for _, tokens, _ in milestones(judged, trained)] == [2002, 4004]
 
 
 def write_manifest(path: Path, kind: str, recipe, *, flops=0.0, parents=None, summary=None) -> Artifact:
@@ -158,9 +164,9 @@ def test_proxy_and_judge_are_charged_to_who_needs_them(tmp_path, objective, judg
 
 def test_what_is_charged_stands_beside_the_arms_own_compute(tmp_path):
     folders = inputs_of(tmp_path, seeds=1)
-    folders["lineage"] = write_charged(tmp_path, folders["trainings.1"], {"name": "rmt"})
+    folders["lineage"] = write_charged(tmp_path, folders["models.RMT.trainings.0"], {"name": "rmt"})
     build = LocalBuild(folders, tmp_path / "out", tmp_path / "scratch")
-    write_arms_report(recipe_of(1), build)
+    write_report(recipe_of(1), build)
     rows = [line.split("|") for line in (build.out / "report.md").read_text().splitlines()]
     last = {cells[1].strip(): cells[11].strip() for cells in rows if len(cells) > 12}
     assert last["RMT"] == flops_of(4.2e11) != last["RPT"] == flops_of(0.0)
@@ -169,13 +175,22 @@ def test_what_is_charged_stands_beside_the_arms_own_compute(tmp_path):
 
 def test_arms_that_answered_other_questions_are_refused(tmp_path):
     folders = inputs_of(tmp_path, seeds=1)
-    folders["evaluations.2"] = write_evaluation(
+    folders["models.RMT without budget.evaluations.0"] = write_evaluation(
         tmp_path / "other", AFTER, planted=Planted(29, 4, seed=7), seed=1
     )
-    with pytest.raises(RecipeError, match="RMT without budget answered"):
-        write_arms_report(recipe_of(1), LocalBuild(folders, tmp_path / "out", tmp_path / "s"))
+    with pytest.raises(RecipeError, match="seed 100, RMT without budget answered"):
+        write_report(recipe_of(1), LocalBuild(folders, tmp_path / "out", tmp_path / "s"))
 
 
 def test_a_missing_arm_is_refused():
-    with pytest.raises(RecipeError, match="need 2 evaluations of start models and 10 each"):
-        recipe_of().parse(recipe_of().model_dump() | {"trainings": ()})
+    whole = recipe_of()
+    start, first, *rest = whole.models
+    one_short = first.model_copy(update={"trainings": first.trainings[:1]})
+    for models, why in (
+        ((start, one_short, *rest), "RPT has 2 evaluations and 1 trainings"),
+        ((start, first), "1 of them with trainings"),
+        ((first, *rest), "give a start model first"),
+        ((start, first, first), "a name of its own"),
+    ):
+        with pytest.raises(RecipeError, match=why):
+            ArmsRecipe.parse({**dict(whole), "models": models})

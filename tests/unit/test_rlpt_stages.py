@@ -26,9 +26,13 @@ from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.objectives import RlvrObjective
 from rpt_core.recipes.reinforce import RlptRecipe, Selection
 from rpt_core.recipes.rlpt_objective import RlptObjective
-from rpt_core.recipes.rlpt_report import RlptReportRecipe
+from rpt_core.recipes.rlpt_report import COLD_START, JudgedModel, RlptReportRecipe
 from rpt_core.recipes.supervised import ColdStartRecipe, ModelShape, Optimiser
-from rpt_core.report.rlpt import Model, audits, decay, mean_path, write_rlpt_report
+from rpt_core.report.figures import mean_path
+from rpt_core.report.models import Evaluated, Model, Trained
+from rpt_core.report.rlpt import audits, decay
+from rpt_core.report.sources import Source
+from rpt_core.report.study import write_report
 from rpt_core.sample.pairs import FORMS, drill, pair
 from rpt_core.sample.wordings import facts, reworded, says_prefix
 from rpt_core.sample.world import documents
@@ -213,19 +217,26 @@ def _reported(build, judged, trained, metrics):
     """
     audited = [row | {"audit/wrong": 10.0, "audit/false_accepts": 3.0} for row in metrics]
     (trained / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in audited))
-    names = {"before": judged[0].out, "after": judged[1].out, "trainings": trained}
-    report = build(**{f"{name}.{number}": folder for name, folder in names.items() for number in (0, 1)})
     twice = (NOWHERE, NOWHERE)
-    recipe = RlptReportRecipe(seeds=(7, 8), before=twice, after=twice, trainings=twice)
-    summary = write_rlpt_report(recipe, report)
+    arm = JudgedModel(name="RLPT", evaluations=twice, trainings=twice)
+    recipe = RlptReportRecipe(seeds=(7, 8), models=(JudgedModel(name=COLD_START, evaluations=twice), arm))
+    folders = {
+        COLD_START: {"evaluations": judged[0].out},
+        "RLPT": {"evaluations": judged[1].out, "trainings": trained},
+    }
+    places = {place: place.split(".") for place in recipe.inputs()}
+    report = build(**{place: folders[name][field] for place, (_, name, field, _) in places.items()})
+    summary = write_report(recipe, report)
     said = (report.out / "report.md").read_text()
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines() if "|" in line]
     fifths = [line for line in lines if line[1] in ("7", "8")]
     assert [line[:2] for line in fifths] == [["RLPT", "7"], ["RLPT", "8"]]
-    assert all(cell.startswith("30.0 %") for line in fifths for cell in line[2:])
+    shares = [cell for line in fifths for cell in line[2:] if cell]
+    assert len(shares) == 2 * min(5, len(audited))
+    assert all(cell.startswith("30.0 %") for cell in shares)
     assert "RLPT is judged right more often than the cold start" in said
-    assert "The control supervised was not run." in said
-    assert "2 seed(s)" in said
+    assert "The control “more supervised training” was not run." in said
+    assert "Intervals are over documents of 2 seeds" in said
     assert "judged_accuracy_after" in summary.summary
     assert "<svg" in (report.out / "report.html").read_text()
 
@@ -243,10 +254,11 @@ def test_the_judge_is_compared_with_the_truth_model_by_model():
     found = audit(
         [Audited(name, accepted, right) for name in "abc" for accepted in (0, 1) for right in (0, 1)]
     )
-    model = Model("cold start", (), ({"audit": {"judged": found}}, {"audit": {}}))
-    (row,) = audits([model], [7, 8])  # nothing could be compared under the second seed
-    assert (row["name"], row["seed"], row["answers"]) == ("cold start", 7, 12)
-    assert row["false_accepts"].value == row["false_rejects"].value == 0.5
+    scores = {"audit": {"judged": found}}, {"audit": {}}
+    seeds = tuple(Evaluated("one seed", one, pa.table({}), Source("evaluation", "")) for one in scores)
+    (row,) = audits([Model("cold start", seeds)], [7, 8])  # nothing could be compared under the second seed
+    assert (*row[:2], row[2].text) == ("cold start", "7", "12")
+    assert row[4].value["value"] == row[5].value["value"] == 0.5
 
 
 def test_a_curve_is_the_mean_over_seeds_at_equal_tokens():
@@ -267,11 +279,11 @@ def test_a_judge_that_is_exploited_shows_over_the_training():
         {"step": step, "audit/wrong": 10.0, "audit/false_accepts": number}
         for step, number in enumerate(accepted)
     ]
-    arm = Model("RLPT", (), (), ([*path, {"step": 10, "audit/wrong": 0.0}],))
+    arm = Model("RLPT", (), (Trained((*path, {"step": 10, "audit/wrong": 0.0})),))
     (row,) = decay([arm], [7])
-    assert (row["name"], row["seed"]) == ("RLPT", 7)
-    assert [round(one.value, 2) for one in row["shares"]] == [0.2, 0.2, 0.5, 0.8, 0.8]
-    assert row["shares"][0].low < 0.2 < row["shares"][0].high
+    assert row[:2] == ("RLPT", "7")
+    assert [round(one.value.value, 2) for one in row[2:]] == [0.2, 0.2, 0.5, 0.8, 0.8]
+    assert row[2].value.low < 0.2 < row[2].value.high
 
 
 @pytest.mark.parametrize("name", ["tiny_rlpt", "rlpt_small", "rlpt_4b", "rlpt_8b"])
@@ -286,22 +298,26 @@ def test_named_recipes_round_trip(name):
 def test_arms_share_all_but_their_objective():
     journeys = [tiny_rlpt(seed=seed) for seed in (3, 4)]
     study = compared(journeys, (3, 4), ("RLPT", "strict rule", "ASR alone", "MSR alone"))
-    assert len(study.trainings) == len(study.after) == 8
-    first, strict = study.trainings[0], study.trainings[2]
+    trainings = [one for arm in study.arms for one in arm.trainings]
+    judged = [one for arm in study.arms for one in arm.evaluations]
+    assert len(trainings) == len(judged) == 8
+    first, strict = trainings[0], trainings[2]
     assert isinstance(first, RlptRecipe)
     assert isinstance(strict, RlptRecipe)
     assert (first.seed, strict.seed) == (3, 3)
     assert strict.model_copy(update={"objective": first.objective}) == first
     assert strict.objective.rule == "strict"
-    assert {one.objective for one in study.after} == {study.before[0].objective}  # one rule judges all
-    judges = {one.judge for one in study.after} & {one.judge for one in study.trainings}
+    assert {one.objective for one in judged} == {
+        study.models[0].evaluations[0].objective
+    }  # one rule judges all
+    judges = {one.judge for one in judged} & {one.judge for one in trainings}
     assert not judges  # never the judge a model was trained by
-    assert compared(journeys, (3, 4)).arms == tuple(ARMS)
+    assert [arm.name for arm in compared(journeys, (3, 4)).arms] == list(ARMS)
 
 
 def test_a_study_of_segments_wants_rlpt_and_its_arms():
     study = over_arms("tiny_rlpt", (3,), ("RLPT",), Overrides(), "next-segment")
-    assert (study.arms, study.seeds) == (("RLPT",), (3,))
+    assert ([arm.name for arm in study.arms], study.seeds) == (["RLPT"], (3,))
     for name, arms in (("tiny_rpt", ()), ("tiny_rlpt", ("strict rule",)), ("tiny_rlpt", ("RLPT", "none"))):
         with pytest.raises(RecipeError, match="no study of RLPT"):
             over_arms(name, (3,), arms, Overrides(), "next-segment")
