@@ -13,7 +13,7 @@ _STOPPED = "rpt: stopped."
 def main() -> None:
     """Run the command line; never returns."""
     _leave_out_working_folder()
-    from infra import stops
+    from infra.runs import stops
 
     with stops.listening():
         try:

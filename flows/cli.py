@@ -14,9 +14,9 @@ from typing import Annotated, Any
 
 import typer
 
-from infra import stops
-from infra.links import live_api_url
-from infra.state import about_surroundings, made_state_folder
+from infra.local.links import live_api_url
+from infra.local.state import about_surroundings, made_state_folder
+from infra.runs import stops
 from rpt_core.errors import EXIT_OUR_FAILURE, EXIT_TRY_AGAIN, EXIT_YOUR_INPUT, RecipeError, RptError
 
 app = typer.Typer(
@@ -102,7 +102,7 @@ def run(
 @app.command()
 def up() -> None:
     """Prefect, MLflow and one worker per pool on this machine, until Ctrl-C."""
-    from infra.stack import run_stack
+    from infra.local.stack import run_stack
 
     raise typer.Exit(run_stack(made_state_folder()))
 
@@ -243,7 +243,7 @@ def gc(
 
 def _prefect() -> AbstractContextManager[Callable[[], None]]:
     """A Prefect server for this command; Prefect itself is imported inside, when its address is known."""
-    from infra.own_server import prefect_at_hand
+    from infra.local.own_server import prefect_at_hand
 
     return prefect_at_hand(made_state_folder())
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from flows.show import console, number, print_json, print_table
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.errors import RecipeError
 from tasks.home import open_store

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from flows.show import console, print_json, print_table, size
-from infra.copy import Copied, copy, to_copy
-from infra.store import Store
+from infra.storage.copy import Copied, copy, to_copy
+from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Manifest
 from tasks.home import home, open_store
 

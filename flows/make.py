@@ -7,7 +7,7 @@ from flows.agreement import check_journey
 from flows.recipes import Overrides, any_journey
 from flows.trees import mapped, stage, walk
 from infra.machine import check_served
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from tasks import capacity

@@ -169,7 +169,7 @@ def show_results(artifact: Artifact, seconds: float) -> None:
 
 def show_doctor(*, as_json: bool) -> int:
     """Print the checks; 0 when nothing is broken."""
-    from infra.doctor import examine
+    from infra.local.doctor import examine
 
     def probe() -> None:
         open_store().objects.probe()

@@ -14,8 +14,8 @@ from rich.text import Text
 from rich.tree import Tree
 
 from flows.recipes import NAMED
-from infra import garbage
-from infra.documents import Fault
+from infra.storage import garbage
+from infra.storage.documents import Fault
 from rpt_core.addresses import without_password
 from rpt_core.artifacts.lineage import ancestors
 from rpt_core.artifacts.manifest import Manifest
@@ -251,7 +251,7 @@ def show_report(ref: str) -> None:
 
 def track_again(ref: str) -> None:
     """Project one artifact to MLflow, loudly when that fails."""
-    from infra.tracking import track
+    from infra.metrics.tracking import track
 
     store = open_store()
     manifest = store.find(ref)

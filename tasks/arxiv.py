@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from infra.download import download
-from infra.polite import PoliteServer
+from infra.network.download import download
+from infra.network.polite import PoliteServer
 from rpt_core.corpus.arxiv.metadata import Page, Paper, parse_atom, parse_manifest, parse_oai
 from rpt_core.corpus.files.streams import Broken
 from rpt_core.errors import SourceError

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from infra.state import made_state_folder
-from infra.store import Store
+from infra.local.state import made_state_folder
+from infra.storage.store import Store
 
 
 def home() -> Path:

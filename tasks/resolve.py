@@ -6,8 +6,8 @@ import time
 from functools import cache
 from pathlib import Path
 
-from infra.download import download, is_remote, parse_address
-from infra.polite import PoliteServer
+from infra.network.download import download, is_remote, parse_address
+from infra.network.polite import PoliteServer
 from rpt_core.addresses import without_password
 from rpt_core.artifacts.digest import file_sha256
 from rpt_core.artifacts.recipe import Recipe, canonical_json

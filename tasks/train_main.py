@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.child import reporting
+from infra.runs.child import reporting
 from rpt_core.errors import Stopped
 
 if TYPE_CHECKING:
-    from infra.attempt import Job
+    from infra.runs.attempt import Job
     from rpt_core.artifacts.manifest import Outcome
 
 
@@ -40,9 +40,9 @@ def run(job: "Job", stopping: Callable[[], bool]) -> None:
     Raises:
         Stopped: a stop was asked for before the stage's own code ran.
     """
-    from infra.attempt import RESULT_FILE, StoreBuild
-    from infra.store import Store
-    from infra.workers import workers
+    from infra.runs.attempt import RESULT_FILE, StoreBuild
+    from infra.runs.workers import workers
+    from infra.storage.store import Store
 
     build = StoreBuild(job, Store(job.store, job.cache), stopping)
     recipe = named(job.recipe_class).model_validate(job.recipe)
@@ -64,7 +64,7 @@ def main() -> None:
     path = Path(sys.argv[1])
     with reporting(path.parent) as stopping:
         check_stop(stopping)
-        from infra.attempt import Job
+        from infra.runs.attempt import Job
 
         run(Job.model_validate_json(path.read_text()), stopping)
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import StarvedError, Stopped
 from tasks import build as build_module
@@ -69,7 +69,7 @@ def test_a_named_failure_crosses_the_process_border(store: Store):
 DRIVER = """
 import sys
 from pathlib import Path
-from infra.store import Store
+from infra.storage.store import Store
 import tasks.build
 tasks.build.track = lambda *a, **k: ""
 from rpt_core.artifacts.placement import Placement

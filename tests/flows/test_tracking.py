@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from infra import projection, tracking
-from infra.projection import View, flat, project
-from infra.store import Store
-from infra.tracking import LiveView, sqlite_uri, track
+from infra.metrics import projection, tracking
+from infra.metrics.projection import View, flat, project
+from infra.metrics.tracking import LiveView, sqlite_uri, track
+from infra.storage.store import Store
 from rpt_core.artifacts.build import FLOPS, METRICS_FILE, LocalBuild
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome, RowCounts
 from rpt_core.artifacts.placement import Placement
@@ -120,7 +120,9 @@ def test_a_growing_record_is_shown_piece_by_piece_and_once(home, client, view):
 def test_a_writer_that_died_before_it_noted_how_far_it_was_repeats_nothing(home, client, view, monkeypatch):
     log(view, range(1, 4))
     with monkeypatch.context() as broken:
-        broken.setattr("infra.projection._tag", lambda *args: (_ for _ in ()).throw(OSError("killed here")))
+        broken.setattr(
+            "infra.metrics.projection._tag", lambda *args: (_ for _ in ()).throw(OSError("killed here"))
+        )
         with pytest.raises(OSError, match="killed here"):
             project(view, sqlite_uri(home), home)
     project(view, sqlite_uri(home), home)

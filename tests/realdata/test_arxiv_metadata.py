@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from infra.polite import PoliteServer
+from infra.network.polite import PoliteServer
 from rpt_core.corpus.arxiv.metadata import parse_atom, parse_manifest, parse_oai
 from rpt_core.corpus.files.streams import Broken
 from rpt_core.errors import SourceError

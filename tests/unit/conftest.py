@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:  # what is heavy is imported where it is asked for
-    from infra.store import Store
+    from infra.storage.store import Store
     from rpt_core.policy.codec import Codec
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch) -> "Store":
     """The store that commands use: that of a state folder of the test's own."""
-    from infra.store import Store
+    from infra.storage.store import Store
 
     monkeypatch.setenv("RPT_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("RPT_STORE", raising=False)

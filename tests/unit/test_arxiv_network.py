@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pyarrow.parquet as pq
 import pytest
 
-from infra.polite import PoliteServer
+from infra.network.polite import PoliteServer
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.corpus.ingest import ingest
 from rpt_core.errors import SourceError

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from infra import tracking
-from infra.attempt import Job, StoreBuild
-from infra.store import Store
+from infra.metrics import tracking
+from infra.runs.attempt import Job, StoreBuild
+from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome, RowCounts
 from rpt_core.artifacts.placement import Placement
 from tests.unit.test_store import NUMERICS, write

@@ -13,7 +13,7 @@ import pytest
 
 from flows.cli import app, guarded
 from flows.show import dropped_rows
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.corpus.tables import DROPPED
 from tasks.views import own_pages

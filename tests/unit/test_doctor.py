@@ -2,8 +2,8 @@
 
 import pytest
 
-from infra import doctor
-from infra.doctor import examine
+from infra.local import doctor
+from infra.local.doctor import examine
 from infra.machine import Gpu, Machine
 from rpt_core.errors import StoreError
 
@@ -62,7 +62,7 @@ def test_versions_compare_by_their_numbers(version, numbers):
 
 def test_the_pins_that_matter_are_those_of_pyproject():
     """Whoever moves a pin there moves it here."""
-    text = (doctor.Path(doctor.__file__).parent.parent / "pyproject.toml").read_text()
+    text = (doctor.Path(doctor.__file__).parents[2] / "pyproject.toml").read_text()
     for name, least, below in doctor.PACKAGES:
         if least or below:
             bounds = ",".join([f">={least}"] * bool(least) + [f"<{below}"] * bool(below))

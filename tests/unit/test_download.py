@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from infra.download import TRIES, download, parse_address
+from infra.network.download import TRIES, download, parse_address
 from rpt_core.errors import SourceError
 from rpt_core.recipes.corpus import IngestRecipe
 from tasks.resolve import fetched, resolve_sources
@@ -178,7 +178,7 @@ def test_the_sums_that_wikimedia_publishes_are_looked_up(world, tmp_path):
 
 
 def test_nothing_is_pulled_that_does_not_fit(world, tmp_path, monkeypatch):
-    monkeypatch.setattr("infra.download.shutil.disk_usage", lambda _: Usage)
+    monkeypatch.setattr("infra.network.download.shutil.disk_usage", lambda _: Usage)
     with pytest.raises(SourceError, match=f"needs {len(CONTENT)} more bytes, but .* has 1000 free"):
         get(world, tmp_path)
 
@@ -190,7 +190,7 @@ class Usage:
 
 
 def test_nobody_there(tmp_path, monkeypatch):
-    monkeypatch.setattr("infra.download.TRIES", 2)
+    monkeypatch.setattr("infra.network.download.TRIES", 2)
     with pytest.raises(SourceError, match="could not be read in 2 attempts") as caught:
         download("http://127.0.0.1:9/file.bin", tmp_path, wait_seconds=0.001)
     assert caught.value.exit_code == 75
@@ -268,7 +268,7 @@ def bucket(monkeypatch):
 def test_bulk_files_of_a_requester_pays_bucket_are_resumed(bucket, tmp_path, monkeypatch):
     import s3fs
 
-    monkeypatch.setattr("infra.download.S3_CHUNK", 1_000_000)
+    monkeypatch.setattr("infra.network.download.S3_CHUNK", 1_000_000)
     real, asked, failing = s3fs.S3FileSystem.cat_file, [], [2_000_000]
 
     def cat_file(files, path, start=None, end=None):

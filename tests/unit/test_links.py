@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from infra import links
+from infra.local import links
 from tests.local_server import Quiet, serving
 
 STACK = {links.PREFECT: "http://127.0.0.1:4200/api", links.MLFLOW: "http://127.0.0.1:5000"}

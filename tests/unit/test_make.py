@@ -7,7 +7,7 @@ import pytest
 
 from flows import make, run
 from flows.cli import app
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
 from rpt_core.artifacts.placement import Placement

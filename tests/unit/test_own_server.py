@@ -11,8 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra import lifeline, own_server
-from infra.links import answers
+from infra.local import own_server
+from infra.local.links import answers
+from infra.runs import lifeline
 from rpt_core.errors import EngineError, RecipeError, ServiceError
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows import cli
-from infra import stops
+from infra.runs import stops
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 COMMANDS = {
@@ -34,7 +34,7 @@ COMMANDS = {
     "flows.copies.copy_to": ["copy", "x", "elsewhere"],
     "flows.compare.compare_artifacts": ["compare", "x", "y"],
     "flows.replays.replay_step": ["replay", "x", "--step", "1"],
-    "infra.stack.run_stack": ["up"],
+    "infra.local.stack.run_stack": ["up"],
 }
 GOES_ON = {"run", "demo", "study", "copy", "gc", "track"}
 
@@ -109,7 +109,8 @@ def test_without_a_command_nothing_is_taken():
 
 WAITING = """
 import subprocess, sys, time
-from infra import lifeline, stops
+from infra.runs import lifeline
+from infra.runs import stops
 with stops.listening(), lifeline.owned() as marks, stops.noted(7.0):
     import os
     child = subprocess.Popen(["sleep", "300"], env={**os.environ, **marks}, start_new_session=True)
@@ -201,7 +202,7 @@ def test_a_signal_before_the_command_line_is_imported_is_a_stop_too(tmp_path):
 
 SIGNALLED = """
 import os, signal, sys
-from infra import stops
+from infra.runs import stops
 from flows import __main__ as entry
 def end():
     return 3

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
 from rpt_core.artifacts.placement import Numerics, Placement

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from flows.cli import app, guarded
-from infra import garbage as collection
-from infra.store import Store
+from infra.storage import garbage as collection
+from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.errors import IntegrityError
 from tests.unit.test_store import publish, s3_endpoint, write  # noqa: F401  (a fixture)
@@ -253,7 +253,7 @@ def test_a_file_beside_the_artifacts_own_is_noticed(store, large):
 
 def test_a_disks_own_error_is_noticed_where_the_sample_falls(store, large, monkeypatch):
     """Bytes that change while inode and times do not: only reading can tell."""
-    from infra import cache
+    from infra.storage import cache
 
     folder = store.materialise(large.artifact)
     monkeypatch.setattr(cache, "_state", lambda found: (1, 1, 1))

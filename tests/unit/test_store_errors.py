@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from flows.cli import app, guarded
-from infra.doctor import _store
-from infra.keys import Keys
-from infra.objects import Objects
-from infra.store import Store
+from infra.local.doctor import _store
+from infra.storage.keys import Keys
+from infra.storage.objects import Objects
+from infra.storage.store import Store
 from rpt_core.errors import StoreError
 from tests.unit.test_store import publish, s3_endpoint, write  # noqa: F401  (a fixture)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from infra import garbage
-from infra.attempt import Job
-from infra.attempt import publish as publish_folder
-from infra.store import Store
+from infra.runs.attempt import Job
+from infra.runs.attempt import publish as publish_folder
+from infra.storage import garbage
+from infra.storage.store import Store
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
@@ -63,7 +63,7 @@ def test_an_old_content_that_is_put_again_is_young(tmp_path):
 
 
 def test_on_s3_a_content_that_is_put_again_gets_a_new_time(store, tmp_path, monkeypatch):
-    from infra import objects
+    from infra.storage import objects
 
     monkeypatch.setattr(objects, "RENEW_AFTER_SECONDS", -1.0)
     folder = write(tmp_path / "a", x="hello")

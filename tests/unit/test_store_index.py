@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from infra import documents
-from infra.store import Store
+from infra.storage import documents
+from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.recipe import Artifact
 from tests.unit.test_store import publish, s3_endpoint, write  # noqa: F401  (a fixture)

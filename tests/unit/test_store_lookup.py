@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.errors import IntegrityError, RecipeError
 from tests.unit.test_store import publish, write
 

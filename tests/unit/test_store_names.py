@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.manifest import FileEntry, Manifest
 from rpt_core.artifacts.names import check_distinct, checked_path
 from rpt_core.errors import IntegrityError

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from infra import child
+from infra.runs import child
 from rpt_core.errors import EXIT_TRY_AGAIN
 from tasks import train_main
 

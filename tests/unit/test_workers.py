@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.workers import workers
+from infra.runs.workers import workers
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.digest import logical_digest
 from rpt_core.artifacts.placement import Placement

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
 
-from infra import lifeline
+from infra.runs import lifeline
 from rpt_core.errors import EXIT_TRY_AGAIN
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from infra.keys import Keys
-from infra.local_files import copy_bytes, make_folder
+from infra.storage.keys import Keys
+from infra.storage.local_files import copy_bytes, make_folder
 from rpt_core.artifacts.digest import file_sha256, logical_digest
 from rpt_core.artifacts.manifest import FileEntry
 from rpt_core.artifacts.names import checked_path, is_sha256

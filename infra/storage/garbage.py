@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.documents import Document, Fault
-from infra.keys import Stored
-from infra.local_files import walk_files
+from infra.storage.documents import Document, Fault
+from infra.storage.keys import Stored
+from infra.storage.local_files import walk_files
 from rpt_core.artifacts.manifest import FileEntry
 from rpt_core.artifacts.names import is_sha256
 from rpt_core.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from infra.store import Store
+    from infra.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ def progress_files(document: Document) -> tuple[FileEntry, ...]:
 def remove(store: "Store", garbage: Garbage) -> list[Stored]:
     """Remove what a survey found, but for what was renewed since; returns what went.
 
-    A publisher renews every content it is about to name (:meth:`infra.objects.Objects.renew`), looks again
-    right before its manifest, and right after. So each one's age is asked again just before it goes.
+    A publisher renews every content it is about to name (:meth:`infra.storage.objects.Objects.renew`), looks
+    again right before its manifest, and right after. So each one's age is asked again just before it goes.
 
     Raises:
         IntegrityError: something that may name any of it cannot be read.

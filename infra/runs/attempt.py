@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.build import (
     METRICS_FILE,
     STATE_FOLDER,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from infra.links import ENV_FILE, MLFLOW, PREFECT, answers, read_env
+from infra.local.links import ENV_FILE, MLFLOW, PREFECT, answers, read_env
+from infra.local.stack import HOST, free_port
+from infra.local.state import state_folder
 from infra.machine import package_version, this_machine
-from infra.stack import HOST, free_port
-from infra.state import state_folder
 from rpt_core.addresses import without_password
 from rpt_core.errors import RptError
 

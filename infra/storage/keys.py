@@ -1,8 +1,8 @@
 """Keys of an object store over fsspec: exclusive creation, looks, reads and listings.
 
 All stores can refuse a second creation of one key; on that alone everything else stands
-(:class:`infra.store.Store`). ``file://`` and ``s3://`` take one code path but for what cannot be the same:
-creating a key whole, and listing.
+(:class:`infra.storage.store.Store`). ``file://`` and ``s3://`` take one code path but for what cannot be the
+same: creating a key whole, and listing.
 """
 
 import errno
@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from infra.local_files import make_folder, walk_files
-from infra.store_errors import DISK_FULL, local_error, remote_error
+from infra.storage.errors import DISK_FULL, local_error, remote_error
+from infra.storage.local_files import make_folder, walk_files
 from rpt_core.addresses import holds_password
 from rpt_core.artifacts.names import is_plain
 from rpt_core.errors import IntegrityError, RptError, StoreError

@@ -7,7 +7,7 @@
 
 Readers look only at manifests, so a crash leaves garbage at worst, never half an artifact. No bucket
 versioning and no If-Match: stores disagree about both. What all of them can do is refuse a second
-creation of one key, and :meth:`infra.objects.Objects.probe` makes sure that this one does.
+creation of one key, and :meth:`infra.storage.objects.Objects.probe` makes sure that this one does.
 """
 
 import difflib
@@ -21,10 +21,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from infra import garbage
-from infra.cache import Cache
-from infra.documents import Document, Documents, Fault
-from infra.objects import Objects
+from infra.storage import garbage
+from infra.storage.cache import Cache
+from infra.storage.documents import Document, Documents, Fault
+from infra.storage.objects import Objects
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import FileEntry, Manifest
 from rpt_core.artifacts.names import is_plain
@@ -113,7 +113,7 @@ class Store:
         """Create a manifest: the one write that makes an artifact exist. The first writer wins.
 
         All contents are there right before it, and young, and are looked at once more right after: garbage
-        collection elsewhere may have listed one before it was renewed (:mod:`infra.garbage`).
+        collection elsewhere may have listed one before it was renewed (:mod:`infra.storage.garbage`).
 
         Args:
             manifest: Its contents were put already.

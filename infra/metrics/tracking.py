@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
-from infra.links import MLFLOW, checked_address, live_tracking_uri
-from infra.projection import RESULT, View, project
-from infra.state import state_folder
+from infra.local.links import MLFLOW, checked_address, live_tracking_uri
+from infra.local.state import state_folder
+from infra.metrics.projection import RESULT, View, project
 from rpt_core.addresses import without_password
 from rpt_core.artifacts.manifest import FileEntry, Manifest
 from rpt_core.artifacts.recipe import Artifact
@@ -34,7 +34,7 @@ _log = logging.getLogger("rpt.tracking")
 
 
 class Artifacts(Protocol):
-    """What tracking needs of the store (:class:`infra.store.Store`)."""
+    """What tracking needs of the store (:class:`infra.storage.store.Store`)."""
 
     def materialise(self, artifact: Artifact) -> Path:
         """A read-only local folder of the artifact's files."""

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from infra.objects import Objects
+from infra.storage.objects import Objects
 from rpt_core.artifacts.digest import file_sha256
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.recipe import canonical_json

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from infra import lifeline, stops
+from infra.runs import lifeline, stops
 from rpt_core.errors import RptError, Stopped
 
 Status = Literal["done", "stopped", "failed"]

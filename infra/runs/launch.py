@@ -1,8 +1,8 @@
 """Run one training stage as a child process that is owned: watched, stoppable, never left behind.
 
 The launcher writes nothing into the attempt's folder but the log; the child's ranks write
-``outcome.json`` (:mod:`infra.child`), and that alone says how the stage ended. Whatever happens to the
-launcher, the lifeline (:mod:`infra.lifeline`) takes every process of the run with it.
+``outcome.json`` (:mod:`infra.runs.child`), and that alone says how the stage ended. Whatever happens to the
+launcher, the lifeline (:mod:`infra.runs.lifeline`) takes every process of the run with it.
 """
 
 import json
@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra import lifeline, stops
-from infra.child import RANKS_FOLDER, Status
+from infra.runs import lifeline, stops
+from infra.runs.child import RANKS_FOLDER, Status
 from rpt_core.errors import BY_NAME, EngineError, SourceError, Stopped, StoreError
 
 LOG_FILE = "log.txt"
@@ -168,7 +168,7 @@ def launch(
     """Run ``command`` to its end and say how it ended; no process of it is alive afterwards.
 
     Args:
-        command: A program whose ranks use :func:`infra.child.reporting` on ``workdir``.
+        command: A program whose ranks use :func:`infra.runs.child.reporting` on ``workdir``.
         workdir: The attempt's folder. ``log.txt`` grows there; earlier outcomes in it are removed.
         env: Added to this process's environment, see :func:`training_env`.
         stop_grace_seconds: How long a stopped child may take to write its last checkpoint.

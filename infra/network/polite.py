@@ -6,7 +6,7 @@ import urllib.error
 import urllib.parse
 from dataclasses import dataclass
 
-from infra.download import LASTING, TRIES, WAIT_SECONDS_MAX, opened, seconds_asked
+from infra.network.download import LASTING, TRIES, WAIT_SECONDS_MAX, opened, seconds_asked
 from rpt_core.errors import SourceError
 
 PAUSE_SECONDS = 3.0

@@ -17,7 +17,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from infra.keys import Keys, Stored
+from infra.storage.keys import Keys, Stored
 from rpt_core.errors import RptError, StoreError
 
 INDEX = "index"

@@ -3,7 +3,7 @@
 Everything listens on 127.0.0.1 only, keeps its state in the state folder and is ended by the
 supervisor: runs are cancelled first (a worker that is stopped under a run leaves it for ever
 "running"), then the workers, then the servers. Should the supervisor itself be killed, the lifeline
-takes all of it (:mod:`infra.lifeline`).
+takes all of it (:mod:`infra.runs.lifeline`).
 """
 
 import fcntl
@@ -22,18 +22,18 @@ from typing import TextIO
 
 from rich.console import Console
 
-from infra import lifeline
-from infra.links import MLFLOW, PREFECT, add_lines, answers, remove_lines
+from infra.local.links import MLFLOW, PREFECT, add_lines, answers, remove_lines
+from infra.local.prefect_api import PrefectApi
 from infra.machine import this_machine
-from infra.prefect_api import PrefectApi
-from infra.tracking import sqlite_uri
+from infra.metrics.tracking import sqlite_uri
+from infra.runs import lifeline
 from rpt_core.errors import EngineError, RecipeError, RptError
 
 HOST = "127.0.0.1"
 POOLS = ("cpu-pool", "gpu-pool")
 NUM_PORTS = 200
 """Looked at, from the preferred one on."""
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 READY_SECONDS = 180.0
 """12 s are enough when idle; a loaded machine was seen to take 50."""
 CANCEL_SECONDS, WORKER_SECONDS, SERVER_SECONDS = 75.0, 20.0, 15.0

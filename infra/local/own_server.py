@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from infra.lifeline import guarded_module, owned
-from infra.links import PREFECT, answers, checked_address, live_api_url
-from infra.stack import HOST, NUM_PORTS, READY_SECONDS, no_port, prefect_settings
-from infra.state import check_writable
+from infra.local.links import PREFECT, answers, checked_address, live_api_url
+from infra.local.stack import HOST, NUM_PORTS, READY_SECONDS, no_port, prefect_settings
+from infra.local.state import check_writable
+from infra.runs.lifeline import guarded_module, owned
 from rpt_core.errors import EngineError
 
 _END_SECONDS = 5.0
