@@ -17,9 +17,10 @@ from prefect.cache_policies import NO_CACHE
 from infra.machine import numerics_of, resolve_placement
 from infra.metrics.projection import View
 from infra.metrics.tracking import LiveView, track
-from infra.runs.attempt import MILESTONES_FILE, RESULT_FILE, Job, publish
+from infra.runs.attempt import RESULT_FILE, Job, publish
 from infra.runs.launch import DATA_ENV, launch, rank_command, training_env
 from infra.storage.store import Store
+from rpt_core.artifacts.build import MILESTONES_FILE
 from rpt_core.artifacts.lineage import ancestors
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome
 from rpt_core.artifacts.placement import Placement

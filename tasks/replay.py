@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from infra.machine import numerics_of
-from infra.runs.attempt import CHECKPOINT_KIND, MILESTONES_FILE, RESULT_FILE, Job
+from infra.runs.attempt import CHECKPOINT_KIND, RESULT_FILE, Job
 from infra.runs.launch import launch, rank_command, training_env
 from infra.storage.store import Store
-from rpt_core.artifacts.build import STATE_FOLDER
+from rpt_core.artifacts.build import MILESTONES_FILE, STATE_FOLDER
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.placement import Numerics
 from rpt_core.artifacts.recipe import Artifact

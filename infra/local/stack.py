@@ -24,8 +24,8 @@ from rich.console import Console
 
 from infra.local.links import MLFLOW, PREFECT, add_lines, answers, remove_lines
 from infra.local.prefect_api import PrefectApi
+from infra.local.state import sqlite_uri
 from infra.machine import this_machine
-from infra.metrics.tracking import sqlite_uri
 from infra.runs import lifeline
 from rpt_core.errors import EngineError, RecipeError, RptError
 

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 from rpt_core.errors import EXIT_TRY_AGAIN, EXIT_YOUR_INPUT, RecipeError
 
@@ -50,6 +51,11 @@ def made_state_folder() -> Path:
     except OSError as error:
         raise RecipeError(_unusable(folder, "cannot be made", error.strerror or str(error))) from None
     return folder
+
+
+def sqlite_uri(home: Path) -> str:
+    """The local database as MLflow names it; SQLAlchemy decodes percent signs and cuts at ``?``."""
+    return f"sqlite:///{quote(str(home / 'mlflow.db'), safe='/: ')}?timeout=30"
 
 
 def check_writable(folder: Path) -> None:

@@ -17,10 +17,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote
 
 from infra.local.links import MLFLOW, checked_address, live_tracking_uri
-from infra.local.state import state_folder
+from infra.local.state import sqlite_uri, state_folder
 from infra.metrics.projection import RESULT, View, project
 from rpt_core.addresses import without_password
 from rpt_core.artifacts.manifest import FileEntry, Manifest
@@ -161,11 +160,6 @@ def _guarded(work: Callable[[], str]) -> str:
             _why(error),
         )
         return ""
-
-
-def sqlite_uri(home: Path) -> str:
-    """The local database as MLflow names it; SQLAlchemy decodes percent signs and cuts at ``?``."""
-    return f"sqlite:///{quote(str(home / 'mlflow.db'), safe='/: ')}?timeout=30"
 
 
 def tracking_uri() -> str:

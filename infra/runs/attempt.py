@@ -13,6 +13,7 @@ from typing import Any
 from infra.storage.store import Store
 from rpt_core.artifacts.build import (
     METRICS_FILE,
+    MILESTONES_FILE,
     STATE_FOLDER,
     TIMINGS_FILE,
     VOLATILE_FILES,
@@ -26,8 +27,6 @@ from rpt_core.artifacts.placement import Numerics, Placement
 from rpt_core.artifacts.recipe import Artifact, Frozen, canonical_json
 from rpt_core.errors import IntegrityError
 
-MILESTONES_FILE = "milestones.json"
-"""In a trained artifact: step -> address of the checkpoint published at that step."""
 PROGRESS_FILE = "progress.json"
 RESULT_FILE = "result.json"
 CHECKPOINT_KIND = "checkpoint"

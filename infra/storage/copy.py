@@ -10,8 +10,8 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from infra.runs.attempt import MILESTONES_FILE
 from infra.storage.store import Store
+from rpt_core.artifacts.build import MILESTONES_FILE
 from rpt_core.artifacts.lineage import foundations
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.recipe import Artifact

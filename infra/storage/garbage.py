@@ -1,23 +1,18 @@
 """Garbage: stored content that no artifact and no unfinished build names, and what dead processes left."""
 
 import fcntl
-import json
 import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from infra.storage.documents import Document, Fault
+from infra.storage.documents import Fault, progress_files
 from infra.storage.keys import Stored
 from infra.storage.local_files import walk_files
-from rpt_core.artifacts.manifest import FileEntry
+from infra.storage.store import Store
 from rpt_core.artifacts.names import is_sha256
 from rpt_core.errors import IntegrityError
-
-if TYPE_CHECKING:
-    from infra.storage.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +36,7 @@ class Garbage:
         return tuple(fault for fault in self.faults if fault.may_name_content)
 
 
-def survey(store: "Store", older_than_seconds: float) -> Garbage:
+def survey(store: Store, older_than_seconds: float) -> Garbage:
     """Contents that nothing names and that were put, or last renewed, longer ago than an age.
 
     The order matters. Contents are listed first, so that one put later is not among them; checkpoints are
@@ -60,7 +55,7 @@ def survey(store: "Store", older_than_seconds: float) -> Garbage:
     return Garbage(found, horizon, (*faults, *scan.faults))
 
 
-def _named_by_progress(store: "Store") -> tuple[set[str], tuple[Fault, ...]]:
+def _named_by_progress(store: Store) -> tuple[set[str], tuple[Fault, ...]]:
     used: set[str] = set()
     faults = []
     for document in store.documents.below("progress"):
@@ -71,24 +66,7 @@ def _named_by_progress(store: "Store") -> tuple[set[str], tuple[Fault, ...]]:
     return used, tuple(faults)
 
 
-def progress_files(document: Document) -> tuple[FileEntry, ...]:
-    """The files of a kept checkpoint.
-
-    Raises:
-        IntegrityError: its record cannot be read.
-    """
-    try:
-        rows = json.loads(document.data)["files"]
-        return tuple(FileEntry.model_validate(row) for row in rows)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        why = document.problem or f"{type(error).__name__}, {len(document.data)} bytes"
-        raise IntegrityError(
-            f"{document.name} is no record of a checkpoint ({why}). Remove it: the build goes on from an "
-            "earlier one."
-        ) from None
-
-
-def remove(store: "Store", garbage: Garbage) -> list[Stored]:
+def remove(store: Store, garbage: Garbage) -> list[Stored]:
     """Remove what a survey found, but for what was renewed since; returns what went.
 
     A publisher renews every content it is about to name (:meth:`infra.storage.objects.Objects.renew`), looks
@@ -111,7 +89,7 @@ def remove(store: "Store", garbage: Garbage) -> list[Stored]:
     return gone
 
 
-def sweep(store: "Store", home: Path, older_than_seconds: float) -> int:
+def sweep(store: Store, home: Path, older_than_seconds: float) -> int:
     """Remove what processes that were killed left on this machine; returns how many things went.
 
     Half-written files of a store in a folder, half-filled copies in the cache, locks nobody waits for, and
@@ -129,7 +107,7 @@ def sweep(store: "Store", home: Path, older_than_seconds: float) -> int:
     return num
 
 
-def _leftovers(store: "Store", home: Path) -> Iterator[Path]:
+def _leftovers(store: Store, home: Path) -> Iterator[Path]:
     if store.objects.is_local:
         yield from (path for path in walk_files(Path(store.objects.root)) if path.suffix == ".tmp")
         yield from _below(Path(store.objects.root) / "probe")

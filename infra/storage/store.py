@@ -21,9 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from infra.storage import garbage
 from infra.storage.cache import Cache
-from infra.storage.documents import Document, Documents, Fault
+from infra.storage.documents import Document, Documents, Fault, progress_files
 from infra.storage.objects import Objects
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import FileEntry, Manifest
@@ -316,7 +315,7 @@ class Store:
         data = self.objects.read(key)
         if data is None:
             raise IntegrityError(f"checkpoint {step} of {fingerprint[:12]} is gone from {self.objects.url}.")
-        self.objects.fetch_all(garbage.progress_files(Document(key, data)), folder)
+        self.objects.fetch_all(progress_files(Document(key, data)), folder)
         note: dict[str, Any] = json.loads(data).get("note", {})
         return note
 
@@ -335,16 +334,6 @@ class Store:
         key = self.objects.key("progress", fingerprint)
         if self.objects.exists(key):
             self.objects.remove(key, recursive=True)
-
-    # -- garbage ------------------------------------------------------------------------------------------
-
-    def garbage(self, older_than_seconds: float) -> list[tuple[str, int]]:
-        """Blobs no manifest and no progress names, older than an age: (key, bytes).
-
-        None at all while something that may name one cannot be read.
-        """
-        found = garbage.survey(self, older_than_seconds)
-        return [] if found.holds else [(each.key, each.num_bytes) for each in found.contents]
 
 
 def _bytes(document: Document) -> bytes:

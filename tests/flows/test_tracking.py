@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.state import sqlite_uri
 from infra.metrics import projection, tracking
 from infra.metrics.projection import View, flat, project
-from infra.metrics.tracking import LiveView, sqlite_uri, track
+from infra.metrics.tracking import LiveView, track
 from infra.storage.store import Store
 from rpt_core.artifacts.build import FLOPS, METRICS_FILE, LocalBuild
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome, RowCounts

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from flows.cli import app, guarded
-from infra.runs.attempt import MILESTONES_FILE
 from infra.storage import copy as copying
 from infra.storage.store import Store
+from rpt_core.artifacts.build import MILESTONES_FILE
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.lineage import ancestors, foundations
 from rpt_core.artifacts.manifest import Manifest, Outcome, RowCounts

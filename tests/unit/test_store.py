@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from infra.storage import garbage
 from infra.storage.store import Store
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
@@ -194,27 +195,34 @@ def test_only_the_last_checkpoints_are_kept(store: Store, tmp_path: Path):
     assert store.progress_steps("f" * 64, "n") == [5, 9]
 
 
+def unnamed(store: Store, *, older_than_seconds: float) -> list[tuple[str, int]]:
+    """Key and bytes of every content that nothing names."""
+    found = garbage.survey(store, older_than_seconds)
+    assert not found.holds
+    return [(each.key, each.num_bytes) for each in found.contents]
+
+
 def test_garbage_is_what_nothing_names(store: Store, tmp_path: Path):
     publish(store, write(tmp_path / "a", x="kept"))
     store.objects.put_folder(write(tmp_path / "b", x="crashed before its manifest"))
-    assert store.garbage(older_than_seconds=3600) == []
-    (key, size), *rest = store.garbage(older_than_seconds=-3600)
+    assert unnamed(store, older_than_seconds=3600) == []
+    (key, size), *rest = unnamed(store, older_than_seconds=-3600)
     assert not rest
     assert size == len("crashed before its manifest")
     store.objects.remove(key)
-    assert store.garbage(older_than_seconds=-3600) == []
+    assert unnamed(store, older_than_seconds=-3600) == []
 
 
 def test_checkpoints_of_unfinished_builds_are_no_garbage(store: Store, tmp_path: Path):
     for step in (3, 12):
         store.save_progress("f" * 64, "n", step, write(tmp_path / str(step), w=f"weights {step}"), {})
     store.save_progress("e" * 64, "n", 1, write(tmp_path / "e", w="of another build"), {})
-    assert store.garbage(older_than_seconds=-3600) == []
+    assert unnamed(store, older_than_seconds=-3600) == []
     store.load_progress("f" * 64, "n", 12, tmp_path / "back")
     store.forget_progress("f" * 64, "n", keep=1)
-    assert [size for _, size in store.garbage(older_than_seconds=-3600)] == [len("weights 3")]
+    assert [size for _, size in unnamed(store, older_than_seconds=-3600)] == [len("weights 3")]
     store.drop_progress("f" * 64)
-    sizes = sorted(size for _, size in store.garbage(older_than_seconds=-3600))
+    sizes = sorted(size for _, size in unnamed(store, older_than_seconds=-3600))
     assert sizes == [len("weights 3"), len("weights 12")]
 
 
