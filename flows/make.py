@@ -5,7 +5,7 @@ from typing import Literal
 
 from flows.agreement import check_journey
 from flows.recipes import Overrides, any_journey
-from flows.trees import mapped, stage, walk
+from flows.recipes.trees import mapped, stage, walk
 from infra.machine import check_served
 from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement

@@ -3,7 +3,8 @@
 from prefect import flow
 
 from flows.make import fitted, make_recipe
-from flows.recipes import MID_TRAINING, Overrides, over_arms
+from flows.recipes import Overrides, over_arms
+from flows.recipes.named import MID_TRAINING
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 

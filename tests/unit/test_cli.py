@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.cli import app, guarded
-from flows.show import dropped_rows
+from flows.cli.app import app, guarded
+from flows.cli.show import dropped_rows
 from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.corpus.tables import DROPPED

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import app, guarded
+from flows.cli.app import app, guarded
 from infra.storage import copy as copying
 from infra.storage.store import Store
 from rpt_core.artifacts.build import MILESTONES_FILE

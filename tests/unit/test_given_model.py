@@ -9,8 +9,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from flows.agreement import PROMPTS, check_journey
 from flows.recipes import Overrides, any_journey
-from flows.recipes_tiny import ADAMW, COLD
-from flows.trees import stage, walk
+from flows.recipes.tiny import ADAMW, COLD
+from flows.recipes.trees import stage, walk
 from rpt_core.errors import RecipeError
 from rpt_core.objectives.prompts import next_token_prompt, problem_prompt
 from rpt_core.objectives.segment_prompts import segment_prompt

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flows import make, run
-from flows.cli import app
+from flows import make
+from flows.cli import run
+from flows.cli.app import app
 from infra.storage.store import Store
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome

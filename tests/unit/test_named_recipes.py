@@ -8,8 +8,8 @@ import yaml
 
 from flows.agreement import check_journey
 from flows.recipes import NAMED, Overrides, any_journey
-from flows.schedules import counts_in_steps
-from flows.trees import rewritten, stage, walk
+from flows.recipes.schedules import counts_in_steps
+from flows.recipes.trees import rewritten, stage, walk
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.errors import RecipeError
 from rpt_core.policy.loading.families import PARAMETERS, PROXIES, VOCABULARIES, parameters_of, vocabulary_of

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.recipes import over_arms, tiny_rpt
-from flows.recipes_rpt import ARMS, REWARDS, compared
-from flows.trees import walk
+from flows.recipes import over_arms
+from flows.recipes.named import tiny_rpt
+from flows.recipes.rpt import ARMS, REWARDS, compared
+from flows.recipes.trees import walk
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.items import as_table, from_table, read_items, write_items

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from flows.recipes import NAMED, any_journey
-from flows.trees import stage, walk
+from flows.recipes.trees import stage, walk
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.recipes.corpus import QualityRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
@@ -226,7 +226,7 @@ def test_what_differs_from_the_larger_recipe_has_a_row(name: str):
 
 def test_the_page_notices_a_change():
     """The guard itself: a recipe with one number changed is no longer what the page says."""
-    from flows.trees import rewritten
+    from flows.recipes.trees import rewritten
 
     journey = rewritten(any_journey("rpt_14b"), "policy", {"selection": {"drop_equal_from_step": 600}})
     training = stage(journey, "train-rpt")

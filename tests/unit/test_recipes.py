@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
-from flows.recipes import NAMED, Overrides, journey, over_arms, tiny_rpt
-from flows.recipes_rmt import ARMS, arm
-from flows.trees import rewritten, stage, walk
+from flows.recipes import NAMED, Overrides, journey, over_arms
+from flows.recipes.named import tiny_rpt
+from flows.recipes.rmt import ARMS, arm
+from flows.recipes.trees import rewritten, stage, walk
 from rpt_core.artifacts.recipe import Artifact, Ref, canonical_json
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
@@ -177,7 +178,7 @@ def test_one_source_only():
         IngestRecipe.parse({"data": "x", "sample": SampleWorld().model_dump()})
 
 
-@pytest.mark.parametrize("statement", ["import flows.recipes, flows.cli", "import flows, tasks, infra"])
+@pytest.mark.parametrize("statement", ["import flows.recipes, flows.cli.app", "import flows, tasks, infra"])
 def test_the_command_line_loads_nothing_heavy(statement: str):
     code = f"{statement}\nimport sys, json; print(json.dumps(sorted(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

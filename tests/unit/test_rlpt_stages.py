@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.recipes import Overrides, any_journey, over_arms, walk
-from flows.recipes_rlpt import ARMS, compared, tiny_rlpt
+from flows.recipes import Overrides, any_journey, over_arms
+from flows.recipes.rlpt import ARMS, compared, tiny_rlpt
+from flows.recipes.trees import walk
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.corpus.segments.splitter import Splitter

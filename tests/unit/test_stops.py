@@ -10,30 +10,30 @@ from pathlib import Path
 
 import pytest
 
-from flows import cli
+from flows.cli import app as cli
 from infra.runs import stops
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 COMMANDS = {
-    "flows.run.run_recipe": ["run", "tiny_rpt"],
-    "flows.run.run_demo": ["demo"],
-    "flows.run.run_study": ["study"],
-    "flows.run.show_plan": ["plan", "tiny_rpt"],
-    "flows.run.show_doctor": ["doctor"],
-    "flows.show.list_store": ["ls"],
-    "flows.show.list_recipes": ["ls", "--recipes"],
-    "flows.show.show_artifact": ["show", "x"],
-    "flows.show.show_dropped": ["show", "x", "--dropped", "y"],
-    "flows.show.show_lineage": ["lineage", "x"],
-    "flows.show.show_why": ["why", "x"],
-    "flows.show.show_cost": ["cost", "x"],
-    "flows.show.show_report": ["report", "x"],
-    "flows.show.track_again": ["track", "x"],
-    "flows.show.verify_artifact": ["verify", "x"],
-    "flows.show.collect_garbage": ["gc"],
-    "flows.copies.copy_to": ["copy", "x", "elsewhere"],
-    "flows.compare.compare_artifacts": ["compare", "x", "y"],
-    "flows.replays.replay_step": ["replay", "x", "--step", "1"],
+    "flows.cli.run.run_recipe": ["run", "tiny_rpt"],
+    "flows.cli.run.run_demo": ["demo"],
+    "flows.cli.run.run_study": ["study"],
+    "flows.cli.run.show_plan": ["plan", "tiny_rpt"],
+    "flows.cli.run.show_doctor": ["doctor"],
+    "flows.cli.show.list_store": ["ls"],
+    "flows.cli.show.list_recipes": ["ls", "--recipes"],
+    "flows.cli.show.show_artifact": ["show", "x"],
+    "flows.cli.show.show_dropped": ["show", "x", "--dropped", "y"],
+    "flows.cli.show.show_lineage": ["lineage", "x"],
+    "flows.cli.show.show_why": ["why", "x"],
+    "flows.cli.show.show_cost": ["cost", "x"],
+    "flows.cli.show.show_report": ["report", "x"],
+    "flows.cli.show.track_again": ["track", "x"],
+    "flows.cli.show.verify_artifact": ["verify", "x"],
+    "flows.cli.show.collect_garbage": ["gc"],
+    "flows.cli.copies.copy_to": ["copy", "x", "elsewhere"],
+    "flows.cli.compare.compare_artifacts": ["compare", "x", "y"],
+    "flows.cli.replays.replay_step": ["replay", "x", "--step", "1"],
     "infra.local.stack.run_stack": ["up"],
 }
 GOES_ON = {"run", "demo", "study", "copy", "gc", "track"}
@@ -203,7 +203,7 @@ def test_a_signal_before_the_command_line_is_imported_is_a_stop_too(tmp_path):
 SIGNALLED = """
 import os, signal, sys
 from infra.runs import stops
-from flows import __main__ as entry
+from flows.cli import __main__ as entry
 def end():
     return 3
 def signal_and(call):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import app, guarded
+from flows.cli.app import app, guarded
 from infra.storage import garbage as collection
 from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Manifest

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import app, guarded
+from flows.cli.app import app, guarded
 from infra.local.doctor import _store
 from infra.storage.keys import Keys
 from infra.storage.objects import Objects

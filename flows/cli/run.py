@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 from flows.agreement import check_journey
+from flows.cli.show import console, number, print_json, print_table, relative
 from flows.make import Planned, check_capacity, chosen, fitted, plan, role, stage_of_journey
 from flows.recipes import Overrides, any_journey, over_arms, over_seeds
-from flows.show import console, number, print_json, print_table, relative
-from flows.trees import walk
+from flows.recipes.trees import walk
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.errors import CapacityError

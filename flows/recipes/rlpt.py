@@ -6,7 +6,7 @@ An arm is one training from the same cold start at the same number of forwarded 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from flows import recipes_tiny
+from flows.recipes import tiny
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.errors import RecipeError
 from rpt_core.policy.loading.families import given
@@ -59,14 +59,14 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
 
     Sizes and rates are those of ``tiny_rpt`` carried over; one run on a tuning seed chose the tokens.
     """
-    manner = recipes_tiny.manner(model)
-    corpus = recipes_tiny.corpus(data, model, seed, quality=bool(data), min_segment_chars=8)
+    manner = tiny.manner(model)
+    corpus = tiny.corpus(data, model, seed, quality=bool(data), min_segment_chars=8)
     base = BaseRecipe(
         corpus=corpus,
-        model=recipes_tiny.model(model, ModelShape(vocab_size=768, prediction_marks=True)),
+        model=tiny.model(model, ModelShape(vocab_size=768, prediction_marks=True)),
         steps=100,
         documents_per_step=8,
-        optimiser=recipes_tiny.MUON,
+        optimiser=tiny.MUON,
         seed=seed,
     )
     difficulty = DifficultyRecipe(corpus=corpus, proxy=base)
@@ -95,7 +95,7 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
         optimiser=manner.reinforce,
         seed=seed,
     )
-    rlvr = recipes_tiny.rlvr(corpus, training, data=data, model=model, seed=seed)
+    rlvr = tiny.rlvr(corpus, training, data=data, model=model, seed=seed)
     asked = objective.model_copy(update={"rule": "prefix", "unit": "segment"})
     evaluation = JudgedEvaluationRecipe(
         corpus=corpus, difficulty=difficulty, model=training, judge=JudgeRecipe(seed=EXAMINER),

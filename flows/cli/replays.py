@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console
 
-from flows.show import console, print_json, print_rollout
+from flows.cli.show import console, print_json, print_rollout
 from tasks.home import open_store
 from tasks.replay import other_numerics, replay
 

@@ -48,7 +48,7 @@ def carried(node: Recipe, update: dict[str, Any]) -> dict[str, Any]:
 
     Example:
         >>> from flows.recipes import journey
-        >>> from flows.trees import stage
+        >>> from flows.recipes.trees import stage
         >>> carried(stage(journey("tiny_rpt"), "train-rpt"), {"steps": 20})
         {'steps': 20, 'milestones': (2, 4, 8, 16, 20), 'optimiser': {'warmup_steps': 2}}
     """

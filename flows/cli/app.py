@@ -1,13 +1,7 @@
 """The command line: ``rpt``. A recipe is chosen by name; there is no flag per field."""
 
-import sys
-
-if __name__ == "__main__":  # before any import that the working folder could take over
-    from flows.__main__ import main as _entry
-
-    _entry()
-
 import os
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Annotated, Any
@@ -47,7 +41,7 @@ def demo(
     """The whole journey on the built-in sample world; minutes on a laptop, no account, no network."""
     numbers = [_seed(part) for part in seeds.split(",")]
     with _prefect() as ready:
-        from flows.run import run_demo
+        from flows.cli.run import run_demo
 
         run_demo(numbers, ready)
 
@@ -65,7 +59,7 @@ def study(
     """Several trainings from one start model at equal tokens: RMT or RLPT and its parts, RPT's variants."""
     numbers = tuple(_seed(part) for part in seeds.split(","))
     with _prefect() as ready:
-        from flows.run import run_study
+        from flows.cli.run import run_study
 
         usual = {"mid-training": "tiny_rmt", "next-segment": "tiny_rlpt"}
         name = recipe or usual.get(about, "tiny_rpt")
@@ -81,7 +75,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """What would be reused and what built; nothing is touched."""
-    from flows.run import show_plan
+    from flows.cli.run import show_plan
 
     show_plan(recipe, to, _overrides(param), as_json=as_json)
 
@@ -94,7 +88,7 @@ def run(
 ) -> None:
     """Make a recipe, and first whatever it stands on."""
     with _prefect() as ready:
-        from flows.run import run_recipe
+        from flows.cli.run import run_recipe
 
         run_recipe(recipe, to, _overrides(param), ready)
 
@@ -110,7 +104,7 @@ def up() -> None:
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """What works on this machine, what is missing, and the command that mends it."""
-    from flows.run import show_doctor
+    from flows.cli.run import show_doctor
 
     raise typer.Exit(show_doctor(as_json=as_json))
 
@@ -122,7 +116,7 @@ def list_artifacts(
     as_json: Json = False,
 ) -> None:
     """Every finished artifact of the store, newest first."""
-    from flows.show import list_recipes, list_store
+    from flows.cli.show import list_recipes, list_store
 
     if recipes:
         list_recipes(as_json=as_json)
@@ -139,7 +133,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """One artifact: recipe, parents, row counts, results, files."""
-    from flows.show import show_artifact, show_dropped, show_rollouts
+    from flows.cli.show import show_artifact, show_dropped, show_rollouts
 
     if dropped:
         show_dropped(ref, dropped, limit, as_json=as_json)
@@ -152,7 +146,7 @@ def show(
 @app.command()
 def lineage(ref: Spoken, as_json: Json = False) -> None:
     """Everything an artifact stands on, as a tree."""
-    from flows.show import show_lineage
+    from flows.cli.show import show_lineage
 
     show_lineage(ref, as_json=as_json)
 
@@ -160,7 +154,7 @@ def lineage(ref: Spoken, as_json: Json = False) -> None:
 @app.command()
 def why(ref: Spoken) -> None:
     """Why an artifact is what it is: its recipe beside the defaults, and the digests it stands on."""
-    from flows.show import show_why
+    from flows.cli.show import show_why
 
     show_why(ref)
 
@@ -168,7 +162,7 @@ def why(ref: Spoken) -> None:
 @app.command()
 def cost(ref: Spoken, as_json: Json = False) -> None:
     """Seconds and FLOPs of an artifact and of all it stands on, attempt by attempt."""
-    from flows.show import show_cost
+    from flows.cli.show import show_cost
 
     show_cost(ref, as_json=as_json)
 
@@ -176,7 +170,7 @@ def cost(ref: Spoken, as_json: Json = False) -> None:
 @app.command()
 def report(ref: Spoken) -> None:
     """Where a report's page lies."""
-    from flows.show import show_report
+    from flows.cli.show import show_report
 
     show_report(ref)
 
@@ -184,7 +178,7 @@ def report(ref: Spoken) -> None:
 @app.command()
 def track(ref: Spoken) -> None:
     """Project an artifact's metrics to MLflow again, from its own record."""
-    from flows.show import track_again
+    from flows.cli.show import track_again
 
     track_again(ref)
 
@@ -192,7 +186,7 @@ def track(ref: Spoken) -> None:
 @app.command()
 def verify(ref: Spoken) -> None:
     """Read every byte of an artifact again and compare it with its manifest."""
-    from flows.show import verify_artifact
+    from flows.cli.show import verify_artifact
 
     verify_artifact(ref)
 
@@ -204,7 +198,7 @@ def copy_artifact(
     as_json: Json = False,
 ) -> None:
     """Copy an artifact and everything it stands on into another store."""
-    from flows.copies import copy_to
+    from flows.cli.copies import copy_to
 
     copy_to(ref, store, as_json=as_json)
 
@@ -212,7 +206,7 @@ def copy_artifact(
 @app.command("compare")
 def compare_two(first: Spoken, second: Spoken, as_json: Json = False) -> None:
     """Two artifacts of one kind: evaluations item by item, anything else by recipe, digests and results."""
-    from flows.compare import compare_artifacts
+    from flows.cli.compare import compare_artifacts
 
     compare_artifacts(first, second, as_json=as_json)
 
@@ -225,7 +219,7 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Take one step of a finished training again: its questions, thoughts and verdicts, by their digest."""
-    from flows.replays import replay_step
+    from flows.cli.replays import replay_step
 
     replay_step(ref, step, limit, as_json=as_json)
 
@@ -236,7 +230,7 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Remove; without it, only say what would go.")] = False,
 ) -> None:
     """Remove stored content that no artifact and no unfinished build names."""
-    from flows.show import collect_garbage
+    from flows.cli.show import collect_garbage
 
     collect_garbage(older_than_hours, remove=yes)
 
@@ -255,7 +249,7 @@ def _seed(text: str) -> int:
 
 
 def _overrides(parameters: list[str] | None) -> Any:
-    from flows.parameters import parse
+    from flows.cli.parameters import parse
     from flows.recipes import Overrides
 
     return Overrides.parse_words(*parse(parameters or []))

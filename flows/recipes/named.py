@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from flows import recipes_papers, recipes_rlpt, recipes_rmt, recipes_rpt, recipes_tiny
-from flows.recipes_papers import OMNI_MATH, report
-from flows.schedules import carried
-from flows.trees import rewritten, walk
+from flows.recipes import papers, rlpt, rmt, rpt, tiny
+from flows.recipes.papers import OMNI_MATH, report
+from flows.recipes.schedules import carried
+from flows.recipes.trees import rewritten, walk
 from rpt_core.artifacts.recipe import SEED_MAX, Frozen, Recipe, explain
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.difficulty import DifficultyRecipe
@@ -34,14 +34,14 @@ R1_DISTILL_14B = "deepseek-ai/DeepSeek-R1-Distill-Qwen-14B"
 
 def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
     """RPT on the built-in sample world with a 0.64 M parameter model: minutes on one CPU core."""
-    manner = recipes_tiny.manner(model)
-    corpus = recipes_tiny.corpus(data, model, seed)
+    manner = tiny.manner(model)
+    corpus = tiny.corpus(data, model, seed)
     base = BaseRecipe(
         corpus=corpus,
-        model=recipes_tiny.model(model, ModelShape(vocab_size=768)),
+        model=tiny.model(model, ModelShape(vocab_size=768)),
         steps=100,
         documents_per_step=8,
-        optimiser=recipes_tiny.MUON,
+        optimiser=tiny.MUON,
         seed=seed,
     )
     difficulty = DifficultyRecipe(corpus=corpus, proxy=base)
@@ -67,7 +67,7 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
         optimiser=manner.reinforce,
         seed=seed,
     )
-    rlvr = recipes_tiny.rlvr(corpus, policy, data=data, model=model, seed=seed, evaluate_every=8)
+    rlvr = tiny.rlvr(corpus, policy, data=data, model=model, seed=seed, evaluate_every=8)
     return report(
         "RPT on the sample world",
         difficulty,
@@ -112,7 +112,7 @@ def tiny_real(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe
 
 def rpt_small(*, data: str = OMNI_MATH, model: str = "Qwen/Qwen3-0.6B-Base", seed: int = 0) -> ReportRecipe:
     """RPT at a size one 80 GB GPU trains: a 0.6 B base model, short thoughts, the paper's reward."""
-    return recipes_papers.rpt(
+    return papers.rpt(
         "RPT, small", data, model, seed, steps=400, prompts=64, tokens=1024, prompt="v6",
         milestones=(25, 50, 100, 200, 300, 400), dynamic_from=200, solved_tokens=4096,
     )  # fmt: skip
@@ -120,7 +120,7 @@ def rpt_small(*, data: str = OMNI_MATH, model: str = "Qwen/Qwen3-0.6B-Base", see
 
 def rpt_14b(*, data: str = OMNI_MATH, model: str = R1_DISTILL_14B, seed: int = 0) -> ReportRecipe:
     """Reinforcement Pre-Training with the paper's numbers (2506.08007, table 5 and section 3.3)."""
-    return recipes_papers.rpt(
+    return papers.rpt(
         "RPT, 14B", data, model, seed, steps=1200, prompts=256, tokens=8192, prompt="v0",
         milestones=(100, 200, 400, 800, 1000, 1200), dynamic_from=500, solved_tokens=32_000,
     )  # fmt: skip
@@ -128,12 +128,12 @@ def rpt_14b(*, data: str = OMNI_MATH, model: str = R1_DISTILL_14B, seed: int = 0
 
 def tiny_rmt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
     """RMT on the built-in sample world, from a start model that thinks longer than it must."""
-    return recipes_rmt.tiny(tiny_rpt(data=data, model=model, seed=seed), recipes_tiny.manner(model))
+    return rmt.tiny(tiny_rpt(data=data, model=model, seed=seed), tiny.manner(model))
 
 
 def rmt_small(*, data: str = OMNI_MATH, model: str = "Qwen/Qwen3-0.6B-Base", seed: int = 0) -> ReportRecipe:
     """RMT at a size one 80 GB GPU trains: a 0.6 B base model, thoughts of 512 tokens falling to 102."""
-    return recipes_rmt.paper(
+    return rmt.paper(
         rpt_small(data=data, model=model, seed=seed),
         title="RMT, small", steps=320, prompts=64, tokens=1024, budget=Budget(first=512),
     )  # fmt: skip
@@ -141,7 +141,7 @@ def rmt_small(*, data: str = OMNI_MATH, model: str = "Qwen/Qwen3-0.6B-Base", see
 
 def rmt_14b(*, data: str = OMNI_MATH, model: str = R1_DISTILL_14B, seed: int = 0) -> ReportRecipe:
     """Reinforcement Mid-Training with the paper's numbers (2509.24375, RMT-R1)."""
-    return recipes_rmt.paper(
+    return rmt.paper(
         rpt_14b(data=data, model=model, seed=seed),
         title="RMT, 14B", steps=320, prompts=128, tokens=2048, budget=Budget(),
     )  # fmt: skip
@@ -187,16 +187,16 @@ def over_arms(
     """
     if about == NEXT_SEGMENT:
         found = [any_journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
-        return recipes_rlpt.compared(found, seeds, arms)
+        return rlpt.compared(found, seeds, arms)
     runs = [journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
     if about == MID_TRAINING:
-        own = recipes_rmt.OWN.get(name, {})
-        return recipes_rmt.compared(runs, seeds, arms or tuple(recipes_rmt.ARMS), own)
-    study = next((one for one in recipes_rpt.STUDIES if one == about), None)
+        own = rmt.OWN.get(name, {})
+        return rmt.compared(runs, seeds, arms or tuple(rmt.ARMS), own)
+    study = next((one for one in rpt.STUDIES if one == about), None)
     if study is None:
-        known = ", ".join((MID_TRAINING, NEXT_SEGMENT, *recipes_rpt.STUDIES))
+        known = ", ".join((MID_TRAINING, NEXT_SEGMENT, *rpt.STUDIES))
         raise RecipeError(f"no study is about {about!r}; there are {known}.")
-    return recipes_rpt.compared(runs, seeds, study, arms)
+    return rpt.compared(runs, seeds, study, arms)
 
 
 NAMED: dict[str, Callable[..., Recipe]] = {
@@ -208,7 +208,7 @@ NAMED: dict[str, Callable[..., Recipe]] = {
     "rmt_small": rmt_small,
     "rmt_14b": rmt_14b,
     "rmt_qwen3_14b": rmt_qwen3_14b,
-    **recipes_rlpt.NAMED,
+    **rlpt.NAMED,
 }
 
 

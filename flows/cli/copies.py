@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from flows.show import console, print_json, print_table, size
+from flows.cli.show import console, print_json, print_table, size
 from infra.storage.copy import Copied, copy, to_copy
 from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Manifest

@@ -7,8 +7,8 @@ of tokens. All are judged alike: on the journey's own questions, by the prefix r
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
-from flows.recipes_rmt import ntp_alone, policy_of
-from flows.trees import rewritten
+from flows.recipes.rmt import ntp_alone, policy_of
+from flows.recipes.trees import rewritten
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.objectives import Learnability, PromptName, RptObjective

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from flows.show import console, number, print_json, print_table
+from flows.cli.show import console, number, print_json, print_table
 from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.errors import RecipeError

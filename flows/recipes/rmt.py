@@ -7,9 +7,9 @@ corpus and may forward the same number of tokens.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flows.recipes_tiny import OWN as OWN_MANNER
-from flows.recipes_tiny import Manner
-from flows.trees import rewritten, stage
+from flows.recipes.tiny import OWN as OWN_MANNER
+from flows.recipes.tiny import Manner
+from flows.recipes.trees import rewritten, stage
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.objectives import (

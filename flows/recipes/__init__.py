@@ -1,0 +1,5 @@
+"""The named recipes, and what a run may change about one."""
+
+from flows.recipes.named import NAMED, Overrides, any_journey, journey, over_arms, over_seeds
+
+__all__ = ["NAMED", "Overrides", "any_journey", "journey", "over_arms", "over_seeds"]
