@@ -29,10 +29,10 @@ from rpt_core.corpus.dedup.overlap import EVALUATED
 from rpt_core.errors import EngineError
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.splits import TRAINED
+from rpt_core.recipes.stages import stage_of
 from tasks.capacity import num_parameters
 from tasks.code import code_digest, environment
 from tasks.home import home, open_store
-from tasks.stages import stage_of
 from tasks.views import prefect_tags, show_finished
 from tasks.watch import StageWatch
 

@@ -16,28 +16,10 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.errors import CapacityError
 from rpt_core.recipes.given import GivenModel
+from rpt_core.recipes.stages import STAGES
 from tasks.home import home, open_store
 
 ANYWHERE = Placement()
-FLOWS: dict[str, tuple[str, dict[str, str]]] = {
-    "ingest-corpus": ("ingest_corpus", {}),
-    "prepare-corpus": ("prepare_corpus", {}),
-    "score-quality": ("score_quality", {}),
-    "train-base": ("cold_start", {"kind": "base"}),
-    "score-difficulty": ("score_difficulty", {}),
-    "cold-start": ("cold_start", {"kind": "cold-start"}),
-    "train-rpt": ("train_rpt", {}),
-    "train-rlpt": ("train_rlpt", {}),
-    "train-judge": ("train_judge", {}),
-    "sft": ("sft", {}),
-    "evaluate-judged": ("evaluate_judged", {}),
-    "report-rlpt": ("pipeline", {}),
-    "finetune-rlvr": ("finetune_rlvr", {}),
-    "evaluate": ("evaluate", {}),
-    "fit-scaling": ("fit_scaling", {}),
-    "report": ("pipeline", {}),
-}
-"""Stage -> module of its flow, and what else the flow is told."""
 SIZES = ("steps", "prompts_per_step", "group_size", "num_positions", "num_targets", "samples")
 """Fields that say how large a stage is, as factors."""
 
@@ -116,10 +98,12 @@ def run_recipe(name: str, to: str, overrides: Overrides, ready: Callable[[], Non
 
 
 def _flow(to: str) -> Callable[..., Artifact]:
-    """The flow that makes a stage."""
-    module, options = FLOWS[to]
-    flow = getattr(importlib.import_module(f"flows.{module}"), module)
-    return partial(flow, **options)
+    """The flow that makes a stage; one that makes several kinds of model is told which."""
+    stage = STAGES[to]
+    name = stage.flow.replace("-", "_")
+    module = importlib.import_module(f"flows.{name if stage.flow == 'pipeline' else 'stages'}")
+    options = {"kind": stage.recipe.kind} if stage.flow == "cold-start" else {}
+    return partial(getattr(module, name), **options)
 
 
 def run_demo(seeds: list[int], ready: Callable[[], None] = _at_hand) -> None:

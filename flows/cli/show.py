@@ -22,8 +22,8 @@ from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.recipe import Frozen
 from rpt_core.corpus.reasons import REASONS
 from rpt_core.errors import RecipeError
+from rpt_core.recipes.stages import STAGES
 from tasks.home import home, open_store
-from tasks.stages import STAGES
 
 console = Console(highlight=False)
 DROPPED_FILE = "dropped.parquet"

@@ -25,7 +25,7 @@ import tasks.build
 tasks.build.track = lambda *a, **k: ""
 from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
-from tasks.stages import STAGES
+from rpt_core.recipes.stages import STAGES
 recipe = STAGES[sys.argv[3]].recipe.model_validate_json(sys.argv[4])
 tasks.build.build_here(recipe, Placement(checkpoint_seconds=0.001), Store(sys.argv[1], Path(sys.argv[2])))
 """

@@ -15,6 +15,7 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.report import ReportRecipe
+from rpt_core.recipes.stages import STAGES
 from tests.unit.test_store import write
 
 
@@ -95,6 +96,15 @@ def test_a_journey_names_what_it_made_by_its_role(store: Store, built: list[Reci
     assert found["tiny-report"] == report
     assert built[2].inputs()["before"] == found["tiny-evaluation-of-cold-start"]
     assert built[2].inputs()["after"] == found["tiny-evaluation-of-policy"]
+
+
+@pytest.mark.parametrize("name", [name for name, row in STAGES.items() if row.flow not in ("seeds", "study")])
+def test_a_stage_is_made_by_the_flow_of_its_row(name: str):
+    flow = run._flow(name)
+    assert flow.func.name == STAGES[name].flow
+    kinds = flow.func.parameters.properties.get("kind", {}).get("enum")
+    assert flow.keywords == ({"kind": STAGES[name].recipe.kind} if kinds else {})
+    assert not kinds or STAGES[name].recipe.kind in kinds
 
 
 @pytest.fixture

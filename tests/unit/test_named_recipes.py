@@ -19,10 +19,11 @@ from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.objectives import RmtObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
+from rpt_core.recipes.stages import STAGES, Stage
 from rpt_core.recipes.supervised import BaseRecipe
 from tasks.given_models import base_of
 
-FLOWS = Path(__file__).parents[2] / "flows"
+ROOT = Path(__file__).parents[2]
 OWN = Overrides(data="book.txt")
 EVERY = [
     (name, given) for name in NAMED for given in (Overrides(), OWN) if name != "tiny_real" or given is OWN
@@ -217,9 +218,9 @@ READERS_OWN = {"score-quality/local"}
 
 def test_deployments_and_flows_name_recipes_that_have_their_stage():
     """A deployment that fails at once, however it is started, would be one in name only."""
-    page = yaml.safe_load((Path(__file__).parents[2] / "prefect.yaml").read_text())
+    page = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     for deployment in page["deployments"]:
-        module, _, function = deployment["entrypoint"].removeprefix("flows/").partition(".py:")
+        file, _, function = deployment["entrypoint"].partition(":")
         stage_name = function.replace("_", "-")
         if stage_name in ("pipeline", "seeds", "study"):
             assert deployment["parameters"]["recipe"] in NAMED
@@ -228,9 +229,34 @@ def test_deployments_and_flows_name_recipes_that_have_their_stage():
             stage_name = "train-base"
         if f"{stage_name}/{deployment['name']}" not in READERS_OWN:
             stage(any_journey(deployment["parameters"]["recipe"]), stage_name)
-        default = re.search(r'recipe: str = "(\w+)"', (FLOWS / f"{module}.py").read_text())
+        default = re.search(rf'def {function}\(\s+recipe: str = "(\w+)"', (ROOT / file).read_text())
         assert default
         stage(any_journey(default[1]), function.replace("_", "-"))
+
+
+def flows_in(file: str) -> dict[str, str]:
+    """Function -> Prefect's name of every flow in a file."""
+    found = re.findall(r'@flow\(name="([\w-]+)".*?\)\n(?:@\w+\n)?def (\w+)\(', (ROOT / file).read_text())
+    return {function: name for name, function in found}
+
+
+def test_every_flow_of_the_table_is_deployed_under_its_name():
+    """A stage's flow is said once, in its row: prefect.yaml deploys these flows and no others."""
+    page = yaml.safe_load((ROOT / "prefect.yaml").read_text())
+    deployed = set()
+    for deployment in page["deployments"]:
+        file, _, function = deployment["entrypoint"].partition(":")
+        deployed.add((flows_in(file)[function], deployment["name"]))
+    assert len(deployed) == len(page["deployments"])
+    assert {flow for flow, _ in deployed} == {row.flow for row in STAGES.values()}
+    assert ("train-rpt", "prod") in deployed
+
+
+@pytest.mark.parametrize("row", STAGES.values(), ids=STAGES)
+def test_the_function_of_a_row_is_there(row: Stage):
+    module, _, function = row.function.partition(":")
+    text = (ROOT / f"{module.replace('.', '/')}.py").read_text()
+    assert re.search(rf"^def {function}\(recipe: (\w+), build: Build\) -> Outcome:$", text, re.MULTILINE)
 
 
 STEPS = [
