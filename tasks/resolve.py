@@ -137,7 +137,7 @@ def _input_file(path: Path, name: str) -> InputFile:
 
 @cache
 def _sha256(path: Path, _mtime_ns: int, _num_bytes: int) -> str:
-    """Hashed once a process while it does not change: a plan is printed before the flow plans again."""
+    """Hashed once a process while it does not change: an ingest stands in a journey many times."""
     return file_sha256(path)
 
 

@@ -2,15 +2,15 @@
 
 import importlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from flows.agreement import check_journey
 from flows.cli.show import console, number, print_json, print_table, relative
-from flows.make import Planned, check_capacity, chosen, fitted, plan, role, stage_of_journey
-from flows.recipes import Overrides, any_journey, over_arms, over_seeds
+from flows.make import Planned, check_capacity, chosen, handed_over, prepared, role
+from flows.recipes import Overrides, over_arms, over_seeds
 from flows.recipes.trees import walk
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
@@ -30,7 +30,7 @@ def show_plan(name: str, to: str, overrides: Overrides, *, as_json: bool) -> Non
     Raises:
         CapacityError: after the table, where a model does not fit this machine.
     """
-    target = stage_of_journey(any_journey(name, overrides), to)
+    target = chosen(name, to, overrides)
     check_journey(target)
     try:
         check_capacity(target, ANYWHERE)
@@ -38,14 +38,14 @@ def show_plan(name: str, to: str, overrides: Overrides, *, as_json: bool) -> Non
         if not as_json:
             print_table(["stage", "artifact", "model", "steps or items"], _preview(target))
         raise
-    lines = plan(fitted(target, ANYWHERE), open_store())
+    lines = prepared(target, ANYWHERE).lines
     if as_json:
         print_json([_plain(line) for line in lines])
     else:
         print_plan(lines)
 
 
-def print_plan(lines: list[Planned]) -> None:
+def print_plan(lines: Iterable[Planned]) -> None:
     """One line a stage: what it is, and what would happen."""
     print_table(
         ["stage", "artifact", "fingerprint", "action"],
@@ -77,7 +77,7 @@ def _plain(line: Planned) -> dict[str, Any]:
 
 
 def _at_hand() -> None:
-    """Prefect is there already."""
+    """No-op: Prefect can be reported to already."""
 
 
 def run_recipe(name: str, to: str, overrides: Overrides, ready: Callable[[], None] = _at_hand) -> Artifact:
@@ -89,10 +89,15 @@ def run_recipe(name: str, to: str, overrides: Overrides, ready: Callable[[], Non
         overrides: What the reader puts in place of the recipe's own.
         ready: Called before the first flow; returns when Prefect can be reported to.
     """
-    print_plan(plan(chosen(name, to, overrides, ANYWHERE), open_store()))
+    return _carry_out(chosen(name, to, overrides), lambda: _flow(to)(name, overrides=overrides), ready)
+
+
+def _carry_out(target: Recipe, flow: Callable[[], Artifact], ready: Callable[[], None]) -> Artifact:
+    """Show the plan, call the flow that makes the recipe, and show what came out."""
+    print_plan(handed_over(target, ANYWHERE).lines)
     ready()
     begin = time.monotonic()
-    artifact = _flow(to)(name, overrides=overrides)
+    artifact = flow()
     show_results(artifact, time.monotonic() - begin)
     return artifact
 
@@ -112,12 +117,13 @@ def run_demo(seeds: list[int], ready: Callable[[], None] = _at_hand) -> None:
         run_recipe("tiny_rpt", "report", Overrides(seed=seeds[0]), ready)
         return
     numbers = tuple(seeds)
-    print_plan(plan(fitted(over_seeds("tiny_rpt", numbers, Overrides()), ANYWHERE), open_store()))
-    ready()
-    from flows.seeds import seeds as compare_seeds
 
-    begin = time.monotonic()
-    show_results(compare_seeds("tiny_rpt", numbers), time.monotonic() - begin)
+    def flow() -> Artifact:
+        from flows.seeds import seeds as compare_seeds
+
+        return compare_seeds("tiny_rpt", numbers)
+
+    _carry_out(over_seeds("tiny_rpt", numbers, Overrides()), flow, ready)
 
 
 def run_study(
@@ -129,12 +135,13 @@ def run_study(
     ready: Callable[[], None] = _at_hand,
 ) -> None:
     """The arms of a study (all, where none is named) under some seeds, and the report that compares them."""
-    print_plan(plan(fitted(over_arms(name, seeds, arms, overrides, about), ANYWHERE), open_store()))
-    ready()
-    from flows.study import study
 
-    begin = time.monotonic()
-    show_results(study(name, seeds, arms, about, overrides), time.monotonic() - begin)
+    def flow() -> Artifact:
+        from flows.study import study
+
+        return study(name, seeds, arms, about, overrides)
+
+    _carry_out(over_arms(name, seeds, arms, overrides, about), flow, ready)
 
 
 def show_results(artifact: Artifact, seconds: float) -> None:

@@ -82,7 +82,7 @@ def test_what_no_stage_can_carry_out_is_refused_in_the_plan(asked, said):
 def test_a_plan_of_one_stage_is_refused_too(tmp_path, monkeypatch):
     monkeypatch.setenv("RPT_HOME", str(tmp_path))
     with pytest.raises(CapacityError, match="asks for engine=vllm"):
-        chosen("tiny_rpt", "ingest-corpus", Overrides(), Placement(engine="vllm"))
+        fitted(chosen("tiny_rpt", "ingest-corpus", Overrides()), Placement(engine="vllm"))
 
 
 def test_more_gpus_than_there_are_is_refused_by_name():

@@ -8,6 +8,7 @@ import pytest
 from flows import make
 from flows.cli import run
 from flows.cli.app import app
+from flows.recipes import Overrides
 from infra.storage.store import Store
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
@@ -96,6 +97,40 @@ def test_a_journey_names_what_it_made_by_its_role(store: Store, built: list[Reci
     assert found["tiny-report"] == report
     assert built[2].inputs()["before"] == found["tiny-evaluation-of-cold-start"]
     assert built[2].inputs()["after"] == found["tiny-evaluation-of-policy"]
+
+
+def test_a_command_fits_and_plans_once(store: Store, built: list[Recipe], monkeypatch, capsys):
+    """What a command shows is what its flow carries out; a second flow looks again."""
+    asked: list[Recipe] = []
+    monkeypatch.setattr(make, "resolve_sources", lambda recipe: asked.append(recipe) or recipe)
+    monkeypatch.setattr(make, "chosen", lambda *names: JOURNEY)
+    monkeypatch.setattr(run, "chosen", lambda *names: JOURNEY)
+    monkeypatch.setattr(run, "show_results", lambda artifact, seconds: None)
+    placement, overrides = Placement(), Overrides()
+    monkeypatch.setattr(
+        run, "_flow", lambda to: lambda name, overrides: make.make(name, to, overrides, placement)
+    )
+    first = run.run_recipe("tiny", "report", overrides)
+    assert [recipe.stage for recipe in asked] == ["evaluate", "evaluate", "report"]
+    assert [recipe.stage for recipe in built] == [recipe.stage for recipe in asked]
+    assert capsys.readouterr().out.count("build") == len(asked)
+    built.clear()
+    assert make.make("tiny", "report", overrides, placement) == first
+    assert len(asked) == 6
+    assert {line.action for line in make.prepared(JOURNEY, placement).lines} == {"reuse"}
+
+
+def test_a_plan_is_handed_over_to_its_own_recipe_and_placement(
+    store: Store, built: list[Recipe], monkeypatch
+):
+    calls: list[Recipe] = []
+    monkeypatch.setattr(make, "fitted", lambda target, placement: calls.append(target) or target)
+    make.handed_over(JOURNEY, Placement())
+    make.make_recipe(JOURNEY, "tiny", Placement(threads=1))
+    make.make_recipe(BEFORE, "tiny", Placement())
+    assert calls == [JOURNEY, JOURNEY, BEFORE]
+    make.make_recipe(JOURNEY, "tiny", Placement())
+    assert len(calls) == 3
 
 
 @pytest.mark.parametrize("name", [name for name, row in STAGES.items() if row.flow not in ("seeds", "study")])
