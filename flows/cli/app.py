@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from infra.local.links import live_api_url
-from infra.local.state import about_surroundings, made_state_folder
+from infra.local.state import about_surroundings, made_state_folder, prefect_settings
 from infra.runs import stops
 from rpt_core.errors import EXIT_OUR_FAILURE, EXIT_TRY_AGAIN, EXIT_YOUR_INPUT, RecipeError, RptError
 
@@ -346,13 +346,11 @@ def prepare_prefect() -> None:
         RecipeError: the state folder cannot be made.
     """
     settings = {
-        "PREFECT_HOME": str(made_state_folder() / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        **prefect_settings(made_state_folder()),
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
         "PREFECT_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
-        "DO_NOT_TRACK": "1",
     }
     for name, value in settings.items():
         os.environ.setdefault(name, value)

@@ -6,15 +6,16 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from flows.cli.show import console, print_json, print_table, size
+from infra.local.state import made_state_folder
 from infra.storage.copy import Copied, copy, to_copy
 from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Manifest
-from tasks.home import home, open_store
+from tasks.home import open_store
 
 
 def copy_to(ref: str, url: str, *, as_json: bool) -> None:
     """Copy, then say what stands in the target now and under which name."""
-    source, target = open_store(), Store(url, home() / "cache")
+    source, target = open_store(), Store(url, made_state_folder() / "cache")
     manifest = source.find(ref)
     copied = _with_a_bar(to_copy(manifest, source), source, target)
     name = ref.partition("@")[0]

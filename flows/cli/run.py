@@ -12,12 +12,13 @@ from flows.cli.show import console, number, print_json, print_table, relative
 from flows.make import Planned, check_capacity, chosen, handed_over, prepared, role
 from flows.recipes import Overrides, over_arms, over_seeds
 from flows.recipes.trees import walk
+from infra.local.state import made_state_folder
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.errors import CapacityError
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.stages import STAGES
-from tasks.home import home, open_store
+from tasks.home import open_store
 
 ANYWHERE = Placement()
 SIZES = ("steps", "prompts_per_step", "group_size", "num_positions", "num_targets", "samples")
@@ -153,9 +154,8 @@ def show_results(artifact: Artifact, seconds: float) -> None:
     if any(entry.path == "report.html" for entry in manifest.files):
         page = store.materialise(artifact) / "report.html"
         console.print(f"report: {relative(page)}", soft_wrap=True)
-    console.print(
-        f"{artifact.short} is done ({seconds:.0f} s). State: {relative(home())}. `rpt ls` lists it."
-    )
+    state = relative(made_state_folder())
+    console.print(f"{artifact.short} is done ({seconds:.0f} s). State: {state}. `rpt ls` lists it.")
 
 
 def show_doctor(*, as_json: bool) -> int:

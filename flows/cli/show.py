@@ -14,6 +14,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from flows.recipes import NAMED
+from infra.local.state import made_state_folder
 from infra.storage import garbage
 from infra.storage.documents import Fault
 from rpt_core.addresses import without_password
@@ -23,7 +24,7 @@ from rpt_core.artifacts.recipe import Frozen
 from rpt_core.corpus.reasons import REASONS
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.stages import STAGES
-from tasks.home import home, open_store
+from tasks.home import open_store
 
 console = Console(highlight=False)
 DROPPED_FILE = "dropped.parquet"
@@ -279,7 +280,7 @@ def collect_garbage(older_than_hours: float, *, remove: bool) -> None:
     tell_faults(found.faults)
     if remove:
         gone = garbage.remove(store, found)
-        num = garbage.sweep(store, home(), age)
+        num = garbage.sweep(store, made_state_folder(), age)
         console.print(f"{len(gone)} unnamed contents, {size(sum(each.num_bytes for each in gone))}, removed.")
         console.print(f"{num} leftovers of processes that are gone, removed.")
         return

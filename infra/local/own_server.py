@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from infra.local.links import PREFECT, answers, checked_address, live_api_url
-from infra.local.stack import HOST, NUM_PORTS, READY_SECONDS, no_port, prefect_settings
+from infra.local.stack import HOST, NUM_PORTS, READY_SECONDS, no_port, server_settings
 from infra.local.state import check_writable
 from infra.runs.lifeline import guarded_module, owned
 from rpt_core.errors import EngineError
@@ -172,7 +172,7 @@ def _start(home: Path, line: socket.socket, log: Path) -> subprocess.Popen[bytes
     folder.mkdir(exist_ok=True)
     env = {
         **os.environ,
-        **prefect_settings(home),
+        **server_settings(home),
         PREFECT: "",
         "PYTHONSAFEPATH": "1",
         "PREFECT_SERVER_UI_ENABLED": "false",

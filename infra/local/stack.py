@@ -24,7 +24,7 @@ from rich.console import Console
 
 from infra.local.links import MLFLOW, PREFECT, add_lines, answers, remove_lines
 from infra.local.prefect_api import PrefectApi
-from infra.local.state import sqlite_uri
+from infra.local.state import prefect_settings, sqlite_uri
 from infra.machine import this_machine
 from infra.runs import lifeline
 from rpt_core.errors import EngineError, RecipeError, RptError
@@ -125,7 +125,7 @@ def service_env(home: Path, links: Mapping[str, str]) -> dict[str, str]:
         "RPT_HOME": str(home),
         "RPT_WORKDIR": str(REPOSITORY),
         **links,
-        **prefect_settings(home),
+        **server_settings(home),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # it leaves orphans behind (measured)
         "PREFECT_WORKER_QUERY_SECONDS": "2",  # a person waits for the run just asked for
@@ -134,14 +134,12 @@ def service_env(home: Path, links: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def prefect_settings(home: Path) -> dict[str, str]:
-    """Prefect that keeps its state in ``home`` and tells nobody anything."""
+def server_settings(home: Path) -> dict[str, str]:
+    """Settings of a Prefect server of ours, and of what runs under it."""
     return {
-        "PREFECT_HOME": str(home / "prefect"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        **prefect_settings(home),
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-        "DO_NOT_TRACK": "1",
     }
 
 

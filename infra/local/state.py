@@ -53,6 +53,15 @@ def made_state_folder() -> Path:
     return folder
 
 
+def prefect_settings(home: Path) -> dict[str, str]:
+    """Environment of a Prefect that keeps its state in the state folder and sends no usage data."""
+    return {
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
 def sqlite_uri(home: Path) -> str:
     """The local database as MLflow names it; SQLAlchemy decodes percent signs and cuts at ``?``."""
     return f"sqlite:///{quote(str(home / 'mlflow.db'), safe='/: ')}?timeout=30"
