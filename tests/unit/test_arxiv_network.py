@@ -1,6 +1,5 @@
-"""arXiv's servers played on this machine: resumption tokens, busy answers, errors, bulk lists."""
+"""arXiv's servers played on this machine: papers by number, busy answers, errors, bulk lists."""
 
-import json
 import time
 from urllib.parse import parse_qs, urlsplit
 
@@ -36,18 +35,6 @@ def oai(body):
     return f"{opened}{body}</OAI-PMH>".encode()
 
 
-def listing(numbers, token):
-    shown = f'<resumptionToken completeListSize="6">{token}</resumptionToken>'
-    return oai(f"<ListRecords>{''.join(map(record, numbers))}{shown}</ListRecords>")
-
-
-PAGES = {
-    "": (["2101.00001", "2101.00002"], "two"),
-    "two": (["2101.00003", "hep-th/9901001"], "three"),
-    "three": (["2101.00005", "2101.00006"], ""),
-}
-
-
 class Archive:
     """The server's answers, and what it was asked."""
 
@@ -63,29 +50,13 @@ class Archive:
     def answer(self, path, query):
         if path.startswith("/e-print/"):
             return self.eprints.get(path.removeprefix("/e-print/"))
-        if path == "/api/query":
-            if query["id_list"] == "abc":
-                return atom("<id>http://arxiv.org/api/errors#x</id><summary>incorrect id format</summary>")
-            entries = (
-                f"<id>http://arxiv.org/abs/{number}v2</id><title>T</title><category term='math.AP'/>"
-                for number in query["id_list"].split(",")
-            )
-            return atom(*entries)
-        if query["verb"] == "GetRecord":
-            number = query["identifier"].removeprefix("oai:arXiv.org:")
-            if number == "2101.09999":
-                return oai('<error code="idDoesNotExist">nothing</error>')
-            return oai(f"<GetRecord>{record(number, CLOSED if number[0] == 'h' else OPEN)}</GetRecord>")
-        if query.get("set") == "none":
-            return oai('<error code="noRecordsMatch"/>')
-        if query.get("resumptionToken") == "old" or query.get("set") == "wrong":
-            return oai('<error code="badArgument">no such set</error>')
-        return listing(*PAGES[query.get("resumptionToken", "")])
-
-
-def atom(*entries):
-    body = "".join(f"<entry>{entry}</entry>" for entry in entries)
-    return f'<feed xmlns="http://www.w3.org/2005/Atom">{body}</feed>'.encode()
+        assert query["verb"] == "GetRecord"
+        number = query["identifier"].removeprefix("oai:arXiv.org:")
+        if number == "2101.09999":
+            return oai('<error code="idDoesNotExist">nothing</error>')
+        if number == "0000":
+            return oai('<error code="badArgument">no such identifier</error>')
+        return oai(f"<GetRecord>{record(number, CLOSED if number[0] == 'h' else OPEN)}</GetRecord>")
 
 
 def handler_of(archive):
@@ -116,79 +87,39 @@ def polite(archive):
     return PoliteServer(archive.url, pause_seconds=0.001)
 
 
-def numbers_in(path):
-    return [json.loads(line)["id"] for line in path.read_text().splitlines()]
+def test_a_paper_is_known_by_its_number(archive):
+    found = arxiv.licensed(polite(archive), "hep-th/9901001")
+    assert (found.number, found.license, found.categories) == ("hep-th/9901001", CLOSED, ("math.AP", "cs.LG"))
+    assert archive.asked == [
+        (
+            "/oai2",
+            {"verb": "GetRecord", "identifier": "oai:arXiv.org:hep-th/9901001", "metadataPrefix": "arXiv"},
+        )
+    ]
+    assert arxiv.licensed(polite(archive), "2101.09999") is None
 
 
-ALL = ["2101.00001", "2101.00002", "2101.00003", "hep-th/9901001", "2101.00005", "2101.00006"]
+def test_errors_of_the_protocol_are_told(archive):
+    with pytest.raises(SourceError, match=r"badArgument: no such identifier.*when asked for 0000"):
+        arxiv.licensed(polite(archive), "0000")
 
 
-def test_a_harvest_follows_the_tokens_to_the_end(archive, tmp_path):
-    assert arxiv.harvest(polite(archive), tmp_path / "m.jsonl", set="math") == 6
-    assert numbers_in(tmp_path / "m.jsonl") == ALL
-    assert archive.asked[0] == ("/oai2", {"verb": "ListRecords", "metadataPrefix": "arXiv", "set": "math"})
-    assert [query.get("resumptionToken") for _, query in archive.asked] == [None, "two", "three"]
-    row = json.loads((tmp_path / "m.jsonl").read_text().splitlines()[0])
-    assert row == {
-        "id": "2101.00001", "title": "On towers", "categories": "math.AP cs.LG", "license": OPEN,
-        "update_date": "2020-01-02",
-    }  # fmt: skip
-    assert [path.name for path in tmp_path.iterdir()] == ["m.jsonl"]
-
-
-def test_a_harvest_goes_on_where_it_broke_off(archive, tmp_path, monkeypatch):
-    archive.answer = lambda path, query, real=archive.answer: (
-        None if query.get("resumptionToken") == "three" else real(path, query)
-    )
-    with pytest.raises(SourceError, match="HTTP 404"):
-        arxiv.harvest(polite(archive), tmp_path / "m.jsonl", set="math")
-    with (tmp_path / "m.jsonl.part").open("a") as stream:
-        stream.write('{"id": "half a li')
-    del archive.answer
-    archive.asked.clear()
-    assert arxiv.harvest(polite(archive), tmp_path / "m.jsonl", set="math") == 6
-    assert numbers_in(tmp_path / "m.jsonl") == ALL
-    assert [query["resumptionToken"] for _, query in archive.asked] == ["three"]
-
-
-def test_another_selection_starts_anew_and_an_empty_one_is_empty(archive, tmp_path):
-    (tmp_path / "m.jsonl.part").write_text("old\n")
-    (tmp_path / "m.jsonl.token").write_text(
-        json.dumps({"selection": {"set": "cs"}, "next": "old", "num_bytes": 4, "num_papers": 1})
-    )
-    assert arxiv.harvest(polite(archive), tmp_path / "m.jsonl", set="none") == 0
-    assert (tmp_path / "m.jsonl").read_text() == ""
-
-
-def test_errors_of_the_protocol_are_told(archive, tmp_path):
-    with pytest.raises(SourceError, match=r"badArgument: no such set.*Mend the selection"):
-        arxiv.harvest(polite(archive), tmp_path / "m.jsonl", set="wrong")
-    with pytest.raises(SourceError, match="incorrect id format"):
-        list(arxiv.described(polite(archive), ["abc"]))
-
-
-def test_busy_answers_are_waited_out(archive, tmp_path):
+def test_busy_answers_are_waited_out(archive):
     archive.fail = [(503, "0"), (429, ""), (500, "")]
-    assert arxiv.harvest(polite(archive), tmp_path / "m.jsonl") == 6
+    assert arxiv.licensed(polite(archive), "2101.00001").license == OPEN
     archive.fail = [(503, "")] * 6
     with pytest.raises(SourceError, match="not answered in 6 attempts: HTTP 503") as caught:
-        arxiv.harvest(polite(archive), tmp_path / "n.jsonl")
+        arxiv.licensed(polite(archive), "2101.00001")
     assert caught.value.exit_code == 75
 
 
-def test_requests_keep_their_distance(archive, tmp_path):
-    arxiv.harvest(PoliteServer(archive.url, pause_seconds=0.1), tmp_path / "m.jsonl")
+def test_requests_keep_their_distance(archive):
+    server = PoliteServer(archive.url, pause_seconds=0.1)
+    for _ in range(3):
+        arxiv.licensed(server, "2101.00001")
     gaps = [later - earlier for earlier, later in zip(archive.times, archive.times[1:], strict=False)]
     assert len(gaps) == 2
     assert min(gaps) >= 0.09
-
-
-def test_papers_by_number(archive):
-    found = list(arxiv.described(polite(archive), [f"2101.{i:05d}" for i in range(150)]))
-    assert [len(query["id_list"].split(",")) for _, query in archive.asked] == [100, 50]
-    assert (found[149].number, found[149].categories) == ("2101.00149", ("math.AP",))
-    assert arxiv.licensed(polite(archive), "hep-th/9901001").license == CLOSED
-    assert arxiv.licensed(polite(archive), "2101.09999") is None
 
 
 def test_a_list_of_numbers_becomes_papers_with_their_licence(archive, tmp_path, monkeypatch):
