@@ -1,10 +1,8 @@
-"""pass@k and avg@n from the samples that were produced, not from those that were asked for.
+"""pass@k from the samples that were produced, not from those that were asked for.
 
 The estimators are per item; an item's number enters :mod:`rpt_core.evaluation.intervals` with the
 cluster (document or problem) it belongs to.
 """
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,30 +45,6 @@ def pass_at_k(num_samples: ArrayLike, num_correct: ArrayLike, k: int) -> NDArray
     for draw in range(k):
         miss_I *= np.clip((samples_I - correct_I - draw) / (samples_I - draw), 0.0, 1.0)
     return 1.0 - miss_I
-
-
-def average_at_n(scores: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """avg@n: each item's mean score over the samples it has (methods 1.6).
-
-    Args:
-        scores: One sequence of scores per item; lengths may differ.
-
-    Returns:
-        Shape ``(items,)``, float64.
-
-    Raises:
-        ValueError: an item has no sample. An unanswered item is not a wrong one; it must be counted apart.
-
-    Example:
-        >>> average_at_n([[1, 0, 1, 0], [1]])
-        array([0.5, 1. ])
-    """
-    empty = [index for index, item in enumerate(scores) if len(item) == 0]
-    if empty:
-        raise ValueError(
-            f"{len(empty)} items have no sample (the first is item {empty[0]}): count them apart"
-        )
-    return np.array([float(np.mean(item)) for item in scores])
 
 
 def reportable_k(num_samples: int) -> tuple[int, ...]:

@@ -45,7 +45,6 @@ def test_where_tokens_begin(codec: Codec):
     text = "a\u6570b \U0001f680."
     ids = codec.encode(text)
     offsets = codec.char_offsets(ids)
-    assert codec.char_starts(text).tolist() == offsets.tolist()
     for token, offset in zip(ids, offsets, strict=True):
         first = codec.token_bytes(token)[0]
         assert (offset < 0) == (first & 0xC0 == 0x80)
