@@ -9,13 +9,11 @@ import difflib
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import Field, ValidationError
-
 from flows.recipes import papers, rlpt, rmt, rpt, tiny
+from flows.recipes.overrides import Overrides, overridden
 from flows.recipes.papers import OMNI_MATH, report
-from flows.recipes.schedules import carried
-from flows.recipes.trees import rewritten, walk
-from rpt_core.artifacts.recipe import SEED_MAX, Frozen, Recipe, explain
+from flows.recipes.trees import rewritten
+from rpt_core.artifacts.recipe import Recipe
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.objectives import Budget, RptObjective
@@ -153,7 +151,7 @@ def rmt_qwen3_14b(*, data: str = OMNI_MATH, model: str = "Qwen/Qwen3-14B", seed:
     return rewritten(journey, "report", {"title": "RMT, Qwen3 14B"})
 
 
-def over_seeds(name: str, seeds: tuple[int, ...], overrides: "Overrides") -> SeedsRecipe:
+def over_seeds(name: str, seeds: tuple[int, ...], overrides: Overrides) -> SeedsRecipe:
     """The same journey under several seeds: each cold start and each policy, evaluated and compared."""
     runs = [journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
     return SeedsRecipe(
@@ -169,7 +167,7 @@ def over_arms(
     name: str,
     seeds: tuple[int, ...],
     arms: tuple[str, ...],
-    overrides: "Overrides",
+    overrides: Overrides,
     about: str = MID_TRAINING,
 ) -> ArmsRecipe | RlptReportRecipe:
     """The arms of a study under several seeds: trained from one start model each, evaluated and compared.
@@ -212,30 +210,6 @@ NAMED: dict[str, Callable[..., Recipe]] = {
 }
 
 
-class Overrides(Frozen):
-    """What a run changes about a named recipe; the Prefect form shows these beside the recipe's name."""
-
-    data: str = ""
-    """A file or folder of your own text instead of the recipe's."""
-    model: str = ""
-    """A Hugging Face folder or hub id instead of the recipe's model."""
-    seed: int | None = Field(None, ge=0, le=SEED_MAX)
-    fields: dict[str, Any] = {}
-    """Any other field, by the kind of artifact it shapes: ``{"policy.steps": 20}``."""
-
-    @classmethod
-    def parse_words(cls, known: dict[str, Any], fields: dict[str, Any]) -> "Overrides":
-        """From ``-p`` words.
-
-        Raises:
-            RecipeError: a value has the wrong form.
-        """
-        try:
-            return cls(**known, fields=fields)
-        except ValidationError as error:
-            raise RecipeError(f"-p cannot be read: {explain(error, cls)}") from None
-
-
 def journey(name: str, overrides: Overrides | None = None) -> ReportRecipe:
     """The named recipe with a run's changes, where it ends in the report of one training.
 
@@ -263,31 +237,4 @@ def any_journey(name: str, overrides: Overrides | None = None) -> Recipe:
     if chosen.seed is not None:
         given["seed"] = chosen.seed  # type: ignore[assignment]
     recipe = NAMED[name](**given)
-    kinds = {found.kind for found in walk(recipe)}
-    for kind, update in _by_kind(chosen.fields).items():
-        if kind not in kinds:
-            near = difflib.get_close_matches(kind, kinds, n=1)
-            hint = f" Did you mean {near[0]}.{next(iter(update))}?" if near else ""
-            raise RecipeError(
-                f"-p {kind}.*: no stage writes the kind {kind!r}.{hint} There are {', '.join(sorted(kinds))}."
-            )
-        recipe = rewritten(recipe, kind, update, carried)
-    return recipe
-
-
-def _by_kind(fields: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Dotted names as nested changes of one kind each, so that fields that must agree change together."""
-    changes: dict[str, dict[str, Any]] = {}
-    for dotted, value in fields.items():
-        kind, *path = dotted.split(".") if "." in dotted else ["policy", dotted]
-        level = changes.setdefault(kind, {})
-        for name in path[:-1]:
-            level = level.setdefault(name, {})
-            if not isinstance(level, dict):
-                raise RecipeError(
-                    f"-p {dotted}: {name} is given twice, as a whole and by its fields; give one."
-                )
-        if isinstance(level.get(path[-1]), dict):
-            raise RecipeError(f"-p {dotted}: it is given both as a whole and by its fields; give one.")
-        level[path[-1]] = value
-    return changes
+    return overridden(recipe, chosen.fields)
