@@ -14,7 +14,7 @@ from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.objectives import RptObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from tests.toys import save_tiny_model
-from tests.unit.small_corpus import write_corpus
+from tests.unit.corpus.small_corpus import write_corpus
 
 NOWHERE = Artifact(kind="any", fingerprint="0" * 64, digest="0" * 64)
 

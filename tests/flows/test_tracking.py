@@ -22,7 +22,7 @@ from rpt_core.recipes.scaling import ScalingRecipe
 from rpt_core.scaling.fit import fit_scaling
 from rpt_core.train.rl.reinforce import train_policy
 from tests.flows.small_training import small_policy
-from tests.unit.evaluation_tables import AFTER, Planted, write_evaluation
+from tests.unit.evaluation.tables import AFTER, Planted, write_evaluation
 
 STARTED = "2026-11-20T10:00:00+00:00"
 
