@@ -1,5 +1,6 @@
 """How any stage is made: what it needs first, each thing once, as make does."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,7 +43,20 @@ def fitted(target: Recipe, placement: Placement) -> Recipe:
     check_journey(target)
     check_served(placement)
     check_capacity(target, placement)
-    return mapped(target, resolve_sources)
+    return mapped(target, _each_once(resolve_sources))
+
+
+def _each_once(change: Callable[[Recipe], Recipe]) -> Callable[[Recipe], Recipe]:
+    """The same change, asked once for equal recipes: a journey names its corpus and base model many times."""
+    changed: dict[str, Recipe] = {}
+
+    def once(recipe: Recipe) -> Recipe:
+        key = _key(recipe)
+        if key not in changed:
+            changed[key] = change(recipe)
+        return changed[key]
+
+    return once
 
 
 def check_capacity(target: Recipe, placement: Placement) -> None:
