@@ -114,7 +114,7 @@ class LiveView:
 
 
 def _told(work: Callable[[], str]) -> str:
-    """Do it, and turn whatever MLflow and its libraries raise into one sentence."""
+    """Run ``work``; turn whatever MLflow and its libraries raise into one sentence."""
     where = tracking_uri()
     if where.startswith("http"):
         checked_address(MLFLOW)
@@ -143,7 +143,7 @@ _down_until = 0.0
 
 
 def _guarded(work: Callable[[], str]) -> str:
-    """Do it, or warn once and leave MLflow alone for a while: no view is worth a failed stage."""
+    """Run ``work``; on failure warn once, then skip MLflow for :data:`_AGAIN_AFTER_SECONDS`."""
     global _down_until  # noqa: PLW0603  (one MLflow per process)
     if time.monotonic() < _down_until:
         return ""

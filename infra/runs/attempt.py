@@ -98,7 +98,7 @@ class StoreBuild(LocalBuild):
         super().log(step, values, timings)
 
     def progress(self, done: float, total: float, note: str = "") -> None:
-        """Leave word for the launcher, which shows it; replaced whole, so it is never half read."""
+        """Write the progress file that the launcher shows; replaced atomically, so never read half."""
         temporary = self.job.folder / f"{PROGRESS_FILE}.tmp"
         temporary.write_text(json.dumps({"done": done, "total": total, "note": note}))
         temporary.replace(self.job.folder / PROGRESS_FILE)
@@ -117,7 +117,7 @@ class StoreBuild(LocalBuild):
         shutil.rmtree(bundle)
 
     def resume(self) -> Saved | None:
-        """The highest checkpoint that verifies; a damaged one is passed over, and said."""
+        """The highest checkpoint that verifies; corrupt ones are skipped and logged."""
         for step in reversed(self.store.progress_steps(self.job.fingerprint, self.job.key)):
             folder = self.scratch / "resume" / f"{step:09d}"
             try:

@@ -1,4 +1,4 @@
-"""What a training process does to be a good child: watch its launcher, hear a stop, tell how it ended.
+"""The protocol of a rank with its launcher: lifeline, stop signal, outcome file.
 
     with child.reporting(attempt_folder) as stopping:    # first, before any slow import
         ...train, looking at stopping() at every step border...

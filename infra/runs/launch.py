@@ -31,7 +31,7 @@ _NOT_BEGUN = "stopped before this stage began; everything before it is kept, and
 
 @dataclass(frozen=True, slots=True)
 class ProcessOutcome:
-    """How a child process ended, by its own word where it left one."""
+    """How a child process ended: by its outcome file where it left one."""
 
     status: Status
     error: str = ""
@@ -249,7 +249,7 @@ def _running(command: Sequence[str], workdir: Path, env: Mapping[str, str]) -> I
 
 
 def _read_outcome(workdir: Path, code: int | None, why_stopped: str, seconds: float) -> ProcessOutcome:
-    """The ranks' own word; the first failure in time is the cause of the others."""
+    """Merge the ranks' outcome files; the first failure in time is the cause of the others."""
     told = [json.loads(path.read_text()) for path in workdir.glob("outcome*.json")]
     told.sort(key=lambda one: (("failed", "stopped", "done").index(one["status"]), one["time"]))
     if told:
@@ -276,5 +276,5 @@ def _died(log: Path, code: int | None) -> str:
     last = "\n".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
     return (
         f"the training process ended {how} without saying how it went. The same command goes on from its "
-        f"last checkpoint. Its last words, from {log}:\n{last}"
+        f"last checkpoint. The end of its log {log}:\n{last}"
     )

@@ -8,7 +8,8 @@ import pytest
 from flows import make
 from flows.cli import run
 from flows.cli.app import app
-from flows.recipes import Overrides
+from flows.recipes import Overrides, any_journey
+from flows.recipes.trees import walk
 from infra.storage.store import Store
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
@@ -118,6 +119,13 @@ def test_a_command_fits_and_plans_once(store: Store, built: list[Recipe], monkey
     assert make.make("tiny", "report", overrides, placement) == first
     assert len(asked) == 6
     assert {line.action for line in make.prepared(JOURNEY, placement).lines} == {"reuse"}
+
+
+def test_data_and_models_are_looked_at_once_however_often_they_are_named(monkeypatch):
+    journey, asked = any_journey("tiny_rpt"), []
+    monkeypatch.setattr(make, "resolve_sources", lambda recipe: asked.append(recipe.kind) or recipe)
+    assert make.fitted(journey, Placement()) == journey
+    assert sorted(asked) == sorted(node.kind for node in walk(journey))
 
 
 def test_a_plan_is_handed_over_to_its_own_recipe_and_placement(
