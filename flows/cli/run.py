@@ -25,7 +25,9 @@ SIZES = ("steps", "prompts_per_step", "group_size", "num_positions", "num_target
 """Fields that say how large a stage is, as factors."""
 
 
-def show_plan(name: str, to: str, overrides: Overrides, *, as_json: bool) -> None:
+def show_plan(
+    name: str, to: str, overrides: Overrides, placement: Placement = ANYWHERE, *, as_json: bool
+) -> None:
     """Print what :func:`run_recipe` would do.
 
     Raises:
@@ -34,12 +36,12 @@ def show_plan(name: str, to: str, overrides: Overrides, *, as_json: bool) -> Non
     target = chosen(name, to, overrides)
     check_journey(target)
     try:
-        check_capacity(target, ANYWHERE)
+        check_capacity(target, placement)
     except CapacityError:
         if not as_json:
             print_table(["stage", "artifact", "model", "steps or items"], _preview(target))
         raise
-    lines = prepared(target, ANYWHERE).lines
+    lines = prepared(target, placement).lines
     if as_json:
         print_json([_plain(line) for line in lines])
     else:
@@ -81,7 +83,13 @@ def _at_hand() -> None:
     """No-op: Prefect can be reported to already."""
 
 
-def run_recipe(name: str, to: str, overrides: Overrides, ready: Callable[[], None] = _at_hand) -> Artifact:
+def run_recipe(
+    name: str,
+    to: str,
+    overrides: Overrides,
+    ready: Callable[[], None] = _at_hand,
+    placement: Placement = ANYWHERE,
+) -> Artifact:
     """Make a stage of a named recipe through its flow, then say what came out.
 
     Args:
@@ -89,13 +97,20 @@ def run_recipe(name: str, to: str, overrides: Overrides, ready: Callable[[], Non
         to: The stage to make.
         overrides: What the reader puts in place of the recipe's own.
         ready: Called before the first flow; returns when Prefect can be reported to.
+        placement: Where and how it runs.
     """
-    return _carry_out(chosen(name, to, overrides), lambda: _flow(to)(name, overrides=overrides), ready)
+
+    def flow() -> Artifact:
+        return _flow(to)(name, overrides=overrides, placement=placement)
+
+    return _carry_out(chosen(name, to, overrides), flow, ready, placement)
 
 
-def _carry_out(target: Recipe, flow: Callable[[], Artifact], ready: Callable[[], None]) -> Artifact:
+def _carry_out(
+    target: Recipe, flow: Callable[[], Artifact], ready: Callable[[], None], placement: Placement = ANYWHERE
+) -> Artifact:
     """Show the plan, call the flow that makes the recipe, and show what came out."""
-    print_plan(handed_over(target, ANYWHERE).lines)
+    print_plan(handed_over(target, placement).lines)
     ready()
     begin = time.monotonic()
     artifact = flow()

@@ -1,6 +1,7 @@
 """Plans and journeys over a store that holds some of it: each thing is itself, made once, and named."""
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -107,11 +108,13 @@ def test_a_command_fits_and_plans_once(store: Store, built: list[Recipe], monkey
     monkeypatch.setattr(make, "chosen", lambda *names: JOURNEY)
     monkeypatch.setattr(run, "chosen", lambda *names: JOURNEY)
     monkeypatch.setattr(run, "show_results", lambda artifact, seconds: None)
-    placement, overrides = Placement(), Overrides()
-    monkeypatch.setattr(
-        run, "_flow", lambda to: lambda name, overrides: make.make(name, to, overrides, placement)
-    )
-    first = run.run_recipe("tiny", "report", overrides)
+    monkeypatch.setattr(run, "_flow", lambda to: partial(flow, to))
+    placement, overrides = Placement(threads=2), Overrides()
+
+    def flow(to: str, name: str, *, overrides: Overrides, placement: Placement) -> Artifact:
+        return make.make(name, to, overrides, placement)
+
+    first = run.run_recipe("tiny", "report", overrides, placement=placement)
     assert [recipe.stage for recipe in asked] == ["evaluate", "evaluate", "report"]
     assert [recipe.stage for recipe in built] == [recipe.stage for recipe in asked]
     assert capsys.readouterr().out.count("build") == len(asked)
