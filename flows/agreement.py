@@ -7,8 +7,8 @@ that cuts text otherwise, or a schedule that begins after the last step costs th
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flows.schedules import counts_in_steps
-from flows.trees import walk
+from flows.recipes.schedules import counts_in_steps
+from flows.recipes.trees import walk
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.difficulty import DifficultyRecipe

@@ -1,13 +1,14 @@
 """How any stage is made: what it needs first, each thing once, as make does."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from flows.agreement import check_journey
 from flows.recipes import Overrides, any_journey
-from flows.trees import mapped, stage, walk
+from flows.recipes.trees import mapped, stage, walk
 from infra.machine import check_served
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from tasks import capacity
@@ -16,13 +17,13 @@ from tasks.home import open_store
 from tasks.resolve import resolve_sources
 
 
-def chosen(name: str, stage_name: str, overrides: Overrides, placement: Placement) -> Recipe:
-    """The recipe of one stage of a named journey, ready to be planned (:func:`fitted`).
+def chosen(name: str, stage_name: str, overrides: Overrides) -> Recipe:
+    """The recipe of one stage of a named journey, as it is written: not yet :func:`fitted`.
 
     Raises:
         RecipeError: there is no such recipe, stage or field.
     """
-    return fitted(stage_of_journey(any_journey(name, overrides), stage_name), placement)
+    return stage_of_journey(any_journey(name, overrides), stage_name)
 
 
 def stage_of_journey(journey: Recipe, stage_name: str) -> Recipe:
@@ -42,7 +43,20 @@ def fitted(target: Recipe, placement: Placement) -> Recipe:
     check_journey(target)
     check_served(placement)
     check_capacity(target, placement)
-    return mapped(target, resolve_sources)
+    return mapped(target, _each_once(resolve_sources))
+
+
+def _each_once(change: Callable[[Recipe], Recipe]) -> Callable[[Recipe], Recipe]:
+    """The same change, asked once for equal recipes: a journey names its corpus and base model many times."""
+    changed: dict[str, Recipe] = {}
+
+    def once(recipe: Recipe) -> Recipe:
+        key = _key(recipe)
+        if key not in changed:
+            changed[key] = change(recipe)
+        return changed[key]
+
+    return once
 
 
 def check_capacity(target: Recipe, placement: Placement) -> None:
@@ -65,6 +79,43 @@ class Planned:
     """The finished artifact, for ``reuse``."""
     fingerprint: str
     """Empty while an input is not finished: identity stands on content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A recipe that fits this machine, and what is to be done to make it."""
+
+    target: Recipe
+    lines: tuple[Planned, ...]
+
+
+_handed_over: dict[tuple[str, str], Plan] = {}
+"""Plans of this process that a flow is about to carry out, by recipe and placement as JSON."""
+
+
+def prepared(target: Recipe, placement: Placement) -> Plan:
+    """The plan of a recipe: fitted to this machine, and held against the store.
+
+    Raises:
+        RptError: as :func:`fitted` and the store.
+    """
+    recipe = fitted(target, placement)
+    return Plan(recipe, tuple(plan(recipe, open_store())))
+
+
+def handed_over(target: Recipe, placement: Placement) -> Plan:
+    """The same, kept for the flow that is called next with this recipe.
+
+    A command shows the plan and then calls a flow. Prefect records what a flow is given, which is therefore
+    a name and not a plan; without this the inputs would be read, and the store asked, twice in one command.
+    """
+    key = _plan_key(target, placement)
+    _handed_over[key] = prepared(target, placement)
+    return _handed_over[key]
+
+
+def _plan_key(target: Recipe, placement: Placement) -> tuple[str, str]:
+    return target.model_dump_json(), placement.model_dump_json()
 
 
 def plan(target: Recipe, store: Store) -> list[Planned]:
@@ -107,22 +158,24 @@ def make(name: str, stage_name: str, overrides: Overrides, placement: Placement)
     Raises:
         RptError: what the plan or a stage raised.
     """
-    return make_recipe(chosen(name, stage_name, overrides, placement), name, placement)
+    return make_recipe(chosen(name, stage_name, overrides), name, placement)
 
 
 def make_recipe(target: Recipe, name: str, placement: Placement) -> Artifact:
     """The same for a recipe in hand; each stage is one Prefect task.
 
+    A plan that was handed over is carried out once: later the store may hold more, and the inputs may differ.
     What is made is spoken of as ``<name>-<role>@<version>``.
     """
+    todo = _handed_over.pop(_plan_key(target, placement), None) or prepared(target, placement)
     store = open_store()
-    made = {_key(line.recipe): line.artifact for line in plan(target, store) if line.artifact}
-    for recipe in walk(target):
+    made = {_key(line.recipe): line.artifact for line in todo.lines if line.artifact}
+    for recipe in walk(todo.target):
         resolved = resolved_recipe(recipe, made, store)
         assert resolved is not None, "inputs come before what needs them"
         made[_key(recipe)] = build.with_options(name=recipe.stage)(resolved, placement)
         store.add_ref(f"{name}-{role(recipe)}", made[_key(recipe)])
-    return made[_key(target)]
+    return made[_key(todo.target)]
 
 
 def role(recipe: Recipe) -> str:

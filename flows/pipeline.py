@@ -1,4 +1,4 @@
-"""Flow `pipeline`."""
+"""Flow `pipeline`: a whole journey. ``flows/recipes/named.py: tiny_rpt`` writes one out, stage by stage."""
 
 from prefect import flow
 

@@ -4,7 +4,7 @@ from typing import get_args
 
 from pydantic import ValidationError
 
-from flows.parameters import literal
+from flows.cli.parameters import literal
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import RecipeError
 

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.make import fitted, make_recipe
+from flows.make import make_recipe
 from flows.recipes import Overrides, over_seeds
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
@@ -26,5 +26,4 @@ def seeds(
         overrides: Your own data, model or single fields in place of the recipe's.
         placement: Where and how it runs; ``auto`` fits the machine.
     """
-    target = fitted(over_seeds(recipe, seeds, overrides), placement)
-    return make_recipe(target, recipe, placement)
+    return make_recipe(over_seeds(recipe, seeds, overrides), recipe, placement)

@@ -2,8 +2,9 @@
 
 from prefect import flow
 
-from flows.make import fitted, make_recipe
-from flows.recipes import MID_TRAINING, Overrides, over_arms
+from flows.make import make_recipe
+from flows.recipes import Overrides, over_arms
+from flows.recipes.named import MID_TRAINING
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 
@@ -35,4 +36,4 @@ def study(
         overrides: Your own data, model or single fields in place of the recipe's.
         placement: Where and how it runs; ``auto`` fits the machine.
     """
-    return make_recipe(fitted(over_arms(recipe, seeds, arms, overrides, about), placement), recipe, placement)
+    return make_recipe(over_arms(recipe, seeds, arms, overrides, about), recipe, placement)

@@ -78,7 +78,7 @@ quiet=-q
 unset PYTHONDONTWRITEBYTECODE
 "$venv/bin/python" -W ignore -c 'import rpt_core.train.rl.reinforce, rpt_core.evaluation.evaluate, rpt_core.report.journey' &
 science=$!
-"$venv/bin/python" -W ignore -c 'import tasks.build, infra.projection, prefect.server.api.server, mlflow.tracking' ||
+"$venv/bin/python" -W ignore -c 'import tasks.build, infra.metrics.projection, prefect.server.api.server, mlflow.tracking' ||
     fail "the installed project cannot be loaded (Python's own words are above)."
 wait $science || fail "the installed project cannot be loaded (Python's own words are above)."
 printf '%s' "$sum" >"$(stamp_of "$kind")"

@@ -1,16 +1,16 @@
-"""arXiv over the network: papers described by OAI-PMH and Atom, e-prints by number, bulk files by month.
+"""arXiv over the network: e-prints by number with their licences (OAI-PMH), and bulk files by month.
 
-What was read is on disk after every reply, and the same call goes on from there.
+What was read is on disk after every reply, so the same call resumes there.
 """
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from infra.download import download
-from infra.polite import PoliteServer
-from rpt_core.corpus.arxiv.metadata import Page, Paper, parse_atom, parse_manifest, parse_oai
+from infra.network.download import download
+from infra.network.polite import PoliteServer
+from rpt_core.corpus.arxiv.metadata import Paper, parse_manifest, parse_oai
 from rpt_core.corpus.files.streams import Broken
 from rpt_core.errors import SourceError
 
@@ -18,70 +18,8 @@ API = "https://export.arxiv.org"
 """The server arXiv keeps for programmes."""
 BULK = "s3://arxiv"
 """The bucket of the bulk files; who reads it pays for the transfer."""
-IDS_PER_REQUEST = 100
 METADATA_NAME = "metadata.jsonl"
 _NUMBER = re.compile(r"(\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?/\d{7})(?:v\d+)?")
-
-
-def harvest(server: PoliteServer, out: Path, **selection: str) -> int:
-    """Descriptions of all papers of a selection, as JSON lines, by OAI-PMH.
-
-    Args:
-        server: Whom to ask; :data:`API` in earnest.
-        out: Appears when everything is there; ``NAME.part`` and ``NAME.token`` hold what came so far.
-        selection: ``set`` (such as ``cs``), ``from`` and ``until`` (dates); nothing for the whole archive.
-
-    Returns:
-        Number of papers.
-
-    Raises:
-        SourceError: the server refuses the selection or the token, or cannot be reached.
-    """
-    part, state = out.with_name(f"{out.name}.part"), out.with_name(f"{out.name}.token")
-    held = json.loads(state.read_text()) if state.exists() and part.exists() else {}
-    if held.get("selection") != selection:
-        part.unlink(missing_ok=True)
-        held = {"selection": selection, "next": "", "num_bytes": 0, "num_papers": 0}
-    while True:
-        page = _page(server, held["next"], selection)
-        with part.open("ab") as stream:
-            stream.truncate(held["num_bytes"])  # a killed call may have written after its last token
-            stream.write("".join(f"{paper.as_json()}\n" for paper in page.papers).encode())
-            held["num_bytes"] = stream.tell()
-        held["next"], held["num_papers"] = page.token, held["num_papers"] + len(page.papers)
-        if not page.token:
-            break
-        state.write_text(json.dumps(held))
-    part.replace(out)
-    state.unlink(missing_ok=True)
-    return int(held["num_papers"])
-
-
-def _page(server: PoliteServer, token: str, selection: dict[str, str]) -> Page:
-    query = {"resumptionToken": token} if token else {"metadataPrefix": "arXiv", **selection}
-    try:
-        return parse_oai(server.get("/oai2", verb="ListRecords", **query))
-    except Broken as broken:
-        raise SourceError(
-            f"{server.url} answered {broken.detail!r} when it was asked for {query}. Mend the selection; "
-            "a token that has expired is given up by deleting the .token file."
-        ) from None
-
-
-def described(server: PoliteServer, numbers: Sequence[str]) -> Iterator[Paper]:
-    """Papers by number, by the query API: titles and categories, but no licences.
-
-    Raises:
-        SourceError: a number is malformed, or the server cannot be reached.
-    """
-    for first in range(0, len(numbers), IDS_PER_REQUEST):
-        batch = numbers[first : first + IDS_PER_REQUEST]
-        listed = ",".join(batch)
-        try:
-            reply = server.get("/api/query", id_list=listed, start=0, max_results=len(batch))
-            yield from parse_atom(reply).papers
-        except Broken as broken:
-            raise SourceError(f"{server.url} answered {broken.detail!r} when asked for {batch}.") from None
 
 
 def licensed(server: PoliteServer, number: str) -> Paper | None:

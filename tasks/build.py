@@ -14,12 +14,14 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from infra.attempt import MILESTONES_FILE, RESULT_FILE, Job, publish
-from infra.launch import DATA_ENV, launch, rank_command, training_env
+from infra.local.state import made_state_folder
 from infra.machine import numerics_of, resolve_placement
-from infra.projection import View
-from infra.store import Store
-from infra.tracking import LiveView, track
+from infra.metrics.projection import View
+from infra.metrics.tracking import LiveView, track
+from infra.runs.attempt import RESULT_FILE, Job, publish
+from infra.runs.launch import DATA_ENV, launch, rank_command, training_env
+from infra.storage.store import Store
+from rpt_core.artifacts.build import MILESTONES_FILE
 from rpt_core.artifacts.lineage import ancestors
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
@@ -28,10 +30,10 @@ from rpt_core.corpus.dedup.overlap import EVALUATED
 from rpt_core.errors import EngineError
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.splits import TRAINED
+from rpt_core.recipes.stages import stage_of
 from tasks.capacity import num_parameters
 from tasks.code import code_digest, environment
-from tasks.home import home, open_store
-from tasks.stages import stage_of
+from tasks.home import open_store
 from tasks.views import prefect_tags, show_finished
 from tasks.watch import StageWatch
 
@@ -79,7 +81,7 @@ def build_here(recipe: Recipe, placement: Placement, store: Store) -> Artifact:
 @contextmanager
 def _alone(fingerprint: str) -> Iterator[None]:
     """One builder of a thing at a time on this machine: it saves work, nothing depends on it."""
-    path = home() / "locks" / fingerprint[:32]
+    path = made_state_folder() / "locks" / fingerprint[:32]
     path.parent.mkdir(exist_ok=True)
     while True:
         with path.open("w") as lock:
@@ -103,7 +105,7 @@ def _is_still(descriptor: int, path: Path) -> bool:
 
 def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: str) -> Manifest:
     """Run the stage in a child process, in a folder of its own, and publish what it wrote."""
-    folder = home() / "scratch" / fingerprint[:24] / uuid.uuid4().hex[:12]
+    folder = made_state_folder() / "scratch" / fingerprint[:24] / uuid.uuid4().hex[:12]
     shutil.rmtree(folder.parent, ignore_errors=True)  # dead attempts: what was worth keeping is in the store
     folder.mkdir(parents=True)
     job = _job(recipe, placement, store, fingerprint, folder)

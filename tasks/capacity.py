@@ -8,21 +8,10 @@ from rpt_core.artifacts.recipe import Recipe
 from rpt_core.policy.loading.stored import file_shapes, num_numbers
 from rpt_core.recipes.corpus import QualityRecipe
 from rpt_core.recipes.given import GivenModel
+from rpt_core.recipes.stages import stage_of
 from rpt_core.recipes.supervised import BaseRecipe, ModelShape
 from tasks.given_models import base_of
 
-_WORK: dict[str, Work] = {
-    "train-base": "train",
-    "cold-start": "train",
-    "train-rpt": "train",
-    "finetune-rlvr": "train",
-    "score-difficulty": "score",
-    "score-quality": "score",
-    "evaluate": "score",
-    "evaluate-judged": "score",
-    "train-rlpt": "train",
-    "sft": "train",
-}
 _MODEL_INPUTS = ("start", "base", "proxy", "model")
 """Inputs that are models, by the role they have in a stage."""
 
@@ -47,7 +36,7 @@ def demand(recipe: Recipe) -> int:
 def _work(recipe: Recipe) -> Work | None:
     """What a stage does with its model; a given base model is only read."""
     given = isinstance(recipe, BaseRecipe) and isinstance(recipe.model, GivenModel)
-    return "score" if given else _WORK.get(recipe.stage)
+    return "score" if given else stage_of(recipe).work
 
 
 def model_name(recipe: Recipe) -> str:

@@ -1,26 +1,17 @@
-"""What this machine's user works on: the state folder, and the store that ``RPT_STORE`` may name instead."""
+"""The store this machine's user works on: in the state folder, unless ``RPT_STORE`` names another."""
 
 import os
-from pathlib import Path
 
-from infra.state import made_state_folder
-from infra.store import Store
-
-
-def home() -> Path:
-    """The state folder, absolute; made when absent.
-
-    Raises:
-        RecipeError: it cannot be made.
-    """
-    return made_state_folder()
+from infra.local.state import made_state_folder
+from infra.storage.store import Store
 
 
 def open_store() -> Store:
     """The object store of this machine's user.
 
     Raises:
+        RecipeError: the state folder cannot be made.
         StoreError: ``RPT_STORE`` is no store of ours, or it cannot be opened.
     """
-    folder = home()
+    folder = made_state_folder()
     return Store(os.environ.get("RPT_STORE", "") or str(folder / "store"), folder / "cache")

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from infra.attempt import Job, StoreBuild
-from infra.store import Store
+from infra.runs.attempt import Job, StoreBuild
+from infra.storage.store import Store
 
 
 class FollowerBuild(StoreBuild):

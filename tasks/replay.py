@@ -9,18 +9,18 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from infra.attempt import CHECKPOINT_KIND, MILESTONES_FILE, RESULT_FILE, Job
-from infra.launch import launch, rank_command, training_env
+from infra.local.state import made_state_folder
 from infra.machine import numerics_of
-from infra.store import Store
-from rpt_core.artifacts.build import STATE_FOLDER
+from infra.runs.attempt import CHECKPOINT_KIND, RESULT_FILE, Job
+from infra.runs.launch import launch, rank_command, training_env
+from infra.storage.store import Store
+from rpt_core.artifacts.build import MILESTONES_FILE, STATE_FOLDER
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.placement import Numerics
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import IntegrityError, RecipeError
 from rpt_core.recipes.replay import Replay
 from tasks.code import code_digest, environment
-from tasks.home import home
 from tasks.watch import StageWatch
 
 FUNCTION, RECIPE_CLASS = "rpt_core.train.rl.replay:replay", "rpt_core.recipes.replay:Replay"
@@ -50,7 +50,8 @@ def replay(manifest: Manifest, step: int, store: Store) -> tuple[dict[str, Any],
             f"{' or '.join(KINDS)} can. `rpt ls --kind policy` lists them."
         )
     manifest.file(BATCHES_FILE)
-    folder = home() / "scratch" / "replay" / f"{manifest.fingerprint[:16]}-{step}-{uuid.uuid4().hex[:8]}"
+    name = f"{manifest.fingerprint[:16]}-{step}-{uuid.uuid4().hex[:8]}"
+    folder = made_state_folder() / "scratch" / "replay" / name
     folder.mkdir(parents=True)
     job = _job(manifest, step, store, folder)
     job.out.mkdir()

@@ -6,8 +6,9 @@ import time
 from functools import cache
 from pathlib import Path
 
-from infra.download import download, is_remote, parse_address
-from infra.polite import PoliteServer
+from infra.local.state import made_state_folder
+from infra.network.download import download, is_remote, parse_address
+from infra.network.polite import PoliteServer
 from rpt_core.addresses import without_password
 from rpt_core.artifacts.digest import file_sha256
 from rpt_core.artifacts.recipe import Recipe, canonical_json
@@ -15,7 +16,6 @@ from rpt_core.errors import SourceError
 from rpt_core.recipes.corpus import IngestRecipe, InputFile, QualityRecipe
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.supervised import BaseRecipe, SftRecipe
-from tasks.home import home
 
 _COMMIT_DIGITS = 40
 _LISTS = (".urls", _PAPERS := ".arxiv")
@@ -94,7 +94,7 @@ def _listed(data: str, addresses: list[str]) -> Path:
 
 
 def _download_folder(what: str) -> Path:
-    return home() / "downloads" / hashlib.sha256(what.encode()).hexdigest()[:16]
+    return made_state_folder() / "downloads" / hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
 class _Teller:
@@ -137,7 +137,7 @@ def _input_file(path: Path, name: str) -> InputFile:
 
 @cache
 def _sha256(path: Path, _mtime_ns: int, _num_bytes: int) -> str:
-    """Hashed once a process while it does not change: a plan is printed before the flow plans again."""
+    """Hashed once a process while it does not change: an ingest stands in a journey many times."""
     return file_sha256(path)
 
 

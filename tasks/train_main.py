@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.child import rank, reporting
+from infra.runs.child import rank, reporting
 from rpt_core.errors import Stopped
 
 if TYPE_CHECKING:
-    from infra.attempt import Job
+    from infra.runs.attempt import Job
     from rpt_core.artifacts.manifest import Outcome
 
 
@@ -40,8 +40,8 @@ def run(job: "Job", stopping: Callable[[], bool]) -> None:
     Raises:
         Stopped: a stop was asked for before the stage's own code ran.
     """
-    from infra.attempt import RESULT_FILE
-    from infra.workers import workers
+    from infra.runs.attempt import RESULT_FILE
+    from infra.runs.workers import workers
     from tasks.ranks import open_build
 
     build = open_build(job, rank(), stopping)
@@ -66,7 +66,7 @@ def main() -> None:
     path = Path(sys.argv[1])
     with reporting(path.parent) as stopping:
         check_stop(stopping)
-        from infra.attempt import Job
+        from infra.runs.attempt import Job
 
         run(Job.model_validate_json(path.read_text()), stopping)
 

@@ -8,7 +8,7 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.build import PAGE_FILE
 from rpt_core.artifacts.manifest import Manifest
 

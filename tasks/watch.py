@@ -10,7 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from infra.attempt import PROGRESS_FILE
+from infra.runs.attempt import PROGRESS_FILE
 from tasks.views import ProgressView
 
 QUIET_SECONDS = 2.0

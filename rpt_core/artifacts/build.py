@@ -32,6 +32,8 @@ PAGE_FILE = "page.md"
 """What Prefect's UI shows of an artifact, where it has one."""
 VIEW_FILES = frozenset({"card.html", "card.json", PAGE_FILE})
 """Told from an artifact's other files and its outcome: a nicer page makes no other artifact."""
+MILESTONES_FILE = "milestones.json"
+"""In a trained artifact: step -> address of the checkpoint published at that step."""
 TIMINGS_PAGE = "timings.html"
 """Beside a report: the seconds, attempts and dates of what it stands on."""
 VOLATILE_FILES = frozenset({TIMINGS_FILE, TIMINGS_PAGE, "environment.json", "log.txt"}) | VIEW_FILES

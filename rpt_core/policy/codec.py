@@ -177,10 +177,6 @@ class Codec:
         code_points = np.cumsum(begins) - 1
         return np.where(begins[starts], code_points[starts], -1)
 
-    def char_starts(self, text: str) -> NDArray[np.int64]:
-        """:meth:`char_offsets` of a text's own tokens."""
-        return self.char_offsets(self.encode(text))
-
     def control(self, name: str) -> tuple[int, ...]:
         """The ids of a control word, by its name in ``CONTROL_TEXT`` or ``MARK_TEXT``.
 

@@ -12,7 +12,7 @@ A backward pass takes twice a forward one. Two things are computed again in it: 
 shapes that really go through the model: a shared trunk once, padding as tokens. Left out are elementwise
 work, rotary embeddings, the optimiser, and what a fused attention kernel computes again.
 
-Checked against ``torch.utils.flop_counter`` in ``tests/unit/test_work.py``.
+Checked against ``torch.utils.flop_counter`` in ``tests/unit/policy/test_work.py``.
 """
 
 from dataclasses import dataclass, field

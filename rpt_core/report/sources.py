@@ -7,22 +7,13 @@ from typing import Any
 
 from rpt_core.artifacts.build import GIGA
 from rpt_core.artifacts.manifest import Manifest
+from rpt_core.recipes.stages import STAGES
 
 MANIFEST_FILE = "manifest.json"
 LINEAGE = "lineage"
 """Input folder with one manifest per ancestor, where whoever runs the stage supplies it."""
 
-STAGE_NAMES = {
-    "documents": "Text read",
-    "corpus": "Corpus prepared",
-    "base": "Base model",
-    "difficulty": "Difficulty scored",
-    "cold-start": "Cold start",
-    "policy": "RPT",
-    "rlvr": "Verifiable rewards",
-    "evaluation": "Evaluated",
-    "scaling": "Scaling law",
-}
+TITLES = {stage.recipe.kind: stage.title for stage in STAGES.values() if stage.title}
 """Kinds in the order of the journey."""
 
 
@@ -75,7 +66,7 @@ def lineage(inputs: Mapping[str, Path]) -> list[Source]:
     for path in _manifests(inputs):
         source = _source(Manifest.model_validate_json(path.read_text()))
         found[source.fingerprint] = source
-    order = list(STAGE_NAMES)
+    order = list(TITLES)
     depths = _depths(found)
 
     def place(source: Source) -> tuple[int, int, str]:
@@ -169,8 +160,8 @@ def _stage_name(source: Source) -> str:
     """What a stage is called; a training on text by its objective."""
     if source.kind == "policy" and source.manifest:
         objective = source.manifest.recipe.get("objective", {})
-        return str(objective.get("name", STAGE_NAMES["policy"])).upper()
-    return STAGE_NAMES.get(source.kind, source.kind)
+        return str(objective.get("name", TITLES["policy"])).upper()
+    return TITLES.get(source.kind, source.kind)
 
 
 def fact(value: Any) -> str:

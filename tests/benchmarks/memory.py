@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from infra.launch import DATA_ENV, training_env
+from infra.runs.launch import DATA_ENV, training_env
 from tests.benchmarks.cleanup import clean_up
 from tests.benchmarks.table import Row, Table
 

@@ -25,7 +25,7 @@ from typing import Self
 
 import pyarrow.parquet as pq
 
-from infra.workers import workers
+from infra.runs.workers import workers
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Ref

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infra.workers import workers
+from infra.runs.workers import workers
 from rpt_core.artifacts.digest import stable_id
 from rpt_core.artifacts.placement import Placement
 from rpt_core.corpus.dedup.duplicates import KEPT, DuplicateFinder

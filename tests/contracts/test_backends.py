@@ -27,7 +27,7 @@ from rpt_core.train.rl.step import accumulate, step
 from rpt_core.train.supervised.loop import learn_answers
 from tests.contracts.backends import RankBackend, Ranks, on_ranks
 from tests.toys import gradients, random_tree, relative_error, tiny_policy
-from tests.unit.test_step import RECIPE, make_trainer
+from tests.unit.train.rl.test_step import RECIPE, make_trainer
 
 ADAMW = Optimiser(learning_rate=1e-3, grad_clip=0.5)
 TRUNKS, ANSWERS = random_tree(4, [[(2, 1)], [(5, 0), (3, 2)], [(4, 1)]])

@@ -39,7 +39,7 @@ from rpt_core.recipes.evaluation import EvaluationFields, EvaluationRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.objectives import RlvrObjective, RptObjective
 from rpt_core.recipes.rlpt_objective import RlptObjective
-from tests.unit.evaluation_folders import write_corpus, write_model
+from tests.unit.evaluation.folders import write_corpus, write_model
 
 NOWHERE = Ref(ref="x@1")
 FEW = {"num_problems": 3, "samples": 3, "reasoning_tokens": 12, "problems": RlvrObjective(prompt="compact")}

@@ -31,8 +31,8 @@ from rpt_core.train.rl.step import step
 from tests.conftest import ROOT
 from tests.contracts.engines import ROWS, Dying, Forgetful, Late, Owner, Slow, Stale, own
 from tests.toys import random_tree, save_tiny_model, tiny_policy
-from tests.unit.test_reinforce import SHORT, _build, _weights, start, toy  # noqa: F401  (fixtures)
-from tests.unit.test_step import RECIPE, make_trainer
+from tests.unit.train.rl.test_reinforce import SHORT, _build, _weights, start, toy  # noqa: F401  (fixtures)
+from tests.unit.train.rl.test_step import RECIPE, make_trainer
 
 SAMPLING = Sampling(0.9, 6, frozenset({1}), group_size=3, seed=5)
 TRUNKS, _ = random_tree(1, [[(2, 1), (6, 2)], [(4, 0)]], instruction=2)

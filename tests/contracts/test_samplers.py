@@ -9,7 +9,7 @@ from rpt_core.objectives.next_token.samplers.sampler import Visited
 from rpt_core.objectives.objective import Seen, Verdict
 from rpt_core.recipes.objectives import Budget, Curriculum, Learnability, RmtObjective, RptObjective
 from tests.unit.conftest import codec, uneven_inputs  # noqa: F401
-from tests.unit.test_objectives import policy_recipe
+from tests.unit.objectives.test_objectives import policy_recipe
 
 TIERS = {"tiers_nats": (1.0, 2.0, 3.0)}
 GIVEN = {"prompt": "compact", "entropy_floor_nats": 1.0}

@@ -26,8 +26,9 @@ from pathlib import Path
 
 import psutil
 
-from infra import garbage, lifeline
-from infra.store import Store
+from infra.runs import lifeline
+from infra.storage import garbage
+from infra.storage.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALLEST = (

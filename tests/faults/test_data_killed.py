@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
 from tasks import build as build_module
@@ -28,7 +28,7 @@ import sys
 from pathlib import Path
 import tasks.build
 tasks.build.track = lambda *a, **k: ""
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 recipe = {"ingest": IngestRecipe, "prepare": PrepareRecipe}[sys.argv[4]].model_validate_json(sys.argv[3])

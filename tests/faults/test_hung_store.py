@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra import keys as keys_module
-from infra.keys import Keys
+from infra.storage import keys as keys_module
+from infra.storage.keys import Keys
 from rpt_core.errors import StoreError
 
 NAMED_WITHIN_SECONDS = 60
@@ -71,7 +71,7 @@ def test_the_tries_of_a_hung_store_fit_a_minute():
 def test_a_pipe_and_a_link_to_a_device_are_no_blobs(tmp_path: Path):
     import os
 
-    from infra.objects import Objects
+    from infra.storage.objects import Objects
     from rpt_core.artifacts.manifest import FileEntry
     from rpt_core.errors import IntegrityError
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra import lifeline, stops
-from infra.launch import launch, rank_command, training_env
+from infra.runs import lifeline, stops
+from infra.runs.launch import launch, rank_command, training_env
 from rpt_core.errors import EngineError, SourceError, StarvedError, Stopped
 
 pytestmark = pytest.mark.faults
 LAUNCHER = """
 import sys
 from pathlib import Path
-from infra.launch import launch, rank_command, training_env
+from infra.runs.launch import launch, rank_command, training_env
 launch(rank_command("tests.faults.toy_train", sys.argv[1:3], int(sys.argv[3])), workdir=Path(sys.argv[1]),
        env=training_env(), stop_grace_seconds=5)
 """

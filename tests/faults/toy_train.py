@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from infra import child
+from infra.runs import child
 from rpt_core.errors import SourceError, StarvedError, Stopped
 
 

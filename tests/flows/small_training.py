@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
@@ -14,7 +14,7 @@ from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.objectives import RptObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from tests.toys import save_tiny_model
-from tests.unit.small_corpus import write_corpus
+from tests.unit.corpus.small_corpus import write_corpus
 
 NOWHERE = Artifact(kind="any", fingerprint="0" * 64, digest="0" * 64)
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import StarvedError, Stopped
+from rpt_core.recipes.stages import STAGES, Stage
 from tasks import build as build_module
-from tasks.stages import STAGES, Stage
 from tests.flows.toy import ToyRecipe
 
-TOY = Stage(ToyRecipe, "tests.flows.toy:toy", exact=False, experiment="rpt/test")
+TOY = Stage(ToyRecipe, "tests.flows.toy:toy", exact=False, experiment="rpt/test", flow="toy")
 
 
 @pytest.fixture
@@ -69,12 +69,12 @@ def test_a_named_failure_crosses_the_process_border(store: Store):
 DRIVER = """
 import sys
 from pathlib import Path
-from infra.store import Store
+from infra.storage.store import Store
 import tasks.build
 tasks.build.track = lambda *a, **k: ""
 from rpt_core.artifacts.placement import Placement
 from tasks.build import build_here
-from tasks.stages import STAGES
+from rpt_core.recipes.stages import STAGES
 from tests.flows.test_build import TOY
 from tests.flows.toy import ToyRecipe
 STAGES["toy"] = TOY

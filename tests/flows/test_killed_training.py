@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Recipe
@@ -23,9 +23,9 @@ import sys
 from pathlib import Path
 import tasks.build
 tasks.build.track = lambda *a, **k: ""
-from infra.store import Store
+from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
-from tasks.stages import STAGES
+from rpt_core.recipes.stages import STAGES
 recipe = STAGES[sys.argv[3]].recipe.model_validate_json(sys.argv[4])
 tasks.build.build_here(recipe, Placement(checkpoint_seconds=0.001), Store(sys.argv[1], Path(sys.argv[2])))
 """

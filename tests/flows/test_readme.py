@@ -91,7 +91,7 @@ def recipe_line(command: str) -> None:
     if words[0] == "make":
         assert set(words[1:]) <= make_targets(), command
         return
-    from flows.cli import app
+    from flows.cli.app import app
 
     known = get_command(app).commands
     assert words[1] in known, command

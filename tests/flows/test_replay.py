@@ -5,8 +5,8 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from flows.cli import app, guarded
-from infra.store import Store
+from flows.cli.app import app, guarded
+from infra.storage.store import Store
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.placement import Placement
 from tasks import build as build_module

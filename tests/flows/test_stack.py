@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra import links
-from infra.prefect_api import PrefectApi
-from infra.stack import POOLS, REPOSITORY, free_port, reserved_port
+from infra.local import links
+from infra.local.prefect_api import PrefectApi
+from infra.local.stack import POOLS, REPOSITORY, free_port, reserved_port
 from rpt_core.errors import RecipeError
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

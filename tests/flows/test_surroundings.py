@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.launch import rank_command, training_env
-from infra.stack import service_env
+from infra.local.stack import service_env
+from infra.runs.launch import rank_command, training_env
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = ["run", "tiny_rpt", "--to", "train-base", "-p", "documents.sample.num_documents=60"]

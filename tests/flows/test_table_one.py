@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.stack import REPOSITORY
+from infra.local.stack import REPOSITORY
 from rpt_core.recipes.report import ALWAYS_THINKS
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from infra import projection, tracking
-from infra.projection import View, flat, project
-from infra.store import Store
-from infra.tracking import LiveView, sqlite_uri, track
+from infra.local.state import sqlite_uri
+from infra.metrics import projection, tracking
+from infra.metrics.projection import View, flat, project
+from infra.metrics.tracking import LiveView, track
+from infra.storage.store import Store
 from rpt_core.artifacts.build import FLOPS, METRICS_FILE, LocalBuild
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome, RowCounts
 from rpt_core.artifacts.placement import Placement
@@ -21,7 +22,7 @@ from rpt_core.recipes.scaling import ScalingRecipe
 from rpt_core.scaling.fit import fit_scaling
 from rpt_core.train.rl.reinforce import train_policy
 from tests.flows.small_training import small_policy
-from tests.unit.evaluation_tables import AFTER, Planted, write_evaluation
+from tests.unit.evaluation.tables import AFTER, Planted, write_evaluation
 
 STARTED = "2026-11-20T10:00:00+00:00"
 
@@ -120,7 +121,9 @@ def test_a_growing_record_is_shown_piece_by_piece_and_once(home, client, view):
 def test_a_writer_that_died_before_it_noted_how_far_it_was_repeats_nothing(home, client, view, monkeypatch):
     log(view, range(1, 4))
     with monkeypatch.context() as broken:
-        broken.setattr("infra.projection._tag", lambda *args: (_ for _ in ()).throw(OSError("killed here")))
+        broken.setattr(
+            "infra.metrics.projection._tag", lambda *args: (_ for _ in ()).throw(OSError("killed here"))
+        )
         with pytest.raises(OSError, match="killed here"):
             project(view, sqlite_uri(home), home)
     project(view, sqlite_uri(home), home)

@@ -12,7 +12,7 @@ from typing import Any
 from flows.recipes import NAMED
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
-from tasks.stages import STAGES
+from rpt_core.recipes.stages import STAGES
 
 RECORD = Path(__file__).with_name("recipes.json")
 SAID = frozenset({"title", "description", "discriminator"})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.report.study import write_report
-from tests.unit.test_report import MILESTONES, RECIPE, make_inputs
+from tests.unit.report.test_report import MILESTONES, RECIPE, make_inputs
 
 GOLDEN = Path(__file__).with_name("report.md")
 

@@ -26,8 +26,8 @@ from rpt_core.recipes.evaluation import ProblemSampling
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.objectives import RlvrObjective
 from rpt_core.recipes.rlpt_objective import RlptObjective
-from tests.unit.evaluation_folders import write_corpus, write_model
-from tests.unit.test_evaluate import NOWHERE, RECIPE
+from tests.unit.evaluation.folders import write_corpus, write_model
+from tests.unit.evaluation.test_evaluate import NOWHERE, RECIPE
 
 DIGITS = 9
 KINDS = ("right", "wrong", "right", "unboxed", "right", "cut off", "right", "wrong", "empty")

@@ -22,7 +22,7 @@ from rpt_core.train.rl.record import batch_digest
 from rpt_core.train.rl.state import Progress
 from rpt_core.train.rl.step import step
 from tests.toys import tiny_policy
-from tests.unit.test_step import RECIPE, make_trainer
+from tests.unit.train.rl.test_step import RECIPE, make_trainer
 
 RECORD = Path(__file__).with_name("training.json")
 STEPS = 20

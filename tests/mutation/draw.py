@@ -15,7 +15,12 @@ STRATA: dict[str, tuple[str, ...]] = {
     "policy": ("rpt_core/policy",),
     "evaluation": ("rpt_core/evaluation",),
     "artifacts": ("rpt_core/artifacts",),
-    "store": ("infra/store.py", "infra/objects.py", "infra/copy.py", "infra/attempt.py"),
+    "store": (
+        "infra/storage/store.py",
+        "infra/storage/objects.py",
+        "infra/storage/copy.py",
+        "infra/runs/attempt.py",
+    ),
     "ledger": ("rpt_core/corpus/ledger.py",),
 }
 """What is mutated, by the name it has in the table."""

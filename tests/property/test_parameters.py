@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from flows.parameters import KNOWN, literal, parse
+from flows.cli.parameters import KNOWN, literal, parse
 from flows.recipes import Overrides, any_journey
-from flows.trees import walk
+from flows.recipes.trees import walk
 from rpt_core.errors import RecipeError
 
 NAMES = st.sampled_from(

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.cli import app, guarded
-from infra.doctor import Check
-from infra.download import parse_address
-from infra.tracking import _guarded
+from flows.cli.app import app, guarded
+from infra.local.doctor import Check
+from infra.metrics.tracking import _guarded
+from infra.network.download import parse_address
 from rpt_core.addresses import without_password
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.errors import BY_NAME, RecipeError, SourceError
@@ -83,7 +83,7 @@ def test_every_error_of_ours_hides_it(name, url):
 
 
 def test_a_row_of_the_doctor_and_a_warning_of_mlflow_hide_it(caplog, monkeypatch):
-    from infra import tracking
+    from infra.metrics import tracking
 
     monkeypatch.setattr(tracking, "_down_until", 0.0)
     check = Check("stack", "warn", f"{WITH_SECRET[0]} does not answer", f"see {WITH_SECRET[1]}")

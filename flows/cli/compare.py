@@ -1,0 +1,155 @@
+"""`rpt compare`: two evaluations item by item; two of any other kind by recipe, digests and results."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from flows.cli.show import console, number, print_json, print_table
+from infra.storage.store import Store
+from rpt_core.artifacts.manifest import Manifest
+from rpt_core.errors import RecipeError
+from tasks.home import open_store
+
+Difference = dict[str, Any]
+"""``name``, and what the ``first`` and the ``second`` have under it; None where one has nothing."""
+MOST_CHARACTERS = 60
+
+
+def compare_artifacts(first: str, second: str, *, as_json: bool) -> None:
+    """Show where two artifacts of one kind differ.
+
+    Raises:
+        RecipeError: both are one artifact, are of two kinds, or are evaluations of different questions.
+    """
+    store = open_store()
+    one, other = store.find(first), store.find(second)
+    if one.artifact == other.artifact:
+        raise RecipeError(
+            f"{first} and {second} are the same artifact, {one.artifact.short}: there is nothing to compare. "
+            "Name two; `rpt ls` lists what is there."
+        )
+    if one.kind != other.kind:
+        raise RecipeError(
+            f"{first} is of kind {one.kind}, {second} of kind {other.kind}: they hold different things. "
+            "Name two artifacts of one kind."
+        )
+    pages = _evaluations(store, one, other) if one.kind == "evaluation" else {}
+    pages |= _sides(one, other)
+    if as_json:
+        print_json({"kind": one.kind, "first": _address(one), "second": _address(other), **pages})
+        return
+    console.print(f"first [bold]{one.artifact.short}[/]  second [bold]{other.artifact.short}[/]")
+    _print(pages)
+
+
+def _evaluations(store: Store, one: Manifest, other: Manifest) -> dict[str, Any]:
+    """Paired lines; loads the science only here."""
+    from rpt_core.evaluation.items import read_items
+    from rpt_core.evaluation.versus import lines, modes_of
+
+    folders = [store.materialise(each.artifact) for each in (one, other)]
+    scores = [json.loads((folder / "scores.json").read_text()) for folder in folders]
+    tiers, theirs = (score["thresholds_nats"] for score in scores)
+    if tiers != theirs:
+        raise RecipeError(
+            f"the tiers of {one.artifact.short} begin at {list(tiers.values())} nats, those of "
+            f"{other.artifact.short} at {list(theirs.values())}: the lines would be about different "
+            "questions. Evaluate both with the same tiers_nats."
+        )
+    before, after = (read_items(folder) for folder in folders)
+    alone = sorted(set(modes_of(before)) ^ set(modes_of(after)))
+    return {
+        "lines": [asdict(line) for line in lines(before, after, list(tiers.values()))],
+        "modes_of_one_only": alone,
+    }
+
+
+def _sides(one: Manifest, other: Manifest) -> dict[str, Any]:
+    """What two manifests say, as far as it differs; results and rows whole."""
+    files = [{entry.path: entry.digest for entry in each.files} for each in (one, other)]
+    return {
+        "digests": _differing({"artifact": one.digest, **files[0]}, {"artifact": other.digest, **files[1]}),
+        "recipe": _differing(_flat(_recipe(one)), _flat(_recipe(other))),
+        "numerics": _differing(_numerics(one), _numerics(other)),
+        "rows": _beside(_rows(one), _rows(other)),
+        "results": _beside(one.outcome.summary, other.outcome.summary),
+    }
+
+
+def _recipe(manifest: Manifest) -> dict[str, Any]:
+    """The recipe, its inputs by kind and digest: what they hold, wherever they were made."""
+    inputs = {name: f"{a.kind} with digest {a.digest[:12]}" for name, a in manifest.parents.items()}
+    tuples = {name.partition(".")[0] for name in inputs}
+    return {name: value for name, value in manifest.recipe.items() if name not in tuples} | inputs
+
+
+def _numerics(manifest: Manifest) -> dict[str, Any]:
+    return manifest.numerics.model_dump() if manifest.numerics else {}
+
+
+def _rows(manifest: Manifest) -> dict[str, Any]:
+    rows = manifest.outcome.rows
+    return {"in": rows.rows_in, "kept": rows.kept, **{f"dropped: {k}": v for k, v in rows.dropped.items()}}
+
+
+def _flat(value: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Nested fields under dotted names.
+
+    Example:
+        >>> _flat({"a": {"b": 1, "c": [2]}, "d": None})
+        {'a.b': 1, 'a.c': [2], 'd': None}
+    """
+    found: dict[str, Any] = {}
+    for name, inner in value.items():
+        found |= _flat(inner, f"{before}{name}.") if isinstance(inner, dict) else {f"{before}{name}": inner}
+    return found
+
+
+def _beside(one: dict[str, Any], other: dict[str, Any]) -> list[Difference]:
+    names = dict.fromkeys([*one, *other])
+    return [{"name": name, "first": one.get(name), "second": other.get(name)} for name in names]
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> list[Difference]:
+    return [row for row in _beside(one, other) if row["first"] != row["second"]]
+
+
+def _address(manifest: Manifest) -> dict[str, Any]:
+    return manifest.artifact.model_dump()
+
+
+def _print(pages: dict[str, Any]) -> None:
+    if "lines" in pages:
+        print_table(
+            ["mode", "tier", "items", "first", "second", "difference", "95% interval", "p", "second is"],
+            (_line(line) for line in pages["lines"]),
+        )
+        console.print(
+            "Paired by item, clustered by document or problem; p by sign flips, after Holm's correction over "
+            "these lines."
+        )
+        if alone := pages["modes_of_one_only"]:
+            console.print(f"Asked of one only: {', '.join(alone)}.")
+    for name in ("recipe", "digests", "numerics", "rows", "results"):
+        if pages[name]:
+            print_table([name, "first", "second"], (map(_short, row.values()) for row in pages[name]))
+        elif name == "recipe":
+            console.print("The recipes are equal, inputs included.")
+
+
+def _line(line: dict[str, Any]) -> list[str]:
+    found = line["comparison"]
+    gain = found["difference"]
+    interval = "-" if gain["low"] is None else f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}"
+    accuracies = [f"{100 * found[side]['value']:.1f}" for side in ("before", "after")]
+    return [
+        line["mode"], line["tier"], str(gain["num_items"]), *accuracies, f"{100 * gain['value']:+.1f}",
+        interval, f"{line['adjusted_p_value']:.2g}", line["verdict"],
+    ]  # fmt: skip
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "-"
+    text = number(value) if isinstance(value, float | str | int) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 3]}..."

@@ -1,0 +1,1 @@
+"""Metrics of artifacts, projected to MLflow."""

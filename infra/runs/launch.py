@@ -1,0 +1,280 @@
+"""Run one training stage as a child process that is owned: watched, stoppable, never left behind.
+
+The launcher writes nothing into the attempt's folder but the log; the child's ranks write
+``outcome.json`` (:mod:`infra.runs.child`), and that alone says how the stage ended. Whatever happens to the
+launcher, the lifeline (:mod:`infra.runs.lifeline`) takes every process of the run with it.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra.runs import lifeline, stops
+from infra.runs.child import RANKS_FOLDER, Status
+from rpt_core.errors import BY_NAME, EngineError, SourceError, Stopped, StoreError
+
+LOG_FILE = "log.txt"
+POLL_SECONDS = 0.25
+EXIT_GRACE_SECONDS = 20.0
+"""How long a process that has told its outcome may take to end before it is ended."""
+LAST_LINES = 20
+_NOT_BEGUN = "stopped before this stage began; everything before it is kept, and the same command goes on."
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessOutcome:
+    """How a child process ended: by its outcome file where it left one."""
+
+    status: Status
+    error: str = ""
+    """Class name out of :data:`rpt_core.errors.BY_NAME`; empty when done."""
+    message: str = ""
+    retryable: bool = False
+    seconds: float = 0.0
+
+    def check(self) -> None:
+        """Raise what the child raised.
+
+        Raises:
+            Stopped: the child stopped; the same command goes on from its last checkpoint.
+            RptError: the class the child named, with its message.
+        """
+        if self.status == "done":
+            return
+        raised = BY_NAME.get(self.error, Stopped if self.status == "stopped" else EngineError)
+        if issubclass(raised, SourceError | StoreError):
+            raise raised(self.message, retryable=self.retryable)
+        raise raised(self.message)
+
+
+@dataclass
+class _Child:
+    """A started child and what is needed to watch, stop and end it."""
+
+    process: subprocess.Popen[bytes]
+    token: str
+    workdir: Path
+    log_offset: int
+    signalled: set[int] = field(default_factory=set)
+    part: bytes = b""
+
+    def new_lines(self) -> list[str]:
+        """Whole lines the child has logged since the last call."""
+        with (self.workdir / LOG_FILE).open("rb") as log:
+            log.seek(self.log_offset)
+            fresh = log.read()
+        self.log_offset += len(fresh)
+        *whole, self.part = (self.part + fresh).split(b"\n")
+        return [line.decode(errors="replace") for line in whole]
+
+    def told(self) -> bool:
+        """Whether rank 0, or a rank that failed, has left its outcome."""
+        return any(self.workdir.glob("outcome*.json"))
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM to each rank itself (torchrun would pass it on only to kill soon after)."""
+        recorded = {
+            int(path.read_text() or 0)
+            for path in (self.workdir / RANKS_FOLDER).glob("[0-9]*")
+            if path.is_file()
+        }
+        ranks = {process.pid for process in lifeline.members(self.token)} & recorded
+        for pid in (ranks or {self.process.pid}) - self.signalled:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+            if ranks:  # before any is enlisted, it waits in the child, and would never reach torchrun's ranks
+                self.signalled.add(pid)
+
+    def stop(self, grace_seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Ask every rank to stop, wait, and leave the rest to the sweep."""
+        give_up = time.monotonic() + grace_seconds
+        while self.process.poll() is None and time.monotonic() < give_up:
+            self.ask_to_stop()  # again each time: a rank may enlist after the others
+            time.sleep(POLL_SECONDS)
+            meanwhile()
+
+
+DATA_ENV = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 20),
+}
+"""What a stage over tables needs beside: arrays of a megabyte and more go back to the system when they are
+freed, so its memory is what it holds. With the allocators' own ways the peak varied by 30 MiB (measured), and
+the speed was the same. Training keeps these: its large tensors come and go at every step."""
+
+
+def training_env(*, threads: int = 1, gpus: int | None = None, offline: bool = False) -> dict[str, str]:
+    """What a stage's process needs in its environment.
+
+    ``PYTHONSAFEPATH``: neither it nor what it starts imports from the working folder, where data lie.
+
+    Args:
+        threads: CPU threads of its linear algebra.
+        gpus: How many of the visible CUDA devices it may see; None leaves them as they are.
+        offline: Never ask the Hugging Face hub for anything.
+    """
+    env = {
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads on a shared machine cost a factor of 100 (measured)
+        "OMP_NUM_THREADS": str(threads),
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONSAFEPATH": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONFAULTHANDLER": "1",
+    }
+    if offline:
+        env["HF_HUB_OFFLINE"] = "1"
+    if gpus is not None:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        names = visible.split(",") if visible is not None else [str(i) for i in range(gpus)]
+        env["CUDA_VISIBLE_DEVICES"] = ",".join(names[:gpus])
+    return env
+
+
+def rank_command(module: str, arguments: Sequence[str], world_size: int = 1) -> list[str]:
+    """The command of a stage: plain ``python -m`` for one process, torchrun above.
+
+    ``-P`` keeps the working folder out of the module path; torchrun's ranks, which it starts with ``-m`` and
+    without ``-P``, have :func:`training_env` for that.
+    """
+    if world_size == 1:
+        return [sys.executable, "-P", "-m", module, *arguments]
+    return [
+        sys.executable, "-P", "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1",
+        "--max-restarts=0", f"--nproc-per-node={world_size}", "-m", module, *arguments,
+    ]  # fmt: skip
+
+
+def launch(
+    command: Sequence[str],
+    *,
+    workdir: Path,
+    env: Mapping[str, str] | None = None,
+    stop_grace_seconds: float = 60.0,
+    deadline_seconds: float | None = None,
+    on_line: Callable[[str], None] | None = None,
+    on_poll: Callable[[], None] | None = None,
+    stop_requested: Callable[[], bool] = stops.asked,
+) -> ProcessOutcome:
+    """Run ``command`` to its end and say how it ended; no process of it is alive afterwards.
+
+    Args:
+        command: A program whose ranks use :func:`infra.runs.child.reporting` on ``workdir``.
+        workdir: The attempt's folder. ``log.txt`` grows there; earlier outcomes in it are removed.
+        env: Added to this process's environment, see :func:`training_env`.
+        stop_grace_seconds: How long a stopped child may take to write its last checkpoint.
+        deadline_seconds: When reached, the child is stopped as if asked to.
+        on_line: Called with every line the child logs.
+        on_poll: Called about four times a second from the caller's own thread.
+        stop_requested: Looked at as often; true stops the child. By default, whether a signal asked for it.
+
+    Returns:
+        ``done``, ``stopped`` or ``failed``; :meth:`ProcessOutcome.check` raises the latter two.
+
+    Raises:
+        BaseException: whatever interrupted the wait (Prefect's TerminationSignal, KeyboardInterrupt, an
+            error of a callback), after the child was stopped the same way; how that went is its note.
+    """
+    started = time.monotonic()
+    why_stopped = ""
+    if stop_requested():
+        return ProcessOutcome("stopped", "Stopped", _NOT_BEGUN)
+    with stops.noted(stop_grace_seconds), _running(command, workdir, env or {}) as child:
+        try:
+            while child.process.poll() is None and not child.told():
+                time.sleep(POLL_SECONDS)
+                _tell(child, on_line, on_poll)
+                if stop_requested():
+                    why_stopped = "stopped"
+                elif deadline_seconds is not None and time.monotonic() - started > deadline_seconds:
+                    why_stopped = f"stopped at the deadline of {deadline_seconds:.0f} s"
+                if why_stopped:
+                    child.stop(stop_grace_seconds, lambda: _tell(child, on_line, on_poll))
+                    break
+            with suppress(subprocess.TimeoutExpired):
+                child.process.wait(EXIT_GRACE_SECONDS if child.told() else 0)
+        except BaseException as interruption:
+            child.stop(stop_grace_seconds)
+            seconds = time.monotonic() - started
+            interruption.add_note(_read_outcome(workdir, child.process.poll(), "stopped", seconds).message)
+            raise
+        finally:
+            _tell(child, on_line, None)
+        code = child.process.poll()
+    return _read_outcome(workdir, code, why_stopped, time.monotonic() - started)
+
+
+def _tell(child: _Child, on_line: Callable[[str], None] | None, on_poll: Callable[[], None] | None) -> None:
+    for line in child.new_lines() if on_line else ():
+        on_line(line)  # type: ignore[misc]
+    if on_poll:
+        on_poll()
+
+
+@contextmanager
+def _running(command: Sequence[str], workdir: Path, env: Mapping[str, str]) -> Iterator[_Child]:
+    """Start the child; on leaving, nothing of it is alive."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    for old in workdir.glob("outcome*.json"):
+        old.unlink()
+    shutil.rmtree(workdir / RANKS_FOLDER, ignore_errors=True)
+    with lifeline.owned() as marks, (workdir / LOG_FILE).open("ab") as log:
+        offset = log.tell()
+        with (
+            stops.held_back()
+        ):  # until the child can take them: a starting interpreter would end in a traceback
+            process = subprocess.Popen(  # noqa: S603  (the command is ours)
+                command,
+                env={**os.environ, **env, **marks},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C at the terminal reaches the launcher alone, which decides
+            )
+        try:
+            yield _Child(process, marks[lifeline.RUN_TOKEN], workdir, offset)
+        finally:
+            lifeline.sweep(marks[lifeline.RUN_TOKEN])
+            with suppress(subprocess.TimeoutExpired):  # stuck in the kernel: nothing more can be done here
+                process.wait(10)
+
+
+def _read_outcome(workdir: Path, code: int | None, why_stopped: str, seconds: float) -> ProcessOutcome:
+    """Merge the ranks' outcome files; the first failure in time is the cause of the others."""
+    told = [json.loads(path.read_text()) for path in workdir.glob("outcome*.json")]
+    told.sort(key=lambda one: (("failed", "stopped", "done").index(one["status"]), one["time"]))
+    if told:
+        first = told[0]
+        where = f" (rank {first['rank']})" if first["rank"] else ""
+        return ProcessOutcome(
+            first["status"], first["error"], first["message"] + where, first["retryable"], seconds
+        )
+    if why_stopped:
+        message = f"{why_stopped} before a new checkpoint; the same command goes on from the last one."
+        return ProcessOutcome("stopped", "Stopped", message, seconds=seconds)
+    if code is not None and -code in stops.SIGNALS:  # it came before the process could take it
+        message = f"stopped by {signal.Signals(-code).name} before the first step; the same command goes on."
+        return ProcessOutcome("stopped", "Stopped", message, seconds=seconds)
+    return ProcessOutcome("failed", "EngineError", _died(workdir / LOG_FILE, code), seconds=seconds)
+
+
+def _died(log: Path, code: int | None) -> str:
+    how = f"with exit code {code}"
+    if code is not None and code < 0:
+        how = f"by {signal.Signals(-code).name}"
+        if -code == signal.SIGKILL:
+            how += " (somebody's kill -9, or the system ran out of memory)"
+    last = "\n".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
+    return (
+        f"the training process ended {how} without saying how it went. The same command goes on from its "
+        f"last checkpoint. The end of its log {log}:\n{last}"
+    )

@@ -1,0 +1,1 @@
+"""The object store: keys, contents, manifests and refs, local copies, garbage."""

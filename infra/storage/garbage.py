@@ -1,0 +1,144 @@
+"""Garbage: stored content that no artifact and no unfinished build names, and what dead processes left."""
+
+import fcntl
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.storage.documents import Fault, progress_files
+from infra.storage.keys import Stored
+from infra.storage.local_files import walk_files
+from infra.storage.store import Store
+from rpt_core.artifacts.names import is_sha256
+from rpt_core.errors import IntegrityError
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """What could go, and what keeps it from going."""
+
+    contents: tuple[Stored, ...]
+    horizon: float
+    """Only what was last put before this moment, by the store's clock."""
+    faults: tuple[Fault, ...]
+    """What could not be read, whatever it is."""
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all of it."""
+        return sum(each.num_bytes for each in self.contents)
+
+    @property
+    def holds(self) -> tuple[Fault, ...]:
+        """Files that may name any content, since they cannot be read: nothing is removed beside one."""
+        return tuple(fault for fault in self.faults if fault.may_name_content)
+
+
+def survey(store: Store, older_than_seconds: float) -> Garbage:
+    """Contents that nothing names and that were put, or last renewed, longer ago than an age.
+
+    The order matters. Contents are listed first, so that one put later is not among them; checkpoints are
+    read before manifests, since a build that ends meanwhile publishes before it forgets its checkpoints.
+    """
+    horizon = time.time() - older_than_seconds
+    listed = store.objects.walk(store.objects.key("blobs", "sha256"))
+    used, faults = _named_by_progress(store)
+    scan = store.scan()
+    used |= {entry.blob for manifest in scan.manifests for entry in manifest.files}
+    found = tuple(
+        each
+        for each in listed
+        if each.modified < horizon and is_sha256(name := each.key.rpartition("/")[2]) and name not in used
+    )
+    return Garbage(found, horizon, (*faults, *scan.faults))
+
+
+def _named_by_progress(store: Store) -> tuple[set[str], tuple[Fault, ...]]:
+    used: set[str] = set()
+    faults = []
+    for document in store.documents.below("progress"):
+        try:
+            used |= {entry.blob for entry in progress_files(document)}
+        except IntegrityError as error:
+            faults.append(Fault(document.name, str(error), may_name_content=True))
+    return used, tuple(faults)
+
+
+def remove(store: Store, garbage: Garbage) -> list[Stored]:
+    """Remove what a survey found, but for what was renewed since; returns what went.
+
+    A publisher renews every content it is about to name (:meth:`infra.storage.objects.Objects.renew`), looks
+    again right before its manifest, and right after. So each one's age is asked again just before it goes.
+
+    Raises:
+        IntegrityError: something that may name any of it cannot be read.
+    """
+    if garbage.holds:
+        raise IntegrityError(
+            f"nothing was removed: {len(garbage.holds)} files that may name any content cannot be read "
+            f"({garbage.holds[0].key} ...). Restore or remove them first; each is named above."
+        )
+    gone = []
+    for each in garbage.contents:
+        now = store.objects.look(each.key)
+        if now is not None and now.modified < garbage.horizon:
+            store.objects.remove(each.key)
+            gone.append(each)
+    return gone
+
+
+def sweep(store: Store, home: Path, older_than_seconds: float) -> int:
+    """Remove what processes that were killed left on this machine; returns how many things went.
+
+    Half-written files of a store in a folder, half-filled copies in the cache, locks nobody waits for, and
+    empty scratch folders. All are younger than the age while somebody works on them.
+    """
+    horizon = time.time() - older_than_seconds
+    num = 0
+    for path in _leftovers(store, home):
+        if _last_touched(path) < horizon:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+            num += 1
+    return num
+
+
+def _leftovers(store: Store, home: Path) -> Iterator[Path]:
+    if store.objects.is_local:
+        yield from (path for path in walk_files(Path(store.objects.root)) if path.suffix == ".tmp")
+        yield from _below(Path(store.objects.root) / "probe")
+    for kind in _below(store.cache):
+        if kind.name in ("verify", "copy"):
+            yield from _below(kind)
+        else:
+            yield from (path for path in _below(kind) if path.suffix == ".tmp")
+            yield from (seal for seal in kind.glob("*.seal") if not seal.with_suffix("").exists())
+    yield from (lock for lock in _below(home / "locks") if not _is_held(lock))
+    scratch = (folder for folder in _below(home / "scratch") if folder.is_dir())
+    yield from (folder for folder in scratch if not any(folder.iterdir()))
+
+
+def _is_held(lock: Path) -> bool:
+    """Whether a builder that is alive holds a lock."""
+    try:
+        with lock.open() as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
+
+
+def _below(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _last_touched(path: Path) -> float:
+    """The youngest time of a file, or of a folder and all in it; now, where it is gone."""
+    try:
+        return max((each.lstat().st_mtime for each in (path, *walk_files(path))), default=0.0)
+    except FileNotFoundError:
+        return time.time()

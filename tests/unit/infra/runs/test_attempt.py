@@ -1,0 +1,144 @@
+"""An attempt goes on from its latest checkpoint, and a view of it counts the time of all attempts."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from infra.metrics import tracking
+from infra.runs.attempt import Job, StoreBuild
+from infra.storage.store import Store
+from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome, RowCounts
+from rpt_core.artifacts.placement import Placement
+from tests.unit.infra.storage.test_store import NUMERICS, write
+
+STARTED = "2026-11-20T10:00:00+00:00"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "store"), tmp_path / "cache")
+
+
+def attempt(store: Store, folder: Path, *, keep: int = 2) -> StoreBuild:
+    job = Job(
+        function="m:f", recipe_class="m:C", recipe={}, kind="toy", fingerprint="f" * 64, parents={},
+        inputs={}, folder=folder, placement=Placement(keep_checkpoints=keep), numerics=NUMERICS,
+        store=store.objects.url, cache=store.cache, code="c", environment={}, started=STARTED,
+    )  # fmt: skip
+    return StoreBuild(job, store, lambda: False)
+
+
+def train(build: StoreBuild, folder: Path, first: int, last: int) -> None:
+    """Steps that log their number; every third is saved."""
+    for step in range(first, last + 1):
+        build.log(step, {"x": float(step)})
+        if step % 3 == 0:
+            build.save(step, write(folder / str(step), w=f"weights {step}"))
+
+
+def steps(build: StoreBuild) -> list[int]:
+    return [json.loads(line)["step"] for line in (build.out / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_an_attempt_goes_on_from_the_latest_checkpoint(store: Store, tmp_path: Path):
+    train(attempt(store, tmp_path / "one"), tmp_path / "states", 1, 8)
+    second = attempt(store, tmp_path / "two")
+    saved = second.resume()
+    assert saved is not None
+    assert saved.step == 6
+    assert (saved.folder / "w.txt").read_text() == "weights 6"
+    assert steps(second) == [1, 2, 3, 4, 5, 6]
+    assert [one.steps for one in second.earlier] == [(0, 6)]
+    train(second, tmp_path / "states", 7, 9)
+    third = attempt(store, tmp_path / "three")
+    assert third.resume().step == 9
+    assert [one.steps for one in third.earlier] == [(0, 6), (6, 9)]
+
+
+def test_a_damaged_checkpoint_is_passed_over(store: Store, tmp_path: Path, capsys):
+    train(attempt(store, tmp_path / "one"), tmp_path / "states", 1, 6)
+    for blob in Path(store.objects.key("blobs")).rglob("*"):
+        if blob.is_file() and blob.read_bytes() == b"weights 6":
+            blob.chmod(0o644)
+            blob.write_text("evil")
+    second = attempt(store, tmp_path / "two")
+    assert second.resume().step == 3
+    assert steps(second) == [1, 2, 3]
+    assert "checkpoint 6 is passed over" in capsys.readouterr().out
+
+
+def test_the_first_attempt_begins_at_the_beginning(store: Store, tmp_path: Path):
+    build = attempt(store, tmp_path / "one")
+    assert build.resume() is None
+    assert (build.first_step, build.earlier) == (0, ())
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(1, [9]), (2, [6, 9])])
+def test_as_many_checkpoints_are_kept_as_the_placement_asks(store: Store, tmp_path: Path, keep, kept):
+    train(attempt(store, tmp_path / "one", keep=keep), tmp_path / "states", 1, 9)
+    assert store.progress_steps("f" * 64, NUMERICS.key()) == kept
+
+
+def test_what_was_spent_is_that_of_all_attempts(tmp_path: Path, monkeypatch):
+    views = []
+    monkeypatch.setattr(tracking, "project", lambda view, *rest: views.append(view) or "")
+    monkeypatch.setattr(tracking, "tracking_uri", lambda: "")
+
+    class Here:
+        def materialise(self, artifact):
+            return tmp_path
+
+    rows = RowCounts(rows_in=5, kept=3, dropped={"short": 2})
+    manifest = Manifest(
+        kind="toy", fingerprint="f" * 64, digest="d" * 64, recipe={}, placement=Placement(), parents={},
+        files=(), outcome=Outcome(rows=rows, flops=3e9, tokens=70, summary={"steps": 9, "name": "x"}),
+        code="c", environment={}, created=datetime.now(UTC).isoformat(),
+        attempts=tuple(
+            Attempt(started=f"2026-11-20T1{hour}:00:00+00:00", seconds=seconds, outcome=outcome)
+            for hour, seconds, outcome in ((0, 10.0, "stopped"), (1, 5.0, "done"))
+        ),
+    )  # fmt: skip
+    tracking.track(Here(), manifest, "rpt/test", strict=True)
+    (view,) = views
+    assert view.started == STARTED
+    assert view.results == {
+        "result/steps": 9.0, "spent/rows_in": 5.0, "spent/rows_kept": 3.0, "spent/tokens": 70.0,
+        "spent/gflops": 3.0, "spent/seconds": 15.0,
+    }  # fmt: skip
+
+
+def test_milestones_are_artifacts_of_their_own_and_gone_on_with(store: Store, tmp_path: Path):
+    build = attempt(store, tmp_path / "one")
+    model, state = write(tmp_path / "model", w="two"), write(tmp_path / "state", m="moments")
+    build.milestone(2, model, {"eval/accuracy": 0.5})
+    build.milestone(4, write(tmp_path / "model4", w="four"), {"eval/accuracy": 0.75}, state)
+    build.log(4, {"x": 1.0})
+    build.save(4, state)
+    found = json.loads((build.out / "milestones.json").read_text())
+    assert list(found) == ["2", "4"]
+    manifests = [store.manifest(one["kind"], one["fingerprint"]) for one in found.values()]
+    assert [one.kind for one in manifests] == ["checkpoint", "checkpoint"]
+    assert [one.recipe for one in manifests] == [
+        {"stage": "checkpoint", "of": "f" * 64, "step": step} for step in (2, 4)
+    ]
+    assert [one.outcome.summary for one in manifests] == [
+        {"step": 2, "eval/accuracy": 0.5}, {"step": 4, "eval/accuracy": 0.75},
+    ]  # fmt: skip
+    assert [sorted(entry.path for entry in one.files) for one in manifests] == [
+        ["milestone.json", "model/w.txt"], ["milestone.json", "model/w.txt", "state/m.txt"],
+    ]  # fmt: skip
+    assert all(one.attempts[0].outcome == "done" and one.attempts[0].seconds >= 0 for one in manifests)
+    second = attempt(store, tmp_path / "two")
+    assert second.resume().step == 4
+    assert json.loads((second.out / "milestones.json").read_text()) == found
+
+
+def test_word_of_progress_is_left_whole(store: Store, tmp_path: Path):
+    build = attempt(store, tmp_path / "one")
+    build.progress(3, 8, "answers")
+    assert json.loads((build.job.folder / "progress.json").read_text()) == {
+        "done": 3, "total": 8, "note": "answers",
+    }  # fmt: skip
+    assert [path.name for path in build.job.folder.glob("progress*")] == ["progress.json"]

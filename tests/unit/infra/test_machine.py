@@ -1,0 +1,157 @@
+"""What the machine is, what ``auto`` becomes on it, and what does not fit."""
+
+import pytest
+
+from flows.make import chosen, fitted
+from flows.recipes import Overrides, any_journey
+from infra import machine as machine_module
+from infra.capacity import check_capacity, needed_bytes
+from infra.machine import Gpu, Machine, numerics_of, resolve_placement, this_machine
+from rpt_core.artifacts.placement import Placement
+from rpt_core.errors import CapacityError
+
+LAPTOP = Machine(cores=4, memory_bytes=16 * 10**9, cpu="a chip", torch="2.13.0")
+H200 = Gpu(name="NVIDIA H200", memory_bytes=141 * 10**9)
+NODE = LAPTOP.model_copy(update={"gpus": (H200,) * 8, "torch_has_cuda": True})
+CPU_BUILD = NODE.model_copy(update={"torch_has_cuda": False, "torch": "2.13.0+cpu"})
+
+
+def named_recipe():
+    return any_journey("tiny_rpt", Overrides())
+
+
+def test_this_machine_is_described_without_torch():
+    here = this_machine()
+    assert here.cores >= 1
+    assert here.memory_bytes > 2**28
+    assert here.cpu
+
+
+def test_every_auto_field_becomes_explicit():
+    explicit = resolve_placement(Placement(), 640_000, LAPTOP)
+    assert "auto" not in explicit.model_dump().values()
+    assert (explicit.pool, explicit.gpus, explicit.dtype, explicit.threads) == ("cpu-pool", 0, "float32", 1)
+
+
+def test_what_is_asked_for_is_kept():
+    asked = Placement(pool="other", threads=7, dtype="bfloat16", tokens_per_micro_batch=999, layout="rows")
+    explicit = resolve_placement(asked, None, NODE)
+    for name in ("pool", "threads", "dtype", "tokens_per_micro_batch", "layout"):
+        assert getattr(explicit, name) == getattr(asked, name)
+
+
+def test_a_gpu_is_taken_by_what_is_worth_it(monkeypatch):
+    assert resolve_placement(Placement(), 640_000, NODE).gpus == 0
+    monkeypatch.setattr(machine_module, "package_version", lambda name: "absent")
+    one = resolve_placement(Placement(), 7e9, NODE)
+    assert (one.gpus, one.backend, one.pool, one.dtype) == (1, "torch", "gpu-pool", "bfloat16")
+    assert resolve_placement(Placement(), None, NODE).gpus == 1
+
+
+@pytest.mark.parametrize("num_gpus", [1, 2, 8])
+@pytest.mark.parametrize("num_parameters", [None, 7e9, 14e9])
+def test_auto_is_what_really_runs_however_much_is_installed(monkeypatch, num_gpus, num_parameters):
+    monkeypatch.setattr(machine_module, "package_version", lambda name: "0.19.8")  # DeepSpeed too
+    node = LAPTOP.model_copy(update={"gpus": (H200,) * num_gpus, "torch_has_cuda": True})
+    numerics = numerics_of(Placement(), num_parameters, node)
+    assert (numerics.engine, numerics.backend, numerics.world_size) == ("torch", "torch", 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Placement(engine="vllm"), "engine=vllm"),
+        (Placement(backend="deepspeed"), "backend=deepspeed"),
+        (Placement(gpus=2), "gpus=2"),
+        (Placement(gpus=8, backend="deepspeed"), "backend=deepspeed"),
+        (Placement(gpus=-1), "gpus=-1"),
+    ],
+)
+def test_what_no_stage_can_carry_out_is_refused_in_the_plan(asked, said):
+    target = named_recipe()
+    for refused in (
+        lambda: fitted(target, asked),
+        lambda: resolve_placement(asked, 7e9, NODE),
+        lambda: numerics_of(asked, None, NODE),
+    ):
+        with pytest.raises(CapacityError, match=f"asks for {said}, and no stage of this version") as found:
+            refused()
+        assert found.value.exit_code == 2
+
+
+def test_a_plan_of_one_stage_is_refused_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("RPT_HOME", str(tmp_path))
+    with pytest.raises(CapacityError, match="asks for engine=vllm"):
+        fitted(chosen("tiny_rpt", "ingest-corpus", Overrides()), Placement(engine="vllm"))
+
+
+def test_more_gpus_than_there_are_is_refused_by_name():
+    with pytest.raises(CapacityError, match="1 GPUs are asked for and this machine has no GPU"):
+        resolve_placement(Placement(gpus=1), 7e9, LAPTOP)
+    with pytest.raises(CapacityError, match="CPU build"):
+        resolve_placement(Placement(gpus=1), 7e9, CPU_BUILD)
+
+
+def test_numerics_tell_machines_apart_but_not_pools():
+    here = numerics_of(Placement(), 640_000, LAPTOP)
+    assert here.key() == numerics_of(Placement(pool="elsewhere"), 640_000, LAPTOP).key()
+    other = LAPTOP.model_copy(update={"cpu": "another chip"})
+    assert here.key() != numerics_of(Placement(), 640_000, other).key()
+    assert numerics_of(Placement(gpus=1), 7e9, NODE).device == "NVIDIA H200"
+
+
+def test_the_papers_model_is_refused_without_a_gpu_saying_what_to_do():
+    with pytest.raises(CapacityError) as refused:
+        check_capacity("train-rpt", 14.8e9, "train", Placement(), LAPTOP)
+    said = str(refused.value)
+    assert refused.value.exit_code == 2
+    for part in ("train-rpt", "14.8 B", "297 GB", "no GPU", "gpu-pool", "tiny_rpt"):
+        assert part in said
+
+
+def test_a_large_model_is_refused_on_a_cpu_however_much_memory_it_has():
+    huge = LAPTOP.model_copy(update={"memory_bytes": 10**13})
+    with pytest.raises(CapacityError, match="Missing: a GPU"):
+        check_capacity("train-rpt", 14.8e9, "train", Placement(), huge)
+    check_capacity("train-rpt", 14.8e9, "train", Placement(gpus=0), huge)  # insisted on
+
+
+def test_what_fits_passes(monkeypatch):
+    check_capacity("train-rpt", 640_000, "train", Placement(), LAPTOP)
+    check_capacity("score-difficulty", 1.78e9, "score", Placement(), NODE)
+    monkeypatch.setattr(machine_module, "package_version", lambda name: "absent")
+    with pytest.raises(CapacityError, match="1 x NVIDIA H200"):
+        check_capacity("train-rpt", 14.8e9, "train", Placement(), NODE)
+    monkeypatch.setattr(machine_module, "package_version", lambda name: "0.19.8")
+    with pytest.raises(CapacityError, match="1 x NVIDIA H200") as found:  # DeepSpeed is there, and unused
+        check_capacity("train-rpt", 14.8e9, "train", Placement(), NODE)
+    assert "runs on one GPU and shares no model" in str(found.value)
+
+
+def test_a_gpu_the_installed_torch_cannot_use_is_named():
+    with pytest.raises(CapacityError, match=r"CPU build of torch 2\.13\.0\+cpu"):
+        check_capacity("train-rpt", 14.8e9, "train", Placement(), CPU_BUILD)
+
+
+def test_training_needs_more_than_scoring():
+    assert needed_bytes(1e9, "train", "float32") > 3 * needed_bytes(1e9, "score", "float32")
+
+
+def test_the_drivers_table_is_read_as_this_process_sees_it(monkeypatch):
+    table = "0, GPU-aa1, NVIDIA H200, 143771\n1, GPU-bb2, NVIDIA H200, 143771\n"
+    monkeypatch.setattr(machine_module, "_output", lambda *command: table)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert len(machine_module._gpus()) == 2
+    for visible, count in (("", 0), ("1", 1), ("GPU-bb", 1), ("0,1", 2), ("-1", 0)):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert len(machine_module._gpus()) == count
+
+
+def test_a_containers_limits_count(monkeypatch, tmp_path):
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (inner / "memory.max").write_text("max\n")
+    (tmp_path / "a" / "memory.max").write_text("4000000000\n")
+    (inner / "cpu.max").write_text("150000 50000\n")
+    assert list(machine_module._limits_upwards(tmp_path, "/a/b", "memory.max")) == [4_000_000_000]
+    assert list(machine_module._limits_upwards(tmp_path, "/a/b", "cpu.max")) == [300_000]
