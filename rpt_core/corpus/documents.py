@@ -24,9 +24,9 @@ from rpt_core.corpus.clean.scores import with_scores
 from rpt_core.corpus.clean.solved import solution_documents
 from rpt_core.corpus.dedup.decontaminate import Contamination, Hit, Leaks, canonical
 from rpt_core.corpus.dedup.duplicates import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
+from rpt_core.corpus.document_shards import Cleaned, Finished, clean, finish
 from rpt_core.corpus.ledger import Ledger
 from rpt_core.corpus.segments.splitter import PunktSample, Splitter
-from rpt_core.corpus.shards import Cleaned, Finished, clean, finish
 from rpt_core.corpus.tables import (
     CONTEXT_CHARS,
     CORPUS_DOCUMENTS,
@@ -36,7 +36,7 @@ from rpt_core.corpus.tables import (
     TableWriter,
     read_rows,
 )
-from rpt_core.corpus.words import ngrams, split_words
+from rpt_core.corpus.text.words import ngrams, split_words
 from rpt_core.errors import Stopped
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.splits import split_of

@@ -10,8 +10,8 @@ from pathlib import Path
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome
 from rpt_core.corpus.arxiv.metadata import Catalogue, Paper, read_papers_of
-from rpt_core.corpus.card.card import write_reading_card
 from rpt_core.corpus.card.statistics import Lengths
+from rpt_core.corpus.card.write import write_reading_card
 from rpt_core.corpus.clean.pii import mask
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.problems import with_columns

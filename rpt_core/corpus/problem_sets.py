@@ -20,7 +20,7 @@ from rpt_core.corpus.dedup.duplicates import EXACT, KEPT, SAME_ID, DuplicateFind
 from rpt_core.corpus.dedup.sketch import sketch
 from rpt_core.corpus.ledger import Ledger
 from rpt_core.corpus.tables import BENCHMARKS, CORPUS_PROBLEMS, TableWriter, read_rows
-from rpt_core.corpus.words import split_words
+from rpt_core.corpus.text.words import split_words
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.splits import split_of
 

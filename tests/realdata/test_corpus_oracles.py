@@ -28,11 +28,11 @@ from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.ingest_shards import How, Streams, cut, read_shard
 from rpt_core.corpus.prepare import prepare
 from rpt_core.corpus.rows import Document
-from rpt_core.corpus.segments.shield import without
 from rpt_core.corpus.segments.splitter import Splitter
+from rpt_core.corpus.text.shield import without
+from rpt_core.corpus.text.words import shingles, split_words
 from rpt_core.corpus.wiki import multistream
 from rpt_core.corpus.wiki.dump import read_dump
-from rpt_core.corpus.words import shingles, split_words
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data"))

@@ -17,12 +17,12 @@ import pytest
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.clean.cleaning import normalise
 from rpt_core.corpus.dedup.decontaminate import Contamination
+from rpt_core.corpus.document_shards import clean
 from rpt_core.corpus.files.sources import find_sources
 from rpt_core.corpus.ingest import as_record
 from rpt_core.corpus.readers import read_source
 from rpt_core.corpus.rows import Document, Problem, Row
 from rpt_core.corpus.segments.splitter import PunktSample, Splitter
-from rpt_core.corpus.shards import clean
 from rpt_core.recipes.corpus import PrepareRecipe
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data"))

@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from rpt_core.corpus.segments.sentence_ends import MARKS
-from rpt_core.corpus.segments.shield import cover
-from rpt_core.corpus.words import U64, Words
+from rpt_core.corpus.text.shield import cover
+from rpt_core.corpus.text.words import U64, Words
 
 REPETITION_WORDS_MIN = 200
 """Shares of repeated phrases say little below this: a short text on one thing repeats its words."""

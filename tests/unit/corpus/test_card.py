@@ -17,8 +17,8 @@ from rpt_core.corpus.card.statistics import AXES, Lengths, Measured
 from rpt_core.corpus.clean.quality import broken_rules, limits, measure
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
-from rpt_core.corpus.segments.shield import without
-from rpt_core.corpus.words import split_words
+from rpt_core.corpus.text.shield import without
+from rpt_core.corpus.text.words import split_words
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
 from tests.unit.corpus.test_prepare import tale, write
 from tests.unit.test_report import Page

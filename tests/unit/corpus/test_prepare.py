@@ -9,8 +9,8 @@ from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.clean.quality import measure, verdict
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
-from rpt_core.corpus.segments.shield import without
-from rpt_core.corpus.words import split_words
+from rpt_core.corpus.text.shield import without
+from rpt_core.corpus.text.words import split_words
 from rpt_core.errors import SourceError, Stopped
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 

@@ -20,9 +20,9 @@ from rpt_core.corpus.clean.scores import SCORE
 from rpt_core.corpus.clean.stem import stem_score
 from rpt_core.corpus.dedup.decontaminate import Contamination, Hit, canonical
 from rpt_core.corpus.dedup.sketch import Sketches, sketch
-from rpt_core.corpus.segments.shield import spans, without
 from rpt_core.corpus.segments.splitter import Splitter
-from rpt_core.corpus.words import split_words
+from rpt_core.corpus.text.shield import spans, without
+from rpt_core.corpus.text.words import split_words
 from rpt_core.recipes.corpus import PrepareRecipe
 
 Row = dict[str, Any]
