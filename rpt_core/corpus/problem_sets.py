@@ -8,12 +8,12 @@ another question, but must stand on the same side).
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rpt_core.artifacts.build import Build
 from rpt_core.corpus.batches import by_size
+from rpt_core.corpus.card.report import ProblemReport
 from rpt_core.corpus.clean.cleaning import normalise
 from rpt_core.corpus.dedup.decontaminate import Contamination, Item, Leaks, canonical
 from rpt_core.corpus.dedup.duplicates import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
@@ -31,15 +31,6 @@ SAME_FOR_ALL = 0.9
 """Share of a set's rows with one and the same text from which that text is not the problem."""
 ROWS_MIN = 20
 """Rows of a set below which nothing is said about shares."""
-
-
-@dataclass
-class ProblemReport:
-    """What happened to the problems."""
-
-    split: Counter[str] = field(default_factory=Counter)
-    items: Counter[str] = field(default_factory=Counter)
-    """Held-out items per benchmark."""
 
 
 def prepare_problems(

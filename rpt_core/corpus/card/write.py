@@ -11,12 +11,11 @@ from typing import Any
 
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.corpus.card.page import write_views
+from rpt_core.corpus.card.report import DocumentReport, ProblemReport
 from rpt_core.corpus.card.statistics import AXES, Lengths, Measured
 from rpt_core.corpus.clean.quality import limits
 from rpt_core.corpus.dedup.decontaminate import Contamination
-from rpt_core.corpus.documents import DocumentReport
 from rpt_core.corpus.ledger import Ledger
-from rpt_core.corpus.problem_sets import ProblemReport
 from rpt_core.corpus.reasons import REASONS
 from rpt_core.recipes.corpus import PrepareRecipe
 
