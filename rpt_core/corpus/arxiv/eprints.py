@@ -5,13 +5,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rpt_core.corpus.files.archives import Tree, first_name, members, read_tree
-from rpt_core.corpus.files.sources import HEAD_BYTES, Source, is_binary, sniff
+from rpt_core.corpus.files.parts import How
+from rpt_core.corpus.files.plain import is_text
+from rpt_core.corpus.files.sources import HEAD_BYTES, Head, Source
 from rpt_core.corpus.files.streams import Broken, decompressed, open_chunks, read_limited
 from rpt_core.corpus.latex.convert import to_text
 from rpt_core.corpus.latex.encodings import decode_tex
 from rpt_core.corpus.latex.tree import TEX_SUFFIXES, WANTED, TreeFacts, main_files, tree_facts
+from rpt_core.corpus.origins import Origin, Profile
 from rpt_core.corpus.rows import Document, Dropped, Row, preview
 
+ARXIV = Origin("arxiv", priority=0, profile=Profile(letter_share_min=0.5, bullet_share_max=0.95))
+"""Each paper's licence is told by arXiv's metadata."""
+LATEX = Origin("latex", priority=10, profile=ARXIV.profile)
 SINGLE_BYTES_MAX = 10 << 20
 
 _NUMBER = re.compile(r"^(?P<id>\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?[_/]?\d{7})(?:v(?P<version>\d+))?$")
@@ -26,17 +32,32 @@ _WITHDRAWN_CHARS_MAX = 2000
 """A withdrawal is a note; a paper that mentions one is longer."""
 
 
-def read_eprint(source: Source, max_chars: int) -> Iterator[Row]:
-    """The documents of one e-print or LaTeX file, and what could not be read of it."""
-    name = _source_name(source)
-    if source.form == "pdf":
-        yield Dropped(name, source.name, "pdf-only", native_id=_identity(source)[0])
-        return
-    if source.form == "tex":
-        yield from _single(source, name, max_chars, open_chunks(source.path))
-        return
-    tree = read_tree(open_chunks(source.path), WANTED)
-    yield from read_papers(source, tree, max_chars)
+def is_pdf(head: Head) -> bool:
+    """By its first bytes."""
+    return head.data.startswith(b"%PDF")
+
+
+def is_tar(head: Head) -> bool:
+    """By the mark of its first header."""
+    return head.data[257:262] == b"ustar"
+
+
+def is_tex(head: Head) -> bool:
+    """By suffix where it tells; also by its commands, since arXiv serves LaTeX as plain ``ID.gz``."""
+    if head.is_named(".tex", ".ltx"):
+        return True
+    numbered = bool(re.fullmatch(r"\.\d{4,5}(v\d+)?", head.suffix))
+    return (numbered or (not head.suffix and head.holds_tex)) and not head.is_binary
+
+
+def read_pdf(source: Source, how: How) -> Iterator[Row]:
+    """An e-print without its LaTeX, which is not read."""
+    yield Dropped(_source_name(source), source.name, "pdf-only", native_id=_identity(source)[0])
+
+
+def read_tex(source: Source, how: How) -> Iterator[Row]:
+    """The document of one LaTeX file, and what could not be read of it."""
+    yield from _single(source, _source_name(source), how.max_chars, open_chunks(source.path))
 
 
 def is_chunk(source: Source) -> bool:
@@ -59,7 +80,7 @@ def read_members(source: Source, chunks: Iterator[bytes]) -> Iterator[Member]:
     for member in members(chunks):
         if isinstance(member, Broken):
             shown = preview(member.detail)
-            yield "", Dropped("arxiv", source.name, member.reason, source.name, preview=shown)
+            yield "", Dropped(ARXIV.name, source.name, member.reason, source.name, preview=shown)
         else:
             yield member
 
@@ -72,21 +93,23 @@ def member_rows(source: Source, member: Member, max_chars: int) -> Iterator[Row]
         return
     inner = Source(Path(name), f"{source.name}/{name}", "tar", len(data), packed=True)
     if not _MEMBER.search(name):
-        yield Dropped("arxiv", inner.name, "unrecognised-format", inner.name)
+        yield Dropped(ARXIV.name, inner.name, "unrecognised-format", inner.name)
         return
     try:
         first = next(decompressed(iter([data])), b"")
     except Broken as broken:
-        yield Dropped("arxiv", inner.name, broken.reason, _identity(inner)[0], preview=preview(broken.detail))
+        yield Dropped(
+            ARXIV.name, inner.name, broken.reason, _identity(inner)[0], preview=preview(broken.detail)
+        )
         return
-    form, reason = sniff(first[:HEAD_BYTES], inner.path.name)
-    if form == "tar":
+    head = Head(first[:HEAD_BYTES], inner.path.name)
+    if not head.refusal and is_tar(head):
         yield from read_papers(inner, read_tree(decompressed(iter([data])), WANTED), max_chars)
-    elif form in ("tex", "text") and not is_binary(first[:HEAD_BYTES]):
-        yield from _single(inner, "arxiv", max_chars, decompressed(iter([data])))
+    elif not (head.refusal or head.is_binary or is_pdf(head)) and (is_tex(head) or is_text(head)):
+        yield from _single(inner, ARXIV.name, max_chars, decompressed(iter([data])))
     else:
-        reason = "pdf-only" if form == "pdf" else reason or "unrecognised-format"
-        yield Dropped("arxiv", inner.name, reason, native_id=_identity(inner)[0])
+        reason = head.refusal or ("pdf-only" if is_pdf(head) else "unrecognised-format")
+        yield Dropped(ARXIV.name, inner.name, reason, native_id=_identity(inner)[0])
 
 
 def read_papers(source: Source, tree: Tree, max_chars: int) -> Iterator[Row]:
@@ -175,5 +198,5 @@ def _source_name(source: Source) -> str:
         or "arxiv" in source.name.lower()
         or "eprint" in source.name.lower().replace("-", "")
     ):
-        return "arxiv"
-    return "latex"
+        return ARXIV.name
+    return LATEX.name

@@ -11,12 +11,16 @@ import pytest
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.digest import logical_digest
 from rpt_core.corpus import ingest_shards
+from rpt_core.corpus.arxiv.parts import Eprints
+from rpt_core.corpus.files import parts as parts_of
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
-from rpt_core.corpus.files.sources import find_sources
+from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.ingest import ingest
-from rpt_core.corpus.ingest_shards import Answer, Eprints, Files, How, Pages, Streams, cut, read_shard
-from rpt_core.corpus.readers import read_source
+from rpt_core.corpus.ingest_shards import Answer, Files, cut, read_shard
+from rpt_core.corpus.readers import find_sources, read_source
 from rpt_core.corpus.wiki import multistream
+from rpt_core.corpus.wiki import parts as wiki_parts
+from rpt_core.corpus.wiki.parts import Pages, Streams
 from rpt_core.errors import Stopped
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.dump import FOOTER, HEADER, page_xml
@@ -55,7 +59,7 @@ def rows(folder):
 
 
 def one_by_one(folder):
-    return [row for source in find_sources(folder) for row in read_source(source, HOW.max_chars)]
+    return [row for source in find_sources(folder) for row in read_source(source, HOW)]
 
 
 def parts(folder):
@@ -68,8 +72,8 @@ def dump(num, footer=FOOTER):
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    monkeypatch.setattr(ingest_shards, "PAGES_BYTES", 2000)
-    monkeypatch.setattr(ingest_shards, "FILES_BYTES", 900)
+    monkeypatch.setattr(wiki_parts, "PAGES_BYTES", 2000)
+    monkeypatch.setattr(parts_of, "FILES_BYTES", 900)
     monkeypatch.setattr(multistream, "RUN_BYTES", 900)
 
 
@@ -179,8 +183,8 @@ def sees_no_files(function, items):
 def test_no_shard_layout_and_no_process_shows_in_the_tables(
     everything, expected, tmp_path, monkeypatch, mapper
 ):
-    monkeypatch.setattr(ingest_shards, "PAGES_BYTES", 2000)
-    monkeypatch.setattr(ingest_shards, "FILES_BYTES", 900)
+    monkeypatch.setattr(wiki_parts, "PAGES_BYTES", 2000)
+    monkeypatch.setattr(parts_of, "FILES_BYTES", 900)
     monkeypatch.setattr(multistream, "RUN_BYTES", 900)
     assert {*parts(everything)} == {Files, Pages, Streams, Eprints}
     assert digests(everything, tmp_path, mapper) == expected
@@ -274,11 +278,11 @@ def test_progress_goes_from_nothing_to_all(everything, tmp_path, monkeypatch):
 
 def test_shards_are_made_as_they_are_taken(tmp_path, monkeypatch):
     """A dump of any length is never cut ahead of who parses it."""
-    monkeypatch.setattr(ingest_shards, "PAGES_BYTES", 2000)
+    monkeypatch.setattr(wiki_parts, "PAGES_BYTES", 2000)
     pages = b"".join(article(number).encode() for number in range(4000))
     write(tmp_path, {"samplewiki-x.xml": HEADER.encode() + pages + FOOTER.encode()})
     taken = 0
-    original = ingest_shards.open_dump
+    original = wiki_parts.open_dump
 
     def counted(source, chunks):
         site, pieces = original(source, chunks)
@@ -291,7 +295,7 @@ def test_shards_are_made_as_they_are_taken(tmp_path, monkeypatch):
 
         return site, each()
 
-    monkeypatch.setattr(ingest_shards, "open_dump", counted)
+    monkeypatch.setattr(wiki_parts, "open_dump", counted)
     answers = map(partial(read_shard, HOW), cut(find_sources(tmp_path)))
     first = next(answers)
     assert len(first.rows) == taken < 10
