@@ -151,7 +151,7 @@ def read_limited(chunks: Iterable[bytes], limit: int) -> bytes:
     return bytes(held)
 
 
-def lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes | Broken]:
+def lines(chunks: Iterable[bytes], limit: int, end: bytes = b"\n") -> Iterator[bytes | Broken]:
     r"""Lines without their ends; one longer than ``limit`` bytes becomes a :class:`Broken` in its place.
 
     Example:
@@ -160,7 +160,7 @@ def lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes | Broken]:
     """
     held, skipping = bytearray(), False
     for piece in chunks:
-        first, *others = piece.split(b"\n")
+        first, *others = piece.split(end)
         if not skipping:
             held += first
         if others:
