@@ -21,7 +21,6 @@ from rpt_core.corpus.arxiv.metadata import (
     reply_papers,
     snapshot_papers,
 )
-from rpt_core.corpus.arxiv.parts import eprint_shards
 from rpt_core.corpus.files import datafiles, plain
 from rpt_core.corpus.files.archives import read_tree
 from rpt_core.corpus.files.parts import How, Shard
@@ -82,11 +81,12 @@ def _refused(source: Source, how: How) -> Iterator[Row]:
 
 _data = partial(Reader, read=datafiles.read_data, fits=False, origins=(plain.TEXT,))
 _PAPERS = (eprints.ARXIV, eprints.LATEX)
+_ARCHIVED = (*_PAPERS, plain.TEXT)
 _METADATA = "arXiv metadata file"
 READERS = (
     _data("parquet", "Parquet file", datafiles.is_parquet),
     Reader("pdf", "PDF file", eprints.is_pdf, eprints.read_pdf, origins=_PAPERS),
-    Reader("tar", "archive", eprints.is_tar, _read_archive, eprint_shards, origins=(*_PAPERS, plain.TEXT)),
+    Reader("tar", "archive", eprints.is_tar, _read_archive, eprints.eprint_shards, origins=_ARCHIVED),
     Reader(dump.FORM, "MediaWiki dump", dump.is_dump, dump.read_dump, page_shards, origins=(dump.WIKIPEDIA,)),
     Reader("arxiv-oai", _METADATA, is_oai, read_companion, papers=partial(reply_papers, parse_oai)),
     Reader("arxiv-atom", _METADATA, is_atom, read_companion, papers=partial(reply_papers, parse_atom)),

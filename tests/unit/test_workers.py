@@ -107,7 +107,7 @@ def small_shards(monkeypatch, data):
     monkeypatch.setattr(parts_of, "FILES_BYTES", 3_000)
     monkeypatch.setattr(multistream, "RUN_BYTES", 6_000)
     parts = {type(shard.part).__name__ for shard in ingest_shards.cut(find_sources(data))}
-    assert parts == {"Files", "Streams", "Pages"}
+    assert parts == {"Files", "Streams", "Taken"}
 
 
 @pytest.mark.usefixtures("small_shards")

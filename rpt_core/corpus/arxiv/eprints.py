@@ -4,11 +4,20 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from rpt_core.corpus.batches import by_weight
+from rpt_core.corpus.files import parts
 from rpt_core.corpus.files.archives import Tree, first_name, members, read_tree
-from rpt_core.corpus.files.parts import How
+from rpt_core.corpus.files.parts import How, Shard
 from rpt_core.corpus.files.plain import is_text
 from rpt_core.corpus.files.sources import HEAD_BYTES, Head, Source
-from rpt_core.corpus.files.streams import Broken, decompressed, open_chunks, read_limited
+from rpt_core.corpus.files.streams import (
+    Broken,
+    Counted,
+    decompressed,
+    file_chunks,
+    open_chunks,
+    read_limited,
+)
 from rpt_core.corpus.latex.convert import to_text
 from rpt_core.corpus.latex.encodings import decode_tex
 from rpt_core.corpus.latex.tree import TEX_SUFFIXES, WANTED, TreeFacts, main_files, tree_facts
@@ -73,6 +82,16 @@ def read_chunk(source: Source, max_chars: int) -> Iterator[Row]:
     """The documents of every e-print of a bulk file; one e-print in memory at a time."""
     for member in read_members(source, open_chunks(source.path)):
         yield from member_rows(source, member, max_chars)
+
+
+def eprint_shards(source: Source) -> Iterator[Shard] | None:
+    """The e-prints of a bulk file in batches; None of any other archive, which is read whole."""
+    if not is_chunk(source):
+        return None
+    file = Counted(file_chunks(source.path))
+    members = read_members(source, decompressed(file))
+    batches = by_weight(members, lambda member: parts.num_bytes(member[1]), parts.FILES_BYTES)
+    return parts.shards_of(source, batches, file, member_rows)
 
 
 def read_members(source: Source, chunks: Iterator[bytes]) -> Iterator[Member]:

@@ -60,7 +60,8 @@ def is_dump(head: Head) -> bool:
 def read_dump(source: Source, how: How) -> Iterator[Row]:
     """Articles as documents; every other page, and every break, as a dropped row."""
     site, pieces = open_dump(source, open_chunks(source.path))
-    yield from page_rows(source, site, pieces, how.max_chars)
+    for piece in pieces:
+        yield from page_rows(site, source, piece, how.max_chars)
 
 
 def open_dump(source: Source, chunks: Iterator[bytes]) -> tuple[SiteNames, Iterator[bytes | Dropped]]:
@@ -84,15 +85,12 @@ def _pieces(source: Source, text: Iterator[bytes]) -> Iterator[bytes | Dropped]:
         yield dropped(source, broken)
 
 
-def page_rows(
-    source: Source, site: SiteNames, pieces: Iterable[bytes | Dropped], max_chars: int
-) -> Iterator[Row]:
-    """Every page as a document or a dropped row; what was dropped before stays so."""
-    for piece in pieces:
-        if isinstance(piece, Dropped):
-            yield piece
-        else:
-            yield from _rows(source, piece, site, max_chars)
+def page_rows(site: SiteNames, source: Source, piece: bytes | Dropped, max_chars: int) -> Iterator[Row]:
+    """A page as a document or a dropped row; what was dropped before stays so."""
+    if isinstance(piece, Dropped):
+        yield piece
+    else:
+        yield from _rows(source, piece, site, max_chars)
 
 
 def dropped(source: Source, broken: Broken, shown: str = "") -> Dropped:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from rpt_core.corpus.batches import by_weight
-from rpt_core.corpus.files.parts import How, Shard, num_bytes, with_progress
+from rpt_core.corpus.files.parts import How, Shard, num_bytes, shards_of
 from rpt_core.corpus.files.sources import REFUSED, Source
 from rpt_core.corpus.files.streams import Broken, Counted, decompressed, file_chunks
-from rpt_core.corpus.rows import Dropped, Row
+from rpt_core.corpus.rows import Row
 from rpt_core.corpus.wiki.dump import FORM, dropped, open_dump, page_rows
 from rpt_core.corpus.wiki.multistream import Multistream, Run, index_name, open_multistream, read_run
 from rpt_core.corpus.wiki.names import SiteNames
@@ -28,7 +29,8 @@ class Streams:
         """A row for every page that begins in these streams, and for every break in them."""
         found = read_run(self.source.path, self.run)
         pieces = (dropped(self.source, piece) if isinstance(piece, Broken) else piece for piece in found)
-        return page_rows(self.source, self.site, pieces, how.max_chars)
+        for piece in pieces:
+            yield from page_rows(self.site, self.source, piece, how.max_chars)
 
     @property
     def files(self) -> tuple[Source, ...]:
@@ -36,30 +38,11 @@ class Streams:
         return (self.source,)
 
 
-@dataclass(frozen=True, slots=True)
-class Pages:
-    """Pages of a dump, already cut out of it."""
-
-    source: Source
-    site: SiteNames
-    pieces: tuple[bytes | Dropped, ...]
-
-    def rows(self, how: How) -> Iterator[Row]:
-        """A row for every page."""
-        return page_rows(self.source, self.site, self.pieces, how.max_chars)
-
-    @property
-    def files(self) -> tuple[Source, ...]:
-        """None."""
-        return ()
-
-
 def page_shards(source: Source) -> Iterator[Shard]:
     """Of a dump that only one process can unpack: it cuts the pages, which is the lesser work."""
     file = Counted(file_chunks(source.path))
     site, pieces = open_dump(source, decompressed(file))
-    for batch, read_bytes in with_progress(by_weight(pieces, num_bytes, PAGES_BYTES), file):
-        yield Shard(source.name, read_bytes, Pages(source, site, tuple(batch)))
+    return shards_of(source, by_weight(pieces, num_bytes, PAGES_BYTES), file, partial(page_rows, site))
 
 
 def stream_shards(source: Source, dump: Multistream) -> Iterator[Shard]:

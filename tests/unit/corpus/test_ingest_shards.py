@@ -11,7 +11,7 @@ import pytest
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.digest import logical_digest
 from rpt_core.corpus import ingest_shards
-from rpt_core.corpus.arxiv.parts import Eprints
+from rpt_core.corpus.arxiv.eprints import member_rows
 from rpt_core.corpus.files import parts as parts_of
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.parts import How
@@ -20,7 +20,8 @@ from rpt_core.corpus.ingest_shards import Answer, Files, cut, read_shard
 from rpt_core.corpus.readers import find_sources, read_source
 from rpt_core.corpus.wiki import multistream
 from rpt_core.corpus.wiki import parts as wiki_parts
-from rpt_core.corpus.wiki.parts import Pages, Streams
+from rpt_core.corpus.wiki.dump import page_rows
+from rpt_core.corpus.wiki.parts import Streams
 from rpt_core.errors import Stopped
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.dump import FOOTER, HEADER, page_xml
@@ -63,7 +64,9 @@ def one_by_one(folder):
 
 
 def parts(folder):
-    return [type(shard.part) for shard in cut(find_sources(folder))]
+    """What is cut: the kind of part, or what reads the pieces that were taken out."""
+    reads = [getattr(shard.part, "read", type(shard.part)) for shard in cut(find_sources(folder))]
+    return [getattr(read, "func", read) for read in reads]
 
 
 def dump(num, footer=FOOTER):
@@ -107,7 +110,7 @@ def test_a_dump_without_index_is_cut_here_and_parsed_there(tmp_path, data):
     write(tmp_path, {"samplewiki-x.xml": data})
     assert rows(tmp_path) == one_by_one(tmp_path)
     if len(rows(tmp_path)) > 20:
-        assert parts(tmp_path)[1:] == [Pages] * (len(parts(tmp_path)) - 1)
+        assert parts(tmp_path)[1:] == [page_rows] * (len(parts(tmp_path)) - 1)
         assert len(parts(tmp_path)) > 3
 
 
@@ -116,7 +119,7 @@ def test_a_bulk_file_is_unpacked_here_and_converted_there(tmp_path):
     members = {f"2301/2301.{number:05}.gz": paper(number) for number in range(40)}
     bulk = tarred({**members, "2301/2301.00050.pdf": b"%PDF-1.4", "2301/notes.txt": b"none", "../x.gz": b"x"})
     write(tmp_path, {"arXiv_src_2301_001.tar": bulk, "cut/arXiv_src_2301_002.tar": bulk[:9000]})
-    assert parts(tmp_path).count(Eprints) > 4
+    assert parts(tmp_path).count(member_rows) > 4
     assert rows(tmp_path) == one_by_one(tmp_path)
     assert {"pdf-only", "unrecognised-format", "archive-path-escape", "broken-archive"} <= {
         row.reason for row in rows(tmp_path) if hasattr(row, "reason")
@@ -186,7 +189,7 @@ def test_no_shard_layout_and_no_process_shows_in_the_tables(
     monkeypatch.setattr(wiki_parts, "PAGES_BYTES", 2000)
     monkeypatch.setattr(parts_of, "FILES_BYTES", 900)
     monkeypatch.setattr(multistream, "RUN_BYTES", 900)
-    assert {*parts(everything)} == {Files, Pages, Streams, Eprints}
+    assert {*parts(everything)} == {Files, page_rows, Streams, member_rows}
     assert digests(everything, tmp_path, mapper) == expected
 
 
