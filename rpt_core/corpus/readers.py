@@ -32,6 +32,7 @@ from rpt_core.corpus.latex.tree import WANTED
 from rpt_core.corpus.origins import Origin
 from rpt_core.corpus.reasons import known
 from rpt_core.corpus.rows import Dropped, Row
+from rpt_core.corpus.stackexchange import STACKEXCHANGE, is_posts, post_shards, read_posts
 from rpt_core.corpus.wiki import dump
 from rpt_core.corpus.wiki.parts import page_shards
 
@@ -88,6 +89,7 @@ READERS = (
     Reader("pdf", "PDF file", eprints.is_pdf, eprints.read_pdf, origins=_PAPERS),
     Reader("tar", "archive", eprints.is_tar, _read_archive, eprints.eprint_shards, origins=_ARCHIVED),
     Reader(dump.FORM, "MediaWiki dump", dump.is_dump, dump.read_dump, page_shards, origins=(dump.WIKIPEDIA,)),
+    Reader("posts", "Stack Exchange dump", is_posts, read_posts, post_shards, origins=(STACKEXCHANGE,)),
     Reader("arxiv-oai", _METADATA, is_oai, read_companion, papers=partial(reply_papers, parse_oai)),
     Reader("arxiv-atom", _METADATA, is_atom, read_companion, papers=partial(reply_papers, parse_atom)),
     Reader("arxiv-jsonl", _METADATA, is_snapshot, read_companion, papers=snapshot_papers),
