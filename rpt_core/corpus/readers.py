@@ -9,24 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rpt_core.corpus.arxiv import eprints
-from rpt_core.corpus.arxiv.metadata import (
-    Paper,
-    is_atom,
-    is_oai,
-    is_snapshot,
-    parse_atom,
-    parse_oai,
-    read_companion,
-    reply_papers,
-    snapshot_papers,
-)
+from rpt_core.corpus.arxiv import eprints, metadata
 from rpt_core.corpus.files import datafiles, plain
 from rpt_core.corpus.files.archives import read_tree
 from rpt_core.corpus.files.parts import How, Shard
 from rpt_core.corpus.files.problems import set_name
 from rpt_core.corpus.files.records import csv_tree
-from rpt_core.corpus.files.sources import REFUSED, Head, Source, files_under, read_head
+from rpt_core.corpus.files.sources import REFUSED, Head, Source, begins, files_under, named, read_head
 from rpt_core.corpus.files.streams import Broken, open_chunks
 from rpt_core.corpus.latex.tree import WANTED
 from rpt_core.corpus.origins import Origin
@@ -53,7 +42,7 @@ class Reader:
     """Cuts a large file so that several processes can read it; None where it is read whole."""
     fits: bool = True
     """Whether one process's answer holds a large file's rows; if not, the stage reads it row by row."""
-    papers: Callable[[Path], Iterator[Paper | Broken]] | None = None
+    papers: Callable[[Path], Iterator[metadata.Paper | Broken]] | None = None
     """Of metadata: the papers it describes, taken in before any paper is read."""
     origins: tuple[Origin, ...] = ()
     """What its documents may be; problems and traces are of the set that the file is named by."""
@@ -62,7 +51,8 @@ class Reader:
 def _read_archive(source: Source, how: How) -> Iterator[Row]:
     """A paper's tree, a bulk file of many papers, or a folder of CSV files."""
     if eprints.is_chunk(source):
-        yield from eprints.read_chunk(source, how.max_chars)
+        for member in eprints.read_members(source, open_chunks(source.path)):
+            yield from eprints.member_rows(source, member, how.max_chars)
         return
     tree = read_tree(open_chunks(source.path), (*WANTED, ".csv"))
     tables = {name: data for name, data in tree.files.items() if name.lower().endswith(".csv")}
@@ -76,8 +66,8 @@ def _read_archive(source: Source, how: How) -> Iterator[Row]:
     yield from eprints.read_papers(source, tree, how.max_chars)
 
 
-def _refused(source: Source, how: How) -> Iterator[Row]:
-    yield Dropped(set_name(source.name), source.name, source.reason, source.name)
+def _unread(source: Source, how: How) -> Iterator[Row]:
+    yield Dropped(set_name(source.name), source.name, source.reason or "companion-file", source.name)
 
 
 _data = partial(Reader, read=datafiles.read_data, fits=False, origins=(plain.TEXT,))
@@ -85,22 +75,22 @@ _PAPERS = (eprints.ARXIV, eprints.LATEX)
 _ARCHIVED = (*_PAPERS, plain.TEXT)
 _METADATA = "arXiv metadata file"
 READERS = (
-    _data("parquet", "Parquet file", datafiles.is_parquet),
+    _data("parquet", "Parquet file", begins(b"PAR1")),
     Reader("pdf", "PDF file", eprints.is_pdf, eprints.read_pdf, origins=_PAPERS),
     Reader("tar", "archive", eprints.is_tar, _read_archive, eprints.eprint_shards, origins=_ARCHIVED),
     Reader(dump.FORM, "MediaWiki dump", dump.is_dump, dump.read_dump, page_shards, origins=(dump.WIKIPEDIA,)),
     Reader("posts", "Stack Exchange dump", is_posts, read_posts, post_shards, origins=(STACKEXCHANGE,)),
-    Reader("arxiv-oai", _METADATA, is_oai, read_companion, papers=partial(reply_papers, parse_oai)),
-    Reader("arxiv-atom", _METADATA, is_atom, read_companion, papers=partial(reply_papers, parse_atom)),
-    Reader("arxiv-jsonl", _METADATA, is_snapshot, read_companion, papers=snapshot_papers),
+    Reader("arxiv-oai", _METADATA, metadata.is_oai, _unread, papers=metadata.oai_papers),
+    Reader("arxiv-atom", _METADATA, metadata.is_atom, _unread, papers=metadata.atom_papers),
+    Reader("arxiv-jsonl", _METADATA, metadata.is_snapshot, _unread, papers=metadata.snapshot_papers),
     # From here on by name more than by content.
-    _data("jsonl", "JSONL file", datafiles.is_json_lines),
-    _data("json", "JSON file", datafiles.is_json),
-    _data("csv", "CSV file", datafiles.is_csv),
+    _data("jsonl", "JSONL file", named(".jsonl", ".ndjson")),
+    _data("json", "JSON file", named(".json")),
+    _data("csv", "CSV file", named(".csv")),
     Reader("tex", "LaTeX file", eprints.is_tex, eprints.read_tex, origins=_PAPERS),
-    Reader("markdown", "Markdown file", plain.is_markdown, plain.read_text, origins=(plain.TEXT,)),
+    Reader("markdown", "Markdown file", named(".md", ".markdown"), plain.read_text, origins=(plain.TEXT,)),
     Reader("text", "plain text file", plain.is_text, plain.read_text, origins=(plain.TEXT,)),
-    Reader(REFUSED, "unread file", lambda head: True, _refused),
+    Reader(REFUSED, "unread file", lambda head: True, _unread),
 )
 """Asked in this order: what the bytes tell goes before what the name tells."""
 

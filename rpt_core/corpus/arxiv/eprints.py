@@ -9,7 +9,7 @@ from rpt_core.corpus.files import parts
 from rpt_core.corpus.files.archives import Tree, first_name, members, read_tree
 from rpt_core.corpus.files.parts import How, Shard
 from rpt_core.corpus.files.plain import is_text
-from rpt_core.corpus.files.sources import HEAD_BYTES, Head, Source
+from rpt_core.corpus.files.sources import HEAD_BYTES, Head, Source, begins
 from rpt_core.corpus.files.streams import (
     Broken,
     Counted,
@@ -41,9 +41,7 @@ _WITHDRAWN_CHARS_MAX = 2000
 """A withdrawal is a note; a paper that mentions one is longer."""
 
 
-def is_pdf(head: Head) -> bool:
-    """By its first bytes."""
-    return head.data.startswith(b"%PDF")
+is_pdf = begins(b"%PDF")
 
 
 def is_tar(head: Head) -> bool:
@@ -76,12 +74,6 @@ def is_chunk(source: Source) -> bool:
 
 Member = tuple[str, bytes | Dropped]
 """Of a bulk file: name and bytes, or why it could not be taken out."""
-
-
-def read_chunk(source: Source, max_chars: int) -> Iterator[Row]:
-    """The documents of every e-print of a bulk file; one e-print in memory at a time."""
-    for member in read_members(source, open_chunks(source.path)):
-        yield from member_rows(source, member, max_chars)
 
 
 def eprint_shards(source: Source) -> Iterator[Shard] | None:

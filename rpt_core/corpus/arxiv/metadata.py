@@ -10,16 +10,16 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from lxml import etree
 
 from rpt_core.corpus.files.json_rows import Record, json_lines
-from rpt_core.corpus.files.parts import How
-from rpt_core.corpus.files.sources import Head, Source
+from rpt_core.corpus.files.sources import Head
 from rpt_core.corpus.files.streams import Broken, open_chunks, read_limited
-from rpt_core.corpus.rows import Document, Dropped, Row
+from rpt_core.corpus.rows import Document
 
 XML_BYTES_MAX = 256 << 20
 _ATOM = "{http://www.w3.org/2005/Atom}"
@@ -200,12 +200,15 @@ def is_snapshot(head: Head) -> bool:
     return first.startswith(b"{") and named and b'"text"' not in first
 
 
-def reply_papers(parse: Callable[[bytes], Page], path: Path) -> Iterator[Paper | Broken]:
+def _reply(parse: Callable[[bytes], Page], path: Path) -> Iterator[Paper | Broken]:
     """The papers a server's reply describes, or why it cannot be read."""
     try:
         yield from parse(read_limited(open_chunks(path), XML_BYTES_MAX)).papers
     except Broken as broken:
         yield broken
+
+
+atom_papers, oai_papers = partial(_reply, parse_atom), partial(_reply, parse_oai)
 
 
 def snapshot_papers(path: Path) -> Iterator[Paper | Broken]:
@@ -214,11 +217,6 @@ def snapshot_papers(path: Path) -> Iterator[Paper | Broken]:
         yield from map(_row, json_lines(open_chunks(path)))
     except Broken as broken:
         yield broken
-
-
-def read_companion(source: Source, how: How) -> Iterator[Row]:
-    """Nothing: ingest takes metadata in before the papers they describe; alone they hold none."""
-    yield Dropped("arxiv", source.name, "companion-file", source.name)
 
 
 def _row(record: Record | Broken) -> Paper | Broken:

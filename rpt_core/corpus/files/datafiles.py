@@ -18,7 +18,7 @@ from rpt_core.corpus.files.problems import (
     set_name,
 )
 from rpt_core.corpus.files.records import read_records
-from rpt_core.corpus.files.sources import Head, Source
+from rpt_core.corpus.files.sources import Source
 from rpt_core.corpus.files.streams import Broken
 from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, preview
 
@@ -33,26 +33,6 @@ BROKEN_AT_HEAD_MAX = 10_000
 
 
 ALL_COLUMNS: Columns = {**COLUMNS, "text": TEXT_COLUMNS, "title": TITLE_COLUMNS, "id": ID_COLUMNS}
-
-
-def is_parquet(head: Head) -> bool:
-    """By its first bytes."""
-    return head.data.startswith(b"PAR1")
-
-
-def is_json_lines(head: Head) -> bool:
-    """By suffix, as JSON and CSV are."""
-    return head.is_named(".jsonl", ".ndjson")
-
-
-def is_json(head: Head) -> bool:
-    """By suffix."""
-    return head.is_named(".json")
-
-
-def is_csv(head: Head) -> bool:
-    """By suffix."""
-    return head.is_named(".csv")
 
 
 def read_data(source: Source, how: How) -> Iterator[Row]:

@@ -37,11 +37,9 @@ class Part(Protocol):
     @property
     def files(self) -> tuple[Source, ...]:
         """What is read of the disk."""
-        ...
 
     def rows(self, how: How) -> Iterator[Row]:
         """Its rows, in order."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,11 +35,6 @@ _WRAPPED_LINE_MIN = 60
 """A page set narrower than this is verse or a list; its line ends are meant."""
 
 
-def is_markdown(head: Head) -> bool:
-    """By suffix."""
-    return head.is_named(".md", ".markdown")
-
-
 def is_text(head: Head) -> bool:
     """By suffix; without one, what is no TeX."""
     return head.is_named(".txt", ".text") or (head.is_named("") and not head.holds_tex)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ _INDEX = re.compile(rb"\A\d+:\d+:[^\n]*\n(\d+:\d+:|\Z)")
 _MANIFEST = re.compile(rb"\A\s*(<\?xml[^>]*>\s*)?<arXiv(SRC|PDF)>")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a]")
 _LOOKUP = (b"#version:", b"%PNG", b"\x89PNG", b"PK\x03\x04")
-"""Begins of tables such as a tokenizer's merges: text by their bytes, but no prose."""
+"""Begins of pictures, and of tables such as a tokenizer's merges: text by their bytes, but no prose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,9 @@ class Head:
         """Whether commands of TeX stand in it."""
         return bool(_TEX.search(self.data))
 
-    @property
-    def is_lookup(self) -> bool:
-        """Whether it begins as tables and pictures do that are no prose."""
-        return self.data.startswith(_LOOKUP)
-
     def is_named(self, *suffixes: str) -> bool:
-        """Whether it has one of the suffixes, and content that does not speak against it."""
-        return self.suffix in suffixes and not self.is_lookup
+        """Whether it has one of the suffixes, and does not begin as what is no prose."""
+        return self.suffix in suffixes and not self.data.startswith(_LOOKUP)
 
     @property
     def refusal(self) -> str:
@@ -91,6 +86,16 @@ class Head:
         if _ABOUT.search(self.name):
             return "licence-or-readme"
         return "companion-file" if _INDEX.match(self.data) or _MANIFEST.match(self.data) else ""
+
+
+def begins(magic: bytes) -> Callable[[Head], bool]:
+    """Told by the first bytes."""
+    return lambda head: head.data.startswith(magic)
+
+
+def named(*suffixes: str) -> Callable[[Head], bool]:
+    """Told by the file's name."""
+    return lambda head: head.is_named(*suffixes)
 
 
 def files_under(data: Path) -> Iterator[tuple[Path, str]]:
