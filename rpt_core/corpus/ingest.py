@@ -127,30 +127,10 @@ _TABLE: dict[type, str] = {Document: "documents", Problem: "problems", Trace: "t
 
 def as_record(row: Row) -> dict[str, object]:
     """The row under its table's column names."""
+    record = {name: getattr(row, name) for name in FILES[_TABLE[type(row)]].names}
     match row:
-        case Document():
-            return {
-                "doc_id": row.doc_id, "source": row.source, "native_id": row.native_id,
-                "revision": row.revision,
-                "title": row.title, "text": row.text, "categories": list(row.categories),
-                "license": row.license,
-                "origin": row.origin,
-            }  # fmt: skip
         case Problem():
-            return {
-                "problem_id": row.problem_id, "source": row.source, "problem": row.problem,
-                "solution": row.solution,
-                "answer": row.answer, "difficulty": row.difficulty, "domain": row.domain,
-                "origin": row.origin,
-                "benchmark": row.benchmark,
-            }  # fmt: skip
-        case Trace():
-            return {
-                "title": row.title, "before": row.before, "thought": row.thought, "answer": row.answer,
-                "kind": row.kind,
-            }  # fmt: skip
-    return {
-        "source": row.source, "native_id": row.native_id, "title": row.title, "origin": row.origin,
-        "reason": row.reason, "step": row.step,
-        "preview": mask(row.preview, phones=True)[0],
-    }  # fmt: skip
+            record["benchmark"] = row.benchmark
+        case Dropped():
+            record["preview"] = mask(row.preview, phones=True)[0]
+    return record

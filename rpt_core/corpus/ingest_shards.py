@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rpt_core.corpus.batches import by_weight
 from rpt_core.corpus.files import parts
-from rpt_core.corpus.files.parts import How, Shard
+from rpt_core.corpus.files.parts import How, Part, Shard
 from rpt_core.corpus.files.patience import patient
 from rpt_core.corpus.files.sources import REFUSED, Source
 from rpt_core.corpus.readers import read_source, reader_of
@@ -24,23 +24,6 @@ ANSWER_CHARS = 32 << 20
 """Text in one answer, but for its last row: the stage holds at most two answers of every process."""
 ROW_CHARS = 500
 """What a row weighs beside its texts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """Whole files."""
-
-    sources: tuple[Source, ...]
-
-    def rows(self, how: How) -> Iterator[Row]:
-        """The rows of each."""
-        for source in self.sources:
-            yield from read_source(source, how)
-
-    @property
-    def files(self) -> tuple[Source, ...]:
-        """What is read."""
-        return self.sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +55,17 @@ def cut(sources: Iterable[Source]) -> Iterator[Shard]:
 
 def _together(small: list[Source]) -> Iterator[Shard]:
     for batch in by_weight(small, lambda source: source.num_bytes, parts.FILES_BYTES):
-        yield Shard(batch[-1].name, sum(source.num_bytes for source in batch), Files(tuple(batch)))
+        yield _files(tuple(batch))
+
+
+def _files(sources: tuple[Source, ...], fits: bool = True) -> Shard:
+    num_bytes = sum(source.num_bytes for source in sources)
+    return Shard(sources[-1].name, num_bytes, Part(sources[-1], sources, read_whole, sources), fits)
+
+
+def read_whole(_last: Source, source: Source, how: How) -> Iterator[Row]:
+    """The rows of one of the files in a shard."""
+    yield from read_source(source, how)
 
 
 def _shards_of(source: Source) -> Iterator[Shard] | None:
@@ -81,7 +74,7 @@ def _shards_of(source: Source) -> Iterator[Shard] | None:
     if source.num_bytes <= parts.FILES_BYTES:
         return None
     if not reader.fits:
-        return iter((Shard(source.name, source.num_bytes, Files((source,)), fits=False),))
+        return iter((_files((source,), fits=False),))
     return reader.shards(source) if reader.shards else None
 
 

@@ -52,7 +52,7 @@ def _read_archive(source: Source, how: How) -> Iterator[Row]:
     """A paper's tree, a bulk file of many papers, or a folder of CSV files."""
     if eprints.is_chunk(source):
         for member in eprints.read_members(source, open_chunks(source.path)):
-            yield from eprints.member_rows(source, member, how.max_chars)
+            yield from eprints.member_rows(source, member, how)
         return
     tree = read_tree(open_chunks(source.path), (*WANTED, ".csv"))
     tables = {name: data for name, data in tree.files.items() if name.lower().endswith(".csv")}

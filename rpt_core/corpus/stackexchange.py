@@ -15,7 +15,7 @@ from itertools import chain, groupby
 from operator import itemgetter
 
 from rpt_core.corpus.batches import by_weight
-from rpt_core.corpus.files.parts import How, Shard, Taken
+from rpt_core.corpus.files.parts import How, Part, Shard
 from rpt_core.corpus.files.seven_zip import MAGIC, member_chunks
 from rpt_core.corpus.files.sources import Head, Source
 from rpt_core.corpus.files.streams import Broken, bounded, file_chunks, open_chunks
@@ -42,14 +42,14 @@ def is_posts(head: Head) -> bool:
 def read_posts(source: Source, how: How) -> Iterator[Row]:
     """Every question with its answers as a document, and what is left out as dropped rows."""
     for found in _threads(source):
-        yield from _rows(source, found, how.max_chars)
+        yield from _rows(source, found, how)
 
 
 def post_shards(source: Source) -> Iterator[Shard]:
     """The threads in batches; they come once all posts were read."""
     num_bytes = source.num_bytes
     for batch in by_weight(_threads(source), lambda found: len(str(found)), BATCH_CHARS):
-        yield Shard(source.name, num_bytes, Taken(source, tuple(batch), _rows))
+        yield Shard(source.name, num_bytes, Part(source, tuple(batch), _rows))
         num_bytes = 0
 
 
@@ -107,7 +107,7 @@ def _thread(source: Source, posts: Iterator[Post]) -> Iterator[Thread | Dropped]
     yield tuple(thread) if len(thread) > 1 else _drop(source, "unanswered", question)
 
 
-def _rows(source: Source, found: Thread | Dropped, max_chars: int) -> Iterator[Row]:
+def _rows(source: Source, found: Thread | Dropped, how: How) -> Iterator[Row]:
     if isinstance(found, Dropped):
         yield found
         return
@@ -117,7 +117,7 @@ def _rows(source: Source, found: Thread | Dropped, max_chars: int) -> Iterator[R
         accepted = answer["Id"] == question.get("AcceptedAnswerId")
         parts += ["Accepted answer" if accepted else "Answer", html_text(answer.get("Body", ""))]
     text = "\n\n".join(filter(None, parts))
-    if len(text) > max_chars:
+    if len(text) > how.max_chars:
         yield _drop(source, "gigantic", question)
         return
     native_id = _address(source, question).removeprefix("https://")

@@ -106,8 +106,8 @@ def small_shards(monkeypatch, data):
     monkeypatch.setattr(wiki_parts, "PAGES_BYTES", 20_000)
     monkeypatch.setattr(parts_of, "FILES_BYTES", 3_000)
     monkeypatch.setattr(multistream, "RUN_BYTES", 6_000)
-    parts = {type(shard.part).__name__ for shard in ingest_shards.cut(find_sources(data))}
-    assert parts == {"Files", "Streams", "Taken"}
+    reads = (shard.part.read for shard in ingest_shards.cut(find_sources(data)))
+    assert {getattr(read, "func", read).__name__ for read in reads} == {"read_whole", "run_rows", "page_rows"}
 
 
 @pytest.mark.usefixtures("small_shards")

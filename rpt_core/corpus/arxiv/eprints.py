@@ -96,7 +96,7 @@ def read_members(source: Source, chunks: Iterator[bytes]) -> Iterator[Member]:
             yield member
 
 
-def member_rows(source: Source, member: Member, max_chars: int) -> Iterator[Row]:
+def member_rows(source: Source, member: Member, how: How) -> Iterator[Row]:
     """The documents of one e-print of a bulk file."""
     name, data = member
     if isinstance(data, Dropped):
@@ -115,9 +115,9 @@ def member_rows(source: Source, member: Member, max_chars: int) -> Iterator[Row]
         return
     head = Head(first[:HEAD_BYTES], inner.path.name)
     if not head.refusal and is_tar(head):
-        yield from read_papers(inner, read_tree(decompressed(iter([data])), WANTED), max_chars)
+        yield from read_papers(inner, read_tree(decompressed(iter([data])), WANTED), how.max_chars)
     elif not (head.refusal or head.is_binary or is_pdf(head)) and (is_tex(head) or is_text(head)):
-        yield from _single(inner, ARXIV.name, max_chars, decompressed(iter([data])))
+        yield from _single(inner, ARXIV.name, how.max_chars, decompressed(iter([data])))
     else:
         reason = head.refusal or ("pdf-only" if is_pdf(head) else "unrecognised-format")
         yield Dropped(ARXIV.name, inner.name, reason, native_id=_identity(inner)[0])

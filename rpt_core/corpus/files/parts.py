@@ -6,7 +6,7 @@ sources, in order.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rpt_core.corpus.files.problems import Columns
 from rpt_core.corpus.files.sources import Source
@@ -15,10 +15,6 @@ from rpt_core.corpus.rows import Dropped, Row
 
 FILES_BYTES = 1 << 20
 """Whole files in one shard, as they lie on the disk: half a second of work when they are e-prints."""
-
-T = TypeVar("T")
-Read = Callable[[Source, T, int], Iterator[Row]]
-"""The rows of one piece of a source, of documents that are not longer than so many characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +27,25 @@ class How:
     """Where rows of data files keep what."""
 
 
-class Part(Protocol):
-    """What a shard holds; it can be pickled."""
+T = TypeVar("T")
+Read = Callable[[Source, T, How], Iterator[Row]]
+"""The rows of one piece of a source."""
 
-    @property
-    def files(self) -> tuple[Source, ...]:
-        """What is read of the disk."""
+
+@dataclass(frozen=True, slots=True)
+class Part(Generic[T]):
+    """Pieces of a source, and what reads each of them; it can be pickled."""
+
+    source: Source
+    pieces: tuple[T, ...]
+    read: Read[T]
+    files: tuple[Source, ...] = ()
+    """What is read of the disk."""
 
     def rows(self, how: How) -> Iterator[Row]:
-        """Its rows, in order."""
+        """The rows of each piece."""
+        for piece in self.pieces:
+            yield from self.read(self.source, piece, how)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +56,16 @@ class Shard:
     """Of its last source."""
     num_bytes: int
     """How many bytes of files it takes the stage forward."""
-    part: Part
+    part: Part[Any]
     fits: bool = True
     """Whether one answer is likely to hold its rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken(Generic[T]):
-    """Pieces that the stage has taken out of a file."""
-
-    source: Source
-    pieces: tuple[T, ...]
-    read: Read[T]
-    files: tuple[Source, ...] = ()
-
-    def rows(self, how: How) -> Iterator[Row]:
-        """The rows of each."""
-        for piece in self.pieces:
-            yield from self.read(self.source, piece, how.max_chars)
-
-
 def shards_of(source: Source, batches: Iterator[list[T]], file: Counted, read: Read[T]) -> Iterator[Shard]:
-    """A shard for every batch of pieces, and how many bytes of the file were read for it."""
+    """A shard for every batch of pieces, with how many bytes of the file they were taken out of."""
     told = 0
     for batch in batches:
-        yield Shard(source.name, file.num_bytes - told, Taken(source, tuple(batch), read))
+        yield Shard(source.name, file.num_bytes - told, Part(source, tuple(batch), read))
         told = file.num_bytes
 
 

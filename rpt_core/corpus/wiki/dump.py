@@ -61,7 +61,7 @@ def read_dump(source: Source, how: How) -> Iterator[Row]:
     """Articles as documents; every other page, and every break, as a dropped row."""
     site, pieces = open_dump(source, open_chunks(source.path))
     for piece in pieces:
-        yield from page_rows(site, source, piece, how.max_chars)
+        yield from page_rows(site, source, piece, how)
 
 
 def open_dump(source: Source, chunks: Iterator[bytes]) -> tuple[SiteNames, Iterator[bytes | Dropped]]:
@@ -85,12 +85,12 @@ def _pieces(source: Source, text: Iterator[bytes]) -> Iterator[bytes | Dropped]:
         yield dropped(source, broken)
 
 
-def page_rows(site: SiteNames, source: Source, piece: bytes | Dropped, max_chars: int) -> Iterator[Row]:
+def page_rows(site: SiteNames, source: Source, piece: bytes | Dropped, how: How) -> Iterator[Row]:
     """A page as a document or a dropped row; what was dropped before stays so."""
     if isinstance(piece, Dropped):
         yield piece
     else:
-        yield from _rows(source, piece, site, max_chars)
+        yield from _rows(source, piece, site, how.max_chars)
 
 
 def dropped(source: Source, broken: Broken, shown: str = "") -> Dropped:

@@ -1,11 +1,11 @@
 """A MediaWiki dump cut into shards: runs of streams by its index, or pages that the stage cuts out."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from rpt_core.corpus.batches import by_weight
-from rpt_core.corpus.files.parts import How, Shard, num_bytes, shards_of
+from rpt_core.corpus.files.parts import How, Part, Shard, num_bytes, shards_of
 from rpt_core.corpus.files.sources import REFUSED, Source
 from rpt_core.corpus.files.streams import Broken, Counted, decompressed, file_chunks
 from rpt_core.corpus.rows import Row
@@ -17,27 +17,6 @@ PAGES_BYTES = 4 << 20
 """Pages in one shard that were cut out of a dump: about a second of work."""
 
 
-@dataclass(frozen=True, slots=True)
-class Streams:
-    """A run of streams of a multistream dump."""
-
-    source: Source
-    site: SiteNames
-    run: Run
-
-    def rows(self, how: How) -> Iterator[Row]:
-        """A row for every page that begins in these streams, and for every break in them."""
-        found = read_run(self.source.path, self.run)
-        pieces = (dropped(self.source, piece) if isinstance(piece, Broken) else piece for piece in found)
-        for piece in pieces:
-            yield from page_rows(self.site, self.source, piece, how.max_chars)
-
-    @property
-    def files(self) -> tuple[Source, ...]:
-        """The dump."""
-        return (self.source,)
-
-
 def page_shards(source: Source) -> Iterator[Shard]:
     """Of a dump that only one process can unpack: it cuts the pages, which is the lesser work."""
     file = Counted(file_chunks(source.path))
@@ -47,9 +26,17 @@ def page_shards(source: Source) -> Iterator[Shard]:
 
 def stream_shards(source: Source, dump: Multistream) -> Iterator[Shard]:
     """Of a dump whose streams an index tells."""
-    site = SiteNames.parse(dump.header)
+    read = partial(run_rows, SiteNames.parse(dump.header))
     for run in dump.runs():
-        yield Shard(source.name, run.num_bytes, Streams(source, site, run))
+        yield Shard(source.name, run.num_bytes, Part(source, (run,), read, files=(source,)))
+
+
+def run_rows(site: SiteNames, source: Source, run: Run, how: How) -> Iterator[Row]:
+    """A row for every page that begins in a run of streams, and for every break in them."""
+    for piece in read_run(source.path, run):
+        yield from page_rows(
+            site, source, dropped(source, piece) if isinstance(piece, Broken) else piece, how
+        )
 
 
 def with_indexes(sources: Iterable[Source]) -> tuple[list[Source], dict[str, Multistream]]:

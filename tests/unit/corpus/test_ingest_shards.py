@@ -16,12 +16,12 @@ from rpt_core.corpus.files import parts as parts_of
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.ingest import ingest
-from rpt_core.corpus.ingest_shards import Answer, Files, cut, read_shard
+from rpt_core.corpus.ingest_shards import Answer, cut, read_shard, read_whole
 from rpt_core.corpus.readers import find_sources, read_source
 from rpt_core.corpus.wiki import multistream
 from rpt_core.corpus.wiki import parts as wiki_parts
 from rpt_core.corpus.wiki.dump import page_rows
-from rpt_core.corpus.wiki.parts import Streams
+from rpt_core.corpus.wiki.parts import run_rows
 from rpt_core.errors import Stopped
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.dump import FOOTER, HEADER, page_xml
@@ -64,9 +64,12 @@ def one_by_one(folder):
 
 
 def parts(folder):
-    """What is cut: the kind of part, or what reads the pieces that were taken out."""
-    reads = [getattr(shard.part, "read", type(shard.part)) for shard in cut(find_sources(folder))]
-    return [getattr(read, "func", read) for read in reads]
+    return [kind_of(shard) for shard in cut(find_sources(folder))]
+
+
+def kind_of(shard):
+    """What reads its pieces."""
+    return getattr(shard.part.read, "func", shard.part.read)
 
 
 def dump(num, footer=FOOTER):
@@ -189,7 +192,7 @@ def test_no_shard_layout_and_no_process_shows_in_the_tables(
     monkeypatch.setattr(wiki_parts, "PAGES_BYTES", 2000)
     monkeypatch.setattr(parts_of, "FILES_BYTES", 900)
     monkeypatch.setattr(multistream, "RUN_BYTES", 900)
-    assert {*parts(everything)} == {Files, page_rows, Streams, member_rows}
+    assert {*parts(everything)} == {read_whole, page_rows, run_rows, member_rows}
     assert digests(everything, tmp_path, mapper) == expected
 
 
@@ -238,10 +241,10 @@ def test_a_large_data_file_is_left_to_the_stage(tmp_path):
 
 
 @pytest.mark.parametrize("harm", ["gone", "longer"])
-@pytest.mark.parametrize("kind", [Files, Streams])
+@pytest.mark.parametrize("kind", [read_whole, run_rows])
 def test_a_process_that_sees_no_file_or_another_one_hands_the_shard_back(tmp_path, harm, kind):
-    write(tmp_path, {"tale.txt": PROSE}) if kind is Files else good(tmp_path)
-    shard = next(shard for shard in cut(find_sources(tmp_path)) if isinstance(shard.part, kind))
+    write(tmp_path, {"tale.txt": PROSE}) if kind is read_whole else good(tmp_path)
+    shard = next(shard for shard in cut(find_sources(tmp_path)) if kind_of(shard) is kind)
     assert read_shard(HOW, shard).rest is None
     for source in shard.part.files:
         source.path.write_bytes(source.path.read_bytes() + b"more")

@@ -19,7 +19,7 @@ from rpt_core.corpus.rows import Document, Dropped
 from rpt_core.corpus.wiki import multistream
 from rpt_core.corpus.wiki.dump import cut_pages, read_dump
 from rpt_core.corpus.wiki.multistream import Run, open_multistream, read_run
-from rpt_core.corpus.wiki.parts import Streams
+from rpt_core.corpus.wiki.parts import run_rows
 from rpt_core.sample.dump import FOOTER, HEADER, page_xml
 
 NAME = "samplewiki-20260101-pages-articles-multistream"
@@ -90,7 +90,7 @@ def is_used(folder):
 
 
 def num_runs(folder):
-    return sum(isinstance(shard.part, Streams) for shard in cut(find_sources(folder)))
+    return sum(getattr(shard.part.read, "func", None) is run_rows for shard in cut(find_sources(folder)))
 
 
 @pytest.fixture(autouse=True)
