@@ -26,7 +26,7 @@ from rpt_core.errors import Stopped
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.dump import FOOTER, HEADER, page_xml
 from rpt_core.sample.eprints import tarred
-from tests.unit.corpus.test_multistream import STREAMS, good
+from tests.unit.corpus.wiki.test_multistream import STREAMS, good
 
 PROSE = "The tower was built in 1889 and stands near the river, where people meet in the evening."
 HOW = How(10_000, ALL_COLUMNS)
