@@ -59,12 +59,12 @@ def is_tex(head: Head) -> bool:
 
 def read_pdf(source: Source, how: How) -> Iterator[Row]:
     """An e-print without its LaTeX, which is not read."""
-    yield Dropped(_source_name(source), source.name, "pdf-only", native_id=_identity(source)[0])
+    yield _drop(source, "pdf-only")
 
 
 def read_tex(source: Source, how: How) -> Iterator[Row]:
     """The document of one LaTeX file, and what could not be read of it."""
-    yield from _single(source, _source_name(source), how.max_chars, open_chunks(source.path))
+    yield from _single(source, how.max_chars, open_chunks(source.path))
 
 
 def is_chunk(source: Source) -> bool:
@@ -109,45 +109,35 @@ def member_rows(source: Source, member: Member, how: How) -> Iterator[Row]:
     try:
         first = next(decompressed(iter([data])), b"")
     except Broken as broken:
-        yield Dropped(
-            ARXIV.name, inner.name, broken.reason, _identity(inner)[0], preview=preview(broken.detail)
-        )
+        yield _drop(inner, broken.reason, broken.detail)
         return
     head = Head(first[:HEAD_BYTES], inner.path.name)
     if not head.refusal and is_tar(head):
         yield from read_papers(inner, read_tree(decompressed(iter([data])), WANTED), how.max_chars)
     elif not (head.refusal or head.is_binary or is_pdf(head)) and (is_tex(head) or is_text(head)):
-        yield from _single(inner, ARXIV.name, how.max_chars, decompressed(iter([data])))
+        yield from _single(inner, how.max_chars, decompressed(iter([data])))
     else:
-        reason = head.refusal or ("pdf-only" if is_pdf(head) else "unrecognised-format")
-        yield Dropped(ARXIV.name, inner.name, reason, native_id=_identity(inner)[0])
+        yield _drop(inner, head.refusal or ("pdf-only" if is_pdf(head) else "unrecognised-format"))
 
 
 def read_papers(source: Source, tree: Tree, max_chars: int) -> Iterator[Row]:
     """The documents of an archive already read."""
-    name = _source_name(source)
     for broken in tree.refused:
-        yield Dropped(
-            name, source.name, broken.reason, native_id=_identity(source)[0], preview=preview(broken.detail)
-        )
+        yield _drop(source, broken.reason, broken.detail)
     if not any(path.lower().endswith(TEX_SUFFIXES) for path in tree.files):
         if not tree.refused:
-            yield Dropped(
-                name, source.name, "pdf-only" if tree.has_pdf else "no-tex", native_id=_identity(source)[0]
-            )
+            yield _drop(source, "pdf-only" if tree.has_pdf else "no-tex")
         return
     facts = tree_facts(tree.files)
     for number, main in enumerate(main_files(tree.files)):
         yield from _document(source, tree.files, main, "" if number == 0 else main, max_chars, facts)
 
 
-def _single(source: Source, name: str, max_chars: int, chunks: Iterator[bytes]) -> Iterator[Row]:
+def _single(source: Source, max_chars: int, chunks: Iterator[bytes]) -> Iterator[Row]:
     try:
         data = read_limited(chunks, SINGLE_BYTES_MAX)
     except Broken as broken:
-        yield Dropped(
-            name, source.name, broken.reason, native_id=_identity(source)[0], preview=preview(broken.detail)
-        )
+        yield _drop(source, broken.reason, broken.detail)
         return
     files = {"main.tex": data}
     yield from _document(source, files, "main.tex", "", max_chars, tree_facts(files))
@@ -180,6 +170,10 @@ def _document(
         yield Document(name, native_id, version, title, latex.text, origin=source.name)
         if latex.missing:
             yield drop("missing-input", ", ".join(latex.missing), title)
+
+
+def _drop(source: Source, reason: str, detail: str = "") -> Dropped:
+    return Dropped(_source_name(source), source.name, reason, _identity(source)[0], preview=preview(detail))
 
 
 def _stem(path: str) -> str:
