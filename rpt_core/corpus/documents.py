@@ -5,9 +5,8 @@ runs of words shared with held-out items. Then duplicates are resolved. The seco
 splits and cuts into sentences. Order: filter, exact, near-duplicate, decontaminate, PII, split, segment.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -19,14 +18,14 @@ import pyarrow.parquet as pq
 
 from rpt_core.artifacts.build import Build
 from rpt_core.corpus.batches import by_size
-from rpt_core.corpus.card.statistics import Lengths, Measured
+from rpt_core.corpus.card.report import DocumentReport
 from rpt_core.corpus.clean.scores import with_scores
 from rpt_core.corpus.clean.solved import solution_documents
 from rpt_core.corpus.dedup.decontaminate import Contamination, Hit, Leaks, canonical
 from rpt_core.corpus.dedup.duplicates import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
+from rpt_core.corpus.document_shards import Cleaned, Finished, clean, finish
 from rpt_core.corpus.ledger import Ledger
 from rpt_core.corpus.segments.splitter import PunktSample, Splitter
-from rpt_core.corpus.shards import Cleaned, Finished, clean, finish
 from rpt_core.corpus.tables import (
     CONTEXT_CHARS,
     CORPUS_DOCUMENTS,
@@ -36,7 +35,7 @@ from rpt_core.corpus.tables import (
     TableWriter,
     read_rows,
 )
-from rpt_core.corpus.words import ngrams, split_words
+from rpt_core.corpus.text.words import ngrams, split_words
 from rpt_core.errors import Stopped
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.splits import split_of
@@ -49,26 +48,6 @@ _CLEAN = (
     .append(pa.field("lang_score", pa.float32()))
     .append(pa.field("metrics", pa.string()))
 )
-
-
-@dataclass
-class DocumentReport:
-    """What the card tells about the documents."""
-
-    languages: Counter[str] = field(default_factory=Counter)
-    split: Counter[str] = field(default_factory=Counter)
-    pii: Counter[str] = field(default_factory=Counter)
-    lengths: defaultdict[str, Lengths] = field(default_factory=lambda: defaultdict(Lengths))
-    """Of the kept documents of every source."""
-    measured: Measured = field(default_factory=Measured)
-    """Of all documents that could be measured."""
-    cluster_sizes: Counter[int] = field(default_factory=Counter)
-    """Documents in a cluster of duplicates -> clusters, from two documents on."""
-    num_segments: int = 0
-    num_cut: int = 0
-    """Long documents that lost paragraphs to decontamination."""
-    leaks: Counter[str] = field(default_factory=Counter)
-    """Benchmark -> documents dropped or cut."""
 
 
 class Documents:

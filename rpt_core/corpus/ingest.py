@@ -9,16 +9,18 @@ from pathlib import Path
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome
-from rpt_core.corpus.arxiv.metadata import Catalogue, Paper, read_papers_of
-from rpt_core.corpus.card.card import write_reading_card
+from rpt_core.corpus.arxiv.metadata import Catalogue, Paper
 from rpt_core.corpus.card.statistics import Lengths
+from rpt_core.corpus.card.write import write_reading_card
 from rpt_core.corpus.clean.pii import mask
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
+from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.files.problems import with_columns
-from rpt_core.corpus.files.sources import METADATA, Source, describe, find_sources
+from rpt_core.corpus.files.sources import Source
 from rpt_core.corpus.files.streams import Broken
-from rpt_core.corpus.ingest_shards import How, cut, read_shard, shard_rows
+from rpt_core.corpus.ingest_shards import cut, read_shard, shard_rows
 from rpt_core.corpus.ledger import Balance
+from rpt_core.corpus.readers import describe, find_sources, reader_of
 from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, encodable, preview
 from rpt_core.corpus.tables import BENCHMARKS, DOCUMENTS, DROPPED, PROBLEMS, TRACES, TableWriter
 from rpt_core.errors import SourceError, Stopped
@@ -83,11 +85,12 @@ def _rows(sources: list[Source], recipe: IngestRecipe, build: Build, catalogue: 
     total = float(sum(source.num_bytes for source in sources)) or 1.0
     done = 0
     for source in sources:
-        if source.form in METADATA:
-            yield from _watched(map(encodable, read_metadata(source, catalogue)), build, source.name)
+        if papers := reader_of(source).papers:
+            taken = _take_papers(source, papers(source.path), catalogue)
+            yield from _watched(map(encodable, taken), build, source.name)
             done += source.num_bytes
             build.progress(done, total, source.name)
-    shards = cut(source for source in sources if source.form not in METADATA)
+    shards = cut(source for source in sources if not reader_of(source).papers)
     for answer in build.map(partial(read_shard, how), shards):
         yield from _watched(answer.rows, build, answer.name)
         if answer.rest:
@@ -105,10 +108,9 @@ def _watched(rows: Iterable[Row], build: Build, name: str) -> Iterator[Row]:
         yield row
 
 
-def read_metadata(source: Source, catalogue: Catalogue) -> Iterator[Row]:
+def _take_papers(source: Source, papers: Iterator[Paper | Broken], catalogue: Catalogue) -> Iterator[Row]:
     """Take a metadata file into the catalogue: one dropped row for the file, one for every broken line."""
     before = catalogue.num_papers
-    papers = read_papers_of(source.path, source.form)
     while batch := list(islice(papers, 10_000)):
         catalogue.add(paper for paper in batch if isinstance(paper, Paper))
         for broken in batch:
@@ -125,30 +127,10 @@ _TABLE: dict[type, str] = {Document: "documents", Problem: "problems", Trace: "t
 
 def as_record(row: Row) -> dict[str, object]:
     """The row under its table's column names."""
+    record = {name: getattr(row, name) for name in FILES[_TABLE[type(row)]].names}
     match row:
-        case Document():
-            return {
-                "doc_id": row.doc_id, "source": row.source, "native_id": row.native_id,
-                "revision": row.revision,
-                "title": row.title, "text": row.text, "categories": list(row.categories),
-                "license": row.license,
-                "origin": row.origin,
-            }  # fmt: skip
         case Problem():
-            return {
-                "problem_id": row.problem_id, "source": row.source, "problem": row.problem,
-                "solution": row.solution,
-                "answer": row.answer, "difficulty": row.difficulty, "domain": row.domain,
-                "origin": row.origin,
-                "benchmark": row.benchmark,
-            }  # fmt: skip
-        case Trace():
-            return {
-                "title": row.title, "before": row.before, "thought": row.thought, "answer": row.answer,
-                "kind": row.kind,
-            }  # fmt: skip
-    return {
-        "source": row.source, "native_id": row.native_id, "title": row.title, "origin": row.origin,
-        "reason": row.reason, "step": row.step,
-        "preview": mask(row.preview, phones=True)[0],
-    }  # fmt: skip
+            record["benchmark"] = row.benchmark
+        case Dropped():
+            record["preview"] = mask(row.preview, phones=True)[0]
+    return record

@@ -4,12 +4,12 @@ import time
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome
-from rpt_core.corpus.card.card import write_card
-from rpt_core.corpus.clean.align import align_traces
+from rpt_core.corpus.card.write import write_card
 from rpt_core.corpus.documents import Documents
 from rpt_core.corpus.ledger import Ledger
 from rpt_core.corpus.problem_sets import prepare_problems
 from rpt_core.corpus.tables import DROPPED, TableWriter
+from rpt_core.corpus.traces import align_traces
 from rpt_core.errors import SourceError
 from rpt_core.recipes.corpus import PrepareRecipe
 

@@ -8,19 +8,19 @@ another question, but must stand on the same side).
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rpt_core.artifacts.build import Build
 from rpt_core.corpus.batches import by_size
+from rpt_core.corpus.card.report import ProblemReport
 from rpt_core.corpus.clean.cleaning import normalise
 from rpt_core.corpus.dedup.decontaminate import Contamination, Item, Leaks, canonical
 from rpt_core.corpus.dedup.duplicates import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
 from rpt_core.corpus.dedup.sketch import sketch
 from rpt_core.corpus.ledger import Ledger
 from rpt_core.corpus.tables import BENCHMARKS, CORPUS_PROBLEMS, TableWriter, read_rows
-from rpt_core.corpus.words import split_words
+from rpt_core.corpus.text.words import split_words
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.splits import split_of
 
@@ -31,15 +31,6 @@ SAME_FOR_ALL = 0.9
 """Share of a set's rows with one and the same text from which that text is not the problem."""
 ROWS_MIN = 20
 """Rows of a set below which nothing is said about shares."""
-
-
-@dataclass
-class ProblemReport:
-    """What happened to the problems."""
-
-    split: Counter[str] = field(default_factory=Counter)
-    items: Counter[str] = field(default_factory=Counter)
-    """Held-out items per benchmark."""
 
 
 def prepare_problems(

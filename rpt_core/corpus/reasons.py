@@ -32,6 +32,10 @@ REASONS: dict[str, str] = {
     "not-wikitext": "a page of another content model, such as JSON or CSS",
     "too-costly": "a page whose mark-up would take too long to parse",
     "no-prose": "nothing that reads as text is left after the mark-up is taken away",
+    "other-post": "a tag's description or another post that is neither question nor answer",
+    "orphan-answer": "an answer whose question the dump lacks",
+    "unanswered": "a question without an answer that was accepted or voted for",
+    "unpopular-answer": "an answer that was neither accepted nor voted for",
     # archives and LaTeX
     "pdf-only": "an e-print that was submitted as PDF alone",
     "withdrawn": "an e-print that its authors withdrew",

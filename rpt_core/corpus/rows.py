@@ -18,7 +18,7 @@ class Document:
     """One text: an article, a paper, a book."""
 
     source: str
-    """``wikipedia``, ``arxiv``, ``latex`` or ``text``."""
+    """Name of its origin (:mod:`rpt_core.corpus.origins`), or of the problem set it is made of."""
     native_id: str
     revision: str
     title: str

@@ -11,13 +11,14 @@ from unittest import mock
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
+from rpt_core.corpus import document_shards as shards
 from rpt_core.corpus import documents as documents_stage
 from rpt_core.corpus import ingest as ingest_stage
 from rpt_core.corpus import prepare as prepare_stage
-from rpt_core.corpus import shards, tables
+from rpt_core.corpus import tables
 from rpt_core.corpus.dedup import decontaminate
-from rpt_core.corpus.files.sources import find_sources
 from rpt_core.corpus.files.streams import open_chunks
+from rpt_core.corpus.readers import find_sources
 from rpt_core.corpus.segments import splitter as segments
 from rpt_core.corpus.wiki import dump as wikipedia
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.batches import by_size
+from rpt_core.corpus.document_shards import Row, filtered
 from rpt_core.corpus.segments.splitter import PunktSample, Splitter
-from rpt_core.corpus.shards import Row, filtered
 from rpt_core.recipes.corpus import PrepareRecipe
 
 

@@ -23,18 +23,19 @@ from pathlib import Path
 
 from rpt_core.artifacts.digest import stable_id
 from rpt_core.artifacts.recipe import Ref
-from rpt_core.corpus.clean.han import simplified
 from rpt_core.corpus.clean.language import detect_language
 from rpt_core.corpus.dedup.decontaminate import Contamination
 from rpt_core.corpus.dedup.duplicates import DuplicateFinder
 from rpt_core.corpus.dedup.sketch import sketch
-from rpt_core.corpus.files.sources import find_sources
+from rpt_core.corpus.document_shards import clean
+from rpt_core.corpus.files.datafiles import ALL_COLUMNS
+from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.ingest import as_record
-from rpt_core.corpus.readers import read_source
+from rpt_core.corpus.readers import find_sources, read_source
 from rpt_core.corpus.rows import Document
 from rpt_core.corpus.segments.splitter import Splitter
-from rpt_core.corpus.shards import clean
-from rpt_core.corpus.words import split_words
+from rpt_core.corpus.text.han import simplified
+from rpt_core.corpus.text.words import split_words
 from rpt_core.recipes.corpus import PrepareRecipe
 
 LABELS = Path(__file__).parent.parent / "realdata" / "quality.json"
@@ -136,7 +137,10 @@ def _documents(data: Path, prefix: str) -> tuple[Document, ...]:
     folder, _, name = prefix.partition("/")
     sources = [source for source in find_sources(data / folder) if source.name.startswith(name)]
     return tuple(
-        row for source in sources for row in read_source(source, 4_000_000) if isinstance(row, Document)
+        row
+        for source in sources
+        for row in read_source(source, How(4_000_000, ALL_COLUMNS))
+        if isinstance(row, Document)
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rpt_core.corpus.words import shingles, split_words
+from rpt_core.corpus.text.words import shingles, split_words
 
 ALIKE = 0.8
 """Two documents this alike are duplicates."""

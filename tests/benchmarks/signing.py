@@ -11,7 +11,7 @@ from rpt_core.artifacts.digest import stable_id
 from rpt_core.corpus.dedup.duplicates import DuplicateFinder
 from rpt_core.corpus.dedup.minhash import SCHEME, SEED, signatures
 from rpt_core.corpus.dedup.sketch import sketch
-from rpt_core.corpus.words import shingles, split_words
+from rpt_core.corpus.text.words import shingles, split_words
 from tests.benchmarks.planted import ALIKE, BANDS, NUM, ROWS, jaccard, texts
 from tests.benchmarks.table import Table, clocked, race, speeds
 

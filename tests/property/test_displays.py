@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpt_core.corpus.segments.displays import layout
-from rpt_core.corpus.segments.shield import spans
 from rpt_core.corpus.segments.splitter import Splitter
+from rpt_core.corpus.text.shield import spans
 
 SPLITTER = Splitter.train({"en": ["A ball fell. It was red. We saw it at noon."] * 20})
 FORMULAS = ["$$a. B$$", "$$a.$$", "\\[\na.\n\nB\n\\]", "$a. B$", "$x$", "`a. B`", "$$", "$", "\\[", "\\]"]

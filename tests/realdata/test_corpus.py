@@ -16,7 +16,7 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
-from rpt_core.corpus.segments.shield import cover, spans
+from rpt_core.corpus.text.shield import cover, spans
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data"))

@@ -23,18 +23,21 @@ from rpt_core.corpus.dedup.decontaminate import canonical
 from rpt_core.corpus.dedup.duplicates import DuplicateFinder
 from rpt_core.corpus.dedup.sketch import sketch
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
-from rpt_core.corpus.files.sources import find_sources
+from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.ingest import ingest
-from rpt_core.corpus.ingest_shards import How, Streams, cut, read_shard
+from rpt_core.corpus.ingest_shards import cut, read_shard
 from rpt_core.corpus.prepare import prepare
+from rpt_core.corpus.readers import find_sources
 from rpt_core.corpus.rows import Document
-from rpt_core.corpus.segments.shield import without
 from rpt_core.corpus.segments.splitter import Splitter
+from rpt_core.corpus.text.shield import without
+from rpt_core.corpus.text.words import shingles, split_words
 from rpt_core.corpus.wiki import multistream
 from rpt_core.corpus.wiki.dump import read_dump
-from rpt_core.corpus.words import shingles, split_words
+from rpt_core.corpus.wiki.parts import run_rows
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 
+HOW = How(4_000_000, ALL_COLUMNS)
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data"))
 pytestmark = [
     pytest.mark.realdata,
@@ -54,7 +57,7 @@ def needed(name):
 def articles():
     """Texts of the English dump, in its order."""
     (path,) = needed("wikipedia/enwiki-latest*")
-    rows = read_dump(find_sources(path)[0], 4_000_000)
+    rows = read_dump(find_sources(path)[0], HOW)
     return [row.text for row in rows if isinstance(row, Document)]
 
 
@@ -220,7 +223,7 @@ def test_another_layout_of_a_dump_gives_the_same_documents(tmp_path):
     (tmp_path / "enwiki-rest.xml").write_bytes(text[:start] + b"".join(pages[len(streams) * 7 :]))
 
     def read(folder):
-        rows = [row for source in find_sources(folder) for row in read_dump(source, 4_000_000)]
+        rows = [row for source in find_sources(folder) for row in read_dump(source, HOW)]
         return {row.doc_id: row.text for row in rows if isinstance(row, Document)}
 
     whole = read(path)
@@ -240,13 +243,16 @@ def test_real_pages_by_an_index_are_those_of_one_stream(tmp_path, monkeypatch):
     name = "enwiki-20260101-pages-articles-multistream"
     (tmp_path / f"{name}.xml.bz2").write_bytes(b"".join(streams))
     (tmp_path / f"{name}-index.txt").write_text("".join(f"{offset}:1:A\n" for offset in offsets))
-    how = How(4_000_000, ALL_COLUMNS)
-    whole = [replace(row, origin="") for row in read_dump(find_sources(path)[0], how.max_chars)]
+    whole = [replace(row, origin="") for row in read_dump(find_sources(path)[0], HOW)]
     for run_bytes in (100_000, 500_000):
         monkeypatch.setattr(multistream, "RUN_BYTES", run_bytes)
-        shards = [shard for shard in cut(find_sources(tmp_path)) if isinstance(shard.part, Streams)]
+        shards = [
+            shard
+            for shard in cut(find_sources(tmp_path))
+            if getattr(shard.part.read, "func", None) is run_rows
+        ]
         assert len(shards) > 3
-        rows = [row for shard in shards for row in read_shard(how, shard).rows]
+        rows = [row for shard in shards for row in read_shard(HOW, shard).rows]
         assert [replace(row, origin="") for row in rows] == whole
 
 
@@ -269,7 +275,7 @@ def test_stem_selection_on_fifty_labelled_pages():
     The words of the score were chosen with these pages known, so this guards against a loss, no more.
     """
     (path,) = needed("wikipedia/enwiki-latest*")
-    rows = [row for row in read_dump(find_sources(path)[0], 4_000_000) if isinstance(row, Document)]
+    rows = [row for row in read_dump(find_sources(path)[0], HOW) if isinstance(row, Document)]
     scores = {}
     for row in rows:
         prose = without(row.text)

@@ -17,12 +17,13 @@ import pytest
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.clean.cleaning import normalise
 from rpt_core.corpus.dedup.decontaminate import Contamination
-from rpt_core.corpus.files.sources import find_sources
+from rpt_core.corpus.document_shards import clean
+from rpt_core.corpus.files.datafiles import ALL_COLUMNS
+from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.ingest import as_record
-from rpt_core.corpus.readers import read_source
+from rpt_core.corpus.readers import find_sources, read_source
 from rpt_core.corpus.rows import Document, Problem, Row
 from rpt_core.corpus.segments.splitter import PunktSample, Splitter
-from rpt_core.corpus.shards import clean
 from rpt_core.recipes.corpus import PrepareRecipe
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data"))
@@ -80,7 +81,7 @@ PASSAGES = [
 def rows() -> dict[str, list[Row]]:
     """What the readers give, by file."""
     return {
-        f"{folder}/{source.name}": list(read_source(source, 4_000_000))
+        f"{folder}/{source.name}": list(read_source(source, How(4_000_000, ALL_COLUMNS)))
         for folder in FOLDERS
         for source in find_sources(DATA / folder)
     }

@@ -4,14 +4,29 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from rpt_core.corpus.batches import by_weight
+from rpt_core.corpus.files import parts
 from rpt_core.corpus.files.archives import Tree, first_name, members, read_tree
-from rpt_core.corpus.files.sources import HEAD_BYTES, Source, is_binary, sniff
-from rpt_core.corpus.files.streams import Broken, decompressed, open_chunks, read_limited
+from rpt_core.corpus.files.parts import How, Shard
+from rpt_core.corpus.files.plain import is_text
+from rpt_core.corpus.files.sources import HEAD_BYTES, Head, Source, begins
+from rpt_core.corpus.files.streams import (
+    Broken,
+    Counted,
+    decompressed,
+    file_chunks,
+    open_chunks,
+    read_limited,
+)
 from rpt_core.corpus.latex.convert import to_text
 from rpt_core.corpus.latex.encodings import decode_tex
 from rpt_core.corpus.latex.tree import TEX_SUFFIXES, WANTED, TreeFacts, main_files, tree_facts
+from rpt_core.corpus.origins import Origin, Profile
 from rpt_core.corpus.rows import Document, Dropped, Row, preview
 
+ARXIV = Origin("arxiv", priority=0, profile=Profile(letter_share_min=0.5, bullet_share_max=0.95))
+"""Each paper's licence is told by arXiv's metadata."""
+LATEX = Origin("latex", priority=10, profile=ARXIV.profile)
 SINGLE_BYTES_MAX = 10 << 20
 
 _NUMBER = re.compile(r"^(?P<id>\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?[_/]?\d{7})(?:v(?P<version>\d+))?$")
@@ -26,17 +41,30 @@ _WITHDRAWN_CHARS_MAX = 2000
 """A withdrawal is a note; a paper that mentions one is longer."""
 
 
-def read_eprint(source: Source, max_chars: int) -> Iterator[Row]:
-    """The documents of one e-print or LaTeX file, and what could not be read of it."""
-    name = _source_name(source)
-    if source.form == "pdf":
-        yield Dropped(name, source.name, "pdf-only", native_id=_identity(source)[0])
-        return
-    if source.form == "tex":
-        yield from _single(source, name, max_chars, open_chunks(source.path))
-        return
-    tree = read_tree(open_chunks(source.path), WANTED)
-    yield from read_papers(source, tree, max_chars)
+is_pdf = begins(b"%PDF")
+
+
+def is_tar(head: Head) -> bool:
+    """By the mark of its first header."""
+    return head.data[257:262] == b"ustar"
+
+
+def is_tex(head: Head) -> bool:
+    """By suffix where it tells; also by its commands, since arXiv serves LaTeX as plain ``ID.gz``."""
+    if head.is_named(".tex", ".ltx"):
+        return True
+    numbered = bool(re.fullmatch(r"\.\d{4,5}(v\d+)?", head.suffix))
+    return (numbered or (not head.suffix and head.holds_tex)) and not head.is_binary
+
+
+def read_pdf(source: Source, how: How) -> Iterator[Row]:
+    """An e-print without its LaTeX, which is not read."""
+    yield _drop(source, "pdf-only")
+
+
+def read_tex(source: Source, how: How) -> Iterator[Row]:
+    """The document of one LaTeX file, and what could not be read of it."""
+    yield from _single(source, how.max_chars, open_chunks(source.path))
 
 
 def is_chunk(source: Source) -> bool:
@@ -48,10 +76,14 @@ Member = tuple[str, bytes | Dropped]
 """Of a bulk file: name and bytes, or why it could not be taken out."""
 
 
-def read_chunk(source: Source, max_chars: int) -> Iterator[Row]:
-    """The documents of every e-print of a bulk file; one e-print in memory at a time."""
-    for member in read_members(source, open_chunks(source.path)):
-        yield from member_rows(source, member, max_chars)
+def eprint_shards(source: Source) -> Iterator[Shard] | None:
+    """The e-prints of a bulk file in batches; None of any other archive, which is read whole."""
+    if not is_chunk(source):
+        return None
+    file = Counted(file_chunks(source.path))
+    members = read_members(source, decompressed(file))
+    batches = by_weight(members, lambda member: parts.num_bytes(member[1]), parts.FILES_BYTES)
+    return parts.shards_of(source, batches, file, member_rows)
 
 
 def read_members(source: Source, chunks: Iterator[bytes]) -> Iterator[Member]:
@@ -59,12 +91,12 @@ def read_members(source: Source, chunks: Iterator[bytes]) -> Iterator[Member]:
     for member in members(chunks):
         if isinstance(member, Broken):
             shown = preview(member.detail)
-            yield "", Dropped("arxiv", source.name, member.reason, source.name, preview=shown)
+            yield "", Dropped(ARXIV.name, source.name, member.reason, source.name, preview=shown)
         else:
             yield member
 
 
-def member_rows(source: Source, member: Member, max_chars: int) -> Iterator[Row]:
+def member_rows(source: Source, member: Member, how: How) -> Iterator[Row]:
     """The documents of one e-print of a bulk file."""
     name, data = member
     if isinstance(data, Dropped):
@@ -72,48 +104,40 @@ def member_rows(source: Source, member: Member, max_chars: int) -> Iterator[Row]
         return
     inner = Source(Path(name), f"{source.name}/{name}", "tar", len(data), packed=True)
     if not _MEMBER.search(name):
-        yield Dropped("arxiv", inner.name, "unrecognised-format", inner.name)
+        yield Dropped(ARXIV.name, inner.name, "unrecognised-format", inner.name)
         return
     try:
         first = next(decompressed(iter([data])), b"")
     except Broken as broken:
-        yield Dropped("arxiv", inner.name, broken.reason, _identity(inner)[0], preview=preview(broken.detail))
+        yield _drop(inner, broken.reason, broken.detail)
         return
-    form, reason = sniff(first[:HEAD_BYTES], inner.path.name)
-    if form == "tar":
-        yield from read_papers(inner, read_tree(decompressed(iter([data])), WANTED), max_chars)
-    elif form in ("tex", "text") and not is_binary(first[:HEAD_BYTES]):
-        yield from _single(inner, "arxiv", max_chars, decompressed(iter([data])))
+    head = Head(first[:HEAD_BYTES], inner.path.name)
+    if not head.refusal and is_tar(head):
+        yield from read_papers(inner, read_tree(decompressed(iter([data])), WANTED), how.max_chars)
+    elif not (head.refusal or head.is_binary or is_pdf(head)) and (is_tex(head) or is_text(head)):
+        yield from _single(inner, how.max_chars, decompressed(iter([data])))
     else:
-        reason = "pdf-only" if form == "pdf" else reason or "unrecognised-format"
-        yield Dropped("arxiv", inner.name, reason, native_id=_identity(inner)[0])
+        yield _drop(inner, head.refusal or ("pdf-only" if is_pdf(head) else "unrecognised-format"))
 
 
 def read_papers(source: Source, tree: Tree, max_chars: int) -> Iterator[Row]:
     """The documents of an archive already read."""
-    name = _source_name(source)
     for broken in tree.refused:
-        yield Dropped(
-            name, source.name, broken.reason, native_id=_identity(source)[0], preview=preview(broken.detail)
-        )
+        yield _drop(source, broken.reason, broken.detail)
     if not any(path.lower().endswith(TEX_SUFFIXES) for path in tree.files):
         if not tree.refused:
-            yield Dropped(
-                name, source.name, "pdf-only" if tree.has_pdf else "no-tex", native_id=_identity(source)[0]
-            )
+            yield _drop(source, "pdf-only" if tree.has_pdf else "no-tex")
         return
     facts = tree_facts(tree.files)
     for number, main in enumerate(main_files(tree.files)):
         yield from _document(source, tree.files, main, "" if number == 0 else main, max_chars, facts)
 
 
-def _single(source: Source, name: str, max_chars: int, chunks: Iterator[bytes]) -> Iterator[Row]:
+def _single(source: Source, max_chars: int, chunks: Iterator[bytes]) -> Iterator[Row]:
     try:
         data = read_limited(chunks, SINGLE_BYTES_MAX)
     except Broken as broken:
-        yield Dropped(
-            name, source.name, broken.reason, native_id=_identity(source)[0], preview=preview(broken.detail)
-        )
+        yield _drop(source, broken.reason, broken.detail)
         return
     files = {"main.tex": data}
     yield from _document(source, files, "main.tex", "", max_chars, tree_facts(files))
@@ -148,6 +172,10 @@ def _document(
             yield drop("missing-input", ", ".join(latex.missing), title)
 
 
+def _drop(source: Source, reason: str, detail: str = "") -> Dropped:
+    return Dropped(_source_name(source), source.name, reason, _identity(source)[0], preview=preview(detail))
+
+
 def _stem(path: str) -> str:
     return re.sub(r"\.(tex|ltx|latex)$", "", path.rsplit("/", 1)[-1]).replace("_", " ").replace("-", " ")
 
@@ -175,5 +203,5 @@ def _source_name(source: Source) -> str:
         or "arxiv" in source.name.lower()
         or "eprint" in source.name.lower().replace("-", "")
     ):
-        return "arxiv"
-    return "latex"
+        return ARXIV.name
+    return LATEX.name

@@ -8,14 +8,16 @@ does not grow with the two and a half million papers there are.
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from lxml import etree
 
 from rpt_core.corpus.files.json_rows import Record, json_lines
+from rpt_core.corpus.files.sources import Head
 from rpt_core.corpus.files.streams import Broken, open_chunks, read_limited
 from rpt_core.corpus.rows import Document
 
@@ -181,14 +183,38 @@ def parse_manifest(data: bytes) -> list[Chunk]:
     ]
 
 
-def read_papers_of(path: Path, form: str) -> Iterator[Paper | Broken]:
-    """The papers a metadata file describes, and what could not be read of it."""
+def is_oai(head: Head) -> bool:
+    """Whether it is a reply of arXiv's OAI-PMH server."""
+    return b"<OAI-PMH" in head.data[:2000] and b"arxiv" in head.data.lower()
+
+
+def is_atom(head: Head) -> bool:
+    """Whether it is a reply of the query API."""
+    return b"<feed" in head.data[:2000] and b"http://arxiv.org/schemas/atom" in head.data
+
+
+def is_snapshot(head: Head) -> bool:
+    """Whether it holds lines of the snapshot, which describe papers and have no text of them."""
+    first = head.data.partition(b"\n")[0]
+    named = all(name in first for name in (b'"id"', b'"categories"', b'"license"'))
+    return first.startswith(b"{") and named and b'"text"' not in first
+
+
+def _reply(parse: Callable[[bytes], Page], path: Path) -> Iterator[Paper | Broken]:
+    """The papers a server's reply describes, or why it cannot be read."""
     try:
-        if form == "arxiv-jsonl":
-            yield from map(_row, json_lines(open_chunks(path)))
-            return
-        data = read_limited(open_chunks(path), XML_BYTES_MAX)
-        yield from (parse_oai(data) if form == "arxiv-oai" else parse_atom(data)).papers
+        yield from parse(read_limited(open_chunks(path), XML_BYTES_MAX)).papers
+    except Broken as broken:
+        yield broken
+
+
+atom_papers, oai_papers = partial(_reply, parse_atom), partial(_reply, parse_oai)
+
+
+def snapshot_papers(path: Path) -> Iterator[Paper | Broken]:
+    """The papers of the snapshot, and lines that cannot be read in their place."""
+    try:
+        yield from map(_row, json_lines(open_chunks(path)))
     except Broken as broken:
         yield broken
 

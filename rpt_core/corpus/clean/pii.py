@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rpt_core.corpus.clean import pii_numbers as numbers
 from rpt_core.corpus.clean.pii_addresses import is_ipv4, is_ipv6
-from rpt_core.corpus.segments.shield import cover
+from rpt_core.corpus.text.shield import cover
 
 Check = Callable[[re.Match[str], str], bool]
 

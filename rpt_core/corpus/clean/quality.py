@@ -11,9 +11,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from rpt_core.corpus.origins import Profile
 from rpt_core.corpus.segments.sentence_ends import MARKS
-from rpt_core.corpus.segments.shield import cover
-from rpt_core.corpus.words import U64, Words
+from rpt_core.corpus.text.shield import cover
+from rpt_core.corpus.text.words import U64, Words
 
 REPETITION_WORDS_MIN = 200
 """Shares of repeated phrases say little below this: a short text on one thing repeats its words."""
@@ -58,32 +59,6 @@ class Metrics:
     def as_dict(self) -> dict[str, float]:
         """Numbers by name, rounded so that they print the same everywhere."""
         return {field.name: round(float(getattr(self, field.name)), 4) for field in fields(self)}
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """Thresholds of one source; a text that breaks one is dropped with that reason."""
-
-    word_chars: tuple[float, float] = (2.5, 12.0)
-    letter_share_min: float = 0.6
-    symbol_share_max: float = 0.1
-    bullet_share_max: float = 0.9
-    ellipsis_share_max: float = 0.3
-    ended_share_min: float = 0.0
-    repeated_line_share_max: float = 0.3
-    top_ngram_share_max: float = 1.0
-    repeated_ngram_share_max: float = 0.3
-    stop_words_min: int = 2
-
-
-PROFILES: dict[str, Profile] = {
-    "wikipedia": Profile(),
-    "arxiv": Profile(letter_share_min=0.5, bullet_share_max=0.95),
-    "latex": Profile(letter_share_min=0.5, bullet_share_max=0.95),
-    "text": Profile(ended_share_min=0.08),
-}
-"""Papers and articles come from readers that know their mark-up; plain text can be anything."""
-_DEFAULT = Profile()
 
 
 def measure(text: str, prose: str, words: Words, document: int) -> Metrics:
@@ -174,14 +149,14 @@ class Broken:
 
 
 def broken_rules(
-    metrics: Metrics, prose: str, source: str, lang: str, min_words: int, rules: bool
+    metrics: Metrics, prose: str, profile: Profile, lang: str, min_words: int, rules: bool
 ) -> list[Broken]:
     """All rules that a text breaks, in the order in which they are asked; the first is why it is dropped.
 
     Args:
         metrics: What was measured.
         prose: The text without formulas, for the phrases nobody means.
-        source: Chooses the profile.
+        profile: The thresholds of its source.
         lang: Stop words are asked for in English only.
         min_words: The recipe's least length; formulas are not words.
         rules: Whether anything but the length counts.
@@ -194,7 +169,6 @@ def broken_rules(
         return [Broken("too-short", "num_words")]
     if not rules:
         return []
-    profile = PROFILES.get(source, _DEFAULT)
     has_lines = (
         prose.count("\n") + 1 >= LINES_MIN and sum(map(bool, map(str.strip, prose.split("\n")))) >= LINES_MIN
     )
@@ -232,15 +206,8 @@ def broken_rules(
     return [Broken(reason, measure) for reason, measure, broken in checks if broken]
 
 
-def verdict(metrics: Metrics, prose: str, source: str, lang: str, min_words: int, rules: bool) -> str:
-    """The reason to drop a text, or nothing; arguments as of :func:`broken_rules`."""
-    found = broken_rules(metrics, prose, source, lang, min_words, rules)
-    return found[0].reason if found else ""
-
-
-def limits(source: str) -> dict[str, tuple[float | None, float | None]]:
-    """The least and the largest value of every measure that a source's rules allow; None for no limit."""
-    profile = PROFILES.get(source, _DEFAULT)
+def limits(profile: Profile) -> dict[str, tuple[float | None, float | None]]:
+    """The least and the largest value of every measure that a profile allows; None for no limit."""
     return {
         "word_chars": profile.word_chars,
         "letter_share": (profile.letter_share_min, None),

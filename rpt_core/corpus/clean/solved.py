@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rpt_core.corpus.clean.language import detect_language
-from rpt_core.corpus.segments.shield import without
 from rpt_core.corpus.tables import read_rows
+from rpt_core.corpus.text.shield import without
 
 GAP = "\n\n"
 """Between statement and solution; belongs to the statement."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rpt_core.corpus.words import U64
+from rpt_core.corpus.text.words import U64
 
 Rows = NDArray[np.int64]
 PARTITION_BYTES = 64 << 20

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rpt_core.corpus.words import U64, Words, ngrams, split_words
+from rpt_core.corpus.text.words import U64, Words, ngrams, split_words
 
 ITEM_FREQUENCY_MAX = 3
 """A run that stands in more items than this is a template of the benchmark."""

@@ -22,7 +22,7 @@ from rpt_core.corpus.dedup.bands import Bands, Rows
 from rpt_core.corpus.dedup.clusters import Clusters
 from rpt_core.corpus.dedup.minhash import U32
 from rpt_core.corpus.dedup.sketch import Sketches, num_bands
-from rpt_core.corpus.words import U64
+from rpt_core.corpus.text.words import U64
 
 STARS_MAX = 64
 """Stars per bucket; a bucket with more is boilerplate, counted and left as it is."""

@@ -12,7 +12,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from rpt_core.corpus.dedup.minhash import U32, signatures
-from rpt_core.corpus.words import U64, Words, mix64, shingles
+from rpt_core.corpus.text.words import U64, Words, mix64, shingles
 
 SHINGLE_WORDS = 5
 ROWS_PER_BAND = 8

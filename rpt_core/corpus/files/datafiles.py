@@ -5,6 +5,8 @@ from typing import Any
 
 from rpt_core.artifacts.digest import stable_id
 from rpt_core.corpus.files.json_rows import Record
+from rpt_core.corpus.files.parts import How
+from rpt_core.corpus.files.plain import TEXT
 from rpt_core.corpus.files.problems import (
     ABSENT,
     COLUMNS,
@@ -33,9 +35,9 @@ BROKEN_AT_HEAD_MAX = 10_000
 ALL_COLUMNS: Columns = {**COLUMNS, "text": TEXT_COLUMNS, "title": TITLE_COLUMNS, "id": ID_COLUMNS}
 
 
-def read_data(source: Source, max_chars: int, columns: Columns = ALL_COLUMNS) -> Iterator[Row]:
+def read_data(source: Source, how: How) -> Iterator[Row]:
     """The rows of one data file."""
-    yield from rows_of(source, read_records(source), max_chars, columns)
+    yield from rows_of(source, read_records(source), how.max_chars, how.columns)
 
 
 def rows_of(
@@ -146,7 +148,7 @@ def _document(source: Source, record: Record, max_chars: int, columns: Columns) 
     native_id = _first(record, columns["id"]) or stable_id(text)
     title = _first(record, columns["title"]) or preview(text)[:80]
     return Document(
-        "text", f"{set_name(source.name)}:{native_id}", "", title, text, source.name,
+        TEXT.name, f"{set_name(source.name)}:{native_id}", "", title, text, source.name,
         license=_first(record, ("license", "licence")),
     )  # fmt: skip
 

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator
 
-from rpt_core.corpus.files.sources import Source
+from rpt_core.corpus.files.parts import How
+from rpt_core.corpus.files.sources import Head, Source
 from rpt_core.corpus.files.streams import Broken, decode, open_chunks, read_limited
+from rpt_core.corpus.origins import Origin, Profile
 from rpt_core.corpus.rows import Document, Dropped, Row, preview
 
-SOURCE = "text"
+TEXT = Origin("text", priority=30, profile=Profile(ended_share_min=0.08))
 FILE_BYTES_MAX = 256 << 20
 
 _GUTENBERG_START = re.compile(r"^.*\*\*\* ?START OF TH(E|IS) PROJECT GUTENBERG.*$", re.M | re.I)
@@ -33,21 +35,27 @@ _WRAPPED_LINE_MIN = 60
 """A page set narrower than this is verse or a list; its line ends are meant."""
 
 
-def read_text(source: Source, max_chars: int) -> Iterator[Row]:
+def is_text(head: Head) -> bool:
+    """By suffix; without one, what is no TeX."""
+    return head.is_named(".txt", ".text") or (head.is_named("") and not head.holds_tex)
+
+
+def read_text(source: Source, how: How) -> Iterator[Row]:
     """The documents of one text file."""
+    max_chars = how.max_chars
     try:
         text = decode(read_limited(open_chunks(source.path), min(FILE_BYTES_MAX, 4 * max_chars + 4096)))
     except Broken as broken:
         reason = "gigantic" if broken.reason == "archive-bomb" else broken.reason
-        yield Dropped(SOURCE, source.name, reason, source.name, preview=preview(broken.detail))
+        yield Dropped(TEXT.name, source.name, reason, source.name, preview=preview(broken.detail))
         return
     for native_id, title, part in split_text(text.replace("\r\n", "\n").replace("\r", "\n"), source):
         if not part.strip():
-            yield Dropped(SOURCE, source.name, "no-prose", native_id, title)
+            yield Dropped(TEXT.name, source.name, "no-prose", native_id, title)
         elif len(part) > max_chars:
-            yield Dropped(SOURCE, source.name, "gigantic", native_id, title, preview(part))
+            yield Dropped(TEXT.name, source.name, "gigantic", native_id, title, preview(part))
         else:
-            yield Document(SOURCE, native_id, "", title, part, source.name)
+            yield Document(TEXT.name, native_id, "", title, part, source.name)
 
 
 def split_text(text: str, source: Source) -> Iterator[tuple[str, str, str]]:

@@ -1,23 +1,16 @@
-"""What lies in a file or folder: sources, told by their content first and their name second."""
+"""Input files: what lies in a folder, and the first bytes and the name that tell what a file is."""
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from rpt_core.corpus.files.streams import BZIP2, GZIP, Broken, open_chunks
-from rpt_core.corpus.reasons import known
 from rpt_core.errors import SourceError
 
-Form = Literal[
-    "mediawiki", "tar", "tex", "pdf", "jsonl", "json", "parquet", "csv", "text", "markdown",
-    "arxiv-atom", "arxiv-oai", "arxiv-jsonl", "refused",
-]  # fmt: skip
-METADATA: frozenset[Form] = frozenset({"arxiv-atom", "arxiv-oai", "arxiv-jsonl"})
-"""Files that describe papers; they hold none."""
+REFUSED = "refused"
+"""The form of a file that no reader takes."""
 HEAD_BYTES = 1 << 16
 
 _ABOUT = re.compile(r"(^|__)(licen[cs]e|copying|notice|readme|authors|citation|changelog)\b", re.I)
@@ -31,20 +24,19 @@ _TEX = re.compile(
 _INDEX = re.compile(rb"\A\d+:\d+:[^\n]*\n(\d+:\d+:|\Z)")
 _MANIFEST = re.compile(rb"\A\s*(<\?xml[^>]*>\s*)?<arXiv(SRC|PDF)>")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a]")
-_SUFFIX: dict[str, Form] = {
-    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tex": "tex", ".ltx": "tex",
-    ".md": "markdown", ".markdown": "markdown", ".txt": "text", ".text": "text", "": "text",
-}  # fmt: skip
+_LOOKUP = (b"#version:", b"%PNG", b"\x89PNG", b"PK\x03\x04")
+"""Begins of pictures, and of tables such as a tokenizer's merges: text by their bytes, but no prose."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One input file, the reader it needs, or (form ``refused``) why there is none."""
+    """One input file, the form that names its reader, or (``refused``) why there is none."""
 
     path: Path
     name: str
     """Path below the data folder, with forward slashes; recorded as ``origin``."""
-    form: Form
+    form: str
+    """Of a row in :mod:`rpt_core.corpus.readers`."""
     num_bytes: int
     reason: str = ""
     packed: bool = False
@@ -58,8 +50,56 @@ class Source:
         )
 
 
-def find_sources(data: Path) -> list[Source]:
-    """Every file under ``data`` (or ``data`` itself), sorted by name, hidden ones left out.
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a file's form is told by."""
+
+    data: bytes
+    """The first (decompressed) bytes, at most ``HEAD_BYTES``."""
+    name: str
+    """Of the file, without folders."""
+
+    @property
+    def suffix(self) -> str:
+        """In small letters, without that of a compression."""
+        return Path(re.sub(r"\.(gz|bz2)$", "", self.name.lower())).suffix
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether control characters stand in it, which no text of a paper has."""
+        return bool(_CONTROLS.search(self.data))
+
+    @property
+    def holds_tex(self) -> bool:
+        """Whether commands of TeX stand in it."""
+        return bool(_TEX.search(self.data))
+
+    def is_named(self, *suffixes: str) -> bool:
+        """Whether it has one of the suffixes, and does not begin as what is no prose."""
+        return self.suffix in suffixes and not self.data.startswith(_LOOKUP)
+
+    @property
+    def refusal(self) -> str:
+        """Why no reader is asked whether it knows the file; empty when all are."""
+        if not self.data:
+            return "empty-file"
+        if _ABOUT.search(self.name):
+            return "licence-or-readme"
+        return "companion-file" if _INDEX.match(self.data) or _MANIFEST.match(self.data) else ""
+
+
+def begins(magic: bytes) -> Callable[[Head], bool]:
+    """Told by the first bytes."""
+    return lambda head: head.data.startswith(magic)
+
+
+def named(*suffixes: str) -> Callable[[Head], bool]:
+    """Told by the file's name."""
+    return lambda head: head.is_named(*suffixes)
+
+
+def files_under(data: Path) -> Iterator[tuple[Path, str]]:
+    """Every file under ``data`` (or ``data`` itself) and its name, sorted, hidden ones left out.
 
     Raises:
         SourceError: there is nothing at this path, or nothing in it.
@@ -77,7 +117,7 @@ def find_sources(data: Path) -> list[Source]:
             "MediaWiki dumps or e-prints into it."
         )
     base = data.parent if data.is_file() else data
-    return [_classify(path, path.relative_to(base).as_posix()) for path in files]
+    yield from ((path, path.relative_to(base).as_posix()) for path in files)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -86,20 +126,12 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (Path(parent) / name for name in names if not name.startswith("."))
 
 
-def _classify(path: Path, name: str) -> Source:
-    if not path.is_file():
-        return Source(path, name, "refused", 0, known("not-a-regular-file"))
-    size = path.stat().st_size
-    try:
-        packed, head = _head(path)
-    except Broken as broken:
-        return Source(path, name, "refused", size, known(broken.reason))
-    form, reason = sniff(head, path.name)
-    return Source(path, name, form, size, reason, packed)
+def read_head(path: Path) -> tuple[bool, Head]:
+    """Whether the file is compressed, and what its form is told by.
 
-
-def _head(path: Path) -> tuple[bool, bytes]:
-    """Whether the file is compressed, and the first bytes of its content."""
+    Raises:
+        Broken: it cannot be read, or breaks before any content.
+    """
     with_magic = b""
     try:
         with path.open("rb") as stream:
@@ -116,91 +148,4 @@ def _head(path: Path) -> tuple[bool, bytes]:
         # A break after some content is the reader's to report; one before any content is the file's.
         if not held:
             raise
-    return with_magic.startswith((GZIP, BZIP2)), bytes(held[:HEAD_BYTES])
-
-
-def sniff(head: bytes, file_name: str) -> tuple[Form, str]:
-    """The form of a file by its first (decompressed) bytes; for ``refused``, the reason too.
-
-    Example:
-        >>> sniff(b'{"text": "x"}', "rows.jsonl")
-        ('jsonl', '')
-        >>> sniff(b"", "nothing.txt")
-        ('refused', 'empty-file')
-    """
-    if not head:
-        return "refused", known("empty-file")
-    if _ABOUT.search(file_name):
-        return "refused", known("licence-or-readme")
-    if _INDEX.match(head) or _MANIFEST.match(head):
-        return "refused", known("companion-file")
-    form = _by_bytes(head) or _by_name(head, file_name)
-    return (form, "") if form else ("refused", known("unrecognised-format"))
-
-
-def _by_name(head: bytes, file_name: str) -> Form | None:
-    """By suffix where it tells; LaTeX also by its commands, since arXiv serves it as plain ``ID.gz``."""
-    suffix = Path(re.sub(r"\.(gz|bz2)$", "", file_name.lower())).suffix
-    if suffix in _SUFFIX and suffix:
-        return None if _is_lookup(head) else _SUFFIX[suffix]
-    if re.fullmatch(r"(\.\d{4,5}(v\d+)?)?", suffix):
-        if suffix or _TEX.search(head):
-            return None if is_binary(head) else "tex"
-        return None if _is_lookup(head) else "text"
-    return None
-
-
-def _by_bytes(head: bytes) -> Form | None:
-    if head.startswith(b"PAR1"):
-        return "parquet"
-    if head.startswith(b"%PDF"):
-        return "pdf"
-    if head[257:262] == b"ustar":
-        return "tar"
-    if b"<mediawiki" in head or b"<mediawiki".decode().encode("utf-16-le") in head:
-        return "mediawiki"
-    return _metadata(head)
-
-
-def _metadata(head: bytes) -> Form | None:
-    """ArXiv's descriptions of papers, as its servers send them or as its snapshot has them."""
-    if b"<OAI-PMH" in head[:2000] and b"arxiv" in head.lower():
-        return "arxiv-oai"
-    if b"<feed" in head[:2000] and b"http://arxiv.org/schemas/atom" in head:
-        return "arxiv-atom"
-    first = head.partition(b"\n")[0]
-    if first.startswith(b"{") and all(name in first for name in (b'"id"', b'"categories"', b'"license"')):
-        return None if b'"text"' in first else "arxiv-jsonl"
-    return None
-
-
-def is_binary(head: bytes) -> bool:
-    """Whether control characters stand in it, which no text of a paper has."""
-    return bool(_CONTROLS.search(head))
-
-
-def _is_lookup(head: bytes) -> bool:
-    """Tables such as a tokenizer's merges: text by their bytes, but no prose."""
-    return head.startswith((b"#version:", b"%PNG", b"\x89PNG", b"PK\x03\x04"))
-
-
-def describe(sources: Iterable[Source]) -> str:
-    """One line saying what was found, for the user.
-
-    Example:
-        >>> describe([Source(Path("a"), "a", "text", 10), Source(Path("b"), "b", "text", 10)])
-        '2 plain text files (20 bytes)'
-    """
-    sources = list(sources)
-    counts = Counter(_SPOKEN[source.form] for source in sources)
-    parts = [f"{num} {what}{'' if num == 1 else 's'}" for what, num in sorted(counts.items())]
-    return f"{', '.join(parts)} ({sum(source.num_bytes for source in sources):,} bytes)"
-
-
-_SPOKEN: dict[Form, str] = {
-    "mediawiki": "MediaWiki dump", "tar": "archive", "tex": "LaTeX file", "pdf": "PDF file",
-    "jsonl": "JSONL file", "json": "JSON file", "parquet": "Parquet file", "csv": "CSV file",
-    "arxiv-atom": "arXiv metadata file", "arxiv-oai": "arXiv metadata file",
-    "arxiv-jsonl": "arXiv metadata file", "text": "plain text file", "markdown": "Markdown file",
-    "refused": "unread file",
-}  # fmt: skip
+    return with_magic.startswith((GZIP, BZIP2)), Head(bytes(held[:HEAD_BYTES]), path.name)

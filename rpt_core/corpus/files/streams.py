@@ -151,7 +151,20 @@ def read_limited(chunks: Iterable[bytes], limit: int) -> bytes:
     return bytes(held)
 
 
-def lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes | Broken]:
+def bounded(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
+    """The same chunks.
+
+    Raises:
+        Broken: they are more than ``limit`` bytes; those before were yielded.
+    """
+    for piece in chunks:
+        limit -= len(piece)
+        if limit < 0:
+            raise Broken("archive-bomb", "unpacks to more bytes than an archive of its size may")
+        yield piece
+
+
+def lines(chunks: Iterable[bytes], limit: int, end: bytes = b"\n") -> Iterator[bytes | Broken]:
     r"""Lines without their ends; one longer than ``limit`` bytes becomes a :class:`Broken` in its place.
 
     Example:
@@ -160,7 +173,7 @@ def lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes | Broken]:
     """
     held, skipping = bytearray(), False
     for piece in chunks:
-        first, *others = piece.split(b"\n")
+        first, *others = piece.split(end)
         if not skipping:
             held += first
         if others:

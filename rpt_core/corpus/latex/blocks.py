@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from rpt_core.corpus.pieces import BREAK, KEEP, mend
+from rpt_core.corpus.text.pieces import BREAK, KEEP, mend
 
 HEADING = "\ue003"
 """Stands before a heading, with its level, until closing sections are gone."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from rpt_core.corpus.latex.conditions import skipped
 from rpt_core.corpus.latex.scan import LINE_CHARS, is_commented, optional
-from rpt_core.corpus.pieces import Pieces
+from rpt_core.corpus.text.pieces import Pieces
 
 _HIDDEN = frozenset({"comment", "filecontents", "filecontents*"})
 _LISTINGS: dict[str, int] = {

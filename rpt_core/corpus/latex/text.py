@@ -48,7 +48,7 @@ from rpt_core.corpus.latex.words import (
     TOKEN_LISTS,
     accented,
 )
-from rpt_core.corpus.pieces import BREAK, Pieces
+from rpt_core.corpus.text.pieces import BREAK, Pieces
 
 NESTING_MAX = 120
 """Commands within commands; Python's own stack ends later."""

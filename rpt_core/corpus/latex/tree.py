@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from rpt_core.corpus.files.streams import Broken
 from rpt_core.corpus.latex.encodings import declared_encoding, decode_tex
 from rpt_core.corpus.latex.literal import Literals, find_literals, without_literals
-from rpt_core.corpus.pieces import Pieces, without_marks
+from rpt_core.corpus.text.pieces import Pieces, without_marks
 
 TEX_SUFFIXES = (".tex", ".ltx", ".latex")
 WANTED = (*TEX_SUFFIXES, ".sty", "00readme.xxx", "00readme.json", ".bbl")

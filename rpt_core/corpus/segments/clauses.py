@@ -7,7 +7,7 @@ thought. Most clauses have neither, so cuts are few and good; the recipe's least
 import re
 from collections.abc import Iterator
 
-from rpt_core.corpus.clean.han import simplified
+from rpt_core.corpus.text.han import simplified
 
 CHARS_MIN = 20
 """Shorter paragraphs are headings and names."""

@@ -21,7 +21,7 @@ from rpt_core.corpus.segments.clauses import unpointed
 from rpt_core.corpus.segments.displays import layout
 from rpt_core.corpus.segments.punkt import learn, tokenizer
 from rpt_core.corpus.segments.sentence_ends import before_blanks, goes_on, loose, marked, writes_small
-from rpt_core.corpus.segments.shield import cover, spans
+from rpt_core.corpus.text.shield import cover, spans
 
 TRAINING_CHARS = 1_000_000
 """Text per language that Punkt learns from; more changes few abbreviations."""

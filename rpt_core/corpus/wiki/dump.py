@@ -14,14 +14,16 @@ from itertools import chain
 
 from lxml import etree
 
-from rpt_core.corpus.files.sources import Source
+from rpt_core.corpus.files.parts import How
+from rpt_core.corpus.files.sources import Head, Source
 from rpt_core.corpus.files.streams import Broken, as_utf8, open_chunks
+from rpt_core.corpus.origins import Origin
 from rpt_core.corpus.rows import Document, Dropped, Row, preview
 from rpt_core.corpus.wiki.names import REDIRECTS, SiteNames, is_disambiguation
 from rpt_core.corpus.wiki.text import categories, to_prose
 
-SOURCE = "wikipedia"
-LICENSE = "CC BY-SA"
+FORM = "mediawiki"
+WIKIPEDIA = Origin("wikipedia", priority=20, licence="CC BY-SA")
 PAGE_BYTES_MAX = 64 << 20
 """A longer page is skipped without being held; the longest real articles have about 4 MB."""
 MARKUP_FACTOR = 4
@@ -50,10 +52,16 @@ class Page:
     wikitext: str
 
 
-def read_dump(source: Source, max_chars: int) -> Iterator[Row]:
+def is_dump(head: Head) -> bool:
+    """Whether MediaWiki's root element stands in it, in one or two bytes a character."""
+    return b"<mediawiki" in head.data or "<mediawiki".encode("utf-16-le") in head.data
+
+
+def read_dump(source: Source, how: How) -> Iterator[Row]:
     """Articles as documents; every other page, and every break, as a dropped row."""
     site, pieces = open_dump(source, open_chunks(source.path))
-    yield from page_rows(source, site, pieces, max_chars)
+    for piece in pieces:
+        yield from page_rows(site, source, piece, how)
 
 
 def open_dump(source: Source, chunks: Iterator[bytes]) -> tuple[SiteNames, Iterator[bytes | Dropped]]:
@@ -77,15 +85,12 @@ def _pieces(source: Source, text: Iterator[bytes]) -> Iterator[bytes | Dropped]:
         yield dropped(source, broken)
 
 
-def page_rows(
-    source: Source, site: SiteNames, pieces: Iterable[bytes | Dropped], max_chars: int
-) -> Iterator[Row]:
-    """Every page as a document or a dropped row; what was dropped before stays so."""
-    for piece in pieces:
-        if isinstance(piece, Dropped):
-            yield piece
-        else:
-            yield from _rows(source, piece, site, max_chars)
+def page_rows(site: SiteNames, source: Source, piece: bytes | Dropped, how: How) -> Iterator[Row]:
+    """A page as a document or a dropped row; what was dropped before stays so."""
+    if isinstance(piece, Dropped):
+        yield piece
+    else:
+        yield from _rows(source, piece, site, how.max_chars)
 
 
 def dropped(source: Source, broken: Broken, shown: str = "") -> Dropped:
@@ -116,7 +121,7 @@ def _drop(
     title: str = "",
 ) -> Dropped:
     return Dropped(
-        SOURCE,
+        WIKIPEDIA.name,
         source.name,
         reason,
         native_id=page.page_id if page else native_id,
@@ -148,14 +153,14 @@ def _rows(source: Source, fragment: bytes, site: SiteNames, max_chars: int) -> I
         yield _drop(source, "gigantic" if prose.text else "no-prose", page)
         return
     yield Document(
-        SOURCE,
+        WIKIPEDIA.name,
         native_id=f"{site.database(source.path.name)}:{page.page_id}",
         revision=page.revision_id,
         title=page.title,
         text=prose.text,
         origin=source.name,
         categories=categories(page.wikitext, site),
-        license=LICENSE,
+        license=WIKIPEDIA.licence,
     )
     if prose.lost:
         yield _drop(

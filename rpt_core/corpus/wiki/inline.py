@@ -3,7 +3,7 @@
 import html
 import re
 
-from rpt_core.corpus.wiki.scripts import with_scripts
+from rpt_core.corpus.text.scripts import with_scripts
 
 _BREAKING = "p|div|blockquote|poem|li|ul|ol|dl|dt|dd|center|tr|td|th|caption|h[1-6]|hr|table|tbody|section"
 _TAG = re.compile(

@@ -2,7 +2,7 @@
 
 import re
 
-from rpt_core.corpus.pieces import KEEP, mend
+from rpt_core.corpus.text.pieces import KEEP, mend
 from rpt_core.corpus.wiki.names import CLOSING_SECTIONS
 
 _LEVEL_MAX = 6

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from rpt_core.corpus.pieces import KEEP
+from rpt_core.corpus.text.pieces import KEEP
 from rpt_core.corpus.wiki import calls, dates, numbers, words
 from rpt_core.corpus.wiki.calls import HOLE, Call, Handler, parse_call
 from rpt_core.corpus.wiki.functions import parser_function

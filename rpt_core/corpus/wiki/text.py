@@ -15,8 +15,8 @@ import re
 from dataclasses import dataclass, field
 
 from rpt_core.corpus.files.streams import Broken
-from rpt_core.corpus.pieces import KEEP, Pieces, mend, without_marks
 from rpt_core.corpus.rows import preview
+from rpt_core.corpus.text.pieces import KEEP, Pieces, mend, without_marks
 from rpt_core.corpus.wiki.calls import HOLE
 from rpt_core.corpus.wiki.holes import without_holes
 from rpt_core.corpus.wiki.inline import in_lines

@@ -11,12 +11,17 @@ import pytest
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.digest import logical_digest
 from rpt_core.corpus import ingest_shards
+from rpt_core.corpus.arxiv.eprints import member_rows
+from rpt_core.corpus.files import parts as parts_of
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
-from rpt_core.corpus.files.sources import find_sources
+from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.ingest import ingest
-from rpt_core.corpus.ingest_shards import Answer, Eprints, Files, How, Pages, Streams, cut, read_shard
-from rpt_core.corpus.readers import read_source
+from rpt_core.corpus.ingest_shards import Answer, cut, read_shard, read_whole
+from rpt_core.corpus.readers import find_sources, read_source
 from rpt_core.corpus.wiki import multistream
+from rpt_core.corpus.wiki import parts as wiki_parts
+from rpt_core.corpus.wiki.dump import page_rows
+from rpt_core.corpus.wiki.parts import run_rows
 from rpt_core.errors import Stopped
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.dump import FOOTER, HEADER, page_xml
@@ -55,11 +60,16 @@ def rows(folder):
 
 
 def one_by_one(folder):
-    return [row for source in find_sources(folder) for row in read_source(source, HOW.max_chars)]
+    return [row for source in find_sources(folder) for row in read_source(source, HOW)]
 
 
 def parts(folder):
-    return [type(shard.part) for shard in cut(find_sources(folder))]
+    return [kind_of(shard) for shard in cut(find_sources(folder))]
+
+
+def kind_of(shard):
+    """What reads its pieces."""
+    return getattr(shard.part.read, "func", shard.part.read)
 
 
 def dump(num, footer=FOOTER):
@@ -68,8 +78,8 @@ def dump(num, footer=FOOTER):
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    monkeypatch.setattr(ingest_shards, "PAGES_BYTES", 2000)
-    monkeypatch.setattr(ingest_shards, "FILES_BYTES", 900)
+    monkeypatch.setattr(wiki_parts, "PAGES_BYTES", 2000)
+    monkeypatch.setattr(parts_of, "FILES_BYTES", 900)
     monkeypatch.setattr(multistream, "RUN_BYTES", 900)
 
 
@@ -103,7 +113,7 @@ def test_a_dump_without_index_is_cut_here_and_parsed_there(tmp_path, data):
     write(tmp_path, {"samplewiki-x.xml": data})
     assert rows(tmp_path) == one_by_one(tmp_path)
     if len(rows(tmp_path)) > 20:
-        assert parts(tmp_path)[1:] == [Pages] * (len(parts(tmp_path)) - 1)
+        assert parts(tmp_path)[1:] == [page_rows] * (len(parts(tmp_path)) - 1)
         assert len(parts(tmp_path)) > 3
 
 
@@ -112,7 +122,7 @@ def test_a_bulk_file_is_unpacked_here_and_converted_there(tmp_path):
     members = {f"2301/2301.{number:05}.gz": paper(number) for number in range(40)}
     bulk = tarred({**members, "2301/2301.00050.pdf": b"%PDF-1.4", "2301/notes.txt": b"none", "../x.gz": b"x"})
     write(tmp_path, {"arXiv_src_2301_001.tar": bulk, "cut/arXiv_src_2301_002.tar": bulk[:9000]})
-    assert parts(tmp_path).count(Eprints) > 4
+    assert parts(tmp_path).count(member_rows) > 4
     assert rows(tmp_path) == one_by_one(tmp_path)
     assert {"pdf-only", "unrecognised-format", "archive-path-escape", "broken-archive"} <= {
         row.reason for row in rows(tmp_path) if hasattr(row, "reason")
@@ -179,10 +189,10 @@ def sees_no_files(function, items):
 def test_no_shard_layout_and_no_process_shows_in_the_tables(
     everything, expected, tmp_path, monkeypatch, mapper
 ):
-    monkeypatch.setattr(ingest_shards, "PAGES_BYTES", 2000)
-    monkeypatch.setattr(ingest_shards, "FILES_BYTES", 900)
+    monkeypatch.setattr(wiki_parts, "PAGES_BYTES", 2000)
+    monkeypatch.setattr(parts_of, "FILES_BYTES", 900)
     monkeypatch.setattr(multistream, "RUN_BYTES", 900)
-    assert {*parts(everything)} == {Files, Pages, Streams, Eprints}
+    assert {*parts(everything)} == {read_whole, page_rows, run_rows, member_rows}
     assert digests(everything, tmp_path, mapper) == expected
 
 
@@ -231,10 +241,10 @@ def test_a_large_data_file_is_left_to_the_stage(tmp_path):
 
 
 @pytest.mark.parametrize("harm", ["gone", "longer"])
-@pytest.mark.parametrize("kind", [Files, Streams])
+@pytest.mark.parametrize("kind", [read_whole, run_rows])
 def test_a_process_that_sees_no_file_or_another_one_hands_the_shard_back(tmp_path, harm, kind):
-    write(tmp_path, {"tale.txt": PROSE}) if kind is Files else good(tmp_path)
-    shard = next(shard for shard in cut(find_sources(tmp_path)) if isinstance(shard.part, kind))
+    write(tmp_path, {"tale.txt": PROSE}) if kind is read_whole else good(tmp_path)
+    shard = next(shard for shard in cut(find_sources(tmp_path)) if kind_of(shard) is kind)
     assert read_shard(HOW, shard).rest is None
     for source in shard.part.files:
         source.path.write_bytes(source.path.read_bytes() + b"more")
@@ -274,11 +284,11 @@ def test_progress_goes_from_nothing_to_all(everything, tmp_path, monkeypatch):
 
 def test_shards_are_made_as_they_are_taken(tmp_path, monkeypatch):
     """A dump of any length is never cut ahead of who parses it."""
-    monkeypatch.setattr(ingest_shards, "PAGES_BYTES", 2000)
+    monkeypatch.setattr(wiki_parts, "PAGES_BYTES", 2000)
     pages = b"".join(article(number).encode() for number in range(4000))
     write(tmp_path, {"samplewiki-x.xml": HEADER.encode() + pages + FOOTER.encode()})
     taken = 0
-    original = ingest_shards.open_dump
+    original = wiki_parts.open_dump
 
     def counted(source, chunks):
         site, pieces = original(source, chunks)
@@ -291,7 +301,7 @@ def test_shards_are_made_as_they_are_taken(tmp_path, monkeypatch):
 
         return site, each()
 
-    monkeypatch.setattr(ingest_shards, "open_dump", counted)
+    monkeypatch.setattr(wiki_parts, "open_dump", counted)
     answers = map(partial(read_shard, HOW), cut(find_sources(tmp_path)))
     first = next(answers)
     assert len(first.rows) == taken < 10

@@ -6,11 +6,12 @@ import pytest
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
-from rpt_core.corpus.clean.quality import measure, verdict
+from rpt_core.corpus.clean.quality import broken_rules, measure
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
-from rpt_core.corpus.segments.shield import without
-from rpt_core.corpus.words import split_words
+from rpt_core.corpus.readers import origin_of
+from rpt_core.corpus.text.shield import without
+from rpt_core.corpus.text.words import split_words
 from rpt_core.errors import SourceError, Stopped
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 
@@ -211,7 +212,9 @@ def test_a_lone_surrogate_is_a_dropped_row(data):
 
 def judge(text, source="text", lang="en", min_words=5):
     prose = without(text)
-    return verdict(measure(text, prose, split_words([prose]), 0), prose, source, lang, min_words, rules=True)
+    metrics = measure(text, prose, split_words([prose]), 0)
+    broken = broken_rules(metrics, prose, origin_of(source).profile, lang, min_words, rules=True)
+    return broken[0].reason if broken else ""
 
 
 @pytest.mark.parametrize(

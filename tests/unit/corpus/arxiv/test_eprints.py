@@ -7,10 +7,11 @@ import pytest
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.corpus.files.archives import inner_path, members, read_tree
-from rpt_core.corpus.files.sources import find_sources
+from rpt_core.corpus.files.datafiles import ALL_COLUMNS
+from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.files.streams import Broken
 from rpt_core.corpus.ingest import ingest
-from rpt_core.corpus.readers import read_source
+from rpt_core.corpus.readers import find_sources, read_source
 from rpt_core.corpus.rows import Document, Dropped, Problem
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.eprints import packed, tarred
@@ -23,7 +24,7 @@ GOOD = (
 def read(tmp_path, name, data):
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_bytes(data)
-    return list(read_source(find_sources(tmp_path)[0], 10_000))
+    return list(read_source(find_sources(tmp_path)[0], How(10_000, ALL_COLUMNS)))
 
 
 def tar_with(kind, name="main.tex", link="/etc/passwd"):
@@ -263,7 +264,7 @@ def test_what_arxiv_says_of_papers_is_known_by_its_first_bytes(tmp_path, data, f
     (tmp_path / "file.xml").write_bytes(data)
     (source,) = find_sources(tmp_path)
     assert (source.form, source.reason) == (form, reason)
-    assert all(isinstance(row, Dropped) for row in read_source(source, 1000))
+    assert all(isinstance(row, Dropped) for row in read_source(source, How(1000, ALL_COLUMNS)))
 
 
 def test_a_part_that_the_archive_lacks_is_a_row_beside_the_document(tmp_path):

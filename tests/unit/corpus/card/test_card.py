@@ -15,10 +15,11 @@ from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.card.page import write_views
 from rpt_core.corpus.card.statistics import AXES, Lengths, Measured
 from rpt_core.corpus.clean.quality import broken_rules, limits, measure
+from rpt_core.corpus.files.plain import TEXT
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
-from rpt_core.corpus.segments.shield import without
-from rpt_core.corpus.words import split_words
+from rpt_core.corpus.text.shield import without
+from rpt_core.corpus.text.words import split_words
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
 from tests.unit.corpus.test_prepare import tale, write
 from tests.unit.report.test_report import Page
@@ -106,13 +107,13 @@ def test_all_broken_rules_are_told_and_lie_beyond_their_limits():
     text = "\n".join(["- buy now cheap offer ..."] * 60)
     prose = without(text)
     metrics = measure(text, prose, split_words([prose]), 0)
-    broken = broken_rules(metrics, prose, "text", "en", 5, True)
+    broken = broken_rules(metrics, prose, TEXT.profile, "en", 5, True)
     assert {rule.measure for rule in broken} >= {"bullet_share", "ellipsis_share", "repeated_line_share"}
     for rule in broken:
-        low, high = limits("text")[rule.measure]
+        low, high = limits(TEXT.profile)[rule.measure]
         value = getattr(metrics, rule.measure)
         assert (low is not None and value < low) or (high is not None and value > high)
-    assert broken_rules(metrics, prose, "text", "en", 5, False) == []
+    assert broken_rules(metrics, prose, TEXT.profile, "en", 5, False) == []
 
 
 def test_the_card_balances_with_the_tables(sample):

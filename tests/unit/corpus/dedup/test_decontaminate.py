@@ -2,7 +2,7 @@ import pytest
 
 from rpt_core.corpus.dedup.decontaminate import Contamination, Item, Leaks
 from rpt_core.corpus.documents import cut_paragraphs
-from rpt_core.corpus.words import ngrams, split_words
+from rpt_core.corpus.text.words import ngrams, split_words
 
 LONG = (
     "A farmer has seventeen sheep and all but nine of them run away in the night so how many sheep are left"

@@ -12,7 +12,7 @@ from rpt_core.corpus.dedup.clusters import Clusters
 from rpt_core.corpus.dedup.duplicates import EXACT, KEPT, NEAR, SAME_ID, DuplicateFinder, _Sets, _Stars
 from rpt_core.corpus.dedup.minhash import SCHEME, SEED, signatures
 from rpt_core.corpus.dedup.sketch import sketch
-from rpt_core.corpus.words import ngrams, shingles, split_words
+from rpt_core.corpus.text.words import ngrams, shingles, split_words
 
 
 def resolve(folder: Path, texts, ids=None, priorities=None, guards=None, jaccard=0.8, batch=7):

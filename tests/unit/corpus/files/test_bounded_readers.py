@@ -20,8 +20,8 @@ from rpt_core.corpus.files.json_rows import json_array, json_lines
 from rpt_core.corpus.files.parquet_pages import pages_of
 from rpt_core.corpus.files.parquet_rows import parquet_rows
 from rpt_core.corpus.files.patience import patient
-from rpt_core.corpus.files.sources import find_sources
 from rpt_core.corpus.files.streams import Broken, decompressed, lines
+from rpt_core.corpus.readers import find_sources
 from rpt_core.errors import SourceError
 from tests.hostile_files import header, member, padded, parquet, pax, repeated, sparse
 

@@ -14,8 +14,8 @@ from rpt_core.corpus.clean.stem import stem_score
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.problems import parse_problem, with_columns
 from rpt_core.corpus.ingest import ingest
-from rpt_core.corpus.segments.shield import spans
 from rpt_core.corpus.tables import read_rows
+from rpt_core.corpus.text.shield import spans
 from rpt_core.errors import RecipeError, SourceError
 from rpt_core.recipes.corpus import FIELDS, IngestRecipe, PrepareRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe

@@ -5,18 +5,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.json_rows import json_array, json_lines
+from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.files.problems import benchmark_of, parse_problem
-from rpt_core.corpus.files.sources import find_sources
 from rpt_core.corpus.files.streams import Broken
-from rpt_core.corpus.readers import read_source
+from rpt_core.corpus.readers import find_sources, read_source
 from rpt_core.corpus.rows import Document, Dropped, Problem, Trace, encodable
 
 
 def read(tmp_path, name, data):
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
-    return list(read_source(find_sources(tmp_path)[0], 1000))
+    return list(read_source(find_sources(tmp_path)[0], How(1000, ALL_COLUMNS)))
 
 
 def rows_of(*records):
@@ -174,7 +175,7 @@ def test_parquet_rows_and_broken_parquet(tmp_path):
     pq.write_table(
         pa.table({"problem": ["Q?", None, "R?"], "answer": ["1", "2", "3"]}), tmp_path / "a.parquet"
     )
-    rows = list(read_source(find_sources(tmp_path)[0], 1000))
+    rows = list(read_source(find_sources(tmp_path)[0], How(1000, ALL_COLUMNS)))
     assert [row.reason if isinstance(row, Dropped) else row.answer for row in rows] == [
         "1",
         "missing-column",
@@ -183,7 +184,9 @@ def test_parquet_rows_and_broken_parquet(tmp_path):
     whole = (tmp_path / "a.parquet").read_bytes()
     assert [row.reason for row in read(tmp_path, "a.parquet", whole[:-20])] == ["bad-parquet"]
     pq.write_table(pa.table({"problem": [1, 2], "answer": ["1", "2"]}), tmp_path / "a.parquet")
-    assert [row.reason for row in read_source(find_sources(tmp_path)[0], 1000)] == ["unrecognised-columns"]
+    assert [row.reason for row in read_source(find_sources(tmp_path)[0], How(1000, ALL_COLUMNS))] == [
+        "unrecognised-columns"
+    ]
 
 
 def test_settings_files_are_one_row(tmp_path):

@@ -1,14 +1,15 @@
 import pytest
 
+from rpt_core.corpus.files.datafiles import ALL_COLUMNS
+from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.files.plain import unwrap
-from rpt_core.corpus.files.sources import find_sources
-from rpt_core.corpus.readers import read_source
+from rpt_core.corpus.readers import find_sources, read_source
 from rpt_core.corpus.rows import Document
 
 
 def read(tmp_path, name, data, max_chars=100_000):
     (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
-    return list(read_source(find_sources(tmp_path)[0], max_chars))
+    return list(read_source(find_sources(tmp_path)[0], How(max_chars, ALL_COLUMNS)))
 
 
 def test_a_gutenberg_book_without_its_packing(tmp_path):

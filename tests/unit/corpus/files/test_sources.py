@@ -3,7 +3,8 @@ import os
 
 import pytest
 
-from rpt_core.corpus.files.sources import find_sources, sniff
+from rpt_core.corpus.files.sources import Head
+from rpt_core.corpus.readers import find_sources, sniff
 from rpt_core.errors import SourceError
 
 
@@ -27,7 +28,7 @@ from rpt_core.errors import SourceError
     ],
 )
 def test_forms_by_content_first_and_name_second(head, name, form):
-    assert sniff(head, name) == (form, "")
+    assert sniff(Head(head, name)) == (form, "")
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def test_forms_by_content_first_and_name_second(head, name, form):
     ],
 )
 def test_what_is_no_source_has_a_reason(head, name, reason):
-    assert sniff(head, name) == ("refused", reason)
+    assert sniff(Head(head, name)) == ("refused", reason)
 
 
 def test_a_folder_is_walked_in_order_of_names_and_hidden_files_are_left_out(tmp_path):
@@ -85,4 +86,4 @@ def test_nothing_there_is_one_clear_sentence(tmp_path, make):
     ],
 )
 def test_plain_tex_is_an_e_print(head):
-    assert sniff(head, "hep-th9901003.gz") == ("tex", "")
+    assert sniff(Head(head, "hep-th9901003.gz")) == ("tex", "")

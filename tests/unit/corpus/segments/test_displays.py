@@ -5,8 +5,8 @@ import time
 import pytest
 
 from rpt_core.corpus.segments.displays import layout
-from rpt_core.corpus.segments.shield import spans
 from rpt_core.corpus.segments.splitter import Splitter
+from rpt_core.corpus.text.shield import spans
 
 
 @pytest.fixture(scope="module")

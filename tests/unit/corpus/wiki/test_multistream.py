@@ -11,13 +11,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
-from rpt_core.corpus.files.sources import find_sources
+from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.files.streams import Broken
-from rpt_core.corpus.ingest_shards import How, Streams, cut, read_shard
+from rpt_core.corpus.ingest_shards import cut, read_shard
+from rpt_core.corpus.readers import find_sources
 from rpt_core.corpus.rows import Document, Dropped
 from rpt_core.corpus.wiki import multistream
 from rpt_core.corpus.wiki.dump import cut_pages, read_dump
 from rpt_core.corpus.wiki.multistream import Run, open_multistream, read_run
+from rpt_core.corpus.wiki.parts import run_rows
 from rpt_core.sample.dump import FOOTER, HEADER, page_xml
 
 NAME = "samplewiki-20260101-pages-articles-multistream"
@@ -79,7 +81,7 @@ def dump_rows(folder):
 
 def in_order(folder):
     (dump,) = (source for source in find_sources(folder) if source.form == "mediawiki")
-    return list(read_dump(dump, HOW.max_chars))
+    return list(read_dump(dump, HOW))
 
 
 def is_used(folder):
@@ -88,7 +90,7 @@ def is_used(folder):
 
 
 def num_runs(folder):
-    return sum(isinstance(shard.part, Streams) for shard in cut(find_sources(folder)))
+    return sum(getattr(shard.part.read, "func", None) is run_rows for shard in cut(find_sources(folder)))
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,11 @@ import bz2
 import pytest
 
 from rpt_core.artifacts.build import LocalBuild
-from rpt_core.corpus.files.sources import find_sources
+from rpt_core.corpus.files.datafiles import ALL_COLUMNS
+from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.files.streams import Broken
 from rpt_core.corpus.ingest import ingest
+from rpt_core.corpus.readers import find_sources
 from rpt_core.corpus.rows import Document, Dropped
 from rpt_core.corpus.wiki.dump import cut_pages, read_dump
 from rpt_core.errors import SourceError
@@ -21,7 +23,7 @@ def page(title="Tower", wikitext=PROSE, page_id=7, **options):
 
 def read(tmp_path, data, name="samplewiki-x.xml", max_chars=10_000):
     (tmp_path / name).write_bytes(data if isinstance(data, bytes) else data.encode())
-    return list(read_dump(find_sources(tmp_path / name)[0], max_chars))
+    return list(read_dump(find_sources(tmp_path / name)[0], How(max_chars, ALL_COLUMNS)))
 
 
 def reasons(rows):

@@ -15,10 +15,12 @@ from rpt_core.artifacts.digest import logical_digest
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus import batches, ingest_shards
-from rpt_core.corpus.files.sources import find_sources
+from rpt_core.corpus.files import parts as parts_of
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
+from rpt_core.corpus.readers import find_sources
 from rpt_core.corpus.wiki import multistream
+from rpt_core.corpus.wiki import parts as wiki_parts
 from rpt_core.errors import EngineError
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
 from rpt_core.sample.files import write_sample
@@ -101,11 +103,11 @@ def read_alone(world):
 
 @pytest.fixture
 def small_shards(monkeypatch, data):
-    monkeypatch.setattr(ingest_shards, "PAGES_BYTES", 20_000)
-    monkeypatch.setattr(ingest_shards, "FILES_BYTES", 3_000)
+    monkeypatch.setattr(wiki_parts, "PAGES_BYTES", 20_000)
+    monkeypatch.setattr(parts_of, "FILES_BYTES", 3_000)
     monkeypatch.setattr(multistream, "RUN_BYTES", 6_000)
-    parts = {type(shard.part).__name__ for shard in ingest_shards.cut(find_sources(data))}
-    assert parts == {"Files", "Streams", "Pages"}
+    reads = (shard.part.read for shard in ingest_shards.cut(find_sources(data)))
+    assert {getattr(read, "func", read).__name__ for read in reads} == {"read_whole", "run_rows", "page_rows"}
 
 
 @pytest.mark.usefixtures("small_shards")

@@ -1,6 +1,6 @@
 import pytest
 
-from rpt_core.corpus.segments.shield import cover, spans, without
+from rpt_core.corpus.text.shield import cover, spans, without
 
 
 @pytest.mark.parametrize(

@@ -20,14 +20,13 @@ from rpt_core.corpus.clean.scores import SCORE
 from rpt_core.corpus.clean.stem import stem_score
 from rpt_core.corpus.dedup.decontaminate import Contamination, Hit, canonical
 from rpt_core.corpus.dedup.sketch import Sketches, sketch
-from rpt_core.corpus.segments.shield import spans, without
+from rpt_core.corpus.readers import origin_of
 from rpt_core.corpus.segments.splitter import Splitter
-from rpt_core.corpus.words import split_words
+from rpt_core.corpus.text.shield import spans, without
+from rpt_core.corpus.text.words import split_words
 from rpt_core.recipes.corpus import PrepareRecipe
 
 Row = dict[str, Any]
-PRIORITY = {"arxiv": 0, "latex": 1, "wikipedia": 2, "text": 3}
-"""Of two equal documents the one of the source that was read with more care stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def clean(recipe: PrepareRecipe, contamination: Contamination, batch: list[Row])
     texts = [row["text"] for row in kept]
     words = split_words([canonical(text) for text in texts])
     ids = [row["doc_id"] for row in kept]
-    priorities = [PRIORITY.get(row["source"], len(PRIORITY)) for row in kept]
+    priorities = [origin_of(row["source"]).priority for row in kept]
     sketches = sketch(ids, priorities, texts, words, recipe.num_permutations)
     return Cleaned(len(batch), kept, refused, measured, sketches, contamination.scan(words))
 
@@ -81,7 +80,8 @@ def filtered(recipe: PrepareRecipe, batch: list[Row]) -> tuple[list[Row], list[R
     for number, (row, prose) in enumerate(zip(rows, proses, strict=True)):
         lang, score = detect_language(prose)
         metrics = measure(row["text"], prose, words, number)
-        broken = broken_rules(metrics, prose, row["source"], lang, recipe.min_words, recipe.quality)
+        profile = origin_of(row["source"]).profile
+        broken = broken_rules(metrics, prose, profile, lang, recipe.min_words, recipe.quality)
         stem = stem_score(row["source"], lang, row["categories"] or (), prose, metrics.formula_share)
         measures = {**metrics.as_dict(), "stem": stem}
         if row.get(SCORE) is not None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rpt_core.corpus.clean.han import SIMPLIFIED
+from rpt_core.corpus.text.han import SIMPLIFIED
 
 U64 = NDArray[np.uint64]
 BLOCK = 1 << 17

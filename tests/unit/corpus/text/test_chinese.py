@@ -6,14 +6,14 @@ import pytest
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
-from rpt_core.corpus.clean.han import SIMPLIFIED, han_share, simplified
 from rpt_core.corpus.clean.language import detect_language
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
 from rpt_core.corpus.segments.clauses import unpointed
 from rpt_core.corpus.segments.splitter import Splitter
 from rpt_core.corpus.tables import read_rows
-from rpt_core.corpus.words import split_words
+from rpt_core.corpus.text.han import SIMPLIFIED, han_share, simplified
+from rpt_core.corpus.text.words import split_words
 from rpt_core.errors import SourceError
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.corpus.card.page import write_views
+from rpt_core.corpus.card.report import DocumentReport, ProblemReport
 from rpt_core.corpus.card.statistics import AXES, Lengths, Measured
 from rpt_core.corpus.clean.quality import limits
 from rpt_core.corpus.dedup.decontaminate import Contamination
-from rpt_core.corpus.documents import DocumentReport
 from rpt_core.corpus.ledger import Ledger
-from rpt_core.corpus.problem_sets import ProblemReport
+from rpt_core.corpus.readers import origin_of
 from rpt_core.corpus.reasons import REASONS
 from rpt_core.recipes.corpus import PrepareRecipe
 
@@ -105,6 +105,7 @@ def described(lengths: dict[str, Lengths]) -> dict[str, Any]:
 
 def _measures(measured: Measured, *, rules: bool) -> dict[str, Any]:
     """Distributions and broken rules by source; without rules there is no limit."""
+    allowed = {source: limits(origin_of(source).profile) if rules else {} for source in measured.counts}
     return {
         source: {
             "documents": measured.documents[source],
@@ -114,7 +115,7 @@ def _measures(measured: Measured, *, rules: bool) -> dict[str, Any]:
                     "low": AXES[name].low,
                     "high": AXES[name].high,
                     "counts": counts,
-                    "limits": limits(source).get(name, (None, None)) if rules else (None, None),
+                    "limits": allowed[source].get(name, (None, None)),
                 }
                 for name, counts in of_source.items()
                 if sum(counts)
