@@ -21,6 +21,8 @@ from rpt_core.policy.load import load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.policy.plain import PlainChances
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
+from rpt_core.recipes.supervised import Optimiser
+from rpt_core.train.backends.torch_backend import TorchBackend
 from rpt_core.train.rl import dual
 from rpt_core.train.supervised.sft import tokenised
 from tests.tiny_tokenizers import BOS, MISTRAL, begins_with_bos, byte_level, save, save_model
@@ -89,7 +91,7 @@ def test_plain_chances_and_guesses_are_read_behind_bos(policy: Policy, logp: tor
 def test_a_documents_own_loss_counts_its_first_token_behind_bos(policy: Policy, logp: torch.Tensor):
     ids = document(policy)
     trunk = dual.raw(Trunk("d", (5, 6, 7), ids, (Cut(3),)), policy.begin_ids)
-    scores, _ = dual.raw_scores(policy, [trunk])
+    scores, _ = dual.raw_scores(TorchBackend(policy, Optimiser(), 1), [trunk])
     assert dual.num_own_tokens(trunk, frozenset({3})) == len(ids) - 1
     assert scores.token_M.tolist() == list(range(len(ids)))
     assert scores.nll_M.detach().tolist() == pytest.approx(
