@@ -17,7 +17,8 @@ from rpt_core.corpus.segments.splitter import Splitter
 from rpt_core.corpus.tables import BENCHMARKS as BENCHMARK_COLUMNS
 from rpt_core.corpus.tables import TableWriter
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.answers import ModelUnderTest
+from rpt_core.evaluation import answers as drawing
+from rpt_core.evaluation.answers import ModelUnderTest, draw_thinking
 from rpt_core.evaluation.benchmarks import registry, segments
 from rpt_core.evaluation.benchmarks.known import KnownBenchmarks
 from rpt_core.evaluation.benchmarks.protocol import Benchmark, Setting
@@ -173,9 +174,17 @@ def test_what_was_looked_at_was_asked_or_left_out_for_a_reason(root, benchmark):
     assert sum(one.balance.dropped.values()) > 0
 
 
-def test_answers_are_as_many_as_announced_and_graded(root, benchmark):
+def test_answers_are_as_many_as_announced_and_graded(root, benchmark, monkeypatch):
     one, policy = opened(root, benchmark), load_policy(root / "first" / "model")
+    made_to_think: list[int] = []
+
+    def thinking(policy, engine, trunks, sampling):
+        made_to_think.append(len(trunks))
+        return draw_thinking(policy, engine, trunks, sampling)
+
+    monkeypatch.setattr(drawing, "draw_thinking", thinking)
     for mode in table_modes(benchmark.modes):
+        made_to_think.clear()
         model = ModelUnderTest(policy, TorchEngine(policy))
         answers = [answer for some in one.answers(mode, model) for answer in some]
         assert len(answers) == one.num_answers(mode) > 0
@@ -185,8 +194,8 @@ def test_answers_are_as_many_as_announced_and_graded(root, benchmark):
         questions = {question for asked in one.asked for question in asked.questions}
         assert {answer.question for answer in answers} == questions
         assert model.num_forwarded + model.engine.num_forwarded > 0
-        if mode.endswith("forced"):
-            assert all(answer.verdict.thought_tokens > 0 for answer in answers)
+        assert bool(made_to_think) == mode.endswith("forced")
+        assert not made_to_think or all(answer.verdict.thought_tokens > 0 for answer in answers)
 
 
 def test_unread_is_not_wrong_and_the_truth_is_right(root, benchmark):
