@@ -205,7 +205,7 @@ def test_kill_9_of_command_and_watcher_takes_the_server_too(tmp_path: Path):
     (tmp_path / "module_of_ours.py").write_text("import time\nprint('up', flush=True)\ntime.sleep(300)\n")
     script = (
         "import os, subprocess, time\n"
-        "from infra import lifeline\n"
+        "from infra.runs import lifeline\n"
         "with lifeline.owned() as marks:\n"
         "    env = {**os.environ, **marks, 'PYTHONPATH': os.environ['MODULES']}\n"
         "    command = lifeline.guarded_module('module_of_ours')\n"
