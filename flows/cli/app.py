@@ -266,7 +266,7 @@ def _overrides(parameters: list[str] | None) -> Any:
 
 
 def _placement(text: str) -> Any:
-    from flows.placements import parse_placement
+    from flows.cli.placements import parse_placement
 
     return parse_placement(text)
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from flows.cli.placements import parse_placement
 from flows.cli.run import run_recipe, show_plan
-from flows.placements import parse_placement
 from infra import machine as machine_module
 from infra.machine import Gpu, numerics_of
 from infra.runs.launch import rank_command
