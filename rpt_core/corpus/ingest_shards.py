@@ -64,8 +64,8 @@ def _files(sources: tuple[Source, ...], fits: bool = True) -> Shard:
 
 
 def read_whole(_last: Source, source: Source, how: How) -> Iterator[Row]:
-    """The rows of one of the files in a shard."""
-    yield from read_source(source, how)
+    """The rows of one of the files in a shard; one that hangs is named, not the shard."""
+    yield from patient(read_source(source, how), source.name)
 
 
 def _shards_of(source: Source) -> Iterator[Shard] | None:

@@ -26,6 +26,8 @@ from rpt_core.corpus.wiki.templates import render
 
 NESTING_MAX = 5000
 """Open frames at once; no page a person wrote comes near."""
+MARKS_MAX = 500_000
+"""Ends and beginnings of templates, links and tables and bars, of one page; long lists have 100,000."""
 _BESIDE_CHARS = 120
 """How far a line is looked at, to tell whether a template stands in a sentence."""
 
@@ -94,7 +96,7 @@ def to_text(wikitext: str, site: SiteNames | None = None, lang: str = "en") -> s
     """Prose of one page: paragraphs separated by empty lines.
 
     Raises:
-        Broken: ``too-costly``, nested deeper than any real page.
+        Broken: ``too-costly``, nested deeper than any real page, or of more marks.
 
     Example:
         >>> to_text("'''Ada''' was {{convert|5|ft}} tall.<ref>x</ref> [[File:a.jpg|thumb|b]]")
@@ -113,7 +115,7 @@ def to_prose(wikitext: str, site: SiteNames | None = None, lang: str = "en", tit
         title: What ``{{PAGENAME}}`` stands for.
 
     Raises:
-        Broken: ``too-costly``, nested deeper than any real page.
+        Broken: ``too-costly``, nested deeper than any real page, or of more marks.
     """
     scanner = _Scanner(without_marks(wikitext), site or SiteNames(), lang, title)
     text = in_lines(scanner.run())
@@ -143,12 +145,16 @@ class _Scanner:
 
     def run(self) -> str:
         position, text, stack = 0, self.text, self.stack
+        num_marks = 0
         while match := _TOKEN.search(text, position):
             if (start := match.start()) > position:
                 stack[-1].parts[-1].append(text[position:start])
             position = self._token(match)
             if len(stack) > NESTING_MAX:
                 raise Broken("too-costly", f"more than {NESTING_MAX} marks open at once: {preview(text)}")
+            num_marks += 1
+            if num_marks > MARKS_MAX:
+                raise Broken("too-costly", f"more than {MARKS_MAX} templates and links: {preview(text)}")
         self.stack[-1].add(text[position:])
         while len(self.stack) > 1:
             self._give_up()

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import pickle
+import time
 from functools import partial
 
 import pytest
@@ -15,6 +16,7 @@ from rpt_core.corpus.arxiv.eprints import member_rows
 from rpt_core.corpus.files import parts as parts_of
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.parts import How
+from rpt_core.corpus.files.patience import patient
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.ingest_shards import Answer, cut, read_shard, read_whole
 from rpt_core.corpus.readers import find_sources, read_source
@@ -22,7 +24,7 @@ from rpt_core.corpus.wiki import multistream
 from rpt_core.corpus.wiki import parts as wiki_parts
 from rpt_core.corpus.wiki.dump import page_rows
 from rpt_core.corpus.wiki.parts import run_rows
-from rpt_core.errors import Stopped
+from rpt_core.errors import SourceError, Stopped
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.dump import FOOTER, HEADER, page_xml
 from rpt_core.sample.eprints import tarred
@@ -316,3 +318,20 @@ def test_an_error_of_ours_names_the_file(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError) as raised:
         rows(tmp_path)
     assert raised.value.__notes__ == ["while reading tale.txt"]
+
+
+def test_a_file_that_hangs_is_named_and_not_its_shard(tmp_path, monkeypatch):
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (tmp_path / name).write_text(PROSE)
+    (shard,) = cut(find_sources(tmp_path))
+
+    def hangs(source, how):
+        end = time.process_time() + (5 if source.name == "b.txt" else 0)
+        while time.process_time() < end:
+            pass
+        yield from read_source(source, how)
+
+    monkeypatch.setattr(ingest_shards, "read_source", hangs)
+    monkeypatch.setattr(ingest_shards, "patient", partial(patient, seconds=0.4))
+    with pytest.raises(SourceError, match=r"^b\.txt gave no row"):
+        read_shard(HOW, shard)

@@ -4,7 +4,7 @@ import pytest
 
 from rpt_core.corpus.files.streams import Broken
 from rpt_core.corpus.wiki.names import SiteNames
-from rpt_core.corpus.wiki.text import categories, to_text
+from rpt_core.corpus.wiki.text import categories, to_prose, to_text
 
 
 @pytest.mark.parametrize(
@@ -217,3 +217,11 @@ def test_an_unclosed_box_swallows_its_paragraph_and_no_more():
 
 def test_an_unclosed_link_is_its_words():
     assert to_text("A [[tower of stone.") == "A tower of stone."
+
+
+@pytest.mark.parametrize("unit", ["{{a}} ", "[[a|", "[[a]]|"])
+def test_more_marks_than_any_page_has_end_the_reading(unit, monkeypatch):
+    monkeypatch.setattr("rpt_core.corpus.wiki.text.MARKS_MAX", 1000)
+    to_prose(unit * 300)
+    with pytest.raises(Broken, match="more than 1000 templates"):
+        to_prose(unit * 600)
