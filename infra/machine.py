@@ -20,7 +20,7 @@ from rpt_core.artifacts.recipe import Frozen
 from rpt_core.errors import CapacityError
 
 GPU_PARAMETERS_MIN = 5_000_000
-"""Below this size a GPU waits for kernel launches and one CPU core is as fast (engines.md, section 6)."""
+"""Below this size a GPU waits for kernel launches and one CPU core is as fast."""
 BFLOAT16_PARAMETERS_MIN = 100_000_000
 """Below this size float32 fits anywhere and its small updates are not rounded away."""
 CGROUP = Path("/sys/fs/cgroup")
@@ -112,7 +112,7 @@ def _limits_upwards(root: Path, path: str, name: str) -> Iterator[int]:
 
 
 def _cpu_model() -> str:
-    """The model's name and its vector instructions: other ones may add up in another order (design 3.2).
+    """The model's name and its vector instructions: other ones may add up in another order.
 
     A virtual machine often tells a bare "AMD EPYC", which has been several chips.
     """
@@ -239,7 +239,7 @@ def _missing_gpus(wanted: int, machine: Machine) -> str:
 def numerics_of(
     placement: Placement, num_parameters: float | None = None, machine: Machine | None = None
 ) -> Numerics:
-    """The numerics key of a placement on this machine: same key, same recipe, same bytes (design 3.2)."""
+    """The numerics key of a placement on this machine: same key, same recipe, same bytes."""
     machine = machine or this_machine()
     explicit = resolve_placement(placement, num_parameters, machine)
     gpus = int(explicit.gpus)

@@ -75,7 +75,7 @@ def tiny(rpt: ReportRecipe, manner: Manner = OWN_MANNER) -> ReportRecipe:
 def paper(
     rpt: ReportRecipe, *, title: str, steps: int, prompts: int, tokens: int, budget: Budget
 ) -> ReportRecipe:
-    """The paper's numbers (2509.24375 by way of methods 2.3), on RPT's journey.
+    """The paper's numbers (2509.24375; docs/methods.md), on RPT's journey.
 
     Args:
         rpt: Corpus, proxy, base model and the stages after training.

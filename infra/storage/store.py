@@ -122,7 +122,7 @@ class Store:
             The manifest that stands: ours, or an earlier one.
 
         Raises:
-            IntegrityError: another writer's artifact differs where it must not (design 3.2): an exact one,
+            IntegrityError: another writer's artifact differs where it must not: an exact one,
                 or a replayable one under the same numerics key.
             StoreError: a content is gone and there is no folder to put it from.
         """

@@ -49,7 +49,7 @@ class Placement(Frozen):
 
 
 class Numerics(Frozen):
-    """The numerics key: under the same one, the same recipe gives the same bytes (design 3.2)."""
+    """The numerics key: under the same one, the same recipe gives the same bytes."""
 
     backend: str
     engine: str

@@ -158,7 +158,7 @@ def next_token_guesses(
         policy: The model.
         asked: Documents with their questions.
         instructed: Whether the objective's instruction stands before the document. Without it the trunk
-            is raw, BOS aside: what the model says of plain text (design 3.3).
+            is raw, BOS aside: what the model says of plain text.
         tokens_per_batch: Most tokens forwarded at once, padding included.
 
     Returns:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 def pass_at_k(num_samples: ArrayLike, num_correct: ArrayLike, k: int) -> NDArray[np.float64]:
     """Chance that at least one of ``k`` samples is right, estimated without bias from ``n`` of them.
 
-    ``1 - C(n - c, k) / C(n, k)`` for ``n`` samples of which ``c`` are right (methods 3.5), as the
+    ``1 - C(n - c, k) / C(n, k)`` for ``n`` samples of which ``c`` are right (Chen et al. 2021), as the
     product ``1 - prod_{i<k} (n - c - i) / (n - i)``, which neither overflows nor cancels. The plug-in
     ``1 - (1 - c/n)^k`` is biased low and is never used.
 

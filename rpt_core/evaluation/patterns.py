@@ -1,7 +1,7 @@
 """How answers reason: six groups of keywords (RPT, 4.4) and the share of answers that use each.
 
 Keywords match whole words in any case; ``etc.`` keeps its full stop. The paper leaves the handling of
-case open; these are the defaults of methods 1.9.
+case open; these are ours (RPT 4.5 does not say).
 """
 
 import re

@@ -124,7 +124,7 @@ class Policy:
         """Last hidden states, shape ``(B, T, hidden)``, of tokens that attend as ``tree`` says.
 
         No cache is ever made: with one, Hugging Face models stop separating packed rows and stop
-        building masks, both without a word (engines.md, section 6).
+        building masks, both without a word.
         """
         if self.learned_positions is not None:
             self.refuse_beyond(int(positions_BT.max()) + 1)

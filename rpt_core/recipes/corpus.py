@@ -127,7 +127,7 @@ class PrepareRecipe(Recipe):
     near_duplicate_jaccard: float = Field(0.8, gt=0, le=1)
     """Documents at least this alike (word 5-grams) are one; the smallest id stays."""
     num_permutations: int = Field(112, ge=16)
-    """MinHash permutations, as 14 bands x 8 rows by default (RLPT methods, 3.3 defaults)."""
+    """MinHash permutations, as 14 bands x 8 rows by default (ours; RLPT 3.1 gives none)."""
     decontaminate_ngram: int = Field(13, ge=4)
     """Documents that share a run of this many words with a held-out problem are dropped."""
     mask_pii: bool = True
@@ -154,7 +154,7 @@ class PrepareRecipe(Recipe):
     """What becomes of a document whose score could not be read: not knowing is not a low score. Dropped,
     it is ``llm-unread``; kept or dropped, the card counts it."""
     min_segment_chars: int = Field(20, ge=1)
-    """Shorter sentences are merged into a neighbour (RLPT methods, 3.3 defaults)."""
+    """Shorter sentences are merged into a neighbour (ours; RLPT 3.1 gives none)."""
     seed: int = 0
 
     @model_validator(mode="before")

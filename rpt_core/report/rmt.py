@@ -22,7 +22,7 @@ PAPER = {
     "RMT without NTP": 46.87 - 33.84,
     "RPT": 46.87 - 35.85,
 }
-"""Points of accuracy RMT had over each in the paper, mean over tiers (RMT, tables of methods 2.5)."""
+"""Points of accuracy RMT had over each in the paper, mean over tiers (RMT, its main table)."""
 
 
 def study(recipe: ArmsRecipe, build: Build) -> Study:

@@ -309,7 +309,8 @@ def fit_exponential(x_N: ArrayLike, y_N: ArrayLike) -> Exponential:
 
     ``log y`` is linear in ``x^c``, which gives a start for every exponent of a grid of both signs; the
     best few are polished in the original scale. Four points at least; the form bends to almost
-    anything, so its R2 proves little, and its ``a`` beyond the data is no forecast (methods 3.7).
+    anything, so its R2 proves little, and its ``a`` beyond the data is no forecast
+    (docs/methods.md, rule 4.6).
 
     Raises:
         ValueError: fewer than four points, or one of ``x`` or ``y`` is not positive.

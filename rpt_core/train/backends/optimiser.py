@@ -1,6 +1,6 @@
 """The update rule: AdamW, or Muon on the hidden matrices with AdamW beside it, and its schedule.
 
-Muon decides whether a model of a million parameters learns in a minute (sampleworld.md, section 6);
+Muon decides whether a model of a million parameters learns in a minute;
 it is defined for 2-D hidden weights only, so embeddings, heads and norms always go to AdamW.
 """
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DELTA = 1e-6
-"""Added to the deviation, as in the papers' whitened advantage (methods 0)."""
+"""Added to the deviation, as in the papers' whitened advantage (docs/methods.md, rule 2.1)."""
 
 
 def group_advantages(scores: Sequence[float], *, by_deviation: bool) -> NDArray[np.float32]:

@@ -43,7 +43,7 @@ PRESETS: dict[LossName, Preset] = {
     "cispo": Preset(True, "token", 1.0, 4.0, "weighted", "tokens"),
 }
 """``grpo`` takes the mean over the batch's tokens, the default of the library RPT was built on; the
-papers do not say (methods 0).
+papers do not say (docs/methods.md, rule 2.2).
 
 With one update per batch every ratio is 1: no clip acts, and ``grpo``, ``dapo`` and ``cispo`` have the same
 gradient, bit for bit. ``dr_grpo`` then differs by its advantages and its denominator, ``gspo`` by the weight
@@ -123,7 +123,7 @@ def importance_weights(logprobs_N: Tensor, engine_logprobs_N: Tensor, cap: float
         logprobs_N: The trainer's.
         engine_logprobs_N: The engine's, as returned with the answers.
         cap: Largest weight; token-level correction with a cap of 2 stayed stable where sequence-level
-            correction collapsed (training.md, section 2).
+            correction collapsed.
 
     Returns:
         ``min(pi_trainer / pi_engine, cap)``, without gradient.

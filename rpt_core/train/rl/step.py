@@ -1,7 +1,7 @@
 """One training step: what a batch of judged answers does to the policy.
 
 The loss of a batch is a sum over micro-batches, each already divided by the denominators of the whole
-batch, so it does not depend on how the batch is split (design 3.3).
+batch, so it does not depend on how the batch is split.
 """
 
 import math

@@ -96,6 +96,8 @@ def page() -> dict[str, dict[str, Row]]:
     found: dict[str, dict[str, Row]] = {}
     for part in re.split(r"^## ", PAGE.read_text(), flags=re.MULTILINE)[1:]:
         name = part.split("\n", 1)[0].strip("`")
+        if name in ("Rules", "Fields"):
+            continue
         rows = [
             [cell.strip() for cell in line.strip("|").split("|")]
             for line in part.split("\n")
