@@ -37,7 +37,7 @@ lint: setup
 	@$(BIN)/codespell
 
 test-unit: setup
-	@$(PYTEST) -q -n 2 --dist loadfile -m "not slow and not faults and $(NOT_HERE)" tests/unit $(PACKAGES)
+	@$(PYTEST) -q -n 2 --dist loadfile -m "not slow and not faults and $(NOT_HERE)" tests/unit tests/contracts $(PACKAGES)
 
 check: lint test-unit  ## the fast half: lint, types, import contract, unit tests
 

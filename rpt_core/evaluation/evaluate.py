@@ -23,6 +23,7 @@ from rpt_core.evaluation.checkpoints import Checkpoint, published, same_weights
 from rpt_core.evaluation.forms import Form, Scores, form_of, summarise
 from rpt_core.evaluation.items import FINAL, Item, as_table, from_table, write_items
 from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
+from rpt_core.policy.engines.engine import RolloutEngine
 from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.recipes.evaluation import EvaluationFields
@@ -144,7 +145,7 @@ def evaluate(recipe: EvaluationFields, build: Build) -> Outcome:
     timings = _log(build, form, scores, reports.values())
     return Outcome(
         rows=sum((benchmark.balance for benchmark in opened.values()), RowCounts()),
-        flops=policy.work.flops - before + GIGA * timings.get(JUDGE_GFLOPS, 0.0),
+        flops=policy.work.flops - before + _elsewhere(model.engine) + GIGA * timings.get(JUDGE_GFLOPS, 0.0),
         tokens=model.engine.num_forwarded + model.num_forwarded,
         summary=dict(form.headline(scores)),
     )
@@ -157,6 +158,11 @@ def _refuse_nothing(recipe: EvaluationFields, opened: Mapping[str, Benchmark]) -
             f"there is nothing to evaluate: {reasons}. Add a problem set to the corpus, or raise "
             f"context_tokens (now {recipe.context_tokens})."
         )
+
+
+def _elsewhere(engine: RolloutEngine) -> float:
+    """Operations of drawing that the model under test did not count itself."""
+    return 0.0 if engine.shares_weights else engine.flops
 
 
 def _log(build: Build, form: Form, scores: Scores, reports: Iterable[Report]) -> dict[str, float]:
