@@ -38,7 +38,7 @@ def check_journey(journey: Recipe) -> None:
     """Refuse a journey whose stages do not fit each other.
 
     Raises:
-        RecipeError: what disagrees, with both values and the words of ``-p`` that mend it.
+        RecipeError: what disagrees, with both values and the words of ``-p`` that fix it.
     """
     nodes = walk(journey)
     for check in (_schedules, _vocabularies, _words, _judges, _rows):

@@ -2,7 +2,7 @@
 
     RptError
       RecipeError      change the recipe or the command            exit 2
-      SourceError      mend or name another input                  exit 2, or 75 when it may pass
+      SourceError      fix or name another input                  exit 2, or 75 when it may pass
       CapacityError    another machine, or a smaller recipe        exit 2
       StoreError       reach or replace the object store           exit 2, or 75 when it may pass
       IntegrityError   rebuild: stored bytes differ from their manifest
@@ -54,7 +54,7 @@ class RecipeError(RptError):
 
 
 class SourceError(RptError):
-    """An input could not be read: mend it, name another, or wait when ``retryable``."""
+    """An input could not be read: fix it, name another, or wait when ``retryable``."""
 
     exit_code = EXIT_YOUR_INPUT
 

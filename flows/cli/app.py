@@ -113,7 +113,7 @@ def up() -> None:
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """What works on this machine, what is missing, and the command that mends it."""
+    """What works on this machine, what is missing, and the command that fixes it."""
     from flows.cli.run import show_doctor
 
     raise typer.Exit(show_doctor(as_json=as_json))

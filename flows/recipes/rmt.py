@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flows.recipes.tiny import OWN as OWN_MANNER
-from flows.recipes.tiny import Manner
+from flows.recipes.tiny import ThoughtStyle
 from flows.recipes.trees import rewritten, stage
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.evaluation import EvaluationRecipe
@@ -32,7 +32,7 @@ TINY_TOKENS = 400_000
 """Tokens an arm of the toy comparison may forward, drawn and updated on."""
 
 
-def tiny(rpt: ReportRecipe, manner: Manner = OWN_MANNER) -> ReportRecipe:
+def tiny(rpt: ReportRecipe, manner: ThoughtStyle = OWN_MANNER) -> ReportRecipe:
     """RMT on the sample world.
 
     The start model thinks longer than it must, so that a budget has something to cut.

@@ -21,7 +21,7 @@ ADAMW = Optimiser(learning_rate=2e-4, betas=(0.9, 0.95), weight_decay=0.0, warmu
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ThoughtStyle:
     """What follows the model: the words it is asked in, and how fast it is trained."""
 
     prompt: Literal["auto", "compact"]
@@ -30,9 +30,9 @@ class Manner:
     reinforce: Optimiser
 
 
-OWN = Manner("compact", COLD, ADAMW)
+OWN = ThoughtStyle("compact", COLD, ADAMW)
 """Of a model trained here, from scratch: control tokens, and rates that its size stands."""
-GIVEN = Manner(
+GIVEN = ThoughtStyle(
     "auto",
     Optimiser(
         learning_rate=1e-4, betas=(0.9, 0.95), weight_decay=0.0, warmup_steps=5, schedule="linear",
@@ -44,7 +44,7 @@ GIVEN = Manner(
 knows."""
 
 
-def manner(model: str) -> Manner:
+def manner(model: str) -> ThoughtStyle:
     """How a journey asks and trains: the reader's own model, or one trained here where ``model`` is empty."""
     return GIVEN if model else OWN
 

@@ -1,4 +1,4 @@
-"""``rpt doctor``: what works on this machine, what is missing, and the command that mends it."""
+"""``rpt doctor``: what works on this machine, what is missing, and the command that fixes it."""
 
 import importlib
 import platform

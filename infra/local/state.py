@@ -96,7 +96,7 @@ def check_writable(folder: Path) -> None:
 
 def _unusable(folder: Path, what: str, why: str) -> str:
     return (
-        f"the state folder {str(folder)[:200]} {what} ({why}). Name another with RPT_HOME, or mend this one."
+        f"the state folder {str(folder)[:200]} {what} ({why}). Name another with RPT_HOME, or fix this one."
     )
 
 
@@ -112,4 +112,4 @@ def about_surroundings(error: OSError) -> tuple[str, int] | None:
     what = f"{error.strerror}: {str(error.filename)[:200]!r}" if error.filename else str(error.strerror)
     if name in _FULL:
         return f"{what}. Free some space; the same command then goes on.", EXIT_TRY_AGAIN
-    return f"{what}. Mend it or name another place; the same command then goes on.", EXIT_YOUR_INPUT
+    return f"{what}. Fix it or name another place; the same command then goes on.", EXIT_YOUR_INPUT

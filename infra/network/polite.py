@@ -40,7 +40,7 @@ class PoliteServer:
             except urllib.error.HTTPError as error:
                 if error.code not in LASTING:
                     raise SourceError(
-                        f"{asked} answered HTTP {error.code} {error.reason}; mend what was asked for."
+                        f"{asked} answered HTTP {error.code} {error.reason}; fix what was asked for."
                     ) from None
                 why, seconds = f"HTTP {error.code}", seconds_asked(error.headers.get("Retry-After"))
             except (OSError, http.client.HTTPException) as error:

@@ -1,4 +1,4 @@
-"""What can go wrong with a store, as sentences: what passes by itself, and what mends the rest."""
+"""What can go wrong with a store, as sentences: what passes by itself, and what fixes the rest."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ _PASSING = frozenset(
         errno.EHOSTUNREACH,
     }
 )  # fmt: skip
-"""Failures of a file system, most often one on the network, that waiting mends."""
+"""Failures of a file system, most often one on the network, that waiting fixes."""
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _NO_FOLDER = frozenset(
     {errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.EINVAL, errno.EEXIST}
@@ -75,18 +75,18 @@ _AGAIN = "Try again when it can be reached."
 
 
 def _cause(error: Exception, url: str) -> tuple[str, str] | None:  # noqa: PLR0911  (one line a cause)
-    """Why, and what mends it."""
+    """Why, and what fixes it."""
     name, bucket = type(error).__name__, url.partition("://")[2].partition("/")[0]
     if isinstance(error, PermissionError):
         return "it refuses us", f"Check {S3_CREDENTIALS}."
     if isinstance(error, FileNotFoundError):
-        return f"it has no such bucket {bucket!r}", "Create it, or mend RPT_STORE."
+        return f"it has no such bucket {bucket!r}", "Create it, or fix RPT_STORE."
     if isinstance(error, OSError) and error.errno != errno.EINVAL:
         return "it did not answer as it should", _AGAIN
     if name in _S3_LOGIN:
         return "there is no login", f"Set {S3_CREDENTIALS}, and AWS_ENDPOINT_URL where it is not Amazon's."
     if name in _S3_SETTINGS or isinstance(error, ValueError | OSError):
-        remedy = "Mend RPT_STORE (s3://bucket/prefix), AWS_ENDPOINT_URL or AWS_DEFAULT_REGION."
+        remedy = "Fix RPT_STORE (s3://bucket/prefix), AWS_ENDPOINT_URL or AWS_DEFAULT_REGION."
         return "its address is wrong", remedy
     if type(error).__module__.split(".")[0] in _S3_MODULES:
         return "it cannot be reached", _AGAIN

@@ -196,7 +196,7 @@ class Store:
     # -- refs ---------------------------------------------------------------------------------------------
 
     def add_ref(self, name: str, artifact: Artifact) -> str:
-        """Give an artifact the next spoken version of a name, unless it is the latest already."""
+        """Give an artifact the next named version of a name, unless it is the latest already."""
         number = self._latest_number(name)
         if number and self._version_if_readable(name, number) == artifact:
             return f"{name}@{number}"
@@ -358,7 +358,7 @@ def _read_manifest(data: bytes, key: str, kind: str, fingerprint: str) -> Manife
 
 
 def _read_ref(data: bytes, key: str) -> Artifact:
-    """The address a spoken version stands for.
+    """The address a named version stands for.
 
     Raises:
         IntegrityError: the bytes are no such record.

@@ -5,7 +5,7 @@ bytes it is in the recipe; if it does not, it cannot be. Where and how fast it r
 :class:`~rpt_core.artifacts.placement.Placement`.
 
 An input is given in one of three forms. ``Recipe``: make it (or reuse it) first.
-``Ref``: a spoken version in the store, such as ``math@17`` or ``math@latest``.
+``Ref``: a named version in the store, such as ``math@17`` or ``math@latest``.
 ``Artifact``: a resolved input; only this form is fingerprinted, and only by its content digest.
 """
 
@@ -57,7 +57,7 @@ SEED_MAX = 2**32 - 1
 
 
 class Ref(Frozen):
-    """A spoken version: ``name@7``, ``name@latest``, or a fingerprint's first 8 or more hex digits."""
+    """A named version: ``name@7``, ``name@latest``, or a fingerprint's first 8 or more hex digits."""
 
     ref: str = Field(min_length=1)
 

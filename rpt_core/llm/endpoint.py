@@ -195,7 +195,7 @@ class Endpoint:
             raise RecipeError(
                 f"the {self.service.role} at {self.service.url} refuses to be asked as "
                 f"{self.service.model!r}: status {response.status_code}, "
-                f"{content[:200].decode(errors='replace')!r}. Mend {self.service.role}_model, "
+                f"{content[:200].decode(errors='replace')!r}. Fix {self.service.role}_model, "
                 f"{self.service.role}_url or the key in {KEY_VARIABLE}."
             )
         return _read(content)

@@ -79,7 +79,7 @@ class Objective(Protocol):
 
     ``draw`` is a pure function of its arguments, so a training's whole place in its data is the one
     integer ``cursor``. The loop stores it in checkpoints. An objective that also follows how the policy
-    fares is :class:`Observing`, and says what else a draw depends on.
+    fares is :class:`StatefulObjective`, and says what else a draw depends on.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Objective(Protocol):
         """
 
     def held_out(self, num_prompts: int) -> list[Asked]:
-        """A fixed set of held-out questions, the same at every call, for quick looks during training."""
+        """A fixed set of held-out questions, the same at every call, for online evaluation."""
 
     def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
         """What must be measured before these answers can be rewarded."""
@@ -119,7 +119,7 @@ class Objective(Protocol):
 
 
 @runtime_checkable
-class BoundsAnswers(Protocol):
+class LimitsLength(Protocol):
     """An objective that limits answers more tightly than the recipe, by step."""
 
     def longest_answer(self, step: int) -> int:
@@ -138,7 +138,7 @@ class Seen:
 
 
 @runtime_checkable
-class Observing(Protocol):
+class StatefulObjective(Protocol):
     """An objective whose questions follow how the policy fares; its state is part of every checkpoint."""
 
     @property

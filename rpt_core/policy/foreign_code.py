@@ -43,7 +43,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise RecipeError(f"{path} is no readable JSON ({error}). Fetch the file again.") from None
     except OSError as error:
-        raise RecipeError(f"{path} cannot be read ({error.strerror}). Mend its permissions.") from None
+        raise RecipeError(f"{path} cannot be read ({error.strerror}). Fix its permissions.") from None
     if not isinstance(found, dict):
         raise RecipeError(
             f"{path} holds a {type(found).__name__} where a JSON object is needed. Fetch the file again."

@@ -28,12 +28,12 @@ def around_document(before: str, after: str, codec: Codec) -> tuple[str, str]:
     if shown > places:
         raise RecipeError(
             f"the model's chat template writes the user's message {shown // places} times, and a document "
-            "stands in one place only. Mend chat_template in the model's folder, or remove it to use plain "
+            "stands in one place only. Fix chat_template in the model's folder, or remove it to use plain "
             "headings."
         )
     if shown < places:
         raise RecipeError(
             "the model's chat template leaves out the user's message, so the document would not be seen. "
-            "Mend chat_template in its tokenizer_config.json, or remove it to use plain headings."
+            "Fix chat_template in its tokenizer_config.json, or remove it to use plain headings."
         )
     return head, tail

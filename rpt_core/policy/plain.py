@@ -17,7 +17,7 @@ from rpt_core.policy.trunk import Trunk, raw_trunk
 
 
 @dataclass
-class PlainChances:
+class PlainProbabilities:
     """Probabilities of given next tokens on raw trunks, without gradient, at temperature 1."""
 
     policy: Policy

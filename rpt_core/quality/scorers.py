@@ -1,6 +1,6 @@
 """HTTP and local scorers, with retry.
 
-A scorer gives points or says why it could not. :class:`PatientScorer` waits while one is away and ends the
+A scorer gives points or says why it could not. :class:`CachedScorer` waits while one is away and ends the
 stage by name when it stays away: no document gets or loses points because nobody read it.
 """
 
@@ -107,7 +107,7 @@ def _read(reply: Reply) -> Score:
 
 
 @dataclass
-class PatientScorer:
+class CachedScorer:
     """Asks a scorer once about each distinct text of a call, and again while it is away.
 
     Raises (from :meth:`score`):

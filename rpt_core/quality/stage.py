@@ -28,7 +28,7 @@ from rpt_core.errors import Stopped
 from rpt_core.llm.endpoint import Service
 from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.quality.rubric import RUBRIC_VERSION
-from rpt_core.quality.scorers import LocalScorer, PatientScorer, ServiceScorer
+from rpt_core.quality.scorers import CachedScorer, LocalScorer, ServiceScorer
 from rpt_core.recipes.corpus import QualityRecipe
 from rpt_core.recipes.given import GivenModel
 from rpt_core.train.supervised.loop import device_of
@@ -74,14 +74,14 @@ def score_quality(recipe: QualityRecipe, build: Build) -> Outcome:
         scorer.close()
 
 
-def open_scorer(recipe: QualityRecipe, build: Build) -> PatientScorer:
+def open_scorer(recipe: QualityRecipe, build: Build) -> CachedScorer:
     """The scorer a recipe names: a model of the stage's inputs, a given one, or an endpoint."""
     if recipe.model is None:
         service = Service(
             recipe.scorer_url, recipe.scorer_model, recipe.deadline_seconds, reply_tokens=recipe.reply_tokens,
             role="scorer",
         )  # fmt: skip
-        return PatientScorer(ServiceScorer(service), recipe.unread_share_max)
+        return CachedScorer(ServiceScorer(service), recipe.unread_share_max)
     given = recipe.model if isinstance(recipe.model, GivenModel) else None
     policy = load_policy(
         given.name if given else inside(build.inputs["model"]),
@@ -90,10 +90,10 @@ def open_scorer(recipe: QualityRecipe, build: Build) -> PatientScorer:
         revision=given.hub_revision if given else "main",
     )
     scorer = LocalScorer(policy, recipe.reply_tokens, build.numerics.engine)
-    return PatientScorer(scorer, recipe.unread_share_max)
+    return CachedScorer(scorer, recipe.unread_share_max)
 
 
-def score_documents(recipe: QualityRecipe, build: Build, scorer: PatientScorer) -> Outcome:
+def score_documents(recipe: QualityRecipe, build: Build, scorer: CachedScorer) -> Outcome:
     """The stage, once it has a scorer."""
     path = build.inputs["documents"] / "documents.parquet"
     total = pq.read_metadata(path).num_rows
@@ -127,7 +127,7 @@ def score_documents(recipe: QualityRecipe, build: Build, scorer: PatientScorer) 
     return _outcome(tally, scorer)
 
 
-def _outcome(tally: Tally, scorer: PatientScorer) -> Outcome:
+def _outcome(tally: Tally, scorer: CachedScorer) -> Outcome:
     read = tally.states.get("read", 0)
     lost = {state.replace(" ", "-"): num for state, num in sorted(tally.states.items()) if state != "read"}
     mean = sum(float(points) * num for points, num in tally.points.items()) / read if read else None
@@ -154,7 +154,7 @@ def _save(build: Build, parts: Path, tally: Tally) -> None:
         build.save(tally.parts, parts)
 
 
-def _resume(build: Build, parts: Path, scorer: PatientScorer) -> Tally:
+def _resume(build: Build, parts: Path, scorer: CachedScorer) -> Tally:
     saved = build.resume()
     if saved is None:
         return Tally()

@@ -185,7 +185,7 @@ class RmtObjective(NextTokenSettings):
 class NtpObjective(NextTokenSettings):
     """No question at all: continual next-token training on the same documents, the control of RMT.
 
-    Needs ``ntp_weight`` above 0. Its fields only shape the quick looks at held-out questions.
+    Needs ``ntp_weight`` above 0. Its fields only shape the online evaluations at held-out questions.
     """
 
     name: Literal["ntp"] = "ntp"

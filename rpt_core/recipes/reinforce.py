@@ -54,7 +54,7 @@ class RlRecipe(Recipe):
     evaluate_every: int = Field(0, ge=0)
     """Steps between quick held-out evaluations during training; 0 for none."""
     publish_best: bool = later(False)
-    """Also publish the model of the best quick look as a checkpoint, when the training ends."""
+    """Also publish the model of the best online evaluation as a checkpoint, when the training ends."""
     importance_cap: float = later(2.0, gt=0)
     """Largest weight of a token for an engine that computes slightly other probabilities; 1 throughout where
     engine and trainer share a module."""

@@ -26,7 +26,7 @@ from rpt_core.evaluation.benchmarks.registry import BENCHMARKS, open_benchmarks,
 from rpt_core.evaluation.benchmarks.segments import Segments
 from rpt_core.evaluation.evaluate import evaluate
 from rpt_core.evaluation.items import read_items
-from rpt_core.objectives.next_segment.judge import PatientJudge
+from rpt_core.objectives.next_segment.judge import CachedJudge
 from rpt_core.objectives.next_segment.prompts import wrapped
 from rpt_core.objectives.next_token.prefix import Reading
 from rpt_core.objectives.objective import VERDICTS, Asked, Question
@@ -127,7 +127,7 @@ def root(tmp_path_factory) -> Path:
 
 @pytest.fixture(params=BENCHMARKS, ids=lambda benchmark: benchmark.__name__)
 def benchmark(request, monkeypatch) -> type[Benchmark]:
-    monkeypatch.setattr(segments, "open_judge", lambda *_: PatientJudge(Strict(), 1.0, pauses_seconds=()))
+    monkeypatch.setattr(segments, "open_judge", lambda *_: CachedJudge(Strict(), 1.0, pauses_seconds=()))
     return request.param
 
 

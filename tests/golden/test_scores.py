@@ -16,7 +16,7 @@ from rpt_core.corpus.segments.splitter import Splitter
 from rpt_core.evaluation import answers
 from rpt_core.evaluation.benchmarks import segments
 from rpt_core.evaluation.evaluate import evaluate
-from rpt_core.objectives.next_segment.judge import PatientJudge
+from rpt_core.objectives.next_segment.judge import CachedJudge
 from rpt_core.objectives.next_segment.prompts import wrapped
 from rpt_core.objectives.prompts import boxed
 from rpt_core.policy.codec import Codec
@@ -164,7 +164,7 @@ def test_the_scores_of_next_segments(folders, tmp_path, monkeypatch):
     pq.write_table(pa.Table.from_pylist(rows), inputs["corpus"] / "documents.parquet")
     pq.write_table(pa.Table.from_pylist(spans), inputs["corpus"] / "segments.parquet")
     scripted(monkeypatch, codec, wrapped)
-    monkeypatch.setattr(segments, "open_judge", lambda *_: PatientJudge(ByRule(), 1.0, pauses_seconds=()))
+    monkeypatch.setattr(segments, "open_judge", lambda *_: CachedJudge(ByRule(), 1.0, pauses_seconds=()))
     objective = RlptObjective(
         prompt="compact", min_before=1, min_chars=5, min_tokens=2, audit="sample-world", reference_segments=3,
         segment_tokens_max=64,

@@ -12,7 +12,7 @@ from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
 from rpt_core.llm.prompt import field
 from rpt_core.objectives.next_segment import objective as rlpt
-from rpt_core.objectives.next_segment.judge import Pair, PatientJudge
+from rpt_core.objectives.next_segment.judge import CachedJudge, Pair
 from rpt_core.objectives.next_segment.judge_prompt import prompt
 from rpt_core.objectives.next_segment.prompts import wrapped
 from rpt_core.policy.trunk import Sample
@@ -66,7 +66,7 @@ def posed(corpus, codec, share, judge):
         corpus=NOWHERE, start=NOWHERE, judge=NOWHERE, objective=objective, context_tokens=1024,
         cuts_per_document=6,
     )  # fmt: skip
-    found = rlpt.Rlpt(recipe, {"corpus": corpus}, codec, PatientJudge(judge, pauses_seconds=()))
+    found = rlpt.Rlpt(recipe, {"corpus": corpus}, codec, CachedJudge(judge, pauses_seconds=()))
     asked, _ = found.draw(1, 0, 60)
     return found, asked
 

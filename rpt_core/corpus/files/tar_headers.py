@@ -2,7 +2,7 @@
 
 A member may be described by further headers of any length: GNU's long names, pax records, maps of sparse
 files. The standard library reads each of them whole, calls itself once for each that follows another, and
-searches pax records with a pattern that is quadratic in a run of digits (CVE-2024-6232, mended in CPython
+searches pax records with a pattern that is quadratic in a run of digits (CVE-2024-6232, fixed in CPython
 3.11.10).
 No real archive of text comes near the limits here; what does is an ``archive-bomb``.
 """

@@ -1,9 +1,9 @@
-"""Rendered paragraphs put together: blanks folded, holes mended, closing sections left out."""
+"""Rendered paragraphs put together: blanks folded, holes filled, closing sections left out."""
 
 import re
 from collections.abc import Iterable
 
-from rpt_core.corpus.text.pieces import BREAK, KEEP, mend
+from rpt_core.corpus.text.pieces import BREAK, KEEP, fill_holes
 
 HEADING = "\ue003"
 """Stands before a heading, with its level, until closing sections are gone."""
@@ -39,12 +39,12 @@ def without_closing_sections(blocks: Iterable[str]) -> list[str]:
 
 def flat(text: str) -> str:
     """A heading or label on one line."""
-    return mend(" ".join(text.replace(BREAK, " ").split()))
+    return fill_holes(" ".join(text.replace(BREAK, " ").split()))
 
 
 def block(text: str) -> str:
-    """One paragraph: blanks folded, meant line breaks kept, holes mended."""
-    lines = (mend(" ".join(line.split())) for line in text.split(BREAK))
+    """One paragraph: blanks folded, meant line breaks kept, holes filled."""
+    lines = (fill_holes(" ".join(line.split())) for line in text.split(BREAK))
     return "\n".join(line for line in lines if line and line != "-")
 
 

@@ -51,11 +51,11 @@ _HOLES = (
 )
 
 
-def mend(line: str) -> str:
+def fill_holes(line: str) -> str:
     """Close the holes that dropped mark-up leaves: empty brackets, doubled commas, spaces before stops.
 
     Example:
-        >>> mend("Achilles (; , Akhilleus, ) was a hero .")
+        >>> fill_holes("Achilles (; , Akhilleus, ) was a hero .")
         'Achilles (Akhilleus) was a hero.'
     """
     if not _HOLE.search(line):

@@ -2,7 +2,7 @@
 
 import re
 
-from rpt_core.corpus.text.pieces import KEEP, mend
+from rpt_core.corpus.text.pieces import KEEP, fill_holes
 from rpt_core.corpus.wiki.names import CLOSING_SECTIONS
 
 _LEVEL_MAX = 6
@@ -21,7 +21,7 @@ def to_paragraphs(text: str) -> str:
         heading = _heading(raw)
         if heading:
             _drop_dangling(blocks)
-            level, name = heading[0], mend(heading[1])
+            level, name = heading[0], fill_holes(heading[1])
             if skip_level and level > skip_level:
                 continue
             skip_level = level if name.lower().rstrip(":") in CLOSING_SECTIONS else 0
@@ -32,7 +32,7 @@ def to_paragraphs(text: str) -> str:
             continue
         if skip_level:
             continue
-        line = mend(raw)
+        line = fill_holes(raw)
         mark = _LIST.match(line)
         body = line[mark.end() :].strip() if mark else line
         if not _has_prose(body):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from rpt_core.corpus.files.streams import Broken
 from rpt_core.corpus.rows import preview
-from rpt_core.corpus.text.pieces import KEEP, Pieces, mend, without_marks
+from rpt_core.corpus.text.pieces import KEEP, Pieces, fill_holes, without_marks
 from rpt_core.corpus.wiki.calls import HOLE
 from rpt_core.corpus.wiki.holes import without_holes
 from rpt_core.corpus.wiki.inline import in_lines
@@ -123,7 +123,7 @@ def to_prose(wikitext: str, site: SiteNames | None = None, lang: str = "en", tit
     if HOLE in text:
         text, lost = without_holes(text)
     restore = scanner.pieces.restore
-    shown = (restore(mend(sentence)) for sentence in lost)
+    shown = (restore(fill_holes(sentence)) for sentence in lost)
     return Prose(restore(to_paragraphs(text)), tuple(sentence for sentence in shown if sentence))
 
 

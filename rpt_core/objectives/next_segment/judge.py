@@ -1,6 +1,6 @@
 """The generative reward: a judge says whether a prediction means the same as what the text goes on with.
 
-A :class:`Judge` answers what it is asked, or says why it could not. :class:`PatientJudge` stands before
+A :class:`Judge` answers what it is asked, or says why it could not. :class:`CachedJudge` stands before
 it: it asks about each distinct pair once, remembers, waits while a judge is away, and ends the step by
 name when it stays away. No answer ever earns nothing because nobody read it.
 """
@@ -60,7 +60,7 @@ class CountsWork(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What was asked since the last :meth:`PatientJudge.tally`."""
+    """What was asked since the last :meth:`CachedJudge.tally`."""
 
     verdicts: dict[JudgeVerdict, int]
     """Of all pairs asked about, remembered ones included."""
@@ -90,7 +90,7 @@ class Tally:
 
 
 @dataclass
-class PatientJudge:
+class CachedJudge:
     """Asks a judge, each distinct pair once.
 
     Raises (from :meth:`ask`):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rpt_core.errors import StarvedError
 from rpt_core.llm.endpoint import Service
 from rpt_core.objectives.evidence import Evidence, Needs, Wanted
-from rpt_core.objectives.next_segment.judge import PatientJudge
+from rpt_core.objectives.next_segment.judge import CachedJudge
 from rpt_core.objectives.next_segment.judge_local import LocalJudge
 from rpt_core.objectives.next_segment.judge_prompt import REPLY_TOKENS
 from rpt_core.objectives.next_segment.judge_service import ServiceJudge
@@ -30,7 +30,7 @@ class Rlpt:
     needs = Needs(judge=True)
 
     def __init__(
-        self, recipe: RlptRecipe, inputs: Mapping[str, Path], codec: Codec, judge: PatientJudge
+        self, recipe: RlptRecipe, inputs: Mapping[str, Path], codec: Codec, judge: CachedJudge
     ) -> None:
         self.next_segment = NextSegment.of(recipe.objective, codec, judge)
         self.stop_ids = codec.end_ids
@@ -98,16 +98,16 @@ def interleaved(cursor: int, num: int, msr_share: float) -> list[Task]:
     return ["msr" if step else "asr" for step in np.diff(numbers)]
 
 
-def open_judge(recipe: JudgeFields, inputs: Mapping[str, Path]) -> PatientJudge:
+def open_judge(recipe: JudgeFields, inputs: Mapping[str, Path]) -> CachedJudge:
     """The judge a recipe names: a model of the stage's inputs, or an endpoint."""
     if "judge" in inputs:
         local = LocalJudge.load(inputs["judge"], recipe.judge_reply_tokens)
-        return PatientJudge(local, recipe.unread_share_max)
+        return CachedJudge(local, recipe.unread_share_max)
     tokens = recipe.judge_reply_tokens or REPLY_TOKENS
     service = Service(
         recipe.judge_url, recipe.judge_model, recipe.judge_deadline_seconds, reply_tokens=tokens
     )
-    return PatientJudge(ServiceJudge(service), recipe.unread_share_max)
+    return CachedJudge(ServiceJudge(service), recipe.unread_share_max)
 
 
 def open_objective(recipe: RlptRecipe, inputs: Mapping[str, Path], codec: Codec) -> Rlpt:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from rpt_core.objectives.next_segment.guards import Guards, read, refusal
-from rpt_core.objectives.next_segment.judge import JudgeVerdict, Pair, PatientJudge
+from rpt_core.objectives.next_segment.judge import CachedJudge, JudgeVerdict, Pair
 from rpt_core.objectives.next_segment.prompts import SegmentPrompt, Task, segment_prompt
 from rpt_core.objectives.next_segment.targets import Page, Target
 from rpt_core.objectives.objective import Asked, Drawn, Question, Verdict, VerdictName
@@ -51,12 +51,12 @@ class NextSegment:
     settings: RlptObjective
     codec: Codec
     prompt: SegmentPrompt
-    judge: PatientJudge
+    judge: CachedJudge
     counts: Counter[str]
     """Why answers were judged as they were, since the last report."""
 
     @classmethod
-    def of(cls, settings: RlptObjective, codec: Codec, judge: PatientJudge) -> "NextSegment":
+    def of(cls, settings: RlptObjective, codec: Codec, judge: CachedJudge) -> "NextSegment":
         """With the prompt the settings name."""
         return cls(settings, codec, segment_prompt(settings.prompt, codec), judge, Counter())
 

@@ -50,7 +50,7 @@ def read_config(folder: Path) -> PretrainedConfig:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # noqa: BLE001  (each of 300 configuration classes has errors of its own)
         raise RecipeError(
-            f"the model configuration in {folder} cannot be read: {brief(error)}. Mend config.json, or "
+            f"the model configuration in {folder} cannot be read: {brief(error)}. Fix config.json, or "
             "take a model that this version of transformers knows."
         ) from None
     quantised = getattr(config, "quantization_config", None)

@@ -53,7 +53,7 @@ def render(
         roles = ", ".join(message["role"] for message in messages)
         raise RecipeError(
             f"the model's chat template cannot write a conversation of {len(messages)} turns ({roles}): "
-            f"{type(error).__name__}: {error}. Mend chat_template in the model's folder, or remove it to "
+            f"{type(error).__name__}: {error}. Fix chat_template in the model's folder, or remove it to "
             "use plain headings."
         ) from None
     return written

@@ -6,7 +6,7 @@
     reference.safetensors      moving average that rewards stand on, where there is one
     progress.json              step, data cursor, totals, and the recipe they belong to
     rollouts.parquet           the table of rollouts so far
-    best/                      model and metrics of the best quick look, where it is published
+    best/                      model and metrics of the best online evaluation, where it is published
     batches.parquet            what every step so far saw, as digests
 
 Random streams have no state: they are keyed by seed, step and question, so a resumed training draws
@@ -25,7 +25,7 @@ from safetensors.numpy import load_file, save_file
 from rpt_core.artifacts.build import STATE_FOLDER, Build
 from rpt_core.artifacts.recipe import canonical_json
 from rpt_core.errors import ResumeError
-from rpt_core.objectives.objective import Observing
+from rpt_core.objectives.objective import StatefulObjective
 from rpt_core.recipes.reinforce import RlRecipe
 from rpt_core.train.rl.record import Record
 from rpt_core.train.rl.reference import restore_reference, save_reference
@@ -68,7 +68,7 @@ def publish(build: Build, trainer: Trainer, progress: Progress, metrics: Mapping
 
 
 def keep_best(build: Build, trainer: Trainer, progress: Progress, metrics: Mapping[str, float]) -> Progress:
-    """After a quick look: put the model aside where none before did as well, if the recipe publishes it."""
+    """Put the model aside where no online evaluation before was as good, if the recipe publishes it."""
     accuracy = metrics.get(ACCURACY)
     beaten = progress.best_step and accuracy is not None and accuracy <= progress.best_accuracy
     if not trainer.recipe.publish_best or accuracy is None or beaten:
@@ -96,7 +96,7 @@ def publish_best(build: Build, progress: Progress) -> None:
 
 def _write_progress(folder: Path, trainer: Trainer, progress: Progress) -> None:
     """What a training is drawn from beside its weights; with the moments, it can go on from there."""
-    if isinstance(trainer.objective, Observing):
+    if isinstance(trainer.objective, StatefulObjective):
         save_file(trainer.objective.state(), folder / OBJECTIVE_FILE)
     save_reference(trainer, folder)
     about = {"recipe": recipe_digest(trainer.recipe), "progress": asdict(progress)}
@@ -106,7 +106,7 @@ def _write_progress(folder: Path, trainer: Trainer, progress: Progress) -> None:
 def restore_objective(folder: Path, trainer: Trainer) -> None:
     """Give an objective that follows the policy, and its reference, what they were at the checkpoint."""
     restore_reference(trainer, folder)
-    if isinstance(trainer.objective, Observing):
+    if isinstance(trainer.objective, StatefulObjective):
         trainer.objective.restore(load_file(folder / OBJECTIVE_FILE))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rpt_core.objectives.evidence import Evidence, Placed, Wanted
 from rpt_core.objectives.objective import Asked
 from rpt_core.policy.model import Policy
-from rpt_core.policy.plain import PlainChances
+from rpt_core.policy.plain import PlainProbabilities
 from rpt_core.policy.tails import Tail, forced_logprobs
 from rpt_core.policy.trunk import Trunk
 from rpt_core.train.rl.state import Trainer
@@ -24,7 +24,7 @@ def measured(trainer: Trainer, asked: Sequence[Asked], wanted: Wanted) -> tuple[
     trunks = [one.trunk for one in asked]
     models = [model for model in (trainer.policy, trainer.average) if model is not None]
     before = sum(model.work.flops for model in models)
-    plain = PlainChances(trainer.policy)
+    plain = PlainProbabilities(trainer.policy)
     chances = () if wanted.plain is None else plain(trunks, wanted.plain)
     tails, own = _scored(trainer, trainer.policy, trunks, wanted.tails)
     reference_tails, others = _scored(trainer, trainer.average, trunks, wanted.reference_tails)

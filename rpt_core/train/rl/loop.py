@@ -8,7 +8,7 @@ from rpt_core.train.clock import Clock
 from rpt_core.train.rl.checkpoint import keep_best, publish, save
 from rpt_core.train.rl.gather import Batch, gather
 from rpt_core.train.rl.hand_over import hand_over
-from rpt_core.train.rl.look import quick_look, reported
+from rpt_core.train.rl.online_eval import online_eval, reported
 from rpt_core.train.rl.record import Record
 from rpt_core.train.rl.state import Progress, Trainer
 from rpt_core.train.rl.step import step
@@ -77,7 +77,7 @@ def _gather(trainer: Trainer, build: Build, progress: Progress, record: Record, 
 
 def _look(trainer: Trainer) -> dict[str, float]:
     with trainer.backend.whole():
-        return quick_look(trainer)
+        return online_eval(trainer)
 
 
 def _note(metrics: dict[str, float]) -> str:

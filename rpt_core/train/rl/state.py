@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from rpt_core.objectives.objective import BoundsAnswers, Objective, Observing
+from rpt_core.objectives.objective import LimitsLength, Objective, StatefulObjective
 from rpt_core.policy.engines.engine import RolloutEngine
 from rpt_core.policy.forward import Layout
 from rpt_core.policy.model import Policy
@@ -28,7 +28,7 @@ class Progress:
     """Tokens forwarded to draw answers and in updates."""
     gflops: float = 0.0
     best_step: int = 0
-    """Step of the best quick look so far, where the recipe publishes it; 0 before the first."""
+    """Step of the best online evaluation so far, where the recipe publishes it; 0 before the first."""
     best_accuracy: float = 0.0
 
 
@@ -66,7 +66,7 @@ class Trainer:
     @property
     def watches_documents(self) -> bool:
         """Whether updates score the documents' own tokens: for their loss, or for the objective to see."""
-        wanted = isinstance(self.objective, Observing) and self.objective.wants_entropies
+        wanted = isinstance(self.objective, StatefulObjective) and self.objective.wants_entropies
         return self.ntp_weight > 0 or wanted
 
     def is_done(self, progress: Progress) -> bool:
@@ -76,7 +76,7 @@ class Trainer:
 
     def sampling_at(self, step: int) -> Sampling:
         """How a step's answers are drawn; an objective may end them sooner than the recipe does."""
-        if not isinstance(self.objective, BoundsAnswers):
+        if not isinstance(self.objective, LimitsLength):
             return self.sampling
         return replace(self.sampling, max_new_tokens=self.objective.longest_answer(step))
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rpt_core.artifacts.build import GIGA
 from rpt_core.errors import EngineError, StarvedError
-from rpt_core.objectives.objective import Observing, Seen
+from rpt_core.objectives.objective import Seen, StatefulObjective
 from rpt_core.policy.forward import BranchScores, DocumentScores, branch_logprobs
 from rpt_core.policy.parts import Part, micro_batches
 from rpt_core.train.backends.backend import own_share
@@ -52,7 +52,7 @@ def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, 
     learns = batch.num_kept > 0 or (not batch.asks and trainer.ntp_weight > 0)
     learnt = _learn(trainer, batch, progress.step + 1) if learns else None
     follow(trainer)
-    if isinstance(trainer.objective, Observing):
+    if isinstance(trainer.objective, StatefulObjective):
         entropies = learnt.first.entropies_nats if learnt else {}
         trainer.objective.observe(Seen([group.verdicts for group in batch.groups], entropies))
     advanced = _advance(trainer, progress, batch, learnt)

@@ -32,9 +32,9 @@ from rpt_core.train.supervised.lessons import (
     Answer,
     Lesson,
     Lessons,
-    Manner,
     PlainDocuments,
     SolvedProblems,
+    ThoughtStyle,
     TracedDocuments,
 )
 from rpt_core.train.supervised.loop import Learned, device_of, train_supervised
@@ -50,7 +50,7 @@ def train_cold_start(recipe: ColdStartRecipe, build: Build) -> Outcome:
     """
     device = device_of(build)
     policy = load_policy(build.inputs["base"] / "model", device=device, for_training=True)
-    school = School.open(recipe, build, policy)
+    school = ColdStartData.open(recipe, build, policy)
     backend = open_backend(build.numerics, policy, recipe.optimiser, recipe.steps)
     trained = train_supervised(
         build,
@@ -75,7 +75,7 @@ def train_cold_start(recipe: ColdStartRecipe, build: Build) -> Outcome:
 
 
 @dataclass(frozen=True)
-class School:
+class ColdStartData:
     """The lessons of one cold start."""
 
     documents: Lessons
@@ -85,7 +85,7 @@ class School:
     balance: RowCounts
 
     @classmethod
-    def open(cls, recipe: ColdStartRecipe, build: Build, policy: Policy) -> "School":
+    def open(cls, recipe: ColdStartRecipe, build: Build, policy: Policy) -> "ColdStartData":
         """Find what the corpus can teach.
 
         Raises:
@@ -148,14 +148,14 @@ def _documents(
     return plain, False, {"traces": traced.balance, "windows": RowCounts(rows_in=len(plain), kept=len(plain))}
 
 
-def _manner(recipe: ColdStartRecipe, codec: Codec) -> Manner:
+def _manner(recipe: ColdStartRecipe, codec: Codec) -> ThoughtStyle:
     lowest, highest = recipe.budget_words or (1, 0)
     budgeted = (next_token_prompt(recipe.prompt, codec, tokens) for tokens in range(lowest, highest + 1))
-    return Manner(recipe.long_share, recipe.long_passes, tuple(budgeted))
+    return ThoughtStyle(recipe.long_share, recipe.long_passes, tuple(budgeted))
 
 
 def _learn(
-    backend: TrainerBackend, school: School, recipe: ColdStartRecipe, build: Build, step: int
+    backend: TrainerBackend, school: ColdStartData, recipe: ColdStartRecipe, build: Build, step: int
 ) -> Learned:
     """Leave the gradient of one step: mean over answer tokens, plus the documents' own loss."""
     stocks = school.lessons(recipe, step)

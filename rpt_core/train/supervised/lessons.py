@@ -74,7 +74,7 @@ class _Traced:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ThoughtStyle:
     """How documents are shown: thoughts that go over their steps more than once, words about a budget."""
 
     share: float = 0.0
@@ -104,12 +104,13 @@ class TracedDocuments:
     codec: Codec
     balance: RowCounts
     """Traces in, shown, and left out by reason."""
-    manner: Manner = Manner()
+    manner: ThoughtStyle = ThoughtStyle()
 
     @classmethod
     def open(
         cls, corpus: Path, split: Literal["train", "eval"], codec: Codec, prompt: Prompt, *,
-        window_tokens: int, thought_tokens_max: int, kinds: Sequence[str] = (), manner: Manner = Manner(),
+        window_tokens: int, thought_tokens_max: int, kinds: Sequence[str] = (),
+        manner: ThoughtStyle = ThoughtStyle(),
     ) -> "TracedDocuments":  # fmt: skip
         """Read the traces of a split and find their tokens.
 
@@ -261,7 +262,7 @@ def read_traces(corpus: Path, kinds: Sequence[str]) -> tuple[dict[str, list[tupl
     if unmatched := [pattern for pattern in kinds if not fnmatch.filter(known, pattern)]:
         raise RecipeError(
             f"trace_kinds {', '.join(unmatched)} match no trace of the corpus, which has "
-            f"{', '.join(sorted(known)) or 'no trace at all'}. Mend the pattern, or leave it out."
+            f"{', '.join(sorted(known)) or 'no trace at all'}. Fix the pattern, or leave it out."
         )
     return by_document, num
 

@@ -177,7 +177,7 @@ def _words_between(turns: Sequence[tuple[str, str]], codec: Codec) -> list[str]:
     if len(words) != len(turns) + 1:
         raise RecipeError(
             f"the model's chat template shows {len(words) - 1} of {len(turns)} turns ("
-            f"{', '.join(role for role, _ in turns)}): a turn would not be seen. Mend chat_template in its "
+            f"{', '.join(role for role, _ in turns)}): a turn would not be seen. Fix chat_template in its "
             "tokenizer_config.json, or leave system turns out of the data."
         )
     return words

@@ -11,7 +11,7 @@ from rpt_core.objectives.next_token import objective as rpt
 from rpt_core.objectives.next_token.dense import conditional_scores, dense_scores
 from rpt_core.objectives.next_token.prefix import length_bonus
 from rpt_core.objectives.objective import Verdict
-from rpt_core.policy.plain import PlainChances
+from rpt_core.policy.plain import PlainProbabilities
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.objectives import RptObjective
 from tests.toys import judge_group, save_tiny_model
@@ -72,7 +72,7 @@ def test_chances_are_those_of_the_raw_text(tmp_path):
         Trunk(str(i), policy.codec.control("rpt"), tuple(ids), tuple(Cut(p, (5,)) for p in at))
         for i, (ids, at) in enumerate(zip(documents, cuts, strict=True))
     ]
-    chances = PlainChances(policy, tokens_per_batch=1)
+    chances = PlainProbabilities(policy, tokens_per_batch=1)
     found = chances(trunks, [[[7, -1], [9]], [[11]]])
     for ids, at, of_one in zip(documents, cuts, found, strict=True):
         with policy.attending("eager"), torch.no_grad():
@@ -82,12 +82,12 @@ def test_chances_are_those_of_the_raw_text(tmp_path):
             wanted = [float(chances_TV[0, 11])]
         np.testing.assert_allclose([some[0] for some in of_one], wanted, rtol=1e-4)
     assert found[0][0][1] == 0.0
-    whole = PlainChances(policy)(trunks, [[range(len(policy.codec))] * 2, [range(len(policy.codec))]])
+    whole = PlainProbabilities(policy)(trunks, [[range(len(policy.codec))] * 2, [range(len(policy.codec))]])
     for of_one in whole:
         np.testing.assert_allclose([sum(some) for some in of_one], 1.0, atol=1e-5)
     bare = [replace(trunk, instruction_ids=()) for trunk in trunks]
     np.testing.assert_allclose(
-        PlainChances(policy)(bare, [[[7], [7]], [[7]]])[0][0], found[0][0][:1], rtol=1e-5
+        PlainProbabilities(policy)(bare, [[[7], [7]], [[7]]])[0][0], found[0][0][:1], rtol=1e-5
     )
     assert chances.num_forwarded == 4
 

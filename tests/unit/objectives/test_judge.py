@@ -15,7 +15,7 @@ from rpt_core.llm import endpoint as judge_service
 from rpt_core.llm.endpoint import KEY_VARIABLE, Service
 from rpt_core.llm.patience import FEWEST_READ
 from rpt_core.llm.prompt import field
-from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS, Pair, PatientJudge
+from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS, CachedJudge, Pair
 from rpt_core.objectives.next_segment.judge_prompt import prompt, read_reply
 from rpt_core.objectives.next_segment.judge_service import ServiceJudge
 from rpt_core.retry import seconds_asked
@@ -49,7 +49,7 @@ def _many(num):
 
 
 def _patient(judge, **more):
-    return PatientJudge(judge, pauses_seconds=(0.01, 0.02), **more)
+    return CachedJudge(judge, pauses_seconds=(0.01, 0.02), **more)
 
 
 def test_yes_and_no(judge):
@@ -145,7 +145,7 @@ def test_a_hanging_judge_is_given_up_after_one_round(judge):
 
 def test_an_unreachable_judge_pauses_and_then_fails_by_name(judge):
     paused = []
-    patient = PatientJudge(judge("failing", tries=1), pauses_seconds=(3.0, 9.0), sleep=paused.append)
+    patient = CachedJudge(judge("failing", tries=1), pauses_seconds=(3.0, 9.0), sleep=paused.append)
     with pytest.raises(JudgeError, match=r"could not be reached for 2 of 2 verdicts.*No answer was scored"):
         patient.ask([RIGHT, WRONG])
     assert paused == [3.0, 9.0]
@@ -163,7 +163,7 @@ def test_a_judge_that_comes_back_is_asked_again():
         def close(self):
             pass
 
-    patient = PatientJudge(Returning(), sleep=lambda seconds: None)
+    patient = CachedJudge(Returning(), sleep=lambda seconds: None)
     assert patient.ask(_many(3)) == ["yes"] * 3
     assert patient.tally().verdicts["unreachable"] == 0
 
@@ -193,7 +193,7 @@ class Asked:
 
 def test_a_pair_is_remembered_under_its_rule_and_both_its_texts():
     judge = Asked()
-    patient = PatientJudge(judge)
+    patient = CachedJudge(judge)
     pairs = [
         Pair("a", "b"), Pair("a", "b", "strict"), Pair("b", "a"), Pair("ab", ""), Pair("", "ab"),
     ]  # fmt: skip
@@ -212,7 +212,7 @@ def test_a_share_of_unread_verdicts_up_to_the_limit_is_borne(num_unread, refused
         def ask(self, pairs):
             return ["timed out" if i < num_unread else "yes" for i in range(len(pairs))]
 
-    patient = PatientJudge(Late(), unread_share_max=0.2)
+    patient = CachedJudge(Late(), unread_share_max=0.2)
     if refused:
         with pytest.raises(VerdictError, match=r"9 of 40 .* \(9 timed out, 0 were no verdict"):
             patient.ask(_many(FEWEST_READ))
@@ -304,5 +304,5 @@ def test_what_a_server_asks_to_wait_is_a_plain_number(header, seconds):
 
 
 def test_a_judge_that_was_not_asked_has_no_rates():
-    timings = PatientJudge(Asked()).tally().timings()
+    timings = CachedJudge(Asked()).tally().timings()
     assert timings["judge/calls_per_second"] == timings["judge/cache_hit_rate"] == 0.0

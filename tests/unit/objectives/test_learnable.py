@@ -7,7 +7,7 @@ import pytest
 
 from rpt_core.objectives.next_token.objective import FollowingObjective, open_objective
 from rpt_core.objectives.next_token.samplers.learnable import expected_variance
-from rpt_core.objectives.objective import Observing, Seen, Verdict
+from rpt_core.objectives.objective import Seen, StatefulObjective, Verdict
 from rpt_core.recipes.objectives import Learnability, RptObjective
 from tests.unit.objectives.test_objectives import policy_recipe
 
@@ -55,7 +55,7 @@ def share_inside(nats) -> float:
 
 def test_it_finds_where_answers_differ(inputs, codec):
     objective = opened(inputs, codec)
-    assert isinstance(objective, Observing)
+    assert isinstance(objective, StatefulObjective)
     early, cursor = taught(objective, 5, band)
     _, cursor = taught(objective, 25, band, begin=6, cursor=cursor)
     late, _ = taught(objective, 10, band, begin=31, cursor=cursor)
@@ -129,4 +129,4 @@ def test_the_policys_own_uncertainty_is_taken_from_the_update(inputs, codec):
 def test_the_default_is_the_papers_order(inputs, codec):
     settings = RptObjective(prompt="compact", entropy_floor_nats=FLOOR)
     plain = open_objective(policy_recipe(objective=settings), inputs, codec)
-    assert not isinstance(plain, Observing)
+    assert not isinstance(plain, StatefulObjective)

@@ -11,7 +11,7 @@ from rpt_core.errors import JudgeError, RecipeError, StarvedError
 from rpt_core.objectives.evidence import Needs
 from rpt_core.objectives.next_segment import objective as rlpt
 from rpt_core.objectives.next_segment.guards import Guards, read, refusal
-from rpt_core.objectives.next_segment.judge import PatientJudge
+from rpt_core.objectives.next_segment.judge import CachedJudge
 from rpt_core.objectives.next_segment.prompts import segment_prompt, wrapped
 from rpt_core.objectives.next_segment.targets import Targets
 from rpt_core.objectives.objective import Reporting
@@ -81,7 +81,7 @@ def _recipe(**changes):
 
 
 def _objective(corpus, codec, *right, **changes):
-    judge = PatientJudge(Known(*right), pauses_seconds=())
+    judge = CachedJudge(Known(*right), pauses_seconds=())
     return rlpt.Rlpt(_recipe(**changes), {"corpus": corpus}, codec, judge)
 
 

@@ -19,7 +19,7 @@ from rpt_core.objectives.next_token.objective import open_control, open_objectiv
 from rpt_core.objectives.next_token.positions import Positions, Rules
 from rpt_core.objectives.next_token.question import NextToken
 from rpt_core.objectives.next_token.samplers.tiers import TieredSampler, level_shares, next_level, tier_shares
-from rpt_core.objectives.objective import BoundsAnswers, Observing, Seen, Verdict
+from rpt_core.objectives.objective import LimitsLength, Seen, StatefulObjective, Verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.objectives import Budget, Curriculum, NtpObjective, RmtObjective
@@ -113,7 +113,7 @@ def test_rewards_are_composite_and_verdicts_are_not(codec: Codec, inputs):
 
 def test_a_hard_cap_ends_answers_at_twice_the_budget(codec: Codec, inputs):
     capped = opened(inputs, codec, objective={"budget": Budget(first=40, hard_cap=True, answer_tokens=8)})
-    assert isinstance(capped, BoundsAnswers)
+    assert isinstance(capped, LimitsLength)
     assert [capped.longest_answer(step) for step in (1, 40)] == [88, 2 * capped.budget.tokens(40) + 8]
     assert opened(inputs, codec, reasoning_tokens=99).longest_answer(1) == 99
     assert longest_answer(40, Budget(hard_cap=True), limit=50) == 50
@@ -180,7 +180,7 @@ def test_more_than_a_round_holds_is_not_asked_twice_in_one_draw(codec: Codec, in
 def test_tiers_may_follow_the_policy(codec: Codec, inputs):
     follows = TIERS.model_copy(update={"follows": "policy"})
     objective = opened(inputs, codec, objective={"curriculum": follows})
-    assert isinstance(objective, Observing)
+    assert isinstance(objective, StatefulObjective)
     assert objective.wants_entropies
     asked, _ = objective.draw(1, 0, 8)
     trunks = [one.trunk for one in asked]

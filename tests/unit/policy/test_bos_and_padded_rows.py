@@ -19,7 +19,7 @@ from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import branch_logprobs, document_scores
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.model import Policy
-from rpt_core.policy.plain import PlainChances
+from rpt_core.policy.plain import PlainProbabilities
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.backends.torch_backend import TorchBackend
@@ -80,7 +80,7 @@ def test_a_window_from_the_middle_begins_with_bos_too(policy: Policy):
 def test_plain_chances_and_guesses_are_read_behind_bos(policy: Policy, logp: torch.Tensor):
     ids, places = document(policy), (3, 9, 20)
     trunk = Trunk("d", (5, 6, 7), ids, tuple(Cut(place, (8,)) for place in places))
-    (chances,) = PlainChances(policy)([trunk], [[[ids[place]] for place in places]])
+    (chances,) = PlainProbabilities(policy)([trunk], [[[ids[place]] for place in places]])
     expected = [float(logp[place, ids[place]].exp()) for place in places]
     assert [chance for (chance,) in chances] == pytest.approx(expected, rel=1e-3)
     questions = tuple(Question("d", place, "", (ids[place],), "") for place in places)

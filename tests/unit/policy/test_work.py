@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import branch_logprobs, document_scores
-from rpt_core.policy.plain import PlainChances
+from rpt_core.policy.plain import PlainProbabilities
 from rpt_core.policy.trunk import Sampling
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.gather import gather
@@ -96,7 +96,7 @@ def test_plain_chances():
     policy = tiny_policy()
     trunks, _ = random_tree(2, [[(20, 2), (31, 1)], [(5, 2)]])
     with torch_counts(policy) as found:
-        PlainChances(policy)(trunks, [[[1], [2]], [[3]]])
+        PlainProbabilities(policy)(trunks, [[[1], [2]], [[3]]])
     assert_equal(found)
 
 

@@ -16,7 +16,7 @@ from rpt_core.errors import JudgeError, RecipeError, Stopped, VerdictError
 from rpt_core.llm.endpoint import Service
 from rpt_core.quality import stage
 from rpt_core.quality.rubric import prompt
-from rpt_core.quality.scorers import LocalScorer, PatientScorer, Score, ServiceScorer
+from rpt_core.quality.scorers import CachedScorer, LocalScorer, Score, ServiceScorer
 from rpt_core.quality.stage import score_documents, score_quality
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, QualityRecipe
 from rpt_core.recipes.given import GivenModel
@@ -99,14 +99,14 @@ def test_a_scorer_that_hangs_is_late_and_one_that_is_gone_ends_by_name(port):
         free.bind(("127.0.0.1", 0))
         nobody = replace(service, url=f"http://127.0.0.1:{free.getsockname()[1]}/v1", tries=1)
         paused: list[float] = []
-        patient = PatientScorer(ServiceScorer(nobody), pauses_seconds=(1.0, 2.0), sleep=paused.append)
+        patient = CachedScorer(ServiceScorer(nobody), pauses_seconds=(1.0, 2.0), sleep=paused.append)
         with pytest.raises(JudgeError, match="could not be reached for 2 of 2 texts"):
             patient.score(["a", "b", "a"])
         assert paused == [1.0, 2.0]
 
 
 def test_a_wrong_name_or_address_is_refused_at_once(tmp_path, documents, port):
-    with pytest.raises(RecipeError, match=r"status 404.*Mend scorer_model, scorer_url"):
+    with pytest.raises(RecipeError, match=r"status 404.*Fix scorer_model, scorer_url"):
         score_quality(recipe(port, "unknown"), build_in(tmp_path, documents))
     with pytest.raises(RecipeError, match="no HTTP address"):
         score_quality(
@@ -135,18 +135,18 @@ class Counting:
 def test_a_run_that_ended_goes_on_and_asks_no_text_twice(tmp_path, documents, monkeypatch):
     monkeypatch.setattr(stage, "DOCUMENTS_AT_ONCE", 50)
     whole, chosen = build_in(tmp_path / "whole", documents), recipe(1)
-    expected = score_documents(chosen, whole, PatientScorer(Counting()))
+    expected = score_documents(chosen, whole, CachedScorer(Counting()))
     parted = build_in(tmp_path / "parted", documents)
     first = Counting(100, JudgeError("gone"))
     with pytest.raises(JudgeError):
-        score_documents(chosen, parted, PatientScorer(first))
+        score_documents(chosen, parted, CachedScorer(first))
     parted.stop = True
     second = Counting()
     with pytest.raises(Stopped):
-        score_documents(chosen, parted, PatientScorer(second))
+        score_documents(chosen, parted, CachedScorer(second))
     parted.stop = False
     third = Counting()
-    assert score_documents(chosen, parted, PatientScorer(third)) == expected
+    assert score_documents(chosen, parted, CachedScorer(third)) == expected
     seen = [*first.seen, *second.seen, *third.seen]
     assert len(seen) == len(set(seen)) == NUM
     assert scores_in(tmp_path / "parted" / "out") == scores_in(tmp_path / "whole" / "out")
@@ -162,15 +162,15 @@ def test_too_many_unread_are_counted_over_an_interruption(tmp_path, documents, m
     build = build_in(tmp_path, documents)
     build.stop = True
     with pytest.raises(Stopped):
-        score_documents(recipe(1), build, PatientScorer(Mute()))
+        score_documents(recipe(1), build, CachedScorer(Mute()))
     build.stop = False
     with pytest.raises(VerdictError, match="60 of 60 replies"):
-        score_documents(recipe(1), build, PatientScorer(Mute()))
+        score_documents(recipe(1), build, CachedScorer(Mute()))
 
 
 def test_equal_texts_are_asked_about_once():
     scorer = Counting()
-    patient = PatientScorer(scorer)
+    patient = CachedScorer(scorer)
     assert patient.score(["ab", "c", "ab"]) == [Score(2.0, "read"), Score(1.0, "read"), Score(2.0, "read")]
     assert (scorer.seen, patient.asked) == (["ab", "c"], 2)
 

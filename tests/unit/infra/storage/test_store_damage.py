@@ -322,7 +322,7 @@ def test_a_blob_that_is_no_file_is_named_at_once(store, two, tmp_path, how, caps
         capsys.readouterr()
     with pytest.raises(IntegrityError, match=bad.files[0].blob[:12]):
         store.materialise(bad.artifact)
-    if how is not Path.mkdir:  # putting the content again mends what is no folder
+    if how is not Path.mkdir:  # putting the content again fixes what is no folder
         store.objects.put_file(write(tmp_path / "again", x="hello") / "x.txt", "x.txt")
         store.verify(bad)
 

@@ -1,4 +1,4 @@
-"""A batch's digest covers everything the update was told, and a quick look depends on the weights alone."""
+"""A batch's digest covers all that the update was told; online evaluation depends on the weights alone."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 from rpt_core.objectives.objective import Asked
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.gather import Batch, gather
-from rpt_core.train.rl.look import quick_look
+from rpt_core.train.rl.online_eval import online_eval
 from rpt_core.train.rl.record import answer_rows, batch_digest
 from rpt_core.train.rl.state import Progress
 from tests.unit.train.rl.test_step import RECIPE, make_trainer
@@ -80,7 +80,7 @@ def test_rows_of_answers_are_their_groups(batch: Batch):
 
 def test_a_quick_look_depends_on_the_weights_and_not_on_the_seed():
     one, two = (make_trainer(RECIPE.model_copy(update={"seed": seed})) for seed in (0, 1))
-    assert quick_look(one) == quick_look(two)
-    assert quick_look(one) == quick_look(one)
+    assert online_eval(one) == online_eval(two)
+    assert online_eval(one) == online_eval(one)
     samples = [[s for g in gather(t, Progress(), Clock()).groups for s in g.samples] for t in (one, two)]
     assert samples[0] != samples[1]

@@ -13,7 +13,7 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import JudgeError, Stopped
 from rpt_core.objectives.objective import Verdict
 from rpt_core.objectives.registry import OBJECTIVES
-from rpt_core.train.rl.look import ANSWERS
+from rpt_core.train.rl.online_eval import ANSWERS
 from rpt_core.train.rl.reinforce import train_policy
 from tests.toys import ToyObjective
 from tests.unit.train.rl.test_reinforce import FAST, SHORT, start  # noqa: F401  (a fixture)

@@ -1,4 +1,4 @@
-"""A quick look at held-out questions while training goes on; the real evaluation is a stage of its own."""
+"""Online evaluation at a few held-out questions during training; the real one is a stage of its own."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ SEED = 0
 """The same questions and the same random streams at every look: what moves is the policy."""
 
 
-def quick_look(trainer: Trainer) -> dict[str, float]:
+def online_eval(trainer: Trainer) -> dict[str, float]:
     """Accuracy and habits on a small fixed set of held-out questions; nothing where none is held out."""
     asked = trainer.objective.held_out(QUESTIONS)
     if not asked:
