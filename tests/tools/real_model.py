@@ -332,7 +332,7 @@ def default_folder() -> Path:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Entry point; 0 when the model is there and proven, 2 for what the caller can mend, 1 else."""
+    """Entry point; 0 when the model is there and proven, 2 for what the caller can fix, 1 else."""
     parser = argparse.ArgumentParser(description="Build SmolLM2-135M-Instruct as a Hugging Face folder.")
     parser.add_argument("--out", type=Path, default=default_folder(), help="the model's folder")
     parser.add_argument("--data", default=os.environ.get("RPT_TEST_DATA", ""), help="folder of real data")

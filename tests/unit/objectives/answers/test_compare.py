@@ -12,7 +12,7 @@ IN_ORDER, REVERSED = ", ".join(NUMBERS), ", ".join(reversed(NUMBERS))
 @pytest.mark.parametrize(
     ("given", "known", "verdict"),
     [
-        ("ABC", "A, B, C", "correct"), ("A, C, B", "ABD", "wrong"), ("5", "5, 6", "wrong"),
+        ("ABC", "A, B, C", "correct"), ("A, C, B", "ABX", "wrong"), ("5", "5, 6", "wrong"),
         ("12_3", "12_4", "wrong"), ("101_2", "101_3", "wrong"),
         ("101_2", "5", "unparsed"), ("5", "101_2", "unparsed"),
         (rf"\{{{IN_ORDER}\}}", IN_ORDER, "correct"), (rf"\{{{IN_ORDER}\}}", REVERSED, "unparsed"),
