@@ -145,11 +145,15 @@ def test_placements_offer_the_engines_there_are():
 
 
 def test_the_registry_is_the_only_door():
-    """Training, both evaluations, the local judge and the quality scorer name no engine of their own."""
+    """Training, evaluations, and the local model of judge and scorer name no engine of their own."""
     files = [path for path in (ROOT / "rpt_core").rglob("*.py") if path.parent.name != "engines"]
     texts = {path.relative_to(ROOT).as_posix(): path.read_text() for path in files}
     opening = {name for name, text in texts.items() if re.search(r"\bopen_engine\(", text)}
-    assert len(opening) >= 5
+    assert opening == {
+        "rpt_core/evaluation/evaluate.py",
+        "rpt_core/llm/local.py",
+        "rpt_core/train/rl/reinforce.py",
+    }
     assert not [name for name, text in texts.items() if "torch_engine" in text or "CopiedEngine" in text]
 
 

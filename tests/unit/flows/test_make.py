@@ -157,7 +157,7 @@ def test_a_stage_is_made_by_the_flow_of_its_row(name: str):
 def overrides(monkeypatch):
     """What ``-p`` words mean to a plan."""
     seen = []
-    monkeypatch.setattr(run, "show_plan", lambda recipe, to, overrides, *, as_json: seen.append(overrides))
+    monkeypatch.setattr(run, "show_plan", lambda recipe, to, overrides, *_, **__: seen.append(overrides))
 
     def read(*words: str):
         options = [option for word in words for option in ("-p", word)]

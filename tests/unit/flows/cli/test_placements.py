@@ -87,7 +87,7 @@ def test_a_plan_takes_the_placement(store, capsys):
 
 
 def test_a_run_hands_the_placement_to_its_flow(store, monkeypatch):
-    from flows import run
+    from flows.cli import run
 
     told = []
     monkeypatch.setattr(run, "_flow", lambda to: lambda name, **given: told.append(given))
