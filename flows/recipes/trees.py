@@ -1,7 +1,7 @@
 """Journeys as trees of recipes: to walk them, to take a stage out, to change fields wherever they stand."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
 from rpt_core.errors import RecipeError
@@ -78,8 +78,16 @@ def _merged(data: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
             and isinstance(current, Frozen)
             and not isinstance(current, Artifact | Ref)
             and set(value) <= set(type(current).model_fields)
+            and not _names_another(current, value)
         ):
             merged[name] = _merged(dict(current), value)
         else:
             merged[name] = value
     return merged
+
+
+def _names_another(current: Frozen, value: dict[str, Any]) -> bool:
+    """Whether the ``name`` is one of another class, as of another objective, whose fields start anew."""
+    own = type(current).model_fields.get("name")
+    names = get_args(own.annotation) if own else ()
+    return bool(names) and value.get("name", names[0]) not in names
