@@ -58,6 +58,7 @@ def test_a_hung_store_is_named_and_tried_as_often_as_it_should(hung, monkeypatch
 
 @pytest.mark.faults
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_hung_store_is_named_within_a_minute(hung):
     assert named_after(hung) < NAMED_WITHIN_SECONDS
 
