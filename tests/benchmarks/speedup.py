@@ -5,6 +5,9 @@ sentences and languages cost what they do and few documents are duplicates; for 
 is read, copied until its files give so much text. Both runs must write the same tables. Rounds alternate.
 Two processes cannot be faster where others hold the second core, so what others took is told beside each run.
 
+A spawned process imports the main module again, and a stage's own (``tasks.train_main``) is a light one: so
+this one imports a stage's code only where it is called, or each process would spend six seconds on it.
+
     python -m tests.benchmarks.speedup --data FOLDER/text [--stage prepare] [--megabytes 30] [--rounds 3]
 """
 
@@ -23,14 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import pyarrow.parquet as pq
-
 from infra.runs.workers import workers
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Ref
-from rpt_core.corpus.ingest import ingest
-from rpt_core.corpus.prepare import prepare
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 
 PARAGRAPHS = 10
@@ -39,6 +38,10 @@ PARAGRAPH_CHARS_MIN = 80
 
 def paragraphs(data: Path, folder: Path) -> list[str]:
     """All paragraphs of what ingest reads in a folder."""
+    import pyarrow.parquet as pq
+
+    from rpt_core.corpus.ingest import ingest
+
     ingest(IngestRecipe(data=str(data)), LocalBuild({}, folder / "out", folder / "scratch"))
     texts = pq.read_table(folder / "out" / "documents.parquet", columns=["text"])["text"].to_pylist()
     found = (part.strip() for text in texts for part in text.split("\n\n"))
@@ -47,6 +50,8 @@ def paragraphs(data: Path, folder: Path) -> list[str]:
 
 def ingested(data: Path, folder: Path, megabytes: float) -> Path:
     """So many megabytes of drawn documents, after ingest."""
+    from rpt_core.corpus.ingest import ingest
+
     rng = random.Random(0)
     drawn_from = paragraphs(data, folder / "real")
     (folder / "given").mkdir()
@@ -85,6 +90,8 @@ class Clocks:
 
 def prepared(documents: Path, out: Path, num: int) -> Clocks:
     """What prepare takes in so many processes, starting and ending them included."""
+    from rpt_core.corpus.prepare import prepare
+
     before = Clocks.now()
     with workers(Placement(workers=num)) as mapper:
         build = LocalBuild({"documents": documents}, out / "out", out / "scratch", mapper=mapper)
@@ -94,6 +101,10 @@ def prepared(documents: Path, out: Path, num: int) -> Clocks:
 
 def copied(data: Path, folder: Path, megabytes: float) -> Path:
     """The folder's files, as often as they give so many megabytes of text."""
+    import pyarrow.parquet as pq
+
+    from rpt_core.corpus.ingest import ingest
+
     once = ingest(IngestRecipe(data=str(data)), LocalBuild({}, folder / "once", folder / "scratch"))
     num_chars = sum(map(len, pq.read_table(folder / "once" / "documents.parquet")["text"].to_pylist()))
     times = math.ceil(megabytes * 1e6 / num_chars)
@@ -105,6 +116,8 @@ def copied(data: Path, folder: Path, megabytes: float) -> Path:
 
 def taken_in(given: Path, out: Path, num: int) -> Clocks:
     """What ingest takes in so many processes, starting and ending them included."""
+    from rpt_core.corpus.ingest import ingest
+
     before = Clocks.now()
     with workers(Placement(workers=num)) as mapper:
         ingest(IngestRecipe(data=str(given)), LocalBuild({}, out / "out", out / "scratch", mapper=mapper))
@@ -116,6 +129,8 @@ STAGES = {"prepare": (ingested, prepared), "ingest": (copied, taken_in)}
 
 def main() -> None:
     """Race one process with two."""
+    import pyarrow.parquet as pq
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--stage", choices=STAGES, default="prepare")
