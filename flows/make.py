@@ -2,19 +2,26 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from flows.agreement import check_journey
 from flows.recipes import Overrides, any_journey
 from flows.recipes.trees import mapped, stage, walk
-from infra.machine import check_served
+from flows.side_by_side import Job, Room, side_by_side
+from infra.capacity import PROCESS_BYTES
+from infra.machine import check_served, resolve_placement, this_machine
 from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
+from rpt_core.recipes.stages import stage_of
 from tasks import capacity
 from tasks.build import build
 from tasks.home import open_store
 from tasks.resolve import resolve_sources
+
+MEMORY_SHARE = 0.8
+"""Of the machine's memory, for stages that run side by side."""
 
 
 def chosen(name: str, stage_name: str, overrides: Overrides) -> Recipe:
@@ -162,7 +169,7 @@ def make(name: str, stage_name: str, overrides: Overrides, placement: Placement)
 
 
 def make_recipe(target: Recipe, name: str, placement: Placement) -> Artifact:
-    """The same for a recipe in hand; each stage is one Prefect task.
+    """The same for a recipe in hand; each stage is one Prefect task, and those that can run side by side do.
 
     A plan that was handed over is carried out once: later the store may hold more, and the inputs may differ.
     What is made is spoken of as ``<name>-<role>@<version>``.
@@ -170,12 +177,42 @@ def make_recipe(target: Recipe, name: str, placement: Placement) -> Artifact:
     todo = _handed_over.pop(_plan_key(target, placement), None) or prepared(target, placement)
     store = open_store()
     made = {_key(line.recipe): line.artifact for line in todo.lines if line.artifact}
-    for recipe in walk(todo.target):
-        resolved = resolved_recipe(recipe, made, store)
+    recipes = {_key(recipe): recipe for recipe in walk(todo.target)}
+    unnamed = list(recipes)
+
+    def begin(key: str) -> Callable[[], Artifact]:
+        resolved = resolved_recipe(recipes[key], made, store)
         assert resolved is not None, "inputs come before what needs them"
-        made[_key(recipe)] = build.with_options(name=recipe.stage)(resolved, placement)
-        store.add_ref(f"{name}-{role(recipe)}", made[_key(recipe)])
+        return partial(build.with_options(name=recipes[key].stage), resolved, placement)
+
+    def keep(key: str, artifact: Artifact) -> None:
+        made[key] = artifact
+        finished.add(key)
+        while unnamed and unnamed[0] in finished:  # in the journey's order, whichever ended first
+            key = unnamed.pop(0)
+            store.add_ref(f"{name}-{role(recipes[key])}", made[key])
+
+    finished = set[str]()
+    jobs = [_job(key, recipe, placement) for key, recipe in recipes.items()]
+    side_by_side(jobs, room_for(placement), begin, keep, placement.stop_grace_seconds)
     return made[_key(todo.target)]
+
+
+def room_for(placement: Placement) -> Room:
+    """What stages that run at once may take of this machine."""
+    machine, most = this_machine(), placement.stages_at_once
+    num_bytes = int(machine.memory_bytes * MEMORY_SHARE)
+    return Room(machine.cores if most == "auto" else most, machine.cores, num_bytes)
+
+
+def _job(key: str, recipe: Recipe, placement: Placement) -> Job:
+    """A stage and what it takes; one on a GPU takes all, for each is given the same devices."""
+    needs = frozenset(_key(value) for value in recipe.inputs().values() if isinstance(value, Recipe))
+    if stage_of(recipe).work is None:
+        return Job(key, needs, placement.workers, PROCESS_BYTES)
+    explicit = resolve_placement(placement, capacity.num_parameters(recipe) or None)
+    cores = this_machine().cores if explicit.gpus else int(explicit.threads)
+    return Job(key, needs, cores, max(capacity.demand(recipe), PROCESS_BYTES))
 
 
 def role(recipe: Recipe) -> str:

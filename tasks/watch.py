@@ -2,13 +2,14 @@
 
 import json
 import sys
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from infra.runs.attempt import PROGRESS_FILE
 from tasks.views import ProgressView
@@ -20,6 +21,40 @@ _PLAIN_EVERY_SECONDS = 15.0
 console = Console(stderr=True, highlight=False)
 
 
+class _Board:
+    """The terminal's one live display: a line for each stage that runs now."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._progress: Progress | None = None
+
+    def add(self, title: str) -> TaskID:
+        """A line for one more stage."""
+        with self._lock:
+            if self._progress is None:
+                self._progress = _new_progress()
+                self._progress.start()
+            return self._progress.add_task(title, total=None, note="")
+
+    def update(self, line: TaskID, done: float, total: float, note: str) -> None:
+        """What a stage's line says now."""
+        with self._lock:
+            if self._progress is not None:
+                self._progress.update(line, completed=done, total=total or None, note=note)
+
+    def remove(self, line: TaskID) -> None:
+        """Take a stage's line away, and with the last one the display."""
+        with self._lock:
+            if self._progress is not None:
+                self._progress.remove_task(line)
+                if not self._progress.tasks:
+                    self._progress.stop()
+                    self._progress = None
+
+
+_board = _Board()
+
+
 class StageWatch:
     """Shows the progress a stage leaves in its attempt's folder; used as a context around the launch."""
 
@@ -29,7 +64,7 @@ class StageWatch:
         self.file = folder / PROGRESS_FILE
         self.begin = time.monotonic()
         self.told = self.begin
-        self.bar: Progress | None = None
+        self.line: TaskID | None = None
         self.view = ProgressView(title)
 
     def __enter__(self) -> Self:
@@ -38,8 +73,8 @@ class StageWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.bar is not None:
-            self.bar.stop()
+        if self.line is not None:
+            _board.remove(self.line)
 
     def poll(self) -> None:
         """Look once; cheap enough to be called several times a second."""
@@ -56,11 +91,9 @@ class StageWatch:
             console.print(f"  {self.title}: {share}{note} ({now - self.begin:.0f} s)")
 
     def _draw(self, done: float, total: float, note: str) -> None:
-        if self.bar is None:
-            self.bar = _new_bar()
-            self.bar.start()
-            self.bar.add_task(self.title, total=None, note="")
-        self.bar.update(self.bar.task_ids[0], completed=done, total=total or None, note=note)
+        if self.line is None:
+            self.line = _board.add(self.title)
+        _board.update(self.line, done, total, note)
 
     def _read(self) -> tuple[float, float, str]:
         if not self.file.exists():
@@ -69,7 +102,7 @@ class StageWatch:
         return float(state["done"]), float(state["total"]), str(state["note"])
 
 
-def _new_bar() -> Progress:
+def _new_progress() -> Progress:
     return Progress(
         TextColumn("  {task.description:<16}"),
         BarColumn(bar_width=32),

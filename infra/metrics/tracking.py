@@ -13,6 +13,7 @@ MLflow being away is one warning. It never fails a stage.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -140,6 +141,8 @@ def _why(error: Exception) -> str:
 
 
 _down_until = 0.0
+_one_writer = threading.Lock()
+"""Stages may run side by side, and MLflow's file of a database takes one writer at a time."""
 
 
 def _guarded(work: Callable[[], str]) -> str:
@@ -148,7 +151,8 @@ def _guarded(work: Callable[[], str]) -> str:
     if time.monotonic() < _down_until:
         return ""
     try:
-        return work()
+        with _one_writer:
+            return work()
     except Exception as error:  # noqa: BLE001  (best effort is the contract; the cause is told)
         first = _down_until == 0.0
         _down_until = time.monotonic() + _AGAIN_AFTER_SECONDS

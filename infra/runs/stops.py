@@ -8,11 +8,12 @@ Prefect puts a handler of its own on SIGTERM for as long as a flow runs, and cal
 """
 
 import contextlib
+import contextvars
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 
@@ -34,11 +35,26 @@ class _State:
 
 
 _state = _State()
+_called_off: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar(
+    "called_off", default=None
+)
 
 
 def asked() -> bool:
-    """Whether this process was asked to stop."""
-    return _state.asked
+    """Whether this process was asked to stop, or what runs in this context was called off."""
+    event = _called_off.get()
+    return _state.asked or (event is not None and event.is_set())
+
+
+@contextlib.contextmanager
+def together() -> Iterator[Callable[[], None]]:
+    """Yield what makes :func:`asked` true here and in every thread that runs in a copy of this context."""
+    event = threading.Event()
+    token = _called_off.set(event)
+    try:
+        yield event.set
+    finally:
+        _called_off.reset(token)
 
 
 @contextlib.contextmanager

@@ -36,6 +36,9 @@ class Placement(Frozen):
 
     Ray's machines read the data where they see it under the same path; else the stage reads it itself.
     """
+    stages_at_once: int | Literal["auto"] = "auto"
+    """Stages of a journey that may run side by side; ``auto``: as many as cores and memory allow, one at a
+    time on a GPU."""
     checkpoint_seconds: float = Field(30.0, gt=0)
     """Seconds between checkpoints of an unfinished build, at least; steps stay whole."""
     keep_checkpoints: int = Field(3, ge=1)
