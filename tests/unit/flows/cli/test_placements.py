@@ -34,6 +34,7 @@ TWO_GPUS = LAPTOP.model_copy(
             {"tokens_per_micro_batch": 4096, "deadline_hours": 1.5},
         ),
         ("gpus=auto", {}),
+        ("ranks=2,gpus=0", {"ranks": 2, "gpus": 0}),
     ],
 )
 def test_parts_become_fields_and_the_rest_stays_auto(text, fields):
