@@ -1,6 +1,7 @@
 """The base model: a tokenizer and next-token training from scratch, or a given model taken as it is."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -28,8 +29,10 @@ from rpt_core.policy.tokens.vocabulary import TOKENIZER_FILES
 from rpt_core.policy.trunk import Trunk
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.supervised import BaseRecipe, ModelShape
-from rpt_core.train.backends.backend import TrainerBackend, own_share
+from rpt_core.train.backends.backend import TrainerBackend
+from rpt_core.train.backends.ranks import init_ranks
 from rpt_core.train.backends.registry import open_backend
+from rpt_core.train.backends.shares import in_step, own_share
 from rpt_core.train.supervised.loop import Learned, device_of, train_supervised
 from rpt_core.train.supervised.windows import Windows, shuffled, texts_of
 
@@ -53,6 +56,8 @@ def train_base(recipe: BaseRecipe, build: Build) -> Outcome:
 
 def _take(given: GivenModel, build: Build) -> Outcome:
     """Copy the files of a model, once it is known to be whole and to be computed rightly."""
+    if init_ranks(build.numerics.world_size).rank > 0:
+        return Outcome()  # nothing is trained: rank 0 copies
     source = model_folder(given.name, given.hub_revision)
     config, shapes = read_config(source), stored_shapes(source)
     target = build.out / "model"
@@ -73,18 +78,15 @@ def _take(given: GivenModel, build: Build) -> Outcome:
 
 def _from_scratch(recipe: BaseRecipe, shape: ModelShape, build: Build) -> Outcome:
     corpus = build.inputs["corpus"]
-    start = build.scratch / "start"
-    codec = Codec.train(
-        texts_of(corpus, "train"), shape.vocab_size, start, shape.context_tokens, marks=shape.prediction_marks
-    )
+    start = by_rank_0(build, lambda folder: _write_start(shape, corpus, recipe.seed, folder))
+    policy = load_policy(start, device=device_of(build), for_training=True)
+    codec = policy.codec
     windows = Windows.build(corpus, "train", codec, shape.context_tokens, build.scratch / "train.tokens")
     if not len(windows):
         raise StarvedError(
             f"there is nothing to train on: the corpus has {windows.num_documents} training documents, none "
             "of two tokens or more. Look at what prepare-corpus dropped, or give more text."
         )
-    initialise(shape, len(codec), codec, recipe.seed, start)
-    policy = load_policy(start, device=device_of(build), for_training=True)
     backend = open_backend(build.numerics, policy, recipe.optimiser, recipe.steps)
     trained = train_supervised(
         build,
@@ -117,6 +119,26 @@ def _from_scratch(recipe: BaseRecipe, shape: ModelShape, build: Build) -> Outcom
     )
 
 
+def _write_start(shape: ModelShape, corpus: Path, seed: int, folder: Path) -> None:
+    """A tokenizer of the corpus, and a random model over what it really has."""
+    texts = texts_of(corpus, "train")
+    codec = Codec.train(texts, shape.vocab_size, folder, shape.context_tokens, marks=shape.prediction_marks)
+    initialise(shape, len(codec), codec, seed, folder)
+
+
+def by_rank_0(build: Build, write: Callable[[Path], None]) -> Path:
+    """A folder of scratch that rank 0 alone writes, and all read once it is whole.
+
+    transformers saves a model on rank 0 only, wherever there is a process group.
+    """
+    ranks = init_ranks(build.numerics.world_size)
+    folder = Path(ranks.all_gather(str(build.scratch / "start"))[0])
+    if ranks.rank == 0:
+        write(folder)
+    ranks.all_gather(None)  # written
+    return folder
+
+
 def initialise(shape: ModelShape, vocab_size: int, codec: Codec, seed: int, folder: Path) -> None:
     """Write a randomly initialised model; its vocabulary is what the tokenizer really has."""
     config = Qwen3Config(
@@ -147,15 +169,20 @@ def _learn(
     trunks = [Trunk(str(index), policy.begin_ids, windows[index]) for index in chosen.tolist()]
     num_targets = sum(trunk.num_tokens - 1 for trunk in trunks)
     total = forwarded = 0.0
-    mine = own_share(trunks, backend)
-    lengths = [trunk.num_tokens for trunk in mine]
-    for batch in padded_batches(lengths, build.numerics.tokens_per_micro_batch):
-        part = [mine[index] for index in batch]
-        loss = backend.score_documents(part).nll_M.sum() / num_targets
+    lengths = [trunk.num_tokens for trunk in trunks]
+    mine = own_share(lengths, backend)
+    own = padded_batches([lengths[index] for index in mine], build.numerics.tokens_per_micro_batch)
+    batches = [[trunks[mine[index]] for index in batch] for batch in own]
+    for part, counts in in_step(batches, lambda _: 0, lambda _: [min(trunks, key=_length)], backend):
+        loss = backend.score_documents(part).nll_M.sum() / num_targets * float(counts)
         backend.backward(loss)
         total += float(loss.detach())
         forwarded += len(part) * max(trunk.num_tokens for trunk in part)
     return Learned(total, {"nll_nats": total}, int(forwarded))
+
+
+def _length(trunk: Trunk) -> int:
+    return trunk.num_tokens
 
 
 @torch.no_grad()
