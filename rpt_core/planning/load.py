@@ -1,4 +1,4 @@
-"""What a stage puts through its model at once: a document with its cuts and answers, and what else is held."""
+"""What a stage puts through its model at once: documents, cuts, answers, and the models beside it."""
 
 from dataclasses import dataclass, replace
 
@@ -74,7 +74,7 @@ class MicroBatch:
 
 
 def micro_batch(load: Load, budget: int) -> MicroBatch:
-    """The largest micro-batch of a budget of tokens, as :func:`rpt_core.policy.parts.micro_batches` cuts them.
+    """The largest micro-batch of a budget, as :func:`rpt_core.policy.parts.micro_batches` cuts them.
 
     An answer is never cut: a document with a single answer that is longer than the budget goes alone.
 

@@ -5,13 +5,13 @@ a head, K key/value heads; N ranks; n tokens of a micro-batch, T of a trunk, A a
 a product's numbers (4 in float32, 2 in bfloat16).
 
 **States.** Plain torch keeps 16 bytes a parameter on every rank: weights, gradients and AdamW's two moments
-in float32; products in bfloat16 add their cast weights, 2 bytes a parameter and pass, until the backward pass
-is through. DeepSpeed keeps bfloat16 weights and gradients (2 + 2) and, in float32, master weights, moments and
-the gradient that the update reads (4 + 8 + 4), divided over the ranks by stage: 1 the float32 part, 2 also the
-gradients, 3 also the weights (ZeRO, arXiv 1910.02054, section 3.1 and figure 1, whose K is 12; the 4 bytes of
-the update's own gradient are what DeepSpeed 0.19 allocates on top). Muon keeps one moment of the layers'
-matrices. Offload keeps the float32 part in main memory. Stage 3 gathers whole layers to compute with them: two
-at a time, and the head.
+in float32; products in bfloat16 add their cast weights, 2 bytes a parameter and pass, until the backward
+pass is through. DeepSpeed keeps bfloat16 weights and gradients (2 + 2) and, in float32, master weights,
+moments and the gradient that the update reads (4 + 8 + 4), divided over the ranks by stage: 1 the float32
+part, 2 also the gradients, 3 also the weights (ZeRO, arXiv 1910.02054, section 3.1 and figure 1, whose K is
+12; the 4 bytes of the update's own gradient come on top). Muon keeps one moment of the layers' matrices.
+Offload keeps the float32 part in main memory. Stage 3 gathers whole layers to compute with them: two at a
+time, and the head.
 
 **Activations.** What autograd keeps of one layer of a Qwen3-like decoder, counted from the operations of
 transformers 5.23 and held against torch's own storages in ``tests/unit/planning/test_memory.py``:
@@ -26,13 +26,13 @@ the probabilities of both: b H n T and b H A R (suffix + R) bytes a layer, and s
 CPU the packed layout keeps a mask of b n^2 bytes a layer. Checkpointed layers keep their input alone, E; one
 layer at a time is computed again in full.
 
-**Logits** are never held whole (:mod:`rpt_core.policy.head`): three to five chunks of float32, and two or three
-V E of the head's gradient.
+**Logits** are never held whole (:mod:`rpt_core.policy.head`): three to five chunks of float32, and two or
+three V E of the head's gradient.
 
 **Rollouts.** A token's keys and values are 2 L K C numbers, divided by the tensor-parallel size as far as
 there are key/value heads. The torch engine holds all answers it decodes together, in rooms that double. vLLM
-takes its pool from what is free; what is asked here is the least, one group of answers at its longest. While
-the update runs, vLLM is asleep: its weights and pool are released.
+takes its pool from what is free; asked here is the least, eight answers at their longest. While the update
+runs, vLLM is asleep: its weights and pool are released.
 
 What is not counted: fragmentation of the allocator, buffers of collectives, CUDA graphs. The share of the
 framework (:data:`FRAMEWORK_BYTES`) is an allowance for those.
@@ -46,7 +46,8 @@ from rpt_core.planning.shape import Shape
 
 Phase = Literal["always", "rollout", "update", "step"]
 FRAMEWORK_BYTES = {True: 2 * 10**9, False: 10**9}
-"""On a GPU: context, libraries, workspaces, an allowance that was not measured. On a CPU: a process with torch."""
+"""On a GPU: context, libraries, workspaces, an allowance that was not measured. On a CPU: a process with
+torch."""
 REDUCE_BUCKET_BYTES = 2 * 500_000_000
 """DeepSpeed's default ``reduce_bucket_size``, 5e8 numbers, in bfloat16."""
 CHUNK_ELEMENTS = {True: 1 << 24, False: 1 << 22}
@@ -54,6 +55,8 @@ CHUNK_ELEMENTS = {True: 1 << 24, False: 1 << 22}
 CHUNK_TOKENS_LEAST = 128
 ANSWERS_AT_ONCE = 4096
 """Of the torch engine (:class:`rpt_core.policy.engines.torch_engine.TorchEngine`)."""
+ANSWERS_LEAST = 8
+"""Of one document, at their longest, that vLLM's pool must hold; what is free beyond that makes it faster."""
 FIRST_ROOM = 32
 """Tokens an answer has room for at first there."""
 
@@ -211,7 +214,7 @@ def _rollouts(shape: Shape, load: Load, spread: Spread) -> list[Row]:
     token = cache_bytes_per_token(shape, spread)
     if spread.engine == "vllm":
         weights = shape.parameters * spread.product_bytes / spread.tensor_parallel if load.trains else 0
-        least = load.trunk + load.group * (load.suffix + load.answer)
+        least = load.trunk + min(load.group, ANSWERS_LEAST) * (load.suffix + load.answer)
         return [Row("engine's weights", weights, "rollout"), Row("keys and values", token * least, "rollout")]
     answers = min(load.answers, ANSWERS_AT_ONCE)
     documents = max(1, answers // max(load.cuts * load.group, 1))
@@ -273,7 +276,7 @@ def _update(shape: Shape, load: Load, spread: Spread) -> list[Row]:
 
 
 def _cast_weights(shape: Shape, spread: Spread, passes: int, phase: Phase) -> list[Row]:
-    """Weights that autocast has cast, until the backward pass is through; a layer's alone where checkpointed."""
+    """Weights that autocast has cast, until the backward pass is through; one layer's where checkpointed."""
     if spread.dtype == "float32" or not spread.whole_precision:
         return []
     layers = 1 if spread.checkpointed else shape.layers

@@ -1,9 +1,9 @@
 """Sizes of published models that named recipes start from, so that a plan needs no download.
 
-Every row is the ``config.json`` of the hub repository it is named after. The sizes were read in November 2026
-as other public repositories print or build them, which the column ``source`` names; a test holds the number of
-parameters that follows from each row against the one its maker states. A model that has no row and no folder
-here is not guessed at from its name.
+Every row is the ``config.json`` of the hub repository it is named after. The sizes were read in November
+2026 as other public repositories print or build them, which ``source`` names; a test holds the number of
+parameters that follows from each row against the published one. A model that has no row and no folder here
+is not guessed at from its name.
 """
 
 from dataclasses import dataclass

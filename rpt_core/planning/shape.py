@@ -57,7 +57,7 @@ class Shape:
 
     @property
     def parameters(self) -> int:
-        """Every parameter once: embedding, head where it is another, layers with norms and biases, last norm."""
+        """Every parameter once: embedding, a head of its own, layers with norms and biases, last norm."""
         of_heads = {
             "none": 0, "head": 2 * self.head_width, "whole": self.query_width + self.key_width,
         }[self.norm_of_heads]  # fmt: skip
@@ -100,10 +100,10 @@ class Shape:
         Raises:
             RecipeError: an architecture whose layers this module does not know, or a size that is missing.
         """
-        family = config.get("model_type")
+        family = str(config.get("model_type"))
         if family not in _NORMS:
             raise RecipeError(
-                f"the sizes of {name} cannot be weighed: its layers are of type {family!r}, and a plan knows "
+                f"{name} cannot be weighed: its layers are of type {family!r}, and a plan knows "
                 f"{', '.join(_NORMS)}. The stages may still run it; only the estimate is missing."
             )
         try:
@@ -119,6 +119,6 @@ class Shape:
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
             raise RecipeError(
-                f"the config.json of {name} does not give the size {error}; without it nothing can be planned. "
-                "Take the model's own file."
+                f"the config.json of {name} does not give the size {error}; without it nothing can be "
+                "planned. Take the model's own file."
             ) from None
