@@ -121,11 +121,16 @@ def up() -> None:
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="GPUs, driver, NCCL, DeepSpeed and vLLM instead.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """What works on this machine, what is missing, and the command that fixes it."""
     from flows.cli.run import show_doctor
 
-    raise typer.Exit(show_doctor(as_json=as_json))
+    raise typer.Exit(show_doctor(as_json=as_json, gpu=gpu))
 
 
 @app.command("ls")

@@ -230,14 +230,15 @@ def show_results(artifact: Artifact, seconds: float) -> None:
     console.print(f"{artifact.short} is done ({seconds:.0f} s). State: {state}. `rpt ls` lists it.")
 
 
-def show_doctor(*, as_json: bool) -> int:
-    """Print the checks; 0 when nothing is broken."""
+def show_doctor(*, as_json: bool, gpu: bool = False) -> int:
+    """Print the checks, of the surroundings or of what runs on GPUs; 0 when nothing is broken."""
     from infra.local.doctor import examine
+    from infra.local.gpus import examine_gpus
 
     def probe() -> None:
         open_store().objects.probe()
 
-    checks = examine(probe)
+    checks = examine_gpus() if gpu else examine(probe)
     if as_json:
         print_json([asdict(check) for check in checks])
     else:
