@@ -43,7 +43,7 @@ class Assumed:
 
 SAMPLE_WORLD = Assumed(answer_tokens=12, document_tokens=88)
 """Of the sample world: its documents by the tokenizer trained on it, and the answers of ``tiny_rpt``, which
-forwarded 335 thousand tokens in 48 steps of 256 answers (``docs/results-rpt.md``)."""
+forwarded 335 thousand tokens in 48 steps of 256 answers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ class Published:
     source: str
 
 
-_CONFIGS = "config.json as printed in citsjtu2020/LLM-Prof, sglang/Model_Config.md"
+_CONFIGS = "config.json as printed in citsjtu2020/LLM-Prof, sglang/Model_Config"
 _KERAS = "{}; parameters as in the Qwen3 presets of keras-hub"
 _TUNE = "model builders of pytorch/torchtune, torchtune/models/{}/_model_builders.py"
 

@@ -5,11 +5,15 @@ import json
 import pytest
 
 from flows.cli.run import show_plan
-from flows.recipes import Overrides
+from flows.recipes import NAMED, Overrides, any_journey
+from flows.recipes.trees import walk
 from infra import prices
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import CapacityError, RecipeError
-from tasks.estimate import Asked, estimate, spread_of
+from rpt_core.planning.cards import CARDS
+from rpt_core.recipes.given import GivenModel
+from tasks.estimate import Asked, estimate, shape_of, spread_of
+from tests.toys import tiny_policy
 
 PRICE = """
 [[price]]
@@ -103,41 +107,34 @@ def test_a_model_nobody_knows_is_named_and_not_guessed(capsys):
     assert "the sizes of org/Some-2B-chat are not known" in said(capsys)
 
 
-def test_a_folder_is_weighed_by_its_own_sizes(tmp_path):
-    from rpt_core.planning.shape import Shape
-    from rpt_core.recipes.given import GivenModel
-    from tasks.estimate import shape_of
-    from tests.toys import tiny_policy
+@pytest.mark.parametrize("name", [name for name in NAMED if name != "tiny_real"])
+def test_every_named_recipe_is_weighed(name):
+    found = estimate(walk(NAMED[name]()), Asked(gpus=64, card=CARDS["H100-80GB"]))
+    assert found.unknown == found.too_large == ()
+    trained = {one.stage for one in found.stages if one.work and one.work.update and one.draw_hours}
+    assert trained & {"train-rpt", "train-rlpt"}
+    assert all(one.memory.peak > 0 and one.hours != 0 for one in found.stages)
 
+
+def test_a_folder_is_weighed_by_its_own_sizes(tmp_path):
     policy = tiny_policy()
     folder = tmp_path / "mine"
     folder.mkdir()
     policy.config.save_pretrained(folder)
-    found = shape_of(GivenModel(name=str(folder)))
-    assert isinstance(found, Shape)
-    assert found.parameters == policy.num_parameters
+    assert shape_of(GivenModel(name=str(folder))).parameters == policy.num_parameters
     (folder / "config.json").write_text("{")
     with pytest.raises(RecipeError, match="is no JSON"):
         shape_of(GivenModel(name=str(folder)))
 
 
 def test_text_that_lies_here_is_weighed_by_its_bytes(tmp_path):
-    from flows.recipes import any_journey
-    from flows.recipes.trees import walk
-
     (tmp_path / "notes.txt").write_text("word " * 100_000)
     journey = any_journey("rpt_small", Overrides(data=str(tmp_path / "notes.txt")))
-    found = estimate(walk(journey), Asked(gpus=1, card=_h100()))
+    found = estimate(walk(journey), Asked(gpus=1, card=CARDS["H100-80GB"]))
     scored = next(one for one in found.stages if one.stage == "score-difficulty")
     assert scored.work is not None
     tokens = 500_000 / 3
     assert scored.work.total == pytest.approx(2 * 1.7e9 * tokens, rel=0.5)
-
-
-def _h100():
-    from rpt_core.planning.cards import CARDS
-
-    return CARDS["H100-80GB"]
 
 
 def test_a_placement_says_how_a_stage_is_laid_out():
