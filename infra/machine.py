@@ -130,13 +130,15 @@ def _cpu_model() -> str:
         name = fields.get("model name") or platform.machine()
         return " ".join([name, *(flag for flag in _INSTRUCTION_SETS if flag in flags)])
     if platform.system() == "Darwin":
-        return _output("sysctl", "-n", "machdep.cpu.brand_string").strip() or platform.machine()
+        return output_of("sysctl", "-n", "machdep.cpu.brand_string").strip() or platform.machine()
     return platform.processor() or platform.machine()
 
 
 def _gpus() -> tuple[Gpu, ...]:
     """CUDA devices this process may see, in the driver's order."""
-    table = _output("nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits")
+    table = output_of(
+        "nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits"
+    )
     rows = [[cell.strip() for cell in line.split(",")] for line in table.splitlines() if line.count(",") == 3]
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
@@ -148,7 +150,7 @@ def _gpus() -> tuple[Gpu, ...]:
     return tuple(Gpu(name=row[2], memory_bytes=int(row[3]) * mebibyte) for row in rows if row[3].isdecimal())
 
 
-def _output(*command: str) -> str:
+def output_of(*command: str) -> str:
     """What a program prints, or nothing when it is not there or does not answer."""
     if shutil.which(command[0]) is None:
         return ""

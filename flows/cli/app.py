@@ -81,12 +81,21 @@ def plan(
     param: Parameters = None,
     to: Annotated[str, typer.Option(help="Stop at this stage.")] = "report",
     placement: Placed = "",
+    machine: Annotated[
+        str,
+        typer.Option("--machine", "--on-machine", metavar="NxKIND", help="Another one: 8xH100-80GB."),
+    ] = "",
+    answer_tokens: Annotated[
+        int, typer.Option(min=0, help="Mean length of an answer, for the hours; 0 for the longest.")
+    ] = 0,
+    document_tokens: Annotated[int, typer.Option(min=0, help="The same of a document.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """What would be reused and what built; nothing is touched."""
+    """What would be reused and what built, with memory, hours and price; nothing is touched."""
     from flows.cli.run import show_plan
 
-    show_plan(recipe, to, _overrides(param), _placement(placement), as_json=as_json)
+    where, means = _placement(placement), (document_tokens, answer_tokens)
+    show_plan(recipe, to, _overrides(param), where, machine, means, as_json=as_json)
 
 
 @app.command()
@@ -112,11 +121,16 @@ def up() -> None:
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
+def doctor(
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="GPUs, driver, NCCL, DeepSpeed and vLLM instead.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """What works on this machine, what is missing, and the command that fixes it."""
     from flows.cli.run import show_doctor
 
-    raise typer.Exit(show_doctor(as_json=as_json))
+    raise typer.Exit(show_doctor(as_json=as_json, gpu=gpu))
 
 
 @app.command("ls")

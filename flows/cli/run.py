@@ -8,16 +8,21 @@ from functools import partial
 from typing import Any
 
 from flows.agreement import check_journey
+from flows.cli.estimates import lines, plain
 from flows.cli.show import console, number, print_json, print_table, relative
 from flows.make import Planned, check_capacity, chosen, handed_over, prepared, role
 from flows.recipes import Overrides, over_arms, over_seeds
 from flows.recipes.trees import walk
 from infra.local.state import made_state_folder
+from infra.prices import read_prices
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.errors import CapacityError
+from rpt_core.planning.cards import parse_machine
+from rpt_core.planning.jobs import Assumed
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.stages import STAGES
+from tasks.estimate import Asked, estimate
 from tasks.home import open_store
 
 ANYWHERE = Placement()
@@ -26,26 +31,67 @@ SIZES = ("steps", "prompts_per_step", "group_size", "num_positions", "num_target
 
 
 def show_plan(
-    name: str, to: str, overrides: Overrides, placement: Placement = ANYWHERE, *, as_json: bool
+    name: str,
+    to: str,
+    overrides: Overrides,
+    placement: Placement = ANYWHERE,
+    machine: str = "",
+    means: tuple[int, int] = (0, 0),
+    *,
+    as_json: bool,
 ) -> None:
-    """Print what :func:`run_recipe` would do.
+    """Print what :func:`run_recipe` would do, and what it needs and costs.
+
+    Args:
+        name: Of the recipe.
+        to: The last stage.
+        overrides: What the reader puts in place of the recipe's own.
+        placement: Where and how it runs.
+        machine: Another machine, such as ``8xH100-80GB``; then no input is looked at.
+        means: Mean tokens of a document and of an answer; 0 for the longest.
+        as_json: One list of stages, for machines.
 
     Raises:
-        CapacityError: after the table, where a model does not fit this machine.
+        CapacityError: after the tables, where a model does not fit the machine.
     """
     target = chosen(name, to, overrides)
     check_journey(target)
+    gpus, card = parse_machine(machine) if machine else (0, None)
+    assumed = Assumed(document_tokens=means[0], answer_tokens=means[1])
+    asked, prices = Asked(placement, gpus, card, assumed), read_prices()
+    refused = _refusal_here(target, placement) if card is None else None
+    elsewhere = card is not None or refused is not None
+    planned = () if elsewhere else prepared(target, placement).lines
+    recipes = walk(target) if elsewhere else [line.recipe for line in planned]
+    found = estimate(recipes, asked)
+    if as_json:
+        rows = [_plain(line) for line in planned] or [_unplanned(recipe) for recipe in recipes]
+        print_json(
+            [
+                {**row, "estimate": one and plain(one, asked, prices)}
+                for row, one in zip(rows, found.by_recipe, strict=True)
+            ]
+        )
+    else:
+        if elsewhere:
+            print_table(["stage", "artifact", "model", "steps or items"], _preview(target))
+        else:
+            print_plan(planned)
+        for line in ("", *lines(found, asked, prices)):
+            console.print(line, soft_wrap=True, markup=False)
+    if found.too_large:
+        raise CapacityError(" ".join(found.too_large))
+    if refused is not None:
+        raise refused
+
+
+def _refusal_here(target: Recipe, placement: Placement) -> CapacityError | None:
+    """Why the journey cannot be made on this machine."""
     try:
         check_capacity(target, placement)
-    except CapacityError:
-        if not as_json:
-            print_table(["stage", "artifact", "model", "steps or items"], _preview(target))
-        raise
-    lines = prepared(target, placement).lines
-    if as_json:
-        print_json([_plain(line) for line in lines])
-    else:
-        print_plan(lines)
+    except CapacityError as refused:
+        return refused
+    return None
 
 
 def print_plan(lines: Iterable[Planned]) -> None:
@@ -76,6 +122,17 @@ def _plain(line: Planned) -> dict[str, Any]:
         "role": role(line.recipe),
         "fingerprint": line.fingerprint or None,
         "action": line.action,
+    }
+
+
+def _unplanned(recipe: Recipe) -> dict[str, Any]:
+    """A stage nobody has looked for in the store."""
+    return {
+        "stage": recipe.stage,
+        "kind": recipe.kind,
+        "role": role(recipe),
+        "fingerprint": None,
+        "action": None,
     }
 
 
@@ -173,14 +230,15 @@ def show_results(artifact: Artifact, seconds: float) -> None:
     console.print(f"{artifact.short} is done ({seconds:.0f} s). State: {state}. `rpt ls` lists it.")
 
 
-def show_doctor(*, as_json: bool) -> int:
-    """Print the checks; 0 when nothing is broken."""
+def show_doctor(*, as_json: bool, gpu: bool = False) -> int:
+    """Print the checks, of the surroundings or of what runs on GPUs; 0 when nothing is broken."""
     from infra.local.doctor import examine
+    from infra.local.gpus import examine_gpus
 
     def probe() -> None:
         open_store().objects.probe()
 
-    checks = examine(probe)
+    checks = examine_gpus() if gpu else examine(probe)
     if as_json:
         print_json([asdict(check) for check in checks])
     else:

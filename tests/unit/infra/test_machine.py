@@ -189,7 +189,7 @@ def test_training_needs_more_than_scoring():
 
 def test_the_drivers_table_is_read_as_this_process_sees_it(monkeypatch):
     table = "0, GPU-aa1, NVIDIA H200, 143771\n1, GPU-bb2, NVIDIA H200, 143771\n"
-    monkeypatch.setattr(machine_module, "_output", lambda *command: table)
+    monkeypatch.setattr(machine_module, "output_of", lambda *command: table)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert len(machine_module._gpus()) == 2
     for visible, count in (("", 0), ("1", 1), ("GPU-bb", 1), ("0,1", 2), ("-1", 0)):

@@ -1,0 +1,229 @@
+"""What the stages of a journey put through their models, read from recipes before anything is there.
+
+Memory is for the longest documents and answers a recipe allows. Operations and hours are for mean lengths
+where those are known: by the reader, by a recipe that sets them (RMT's budget), or because they were
+measured (:data:`SAMPLE_WORLD`); else for the longest, which makes them upper bounds. What a recipe cannot
+say is an assumption of :class:`Assumed`. Groups drawn again because their rewards are equal are not counted.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from rpt_core.artifacts.recipe import Recipe
+from rpt_core.planning.load import Load
+from rpt_core.planning.shape import Shape
+from rpt_core.recipes.corpus import QualityRecipe
+from rpt_core.recipes.difficulty import DifficultyRecipe
+from rpt_core.recipes.evaluation import EvaluationFields, EvaluationRecipe
+from rpt_core.recipes.judge import JudgeRecipe
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
+from rpt_core.recipes.objectives import RlpObjective, RmtObjective
+from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlRecipe, TextRlRecipe
+from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape, Optimiser, SftRecipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assumed:
+    """What no recipe says."""
+
+    answer_tokens: int = 0
+    """Mean length of an answer; 0 for the longest a recipe allows."""
+    document_tokens: int = 0
+    """Mean length of a document; 0 for the longest."""
+    suffix: int = 64
+    """Tokens of a prompt between a cut and its answers."""
+    problem: int = 512
+    """Of a problem with its instruction."""
+    document: int = 1024
+    """Of a document whose quality is scored, at 3,000 characters and three a token."""
+    judged: int = 384
+    """Of a prediction with the words around it, as a judge reads it."""
+
+
+SAMPLE_WORLD = Assumed(answer_tokens=12, document_tokens=88)
+"""Of the sample world: its documents by the tokenizer trained on it, and the answers of ``tiny_rpt``, which
+forwarded 335 thousand tokens in 48 steps of 256 answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A stage's work: steps of one load; an evaluation is one step of several draws."""
+
+    load: Load
+    steps: int
+    """0 where a recipe does not say, because data decides."""
+    draws: tuple[Load, ...] = ()
+    """What is drawn in a step, at mean lengths."""
+    update: Load | None = None
+    """What is learnt from in a step, at mean lengths; None for a stage that does not train."""
+    scored: Load | None = None
+    """What is only read and scored, at mean lengths."""
+    updates: int = 1
+    """Optimiser steps on every batch."""
+    judged_tokens: float = 0.0
+    """A judge reads in a step."""
+
+
+def job_of(
+    recipe: Recipe, judge: Shape | None = None, visited: int = 0, assumed: Assumed | None = None
+) -> Job | None:
+    """A stage's work; None where it holds no model, or one that is only copied.
+
+    Args:
+        recipe: Of the stage.
+        judge: Sizes of the judge it asks in its own process.
+        visited: Documents of the corpus, where a stage reads it once.
+        assumed: What no recipe says.
+    """
+    given = assumed or Assumed()
+    if isinstance(recipe, RlRecipe):
+        return _reinforced(recipe, judge, given)
+    if isinstance(recipe, EvaluationFields):
+        return _evaluated(recipe, judge, given)
+    if isinstance(recipe, DifficultyRecipe):
+        load = Load(documents=visited, trunk=recipe.context_tokens, trains=False, scores_document=True)
+        return Job(load, 1 if visited else 0, scored=_at_mean(load, given))
+    if isinstance(recipe, QualityRecipe):
+        return _rated(recipe, visited, given) if recipe.model is not None else None
+    load = _supervised(recipe, given)
+    steps = int(getattr(recipe, "steps", 0))
+    return None if load is None else Job(load, steps, update=_at_mean(load, given))
+
+
+def _at_mean(load: Load, assumed: Assumed) -> Load:
+    """The same at mean lengths, as far as they are known and shorter."""
+    trunk = min(load.trunk, assumed.document_tokens or load.trunk)
+    return replace(load, trunk=trunk, answer=min(load.answer, assumed.answer_tokens or load.answer))
+
+
+def documents_visited(recipes: Iterable[Recipe]) -> int:
+    """Documents a journey's trainings look at, at most: each visit another one; 0 where nothing is said."""
+    return max((r.steps * _documents(r) for r in recipes if isinstance(r, TextRlRecipe)), default=0)
+
+
+def _documents(recipe: RlRecipe) -> int:
+    cuts = recipe.cuts_per_document if isinstance(recipe, TextRlRecipe) else 1
+    return math.ceil(recipe.prompts_per_step / cuts)
+
+
+def _reinforced(recipe: RlRecipe, judge: Shape | None, assumed: Assumed) -> Job:
+    text = isinstance(recipe, TextRlRecipe)
+    objective = getattr(recipe, "objective", None)
+    load = Load(
+        documents=_documents(recipe),
+        trunk=recipe.context_tokens if text else min(recipe.context_tokens, assumed.problem),
+        cuts=recipe.cuts_per_document if isinstance(recipe, TextRlRecipe) else 1,
+        suffix=_suffix(recipe, assumed),
+        group=recipe.group_size,
+        answer=recipe.reasoning_tokens,
+        draws=True,
+        scores_document=isinstance(recipe, TextRlRecipe) and recipe.ntp_weight > 0,
+        muon=_muon(recipe.optimiser),
+        references=(recipe.kl_weight > 0) + isinstance(objective, RlpObjective),
+        judge=judge,
+    )
+    mean = replace(
+        _at_mean(load, assumed if text else replace(assumed, document_tokens=0)),
+        answer=_mean_answer(recipe, assumed),
+    )
+    steps = recipe.steps
+    most = recipe.max_tokens if isinstance(recipe, TextRlRecipe) else 0
+    if most:
+        steps = min(steps, math.ceil(most / (2 * mean.documents * mean.tree)))
+    read = mean.answers * assumed.judged if isinstance(recipe, RlptRecipe) and judge else 0
+    return Job(load, steps, (mean,), update=mean, updates=recipe.updates_per_batch, judged_tokens=read)
+
+
+def _mean_answer(recipe: RlRecipe, assumed: Assumed) -> int:
+    """The reader's figure, the mean of RMT's budget with room for the answer, or the longest."""
+    objective = recipe.objective if isinstance(recipe, PolicyRecipe) else None
+    mean = float(assumed.answer_tokens or recipe.reasoning_tokens)
+    if not assumed.answer_tokens and isinstance(objective, RmtObjective) and objective.budget:
+        budget = objective.budget
+        mean = budget.first * (1 + budget.decay) / 2 + budget.answer_tokens
+    return min(recipe.reasoning_tokens, round(mean))
+
+
+def _suffix(recipe: Recipe, assumed: Assumed) -> int:
+    """Compact prompts are a few control tokens; a segment after a gap is shown in full."""
+    objective = getattr(recipe, "objective", None)
+    if getattr(objective, "prompt", "") in {"auto", "compact", "compact-fenced"}:
+        return 4
+    return assumed.suffix + int(getattr(objective, "segment_tokens_max", 0))
+
+
+def _muon(optimiser: Optimiser) -> bool:
+    return optimiser.name == "muon"
+
+
+def _supervised(recipe: Recipe, assumed: Assumed) -> Load | None:
+    """What a step of supervised training learns from; answers are given."""
+    if isinstance(recipe, BaseRecipe):
+        shape = recipe.model
+        if not isinstance(shape, ModelShape):
+            return None
+        return Load(
+            documents=recipe.documents_per_step, trunk=shape.context_tokens, scores_document=True,
+            muon=_muon(recipe.optimiser),
+        )  # fmt: skip
+    if isinstance(recipe, ColdStartRecipe):
+        return Load(
+            documents=recipe.documents_per_step + recipe.problems_per_step, trunk=recipe.context_tokens,
+            suffix=_suffix(recipe, assumed), group=1, answer=recipe.thought_tokens_max,
+            scores_document=recipe.ntp_weight > 0, muon=_muon(recipe.optimiser),
+        )  # fmt: skip
+    if isinstance(recipe, SftRecipe):
+        half = recipe.max_tokens // 2
+        return Load(
+            documents=recipe.conversations_per_step, trunk=half, group=1, answer=half,
+            muon=_muon(recipe.optimiser),
+        )  # fmt: skip
+    if isinstance(recipe, JudgeRecipe):
+        half = recipe.model.context_tokens // 2
+        return Load(
+            documents=recipe.pairs_per_step + recipe.drills_per_step, trunk=half, group=1, answer=half,
+            muon=_muon(recipe.optimiser),
+        )  # fmt: skip
+    return None
+
+
+def _rated(recipe: QualityRecipe, visited: int, assumed: Assumed) -> Job:
+    load = Load(
+        documents=visited, trunk=assumed.document, suffix=0, group=1, answer=recipe.reply_tokens,
+        trains=False, draws=True,
+    )  # fmt: skip
+    return Job(load, 1 if visited else 0, (load,))
+
+
+def _evaluated(recipe: EvaluationFields, judge: Shape | None, assumed: Assumed) -> Job:
+    """An evaluation is one step; the reasoning mode is repeated for every milestone."""
+    text = Load(
+        documents=_asked(recipe), trunk=recipe.context_tokens, suffix=_suffix(recipe, assumed),
+        group=recipe.samples, answer=recipe.reasoning_tokens, trains=False, draws=True, judge=judge,
+    )  # fmt: skip
+    sampling = recipe.problem_sampling
+    solved = replace(
+        text,
+        documents=recipe.num_problems,
+        trunk=min(recipe.context_tokens, assumed.problem),
+        suffix=0,
+        group=sampling.samples if sampling else recipe.samples,
+        answer=sampling.reasoning_tokens if sampling else recipe.reasoning_tokens,
+    )
+    marks = len(getattr(recipe.model, "milestones", ())) if recipe.milestones else 0
+    mean = _at_mean(text, assumed)
+    times = {"reasoning": 1 + marks, "judged": 1 + marks, "forced": 1, "judged-forced": 1}
+    draws = tuple(mean for mode in recipe.modes for _ in range(times.get(mode, 0)))
+    if {"problems", "benchmarks", "choice-boxed"} & set(recipe.modes):
+        draws = (*draws, _at_mean(solved, replace(assumed, document_tokens=0)))
+    longest = max((text, solved), key=lambda load: load.answer)
+    read = sum(load.answers for load in draws if load is mean) * assumed.judged if judge else 0
+    return Job(longest, 1, draws, judged_tokens=read)
+
+
+def _asked(recipe: EvaluationFields) -> int:
+    """Questions on text; each segment is asked both ways."""
+    if isinstance(recipe, JudgedEvaluationRecipe):
+        return 2 * recipe.num_targets
+    return recipe.num_positions if isinstance(recipe, EvaluationRecipe) else 0
