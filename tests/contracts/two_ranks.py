@@ -7,6 +7,7 @@ all others are held to. A scenario leaves ``SCENARIO.json`` and ``SCENARIO.safet
 import copy
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -230,6 +231,7 @@ def long_training(folder: Path) -> None:
             super().save(step, kept)
             if rank == 0:
                 target = saves / f"{step:06d}"
+                shutil.rmtree(target, ignore_errors=True)  # one whose saving was killed
                 target.parent.mkdir(exist_ok=True)
                 self.saves[step].rename(target)
                 (target / "done").write_text("")

@@ -248,7 +248,7 @@ def test_a_rank_that_is_killed_is_named_and_the_others_end_with_it(tmp_path):
             killed.append(time.monotonic())
             os.kill(int((tmp_path / "ranks" / "1").read_text()), signal.SIGKILL)
 
-    with pytest.raises(EngineError, match=r"rank 1 of the training ended \(killed(?s:.*)step 2"):
+    with pytest.raises(EngineError, match=r"rank 1 of the training ended \(killed"):
         run(tmp_path, "gloo-long", world_size=2, on_poll=kill).check()
     assert time.monotonic() - killed[0] < 20
     assert not left(tmp_path)
