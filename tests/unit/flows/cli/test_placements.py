@@ -34,6 +34,10 @@ TWO_GPUS = LAPTOP.model_copy(
             {"tokens_per_micro_batch": 4096, "deadline_hours": 1.5},
         ),
         ("gpus=auto", {}),
+        (
+            "backend=deepspeed,zero_stage=2,offload=true",
+            {"backend": "deepspeed", "zero_stage": 2, "offload": True},
+        ),
     ],
 )
 def test_parts_become_fields_and_the_rest_stays_auto(text, fields):
@@ -51,6 +55,7 @@ def test_parts_become_fields_and_the_rest_stays_auto(text, fields):
         ("gpus=1,gpus=0", "sets gpus twice, to 1 and to '0'"),
         ("engine=tgi", "engine='tgi': it is one of auto, torch, torch-copy, vllm"),
         ("gpus=many", "gpus='many': "),
+        ("zero_stage=4", "zero_stage=4: it is one of auto, 0, 1, 2, 3"),
         ("workers=0", "workers=0: input should be greater than or equal to 1"),
     ],
 )
