@@ -61,14 +61,14 @@ def check_capacity(
     machine = machine or this_machine()
     explicit = resolve_placement(placement, num_parameters, machine)
     needed = needed_bytes(num_parameters, work, explicit.dtype)
-    gpus = machine.usable_gpus[: int(explicit.gpus)]
+    gpus = machine.usable_gpus[: min(int(explicit.gpus), 1)]  # every rank holds the whole model
     if gpus:
         room = int(sum(gpu.memory_bytes for gpu in gpus) * _ROOM)
         have = f"{len(gpus)} x {gpus[0].name} with {_gigabytes(room)} to use"
         missing = f"{_gigabytes(needed - room)} of GPU memory"
         too_slow = False
     else:
-        room = int(machine.memory_bytes * _ROOM)
+        room = int(machine.memory_bytes * _ROOM) // (int(explicit.ranks) // machine.nodes)
         have = (
             f"{_describe_gpus(machine)} ({machine.cores} cores, {_gigabytes(machine.memory_bytes)} of memory)"
         )

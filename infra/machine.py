@@ -15,8 +15,9 @@ from pathlib import Path
 
 import psutil
 
+from infra.runs.nodes import nodes_of
 from infra.zero import backend_name, check_zero, zero_of
-from rpt_core.artifacts.placement import BACKENDS, ENGINES, GPUS_MAX, Numerics, Placement
+from rpt_core.artifacts.placement import BACKENDS, ENGINES, Numerics, Placement
 from rpt_core.artifacts.recipe import Frozen
 from rpt_core.errors import CapacityError
 
@@ -48,6 +49,8 @@ class Machine(Frozen):
     torch: str
     """Installed version of torch, or ``absent``."""
     torch_has_cuda: bool = False
+    nodes: int = 1
+    """Machines like this one that a training runs on together (:mod:`infra.runs.nodes`)."""
 
     @property
     def usable_gpus(self) -> tuple[Gpu, ...]:
@@ -65,6 +68,7 @@ def this_machine() -> Machine:
         gpus=_gpus(),
         torch=package_version("torch"),
         torch_has_cuda=_torch_has_cuda(),
+        nodes=nodes_of().count,
     )
 
 
@@ -169,11 +173,9 @@ def check_served(placement: Placement) -> None:
     Raises:
         CapacityError: names the field, what it asks for, and what there is.
     """
-    gpus = GPUS_MAX if placement.gpus == "auto" else placement.gpus
     for name, asked, there in (
         ("engine", placement.engine, ENGINES),
         ("backend", placement.backend, BACKENDS),
-        ("gpus", gpus, range(GPUS_MAX + 1)),
     ):
         if asked != "auto" and asked not in there:
             can = " or ".join(str(each) for each in there)
@@ -181,11 +183,21 @@ def check_served(placement: Placement) -> None:
                 f"the placement asks for {name}={asked}, and no stage of this version can run so: there is "
                 f"{name}={can}. Set placement.{name} to {can}, or leave it at auto."
             )
+    for name, number, least in (("gpus", placement.gpus, 0), ("ranks", placement.ranks, 1)):
+        if number != "auto" and number < least:
+            raise CapacityError(
+                f"the placement asks for {name}={number}, and no stage of this version can run so: {name} is "
+                f"{least} or more. Set placement.{name} to a number of them, or leave it at auto."
+            )
     check_zero(placement, package_version("deepspeed"))
 
 
 def resolve_placement(
-    placement: Placement, num_parameters: float | None, machine: Machine | None = None
+    placement: Placement,
+    num_parameters: float | None,
+    machine: Machine | None = None,
+    *,
+    many_ranks: bool = True,
 ) -> Placement:
     """The same placement with every ``auto`` replaced by what it means here.
 
@@ -193,16 +205,17 @@ def resolve_placement(
         placement: As asked for; explicit fields are kept.
         num_parameters: Size of the model of the stage; None when there is none or it is not known.
         machine: Where it will run; this machine when left out.
+        many_ranks: Whether the stage can run in several processes; if not, it runs in one.
 
     Raises:
-        CapacityError: more GPUs are asked for than can be used, or what no stage can carry out.
+        CapacityError: more GPUs are asked for than there are, or what no stage can carry out.
     """
     check_served(placement)
     machine = machine or this_machine()
     usable = len(machine.usable_gpus)
-    gpus = _auto_gpus(num_parameters, usable) if placement.gpus == "auto" else placement.gpus
-    if gpus > usable:
-        raise CapacityError(_missing_gpus(gpus, machine))
+    if placement.gpus != "auto" and placement.gpus > usable:
+        raise CapacityError(_missing_gpus(placement.gpus, machine))
+    gpus, ranks = _gpus_and_ranks(placement, num_parameters, machine, many_ranks=many_ranks)
     on_gpu = gpus > 0
     large = (num_parameters or 0) >= BFLOAT16_PARAMETERS_MIN
     auto = {
@@ -216,19 +229,43 @@ def resolve_placement(
         "zero_stage": 0,
     }
     chosen = {name: value for name, value in auto.items() if getattr(placement, name) == "auto"}
-    explicit = placement.model_copy(update={**chosen, "gpus": gpus})
+    explicit = placement.model_copy(update={**chosen, "gpus": gpus, "ranks": ranks})
     if explicit.backend == "deepspeed":
-        room = machine.usable_gpus[0].memory_bytes if on_gpu else machine.memory_bytes
-        zero = zero_of(placement, num_parameters, max(1, gpus), room, bfloat16=explicit.dtype == "bfloat16")
+        room = machine.usable_gpus[0].memory_bytes if on_gpu else machine.memory_bytes // ranks
+        zero = zero_of(placement, num_parameters, ranks, room, bfloat16=explicit.dtype == "bfloat16")
         explicit = explicit.model_copy(update={"zero_stage": zero.stage})
     return explicit
 
 
-def _auto_gpus(num_parameters: float | None, usable: int) -> int:
-    """As many as a stage can use, which is one; none for a tiny model."""
-    if num_parameters is not None and num_parameters < GPU_PARAMETERS_MIN:
-        return 0
-    return min(usable, GPUS_MAX)
+def _gpus_and_ranks(
+    placement: Placement, num_parameters: float | None, machine: Machine, *, many_ranks: bool
+) -> tuple[int, int]:
+    """GPUs of each machine that a stage really uses, and its processes on all of them.
+
+    Raises:
+        CapacityError: machines would run different numbers of processes, or processes share a GPU.
+    """
+    usable, nodes = len(machine.usable_gpus), machine.nodes
+    is_tiny = num_parameters is not None and num_parameters < GPU_PARAMETERS_MIN
+    gpus = (0 if is_tiny else usable) if placement.gpus == "auto" else placement.gpus
+    if not many_ranks:
+        return min(gpus, 1), 1
+    if placement.ranks == "auto":
+        return gpus, max(gpus, 1) * nodes
+    here, left = divmod(placement.ranks, nodes)
+    if left:
+        raise CapacityError(
+            f"{placement.ranks} ranks do not divide by {nodes} machines, and each runs as many. Set ranks to "
+            f"a multiple of {nodes}, or leave it at auto."
+        )
+    if placement.gpus == "auto":
+        gpus = min(gpus, here)
+    if 0 < gpus < here:
+        raise CapacityError(
+            f"ranks={placement.ranks} are {here} processes on a machine with {gpus} GPUs to use, and each "
+            f"trains on a GPU of its own. Set ranks={gpus * nodes}, or gpus=0 to train on the CPU."
+        )
+    return gpus, placement.ranks
 
 
 def _missing_gpus(wanted: int, machine: Machine) -> str:
@@ -245,18 +282,22 @@ def _missing_gpus(wanted: int, machine: Machine) -> str:
 
 
 def numerics_of(
-    placement: Placement, num_parameters: float | None = None, machine: Machine | None = None
+    placement: Placement,
+    num_parameters: float | None = None,
+    machine: Machine | None = None,
+    *,
+    many_ranks: bool = True,
 ) -> Numerics:
     """The numerics key of a placement on this machine: same key, same recipe, same bytes."""
     machine = machine or this_machine()
-    explicit = resolve_placement(placement, num_parameters, machine)
+    explicit = resolve_placement(placement, num_parameters, machine, many_ranks=many_ranks)
     gpus = int(explicit.gpus)
     return Numerics(
         backend=backend_name(explicit),
         engine=explicit.engine,
         layout=explicit.layout,
         dtype=explicit.dtype,
-        world_size=max(1, gpus),
+        world_size=int(explicit.ranks),
         tokens_per_micro_batch=int(explicit.tokens_per_micro_batch),
         torch=machine.torch,
         device=machine.usable_gpus[0].name if gpus else machine.cpu,

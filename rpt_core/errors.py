@@ -8,6 +8,7 @@
       IntegrityError   rebuild: stored bytes differ from their manifest
       ResumeError      start clean, or restore the old layout
       EngineError      look at the engine's log
+      LostRankError    look at the rank that ended first
       StarvedError     easier questions, or a better start model
       VerdictError     fix the verifier: too many answers went unread
       JudgeError       start the judge: the same command goes on   exit 75
@@ -95,6 +96,10 @@ class EngineError(RptError):
     """A rollout engine or a training process failed."""
 
 
+class LostRankError(RptError):
+    """Another process of the same training ended or went silent: that one says why, this one cannot go on."""
+
+
 class StarvedError(RptError):
     """Training found nothing to learn from, several steps in a row."""
 
@@ -125,7 +130,8 @@ BY_NAME: dict[str, type[RptError]] = {
     cls.__name__: cls
     for cls in (
         RptError, RecipeError, SourceError, CapacityError, StoreError, IntegrityError,
-        ResumeError, EngineError, StarvedError, VerdictError, JudgeError, ServiceError, Stopped,
+        ResumeError, EngineError, LostRankError, StarvedError, VerdictError, JudgeError, ServiceError,
+        Stopped,
     )
 }  # fmt: skip
 """How an error crosses a process boundary: by class name and message."""

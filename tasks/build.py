@@ -156,8 +156,10 @@ def _job(recipe: Recipe, placement: Placement, store: Store, fingerprint: str, f
             **(_trained_on(store, parents, recipe.reads_corpora_of) if recipe.reads_corpora_of else {}),
         },
         folder=folder,
-        placement=placement if stage.exact else resolve_placement(placement, parameters),
-        numerics=None if stage.exact else numerics_of(placement, parameters),
+        placement=placement
+        if stage.exact
+        else resolve_placement(placement, parameters, many_ranks=stage.many_ranks),
+        numerics=None if stage.exact else numerics_of(placement, parameters, many_ranks=stage.many_ranks),
         store=store.objects.url,
         cache=store.cache,
         code=code_digest(),

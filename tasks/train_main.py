@@ -10,7 +10,8 @@ still being imported is a stop like any other. It is looked at before and after 
 import importlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ def run(job: "Job", stopping: Callable[[], bool]) -> None:
     check_stop(stopping)
     function = named(job.function)
     check_stop(stopping)
-    with workers(job.placement, job.folder) as build.mapper:
+    with joined(job), workers(job.placement, job.folder) as build.mapper:
         outcome: Outcome = function(recipe, build)
     if rank() > 0:
         return
@@ -59,6 +60,24 @@ def run(job: "Job", stopping: Callable[[], bool]) -> None:
         "attempts": [attempt.model_dump(mode="json") for attempt in attempts],
     }
     (job.folder / RESULT_FILE).write_text(json.dumps(result))
+
+
+@contextmanager
+def joined(job: "Job") -> Iterator[None]:
+    """The process group of a stage in several processes, for as long as the stage runs.
+
+    A rank that fails does not take its leave: it ends, and the others hear that it is gone.
+    """
+    if job.world_size == 1:
+        yield
+        return
+    import torch
+
+    from rpt_core.train.backends.ranks import end_ranks, init_ranks
+
+    init_ranks(job.world_size, on_gpu=job.placement.gpus != 0 and torch.cuda.is_available())
+    yield
+    end_ranks()
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from rpt_core.artifacts.recipe import Frozen, canonical_json
 
-ENGINES, BACKENDS, GPUS_MAX = ("torch", "torch-copy"), ("torch",), 1
-"""What stages can really run under: rollouts in this process, torch's own optimisers, one process.
+ENGINES, BACKENDS = ("torch", "torch-copy"), ("torch",)
+"""What stages can really run under: rollouts in this process, torch's own optimisers.
 A manifest records what ``auto`` resolves to, so nothing may stand here that no stage carries out; the
 registries of :mod:`rpt_core.policy.engines` and :mod:`rpt_core.train.backends` hold the same names."""
 
@@ -18,7 +18,10 @@ class Placement(Frozen):
     pool: str = "auto"
     """Prefect work pool: ``cpu-pool`` or ``gpu-pool``."""
     gpus: int | Literal["auto"] = "auto"
-    """CUDA devices to use; ``auto`` takes what is there."""
+    """CUDA devices of a machine to use; ``auto`` takes what is there, and one where a stage uses no more."""
+    ranks: int | Literal["auto"] = "auto"
+    """Training processes, each with a GPU of its own where GPUs are used; ``auto`` is one for every GPU.
+    Stages that run in one process (:mod:`rpt_core.recipes.stages`) do so whatever stands here."""
     engine: Literal["auto", "torch", "torch-copy", "vllm"] = "auto"
     """What draws the rollouts."""
     backend: Literal["auto", "torch", "deepspeed"] = "auto"

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +20,7 @@ from rpt_core.objectives.windows import CODEC_KEY
 from rpt_core.policy.load import Precision, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.recipes.difficulty import DifficultyRecipe
+from rpt_core.train.backends.ranks import init_ranks, refuse_apart, weights_digest
 from rpt_core.train.supervised.loop import device_of
 from rpt_core.train.supervised.windows import tokenised
 
@@ -33,6 +35,22 @@ COLUMNS = [
     ("entropy_nats", pa.list_(pa.float32())),
     ("nll_nats", pa.list_(pa.float32())),
 ]
+
+
+Documents = list[tuple[str, list[int]]]
+"""Ids and tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What one part's documents of two tokens or more were given, and what it took."""
+
+    entropies: list[Floats]
+    nlls: list[Floats]
+    windows: int
+    long_documents: int
+    forwarded: int
+    flops: float
 
 
 @dataclass
@@ -51,40 +69,69 @@ class Tally:
     """Tokens at least as uncertain as each tier."""
     parts: int = 0
 
+    def add(self, documents: Documents, part: Scored) -> None:
+        """Take in one more part."""
+        kept = _scorable(documents)
+        self.documents += len(documents)
+        self.too_short += len(documents) - len(kept)
+        self.windows += part.windows
+        self.long_documents += part.long_documents
+        self.tokens += sum(len(ids) - 1 for _, ids in kept)
+        self.forwarded += part.forwarded
+        self.flops += part.flops
+        self.nll_nats += sum(float(nll[1:].sum(dtype=np.float64)) for nll in part.nlls)
+        for i, tier in enumerate(TIERS_NATS):
+            self.above[i] += sum(int((entropy[1:] >= tier).sum()) for entropy in part.entropies)
+        self.parts += 1
+
 
 def score_difficulty(recipe: DifficultyRecipe, build: Build) -> Outcome:
     """Write ``tokens.parquet``: ids, entropy and negative log-likelihood of every token.
 
-    Documents of both splits are scored: held-out positions are classed by the same numbers.
+    Documents of both splits are scored: held-out positions are classed by the same numbers. Ranks score one
+    part each at a time and rank 0 writes; a part is scored as by one process, so the bytes are the same.
 
     Raises:
         RecipeError: the window does not fit the proxy's context, or has no new tokens.
         StarvedError: no document has two tokens.
     """
+    ranks = init_ranks(build.numerics.world_size)
     policy = load_policy(
         build.inputs["proxy"] / "model", cast(Precision, build.numerics.dtype), device_of(build)
     )
+    if ranks.world_size > 1:
+        ranks.refuse_unequal(weights_digest(policy), "weights")
     _refuse_windows(recipe, policy)
     parts = build.scratch / "parts"
     parts.mkdir(exist_ok=True)
     tally = _resume(build, parts)
+    refuse_apart(ranks.all_gather(tally.documents))
     saved = time.monotonic()
     total = pq.read_metadata(build.inputs["corpus"] / "documents.parquet").num_rows
-    for documents in _chunks(build.inputs["corpus"], policy, skip=tally.documents):
-        _score_part(policy, documents, recipe, build.numerics.tokens_per_micro_batch, parts, tally)
+    chunks = _chunks(build.inputs["corpus"], policy, skip=tally.documents)
+    while some := list(islice(chunks, ranks.world_size)):
+        mine = some[ranks.rank] if ranks.rank < len(some) else []
+        scored = _scored(policy, mine, recipe, build.numerics.tokens_per_micro_batch)
+        for documents, part in zip(some, ranks.all_gather(scored), strict=False):
+            tally.add(documents, part)
+            if ranks.rank == 0:
+                pq.write_table(_table(documents, part), parts / f"{tally.parts - 1:06d}.parquet")
         build.progress(tally.documents, total, f"{tally.tokens} tokens")
-        if build.stopping() or time.monotonic() - saved > build.placement.checkpoint_seconds:
+        stopping = any(ranks.all_gather(build.stopping()))
+        due = ranks.all_gather(time.monotonic() - saved > build.placement.checkpoint_seconds)[0]
+        if stopping or due:
             (parts / STATE_FILE).write_text(json.dumps(vars(tally)))
             build.save(tally.parts, parts)
             saved = time.monotonic()
-            if build.stopping():
+            if stopping:
                 raise Stopped(f"stopped after {tally.documents} documents; the same command goes on.")
     if tally.documents == tally.too_short:
         raise StarvedError(
             f"there is nothing to score: {tally.documents} documents, none of two tokens or more. Look at "
             "what prepare-corpus dropped, or give more text."
         )
-    _join(parts, tally.parts, build.out / "tokens.parquet", policy.codec.fingerprint())
+    if ranks.rank == 0:
+        _join(parts, tally.parts, build.out / "tokens.parquet", policy.codec.fingerprint())
     return _outcome(tally, policy)
 
 
@@ -122,9 +169,9 @@ def _refuse_windows(recipe: DifficultyRecipe, policy: Policy) -> None:
         )
 
 
-def _chunks(corpus: Path, policy: Policy, skip: int) -> Iterator[list[tuple[str, list[int]]]]:
+def _chunks(corpus: Path, policy: Policy, skip: int) -> Iterator[Documents]:
     """Documents of both splits, about :data:`PART_TOKENS` at a time, without the first ``skip``."""
-    chunk: list[tuple[str, list[int]]] = []
+    chunk: Documents = []
     num_tokens = 0
     for number, document in enumerate(tokenised(corpus, None, policy.codec)):
         if number < skip:
@@ -138,33 +185,26 @@ def _chunks(corpus: Path, policy: Policy, skip: int) -> Iterator[list[tuple[str,
         yield chunk
 
 
-def _score_part(
-    policy: Policy, documents: list[tuple[str, list[int]]], recipe: DifficultyRecipe, budget: int,
-    parts: Path, tally: Tally,
-) -> None:  # fmt: skip
-    kept = [(doc_id, ids) for doc_id, ids in documents if len(ids) > 1]
+def _scored(policy: Policy, documents: Documents, recipe: DifficultyRecipe, budget: int) -> Scored:
+    """The scores of one part; of no documents, nothing."""
+    kept = _scorable(documents)
     room = recipe.context_tokens - len(policy.begin_ids)
     windows = [list(spans(n, len(ids), room, recipe.stride_tokens)) for n, (_, ids) in enumerate(kept)]
     flat = [span for of in windows for span in of]
     before = policy.work.flops
     entropies, nlls, forwarded = score_documents(policy, [ids for _, ids in kept], flat, recipe.top_k, budget)
-    tally.documents += len(documents)
-    tally.too_short += len(documents) - len(kept)
-    tally.windows += len(flat)
-    tally.long_documents += sum(len(of) > 1 for of in windows)
-    tally.tokens += sum(len(ids) - 1 for _, ids in kept)
-    tally.forwarded += forwarded
-    tally.flops += policy.work.flops - before
-    tally.nll_nats += sum(float(nll[1:].sum(dtype=np.float64)) for nll in nlls)
-    for i, tier in enumerate(TIERS_NATS):
-        tally.above[i] += sum(int((entropy[1:] >= tier).sum()) for entropy in entropies)
-    pq.write_table(_table(kept, entropies, nlls), parts / f"{tally.parts:06d}.parquet")
-    tally.parts += 1
+    long = sum(len(of) > 1 for of in windows)
+    return Scored(entropies, nlls, len(flat), long, forwarded, policy.work.flops - before)
 
 
-def _table(kept: list[tuple[str, list[int]]], entropies: list[Floats], nlls: list[Floats]) -> pa.Table:
+def _scorable(documents: Documents) -> Documents:
+    return [(doc_id, ids) for doc_id, ids in documents if len(ids) > 1]
+
+
+def _table(documents: Documents, part: Scored) -> pa.Table:
+    kept = _scorable(documents)
     columns = [[doc_id for doc_id, _ in kept], [ids for _, ids in kept]]
-    columns += [[[None, *row[1:].tolist()] for row in rows] for rows in (entropies, nlls)]
+    columns += [[[None, *row[1:].tolist()] for row in rows] for rows in (part.entropies, part.nlls)]
     arrays = [pa.array(column, kind) for column, (_, kind) in zip(columns, COLUMNS, strict=True)]
     return pa.table(arrays, names=[name for name, _ in COLUMNS])
 

@@ -6,9 +6,9 @@ around them, and what an answer earns. It knows no optimiser; the loop knows no 
 :mod:`rpt_core.objectives.registry` opens them by the name of the recipe.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,12 +155,21 @@ class StatefulObjective(Protocol):
         """Go on from :meth:`state`."""
 
 
+Gather = Callable[[Any], list[Any]]
+"""A value of every process that judges a share of the answers."""
+
+
+def by_itself(value: Any) -> list[Any]:
+    """The gathering of a process that judges alone."""
+    return [value]
+
+
 @runtime_checkable
 class Reporting(Protocol):
     """An objective with something of its own to say about how answers were judged."""
 
-    def report(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Metrics and timings since the last call."""
+    def report(self, gather: Gather = by_itself) -> tuple[dict[str, float], dict[str, float]]:
+        """Metrics and timings since the last call, of all that ``gather`` brings together."""
 
 
 def in_one_row(asked: Sequence[Asked], drawn: Drawn) -> Iterator[tuple[Question, Sample]]:

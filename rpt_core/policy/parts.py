@@ -39,7 +39,9 @@ class Part:
         return kept, [picked[cut] for cut in cuts]
 
 
-def micro_batches(trunks: Sequence[Trunk], answers: Answers, budget: int) -> list[list[Part]]:
+def micro_batches(
+    trunks: Sequence[Trunk], answers: Answers, budget: int, chosen: Sequence[int] | None = None
+) -> list[list[Part]]:
     """Parts gathered into micro-batches of at most ``budget`` tokens, trunks of like length together.
 
     A trunk with a single answer that is longer than the budget makes a micro-batch of its own.
@@ -48,11 +50,13 @@ def micro_batches(trunks: Sequence[Trunk], answers: Answers, budget: int) -> lis
         trunks: The batch's documents.
         answers: Token ids by trunk, cut and answer.
         budget: Largest number of tokens forwarded at once (``tokens_per_micro_batch``).
+        chosen: Indices of the trunks that are meant, such as a rank's share; all where it is left out.
 
     Returns:
-        Micro-batches; every answer of the batch is in exactly one part.
+        Micro-batches; every answer of the chosen trunks is in exactly one part.
     """
-    order = sorted(range(len(trunks)), key=lambda index: (trunks[index].num_tokens, index))
+    meant = range(len(trunks)) if chosen is None else chosen
+    order = sorted(meant, key=lambda index: (trunks[index].num_tokens, index))
     batches: list[list[Part]] = []
     room = 0
     for index in order:
@@ -63,6 +67,26 @@ def micro_batches(trunks: Sequence[Trunk], answers: Answers, budget: int) -> lis
             batches[-1].append(part)
             room -= part.num_tokens
     return batches
+
+
+def has_branches(parts: Sequence[Part]) -> bool:
+    """Whether a micro-batch makes a pass over branches."""
+    return any(part.branches for part in parts)
+
+
+def smallest(trunks: Sequence[Trunk], answers: Answers, *, branches: bool, counts_document: bool) -> Part:
+    """A part of few tokens for a micro-batch that only keeps other ranks company.
+
+    Args:
+        trunks: The batch's documents.
+        answers: Token ids by trunk, cut and answer.
+        branches: Whether it has one, as its trunk's first.
+        counts_document: As the part is to say.
+    """
+    meant = [index for index, of in enumerate(answers) if not branches or any(of)]
+    index = min(meant, key=lambda index: (trunks[index].num_tokens, index))
+    first = next(cut for cut, at in enumerate(answers[index]) if at) if branches else 0
+    return Part(index, ((first, 0),) if branches else (), counts_document, trunks[index].num_tokens)
 
 
 def _parts(

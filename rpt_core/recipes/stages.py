@@ -36,6 +36,8 @@ class Stage:
     """Prefect flow that makes it."""
     work: Literal["train", "score"] | None = None
     """What it does with a model that a plan weighs against the machine; None where it holds none."""
+    many_ranks: bool = False
+    """Whether it can run in several processes that share its work; others run in one, on one GPU at most."""
     title: str = ""
     """What a report calls it; empty where the kind it writes is said instead."""
 
@@ -69,35 +71,35 @@ ROWS = (
         exact=False, experiment="rpt/data", flow="score-quality", work="score",
     ),
     Stage(
-        BaseRecipe, "rpt_core.train.supervised.base:train_base",
+        BaseRecipe, "rpt_core.train.supervised.base:train_base", many_ranks=True,
         exact=False, experiment="rpt/train", flow="cold-start", work="train", title="Base model",
     ),
     Stage(
-        DifficultyRecipe, "rpt_core.difficulty.score:score_difficulty",
+        DifficultyRecipe, "rpt_core.difficulty.score:score_difficulty", many_ranks=True,
         exact=False, experiment="rpt/data", flow="score-difficulty", work="score", title="Difficulty scored",
     ),
     Stage(
-        ColdStartRecipe, "rpt_core.train.supervised.cold_start:train_cold_start",
+        ColdStartRecipe, "rpt_core.train.supervised.cold_start:train_cold_start", many_ranks=True,
         exact=False, experiment="rpt/train", flow="cold-start", work="train", title="Cold start",
     ),
     Stage(
-        PolicyRecipe, "rpt_core.train.rl.reinforce:train_policy",
+        PolicyRecipe, "rpt_core.train.rl.reinforce:train_policy", many_ranks=True,
         exact=False, experiment="rpt/train", flow="train-rpt", work="train", title="RPT",
     ),
     Stage(
-        RlptRecipe, "rpt_core.train.rl.reinforce:train_rlpt",
+        RlptRecipe, "rpt_core.train.rl.reinforce:train_rlpt", many_ranks=True,
         exact=False, experiment="rpt/train", flow="train-rlpt", work="train",
     ),
     Stage(
-        JudgeRecipe, "rpt_core.train.supervised.judge:train_judge",
+        JudgeRecipe, "rpt_core.train.supervised.judge:train_judge", many_ranks=True,
         exact=False, experiment="rpt/train", flow="train-judge",
     ),
     Stage(
-        SftRecipe, "rpt_core.train.supervised.sft:train_sft",
+        SftRecipe, "rpt_core.train.supervised.sft:train_sft", many_ranks=True,
         exact=False, experiment="rpt/train", flow="sft", work="train",
     ),
     Stage(
-        RlvrRecipe, "rpt_core.train.rl.reinforce:finetune_rlvr",
+        RlvrRecipe, "rpt_core.train.rl.reinforce:finetune_rlvr", many_ranks=True,
         exact=False, experiment="rpt/train", flow="finetune-rlvr", work="train", title="Verifiable rewards",
     ),
     Stage(

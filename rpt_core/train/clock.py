@@ -1,7 +1,7 @@
 """Seconds by phase of one step."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import psutil
@@ -42,6 +42,16 @@ class Clock:
             "rss_bytes": float(psutil.Process().memory_info().rss),
             **_device_bytes(),
         }
+
+
+def slowest(ranks: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The timings of all ranks as one row: everybody waits for the slowest, and memory adds up."""
+    both: dict[str, Callable[[Iterable[float]], float]] = {
+        "tokens_per_second": min,
+        "rss_bytes": sum,
+        "device_bytes": sum,
+    }
+    return {name: float(both.get(name, max)(one[name] for one in ranks)) for name in ranks[0]}
 
 
 def _device_bytes() -> dict[str, float]:

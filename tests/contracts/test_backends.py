@@ -15,8 +15,8 @@ from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import branch_logprobs, document_scores
 from rpt_core.policy.loading.replace import stored_weights
 from rpt_core.recipes.supervised import Optimiser
-from rpt_core.train.backends.backend import own_share
 from rpt_core.train.backends.registry import BACKENDS, open_backend
+from rpt_core.train.backends.shares import dealt, own_share
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.gather import gather
 from rpt_core.train.rl.lessons import lesson_of, scales_of
@@ -25,7 +25,7 @@ from rpt_core.train.rl.record import Record
 from rpt_core.train.rl.state import Progress
 from rpt_core.train.rl.step import accumulate, step
 from rpt_core.train.supervised.loop import learn_answers
-from tests.contracts.backends import RankBackend, Ranks, on_ranks
+from tests.contracts.backends import CollectiveBackend, RankBackend, Ranks, on_ranks
 from tests.toys import gradients, random_tree, relative_error, tiny_policy
 from tests.unit.train.rl.test_step import RECIPE, make_trainer
 
@@ -135,15 +135,17 @@ def test_one_rank_gathers_its_own_value_and_reads_whole_parameters(opened):
     assert backend.all_gather({"a": 1}) == [{"a": 1}]
     with backend.whole():
         assert backend.policy.output_weight.shape == (64, 32)
-    assert own_share([1, 2, 3], backend) == [1, 2, 3]
+    assert own_share([1, 2, 3], backend) == [0, 1, 2]
 
 
 def test_what_no_back_end_does_is_refused_with_both_values():
     assert tuple(BACKENDS) == placement.BACKENDS
-    assert max(most for _, most in BACKENDS.values()) == placement.GPUS_MAX
     policy = tiny_policy()
-    for change in ({"backend": "deepspeed"}, {"world_size": 2}):
-        with pytest.raises(CapacityError, match="this version trains with torch in at most 1 processes"):
+    for change, said in (
+        ({"backend": "abacus"}, "asks for the back end 'abacus'; this version trains with torch"),
+        ({"world_size": 2}, "asks for 2 training processes, and this one was started as one of 1"),
+    ):
+        with pytest.raises(CapacityError, match=said):
             open_backend(NUMERICS.model_copy(update=change), policy, ADAMW, 10)
 
 
@@ -158,8 +160,76 @@ def test_the_gradient_of_a_batch_dealt_over_ranks_is_the_whole_batchs(world_size
     accumulate(trainer, lessons, scales)
     whole = gradients(trainer.policy)
     for rank in range(world_size):  # gradients add up in place, as over ranks
-        accumulate(trainer, lessons[rank::world_size], scales)
+        accumulate(trainer, lessons, scales, share=range(rank, len(lessons), world_size))
     assert relative_error(gradients(trainer.policy), whole) < 1e-6
+
+
+@pytest.mark.parametrize("sizes", [[5, 1, 4, 2], [7], [], [3] * 9, [100, 1, 1, 1, 1]])
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_work_is_dealt_whole_and_by_size(sizes, world_size):
+    shares = dealt(sizes, world_size)
+    assert sorted(index for share in shares for index in share) == list(range(len(sizes)))
+    assert all(share == sorted(share) for share in shares)
+    loads = [sum(sizes[index] for index in share) for share in shares]
+    best = max([-(-sum(sizes) // world_size), *sizes])
+    assert max(loads) <= 4 / 3 * best
+    assert world_size > 1 or shares == [list(range(len(sizes)))]
+
+
+COLLECTIVE = [
+    {"ntp_weight": 0.0},
+    {"ntp_weight": 0.3},
+    {"ntp_weight": 0.3, "ntp_text": "raw", "updates_per_batch": 2},
+]
+
+
+@pytest.mark.parametrize("change", COLLECTIVE)
+@pytest.mark.parametrize("budget", [25, 60, 16_384])
+def test_ranks_of_a_collective_back_end_make_the_same_passes_and_learn_the_same(change, budget):
+    recipe = RECIPE.model_copy(update={**change, "prompts_per_step": 5})
+    one, ranks = make_trainer(recipe, tokens_per_micro_batch=budget), Ranks(3)
+    several = on_ranks(one, ranks, TorchEngine, CollectiveBackend)
+
+    def run(trainer):
+        progress, rows = Progress(), []
+        for _ in range(3):
+            progress, metrics = step(trainer, progress, gather(trainer, progress, Clock()))
+            rows.append(metrics)
+        return rows
+
+    rows, found = run(one), ranks.run(lambda rank: run(several[rank]))
+    assert found[0] == found[1] == found[2]
+    for ours, theirs in zip(found[0], rows, strict=True):
+        for name in ("loss", "ntp_loss", "entropy", "mismatch_nats", "grad_norm"):
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-3, abs=1e-6), name
+    for alone, left, right in zip(
+        *(t.policy.model.parameters() for t in (one, several[0], several[2])), strict=True
+    ):
+        assert torch.equal(left, right)
+        torch.testing.assert_close(left, alone, rtol=0, atol=1e-5)
+    assert any(pass_[0] == "score" for pass_ in several[2].backend.passes)
+
+
+def test_a_rank_without_a_share_of_a_collective_step_keeps_the_others_company(tmp_path):
+    weights = [[[[1.0] * len(ids) for ids in at] for at in of] for of in ANSWERS]
+    build = LocalBuild({}, tmp_path / "out", tmp_path / "scratch")
+    alone = tiny_policy(sharpness=1.5)
+    whole = learn_answers(_alone(alone), TRUNKS, ANSWERS, weights, build)
+    ranks, policies = Ranks(5), [tiny_policy(sharpness=1.5) for _ in range(5)]  # three trunks
+
+    def run(rank):
+        backend = CollectiveBackend(ranks, rank, policies[rank], ADAMW, 10)
+        found = learn_answers(backend, TRUNKS, ANSWERS, weights, build)
+        return found, len(backend.passes), backend.step(1)
+
+    found = ranks.run(run)
+    assert sum(one.loss for one, _, _ in found) == pytest.approx(whole.loss, rel=1e-6)
+    assert {num for _, num, _ in found} == {2}  # a pass and its backward, on the two without a trunk as well
+    assert {norm for _, _, norm in found} == {pytest.approx(_alone_step(alone), rel=1e-5)}
+
+
+def _alone_step(policy):
+    return math.sqrt(sum(float(p.grad.square().sum()) for p in policy.model.parameters()))
 
 
 def test_two_ranks_train_as_one_does():

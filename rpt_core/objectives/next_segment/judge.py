@@ -89,6 +89,18 @@ class Tally:
         }
 
 
+def total(tallies: Sequence[Tally]) -> Tally:
+    """Of judges that worked side by side: counts add up, and the longest was waited for."""
+    verdicts = {name: sum(one.verdicts[name] for one in tallies) for name in JUDGE_VERDICTS}
+    return Tally(
+        verdicts,
+        sum(one.remembered for one in tallies),
+        sum(one.calls for one in tallies),
+        max(one.seconds for one in tallies),
+        sum(one.gflops for one in tallies),
+    )
+
+
 @dataclass
 class CachedJudge:
     """Asks a judge, each distinct pair once.

@@ -16,7 +16,7 @@ from rpt_core.objectives.next_segment.judge_service import ServiceJudge
 from rpt_core.objectives.next_segment.prompts import Task
 from rpt_core.objectives.next_segment.question import NextSegment, report
 from rpt_core.objectives.next_segment.targets import Page, Targets
-from rpt_core.objectives.objective import Asked, Drawn, Verdicts, by_place
+from rpt_core.objectives.objective import Asked, Drawn, Gather, Verdicts, by_itself, by_place
 from rpt_core.objectives.rounds import Rounds
 from rpt_core.policy.codec import Codec
 from rpt_core.recipes.judge import JudgeFields
@@ -67,9 +67,9 @@ class Rlpt:
         """Verdicts by document, question and answer: one call of the judge for all of them."""
         return by_place(self.next_segment.verdicts(asked, drawn), drawn)
 
-    def report(self) -> tuple[dict[str, float], dict[str, float]]:
+    def report(self, gather: Gather = by_itself) -> tuple[dict[str, float], dict[str, float]]:
         """Counts of verdicts and guards, and timings of the judge, since the last report."""
-        return report(self.next_segment)
+        return report(self.next_segment, gather)
 
     def _pose(self, targets: Targets, rounds: Rounds, cursor: int, num: int) -> list[Asked]:
         if num <= 0:

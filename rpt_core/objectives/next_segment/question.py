@@ -10,10 +10,18 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from rpt_core.objectives.next_segment.guards import Guards, read, refusal
-from rpt_core.objectives.next_segment.judge import CachedJudge, JudgeVerdict, Pair
+from rpt_core.objectives.next_segment.judge import CachedJudge, JudgeVerdict, Pair, total
 from rpt_core.objectives.next_segment.prompts import SegmentPrompt, Task, segment_prompt
 from rpt_core.objectives.next_segment.targets import Page, Target
-from rpt_core.objectives.objective import Asked, Drawn, Question, Verdict, VerdictName
+from rpt_core.objectives.objective import (
+    Asked,
+    Drawn,
+    Gather,
+    Question,
+    Verdict,
+    VerdictName,
+    by_itself,
+)
 from rpt_core.objectives.verdicts import answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Sample, Trunk
@@ -146,16 +154,21 @@ class NextSegment:
         return tuple(self.codec.encode(f" {text.strip()}"))
 
 
-def report(next_segment: NextSegment) -> tuple[dict[str, float], dict[str, float]]:
-    """What was counted since the last report: metrics, and timings."""
-    tally, counts = next_segment.judge.tally(), next_segment.counts
+def report(
+    next_segment: NextSegment, gather: Gather = by_itself
+) -> tuple[dict[str, float], dict[str, float]]:
+    """What was counted since the last report, in all processes that are gathered: metrics, and timings."""
+    found = gather((next_segment.judge.tally(), Counter(next_segment.counts)))
+    tally, counts = total([one for one, _ in found]), Counter[str]()
+    for _, more in found:
+        counts.update(more)  # and not a sum, which would forget counts of zero
     metrics = {f"judge/{name}": float(num) for name, num in tally.verdicts.items()}
     metrics |= {name: float(num) for name, num in sorted(counts.items())}
     if counts["audit/wrong"]:
         metrics["audit/false_accept_rate"] = counts["audit/false_accepts"] / counts["audit/wrong"]
     if counts["audit/right"]:
         metrics["audit/false_reject_rate"] = counts["audit/false_rejects"] / counts["audit/right"]
-    counts.clear()
+    next_segment.counts.clear()
     return metrics, tally.timings()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import StarvedError
 from rpt_core.objectives.evidence import Evidence, Needs, Wanted
-from rpt_core.objectives.objective import Asked, Drawn, Verdicts, by_place, in_one_row
+from rpt_core.objectives.objective import Asked, Drawn, Gather, Verdicts, by_itself, by_place, in_one_row
 from rpt_core.objectives.problems.question import Problem, Solve, read_problems
 from rpt_core.objectives.rounds import Rounds
 from rpt_core.policy.codec import Codec
@@ -52,9 +52,11 @@ class Rlvr:
         """Verdicts by document, question and answer: what has to be computed is computed together."""
         return by_place(self.solve.judge_all(in_one_row(asked, drawn)), drawn)
 
-    def report(self) -> tuple[dict[str, float], dict[str, float]]:
+    def report(self, gather: Gather = by_itself) -> tuple[dict[str, float], dict[str, float]]:
         """How answers were graded since the last report; there is nothing to time."""
-        return self.solve.report(), {}
+        found = gather(self.solve.report())
+        names = sorted({name for one in found for name in one})
+        return {name: sum(one.get(name, 0.0) for one in found) for name in names}, {}
 
     def _fitting(self, split: str) -> tuple[list[Problem], RowCounts]:
         found = read_problems(self._corpus, split)

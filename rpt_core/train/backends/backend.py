@@ -1,9 +1,9 @@
 """What holds the trained weights and steps them: one narrow protocol, whatever shards the weights.
 
 A training runs as ``world_size`` ranks that take the same steps. Each learns from its share of a batch
-(:func:`own_share`), divided by the denominators of the whole batch, so gradients *add up* over ranks.
-Decisions about a whole step (stop, save, not finite) are taken from values of all ranks, or ranks part ways
-and hang.
+(:mod:`rpt_core.train.backends.shares`), divided by the denominators of the whole batch, so gradients *add
+up* over ranks. Decisions about a whole step (stop, save, not finite) are taken from values of all ranks, or
+ranks part ways and hang.
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,9 @@ class TrainerBackend(Protocol):
 
     rank: int
     world_size: int
+    collective_scoring: bool
+    """Whether ranks must make the same passes in the same order, as where a pass gathers weights. Callers
+    then fill up with micro-batches of weight zero (:func:`rpt_core.train.backends.shares.in_step`)."""
 
     def score(
         self,
@@ -43,8 +46,8 @@ class TrainerBackend(Protocol):
     def backward(self, loss: Tensor) -> None:
         """Add the gradient of this rank's share of the batch's loss.
 
-        Ranks may call it differently often in a step, as their shares fall into micro-batches. A back end
-        under which scoring and backward are collective would have to be given empty ones to fill up with.
+        Ranks may call it differently often in a step, as their shares fall into micro-batches, unless
+        scoring is collective: then they call :meth:`score` and this in step.
         """
 
     def step(self, number: int) -> float:
@@ -79,8 +82,3 @@ class TrainerBackend(Protocol):
         Raises:
             ResumeError: they were written by another rule, or for other parameters.
         """
-
-
-def own_share(items: Sequence[T], backend: TrainerBackend) -> Sequence[T]:
-    """What of a batch this rank learns from: every item is one rank's, dealt in turn."""
-    return items[backend.rank :: backend.world_size]

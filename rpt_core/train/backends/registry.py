@@ -7,13 +7,14 @@ from rpt_core.errors import CapacityError
 from rpt_core.policy.model import Policy
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.backends.backend import TrainerBackend
+from rpt_core.train.backends.ranks import Ranks, init_ranks, weights_digest
 from rpt_core.train.backends.torch_backend import TorchBackend
 
-BACKENDS: dict[str, tuple[Callable[[Policy, Optimiser, int], TrainerBackend], int]] = {
-    "torch": (TorchBackend, 1)
+BACKENDS: dict[str, Callable[[Policy, Optimiser, int, Ranks], TrainerBackend]] = {
+    "torch": TorchBackend,
 }
-"""What opens each, and on how many ranks it trains at most. Names are those of
-:data:`rpt_core.artifacts.placement.BACKENDS`."""
+"""What opens each on any number of ranks, over a policy whose weights are equal on all of them. Names are
+those of :data:`rpt_core.artifacts.placement.BACKENDS`."""
 
 
 def open_backend(numerics: Numerics, policy: Policy, recipe: Optimiser, total_steps: int) -> TrainerBackend:
@@ -26,13 +27,15 @@ def open_backend(numerics: Numerics, policy: Policy, recipe: Optimiser, total_st
         total_steps: Length of the schedule.
 
     Raises:
-        CapacityError: there is none of that name, or it does not train on so many ranks.
+        CapacityError: there is none of that name, or this process is one of another number of ranks.
+        EngineError: ranks begin with different weights.
     """
-    opener, ranks_max = BACKENDS.get(numerics.backend, (None, 0))
-    if opener is None or numerics.world_size > ranks_max:
-        there = " or ".join(f"{name} in at most {most} processes" for name, (_, most) in BACKENDS.items())
+    if numerics.backend not in BACKENDS:
         raise CapacityError(
-            f"the placement asks for {numerics.world_size} processes under {numerics.backend}; this version "
-            f"trains with {there}. Set gpus=1 and backend=torch."
+            f"the placement asks for the back end {numerics.backend!r}; this version trains with "
+            f"{', '.join(BACKENDS)}. Set placement.backend to one of them, or to auto."
         )
-    return opener(policy, recipe, total_steps)
+    ranks = init_ranks(numerics.world_size, on_gpu=policy.device.type == "cuda")
+    if ranks.world_size > 1:
+        ranks.refuse_unequal(weights_digest(policy), "weights")
+    return BACKENDS[numerics.backend](policy, recipe, total_steps, ranks)

@@ -1,4 +1,4 @@
-"""The back end of one process: torch's own backward pass, the project's update rules."""
+"""Plain torch on any number of ranks: each holds the whole model, gradients are added up once a step."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -15,21 +15,28 @@ from rpt_core.policy.scorer import Scorer, score_branches, score_documents
 from rpt_core.policy.trunk import Answers, Trunk
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.backends.backend import T
-from rpt_core.train.backends.optimiser import Update
+from rpt_core.train.backends.optimiser import STATE_FILE, Update
+from rpt_core.train.backends.ranks import ALONE, Ranks, file_digest, weights_digest
 
 
 class TorchBackend:
-    """Trains a policy in this process; rank 0 of 1."""
+    """Trains a policy in this process, together with those of other ranks.
 
-    def __init__(self, policy: Policy, recipe: Optimiser, total_steps: int) -> None:
+    What every other back end is held to.
+    """
+
+    collective_scoring = False
+
+    def __init__(self, policy: Policy, recipe: Optimiser, total_steps: int, ranks: Ranks = ALONE) -> None:
         """Take a policy whose parameters are in float32.
 
         Args:
             policy: Its parameters that require a gradient are trained, in place.
             recipe: The update rule, its rates and its schedule.
             total_steps: Length of the schedule.
+            ranks: This rank's place; alone where it is left out.
         """
-        self.rank, self.world_size = 0, 1
+        self.ranks, self.rank, self.world_size = ranks, ranks.rank, ranks.world_size
         self.policy = policy
         self.scorer = Scorer(policy)
         self.update = Update(policy.model, recipe, total_steps)
@@ -58,12 +65,13 @@ class TorchBackend:
         loss.backward()  # type: ignore[no-untyped-call]
 
     def step(self, number: int) -> float:
-        """Clip, update, forget the gradient; its norm."""
+        """Add up over ranks, clip, update, forget the gradient; its norm."""
+        self.ranks.add_gradients(list(self.update.named.values()))
         return self.update.step(number)
 
     def all_gather(self, value: T) -> list[T]:
-        """The one rank's value."""
-        return [value]
+        """The value of every rank."""
+        return self.ranks.all_gather(value)
 
     def whole(self) -> AbstractContextManager[None]:
         """Parameters are whole at all times."""
@@ -79,6 +87,7 @@ class TorchBackend:
 
         Raises:
             ResumeError: they are another model's.
+            EngineError: ranks read different ones.
         """
         stored = stored_weights(folder)
         if wrong := misfit(self.policy, stored):
@@ -86,6 +95,7 @@ class TorchBackend:
                 f"the checkpoint in {folder} belongs to another model: {wrong}. Start this recipe clean."
             )
         replace_weights(self.policy, stored)
+        self._refuse_unequal_weights()
 
     def save(self, folder: Path) -> None:
         """Write the moments."""
@@ -93,5 +103,17 @@ class TorchBackend:
             self.update.save(folder)
 
     def load(self, folder: Path) -> None:
-        """Take up the moments."""
+        """Take up the moments.
+
+        Raises:
+            ResumeError: they were written by another rule, or for other parameters.
+            EngineError: ranks read different ones, or hold different weights.
+        """
         self.update.load(folder)
+        if self.world_size > 1:
+            self.ranks.refuse_unequal(file_digest(folder / STATE_FILE), "moments")
+            self._refuse_unequal_weights()
+
+    def _refuse_unequal_weights(self) -> None:
+        if self.world_size > 1:
+            self.ranks.refuse_unequal(weights_digest(self.policy), "weights")

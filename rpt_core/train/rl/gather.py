@@ -15,7 +15,7 @@ from rpt_core.objectives.objective import (
 )
 from rpt_core.policy.trunk import Sample
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.evidence import measured
+from rpt_core.train.rl.rollouts import answered
 from rpt_core.train.rl.selection import kept_groups
 from rpt_core.train.rl.state import Progress, Trainer
 
@@ -80,6 +80,8 @@ class Batch:
 def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
     """Draw questions until enough groups are worth an update, or the refills are used up.
 
+    The same on every rank: questions are a function of step and cursor, and answers are all ranks'.
+
     Raises:
         StarvedError: the objective has no question to ask.
     """
@@ -93,17 +95,10 @@ def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
                 f"the objective {trainer.objective.name} had no question to ask at step {step}: no position "
                 "is eligible. Lower its floor, or give it more text."
             )
-        with clock.phase("rollout"):
-            before = trainer.engine.num_forwarded, trainer.engine.flops
-            drawn = trainer.engine.generate([a.trunk for a in asked], trainer.sampling_at(step), step)
-            forwarded += trainer.engine.num_forwarded - before[0]
-            flops += trainer.engine.flops - before[1]
-        with clock.phase("reward"):
-            evidence, tokens, worked = measured(trainer, asked, trainer.objective.wanted(asked, drawn))
-            verdicts = trainer.objective.verdicts(asked, drawn, evidence)
-            forwarded, flops = forwarded + tokens, flops + worked
+        found = answered(trainer, asked, trainer.sampling_at(step), step, clock)
+        forwarded, flops = forwarded + found.forwarded, flops + found.flops
         with clock.phase("select"):
-            documents += _select(trainer, step, asked, drawn, verdicts)
+            documents += _select(trainer, step, asked, found.drawn, found.verdicts)
         wanted = recipe.prompts_per_step - sum(
             group.keep for document in documents for group in document.groups
         )

@@ -41,9 +41,12 @@ def hand_over(trainer: Trainer, version: int, scratch: Path) -> None:
         engine.version = version
         return
     if engine.version != version:
-        with TemporaryDirectory(prefix=f"weights-{version}-", dir=scratch) as folder:
-            trainer.backend.export(Path(folder))
-            engine.load_weights(Path(folder), version)
+        with TemporaryDirectory(prefix=f"weights-{version}-", dir=scratch) as own:
+            folder = Path(trainer.backend.all_gather(own)[0])  # rank 0 writes, every rank's engine reads
+            trainer.backend.export(folder)
+            trainer.backend.all_gather(None)  # written
+            engine.load_weights(folder, version)
+            trainer.backend.all_gather(None)  # read by all
     check_canary(trainer, version)
 
 

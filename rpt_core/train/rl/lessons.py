@@ -24,6 +24,12 @@ class Lesson:
     reasoned: frozenset[int]
     """Document tokens that were asked about: not part of the documents' own loss."""
 
+    @property
+    def num_tokens(self) -> int:
+        """What it takes to forward it once: the trunk, the kept cuts' suffixes, the answers."""
+        below = sum(len(cut.suffix_ids) for cut in self.trunk.cuts)
+        return self.trunk.num_tokens + below + sum(len(ids) for at in self.answers for ids in at)
+
 
 @dataclass(frozen=True)
 class Scales:

@@ -4,7 +4,7 @@ import time
 
 from rpt_core.artifacts.build import FLOPS, Build
 from rpt_core.errors import EngineError, JudgeError, Stopped
-from rpt_core.train.clock import Clock
+from rpt_core.train.clock import Clock, slowest
 from rpt_core.train.rl.checkpoint import keep_best, publish, save
 from rpt_core.train.rl.gather import Batch, gather
 from rpt_core.train.rl.hand_over import hand_over
@@ -46,14 +46,15 @@ def loop(
         record.add(progress.step, cursor, batch)
         with clock.phase("sync"):
             hand_over(trainer, progress.step, build.scratch)
-        told, took = reported(trainer.objective)
+        told, took = reported(trainer)
         metrics |= told
         done = trainer.is_done(progress)
         if recipe.evaluate_every and (done or progress.step % recipe.evaluate_every == 0):
             with clock.phase("eval"):
                 metrics |= _look(trainer)
             progress = keep_best(build, trainer, progress, metrics)
-        build.log(progress.step, metrics, clock.read(progress.tokens - tokens_before) | took)
+        timings = slowest(trainer.backend.all_gather(clock.read(progress.tokens - tokens_before)))
+        build.log(progress.step, metrics, timings | took)
         build.progress(progress.step, recipe.steps, _note(metrics))
         if progress.step in milestones:
             publish(build, trainer, progress, metrics)

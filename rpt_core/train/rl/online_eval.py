@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from rpt_core.objectives.objective import Objective, Reporting
-from rpt_core.train.rl.evidence import measured
+from rpt_core.objectives.objective import Reporting
+from rpt_core.train.clock import Clock
+from rpt_core.train.rl.rollouts import answered
 from rpt_core.train.rl.state import Trainer
 
 QUESTIONS = 64
@@ -20,17 +21,14 @@ def online_eval(trainer: Trainer) -> dict[str, float]:
     if not asked:
         return {}
     sampling = replace(trainer.sampling, group_size=ANSWERS, seed=SEED)
-    drawn = trainer.engine.generate([one.trunk for one in asked], sampling, 0)
-    evidence = None
-    if trainer.objective.needs.forced:  # without it there is no verdict at all
-        evidence, _, _ = measured(trainer, asked, trainer.objective.wanted(asked, drawn))
-    by_document = trainer.objective.verdicts(asked, drawn, evidence)
-    verdicts = [verdict for of_one in by_document for group in of_one for verdict in group]
+    rewarded = trainer.objective.needs.forced  # without it there is no verdict at all
+    found = answered(trainer, asked, sampling, 0, Clock(), rewarded=rewarded)
+    verdicts = [verdict for of_one in found.verdicts for group in of_one for verdict in group]
     right = np.array([verdict.verdict == "correct" for verdict in verdicts])
     thought = np.array([verdict.thought_tokens for verdict in verdicts])
     unread = np.array([verdict.verdict not in ("correct", "wrong", "scored") for verdict in verdicts])
     scored = [verdict.score for verdict in verdicts if verdict.verdict == "scored"]
-    own, _ = reported(trainer.objective)
+    own, _ = reported(trainer)
     return {
         **{f"eval/{name}": value for name, value in own.items()},
         **({"eval/score_mean": float(np.mean(scored))} if scored else {"eval/accuracy": float(right.mean())}),
@@ -40,6 +38,7 @@ def online_eval(trainer: Trainer) -> dict[str, float]:
     }
 
 
-def reported(objective: Objective) -> tuple[dict[str, float], dict[str, float]]:
-    """Metrics and timings of the objective's own since they were last asked for; none where it has none."""
-    return objective.report() if isinstance(objective, Reporting) else ({}, {})
+def reported(trainer: Trainer) -> tuple[dict[str, float], dict[str, float]]:
+    """Metrics and timings of the objective's own, of all ranks, since they were last asked for; or none."""
+    objective = trainer.objective
+    return objective.report(trainer.backend.all_gather) if isinstance(objective, Reporting) else ({}, {})

@@ -16,6 +16,7 @@ from rpt_core.policy.forward import Layout, check_layout
 from rpt_core.policy.load import Precision, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlRecipe, RlvrRecipe
+from rpt_core.train.backends.ranks import init_ranks
 from rpt_core.train.backends.registry import open_backend
 from rpt_core.train.rl.checkpoint import (
     MODEL_FOLDER,
@@ -75,9 +76,10 @@ def _reinforce(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Ou
 
 
 def _passed_on(build: Build, starved: StarvedError) -> Outcome:
-    """The start model unchanged, and why."""
-    shutil.copytree(build.inputs["start"] / MODEL_FOLDER, build.out / MODEL_FOLDER, dirs_exist_ok=True)
-    Record().write(build.out)
+    """The start model unchanged, and why; rank 0 writes."""
+    if init_ranks(build.numerics.world_size).rank == 0:
+        shutil.copytree(build.inputs["start"] / MODEL_FOLDER, build.out / MODEL_FOLDER, dirs_exist_ok=True)
+        Record().write(build.out)
     return Outcome(summary={"steps": 0, "passed_on_unchanged": str(starved)})
 
 

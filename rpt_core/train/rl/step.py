@@ -16,8 +16,8 @@ from rpt_core.artifacts.build import GIGA
 from rpt_core.errors import EngineError, StarvedError
 from rpt_core.objectives.objective import Seen, StatefulObjective
 from rpt_core.policy.forward import BranchScores, DocumentScores, branch_logprobs
-from rpt_core.policy.parts import Part, micro_batches
-from rpt_core.train.backends.backend import own_share
+from rpt_core.policy.parts import Part, has_branches, micro_batches, smallest
+from rpt_core.train.backends.shares import in_step, own_share
 from rpt_core.train.rl import dual
 from rpt_core.train.rl.gather import Batch
 from rpt_core.train.rl.lessons import Lesson, Scales, lesson_of, scales_of
@@ -84,7 +84,8 @@ def _update(
     trainer: Trainer, lessons: Sequence[Lesson], scales: Scales, number: int, old: Sequence[Tensor] | None
 ) -> tuple[Sums, float]:
     """One optimiser step at the rate of step ``number``; sums over all ranks, and its gradient's norm."""
-    mine = accumulate(trainer, own_share(lessons, trainer.backend), scales, old)
+    sizes = [one.num_tokens if one.answers or trainer.watches_documents else 0 for one in lessons]
+    mine = accumulate(trainer, lessons, scales, old, own_share(sizes, trainer.backend))
     sums = replace(merged(trainer.backend.all_gather(replace(mine, logprobs=[]))), logprobs=mine.logprobs)
     _refuse_mismatch(sums, number, trainer.recipe.mismatch_nats_max)
     _refuse_not_finite(sums.loss, 0.0, number)
@@ -94,25 +95,37 @@ def _update(
 
 
 def accumulate(
-    trainer: Trainer, lessons: Sequence[Lesson], scales: Scales, old: Sequence[Tensor] | None = None
-) -> Sums:
+    trainer: Trainer, lessons: Sequence[Lesson], scales: Scales, old: Sequence[Tensor] | None = None,
+    share: Sequence[int] | None = None,
+) -> Sums:  # fmt: skip
     """Add the lessons' share of the batch's gradient to the model's; the sums behind the batch's metrics.
 
     Args:
         trainer: Its policy is scored.
-        lessons: The batch, or the part of it that this rank learns from.
-        scales: Denominators of the whole batch: shares of any split then add up to the same gradient.
+        lessons: The batch.
+        scales: Its denominators: shares of any split then add up to the same gradient.
         old: ``Sums.logprobs`` of the policy that drew the answers; none where it is the present one.
+        share: Indices of the lessons that this rank learns from; all where it is left out.
     """
     sums = Sums()
     trunks, answers = [one.trunk for one in lessons], [one.answers for one in lessons]
-    for parts in micro_batches(trunks, answers, trainer.tokens_per_micro_batch):
-        useful = [part for part in parts if part.branches or trainer.watches_documents]
-        if useful:
-            sampled = None if old is None else old[len(sums.logprobs)]
-            loss = _part_loss(trainer, lessons, useful, scales, sums, sampled)
-            trainer.backend.backward(loss)
-            sums.loss += float(loss.detach())
+    apart = trainer.watches_documents and trainer.ntp_text == "raw"
+
+    def kind(parts: Sequence[Part]) -> int:
+        """Which passes it makes: over a trunk and its branches, and over documents apart."""
+        return int(has_branches(parts)) + 2 * int(apart and any(part.counts_document for part in parts))
+
+    def filler(kind: int) -> list[Part]:
+        counts = not apart or kind >= 2
+        return [smallest(trunks, answers, branches=kind % 2 == 1, counts_document=counts)]
+
+    found = micro_batches(trunks, answers, trainer.tokens_per_micro_batch, share)
+    useful = [[p for p in parts if p.branches or trainer.watches_documents] for parts in found]
+    for parts, counts in in_step([parts for parts in useful if parts], kind, filler, trainer.backend):
+        sampled = old[len(sums.logprobs)] if counts and old is not None else None
+        loss = _part_loss(trainer, lessons, parts, scales, sums if counts else Sums(), sampled)
+        trainer.backend.backward(loss * float(counts))
+        sums.loss += float(loss.detach()) * counts
     return sums
 
 

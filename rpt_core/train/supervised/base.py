@@ -28,8 +28,10 @@ from rpt_core.policy.tokens.vocabulary import TOKENIZER_FILES
 from rpt_core.policy.trunk import Trunk
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.supervised import BaseRecipe, ModelShape
-from rpt_core.train.backends.backend import TrainerBackend, own_share
+from rpt_core.train.backends.backend import TrainerBackend
+from rpt_core.train.backends.ranks import init_ranks
 from rpt_core.train.backends.registry import open_backend
+from rpt_core.train.backends.shares import in_step, own_share
 from rpt_core.train.supervised.loop import Learned, device_of, train_supervised
 from rpt_core.train.supervised.windows import Windows, shuffled, texts_of
 
@@ -53,6 +55,8 @@ def train_base(recipe: BaseRecipe, build: Build) -> Outcome:
 
 def _take(given: GivenModel, build: Build) -> Outcome:
     """Copy the files of a model, once it is known to be whole and to be computed rightly."""
+    if init_ranks(build.numerics.world_size).rank > 0:
+        return Outcome()  # nothing is trained: rank 0 copies
     source = model_folder(given.name, given.hub_revision)
     config, shapes = read_config(source), stored_shapes(source)
     target = build.out / "model"
@@ -147,15 +151,20 @@ def _learn(
     trunks = [Trunk(str(index), policy.begin_ids, windows[index]) for index in chosen.tolist()]
     num_targets = sum(trunk.num_tokens - 1 for trunk in trunks)
     total = forwarded = 0.0
-    mine = own_share(trunks, backend)
-    lengths = [trunk.num_tokens for trunk in mine]
-    for batch in padded_batches(lengths, build.numerics.tokens_per_micro_batch):
-        part = [mine[index] for index in batch]
-        loss = backend.score_documents(part).nll_M.sum() / num_targets
+    lengths = [trunk.num_tokens for trunk in trunks]
+    mine = own_share(lengths, backend)
+    own = padded_batches([lengths[index] for index in mine], build.numerics.tokens_per_micro_batch)
+    batches = [[trunks[mine[index]] for index in batch] for batch in own]
+    for part, counts in in_step(batches, lambda _: 0, lambda _: [min(trunks, key=_length)], backend):
+        loss = backend.score_documents(part).nll_M.sum() / num_targets * float(counts)
         backend.backward(loss)
         total += float(loss.detach())
         forwarded += len(part) * max(trunk.num_tokens for trunk in part)
     return Learned(total, {"nll_nats": total}, int(forwarded))
+
+
+def _length(trunk: Trunk) -> int:
+    return trunk.num_tokens
 
 
 @torch.no_grad()

@@ -24,9 +24,9 @@ from rpt_core.policy.codec import Codec
 from rpt_core.policy.forward import BranchScores, Layout
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.model import Policy
-from rpt_core.policy.parts import Part, micro_batches
+from rpt_core.policy.parts import Part
 from rpt_core.recipes.supervised import ColdStartRecipe
-from rpt_core.train.backends.backend import TrainerBackend, own_share
+from rpt_core.train.backends.backend import TrainerBackend
 from rpt_core.train.backends.registry import open_backend
 from rpt_core.train.supervised.lessons import (
     Answer,
@@ -37,7 +37,7 @@ from rpt_core.train.supervised.lessons import (
     ThoughtStyle,
     TracedDocuments,
 )
-from rpt_core.train.supervised.loop import Learned, device_of, train_supervised
+from rpt_core.train.supervised.loop import Learned, device_of, shared_batches, train_supervised
 from rpt_core.train.supervised.segment_lessons import SegmentLessons
 from rpt_core.train.supervised.windows import Windows, shuffled
 
@@ -172,7 +172,7 @@ def _learn(
         for stock in stocks
     ]
     done = [
-        batch.learn(backend, own_share(stock, backend), first, layout, budget)
+        batch.learn(backend, stock, first, layout, budget)
         for stock, first in zip(stocks, shares, strict=True)
     ]
     names = ("loss", "nll_nats", "answer_nll_nats", "tokens")
@@ -197,17 +197,20 @@ class _Batch:
         layout: Layout,
         budget: int,
     ) -> tuple[float, float, float, int]:
-        """Add the gradient of some lessons; loss, document and answer loss, tokens forwarded."""
+        """Add the gradient of this rank's share of lessons; its losses, and the tokens it forwarded.
+
+        That is the loss, the documents' and the answers'.
+        """
         trunks = [lesson.trunk for lesson in lessons]
         answers = [[[answer.ids for answer in at] for at in lesson.answers] for lesson in lessons]
         sums = np.zeros(3)
         forwarded = 0
-        for parts in micro_batches(trunks, answers, budget):
+        for parts, counts in shared_batches(trunks, answers, budget, backend):
             picked = [part.pick(trunks[part.trunk], answers[part.trunk]) for part in parts]
             scores = backend.score([t for t, _ in picked], [a for _, a in picked], layout)
             losses = self._losses(scores, _token_weights(parts, lessons, first), parts)
-            backend.backward(losses[0])
-            sums += [float(loss.detach()) for loss in losses]
+            backend.backward(losses[0] * float(counts))
+            sums += [float(loss.detach()) * counts for loss in losses]
             forwarded += scores.num_tokens
         return float(sums[0]), float(sums[1]), float(sums[2]), forwarded
 

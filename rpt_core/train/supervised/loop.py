@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -15,9 +15,11 @@ from rpt_core.artifacts.build import FLOPS, GIGA, Build
 from rpt_core.errors import EngineError, ResumeError, Stopped
 from rpt_core.policy.forward import Layout
 from rpt_core.policy.model import Policy
-from rpt_core.policy.parts import micro_batches
+from rpt_core.policy.parts import Part, has_branches, micro_batches, smallest
 from rpt_core.policy.trunk import Answers, Trunk
-from rpt_core.train.backends.backend import TrainerBackend, own_share
+from rpt_core.train.backends.backend import TrainerBackend
+from rpt_core.train.backends.ranks import refuse_apart
+from rpt_core.train.backends.shares import in_step, own_share
 
 Weights = Sequence[Sequence[Sequence[Sequence[float]]]]
 """Of answers' tokens: by trunk, by cut, by answer."""
@@ -98,10 +100,8 @@ def learn_answers(
     The mean is over the whole batch that is given; this rank learns from its share of it.
     """
     total = sum(sum(of_answer) for of_trunk in weights for of_cut in of_trunk for of_answer in of_cut)
-    trunks, answers = own_share(trunks, backend), own_share(answers, backend)
-    weights = own_share(weights, backend)
     nll, forwarded = 0.0, 0
-    for parts in micro_batches(trunks, answers, build.numerics.tokens_per_micro_batch):
+    for parts, counts in shared_batches(trunks, answers, build.numerics.tokens_per_micro_batch, backend):
         picked = [part.pick(trunks[part.trunk], answers[part.trunk]) for part in parts]
         scores = backend.score(
             [t for t, _ in picked], [a for _, a in picked], cast(Layout, build.numerics.layout),
@@ -110,11 +110,27 @@ def learn_answers(
         weights_N = torch.tensor(
             [w for part in parts for cut, number in part.branches for w in weights[part.trunk][cut][number]]
         ).to(scores.logprobs_N.device)
-        loss = -(weights_N * scores.logprobs_N).sum() / total
+        loss = -(weights_N * scores.logprobs_N).sum() / total * float(counts)
         backend.backward(loss)
         nll += float(loss.detach())
         forwarded += scores.num_tokens
     return Learned(nll, {"answer_nll_nats": nll}, forwarded)
+
+
+def shared_batches(
+    trunks: Sequence[Trunk], answers: Answers, budget: int, backend: TrainerBackend
+) -> Iterator[tuple[list[Part], bool]]:
+    """This rank's micro-batches of a batch, balanced by tokens, each with whether it counts."""
+    sizes = [
+        trunk.num_tokens + sum(len(ids) for at in of_trunk for ids in at)
+        for trunk, of_trunk in zip(trunks, answers, strict=True)
+    ]
+    own = micro_batches(trunks, answers, budget, own_share(sizes, backend))
+
+    def filler(kind: int) -> list[Part]:
+        return [smallest(trunks, answers, branches=kind == 1, counts_document=True)]
+
+    return in_step(own, lambda parts: int(has_branches(parts)), filler, backend)
 
 
 def _assert_finite(loss: float, norm: float, step: int) -> None:
@@ -144,6 +160,7 @@ def _save(build: Build, backend: TrainerBackend, step: int, num_tokens: int, flo
 def _resume(build: Build, backend: TrainerBackend) -> tuple[int, int, float]:
     """Take up the highest checkpoint; how many steps it had taken, its tokens and operations."""
     saved = build.resume()
+    refuse_apart(backend.all_gather(saved.step if saved else 0))
     if saved is None:
         return 0, 0, 0.0
     state = json.loads((Path(saved.folder) / STATE_FILE).read_text())

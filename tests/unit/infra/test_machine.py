@@ -43,9 +43,11 @@ def test_what_is_asked_for_is_kept():
 def test_a_gpu_is_taken_by_what_is_worth_it(monkeypatch):
     assert resolve_placement(Placement(), 640_000, NODE).gpus == 0
     monkeypatch.setattr(machine_module, "package_version", lambda name: "absent")
-    one = resolve_placement(Placement(), 7e9, NODE)
-    assert (one.gpus, one.backend, one.pool, one.dtype) == (1, "torch", "gpu-pool", "bfloat16")
-    assert resolve_placement(Placement(), None, NODE).gpus == 1
+    all_of_them = resolve_placement(Placement(), 7e9, NODE)
+    assert (all_of_them.gpus, all_of_them.ranks, all_of_them.pool) == (8, 8, "gpu-pool")
+    one = resolve_placement(Placement(), 7e9, NODE, many_ranks=False)
+    assert (one.gpus, one.ranks, one.backend, one.dtype) == (1, 1, "torch", "bfloat16")
+    assert resolve_placement(Placement(), None, NODE, many_ranks=False).gpus == 1
 
 
 @pytest.mark.parametrize("num_gpus", [1, 2, 8])
@@ -54,7 +56,55 @@ def test_auto_is_what_really_runs_however_much_is_installed(monkeypatch, num_gpu
     monkeypatch.setattr(machine_module, "package_version", lambda name: "0.19.8")  # DeepSpeed too
     node = LAPTOP.model_copy(update={"gpus": (H200,) * num_gpus, "torch_has_cuda": True})
     numerics = numerics_of(Placement(), num_parameters, node)
-    assert (numerics.engine, numerics.backend, numerics.world_size) == ("torch", "torch", 1)
+    assert (numerics.engine, numerics.backend, numerics.world_size) == ("torch", "torch", num_gpus)
+    alone = numerics_of(Placement(), num_parameters, node, many_ranks=False)
+    assert alone.world_size == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "nodes", "gpus", "ranks"),
+    [
+        (Placement(ranks=2), 1, 2, 2),
+        (Placement(gpus=4), 1, 4, 4),
+        (Placement(gpus=8, ranks=4), 1, 8, 4),  # an engine may take the others
+        (Placement(gpus=0, ranks=3), 1, 0, 3),
+        (Placement(), 2, 8, 16),
+        (Placement(ranks=8), 2, 4, 8),
+        (Placement(gpus=1), 4, 1, 4),
+    ],
+)
+def test_ranks_are_counted_over_machines_and_gpus_on_each(asked, nodes, gpus, ranks):
+    explicit = resolve_placement(asked, 7e9, NODE.model_copy(update={"nodes": nodes}))
+    assert (explicit.gpus, explicit.ranks) == (gpus, ranks)
+    one = resolve_placement(asked, 7e9, NODE.model_copy(update={"nodes": nodes}), many_ranks=False)
+    assert (one.gpus, one.ranks) == (min(gpus, 1), 1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "nodes", "said"),
+    [
+        (Placement(ranks=3), 2, "3 ranks do not divide by 2 machines"),
+        (Placement(ranks=9), 1, "9 processes on a machine with 8 GPUs to use"),
+        (Placement(ranks=2, gpus=1), 1, r"each trains on a GPU of its own. Set ranks=1, or gpus=0"),
+    ],
+)
+def test_ranks_that_cannot_be_placed_are_refused(asked, nodes, said):
+    with pytest.raises(CapacityError, match=said):
+        resolve_placement(asked, 7e9, NODE.model_copy(update={"nodes": nodes}))
+
+
+def test_one_process_has_the_key_it_always_had():
+    """Artifacts made before a placement could name ranks are found again."""
+    here = numerics_of(Placement(), 640_000, LAPTOP)
+    assert here.key() == "3768e5c5cf16f139"
+    assert here.key() == numerics_of(Placement(ranks=1), 640_000, LAPTOP).key()
+    assert here.key() != numerics_of(Placement(ranks=2), 640_000, LAPTOP).key()
+
+
+def test_memory_is_weighed_by_rank():
+    check_capacity("train-rpt", 4e8, "train", Placement(), LAPTOP)
+    with pytest.raises(CapacityError, match="Missing"):
+        check_capacity("train-rpt", 4e8, "train", Placement(ranks=2), LAPTOP)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +112,7 @@ def test_auto_is_what_really_runs_however_much_is_installed(monkeypatch, num_gpu
     [
         (Placement(engine="vllm"), "engine=vllm"),
         (Placement(backend="deepspeed"), "backend=deepspeed"),
-        (Placement(gpus=2), "gpus=2"),
+        (Placement(ranks=0), "ranks=0"),
         (Placement(gpus=8, backend="deepspeed"), "backend=deepspeed"),
         (Placement(gpus=-1), "gpus=-1"),
     ],

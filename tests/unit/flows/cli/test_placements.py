@@ -70,11 +70,13 @@ def test_a_machine_with_two_gpus_is_told_what_really_runs(parameters, monkeypatc
     """DeepSpeed installed as well: ``auto`` once said deepspeed, two ranks, and torch ran in one process."""
     monkeypatch.setattr(machine_module, "package_version", lambda name: "0.19.8")
     numerics = numerics_of(Placement(), parameters, TWO_GPUS)
-    assert (numerics.engine, numerics.backend, numerics.world_size) == ("torch", "torch", 1)
+    assert (numerics.engine, numerics.backend, numerics.world_size) == ("torch", "torch", 2)
     assert numerics.engine in OPENED
-    assert numerics.world_size <= TRAINED[numerics.backend][1]
-    assert "torch.distributed.run" not in rank_command("tasks.train_main", [], numerics.world_size)
-    for asked in ("gpus=2", "backend=deepspeed", "engine=vllm"):
+    assert numerics.backend in TRAINED
+    assert "--nproc-per-node=2" in rank_command("tasks.train_main", [], numerics.world_size)
+    alone = numerics_of(parse_placement("ranks=1"), parameters, TWO_GPUS)
+    assert "torch.distributed.run" not in rank_command("tasks.train_main", [], alone.world_size)
+    for asked in ("ranks=0", "backend=deepspeed", "engine=vllm"):
         with pytest.raises(CapacityError, match=f"asks for {asked}, and no stage of this version can run so"):
             numerics_of(parse_placement(asked), parameters, TWO_GPUS)
 
