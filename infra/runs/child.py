@@ -59,8 +59,8 @@ def write_outcome(
 def join_run(folder: Path) -> Callable[[], bool]:
     """Enlist this process with its launcher; return what tells whether a stop was asked for.
 
-    Records its pid for the launcher's signals, takes SIGTERM, SIGINT and SIGHUP as "stop at the next step
-    border", and starts a thread that ends the whole run when the launcher is gone. Without a launcher
+    Records its pid for a launcher on the same machine, takes SIGTERM, SIGINT and SIGHUP as "stop at the next
+    step border", and starts a thread that ends the whole run when the launcher is gone. Without a launcher
     (a notebook, a debugger) only the signals are handled.
     """
     stop = threading.Event()
@@ -70,8 +70,9 @@ def join_run(folder: Path) -> Callable[[], bool]:
     token, line = os.environ.get(lifeline.RUN_TOKEN), os.environ.get(lifeline.LIFELINE)
     if token and line:
         lifeline.end_with_launcher(token, line)
-    (folder / RANKS_FOLDER).mkdir(parents=True, exist_ok=True)
-    (folder / RANKS_FOLDER / str(rank())).write_text(str(os.getpid()))
+    if lifeline.is_launchers_machine():
+        (folder / RANKS_FOLDER).mkdir(parents=True, exist_ok=True)
+        (folder / RANKS_FOLDER / str(rank())).write_text(str(os.getpid()))
     return stop.is_set
 
 
@@ -98,3 +99,5 @@ def reporting(folder: Path) -> Iterator[Callable[[], bool]]:
         raise SystemExit(1) from error
     if rank() == 0:
         write_outcome(folder, "done")
+    else:  # finished, and not lost
+        (folder / RANKS_FOLDER / str(rank())).unlink(missing_ok=True)

@@ -7,6 +7,7 @@ launcher, the lifeline (:mod:`infra.runs.lifeline`) takes every process of the r
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -17,15 +18,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from infra.runs import lifeline, stops
-from infra.runs.child import RANKS_FOLDER, Status
-from rpt_core.errors import BY_NAME, EngineError, SourceError, Stopped, StoreError
+from infra.runs.child import RANKS_FOLDER, Status, outcome_file
+from infra.runs.nodes import nodes_of, torchrun
+from rpt_core.errors import BY_NAME, EngineError, LostRankError, SourceError, Stopped, StoreError
 
 LOG_FILE = "log.txt"
 POLL_SECONDS = 0.25
 EXIT_GRACE_SECONDS = 20.0
 """How long a process that has told its outcome may take to end before it is ended."""
 LAST_LINES = 20
+_STATUSES: tuple[Status, ...] = ("failed", "stopped", "done")
+_LOST = LostRankError.__name__
 _NOT_BEGUN = "stopped before this stage began; everything before it is kept, and the same command goes on."
 
 
@@ -79,13 +85,17 @@ class _Child:
         """Whether rank 0, or a rank that failed, has left its outcome."""
         return any(self.workdir.glob("outcome*.json"))
 
+    def lost(self) -> int | None:
+        """A rank that is gone without a word; the others hang or fail without it, and do not know why."""
+        recorded = _recorded(self.workdir)
+        for rank, pid in recorded.items() if len(recorded) > 1 else ():  # one alone is the process itself
+            if not _runs(pid) and not outcome_file(self.workdir, rank).exists():
+                return rank
+        return None
+
     def ask_to_stop(self) -> None:
         """SIGTERM to each rank itself (torchrun would pass it on only to kill soon after)."""
-        recorded = {
-            int(path.read_text() or 0)
-            for path in (self.workdir / RANKS_FOLDER).glob("[0-9]*")
-            if path.is_file()
-        }
+        recorded = set(_recorded(self.workdir).values())
         ranks = {process.pid for process in lifeline.members(self.token)} & recorded
         for pid in (ranks or {self.process.pid}) - self.signalled:
             with suppress(ProcessLookupError):
@@ -100,6 +110,22 @@ class _Child:
             self.ask_to_stop()  # again each time: a rank may enlist after the others
             time.sleep(POLL_SECONDS)
             meanwhile()
+
+
+def _recorded(workdir: Path) -> dict[int, int]:
+    """Process ids by rank, of those on this machine that have joined and have not finished."""
+    found = {}
+    for path in (workdir / RANKS_FOLDER).glob("[0-9]*"):
+        with suppress(FileNotFoundError, ValueError):  # finished, or only now being written
+            found[int(path.name)] = int(path.read_text())
+    return found
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 DATA_ENV = {
@@ -143,15 +169,11 @@ def training_env(*, threads: int = 1, gpus: int | None = None, offline: bool = F
 def rank_command(module: str, arguments: Sequence[str], world_size: int = 1) -> list[str]:
     """The command of a stage: plain ``python -m`` for one process, torchrun above.
 
-    ``-P`` keeps the working folder out of the module path; torchrun's ranks, which it starts with ``-m`` and
-    without ``-P``, have :func:`training_env` for that.
+    Several machines take part where the environment names them (:mod:`infra.runs.nodes`).
     """
     if world_size == 1:
         return [sys.executable, "-P", "-m", module, *arguments]
-    return [
-        sys.executable, "-P", "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1",
-        "--max-restarts=0", f"--nproc-per-node={world_size}", "-m", module, *arguments,
-    ]  # fmt: skip
+    return torchrun(module, arguments, world_size, nodes_of())
 
 
 def launch(
@@ -185,7 +207,7 @@ def launch(
             error of a callback), after the child was stopped the same way; how that went is its note.
     """
     started = time.monotonic()
-    why_stopped = ""
+    why_stopped, lost = "", None
     if stop_requested():
         return ProcessOutcome("stopped", "Stopped", _NOT_BEGUN)
     with stops.noted(stop_grace_seconds), _running(command, workdir, env or {}) as child:
@@ -193,6 +215,9 @@ def launch(
             while child.process.poll() is None and not child.told():
                 time.sleep(POLL_SECONDS)
                 _tell(child, on_line, on_poll)
+                lost = child.lost()
+                if lost is not None:
+                    break
                 if stop_requested():
                     why_stopped = "stopped"
                 elif deadline_seconds is not None and time.monotonic() - started > deadline_seconds:
@@ -210,7 +235,7 @@ def launch(
         finally:
             _tell(child, on_line, None)
         code = child.process.poll()
-    return _read_outcome(workdir, code, why_stopped, time.monotonic() - started)
+    return _read_outcome(workdir, code, why_stopped, time.monotonic() - started, lost)
 
 
 def _tell(child: _Child, on_line: Callable[[str], None] | None, on_poll: Callable[[], None] | None) -> None:
@@ -228,6 +253,7 @@ def _running(command: Sequence[str], workdir: Path, env: Mapping[str, str]) -> I
         old.unlink()
     shutil.rmtree(workdir / RANKS_FOLDER, ignore_errors=True)
     with lifeline.owned() as marks, (workdir / LOG_FILE).open("ab") as log:
+        log.write(f"$ {shlex.join(command)}\n".encode())
         offset = log.tell()
         with (
             stops.held_back()
@@ -248,10 +274,18 @@ def _running(command: Sequence[str], workdir: Path, env: Mapping[str, str]) -> I
                 process.wait(10)
 
 
-def _read_outcome(workdir: Path, code: int | None, why_stopped: str, seconds: float) -> ProcessOutcome:
-    """Merge the ranks' outcome files; the first failure in time is the cause of the others."""
+def _read_outcome(
+    workdir: Path, code: int | None, why_stopped: str, seconds: float, lost: int | None = None
+) -> ProcessOutcome:
+    """Merge the ranks' outcome files; the first failure in time is the cause of the others.
+
+    That a rank lost touch with another is never the cause: the other's own words are, or its silence.
+    """
     told = [json.loads(path.read_text()) for path in workdir.glob("outcome*.json")]
-    told.sort(key=lambda one: (("failed", "stopped", "done").index(one["status"]), one["time"]))
+    told.sort(key=lambda one: (one["error"] == _LOST, _STATUSES.index(one["status"]), one["time"]))
+    if lost is not None and all(one["error"] == _LOST for one in told):
+        message = _died(workdir / LOG_FILE, None, f"rank {lost} of the training")
+        return ProcessOutcome("failed", "EngineError", message, seconds=seconds)
     if told:
         first = told[0]
         where = f" (rank {first['rank']})" if first["rank"] else ""
@@ -267,14 +301,14 @@ def _read_outcome(workdir: Path, code: int | None, why_stopped: str, seconds: fl
     return ProcessOutcome("failed", "EngineError", _died(workdir / LOG_FILE, code), seconds=seconds)
 
 
-def _died(log: Path, code: int | None) -> str:
-    how = f"with exit code {code}"
+def _died(log: Path, code: int | None, who: str = "the training process") -> str:
+    how = f"with exit code {code}" if code is not None else "(killed, or the system ran out of memory)"
     if code is not None and code < 0:
         how = f"by {signal.Signals(-code).name}"
         if -code == signal.SIGKILL:
             how += " (somebody's kill -9, or the system ran out of memory)"
     last = "\n".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
     return (
-        f"the training process ended {how} without saying how it went. The same command goes on from its "
+        f"{who} ended {how} without saying how it went. The same command goes on from its "
         f"last checkpoint. The end of its log {log}:\n{last}"
     )

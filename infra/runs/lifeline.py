@@ -31,6 +31,9 @@ import psutil
 
 RUN_TOKEN = "RPT_RUN_TOKEN"  # noqa: S105  (a name, not a secret)
 LIFELINE = "RPT_LIFELINE"
+RUN_HOST = "RPT_RUN_HOST"
+"""The launcher's machine. Ranks on another one cannot see its pipe, and end with the process that started
+them there, which torchrun and srun end with the launcher's."""
 TICK_SECONDS = 0.5
 SWEEP_ROUNDS = 20
 _PREFIX = "rpt-line-"
@@ -48,7 +51,7 @@ def owned() -> Iterator[dict[str, str]]:
     """
     _clear_stale()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    marks = {RUN_TOKEN: uuid.uuid4().hex, LIFELINE: str(folder / "line")}
+    marks = {RUN_TOKEN: uuid.uuid4().hex, LIFELINE: str(folder / "line"), RUN_HOST: os.uname().nodename}
     writer, watcher = create(folder / "line"), None
     _owned[marks[RUN_TOKEN]] = marks[LIFELINE]
     try:
@@ -120,6 +123,11 @@ def create(path: Path) -> int:
     return writer
 
 
+def is_launchers_machine() -> bool:
+    """Whether the launcher of this process's run, if there is one, is on the same machine."""
+    return os.environ.get(RUN_HOST, os.uname().nodename) == os.uname().nodename
+
+
 def watch(path: str, on_lost: Callable[[], None]) -> None:
     """Block until the launcher at the other end, or this process's own parent, is gone; then ``on_lost``.
 
@@ -127,6 +135,10 @@ def watch(path: str, on_lost: Callable[[], None]) -> None:
     accident, and a torchrun agent may die while the launcher lives.
     """
     parent = os.getppid()
+    if not is_launchers_machine():
+        while os.getppid() == parent:
+            time.sleep(TICK_SECONDS)
+        return on_lost()
     try:
         line = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -235,6 +236,42 @@ def test_two_ranks_stop_by_their_own_signals(tmp_path):
 def test_the_rank_that_failed_first_is_the_one_that_is_named(tmp_path):
     with pytest.raises(StarvedError, match=r"rank 1 found nothing \(rank 1\)"):
         run(tmp_path, "gloo-fail", world_size=2).check()
+    assert not left(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_rank_that_is_killed_is_named_and_the_others_end_with_it(tmp_path):
+    killed = []
+
+    def kill() -> None:
+        if not killed and min(steps(tmp_path, 0), steps(tmp_path, 1)) >= 2:
+            killed.append(time.monotonic())
+            os.kill(int((tmp_path / "ranks" / "1").read_text()), signal.SIGKILL)
+
+    with pytest.raises(EngineError, match=r"rank 1 of the training ended \(killed(?s:.*)step 2"):
+        run(tmp_path, "gloo-long", world_size=2, on_poll=kill).check()
+    assert time.monotonic() - killed[0] < 20
+    assert not left(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["gloo-done", "gloo-fail"])
+def test_ranks_of_several_machines_meet_where_the_environment_says(tmp_path, monkeypatch, mode):
+    """Two agents on this machine stand for those that srun starts on two."""
+    (tmp_path / "srun").write_text('for node in 1 2; do "$@" & done; wait\n')
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("RPT_NODES", "2")
+    monkeypatch.setenv("RPT_RENDEZVOUS", f"127.0.0.1:{port}")
+    monkeypatch.setenv("RPT_NODES_START", f"bash {tmp_path / 'srun'}")
+    outcome = run(tmp_path, mode, world_size=2)
+    if mode == "gloo-fail":
+        with pytest.raises(StarvedError, match=r"rank 1 found nothing \(rank 1\)"):
+            outcome.check()
+    else:
+        outcome.check()
+        assert steps(tmp_path, 0) == steps(tmp_path, 1) == 3
     assert not left(tmp_path)
 
 
