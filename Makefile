@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 NOT_HERE := not long and not gpu and not s3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 bench-trainer bench-corpus peers real-model models-table clean
+.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 bench-trainer bench-ranks bench-corpus peers real-model models-table clean
 
 help:  ## what there is to do
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -59,6 +59,9 @@ test-s3: setup  ## the store against a real S3 server (RPT_TEST_S3)
 bench-trainer: setup  ## our trainer beside TRL's, in an environment of TRL's own (.venv-trl)
 	@sh infra/setup_trl.sh
 	@PYTHONPATH=. .venv-trl/bin/python -m tests.benchmarks.trainer $(BENCH_ARGS)
+
+bench-ranks: setup  ## two training processes beside one, and beside one of two threads
+	@.venv/bin/python -m tests.benchmarks.ranks $(BENCH_ARGS)
 
 peers: setup  ## the corpus benchmarks' peers in environments of their own (.venv-peers, .venv-text-dedup)
 	@sh infra/setup_peers.sh
