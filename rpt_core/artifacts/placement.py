@@ -6,8 +6,8 @@ from pydantic import Field
 
 from rpt_core.artifacts.recipe import Frozen, canonical_json
 
-ENGINES, BACKENDS = ("torch", "torch-copy"), ("torch",)
-"""What stages can really run under: rollouts in this process, torch's own optimisers.
+ENGINES, BACKENDS = ("torch", "torch-copy"), ("torch", "deepspeed")
+"""What stages can really run under: rollouts in this process, torch's own optimisers or DeepSpeed.
 A manifest records what ``auto`` resolves to, so nothing may stand here that no stage carries out; the
 registries of :mod:`rpt_core.policy.engines` and :mod:`rpt_core.train.backends` hold the same names."""
 
