@@ -39,7 +39,11 @@ from tests.unit.train.rl.test_step import INPUT, RECIPE
 
 SECONDS = 60
 """Deadline of every collective, and of a launch."""
-NUMERICS = LocalBuild.__dataclass_fields__["numerics"].default_factory()
+NUMERICS = (
+    LocalBuild.__dataclass_fields__["numerics"]
+    .default_factory()
+    .model_copy(update={"backend": os.environ.get("RPT_TEST_BACKEND", "torch")})
+)
 SLOW = Optimiser(learning_rate=1e-4, grad_clip=0.5)
 SCENARIOS: dict[str, dict[str, Any]] = {
     "recorded": {"steps": 20, "optimiser": SLOW, "ntp_weight": 0.1},
