@@ -1,7 +1,7 @@
 """What a placement's ``zero_stage`` and ``offload`` mean on a machine, and when they are refused."""
 
 from rpt_core.artifacts.placement import Placement
-from rpt_core.artifacts.zero import Stage, Zero
+from rpt_core.artifacts.zero import Zero
 from rpt_core.errors import CapacityError
 
 _SHARE = 0.6
@@ -45,11 +45,9 @@ def check_zero(placement: Placement, version: str) -> None:
 def zero_of(
     placement: Placement, num_parameters: float | None, ranks: int, device_bytes: int, *, bfloat16: bool
 ) -> Zero:
-    """The stage and offload a placement means; ``auto`` is the lowest stage whose states fit.
+    """The stage and offload a placement means; ``auto`` is 1 where its states fit, else 2.
 
-    Bytes a parameter on each of R ranks: the weights; gradients in float32; masters and moments, 12 / R.
-    Stage 2 divides gradients by R as well. Stage 3 divides weights too, but rollouts need a whole copy of
-    them on every rank, so its states take no less and ``auto`` never takes it.
+    It is never 3: see :func:`state_bytes`.
 
     Example:
         >>> auto = Placement(backend="deepspeed")
@@ -58,10 +56,26 @@ def zero_of(
     """
     if placement.zero_stage != "auto":
         return Zero(placement.zero_stage, placement.offload)
+    first = Zero(1, placement.offload)
+    needed = (num_parameters or 0) * state_bytes(first, ranks, bfloat16=bfloat16)
+    return first if needed <= _SHARE * device_bytes else Zero(2, placement.offload)
+
+
+def state_bytes(zero: Zero, ranks: int, *, bfloat16: bool) -> float:
+    """Bytes a parameter on the device of each rank: weights, gradients, float32 masters and two moments.
+
+    At stage 3, rollouts still need a whole copy of the weights on every rank: it holds no less than stage 2.
+
+    Example:
+        >>> [round(state_bytes(Zero(stage), 8, bfloat16=True), 2) for stage in (0, 1, 2, 3)]
+        [16, 7.5, 4.0, 4.25]
+    """
+    if zero.stage == 0:  # float32 parameters and no masters, as plain torch trains
+        return 16
     weights = 2 if bfloat16 else 4
-    moments = 0.0 if placement.offload else 12 / ranks
-    fits: Stage = 1 if (num_parameters or 0) * (weights + 4 + moments) <= _SHARE * device_bytes else 2
-    return Zero(fits, placement.offload)
+    gradients = 4 / ranks if zero.stage >= 2 else 4
+    shared = 0 if zero.offload else 12 / ranks
+    return weights + gradients + shared + (weights / ranks if zero.stage == 3 else 0)
 
 
 def backend_name(placement: Placement) -> str:

@@ -13,13 +13,9 @@ from rpt_core.artifacts.zero import Zero
 from rpt_core.policy.load import save_policy
 from rpt_core.policy.loading.replace import stored_weights
 from rpt_core.train.backends.torch_backend import TorchBackend
-from rpt_core.train.clock import Clock
-from rpt_core.train.rl.gather import gather
-from rpt_core.train.rl.state import Progress
 from tests.contracts import two_ranks, zero_ranks
 from tests.contracts.zero_ranks import (
     HALF,
-    STEPS,
     Job,
     carry_out,
     finish,
@@ -38,7 +34,7 @@ COMPARED = ("reward_mean", "loss", "ntp_loss", "entropy", "grad_norm")
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """One process of torch in both forms: its folder, trainer and metrics."""
+    """One process of torch in both forms: its folder, what it draws at the end, and its metrics."""
     found = {}
     for name, form in (("raw", RAW), ("packed", PACKED)):
         folder = tmp_path_factory.mktemp(name)
@@ -107,12 +103,11 @@ def test_stages_1_and_3_train_as_torch_does_and_their_checkpoints_are_anybodys(a
 
 
 def test_answers_are_drawn_with_the_weights_that_stage_3_has_partitioned(alone, tmp_path):
-    _, trainer, rows = alone["packed"]
+    _, drawn, rows = alone["packed"]
     folder = _jobs(tmp_path / "packed", alone, "packed")
     found = carry_out([Job("three", "deepspeed-zero3", **PACKED)], folder)["three"]
     _check(found, rows)
     assert found[0]["tokens"] == found[1]["tokens"]
-    drawn = gather(trainer, Progress(step=STEPS), Clock())
     theirs = [list(sample.logprobs) for group in drawn.groups for sample in group.samples]
     close = [
         mine == pytest.approx(others, abs=1e-3)

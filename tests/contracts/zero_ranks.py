@@ -73,7 +73,11 @@ def trainer_of(job: Job, open_backend) -> Trainer:
 
 
 def recorded(job: Job, folder: Path):
-    """Draw and learn from every step's batch in this process, with batches and a checkpoint on disk."""
+    """Draw and learn from every step's batch in this process; batches and a checkpoint stay on disk.
+
+    Returns:
+        What would be learnt from next, and the metrics of every step.
+    """
     trainer = trainer_of(job, TorchBackend)
     progress, batches, rows = Progress(), [], []
     for number in range(1, STEPS + 1):
@@ -84,7 +88,7 @@ def recorded(job: Job, folder: Path):
             write_checkpoint(trainer, progress, folder / "checkpoint")
     (folder / "batches.pickle").write_bytes(pickle.dumps(batches))
     trainer.backend.export(folder / "model")
-    return trainer, rows
+    return gather(trainer, progress, Clock()), rows
 
 
 def write_checkpoint(trainer, progress, folder: Path) -> None:
