@@ -65,7 +65,7 @@ def test_auto_partitions_gradients_where_whole_ones_do_not_fit(installed):
 
 def test_a_plan_weighs_what_each_rank_holds(installed):
     """14 B parameters in bfloat16: 252 GB of states on each rank by torch, 56 by ZeRO-2 over eight."""
-    with pytest.raises(CapacityError, match="Missing: [0-9]+ GB of GPU memory"):
+    with pytest.raises(CapacityError, match=r"Missing: [0-9]+ GB of GPU memory"):
         check_capacity("train-rpt", 14e9, "train", Placement(backend="torch"), NODE)
     check_capacity("train-rpt", 14e9, "train", Placement(backend="deepspeed"), NODE)
 
