@@ -49,6 +49,8 @@ class Job:
     ntp_text: str = "raw"
     start: str = ""
     """Folder of a checkpoint taken after half of the steps; the beginning without it."""
+    batches: str = ""
+    """File of the recorded batches; the folder's own without it."""
     last: int = STEPS
     kill_after: int = 0
     """Rank 1 kills itself after that step."""
@@ -128,7 +130,7 @@ def work(job: Job, folder: Path) -> None:
     """One rank's part of a job; its answer is a file."""
     zero = Zero.named(job.zero)
     trainer = trainer_of(job, lambda *given: opened(*given, Ranks(world_size=dist.get_world_size()), zero))
-    batches = pickle.loads((folder / "batches.pickle").read_bytes())
+    batches = pickle.loads(Path(job.batches or folder / "batches.pickle").read_bytes())
     progress, rows = learn(trainer, job, batches, folder)
     backend = trainer.backend
     with backend.whole():

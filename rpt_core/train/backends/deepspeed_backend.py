@@ -214,6 +214,7 @@ def opened(policy: Policy, recipe: Optimiser, total_steps: int, ranks: Ranks, ze
 def imported(device: torch.device) -> Any:
     """DeepSpeed, told not to compile, not to look for another device, and to keep its log to warnings."""
     os.environ.setdefault("DS_ACCELERATOR", device.type)
+    os.environ.setdefault("LOCAL_RANK", "0")  # asserted to be there, and torchrun alone sets it
     # torch 2.13 renames both collectives, and DeepSpeed 0.19 calls them thousands of times by the old names
     renamed = r".*(reduce_scatter|all_gather_into)_tensor. is deprecated"
     warnings.filterwarnings("ignore", renamed, FutureWarning)
