@@ -67,8 +67,11 @@ class Job(Frozen):
 
     @property
     def key(self) -> str:
-        """Where this attempt's progress is kept: by numerics, since other numerics cannot go on from it."""
-        return self.numerics.key() if self.numerics else "exact"
+        """Where this attempt's progress is kept: by numerics, since other numerics cannot go on from it.
+
+        The number of ranks is left out: no part of a checkpoint depends on it.
+        """
+        return self.numerics.model_copy(update={"world_size": 1}).key() if self.numerics else "exact"
 
 
 class StoreBuild(LocalBuild):
@@ -94,7 +97,7 @@ class StoreBuild(LocalBuild):
             seconds=round(time.monotonic() - self._begin, 3),
             steps=(self.first_step, self.last_step),
             outcome=outcome,
-            host={"name": os.uname().nodename, "cpus": os.cpu_count() or 0},
+            host={"name": os.uname().nodename, "cpus": os.cpu_count() or 0, "ranks": self.job.world_size},
         )
 
     def log(self, step: int, values: Mapping[str, float], timings: Mapping[str, float] | None = None) -> None:

@@ -77,6 +77,21 @@ def test_every_rank_goes_on_from_rank_0s_checkpoint(job: Job, monkeypatch):
     assert json.loads(lines[-1]) == {"step": 4, "from": 4.0}
 
 
+def test_a_job_of_one_rank_goes_on_from_the_checkpoint_of_two(job: Job, monkeypatch):
+    run(job, 0, monkeypatch)
+    alone = job.model_copy(
+        update={
+            "folder": job.folder.parent / "alone",
+            "numerics": job.numerics.model_copy(update={"world_size": 1}),
+        }
+    )
+    train_main.run(alone, lambda: False)
+    lines = (alone.out / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1]) == {"step": 4, "from": 4.0}
+    attempts = json.loads((alone.folder / RESULT_FILE).read_text())["attempts"]
+    assert [attempt["host"]["ranks"] for attempt in attempts] == [2, 1]
+
+
 def test_as_many_ranks_are_started_as_the_manifest_will_say(job: Job):
     assert job.world_size == 2
     assert "--nproc-per-node=2" in rank_command("tasks.train_main", [], job.world_size)

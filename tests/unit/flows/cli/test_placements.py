@@ -38,6 +38,7 @@ TWO_GPUS = LAPTOP.model_copy(
             "backend=deepspeed,zero_stage=2,offload=true",
             {"backend": "deepspeed", "zero_stage": 2, "offload": True},
         ),
+        ("ranks=2,gpus=0", {"ranks": 2, "gpus": 0}),
     ],
 )
 def test_parts_become_fields_and_the_rest_stays_auto(text, fields):
