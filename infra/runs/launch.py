@@ -289,9 +289,8 @@ def _read_outcome(
     if told:
         first = told[0]
         where = f" (rank {first['rank']})" if first["rank"] else ""
-        return ProcessOutcome(
-            first["status"], first["error"], first["message"] + where, first["retryable"], seconds
-        )
+        message = first["message"].removesuffix(where) + where
+        return ProcessOutcome(first["status"], first["error"], message, first["retryable"], seconds)
     if why_stopped:
         message = f"{why_stopped} before a new checkpoint; the same command goes on from the last one."
         return ProcessOutcome("stopped", "Stopped", message, seconds=seconds)

@@ -10,13 +10,13 @@ import torch
 from rpt_core.artifacts import placement
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
-from rpt_core.errors import CapacityError, ResumeError, Stopped
+from rpt_core.errors import CapacityError, EngineError, ResumeError, StarvedError, Stopped, StoreError
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import branch_logprobs, document_scores
 from rpt_core.policy.loading.replace import stored_weights
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.backends.registry import BACKENDS, open_backend
-from rpt_core.train.backends.shares import dealt, own_share
+from rpt_core.train.backends.shares import dealt, on_every_rank, own_share
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.gather import gather
 from rpt_core.train.rl.lessons import lesson_of, scales_of
@@ -175,6 +175,33 @@ def test_work_is_dealt_whole_and_by_size(sizes, world_size):
     best = max([-(-sum(sizes) // world_size), *sizes])
     assert max(loads) <= 4 / 3 * best
     assert world_size > 1 or shares == [list(range(len(sizes)))]
+
+
+@pytest.mark.parametrize(
+    ("raised", "seen", "said"),
+    [
+        (StarvedError("nothing is left"), StarvedError, "nothing is left (rank 1)"),
+        (StoreError("the store is away", retryable=True), StoreError, "the store is away (rank 1)"),
+        (ZeroDivisionError("by nothing"), EngineError, "ZeroDivisionError: by nothing (rank 1)"),
+    ],
+)
+def test_an_error_on_one_rank_is_raised_on_all_with_its_words(raised, seen, said):
+    ranks = Ranks(3)
+
+    def fail():
+        raise raised
+
+    def run(rank):
+        backend = RankBackend(ranks, rank, tiny_policy(), ADAMW, 10)
+        assert on_every_rank(lambda: rank * 10, backend) == [0, 10, 20]
+        with pytest.raises(seen) as found:
+            on_every_rank(fail if rank == 1 else lambda: None, backend)
+        return str(found.value), getattr(found.value, "retryable", None)
+
+    assert ranks.run(run) == [(said, getattr(raised, "retryable", None))] * 3
+    with pytest.raises(type(raised)) as alone:
+        on_every_rank(fail, _alone(tiny_policy()))
+    assert alone.value is raised
 
 
 COLLECTIVE = [

@@ -63,7 +63,7 @@ class Ranks:
         flat = torch.cat([there.to(own[0]), *(grad.reshape(-1) for grad in own)])
         with self._reached("all_reduce"):
             dist.all_reduce(flat)
-        counts, *sums = flat.split([len(parameters), *(p.numel() for p in parameters)])
+        counts, *sums = torch.split(flat, [len(parameters), *(p.numel() for p in parameters)])
         for parameter, count, total in zip(parameters, counts.tolist(), sums, strict=True):
             parameter.grad = total.view_as(parameter) if count else None
 
@@ -131,7 +131,7 @@ def init_ranks(world_size: int, *, on_gpu: bool = False, always: bool = False) -
                 "cpu:gloo,cuda:nccl" if on_gpu else "gloo",
                 rank=ranks.rank,
                 world_size=world_size,
-                store=dist.HashStore() if world_size == 1 else None,
+                store=dist.HashStore() if world_size == 1 else None,  # type: ignore[attr-defined]
                 timeout=timedelta(seconds=_seconds()),
             )
     return ranks

@@ -83,15 +83,14 @@ def on_every_rank(work: Callable[[], T], backend: TrainerBackend) -> list[T]:
         mine = work()
     except Exception as error:  # noqa: BLE001  (raised below, on every rank)
         failed = error
-    told = None if failed is None else (type(failed).__name__, str(failed))
+    told = failed and (type(failed).__name__, str(failed), bool(getattr(failed, "retryable", False)))
     found = backend.all_gather((mine, told))
     for rank, (_, words) in enumerate(found):
         if words is not None:
-            name, message = words
+            name, message, retryable = words
             raised = BY_NAME.get(name, EngineError)
             message = message if name in BY_NAME else f"{name}: {message}"
             if issubclass(raised, SourceError | StoreError):
-                retryable = bool(getattr(failed, "retryable", False))
                 raise raised(f"{message} (rank {rank})", retryable=retryable) from failed
             raise raised(f"{message} (rank {rank})") from failed
     return [cast(T, value) for value, _ in found]
