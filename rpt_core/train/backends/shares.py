@@ -83,7 +83,9 @@ def on_every_rank(work: Callable[[], T], backend: TrainerBackend) -> list[T]:
         mine = work()
     except Exception as error:  # noqa: BLE001  (raised below, on every rank)
         failed = error
-    told = failed and (type(failed).__name__, str(failed), bool(getattr(failed, "retryable", False)))
+    told = None
+    if failed is not None:
+        told = type(failed).__name__, str(failed), bool(getattr(failed, "retryable", False))
     found = backend.all_gather((mine, told))
     for rank, (_, words) in enumerate(found):
         if words is not None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rpt_core.objectives.objective import Asked, Drawn, Verdicts
-from rpt_core.policy.trunk import Sampling, Trunk
+from rpt_core.policy.trunk import Sample, Sampling, Trunk
 from rpt_core.train.backends.shares import dealt, on_every_rank
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.evidence import measured
@@ -47,7 +47,7 @@ def answered(
     shares = dealt(sizes, trainer.backend.world_size)
     mine = [asked[index] for index in shares[trainer.backend.rank]]
     found = on_every_rank(_work(trainer, mine, sampling, step, clock, rewarded=rewarded), trainer.backend)
-    drawn: Drawn = [[] for _ in asked]
+    drawn: list[Sequence[Sequence[Sample]]] = [[] for _ in asked]
     verdicts: Verdicts = [[] for _ in asked]
     for share, part in zip(shares, found, strict=True):
         for index, answers, judged in zip(share, part.drawn, part.verdicts, strict=True):

@@ -1,6 +1,7 @@
 """The base model: a tokenizer and next-token training from scratch, or a given model taken as it is."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -77,18 +78,15 @@ def _take(given: GivenModel, build: Build) -> Outcome:
 
 def _from_scratch(recipe: BaseRecipe, shape: ModelShape, build: Build) -> Outcome:
     corpus = build.inputs["corpus"]
-    start = build.scratch / "start"
-    codec = Codec.train(
-        texts_of(corpus, "train"), shape.vocab_size, start, shape.context_tokens, marks=shape.prediction_marks
-    )
+    start = by_rank_0(build, lambda folder: _write_start(shape, corpus, recipe.seed, folder))
+    policy = load_policy(start, device=device_of(build), for_training=True)
+    codec = policy.codec
     windows = Windows.build(corpus, "train", codec, shape.context_tokens, build.scratch / "train.tokens")
     if not len(windows):
         raise StarvedError(
             f"there is nothing to train on: the corpus has {windows.num_documents} training documents, none "
             "of two tokens or more. Look at what prepare-corpus dropped, or give more text."
         )
-    initialise(shape, len(codec), codec, recipe.seed, start)
-    policy = load_policy(start, device=device_of(build), for_training=True)
     backend = open_backend(build.numerics, policy, recipe.optimiser, recipe.steps)
     trained = train_supervised(
         build,
@@ -119,6 +117,26 @@ def _from_scratch(recipe: BaseRecipe, shape: ModelShape, build: Build) -> Outcom
             "trained": True,
         },
     )
+
+
+def _write_start(shape: ModelShape, corpus: Path, seed: int, folder: Path) -> None:
+    """A tokenizer of the corpus, and a random model over what it really has."""
+    texts = texts_of(corpus, "train")
+    codec = Codec.train(texts, shape.vocab_size, folder, shape.context_tokens, marks=shape.prediction_marks)
+    initialise(shape, len(codec), codec, seed, folder)
+
+
+def by_rank_0(build: Build, write: Callable[[Path], None]) -> Path:
+    """A folder of scratch that rank 0 alone writes, and all read once it is whole.
+
+    transformers saves a model on rank 0 only, wherever there is a process group.
+    """
+    ranks = init_ranks(build.numerics.world_size)
+    folder = Path(ranks.all_gather(str(build.scratch / "start"))[0])
+    if ranks.rank == 0:
+        write(folder)
+    ranks.all_gather(None)  # written
+    return folder
 
 
 def initialise(shape: ModelShape, vocab_size: int, codec: Codec, seed: int, folder: Path) -> None:

@@ -7,6 +7,7 @@ its own, not given ones.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
@@ -19,7 +20,7 @@ from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.sample.pairs import WorldPair, drill, pair
 from rpt_core.train.backends.backend import TrainerBackend
 from rpt_core.train.backends.registry import open_backend
-from rpt_core.train.supervised.base import initialise
+from rpt_core.train.supervised.base import by_rank_0, initialise
 from rpt_core.train.supervised.loop import Learned, device_of, learn_answers, train_supervised
 
 HELD_OUT_FROM = 1_000_000_000
@@ -30,11 +31,14 @@ VERDICT_WEIGHT = 4.0
 
 def train_judge(recipe: JudgeRecipe, build: Build) -> Outcome:
     """Write ``model/``; the summary says how far it agrees with the world's truth on held-out pairs."""
-    start = build.scratch / "start"
-    texts = (text for number in range(TOKENIZER_PAIRS) for text in _texts(_pair(recipe, number)))
-    codec = Codec.train(texts, recipe.model.vocab_size, start, recipe.model.context_tokens)
-    initialise(recipe.model, len(codec), codec, recipe.seed, start)
-    policy = load_policy(start, device=device_of(build), for_training=True)
+
+    def write(folder: Path) -> None:
+        texts = (text for number in range(TOKENIZER_PAIRS) for text in _texts(_pair(recipe, number)))
+        codec = Codec.train(texts, recipe.model.vocab_size, folder, recipe.model.context_tokens)
+        initialise(recipe.model, len(codec), codec, recipe.seed, folder)
+
+    policy = load_policy(by_rank_0(build, write), device=device_of(build), for_training=True)
+    codec = policy.codec
     backend = open_backend(build.numerics, policy, recipe.optimiser, recipe.steps)
     trained = train_supervised(
         build, policy, backend, recipe.steps, lambda step: _learn(backend, codec, recipe, build, step)
