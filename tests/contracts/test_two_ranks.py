@@ -3,11 +3,17 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from rpt_core.corpus.segments.splitter import Splitter
+from rpt_core.policy.codec import Codec
 from rpt_core.policy.load import save_policy
+from rpt_core.train.supervised.base import initialise
+from rpt_core.train.supervised.windows import texts_of
 from tests.contracts import two_ranks
 from tests.contracts.two_ranks import run, run_ranks
 from tests.toys import save_tiny_model
@@ -118,6 +124,44 @@ def test_a_training_goes_on_at_another_number_of_ranks(both, tmp_path):
     assert furthest(tmp_path / "two" / "rank-0" / "resumed.safetensors", one / "resumed.safetensors") < 1e-5
     torn = tmp_path / "two" / "rank-1" / "resumed.safetensors"
     assert furthest(tmp_path / "two" / "rank-0" / "resumed.safetensors", torn) == 0
+
+
+@pytest.fixture
+def schooled(shared) -> Path:
+    """A judge and a start model of a few steps, segments, and conversations, beside the corpus."""
+    from tests.unit.train import test_rlpt_stages as stages
+
+    documents = pq.read_table(shared / "corpus" / "documents.parquet").to_pylist()
+    splitter = Splitter.train({"en": [row["text"] for row in documents]})
+    spans = [
+        {"doc_id": row["doc_id"], "ordinal": ordinal, "start": start, "end": end}
+        for row in documents
+        for ordinal, (start, end) in enumerate(splitter.split(row["text"], "en", 8))
+    ]
+    pq.write_table(pa.Table.from_pylist(spans), shared / "corpus" / "segments.parquet")
+    for name, marks in (("base", True), ("start", True), ("judge", False)):
+        model = shared / name / "model"
+        texts = texts_of(shared / "corpus", "train")
+        codec = Codec.train(texts, 512, model, 256, marks=marks)
+        initialise(stages.SHAPE, len(codec), codec, 0, model)
+    turns = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two three"}]
+    lines = [json.dumps({"messages": turns * (1 + number % 3)}) for number in range(12)]
+    (shared / "talk.jsonl").write_text("\n".join(lines))
+    return shared
+
+
+@pytest.mark.long
+def test_every_training_stage_is_the_same_on_two_ranks(schooled, tmp_path, monkeypatch):
+    assert run_ranks(tmp_path / "two", ["stages"], RPT_TEST_SHARED=str(schooled)) == [0, 0]
+    monkeypatch.setenv("RPT_TEST_SHARED", str(schooled))
+    run("stages", tmp_path / "one")
+    for name in ("judge", "cold_start", "sft", "rlpt"):
+        ours, other = (told(tmp_path / "two" / f"rank-{rank}", f"stage-{name}") for rank in (0, 1))
+        theirs = told(tmp_path / "one", f"stage-{name}")
+        assert ours["rows"] == other["rows"] == theirs["rows"], name
+        assert ours["summary"].keys() == theirs["summary"].keys(), name
+        weights = Path(f"stage-{name}") / "out" / "model" / "model.safetensors"
+        assert furthest(tmp_path / "one" / weights, tmp_path / "two" / "rank-0" / weights) < 1e-4, name
 
 
 @pytest.mark.slow

@@ -25,8 +25,9 @@ from rpt_core.errors import JudgeError, Stopped
 from rpt_core.objectives.objective import Asked, by_itself
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.trunk import Sample
-from rpt_core.recipes.reinforce import Selection
-from rpt_core.recipes.supervised import BaseRecipe, ModelShape, Optimiser
+from rpt_core.recipes.judge import JudgeRecipe
+from rpt_core.recipes.reinforce import RlptRecipe, Selection
+from rpt_core.recipes.supervised import BaseRecipe, ModelShape, Optimiser, SftRecipe
 from rpt_core.train.backends.ranks import end_ranks, init_ranks
 from rpt_core.train.backends.registry import open_backend
 from rpt_core.train.rl.checkpoint import restore_objective, saved_progress
@@ -160,6 +161,38 @@ def base_and_difficulty(folder: Path) -> None:
     (folder / "base_and_difficulty.json").write_text(json.dumps(found))
 
 
+def stages(folder: Path) -> None:
+    """The other supervised stages, then RLPT with a judge that runs here, each on one before."""
+    from rpt_core.train.rl.reinforce import train_rlpt
+    from rpt_core.train.supervised.cold_start import train_cold_start
+    from rpt_core.train.supervised.judge import train_judge
+    from rpt_core.train.supervised.sft import train_sft
+    from tests.unit.train.test_rlpt_stages import ASKED, COLD, SHAPE
+
+    shared = Path(os.environ["RPT_TEST_SHARED"])
+    inputs = {name: shared / name for name in ("corpus", "base", "judge", "start")}
+    judged = JudgeRecipe(
+        model=SHAPE.model_copy(update={"prediction_marks": False}), steps=6, pairs_per_step=7,
+        drills_per_step=3, held_out_pairs=4, optimiser=SLOW,
+    )  # fmt: skip
+    talked = SftRecipe(base=INPUT, data=str(shared / "talk.jsonl"), conversations_per_step=3, optimiser=SLOW)
+    rlpt = RlptRecipe(
+        corpus=INPUT, start=INPUT, judge=INPUT, objective=ASKED, prompts_per_step=8, group_size=4,
+        cuts_per_document=3, reasoning_tokens=48, context_tokens=300, steps=3, evaluate_every=2,
+        unread_share_max=1.0, selection=Selection(when_starved="pass-on"), ntp_weight=0.1, optimiser=SLOW,
+    )  # fmt: skip
+    cold = COLD.model_copy(update={"steps": 6, "optimiser": SLOW})
+    for name, stage, recipe in (
+        ("judge", train_judge, judged),
+        ("cold_start", train_cold_start, cold),
+        ("sft", train_sft, talked),
+        ("rlpt", train_rlpt, rlpt),
+    ):
+        build = build_of(folder / f"stage-{name}", inputs)
+        outcome = stage(recipe, build)  # type: ignore[operator]
+        (folder / f"stage-{name}.json").write_text(outcome.model_dump_json())
+
+
 def unequal(folder: Path) -> None:
     """The last rank begins with other weights."""
     policy = tiny_policy(sharpness=1.5 + (init_ranks(world_size()).rank == world_size() - 1))
@@ -229,8 +262,8 @@ def _leave(name: str, folder: Path, build: LocalBuild, model: Any, progress: dic
 
 
 ALONE = {
-    "base_and_difficulty": base_and_difficulty, "unequal": unequal, "judge_away": judge_away,
-    "long_training": long_training,
+    "base_and_difficulty": base_and_difficulty, "stages": stages, "unequal": unequal,
+    "judge_away": judge_away, "long_training": long_training,
 }  # fmt: skip
 
 
