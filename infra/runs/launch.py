@@ -254,6 +254,7 @@ def _running(command: Sequence[str], workdir: Path, env: Mapping[str, str]) -> I
     shutil.rmtree(workdir / RANKS_FOLDER, ignore_errors=True)
     with lifeline.owned() as marks, (workdir / LOG_FILE).open("ab") as log:
         log.write(f"$ {shlex.join(command)}\n".encode())
+        log.flush()  # before the child writes there
         offset = log.tell()
         with (
             stops.held_back()
