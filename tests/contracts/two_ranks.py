@@ -172,7 +172,7 @@ def stages(folder: Path) -> None:
     inputs = {name: shared / name for name in ("corpus", "base", "judge", "start")}
     judged = JudgeRecipe(
         model=SHAPE.model_copy(update={"prediction_marks": False}), steps=6, pairs_per_step=7,
-        drills_per_step=3, held_out_pairs=4, optimiser=SLOW,
+        drills_per_step=3, held_out_pairs=100, optimiser=SLOW,
     )  # fmt: skip
     talked = SftRecipe(base=INPUT, data=str(shared / "talk.jsonl"), conversations_per_step=3, optimiser=SLOW)
     rlpt = RlptRecipe(
