@@ -250,3 +250,12 @@ def test_activations_computed_again_change_nothing(alone, tmp_path):
     jobs = [Job(f"zero{n}", f"deepspeed-zero{n}", **PACKED, checkpointed=True) for n in (1, 3)]
     for ranks in carry_out(jobs, folder).values():
         _check(ranks, rows)
+
+
+@pytest.mark.long
+def test_stage_0_trains_by_muon_too(alone, tmp_path):
+    folder = _jobs(tmp_path / "raw", alone, "raw")
+    muon = Job("torch", "", **RAW, rule="muon")
+    rows = _by_torch(muon, folder / "batches.pickle", folder)
+    _check(carry_out([replace(muon, name="zero", zero="deepspeed-zero0")], folder)["zero"], rows)
+    _weights_are(folder / "zero" / "model", folder / "torch" / "model")

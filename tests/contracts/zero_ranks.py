@@ -57,12 +57,18 @@ class Job:
     save_after: int = HALF
     bfloat16: bool = False
     checkpointed: bool = False
+    rule: str = "adamw"
 
 
 def trainer_of(job: Job, open_backend) -> Trainer:
     """The training of a job: its dual objective, several micro-batches, answers of unequal groups."""
     recipe = RECIPE.model_copy(
-        update={"ntp_weight": 0.2, "ntp_text": job.ntp_text, "steps": STEPS, "optimiser": ADAMW}
+        update={
+            "ntp_weight": 0.2,
+            "ntp_text": job.ntp_text,
+            "steps": STEPS,
+            "optimiser": ADAMW.model_copy(update={"name": job.rule}),
+        }
     )
     policy = tiny_policy(sharpness=1.5)
     if job.bfloat16:

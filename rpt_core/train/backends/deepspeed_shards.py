@@ -79,8 +79,6 @@ class Shards:
         Raises:
             ResumeError: they are of other parameters, or of parameters that were not stepped together.
         """
-        from deepspeed.utils import safe_set_full_optimizer_state, safe_set_local_optimizer_state
-
         if not tensors:
             return
         for key, value in tensors.items():
@@ -88,6 +86,8 @@ class Shards:
             if moment not in MOMENTS or value.shape != self.shapes.get(name):
                 raise ResumeError(foreign_moments(name, value))
         self._make_room(_one_count(counts))
+        from deepspeed.utils import safe_set_full_optimizer_state, safe_set_local_optimizer_state
+
         for name, parameter in self.named.items():
             for key in MOMENTS:
                 value = tensors[f"{name}/{key}"].to(parameter.device, torch.float32)
