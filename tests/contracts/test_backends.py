@@ -212,7 +212,7 @@ COLLECTIVE = [
 
 
 @pytest.mark.parametrize("change", COLLECTIVE)
-@pytest.mark.parametrize("budget", [25, 60, 16_384])
+@pytest.mark.parametrize("budget", [25, 16_384])
 def test_ranks_of_a_collective_back_end_make_the_same_passes_and_learn_the_same(change, budget):
     recipe = RECIPE.model_copy(update={**change, "prompts_per_step": 5})
     one, ranks = make_trainer(recipe, tokens_per_micro_batch=budget), Ranks(3)
@@ -220,7 +220,7 @@ def test_ranks_of_a_collective_back_end_make_the_same_passes_and_learn_the_same(
 
     def run(trainer):
         progress, rows = Progress(), []
-        for _ in range(3):
+        for _ in range(2):
             progress, metrics = step(trainer, progress, gather(trainer, progress, Clock()))
             rows.append(metrics)
         return rows
@@ -253,7 +253,8 @@ def test_a_rank_without_a_share_of_a_collective_step_keeps_the_others_company(tm
     found = ranks.run(run)
     assert sum(one.loss for one, _, _ in found) == pytest.approx(whole.loss, rel=1e-6)
     assert {num for _, num, _ in found} == {2}  # a pass and its backward, on the two without a trunk as well
-    assert {norm for _, _, norm in found} == {pytest.approx(_alone_step(alone), rel=1e-5)}
+    for _, _, norm in found:
+        assert norm == pytest.approx(_alone_step(alone), rel=1e-5)
 
 
 def _alone_step(policy):
