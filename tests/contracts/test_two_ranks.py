@@ -21,7 +21,9 @@ from tests.unit.corpus.small_corpus import write_corpus
 
 pytestmark = pytest.mark.timeout(1200)
 RL = ("recorded", "drawn", "judged")
-TOGETHER = ("loss", "ntp_loss", "reward_mean", "entropy", "grad_norm", "kept_fraction", "gflops_total")
+TOGETHER = ("loss", "ntp_loss", "reward_mean", "entropy", "grad_norm", "kept_fraction")
+PADDED = ("gflops_total", "tokens_total", "update_tokens")
+"""Padding counts, and differs with what shares a micro-batch."""
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +70,8 @@ def test_two_ranks_train_as_one(both, name, within):
         assert row.keys() == alone.keys()
         for key in set(TOGETHER) & row.keys():
             assert row[key] == pytest.approx(alone[key], rel=within, abs=within), (row["step"], key)
+        for key in set(PADDED) & row.keys():
+            assert row[key] == pytest.approx(alone[key], rel=0.03), (row["step"], key)
     for key in ("step", "cursor", "asked", "used", "empty_steps"):
         assert ours["progress"][key] == theirs["progress"][key]
     assert furthest(one / f"{name}.safetensors", two / "rank-0" / f"{name}.safetensors") < within
@@ -93,8 +97,8 @@ def test_a_supervised_stage_trains_the_same_on_two_ranks(both):
     one, two = both
     ours, theirs = told(two / "rank-0", "base_and_difficulty"), told(one, "base_and_difficulty")
     for row, alone in zip(ours["rows"], theirs["rows"], strict=True):
-        for key in ("loss", "gradient_norm", "gflops_total"):
-            assert row[key] == pytest.approx(alone[key], rel=1e-4)
+        for key, within in (("loss", 1e-5), ("gradient_norm", 1e-5), ("gflops_total", 0.03)):
+            assert row[key] == pytest.approx(alone[key], rel=within)
     weights = Path("base") / "out" / "model" / "model.safetensors"
     assert furthest(one / weights, two / "rank-0" / weights) < 1e-5
     assert not (two / "rank-1" / weights).exists()
@@ -121,7 +125,8 @@ def test_a_training_goes_on_at_another_number_of_ranks(both, tmp_path):
     second = Path((tmp_path / "alone" / "left-4").read_text())
     assert run_ranks(tmp_path / "two", [f"resumed:{second}:999"]) == [0, 0]
     ours, theirs = told(tmp_path / "two" / "rank-0", "resumed"), told(one, "resumed")
-    assert {**ours["progress"], "gflops": 0} == {**theirs["progress"], "gflops": 0}
+    padded = {"gflops": 0, "tokens": 0}
+    assert {**ours["progress"], **padded} == {**theirs["progress"], **padded}
     assert furthest(tmp_path / "two" / "rank-0" / "resumed.safetensors", one / "resumed.safetensors") < 1e-5
     torn = tmp_path / "two" / "rank-1" / "resumed.safetensors"
     assert furthest(tmp_path / "two" / "rank-0" / "resumed.safetensors", torn) == 0
