@@ -212,12 +212,9 @@ def launch(
         return ProcessOutcome("stopped", "Stopped", _NOT_BEGUN)
     with stops.noted(stop_grace_seconds), _running(command, workdir, env or {}) as child:
         try:
-            while child.process.poll() is None and not child.told():
+            while child.process.poll() is None and not child.told() and child.lost() is None:
                 time.sleep(POLL_SECONDS)
                 _tell(child, on_line, on_poll)
-                lost = child.lost()
-                if lost is not None:
-                    break
                 if stop_requested():
                     why_stopped = "stopped"
                 elif deadline_seconds is not None and time.monotonic() - started > deadline_seconds:
@@ -225,8 +222,9 @@ def launch(
                 if why_stopped:
                     child.stop(stop_grace_seconds, lambda: _tell(child, on_line, on_poll))
                     break
+            lost = child.lost()
             with suppress(subprocess.TimeoutExpired):
-                child.process.wait(EXIT_GRACE_SECONDS if child.told() else 0)
+                child.process.wait(EXIT_GRACE_SECONDS if child.told() and lost is None else 0)
         except BaseException as interruption:
             child.stop(stop_grace_seconds)
             seconds = time.monotonic() - started

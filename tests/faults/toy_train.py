@@ -13,21 +13,17 @@ from rpt_core.errors import SourceError, StarvedError, Stopped
 
 def _gloo_step(asked: bool) -> bool:
     """A step of all ranks; whether any was asked to stop, so that all stop at the same border."""
-    import torch
-    import torch.distributed as dist
+    from rpt_core.train.backends.ranks import init_ranks
 
-    told = torch.tensor([1.0, float(asked)])
-    dist.all_reduce(told)
-    assert told[0].item() == dist.get_world_size()
-    return told[1].item() > 0
+    return any(init_ranks(int(os.environ["WORLD_SIZE"])).all_gather(asked))
 
 
 def _work(folder: Path, mode: str, stopping) -> None:
     """Steps until told otherwise, leaving what each mode asks for."""
     if mode.startswith("gloo"):
-        import torch.distributed as dist
+        from rpt_core.train.backends.ranks import init_ranks
 
-        dist.init_process_group("gloo")
+        init_ranks(int(os.environ["WORLD_SIZE"]))
         if mode == "gloo-fail" and child.rank() == 1:
             raise StarvedError("rank 1 found nothing")
     if mode == "family":
