@@ -3,7 +3,9 @@
 from typing import Literal
 
 from infra.machine import Machine, resolve_placement, this_machine
+from infra.zero import backend_name, state_bytes
 from rpt_core.artifacts.placement import Placement
+from rpt_core.artifacts.zero import Zero
 from rpt_core.errors import CapacityError
 
 Work = Literal["train", "score"]
@@ -24,14 +26,20 @@ _ROOM = 0.9
 _COMMON_GPU_BYTES = 80 * 10**9
 
 
-def needed_bytes(num_parameters: float, work: Work, dtype: str) -> int:
+def needed_bytes(num_parameters: float, work: Work, dtype: str, per_parameter: float | None = None) -> int:
     """Memory to train a model (weights, gradients, AdamW states) or only to run it, activations included.
+
+    Args:
+        num_parameters: Size of the model.
+        work: Whether it is trained.
+        dtype: What products are taken in.
+        per_parameter: Bytes of its states where ranks share them; else every rank holds all.
 
     Example:
         >>> f"{needed_bytes(14e9, 'train', 'bfloat16') / 1e9:.0f} GB"
         '316 GB'
     """
-    states = num_parameters * BYTES_PER_PARAMETER[work, dtype]
+    states = num_parameters * (per_parameter or BYTES_PER_PARAMETER[work, dtype])
     return int(states * (1 + ACTIVATION_SHARE)) + PROCESS_BYTES
 
 
@@ -60,8 +68,10 @@ def check_capacity(
     """
     machine = machine or this_machine()
     explicit = resolve_placement(placement, num_parameters, machine)
-    needed = needed_bytes(num_parameters, work, explicit.dtype)
-    gpus = machine.usable_gpus[: min(int(explicit.gpus), 1)]  # every rank holds the whole model
+    zero = Zero.named(backend_name(explicit)) if work == "train" else None
+    shared = state_bytes(zero, int(explicit.ranks), bfloat16=explicit.dtype == "bfloat16") if zero else None
+    needed = needed_bytes(num_parameters, work, explicit.dtype, shared)
+    gpus = machine.usable_gpus[: min(int(explicit.gpus), 1)]  # weighed by rank, each on a GPU of its own
     if gpus:
         room = int(sum(gpu.memory_bytes for gpu in gpus) * _ROOM)
         have = f"{len(gpus)} x {gpus[0].name} with {_gigabytes(room)} to use"

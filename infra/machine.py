@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from infra.runs.nodes import nodes_of
+from infra.zero import backend_name, check_zero, zero_of
 from rpt_core.artifacts.placement import BACKENDS, ENGINES, Numerics, Placement
 from rpt_core.artifacts.recipe import Frozen
 from rpt_core.errors import CapacityError
@@ -190,6 +191,7 @@ def check_served(placement: Placement) -> None:
                 f"the placement asks for {name}={number}, and no stage of this version can run so: {name} is "
                 f"{least} or more. Set placement.{name} to a number of them, or leave it at auto."
             )
+    check_zero(placement, package_version("deepspeed"))
 
 
 def resolve_placement(
@@ -226,9 +228,15 @@ def resolve_placement(
         "dtype": "bfloat16" if on_gpu and large else "float32",
         "tokens_per_micro_batch": 32_768 if on_gpu else 16_384 if not large else 4_096,
         "threads": 1,
+        "zero_stage": 0,
     }
     chosen = {name: value for name, value in auto.items() if getattr(placement, name) == "auto"}
-    return placement.model_copy(update={**chosen, "gpus": gpus, "ranks": ranks})
+    explicit = placement.model_copy(update={**chosen, "gpus": gpus, "ranks": ranks})
+    if explicit.backend == "deepspeed":
+        room = machine.usable_gpus[0].memory_bytes if on_gpu else machine.memory_bytes // ranks
+        zero = zero_of(placement, num_parameters, ranks, room, bfloat16=explicit.dtype == "bfloat16")
+        explicit = explicit.model_copy(update={"zero_stage": zero.stage})
+    return explicit
 
 
 def _gpus_and_ranks(
@@ -287,7 +295,7 @@ def numerics_of(
     explicit = resolve_placement(placement, num_parameters, machine, many_ranks=many_ranks)
     gpus = int(explicit.gpus)
     return Numerics(
-        backend=explicit.backend,
+        backend=backend_name(explicit),
         engine=explicit.engine,
         layout=explicit.layout,
         dtype=explicit.dtype,

@@ -68,6 +68,8 @@ echo "installing $what (torch is the large one; later runs skip this)"
 # (measured), for modules that are mostly never imported. Python compiles the others when it loads them.
 quiet=-q
 [ -t 1 ] && quiet=
+# DeepSpeed comes as source: without DS_BUILD_OPS=0 its build looks for a compiler and CUDA.
+export DS_BUILD_OPS=0
 # shellcheck disable=SC2086  # PIP_ARGS is several words, and quiet may be none
 "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --no-compile $quiet \
     ${PIP_ARGS:-} -c constraints.txt -e "$what" </dev/null || fail \

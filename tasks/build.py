@@ -141,6 +141,7 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
 
 def _job(recipe: Recipe, placement: Placement, store: Store, fingerprint: str, folder: Path) -> Job:
     stage, parameters = stage_of(recipe), num_parameters(recipe) or None
+    placement = placement if stage.trains else placement.without_training()
     parents = {name: value for name, value in recipe.inputs().items() if isinstance(value, Artifact)}
     return Job(
         function=stage.function,

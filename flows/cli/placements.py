@@ -42,6 +42,8 @@ def _refusal(error: ValidationError) -> str:
     """The first field that was refused, with what it was given and what it takes."""
     first = error.errors()[0]
     name = str(first["loc"][0])
-    words = [str(word) for word in get_args(Placement.model_fields[name].annotation) if isinstance(word, str)]
+    words = [
+        str(word) for word in get_args(Placement.model_fields[name].annotation) if isinstance(word, str | int)
+    ]
     takes = f"it is one of {', '.join(words)}" if words else f"{first['msg'][0].lower()}{first['msg'][1:]}"
     return f"--placement {name}={first['input']!r}: {takes}. Change it, or leave it out."

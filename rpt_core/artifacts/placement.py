@@ -6,8 +6,8 @@ from pydantic import Field
 
 from rpt_core.artifacts.recipe import Frozen, canonical_json
 
-ENGINES, BACKENDS = ("torch", "torch-copy"), ("torch",)
-"""What stages can really run under: rollouts in this process, torch's own optimisers.
+ENGINES, BACKENDS = ("torch", "torch-copy"), ("torch", "deepspeed")
+"""What stages can really run under: rollouts in this process, torch's own optimisers or DeepSpeed.
 A manifest records what ``auto`` resolves to, so nothing may stand here that no stage carries out; the
 registries of :mod:`rpt_core.policy.engines` and :mod:`rpt_core.train.backends` hold the same names."""
 
@@ -26,6 +26,11 @@ class Placement(Frozen):
     """What draws the rollouts."""
     backend: Literal["auto", "torch", "deepspeed"] = "auto"
     """What takes the optimiser's step."""
+    zero_stage: Literal["auto", 0, 1, 2, 3] = "auto"
+    """What DeepSpeed partitions over ranks: 1 the optimiser's state, 2 gradients too, 3 parameters too, 0
+    nothing; ``auto`` is the lower one of 1 and 2 whose states fit."""
+    offload: bool = False
+    """Let DeepSpeed keep the optimiser's state, and step it, in the host's memory."""
     layout: Literal["auto", "two-pass", "packed", "rows"] = "auto"
     """How a document and its branches are laid out in one update."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -52,6 +57,10 @@ class Placement(Frozen):
     stop_grace_seconds: float = Field(60.0, gt=0)
     """How long a stopped process may take to write its last checkpoint."""
     deadline_hours: float = Field(24.0, gt=0)
+
+    def without_training(self) -> "Placement":
+        """For a stage that takes no optimiser step: its manifest names no back end that did not run."""
+        return self.model_copy(update={"backend": "auto", "zero_stage": "auto", "offload": False})
 
 
 class Numerics(Frozen):

@@ -47,6 +47,11 @@ class Stage:
         return str(self.recipe.model_fields["stage"].default)
 
     @property
+    def trains(self) -> bool:
+        """Whether it takes optimiser steps, so that a placement's back end is its matter."""
+        return self.function.startswith("rpt_core.train.")
+
+    @property
     def recipe_class(self) -> str:
         """``module:class`` of the recipe."""
         return f"{self.recipe.__module__}:{self.recipe.__qualname__}"

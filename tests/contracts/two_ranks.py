@@ -44,6 +44,7 @@ SECONDS = 60
 LAUNCH_SECONDS = 900
 """Of all scenarios of a launch; a quiet machine takes 20."""
 NUMERICS = LocalBuild.__dataclass_fields__["numerics"].default_factory()
+NUMERICS = NUMERICS.model_copy(update={"backend": os.environ.get("RPT_TEST_BACKEND", NUMERICS.backend)})
 SLOW = Optimiser(learning_rate=1e-4, grad_clip=0.5)
 SCENARIOS: dict[str, dict[str, Any]] = {
     "recorded": {"steps": 20, "optimiser": SLOW, "ntp_weight": 0.1},

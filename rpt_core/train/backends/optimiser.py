@@ -81,7 +81,7 @@ class Update:
                     tensors[f"{name}/{key}"] = value.contiguous().cpu()
                 else:
                     counts[f"{name}/{key}"] = float(value)
-        save_file(tensors, folder / STATE_FILE, {"counts": json.dumps(counts), "rule": self.recipe.name})
+        write_moments(folder, self.recipe, tensors, counts)
 
     def load(self, folder: Path) -> None:
         """Take up the moments written by :meth:`save`.
@@ -89,16 +89,8 @@ class Update:
         Raises:
             ResumeError: they were written by another rule, or for other parameters.
         """
-        with safe_open(folder / STATE_FILE, framework="pt") as stored:
-            about: Mapping[str, str] = stored.metadata()
-            if about["rule"] != self.recipe.name:
-                raise ResumeError(
-                    f"the checkpoint was written by {about['rule']}, this run updates by {self.recipe.name}: "
-                    "its moments mean nothing here. Start this recipe clean."
-                )
-            found = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118  (no mapping)
-        counts = {key: torch.tensor(value) for key, value in json.loads(about["counts"]).items()}
-        self._adopt({**found, **counts})
+        found, counts = read_moments(folder, self.recipe)
+        self._adopt({**found, **{key: torch.tensor(value) for key, value in counts.items()}})
 
     def _states(self) -> list[tuple[str, dict[str, Tensor | float]]]:
         names = {id(p): name for name, p in self.named.items()}
@@ -110,12 +102,48 @@ class Update:
             name, _, entry = key.rpartition("/")
             parameter = self.named.get(name)
             if parameter is None or (value.dim() and value.shape != parameter.shape):
-                raise ResumeError(
-                    f"the checkpoint holds moments of {name!r} with shape {tuple(value.shape)}, which this "
-                    "model has not: it belongs to another model. Start this recipe clean."
-                )
+                raise ResumeError(foreign_moments(name, value))
             place = value.to(parameter.device) if value.dim() else value
             owners[id(parameter)].state[parameter][entry] = place
+
+
+def write_moments(
+    folder: Path, recipe: OptimiserRecipe, tensors: dict[str, Tensor], counts: dict[str, float]
+) -> None:
+    """Write moments in the one format of every back end.
+
+    Args:
+        folder: Of the checkpoint.
+        recipe: Its rule is noted beside them.
+        tensors: On the CPU, by ``<parameter>/<moment>``.
+        counts: Numbers of the optimiser's state, such as ``<parameter>/step``, by the same names.
+    """
+    save_file(tensors, folder / STATE_FILE, {"counts": json.dumps(counts), "rule": recipe.name})
+
+
+def read_moments(folder: Path, recipe: OptimiserRecipe) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """The tensors and counts given to :func:`write_moments`, whichever back end wrote them.
+
+    Raises:
+        ResumeError: they were written by another rule.
+    """
+    with safe_open(folder / STATE_FILE, framework="pt") as stored:
+        about: Mapping[str, str] = stored.metadata()
+        if about["rule"] != recipe.name:
+            raise ResumeError(
+                f"the checkpoint was written by {about['rule']}, this run updates by {recipe.name}: "
+                "its moments mean nothing here. Start this recipe clean."
+            )
+        found = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118  (no mapping)
+    return found, json.loads(about["counts"])
+
+
+def foreign_moments(name: str, value: Tensor) -> str:
+    """Why a moment cannot be taken up."""
+    return (
+        f"the checkpoint holds moments of {name!r} with shape {tuple(value.shape)}, which this model has "
+        "not: it belongs to another model. Start this recipe clean."
+    )
 
 
 def learning_rate(recipe: OptimiserRecipe, step: int, total_steps: int) -> float:

@@ -21,9 +21,10 @@ def follow(trainer: Trainer) -> None:
     decay = trainer.objective.needs.reference_decay
     if trainer.average is None or decay is None or decay == 1:
         return
-    own = dict(trainer.policy.model.named_parameters())
-    for name, parameter in trainer.average.model.named_parameters():
-        parameter.lerp_(own[name].to(parameter), 1 - decay)
+    with trainer.backend.whole():
+        own = dict(trainer.policy.model.named_parameters())
+        for name, parameter in trainer.average.model.named_parameters():
+            parameter.lerp_(own[name].to(parameter), 1 - decay)
 
 
 def save_reference(trainer: Trainer, folder: Path) -> None:

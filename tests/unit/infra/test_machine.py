@@ -111,9 +111,7 @@ def test_memory_is_weighed_by_rank():
     ("asked", "said"),
     [
         (Placement(engine="vllm"), "engine=vllm"),
-        (Placement(backend="deepspeed"), "backend=deepspeed"),
         (Placement(ranks=0), "ranks=0"),
-        (Placement(gpus=8, backend="deepspeed"), "backend=deepspeed"),
         (Placement(gpus=-1), "gpus=-1"),
     ],
 )

@@ -34,6 +34,10 @@ TWO_GPUS = LAPTOP.model_copy(
             {"tokens_per_micro_batch": 4096, "deadline_hours": 1.5},
         ),
         ("gpus=auto", {}),
+        (
+            "backend=deepspeed,zero_stage=2,offload=true",
+            {"backend": "deepspeed", "zero_stage": 2, "offload": True},
+        ),
         ("ranks=2,gpus=0", {"ranks": 2, "gpus": 0}),
     ],
 )
@@ -52,6 +56,7 @@ def test_parts_become_fields_and_the_rest_stays_auto(text, fields):
         ("gpus=1,gpus=0", "sets gpus twice, to 1 and to '0'"),
         ("engine=tgi", "engine='tgi': it is one of auto, torch, torch-copy, vllm"),
         ("gpus=many", "gpus='many': "),
+        ("zero_stage=4", "zero_stage=4: it is one of auto, 0, 1, 2, 3"),
         ("workers=0", "workers=0: input should be greater than or equal to 1"),
     ],
 )
@@ -72,7 +77,7 @@ def test_a_machine_with_two_gpus_is_told_what_really_runs(parameters, monkeypatc
     assert "--nproc-per-node=2" in rank_command("tasks.train_main", [], numerics.world_size)
     alone = numerics_of(parse_placement("ranks=1"), parameters, TWO_GPUS)
     assert "torch.distributed.run" not in rank_command("tasks.train_main", [], alone.world_size)
-    for asked in ("ranks=0", "backend=deepspeed", "engine=vllm"):
+    for asked in ("ranks=0", "engine=vllm"):
         with pytest.raises(CapacityError, match=f"asks for {asked}, and no stage of this version can run so"):
             numerics_of(parse_placement(asked), parameters, TWO_GPUS)
 
