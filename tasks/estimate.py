@@ -1,8 +1,9 @@
 """What the stages of a journey need and how long they take, on this machine or another."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from infra.machine import Machine, resolve_placement, this_machine
@@ -71,13 +72,16 @@ def estimate(recipes: Sequence[Recipe], asked: Asked) -> Estimates:
     asked = replace(asked, assumed=_means(recipes, asked.assumed))
     placed = [_weighed(recipe, recipes, visited, asked) for recipe in recipes]
     return Estimates(
-        tuple(one.estimate for one in placed),
-        *(
-            tuple(dict.fromkeys(sentence for one in placed for sentence in getattr(one, kind)))
-            for kind in ("unknown", "too_large", "notes")
-        ),
-        asked.assumed,
+        by_recipe=tuple(one.estimate for one in placed),
+        unknown=_each_once(one.unknown for one in placed),
+        too_large=_each_once(one.too_large for one in placed),
+        notes=_each_once(one.notes for one in placed),
+        assumed=asked.assumed,
     )
+
+
+def _each_once(sentences: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(sentences)))
 
 
 def _means(recipes: Sequence[Recipe], assumed: Assumed) -> Assumed:

@@ -86,9 +86,10 @@ def job_of(
         return Job(load, 1 if visited else 0, scored=_at_mean(load, given))
     if isinstance(recipe, QualityRecipe):
         return _rated(recipe, visited, given) if recipe.model is not None else None
-    load = _supervised(recipe, given)
-    steps = int(getattr(recipe, "steps", 0))
-    return None if load is None else Job(load, steps, update=_at_mean(load, given))
+    learnt = _supervised(recipe, given)
+    if learnt is None:
+        return None
+    return Job(learnt, int(getattr(recipe, "steps", 0)), update=_at_mean(learnt, given))
 
 
 def _at_mean(load: Load, assumed: Assumed) -> Load:
