@@ -9,7 +9,7 @@ from rpt_core.policy.head import score_tokens, score_top_k, top_logits
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(head, "CHUNK_ELEMENTS", 50 * 16)
+    monkeypatch.setitem(head.CHUNK_ELEMENTS, "cpu", 50 * 16)
     monkeypatch.setattr(head, "FEWEST_TOKENS", 16)
 
 
