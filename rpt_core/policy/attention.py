@@ -225,15 +225,20 @@ def _gradients(
     q_BKRMC: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, weights: Tensor, out: Tensor, d_out: Tensor,
     d_norm: Tensor, scaling: float,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    """Of queries, keys and values, from those of the outputs and of the normalisers."""
+    """Of queries, keys and values, from those of the outputs and of the normalisers.
+
+    Under autocast normalised queries and keys are float32 and values are not; its casts do not reach backwards.
+    """
     flat = (*out.shape[:2], -1, out.shape[-1])  # (B, K, R*M, C): all queries of a key head side by side
     d_out, out, q = d_out.reshape(flat), out.reshape(flat), q_BKRMC.reshape(flat)
+    q, k = q.to(out.dtype), k_BKDC.to(out.dtype)
     probs = weights.view(*d_out.shape[:-1], -1)  # (B, K, R*M, D)
     d_v = torch.matmul(probs.mT, d_out)  # (B, K, D, C)
     inner = (d_out * out).sum(-1, keepdim=True) - d_norm.reshape(*d_out.shape[:-1], 1).to(out.dtype)
     d_scores = torch.matmul(d_out, v_BKDC.mT).sub_(inner).mul_(probs).mul_(scaling)  # (B, K, R*M, D)
-    d_q = torch.matmul(d_scores, k_BKDC).view(q_BKRMC.shape)  # (B, K, R, M, C)
-    return d_q, torch.matmul(d_scores.mT, q), d_v  # keys: (B, K, D, C)
+    d_q = torch.matmul(d_scores, k).view(q_BKRMC.shape)  # (B, K, R, M, C)
+    d_k = torch.matmul(d_scores.mT, q)  # (B, K, D, C)
+    return d_q.to(q_BKRMC.dtype), d_k.to(k_BKDC.dtype), d_v
 
 
 def _slices(q_BKRMC: Tensor, k_BKDC: Tensor) -> list[slice]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from rpt_core.policy.layout import Ragged
 
@@ -41,6 +41,15 @@ def _kernel(*, compiled: bool) -> Callable[..., Any]:
     return torch.compile(kernel, dynamic=True) if compiled else kernel
 
 
+BLOCK = 128
+"""Queries and keys of a block, as the kernel wants them."""
+STRIP = 8
+"""Blocks of queries whose sight is worked out at once: over a row of 70 thousand tokens it takes 70 MB, where
+all of it would take 5 GB."""
+
+Sees = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+
+
 def flex_mask(tree: Ragged, device: torch.device) -> BlockMask:
     """The sight of :func:`rpt_core.policy.layout.visible` as a block mask of one packed row."""
     columns = (tree.document, tree.limit, tree.cut, tree.row, tree.position)
@@ -52,5 +61,30 @@ def flex_mask(tree: Ragged, device: torch.device) -> BlockMask:
         below = (cut[key] >= 0) & (cut[key] == cut[query]) & same_branch & (position[key] <= position[query])
         return (document[key] == document[query]) & (in_trunk | below)
 
-    length = len(tree.ids)
-    return create_block_mask(sees, None, None, length, length, device=device)
+    return block_mask(sees, len(tree.ids), device)
+
+
+def block_mask(sees: Sees, length: int, device: torch.device) -> BlockMask:
+    """:func:`torch.nn.attention.flex_attention.create_block_mask` for a square, one strip of queries at a time."""
+    num_blocks = -(-length // BLOCK)
+    keys = torch.arange(num_blocks * BLOCK, device=device)  # (K,), padding included
+    some = torch.zeros((), dtype=torch.int64, device=device)
+    counts = []
+    for queries in keys.split(STRIP * BLOCK):
+        inside = (queries[:, None] < length) & (keys < length)  # (Q, K)
+        seen = inside & sees(
+            some, some, queries[:, None].clamp(max=length - 1), keys[None].clamp(max=length - 1)
+        )
+        counts.append(seen.view(-1, BLOCK, num_blocks, BLOCK).sum((1, 3)))
+    counts_QK = torch.cat(counts)  # visible pairs of every block
+    full_QK = counts_QK == BLOCK * BLOCK
+    return BlockMask.from_kv_blocks(
+        *_in_order((counts_QK > 0) & ~full_QK), *_in_order(full_QK),
+        BLOCK_SIZE=BLOCK, mask_mod=sees, seq_lengths=(length, length),
+    )  # fmt: skip
+
+
+def _in_order(blocks_QK: Tensor) -> tuple[Tensor, Tensor]:
+    """By block of queries, how many blocks of keys there are, and which, those first."""
+    indices = blocks_QK.int().argsort(dim=1, descending=True, stable=True)
+    return blocks_QK.sum(1, dtype=torch.int32)[None, None], indices.int()[None, None]
