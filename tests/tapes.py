@@ -1,7 +1,8 @@
-"""A graph for a CPU: a step's operations, written down as torch carries them out, and repeated without its Python.
+"""A graph for a CPU: a step's operations, written down as torch carries them out, and repeated without its
+Python.
 
-What a CUDA graph would get wrong, this gets wrong too: a number that Python worked out is the recorded one for
-ever, and a tensor that was replaced is still the old one.
+What a CUDA graph would get wrong, this gets wrong too: a number that Python worked out is the recorded one
+for ever, and a tensor that was replaced is still the old one.
 """
 
 from typing import Any

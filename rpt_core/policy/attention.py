@@ -184,9 +184,10 @@ def tree_attention(
 
 
 SCORES_MOST = {"cpu": 1 << 62, "cuda": 1 << 28}
-"""Scores of query and key in one piece, by kind of device: 1 GiB of float32 on a GPU. Beyond it queries are taken
-in slices, and the backward pass computes their probabilities again instead of keeping them (for 65 thousand
-answer tokens below 4,096 of a document and 16 heads, they would take 8 GiB a layer). A CPU keeps them all."""
+"""Scores of query and key in one piece, by kind of device: 1 GiB of float32 on a GPU. Beyond it queries are
+taken in slices, and the backward pass computes their probabilities again instead of keeping them (for 65
+thousand answer tokens below 4,096 of a document and 16 heads, they would take 8 GiB a layer). A CPU keeps
+them all."""
 
 
 class _AttendWithNorm(torch.autograd.Function):
@@ -227,7 +228,8 @@ def _gradients(
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Of queries, keys and values, from those of the outputs and of the normalisers.
 
-    Under autocast normalised queries and keys are float32 and values are not; its casts do not reach backwards.
+    Under autocast normalised queries and keys are float32 and values are not; its casts do not reach
+    backwards.
     """
     flat = (*out.shape[:2], -1, out.shape[-1])  # (B, K, R*M, C): all queries of a key head side by side
     d_out, out, q = d_out.reshape(flat), out.reshape(flat), q_BKRMC.reshape(flat)
@@ -266,9 +268,7 @@ def _attend_in_slices(
     return torch.cat(outs, 3), torch.cat(norms, 3), None
 
 
-def _weigh(
-    q_BKRMC: Tensor, k_BKDC: Tensor, bias_BMD: Tensor | None, scaling: float
-) -> tuple[Tensor, Tensor]:
+def _weigh(q_BKRMC: Tensor, k_BKDC: Tensor, bias_BMD: Tensor | None, scaling: float) -> tuple[Tensor, Tensor]:
     """Probabilities and scores, float32."""
     batch, heads, repeats, queries, width = q_BKRMC.shape
     scores = torch.matmul(q_BKRMC.reshape(batch, heads, repeats * queries, width), k_BKDC.mT).float()
@@ -364,8 +364,9 @@ class Decode:
 class FixedDecode(Decode):
     """:class:`Decode` in tensors that keep their shape and place from token to token.
 
-    So one token's operations can be recorded once and replayed for the next ones: which place is filled is read
-    on the device. Rows attend to all their room; ``bias_own_N1D`` hides the places that are not filled yet.
+    So one token's operations can be recorded once and replayed for the next ones: which place is filled is
+    read on the device. Rows attend to all their room; ``bias_own_N1D`` hides the places that are not filled
+    yet.
     """
 
     place_1: Tensor

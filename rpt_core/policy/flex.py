@@ -65,7 +65,7 @@ def flex_mask(tree: Ragged, device: torch.device) -> BlockMask:
 
 
 def block_mask(sees: Sees, length: int, device: torch.device) -> BlockMask:
-    """:func:`torch.nn.attention.flex_attention.create_block_mask` for a square, one strip of queries at a time."""
+    """What torch's ``create_block_mask`` makes of a square, one strip of queries at a time."""
     num_blocks = -(-length // BLOCK)
     keys = torch.arange(num_blocks * BLOCK, device=device)  # (K,), padding included
     some = torch.zeros((), dtype=torch.int64, device=device)

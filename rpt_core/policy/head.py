@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 CHUNK_ELEMENTS = {"cpu": 1 << 22, "cuda": 1 << 26}
-"""Logits held at a time by kind of device: 16 MiB of float32 on a CPU, 256 MiB on a GPU. There a chunk of some
-440 tokens at a vocabulary of 152 thousand is bound by arithmetic; one of 128 tokens by reading the head."""
+"""Logits held at a time by kind of device: 16 MiB of float32 on a CPU, 256 MiB on a GPU. There a chunk of
+some 440 tokens at a vocabulary of 152 thousand is bound by arithmetic; one of 128 tokens by reading the
+head."""
 SLICE_ELEMENTS = 1 << 18
 """Logits that are summed at a time on a CPU: 1 MiB stays in a core's cache between the passes over it."""
 NEVER = -1e30
@@ -61,7 +62,7 @@ class _Head(torch.autograd.Function):
             probs_JV = logp_JV.exp()
             d_logits_JV = probs_JV * -d_logprobs_N[chunk, None]  # d log p(target) / d logits = 1[target] - p
             if with_entropy:
-                slope_JV = logp_JV.add_(entropies_N[chunk, None]).mul_(probs_JV)  # -dH/dlogits = p (log p + H)
+                slope_JV = logp_JV.add_(entropies_N[chunk, None]).mul_(probs_JV)  # -dH/dz = p (log p + H)
                 d_logits_JV -= slope_JV.mul_(d_entropies_N[chunk, None])
             d_logits_JV.scatter_add_(1, targets_N[chunk, None], d_logprobs_N[chunk, None])
             d_logits_JV = d_logits_JV.div_(ctx.temperature).to(hidden_NE.dtype)

@@ -11,7 +11,6 @@ import json
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from rpt_core.policy.attention import ATTENTION
 from rpt_core.policy.forward import document_scores
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Trunk
+from tests.benchmarks import resident
 from tests.benchmarks.workload import CLOCKS
 from tests.toys import NO_CODEC
 
@@ -102,19 +102,11 @@ def peak_beyond(documents: int) -> int:
     with torch.no_grad():
         document_scores(policy, [Trunk("first", (), trunks[0].document_ids[:32])], top_k=TOP_K)
         # Making the weights peaks higher than scoring does, so the kernel is told to forget that peak.
-        Path("/proc/self/clear_refs").write_text("5")
-        before = _status_bytes("VmRSS")
+        resident.forget_peak()
+        before = resident.status_bytes("VmRSS")
         for start in range(0, documents, DOCUMENTS):  # as the stage does: a bucket of the budget at a time
             document_scores(policy, trunks[start : start + DOCUMENTS], top_k=TOP_K)
-    return _status_bytes("VmHWM") - before
-
-
-def _status_bytes(name: str) -> int:
-    """A size of this process as Linux tells it."""
-    line = next(
-        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name + ":")
-    )
-    return int(line.split()[1]) * 1024
+    return resident.peak_bytes() - before
 
 
 def main() -> None:

@@ -1,1 +1,1 @@
-"""What only a GPU can show: equality with a CPU, speed and memory. ``python -m tests.gpu.proof`` runs all of it."""
+"""What only a GPU can show: equality with a CPU, speed, memory. ``python -m tests.gpu.proof`` runs it all."""

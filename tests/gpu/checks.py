@@ -1,7 +1,7 @@
 """A device gives what a CPU gives: functions that raise where it does not, and say how close it came.
 
-No pytest here: a GPU machine may have torch and transformers and nothing else. :mod:`tests.gpu.test_checks` runs
-them where there is one.
+No pytest here: a GPU machine may have torch and transformers and nothing else. :mod:`tests.gpu.test_checks`
+runs them where there is one.
 """
 
 import copy
@@ -155,7 +155,10 @@ def draws(device: str) -> str:
     assert torch.equal(numbers.cpu(), uniforms(keys, 7))
     torch.manual_seed(0)
     probs = torch.randn(500, 3000).mul_(3).softmax(1)
-    ours, (theirs, distance) = inverse_cdf(probs.to(device), numbers)[0].cpu(), inverse_cdf(probs, numbers.cpu())
+    ours, (theirs, distance) = (
+        inverse_cdf(probs.to(device), numbers)[0].cpu(),
+        inverse_cdf(probs, numbers.cpu()),
+    )
     assert torch.equal(ours[distance > 1e-6], theirs[distance > 1e-6])
     return "equal"
 
@@ -223,7 +226,10 @@ def waits(device: str) -> str:
         return read(rows, count)
 
     endless = replace(SAMPLING, stop_ids=frozenset())
-    with patch.object(torch_engine._Rows, "draw_next", watched), patch.object(torch_engine._Rows, "read", looked):
+    with (
+        patch.object(torch_engine._Rows, "draw_next", watched),
+        patch.object(torch_engine._Rows, "read", looked),
+    ):
         TorchEngine(policy_on(device), steps="simulated").generate(TREE[0], endless, 1)
     most = 1 + -(-endless.max_new_tokens // torch_engine.LOOK_EVERY)
     assert looks <= most, f"{looks} looks, more than {most}"
@@ -255,4 +261,4 @@ CHECKS: dict[str, Callable[[str], str]] = {
         decoding, graphs, waits, update,
     )
 }  # fmt: skip
-"""By name: each takes ``cpu`` or ``cuda``, says how close the two are, and raises where that is not enough."""
+"""By name: each takes ``cpu`` or ``cuda``, says how close it is, and raises where that is not enough."""

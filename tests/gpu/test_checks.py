@@ -1,4 +1,4 @@
-"""Every check on a GPU where there is one; on a CPU, where both sides are, that the checks themselves hold."""
+"""Every check on a GPU where there is one; on a CPU, that the checks themselves hold."""
 
 import pytest
 import torch

@@ -21,8 +21,8 @@ from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Trunk
 
 FIRST_ROOM, FIRST_FIXED_ROOM = 32, 128
-"""Places for new tokens at first; doubled whenever they are used up. Where shapes are fixed, every doubling is
-another graph to record."""
+"""Places for new tokens at first; doubled whenever they are used up. Where shapes are fixed, every doubling
+is another graph to record."""
 
 
 class Decoding:
@@ -41,8 +41,8 @@ class Decoding:
             policy: The model.
             trunks: At least one, with at least one cut in all.
             group_size: Answers at every cut.
-            fixed: Keep all tensors of a token at one shape and place, until there is no more room for the next
-                or rows are taken out.
+            fixed: Keep all tensors of a token at one shape and place, until there is no more room for the
+                next or rows are taken out.
         """
         self.policy = policy
         tree = lay_out(trunks, [[[] for _ in trunk.cuts] for trunk in trunks])
@@ -170,7 +170,7 @@ def _cuts(trunks: Sequence[Trunk]) -> tuple[Ints, Ints]:
 
 
 def _cast(kept: Causal | Branches, dtype: torch.dtype) -> None:
-    """Keys and values in the type they are multiplied in: else every token of every answer casts them again."""
+    """Keys and values in the type they are multiplied in: else every token casts them again."""
     kept.keys = [x.to(dtype) for x in kept.keys]
     kept.values = [x.to(dtype) for x in kept.values]
 

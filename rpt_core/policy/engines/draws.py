@@ -38,8 +38,8 @@ def stream_keys(seed: int, step: int, rows: Iterable[tuple[str, str, int]]) -> T
 def uniforms(keys_R: Tensor, position: int | Tensor) -> Tensor:
     """Numbers in [0, 1) for one position of every stream (the finaliser of SplitMix64), float64.
 
-    Whole numbers until the end, so every device gives the same ones; a position that is a tensor is read where
-    it lies, without waiting for the device.
+    Whole numbers until the end, so every device gives the same ones; a position that is a tensor is read
+    where it lies, without waiting for the device.
 
     Example:
         >>> keys = stream_keys(0, 1, [("doc", "7", 0), ("doc", "7", 1)])

@@ -1,8 +1,8 @@
 """One token's operations recorded once and replayed: by CUDA graphs on a GPU, by calling them anywhere else.
 
-A decoding step of a small model is some thousand short kernels, and launching them takes longer than they do. A
-recorded step is launched as one. It reads and writes the same memory at every replay, so shapes and places must
-not change; where they do, the step is recorded anew.
+A decoding step of a small model is some thousand short kernels, and launching them takes longer than they do.
+A recorded step is launched as one. It reads and writes the same memory at every replay, so shapes and places
+must not change; where they do, the step is recorded anew.
 """
 
 import logging
@@ -70,7 +70,7 @@ class CudaGraphs:
 
 
 class Replays:
-    """Carries out one step again and again: called while it is new, recorded once warm, replayed after that."""
+    """Carries out one step again and again: called while it is new, recorded once warm, then replayed."""
 
     def __init__(self, recorder: Recorder, work: Work) -> None:
         """Begin with nothing recorded.

@@ -28,8 +28,8 @@ from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sample, Sampling, Trunk
 
 KEEP_SHARE, KEEP_SHARE_FIXED = 7 / 8, 1 / 2
-"""Ended answers are taken out once fewer than this share of the rows goes on. Where steps are recorded, taking
-rows out means recording anew."""
+"""Ended answers are taken out once fewer than this share of the rows goes on. Where steps are recorded,
+taking rows out means recording anew."""
 LOOK_EVERY = 16
 """Tokens between two looks at which answers have ended, where looking means waiting for the device."""
 PADDED_MAX = 2.0
@@ -159,8 +159,8 @@ def _drawing(policy: Policy) -> Iterator[None]:
 class _Rows:
     """The device's side of a batch of answers: the tokens of the model's rows, one after another.
 
-    Nothing of a token waits for the device: numbers, positions and the place to write to are tensors there, and
-    what was drawn is read once for several tokens.
+    Nothing of a token waits for the device: numbers, positions and the place to write to are tensors there,
+    and what was drawn is read once for several tokens.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class _Rows:
         self._count()
 
     def read(self, count: int) -> list[tuple[Ints, NDArray[np.float32]]]:
-        """The rows' last ``count`` tokens and their log-probabilities, by position: here the device is waited for."""
+        """The last ``count`` tokens of all rows, and their log-probabilities; waits for the device."""
         tokens_KR, logprobs_KR = self.unread_2KR[:, :count].cpu().numpy()
         self.place_1.zero_()
         return list(zip(tokens_KR.astype(np.int64), logprobs_KR.astype(np.float32), strict=True))
@@ -241,9 +241,7 @@ class _Rows:
         self.unread_2KR.index_copy_(1, self.place_1, drawn_2R[:, None])
         self.place_1.add_(1)
 
-    def _choose(
-        self, hidden_JE: Tensor, numbers_J: Tensor, forced: tuple[int, ...]
-    ) -> tuple[Tensor, Tensor]:
+    def _choose(self, hidden_JE: Tensor, numbers_J: Tensor, forced: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         """Tokens of some rows and their log-probabilities."""
         logits_JV = product(hidden_JE, self.head_VE.mT).div_(self.sampling.temperature)
         logits_JV = without(logits_JV, self.policy.unknown_ids)

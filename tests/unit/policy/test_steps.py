@@ -1,4 +1,4 @@
-"""Tokens drawn in fixed memory and replayed, as a GPU does it: the same answers, and nobody waits for the device."""
+"""Tokens drawn in fixed memory and replayed, as a GPU does it: the same answers, and nobody waits."""
 
 from dataclasses import replace
 
@@ -15,7 +15,16 @@ from tests.toys import random_tree, tiny_policy
 
 CUTS = [[(0, 2), (3, 1), (3, 0), (9, 5)], [], [(5, 2)], [(12, 0)]]
 SAMPLING = Sampling(0.8, 40, frozenset({5, 6}), 3, seed=1)
-WAITS = {"_local_scalar_dense", "nonzero", "is_nonzero", "item", "equal", "masked_select", "unique", "_unique2"}
+WAITS = {
+    "_local_scalar_dense",
+    "nonzero",
+    "is_nonzero",
+    "item",
+    "equal",
+    "masked_select",
+    "unique",
+    "_unique2",
+}
 """Operations whose result Python has to see, or whose shape depends on numbers: a GPU is waited for."""
 
 
@@ -114,7 +123,9 @@ def test_nobody_waits_for_a_token(steps, monkeypatch):
     engine.generate(trunks, replace(SAMPLING, stop_ids=frozenset(), max_new_tokens=50), 1)
     assert waits.found == []
     assert len(draws) == 49
-    assert reads == ([1, 16, 16, 16, 1] if steps == "simulated" else [1] * 50)  # answers are read, and no more
+    assert reads == (
+        [1, 16, 16, 16, 1] if steps == "simulated" else [1] * 50
+    )  # answers are read, and no more
 
 
 def test_the_watch_sees_a_wait():
