@@ -19,7 +19,11 @@ class Flex:
     mask: BlockMask
 
     def attend(self, layer: int, q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, scaling: float) -> Tensor:
-        """Attend where the mask allows."""
+        """Attend where the mask allows.
+
+        Autocast casts nothing for this kernel, and normalised queries and keys are float32 under it.
+        """
+        q_BHTC, k_BKTC = q_BHTC.to(v_BKTC.dtype), k_BKTC.to(v_BKTC.dtype)
         kernel = _kernel(compiled=q_BHTC.is_cuda)
         grouped = q_BHTC.shape[1] != k_BKTC.shape[1]
         out_BHTC = kernel(q_BHTC, k_BKTC, v_BKTC, block_mask=self.mask, scale=scaling, enable_gqa=grouped)

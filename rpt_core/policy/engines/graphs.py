@@ -64,7 +64,7 @@ class CudaGraphs:
     def record(self, unit: Unit) -> Unit:
         """Capture its kernels; none of them runs until the first replay."""
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"):
             unit()
         return graph.replay
 
