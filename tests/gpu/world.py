@@ -19,7 +19,7 @@ from rpt_core.difficulty.score import score_difficulty
 from rpt_core.errors import Stopped
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.objectives import RptObjective
-from rpt_core.recipes.reinforce import PolicyRecipe
+from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape, Optimiser
 from rpt_core.train.rl.reinforce import train_policy
 from rpt_core.train.supervised.base import train_base
@@ -41,6 +41,7 @@ class Plan:
     steps: int
     prompts: int
     tokens: int
+    selection: Selection = Selection()
 
 
 PLAN = Plan(
@@ -52,7 +53,11 @@ PLAN = Plan(
     base_steps=150, cold_steps=300, steps=100, prompts=64, tokens=48,
 )  # fmt: skip
 """About 26 million parameters."""
-TOY = Plan(40, ModelShape(hidden_size=32, num_layers=2, vocab_size=300), 2, 3, 3, 4, 8)
+TOY = Plan(
+    40, ModelShape(hidden_size=32, num_layers=2, vocab_size=300),
+    base_steps=2, cold_steps=3, steps=3, prompts=4, tokens=8, selection=Selection(drop_equal_from_step=99),
+)  # fmt: skip
+"""Never right, so groups without a difference are kept: the documents' own loss still moves it."""
 RATE = Optimiser(learning_rate=1e-3, betas=(0.9, 0.95), warmup_steps=20, schedule="linear", final_share=0.1)
 
 
@@ -108,7 +113,7 @@ def _policy(plan: Plan) -> PolicyRecipe:
         corpus=NOWHERE, difficulty=NOWHERE, start=NOWHERE,
         objective=RptObjective(prompt="compact", entropy_floor_nats=1.5), prompts_per_step=plan.prompts,
         temperature=1.0, reasoning_tokens=plan.tokens, context_tokens=512, steps=plan.steps,
-        evaluate_every=max(1, plan.steps // 4), ntp_weight=0.1,
+        evaluate_every=max(1, plan.steps // 4), ntp_weight=0.1, selection=plan.selection,
         optimiser=Optimiser(learning_rate=1e-4, betas=(0.9, 0.95), weight_decay=0.0, warmup_steps=5),
     )  # fmt: skip
 
