@@ -41,7 +41,7 @@ class Plan:
     steps: int
     prompts: int
     tokens: int
-    selection: Selection = Selection()
+    selection: Selection
 
 
 PLAN = Plan(
@@ -50,7 +50,7 @@ PLAN = Plan(
         hidden_size=512, num_layers=8, num_heads=8, num_kv_heads=4, head_dim=64, intermediate_size=1536,
         vocab_size=4096,
     ),
-    base_steps=150, cold_steps=300, steps=100, prompts=64, tokens=48,
+    base_steps=150, cold_steps=300, steps=100, prompts=64, tokens=48, selection=Selection(),
 )  # fmt: skip
 """About 26 million parameters."""
 TOY = Plan(
