@@ -138,6 +138,8 @@ class TorchEngine:
             for tokens_R, logprobs_R in rows.read(more):
                 position += 1
                 going_R = answers.add(tokens_R, logprobs_R, position)
+        if self.replays is not None:
+            self.replays.forget()  # else a recorded step keeps its keys and values through the update
         self.num_forwarded += decoding.num_forwarded
         self.num_draws += rows.num_draws
         self.num_close_draws += int(rows.close)

@@ -66,6 +66,7 @@ def test_replayed_steps_draw_what_calls_draw(recorder, change, monkeypatch):
     assert _tokens(ours) == _tokens(theirs)
     torch.testing.assert_close(_logprobs(ours), _logprobs(theirs), rtol=0, atol=1e-5)
     assert engine.replays.refused is None
+    assert engine.replays._replay is None  # its memory is the update's now
     assert (engine.replays.num_replayed > 0) == (sampling.max_new_tokens > 10)
 
 
