@@ -74,7 +74,8 @@ def block_mask(sees: Sees, length: int, device: torch.device) -> BlockMask:
     keys = torch.arange(num_blocks * BLOCK, device=device)  # (K,), padding included
     some = torch.zeros((), dtype=torch.int64, device=device)
     counts = []
-    for queries in keys.split(STRIP * BLOCK):
+    for start in range(0, len(keys), STRIP * BLOCK):
+        queries = keys[start : start + STRIP * BLOCK]
         inside = (queries[:, None] < length) & (keys < length)  # (Q, K)
         seen = inside & sees(
             some, some, queries[:, None].clamp(max=length - 1), keys[None].clamp(max=length - 1)

@@ -130,8 +130,8 @@ def score_top_k(hidden_NE: Tensor, weight_VE: Tensor, targets_N: Tensor, top_k: 
 def _logsumexp_(logits_JV: Tensor, largest_J1: Tensor) -> Tensor:
     """``logits_JV.logsumexp(1)`` to the last bit, given each row's largest; the logits are used up."""
     rows = len(logits_JV) if logits_JV.is_cuda else max(1, SLICE_ELEMENTS // logits_JV.shape[1])
-    pairs = zip(logits_JV.split(rows), largest_J1.split(rows), strict=True)
-    sums_J = torch.cat([part.sub_(largest).exp_().sum(1) for part, largest in pairs])
+    slices = [slice(start, start + rows) for start in range(0, len(logits_JV), rows)]
+    sums_J = torch.cat([logits_JV[some].sub_(largest_J1[some]).exp_().sum(1) for some in slices])
     return sums_J.log_().add_(largest_J1[:, 0])
 
 

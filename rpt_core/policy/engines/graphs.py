@@ -51,7 +51,7 @@ class CudaGraphs:
     """Records on a stream of its own, into one pool of memory."""
 
     def __init__(self) -> None:
-        self.stream = torch.cuda.Stream()
+        self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self.pool = torch.cuda.graph_pool_handle()
 
     def warm(self, unit: Unit) -> None:
