@@ -11,6 +11,7 @@ import json
 import statistics
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,16 +51,19 @@ def texts(vocab: int, number: int) -> list[Trunk]:
 
 
 def measure(rounds: int, by: str) -> list[str]:
-    """Race at every vocabulary, then memory in fresh processes; the targets that were missed."""
+    """Race at every vocabulary, then memory, all in fresh processes; the targets that were missed.
+
+    As the stage does: what other parts of a benchmark leave in memory slows whoever allocates most often.
+    """
     missed = []
     print(f"\ndifficulty, d={WIDTH}, {DOCUMENTS} documents of {TOKENS} tokens: share of plain logits' rate")
     for vocab, target in TARGETS.items():
-        shares = race(vocab, rounds)
+        shares: dict[str, float] = _alone("--race", vocab, "--rounds", rounds)
         words = "  ".join(f"{clock} {share:.2f}" for clock, share in shares.items())
         print(f"V={vocab:<8}{words}  (target {target:g})")
         if shares[by] < target:
             missed.append(f"difficulty at V={vocab} {shares[by]:.2f} < {target:g}")
-    few, many = (beyond_the_weights(number) for number in (DOCUMENTS, 4 * DOCUMENTS))
+    few, many = (_alone("--memory-of", number) for number in (DOCUMENTS, 4 * DOCUMENTS))
     sizes = f"{few / 2**20:.0f} MiB for {DOCUMENTS}, {many / 2**20:.0f} MiB for {4 * DOCUMENTS} documents"
     print(f"memory beyond the weights at V=151936: {sizes}: {many / few:.2f} times (target < {FLAT:g})")
     return missed if many / few < FLAT else [*missed, f"difficulty's memory grows by {many / few:.2f}"]
@@ -88,15 +92,17 @@ def _note(seconds: list[list[float]], begun: list[float]) -> None:
         clock.append(read() - start)
 
 
-def beyond_the_weights(documents: int) -> int:
-    """Peak bytes that scoring adds to a loaded model, in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.difficulty", "--memory-of", str(documents)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return int(json.loads(done.stdout.splitlines()[-1]))
+def _alone(*options: str | int) -> Any:
+    """What a process of its own with so many threads says."""
+    command = [sys.executable, "-m", "tests.benchmarks.difficulty", "--threads", torch.get_num_threads()]
+    done = subprocess.run(
+        [str(word) for word in [*command, *options]], check=True, capture_output=True, text=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def peak_beyond(documents: int) -> int:
-    """The same in this process: one pass over a few tokens first, so that libraries are in."""
+    """Peak bytes that scoring adds to a loaded model; a pass over a few tokens first brings libraries in."""
     vocab = max(TARGETS)
     policy, trunks = policy_of(vocab), texts(vocab, documents)
     with torch.no_grad():
@@ -115,11 +121,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--by", choices=("wall", "cpu"), default="wall")
-    parser.add_argument("--memory-of", type=int, default=0)
+    parser.add_argument("--memory-of", type=int, default=0, help="so many documents, in this process")
+    parser.add_argument("--race", type=int, default=0, help="at this vocabulary, in this process")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.memory_of:
         print(json.dumps(peak_beyond(options.memory_of)))
+        return
+    if options.race:
+        print(json.dumps(race(options.race, options.rounds)))
         return
     if missed := measure(options.rounds, options.by):
         sys.exit("missed: " + "; ".join(missed))
