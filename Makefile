@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 NOT_HERE := not long and not gpu and not s3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 bench-trainer bench-ranks bench-corpus peers real-model models-table clean
+.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 bench-trainer bench-ranks bench-corpus gpu-bundle peers real-model models-table clean
 
 help:  ## what there is to do
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -68,6 +68,9 @@ peers: setup  ## the corpus benchmarks' peers in environments of their own (.ven
 
 bench-corpus: peers  ## the corpus beside datasketch, datatrove, rensa, text-dedup and presidio (RPT_TEST_DATA: real files)
 	@.venv/bin/python -m tests.benchmarks.corpus --whole --memory $${RPT_TEST_DATA:+--data "$$RPT_TEST_DATA"} $(BENCH_ARGS)
+
+gpu-bundle: setup  ## gpu-bundle.tar.gz: the proof on a GPU, for a machine with torch and transformers (FOR_PYTHON=3.12)
+	@sh tests/gpu/bundle.sh gpu-bundle.tar.gz
 
 real-model: setup  ## SmolLM2-135M as a folder outside the repository (proven by RPT_TEST_DATA, or MODEL_ARGS="--text FILE")
 	@$(BIN)/python -m tests.tools.real_model $(MODEL_ARGS)

@@ -122,7 +122,7 @@ def _first_tokens(policy: Policy, trunks: list[Trunk], sampling: Sampling) -> li
     codec, size = policy.codec, sampling.group_size
     out = sorted({codec.control("end_think")[0], codec.control("box_open")[0], *sampling.stop_ids})
     names = [(t.key, f"first.{cut.position}", a) for t in trunks for cut in t.cuts for a in range(size)]
-    numbers_R = torch.from_numpy(uniforms(stream_keys(sampling.seed, 0, names), 0))
+    numbers_R = uniforms(stream_keys(sampling.seed, 0, names), 0)
     entry_CE = Decoding(policy, trunks, 1).entry_CE
     policy.work.add_scores(len(entry_CE))
     logits_CV = without(product(entry_CE, policy.output_weight.mT), policy.unknown_ids)

@@ -183,40 +183,93 @@ def tree_attention(
     return (tree or Causal()).attend(layer, query, key, value, scaling).contiguous(), None
 
 
+SCORES_MOST = {"cpu": 1 << 62, "cuda": 1 << 28}
+"""Scores of query and key in one piece, by kind of device: 1 GiB of float32 on a GPU. Beyond it queries are
+taken in slices, and the backward pass computes their probabilities again instead of keeping them (for 65
+thousand answer tokens below 4,096 of a document and 16 heads, they would take 8 GiB a layer). A CPU keeps
+them all."""
+
+
 class _AttendWithNorm(torch.autograd.Function):
     """Softmax attention and its log-normaliser, both differentiable.
 
     Written out because no fused kernel of torch gives a gradient through the normaliser on a CPU. Only
-    the probabilities are kept for the backward pass.
+    the probabilities are kept for the backward pass; where queries are taken in slices, not even those.
     """
 
     @staticmethod
     def forward(
         ctx: Any, q_BKRMC: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, bias_BMD: Tensor | None, scaling: float
     ) -> tuple[Tensor, Tensor]:
-        out, norm, weights = _attend(q_BKRMC, k_BKDC, v_BKDC, bias_BMD, scaling)
-        ctx.save_for_backward(q_BKRMC, k_BKDC, v_BKDC, weights, out)
+        out, norm, weights = _attend_in_slices(q_BKRMC, k_BKDC, v_BKDC, bias_BMD, scaling)
+        ctx.save_for_backward(q_BKRMC, k_BKDC, v_BKDC, bias_BMD if weights is None else None, weights, out)
         ctx.scaling = scaling
         return out, norm
 
     @staticmethod
     def backward(ctx: Any, d_out: Tensor, d_norm: Tensor) -> tuple[Tensor | None, ...]:
-        q_BKRMC, k_BKDC, v_BKDC, weights, out = ctx.saved_tensors
-        flat = (*out.shape[:2], -1, out.shape[-1])  # (B, K, R*M, C): all queries of a key head side by side
-        d_out, out, q = d_out.reshape(flat), out.reshape(flat), q_BKRMC.reshape(flat)
-        probs = weights.view(*d_out.shape[:-1], -1)  # (B, K, R*M, D)
-        d_v = torch.matmul(probs.mT, d_out)  # (B, K, D, C)
-        inner = (d_out * out).sum(-1, keepdim=True) - d_norm.reshape(*d_out.shape[:-1], 1).to(out.dtype)
-        d_scores = torch.matmul(d_out, v_BKDC.mT).sub_(inner).mul_(probs).mul_(ctx.scaling)  # (B, K, R*M, D)
-        d_q = torch.matmul(d_scores, k_BKDC).view(q_BKRMC.shape)  # (B, K, R, M, C)
-        d_k = torch.matmul(d_scores.mT, q)  # (B, K, D, C)
+        q_BKRMC, k_BKDC, v_BKDC, bias_BMD, weights, out = ctx.saved_tensors
+        if weights is not None:
+            found = _gradients(q_BKRMC, k_BKDC, v_BKDC, weights, out, d_out, d_norm, ctx.scaling)
+            return *found, None, None
+        d_q, d_k, d_v = (torch.zeros_like(x) for x in (q_BKRMC, k_BKDC, v_BKDC))
+        for some in _slices(q_BKRMC, k_BKDC):
+            q, bias = q_BKRMC[:, :, :, some], None if bias_BMD is None else bias_BMD[:, some]
+            weights = _weigh(q, k_BKDC, bias, ctx.scaling)[0].to(v_BKDC.dtype)
+            upper = out[:, :, :, some], d_out[:, :, :, some], d_norm[:, :, :, some]
+            d_q[:, :, :, some], more_k, more_v = _gradients(q, k_BKDC, v_BKDC, weights, *upper, ctx.scaling)
+            d_k, d_v = d_k.add_(more_k), d_v.add_(more_v)
         return d_q, d_k, d_v, None, None
 
 
-def _attend(
+def _gradients(
+    q_BKRMC: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, weights: Tensor, out: Tensor, d_out: Tensor,
+    d_norm: Tensor, scaling: float,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    """Of queries, keys and values, from those of the outputs and of the normalisers.
+
+    Under autocast normalised queries and keys are float32 and values are not; its casts do not reach
+    backwards.
+    """
+    flat = (*out.shape[:2], -1, out.shape[-1])  # (B, K, R*M, C): all queries of a key head side by side
+    d_out, out, q = d_out.reshape(flat), out.reshape(flat), q_BKRMC.reshape(flat)
+    q, k = q.to(out.dtype), k_BKDC.to(out.dtype)
+    probs = weights.view(*d_out.shape[:-1], -1)  # (B, K, R*M, D)
+    d_v = torch.matmul(probs.mT, d_out)  # (B, K, D, C)
+    inner = (d_out * out).sum(-1, keepdim=True) - d_norm.reshape(*d_out.shape[:-1], 1).to(out.dtype)
+    d_scores = torch.matmul(d_out, v_BKDC.mT).sub_(inner).mul_(probs).mul_(scaling)  # (B, K, R*M, D)
+    d_q = torch.matmul(d_scores, k).view(q_BKRMC.shape)  # (B, K, R, M, C)
+    d_k = torch.matmul(d_scores.mT, q)  # (B, K, D, C)
+    return d_q.to(q_BKRMC.dtype), d_k.to(k_BKDC.dtype), d_v
+
+
+def _slices(q_BKRMC: Tensor, k_BKDC: Tensor) -> list[slice]:
+    """Of queries, so that the scores of one stay within :data:`SCORES_MOST`."""
+    batch, heads, repeats, queries, _ = q_BKRMC.shape
+    most = SCORES_MOST.get(q_BKRMC.device.type, SCORES_MOST["cuda"])
+    size = max(1, most // max(1, batch * heads * repeats * k_BKDC.shape[2]))
+    return [slice(start, start + size) for start in range(0, max(queries, 1), size)]
+
+
+def _attend_in_slices(
     q_BKRMC: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, bias_BMD: Tensor | None, scaling: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Outputs, log-normalisers and probabilities."""
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Outputs, log-normalisers, and probabilities where all queries were taken at once."""
+    slices = _slices(q_BKRMC, k_BKDC)
+    if len(slices) == 1:
+        return _attend(q_BKRMC, k_BKDC, v_BKDC, bias_BMD, scaling)
+    parts = (
+        _attend(
+            q_BKRMC[:, :, :, some], k_BKDC, v_BKDC, None if bias_BMD is None else bias_BMD[:, some], scaling
+        )[:2]
+        for some in slices
+    )
+    outs, norms = zip(*parts, strict=True)
+    return torch.cat(outs, 3), torch.cat(norms, 3), None
+
+
+def _weigh(q_BKRMC: Tensor, k_BKDC: Tensor, bias_BMD: Tensor | None, scaling: float) -> tuple[Tensor, Tensor]:
+    """Probabilities and scores, float32."""
     batch, heads, repeats, queries, width = q_BKRMC.shape
     scores = torch.matmul(q_BKRMC.reshape(batch, heads, repeats * queries, width), k_BKDC.mT).float()
     scores = scores.view(batch, heads, repeats, queries, -1)  # (B, K, R, M, D), float32
@@ -224,7 +277,15 @@ def _attend(
         scores = scores.mul_(scaling)
     else:
         scores = torch.add(bias_BMD[:, None, None], scores, alpha=scaling)  # bias over key heads and repeats
-    weights = scores.softmax(-1)  # (B, K, R, M, D)
+    return scores.softmax(-1), scores
+
+
+def _attend(
+    q_BKRMC: Tensor, k_BKDC: Tensor, v_BKDC: Tensor, bias_BMD: Tensor | None, scaling: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Outputs, log-normalisers and probabilities."""
+    batch, heads, repeats, queries, _ = q_BKRMC.shape
+    weights, scores = _weigh(q_BKRMC, k_BKDC, bias_BMD, scaling)  # (B, K, R, M, D)
     norm_BKRM = (
         scores.amax(-1) - weights.amax(-1).log()
     )  # the likeliest key's score is its log-weight plus the norm
@@ -254,7 +315,7 @@ def attend_with_norm(
     if torch.is_grad_enabled():
         out, norm = _AttendWithNorm.apply(q_BKRMC, k_BKDC, v_BKDC, bias_BMD, scaling)  # type: ignore[no-untyped-call]
     else:
-        out, norm, _ = _attend(q_BKRMC, k_BKDC, v_BKDC, bias_BMD, scaling)
+        out, norm, _ = _attend_in_slices(q_BKRMC, k_BKDC, v_BKDC, bias_BMD, scaling)
     return out.view(batch, heads, queries, width), norm.view(batch, heads, queries)
 
 
@@ -280,18 +341,46 @@ class Decode:
 
     def attend(self, layer: int, q_BHTC: Tensor, k_BKTC: Tensor, v_BKTC: Tensor, scaling: float) -> Tensor:
         """Keep the new token's key and value, then attend to trunk and own tokens."""
+        keys, values, hidden = self._own(layer, k_BKTC, v_BKTC)
+        trunk = self.trunk.keys[layer], self.trunk.values[layer]
+        above = [_grouped(q_BHTC[:, :, 0], self.query_BM, *trunk, self.bias_BMD, scaling)]
+        out_NH1C, norm_NH1 = attend_with_norm(q_BHTC, keys, values, hidden, scaling)
+        return _join(_back(above, self.slot_N), (out_NH1C[:, :, 0], norm_NH1[:, :, 0]))[:, None]
+
+    def _own(self, layer: int, k_BKTC: Tensor, v_BKTC: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The rows' own keys and values, the new token's among them, and which are hidden."""
         end = self.length + 1
         keys, values = self.keys[layer], self.values[layer]  # (N, K, room, C)
         keys[:, :, self.length], values[:, :, self.length] = k_BKTC[:, :, 0], v_BKTC[:, :, 0]
-        trunk = self.trunk.keys[layer], self.trunk.values[layer]
-        above = [_grouped(q_BHTC[:, :, 0], self.query_BM, *trunk, self.bias_BMD, scaling)]
         hidden = None if self.bias_own_N1D is None else self.bias_own_N1D[:, :, :end]
-        out_NH1C, norm_NH1 = attend_with_norm(q_BHTC, keys[:, :, :end], values[:, :, :end], hidden, scaling)
-        return _join(_back(above, self.slot_N), (out_NH1C[:, :, 0], norm_NH1[:, :, 0]))[:, None]
+        return keys[:, :, :end], values[:, :, :end], hidden
 
     def num_pairs(self, rows: int, tokens: int) -> int:
         """Each group's queries with its trunk's keys, and each row with its own keys so far."""
         return self.bias_BMD.numel() + rows * (self.length + 1)
+
+
+@dataclass
+class FixedDecode(Decode):
+    """:class:`Decode` in tensors that keep their shape and place from token to token.
+
+    So one token's operations can be recorded once and replayed for the next ones: which place is filled is
+    read on the device. Rows attend to all their room; ``bias_own_N1D`` hides the places that are not filled
+    yet.
+    """
+
+    place_1: Tensor
+    """``length``, int64, on the device; whoever replays counts it up there."""
+
+    def _own(self, layer: int, k_BKTC: Tensor, v_BKTC: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        keys, values = self.keys[layer], self.values[layer]  # (N, K, room, C)
+        keys.index_copy_(2, self.place_1, k_BKTC.to(keys.dtype))
+        values.index_copy_(2, self.place_1, v_BKTC.to(values.dtype))
+        return keys, values, self.bias_own_N1D
+
+    def num_pairs(self, rows: int, tokens: int) -> int:
+        """Each group's queries with its trunk's keys, and each row with all its room."""
+        return self.bias_BMD.numel() + rows * self.keys[0].shape[2]
 
 
 Normed = tuple[Tensor, Tensor]

@@ -215,7 +215,7 @@ def _rows(policy: Policy, tree: Ragged) -> tuple[Tensor, int]:
     with policy.attending("sdpa"), policy.autocast():
         ids, positions = _to_device(policy, ids_BT, positions_BT)
         output = policy.model.base_model(input_ids=ids, position_ids=positions, use_cache=False)
-    hidden_PE = output.last_hidden_state.flatten(0, 1)
+    hidden_PE = policy.as_computed(output.last_hidden_state).flatten(0, 1)
     return hidden_PE.index_select(0, torch.from_numpy(back).to(policy.device)), len(hidden_PE)
 
 

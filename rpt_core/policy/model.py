@@ -120,21 +120,37 @@ class Policy:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.compute_dtype)
 
-    def hidden(self, ids_BT: Tensor, positions_BT: Tensor, tree: TreeAttention) -> Tensor:
+    def hidden(
+        self, ids_BT: Tensor, positions_BT: Tensor, tree: TreeAttention, *, longest: int | None = None
+    ) -> Tensor:
         """Last hidden states, shape ``(B, T, hidden)``, of tokens that attend as ``tree`` says.
 
         No cache is ever made: with one, Hugging Face models stop separating packed rows and stop
         building masks, both without a word.
+
+        Args:
+            ids_BT: Token ids.
+            positions_BT: Places of the tokens in their rows.
+            tree: How they attend.
+            longest: Tokens of the longest row, where the caller knows; else it is read from the positions,
+                for which a GPU is waited for.
         """
         if self.learned_positions is not None:
-            self.refuse_beyond(int(positions_BT.max()) + 1)
+            self.refuse_beyond(int(positions_BT.max()) + 1 if longest is None else longest)
         self.count_pass(ids_BT.numel(), tree.num_pairs(*ids_BT.shape))
         with self.autocast():
             output = self.model.base_model(
                 input_ids=ids_BT, position_ids=positions_BT, use_cache=False, tree=tree
             )
-        hidden_BTE: Tensor = output.last_hidden_state
-        return hidden_BTE
+        return self.as_computed(output.last_hidden_state)
+
+    def as_computed(self, hidden: Tensor) -> Tensor:
+        """States in the type products are taken in, on a GPU.
+
+        Under autocast they leave the model in its parameters' float32, in which a GPU would take the head's
+        product at a fraction of the speed. On a CPU they stay as they are.
+        """
+        return hidden.to(self.compute_dtype) if hidden.is_cuda else hidden
 
     def count_pass(self, num_tokens: int, num_pairs: int) -> None:
         """Add a pass through the layers to :attr:`work`."""

@@ -11,7 +11,7 @@ import json
 import statistics
 import subprocess
 import sys
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from rpt_core.policy.attention import ATTENTION
 from rpt_core.policy.forward import document_scores
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Trunk
+from tests.benchmarks import resident
 from tests.benchmarks.workload import CLOCKS
 from tests.toys import NO_CODEC
 
@@ -50,16 +51,19 @@ def texts(vocab: int, number: int) -> list[Trunk]:
 
 
 def measure(rounds: int, by: str) -> list[str]:
-    """Race at every vocabulary, then memory in fresh processes; the targets that were missed."""
+    """Race at every vocabulary, then memory, all in fresh processes; the targets that were missed.
+
+    As the stage does: what other parts of a benchmark leave in memory slows whoever allocates most often.
+    """
     missed = []
     print(f"\ndifficulty, d={WIDTH}, {DOCUMENTS} documents of {TOKENS} tokens: share of plain logits' rate")
     for vocab, target in TARGETS.items():
-        shares = race(vocab, rounds)
+        shares: dict[str, float] = _alone("--race", vocab, "--rounds", rounds)
         words = "  ".join(f"{clock} {share:.2f}" for clock, share in shares.items())
         print(f"V={vocab:<8}{words}  (target {target:g})")
         if shares[by] < target:
             missed.append(f"difficulty at V={vocab} {shares[by]:.2f} < {target:g}")
-    few, many = (beyond_the_weights(number) for number in (DOCUMENTS, 4 * DOCUMENTS))
+    few, many = (_alone("--memory-of", number) for number in (DOCUMENTS, 4 * DOCUMENTS))
     sizes = f"{few / 2**20:.0f} MiB for {DOCUMENTS}, {many / 2**20:.0f} MiB for {4 * DOCUMENTS} documents"
     print(f"memory beyond the weights at V=151936: {sizes}: {many / few:.2f} times (target < {FLAT:g})")
     return missed if many / few < FLAT else [*missed, f"difficulty's memory grows by {many / few:.2f}"]
@@ -88,33 +92,27 @@ def _note(seconds: list[list[float]], begun: list[float]) -> None:
         clock.append(read() - start)
 
 
-def beyond_the_weights(documents: int) -> int:
-    """Peak bytes that scoring adds to a loaded model, in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.difficulty", "--memory-of", str(documents)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return int(json.loads(done.stdout.splitlines()[-1]))
+def _alone(*options: str | int) -> Any:
+    """What a process of its own with so many threads says."""
+    command = [sys.executable, "-m", "tests.benchmarks.difficulty", "--threads", torch.get_num_threads()]
+    done = subprocess.run(
+        [str(word) for word in [*command, *options]], check=True, capture_output=True, text=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def peak_beyond(documents: int) -> int:
-    """The same in this process: one pass over a few tokens first, so that libraries are in."""
+    """Peak bytes that scoring adds to a loaded model; a pass over a few tokens first brings libraries in."""
     vocab = max(TARGETS)
     policy, trunks = policy_of(vocab), texts(vocab, documents)
     with torch.no_grad():
         document_scores(policy, [Trunk("first", (), trunks[0].document_ids[:32])], top_k=TOP_K)
         # Making the weights peaks higher than scoring does, so the kernel is told to forget that peak.
-        Path("/proc/self/clear_refs").write_text("5")
-        before = _status_bytes("VmRSS")
+        resident.forget_peak()
+        before = resident.status_bytes("VmRSS")
         for start in range(0, documents, DOCUMENTS):  # as the stage does: a bucket of the budget at a time
             document_scores(policy, trunks[start : start + DOCUMENTS], top_k=TOP_K)
-    return _status_bytes("VmHWM") - before
-
-
-def _status_bytes(name: str) -> int:
-    """A size of this process as Linux tells it."""
-    line = next(
-        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name + ":")
-    )
-    return int(line.split()[1]) * 1024
+    return resident.peak_bytes() - before
 
 
 def main() -> None:
@@ -123,11 +121,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--by", choices=("wall", "cpu"), default="wall")
-    parser.add_argument("--memory-of", type=int, default=0)
+    parser.add_argument("--memory-of", type=int, default=0, help="so many documents, in this process")
+    parser.add_argument("--race", type=int, default=0, help="at this vocabulary, in this process")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.memory_of:
         print(json.dumps(peak_beyond(options.memory_of)))
+        return
+    if options.race:
+        print(json.dumps(race(options.race, options.rounds)))
         return
     if missed := measure(options.rounds, options.by):
         sys.exit("missed: " + "; ".join(missed))

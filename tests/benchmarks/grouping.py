@@ -24,6 +24,7 @@ from rpt_core.corpus.dedup.clusters import Clusters
 from rpt_core.corpus.dedup.minhash import SCHEME, SEED
 from rpt_core.corpus.dedup.sketch import band_hashes
 from tests.benchmarks.planted import BANDS, NUM, ROWS
+from tests.benchmarks.resident import peak_bytes
 from tests.benchmarks.table import Row, Table
 
 BATCH = 2048
@@ -120,12 +121,6 @@ def _peaks(side: str) -> list[float]:
     command = [sys.executable, "-m", "tests.benchmarks.grouping", "--peak", side, str(NUM_PEAK)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return [int(word) / 2**20 for word in done.stdout.split()]
-
-
-def peak_bytes() -> int:
-    """Largest resident size of this process since it began to run this program."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) * 1024
 
 
 def main() -> None:

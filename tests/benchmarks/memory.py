@@ -9,13 +9,13 @@ Punkt learns from, a batch of every array. Processes run in the environment that
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from infra.runs.launch import DATA_ENV, training_env
+from tests.benchmarks import resident
 from tests.benchmarks.cleanup import clean_up
 from tests.benchmarks.table import Row, Table
 
@@ -51,13 +51,13 @@ def write(path: Path, num: int) -> None:
 
 
 def peak_bytes(num: int) -> int:
-    """Both stages over so many documents, then this process's largest resident size."""
+    """Both stages over so many documents, then the most memory this process has held."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "data").mkdir()
         write(folder / "data" / "rows.jsonl", num)
         clean_up(folder / "data", folder)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return resident.peak_bytes()
 
 
 if __name__ == "__main__":

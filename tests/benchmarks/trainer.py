@@ -9,7 +9,6 @@ target is missed by the clock named with ``--by``. With ``--device cuda`` it is
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -19,7 +18,7 @@ import torch
 
 from rpt_core.policy.forward import branch_logprobs
 from rpt_core.policy.trunk import Sampling
-from tests.benchmarks import difficulty, large
+from tests.benchmarks import difficulty, large, resident
 from tests.benchmarks.workload import Ours, Shape, Step, model_of, nested, reward, single
 
 TARGETS = {
@@ -151,7 +150,7 @@ def memory() -> list[str]:
 
 
 def peak_bytes(side: str) -> int:
-    """Two steps, then this process's largest resident size."""
+    """Two steps, then the most memory this process has held."""
     if side == "ours":
         ours = Ours(LARGE, model_of(LARGE))
         ours.step()
@@ -160,7 +159,7 @@ def peak_bytes(side: str) -> int:
         from tests.benchmarks.trl_side import Peer
 
         Peer(LARGE, model_of(LARGE), 2).race(lambda: None)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return resident.peak_bytes()
 
 
 def _shape(name: str) -> Shape:

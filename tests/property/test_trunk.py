@@ -111,6 +111,17 @@ def test_flex_attention_sees_what_the_dense_mask_sees():
     torch.testing.assert_close(flexed[used], dense[used], rtol=0, atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+def test_flex_attention_takes_what_autocast_leaves_in_two_types():
+    row, _ = lay_out(*random_tree(6, NESTED)).packed()
+    mask = Flex(flex_mask(row, torch.device("cpu")))
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(1, heads, len(row.ids), 16) for heads in (4, 2, 2))
+    exact, found = mask.attend(0, q, k, v, 0.25), mask.attend(0, q, k, v.bfloat16(), 0.25)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), exact, rtol=0.02, atol=0.05)
+
+
 def test_document_scores_need_no_branches():
     policy = POLICIES["qwen2", True]
     trunks, answers = random_tree(7, NESTED)

@@ -14,30 +14,44 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rpt_core.policy.attention import Branches, Causal, Decode, bias
+from rpt_core.policy.attention import UNSEEN, Branches, Causal, Decode, FixedDecode, bias
 from rpt_core.policy.forward import branch_pass, trunk_pass
 from rpt_core.policy.layout import Bools, Ints, Ragged, lay_out
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Trunk
 
-FIRST_ROOM = 32
-"""Places for new tokens at first; doubled whenever they are used up."""
+FIRST_ROOM, FIRST_FIXED_ROOM = 32, 128
+"""Places for new tokens at first; doubled whenever they are used up. Where shapes are fixed, every doubling
+is another graph to record."""
 
 
 class Decoding:
     """``group_size`` answers below every cut of several trunks, grown together.
 
-    Rows are in order of (trunk, cut, answer), as long as none has been dropped.
+    Rows are in order of (trunk, cut, answer), as long as none has been dropped. A token takes three calls:
+    :meth:`make_room`, :meth:`advance`, which is the device's part and may be a replay, and :meth:`count`.
     """
 
-    def __init__(self, policy: Policy, trunks: Sequence[Trunk], group_size: int) -> None:
-        """Prefill trunks and suffixes."""
+    def __init__(
+        self, policy: Policy, trunks: Sequence[Trunk], group_size: int, *, fixed: bool = False
+    ) -> None:
+        """Prefill trunks and suffixes.
+
+        Args:
+            policy: The model.
+            trunks: At least one, with at least one cut in all.
+            group_size: Answers at every cut.
+            fixed: Keep all tensors of a token at one shape and place, until there is no more room for the
+                next or rows are taken out.
+        """
         self.policy = policy
         tree = lay_out(trunks, [[[] for _ in trunk.cuts] for trunk in trunks])
         hidden_BTE, kept = trunk_pass(policy, tree)
+        _cast(kept, policy.compute_dtype)
         hidden_PE, below = hidden_BTE.flatten(0, 1), None
         if tree.num_branch_tokens:
             hidden_NE, below = branch_pass(policy, tree, kept, keep=True)
+            _cast(below, policy.compute_dtype)
             hidden_PE = torch.cat([hidden_PE, hidden_NE])
         self.num_forwarded = len(hidden_PE)
         document, limit = _cuts(trunks)
@@ -45,17 +59,26 @@ class Decoding:
         self.limit = np.repeat(limit, group_size)
         self.start = np.repeat(limit + tree.suffixes[:, 1], group_size)
         """Position of each answer's first token in its path."""
+        self.start_R1 = self._there(self.start[:, None])
         self.entry_CE = hidden_PE[self._there(tree.entry)]  # P: trunk slots, then branch tokens
         """States that predict the first token of the answers at each cut."""
-        keys, values, hidden = self._suffixes(tree, kept, below, group_size)
-        self.attention = Decode(
-            kept, *self._by_document(kept), keys, values, hidden, length=int(tree.suffixes[:, 1].max())
-        )
+        keys, values, hidden = self._suffixes(tree, kept, below, group_size, fixed=fixed)
+        self.suffix = int(tree.suffixes[:, 1].max())
+        parts = (kept, *self._by_document(kept), keys, values, hidden, self.suffix)
+        self.attention = Decode(*parts)
+        if fixed:
+            self.attention = FixedDecode(*parts, place_1=self._there(np.array([self.suffix])))
+
+    @property
+    def room(self) -> int:
+        """Tokens that can be appended until there has to be more room."""
+        return self.attention.keys[0].shape[2] - self.attention.length
 
     def keep(self, going_R: Bools) -> None:
         """Take all other rows out."""
         rows = self._there(np.flatnonzero(going_R))
         self.document, self.limit, self.start = (x[going_R] for x in (self.document, self.limit, self.start))
+        self.start_R1 = self.start_R1.index_select(0, rows)
         old = self.attention
         query_BM, bias_BMD, slot_N = self._by_document(old.trunk)
         self.attention = replace(
@@ -65,24 +88,43 @@ class Decoding:
             bias_own_N1D=None if old.bias_own_N1D is None else old.bias_own_N1D.index_select(0, rows),
         )  # fmt: skip
 
-    def advance(self, tokens_R: Tensor, position: int) -> Tensor:
+    def make_room(self) -> bool:
+        """Make room for one more token of every row; whether tensors had to be replaced for it."""
+        state = self.attention
+        longest = int(self.start.max()) + state.length - self.suffix + 1
+        self.policy.refuse_beyond(longest)
+        if self.room:
+            return False
+        more, fixed = state.keys[0].shape[2], isinstance(state, FixedDecode)
+        state.keys = [torch.cat([x, torch.zeros_like(x)], 2) for x in state.keys]
+        state.values = [torch.cat([x, torch.zeros_like(x)], 2) for x in state.values]
+        if state.bias_own_N1D is not None:
+            new = state.bias_own_N1D.new_full((len(self.document), 1, more), UNSEEN if fixed else 0.0)
+            state.bias_own_N1D = torch.cat([state.bias_own_N1D, new], 2)
+        return True
+
+    def advance(self, tokens_R: Tensor, position: Tensor) -> Tensor:
         """Append one token to every row; the states that predict the next, shape ``(R, E)``.
 
         Args:
             tokens_R: The rows' tokens at ``position`` of their answers.
-            position: 0 for the first token of an answer.
+            position: 0 for the first token of an answer; on the device.
         """
         state = self.attention
-        if state.length == state.keys[0].shape[2]:
-            self._grow()
-        positions_R1 = self._there(self.start[:, None] + position)
-        hidden_R1E = self.policy.hidden(tokens_R[:, None], positions_R1, state)  # one token a row
-        state.length += 1
-        self.num_forwarded += len(tokens_R)
+        if isinstance(state, FixedDecode) and state.bias_own_N1D is not None:
+            state.bias_own_N1D.index_fill_(2, state.place_1, 0.0)  # from now on this place may be seen
+        hidden_R1E = self.policy.hidden(tokens_R[:, None], self.start_R1 + position, state, longest=0)
+        if isinstance(state, FixedDecode):
+            state.place_1.add_(1)
         return hidden_R1E[:, 0]
 
+    def count(self) -> None:
+        """One token more in every row: the caller's part, since a replay runs no Python."""
+        self.attention.length += 1
+        self.num_forwarded += len(self.document)
+
     def _suffixes(
-        self, tree: Ragged, kept: Causal, below: Branches | None, group_size: int
+        self, tree: Ragged, kept: Causal, below: Branches | None, group_size: int, *, fixed: bool
     ) -> tuple[list[Tensor], list[Tensor], Tensor | None]:
         """The rows' own keys and values, filled with their suffixes on the right, and which may be seen."""
         lengths = tree.suffixes[:, 1]
@@ -94,22 +136,14 @@ class Decoding:
             return suffix_NHW[index_CL].transpose(1, 2).repeat_interleave(group_size, 0)
 
         _, heads, _, width = kept.keys[0].shape
-        room = kept.keys[0].new_zeros(len(self.document), heads, FIRST_ROOM, width)  # (R, H, L, W)
+        more = FIRST_FIXED_ROOM if fixed else FIRST_ROOM
+        room = kept.keys[0].new_zeros(len(self.document), heads, more, width)  # (R, H, L, W)
         stores = [[torch.cat([spread(x), room], 2) for x in (side or [])] for side in _sides(below)]
         keys, values = stores if below else ([room.clone() for _ in kept.keys] for _ in range(2))
-        if not (place_CL < 0).any():
+        if not fixed and not (place_CL < 0).any():
             return keys, values, None
-        sees_CL = np.concatenate([place_CL >= 0, np.ones((len(place_CL), FIRST_ROOM), bool)], 1)
+        sees_CL = np.concatenate([place_CL >= 0, np.full((len(place_CL), more), not fixed)], 1)
         return keys, values, bias(self._there(np.repeat(sees_CL, group_size, 0)[:, None]))
-
-    def _grow(self) -> None:
-        state = self.attention
-        more = state.keys[0].shape[2]
-        state.keys = [torch.cat([x, torch.zeros_like(x)], 2) for x in state.keys]
-        state.values = [torch.cat([x, torch.zeros_like(x)], 2) for x in state.values]
-        if state.bias_own_N1D is not None:
-            new = state.bias_own_N1D.new_zeros(len(self.document), 1, more)
-            state.bias_own_N1D = torch.cat([state.bias_own_N1D, new], 2)
 
     def _by_document(self, kept: Causal) -> tuple[Tensor, Tensor, Tensor]:
         """Rows as queries of their documents' trunks: slots (B, M), sight (B, M, D), each row's flat slot."""
@@ -133,6 +167,12 @@ def _cuts(trunks: Sequence[Trunk]) -> tuple[Ints, Ints]:
     pairs = [(index, trunk.depth(cut)) for index, trunk in enumerate(trunks) for cut in trunk.cuts]
     document, depth = np.array(pairs, np.int64).reshape(-1, 2).T
     return document, depth
+
+
+def _cast(kept: Causal | Branches, dtype: torch.dtype) -> None:
+    """Keys and values in the type they are multiplied in: else every token casts them again."""
+    kept.keys = [x.to(dtype) for x in kept.keys]
+    kept.values = [x.to(dtype) for x in kept.values]
 
 
 def _sides(below: Branches | None) -> tuple[list[Tensor], list[Tensor]]:

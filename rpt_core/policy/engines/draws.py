@@ -11,19 +11,18 @@ from hashlib import blake2b
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 BOUNDARY = 1e-5
 """Distance from a boundary, in probability, below which rounding may decide a draw."""
 BLOCK = 256
 """Tokens whose mass is summed before one of them is looked for."""
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+_GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  # as signed numbers: torch multiplies int64 modulo 2**64
+_MIX = (0xBF58476D1CE4E5B9 - (1 << 64), 0x94D049BB133111EB - (1 << 64))
 
 
-def stream_keys(seed: int, step: int, rows: Iterable[tuple[str, str, int]]) -> NDArray[np.uint64]:
-    """A 64-bit key for every (document, cut, answer), the root of its draws.
+def stream_keys(seed: int, step: int, rows: Iterable[tuple[str, str, int]]) -> Tensor:
+    """A 64-bit key for every (document, cut, answer), the root of its draws; int64, shape ``(R,)``.
 
     Args:
         seed: The recipe's seed.
@@ -33,22 +32,30 @@ def stream_keys(seed: int, step: int, rows: Iterable[tuple[str, str, int]]) -> N
     digests = (
         blake2b(f"{seed}/{step}/{cut}/{answer}/{key}".encode(), digest_size=8) for key, cut, answer in rows
     )
-    return np.frombuffer(b"".join(digest.digest() for digest in digests), "<u8")
+    return torch.from_numpy(np.frombuffer(bytearray().join(d.digest() for d in digests), "<i8"))
 
 
-def uniforms(keys: NDArray[np.uint64], position: int) -> NDArray[np.float64]:
-    """Numbers in [0, 1) for one position of every stream (the finaliser of SplitMix64).
+def uniforms(keys_R: Tensor, position: int | Tensor) -> Tensor:
+    """Numbers in [0, 1) for one position of every stream (the finaliser of SplitMix64), float64.
+
+    Whole numbers until the end, so every device gives the same ones; a position that is a tensor is read
+    where it lies, without waiting for the device.
 
     Example:
         >>> keys = stream_keys(0, 1, [("doc", "7", 0), ("doc", "7", 1)])
         >>> float(uniforms(keys, 3)[1]) == float(uniforms(keys[1:], 3)[0])
         True
     """
-    with np.errstate(over="ignore"):
-        x = keys + _GOLDEN * np.uint64(position + 1)
-        x = (x ^ (x >> np.uint64(30))) * _MIX[0]
-        x = (x ^ (x >> np.uint64(27))) * _MIX[1]
-    return ((x ^ (x >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    position = position if isinstance(position, Tensor) else keys_R.new_tensor(position)
+    x = keys_R + (position + 1) * _GOLDEN
+    x = (x ^ _shifted(x, 30)) * _MIX[0]
+    x = (x ^ _shifted(x, 27)) * _MIX[1]
+    return _shifted(x ^ _shifted(x, 31), 11).double() * 2.0**-53
+
+
+def _shifted(x: Tensor, places: int) -> Tensor:
+    """To the right, zeros moving in: torch shifts the sign instead."""
+    return (x >> places) & ((1 << (64 - places)) - 1)
 
 
 def inverse_cdf(probs_RV: Tensor, uniforms_R: Tensor) -> tuple[Tensor, Tensor]:

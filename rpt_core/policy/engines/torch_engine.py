@@ -5,8 +5,11 @@ Letters: R answers being drawn, C cuts, V vocabulary, E hidden size.
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,14 +20,18 @@ from rpt_core.errors import EngineError
 from rpt_core.policy.engines.decoding import Decoding
 from rpt_core.policy.engines.draws import BOUNDARY, inverse_cdf, stream_keys, truncate, uniforms
 from rpt_core.policy.engines.engine import Drawn
+from rpt_core.policy.engines.graphs import Calls, CudaGraphs, Replays
 from rpt_core.policy.head import chunks, product, without
 from rpt_core.policy.layout import Bools, Ints
 from rpt_core.policy.loading.replace import misfit, replace_weights, stored_weights
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sample, Sampling, Trunk
 
-KEEP_SHARE = 7 / 8
-"""Ended answers are taken out once fewer than this share of the rows goes on."""
+KEEP_SHARE, KEEP_SHARE_FIXED = 7 / 8, 1 / 2
+"""Ended answers are taken out once fewer than this share of the rows goes on. Where steps are recorded,
+taking rows out means recording anew."""
+LOOK_EVERY = 16
+"""Tokens between two looks at which answers have ended, where looking means waiting for the device."""
 PADDED_MAX = 2.0
 """Most a batch's attention over trunks may cost beside its real part: rows x keys, padding included."""
 PADDED_FREE = 1 << 20
@@ -42,6 +49,10 @@ class TorchEngine:
     policy: Policy
     answers_per_batch: int = 4096
     """Most answers decoded at once."""
+    steps: Literal["auto", "called", "recorded", "simulated"] = "auto"
+    """How tokens follow one another: ``called`` one by one, ``recorded`` as CUDA graphs in fixed memory, or
+    ``simulated``, which does in calls what is recorded, on any device. ``auto`` records on a GPU and calls
+    elsewhere. Where recording fails, steps are called and :attr:`Replays.refused` says why."""
     version: int = 0
     shares_weights: bool = field(default=True, init=False)
     replayable: bool = field(default=True, init=False)
@@ -52,15 +63,24 @@ class TorchEngine:
     flops: float = field(default=0.0, init=False)
     """Operations of drawing since the start, as :mod:`rpt_core.policy.work` counts them."""
 
+    @cached_property
+    def replays(self) -> Replays | None:
+        """What records and replays steps; None where they are called one by one."""
+        on_gpu = self.policy.device.type == "cuda"
+        if self.steps == "called" or (self.steps == "auto" and not on_gpu):
+            return None
+        return Replays(Calls() if self.steps == "simulated" else CudaGraphs(), self.policy.work)
+
     @torch.no_grad()
     def generate(self, trunks: list[Trunk], sampling: Sampling, step: int) -> Drawn:
         """``sampling.group_size`` answers at every cut, by trunk, cut and answer."""
         drawn: Drawn = [[] for _ in trunks]
         before = self.policy.work.flops
-        for indices in self._batches(trunks, sampling.group_size):
-            answers = self._draw([trunks[index] for index in indices], sampling, step)
-            for index, of_trunk in zip(indices, answers, strict=True):
-                drawn[index] = of_trunk
+        with _drawing(self.policy):
+            for indices in self._batches(trunks, sampling.group_size):
+                answers = self._draw([trunks[index] for index in indices], sampling, step)
+                for index, of_trunk in zip(indices, answers, strict=True):
+                    drawn[index] = of_trunk
         self.flops += self.policy.work.flops - before
         return drawn
 
@@ -101,41 +121,139 @@ class TorchEngine:
             yield some
 
     def _draw(self, trunks: list[Trunk], sampling: Sampling, step: int) -> Drawn:
-        decoding = Decoding(self.policy, trunks, sampling.group_size)
+        decoding = Decoding(self.policy, trunks, sampling.group_size, fixed=self.replays is not None)
         answers = _Answers(trunks, sampling, step)
-        hidden_RE = decoding.entry_CE.repeat_interleave(sampling.group_size, 0)
-        for position in range(sampling.max_new_tokens):
-            tokens_R, logprobs_R = self._next(hidden_RE, answers, position)
-            going_R = answers.add(tokens_R.cpu().numpy(), logprobs_R.cpu().numpy(), position)
-            if not going_R.any() or position + 1 == sampling.max_new_tokens:
-                break
-            if going_R.sum() < KEEP_SHARE * len(going_R):
+        looks, share = (1, KEEP_SHARE) if self.replays is None else (LOOK_EVERY, KEEP_SHARE_FIXED)
+        rows = _Rows(self.policy, decoding, answers, self.replays, looks)
+        rows.draw_first()
+        position, going_R = 0, answers.add(*rows.read(1)[0], 0)
+        while going_R.any() and position + 1 < sampling.max_new_tokens:
+            if going_R.sum() < share * len(going_R):
                 decoding.keep(going_R)
                 answers.keep(going_R)
-                tokens_R = tokens_R[torch.from_numpy(going_R).to(tokens_R.device)]
-            hidden_RE = decoding.advance(tokens_R, position)
+                rows.keep(going_R)
+            more = min(looks, sampling.max_new_tokens - position - 1)
+            for _ in range(more):
+                rows.draw_next()
+            for tokens_R, logprobs_R in rows.read(more):
+                position += 1
+                going_R = answers.add(tokens_R, logprobs_R, position)
+        if self.replays is not None:
+            self.replays.forget()  # else a recorded step keeps its keys and values through the update
         self.num_forwarded += decoding.num_forwarded
+        self.num_draws += rows.num_draws
+        self.num_close_draws += int(rows.close)
         return answers.collect(trunks, self.version)
 
-    def _next(self, hidden_RE: Tensor, answers: "_Answers", position: int) -> tuple[Tensor, Tensor]:
+
+@contextmanager
+def _drawing(policy: Policy) -> Iterator[None]:
+    """Casts of the weights are kept meanwhile, and layers do not compute activations twice."""
+    training = policy.model.training
+    policy.model.eval()  # checkpointing reads a random state, which cannot be recorded; dropout was refused
+    try:
+        with policy.autocast():
+            yield
+    finally:
+        policy.model.train(training)
+
+
+class _Rows:
+    """The device's side of a batch of answers: the tokens of the model's rows, one after another.
+
+    Nothing of a token waits for the device: numbers, positions and the place to write to are tensors there,
+    and what was drawn is read once for several tokens.
+    """
+
+    def __init__(
+        self, policy: Policy, decoding: Decoding, answers: "_Answers", replays: Replays | None, looks: int
+    ) -> None:
+        self.policy, self.decoding, self.sampling, self.replays = policy, decoding, answers.sampling, replays
+        hidden_CE = decoding.entry_CE
+        self.head_VE = policy.output_weight.to(hidden_CE.dtype)  # cast once, not once a token
+        self.hidden_RE = hidden_CE.repeat_interleave(answers.sampling.group_size, 0)
+        self.keys_R = answers.keys.to(policy.device)
+        self.tokens_R = torch.zeros_like(self.keys_R)
+        self.position = self.keys_R.new_zeros(())
+        """Of the token that was drawn last, in its answer."""
+        self.place_1 = self.keys_R.new_zeros(1)
+        """Of the next token among those that were not read yet."""
+        self.num_drawn = self.num_draws = 0
+        self.close = self.keys_R.new_zeros(())
+        """Draws that lay near a boundary."""
+        self._set_out(looks)
+
+    def _set_out(self, looks: int) -> None:
+        """Room for the tokens between two looks, and their log-probabilities, both exact in float64."""
+        self.unread_2KR = self.head_VE.new_zeros((2, looks, len(self.tokens_R)), dtype=torch.float64)
+        if self.replays is not None:
+            self.replays.forget()
+
+    def draw_first(self) -> None:
+        """Draw from the states at the cuts."""
+        self._draw(self.hidden_RE)
+        self._count()
+
+    def draw_next(self) -> None:
+        """Append the tokens drawn last, and draw from the states after them."""
+        left = min(self.decoding.room, self.sampling.max_new_tokens - self.num_drawn)
+        if self.decoding.make_room() and self.replays is not None:
+            self.replays.forget()
+        if self.replays is None or self.num_drawn < len(self.sampling.forced_ids):
+            self._step()
+        else:
+            self.replays.run(self._step, left)
+        self.decoding.count()
+        self._count()
+
+    def read(self, count: int) -> list[tuple[Ints, NDArray[np.float32]]]:
+        """The last ``count`` tokens of all rows, and their log-probabilities; waits for the device."""
+        tokens_KR, logprobs_KR = self.unread_2KR[:, :count].cpu().numpy()
+        self.place_1.zero_()
+        return list(zip(tokens_KR.astype(np.int64), logprobs_KR.astype(np.float32), strict=True))
+
+    def keep(self, going_R: Bools) -> None:
+        """Follow the decoding's rows when some are taken out."""
+        rows = torch.from_numpy(np.flatnonzero(going_R)).to(self.keys_R.device)
+        self.keys_R, self.tokens_R = self.keys_R.index_select(0, rows), self.tokens_R.index_select(0, rows)
+        self._set_out(self.unread_2KR.shape[1])
+
+    def _count(self) -> None:
+        """The part of a drawn token that a replay leaves out."""
+        self.num_draws += len(self.tokens_R) if self.num_drawn >= len(self.sampling.forced_ids) else 0
+        self.num_drawn += 1
+
+    def _step(self) -> None:
+        hidden_RE = self.decoding.advance(self.tokens_R, self.position)
+        self.position.add_(1)
+        self._draw(hidden_RE)
+
+    def _draw(self, hidden_RE: Tensor) -> None:
         """Draw (or take, where forced) the rows' next tokens; chunked, so logits never take much memory."""
-        weight_VE, sampling = self.policy.output_weight, answers.sampling
         self.policy.work.add_scores(len(hidden_RE))
-        numbers_R = torch.from_numpy(uniforms(answers.keys, position)).to(hidden_RE.device)
-        found: list[tuple[Tensor, Tensor]] = []
-        for chunk in chunks(len(hidden_RE), weight_VE):
-            logits_RV = product(hidden_RE[chunk], weight_VE.mT).div_(sampling.temperature)
-            logits_RV = without(logits_RV, self.policy.unknown_ids)
-            logp_RV = truncate(logits_RV, sampling.top_k, sampling.top_p).log_softmax(1)  # R: of the chunk
-            if position < len(sampling.forced_ids):
-                tokens_R = torch.full_like(numbers_R[chunk], sampling.forced_ids[position], dtype=torch.int64)
-            else:
-                tokens_R, distance_R = inverse_cdf(logp_RV.exp(), numbers_R[chunk])
-                self.num_draws += len(tokens_R)
-                self.num_close_draws += int((distance_R < BOUNDARY).sum())
-            found.append((tokens_R, logp_RV.gather(1, tokens_R[:, None]).squeeze(1)))
+        numbers_R, forced = uniforms(self.keys_R, self.position), self.sampling.forced_ids[self.num_drawn :]
+        with torch.autocast(hidden_RE.device.type, enabled=False):
+            found = [
+                self._choose(hidden_RE[chunk], numbers_R[chunk], forced[:1])
+                for chunk in chunks(len(hidden_RE), self.head_VE)
+            ]
         tokens, logprobs = zip(*found, strict=True)
-        return torch.cat(tokens), torch.cat(logprobs)
+        self.tokens_R.copy_(torch.cat(tokens))
+        drawn_2R = torch.stack([self.tokens_R.double(), torch.cat(logprobs).double()])
+        self.unread_2KR.index_copy_(1, self.place_1, drawn_2R[:, None])
+        self.place_1.add_(1)
+
+    def _choose(self, hidden_JE: Tensor, numbers_J: Tensor, forced: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        """Tokens of some rows and their log-probabilities."""
+        logits_JV = product(hidden_JE, self.head_VE.mT).div_(self.sampling.temperature)
+        logits_JV = without(logits_JV, self.policy.unknown_ids)
+        logp_JV = truncate(logits_JV, self.sampling.top_k, self.sampling.top_p).log_softmax(1)
+        if forced:
+            tokens_J = torch.full_like(numbers_J, forced[0], dtype=torch.int64)
+        else:
+            tokens_J, distance_J = inverse_cdf(logp_JV.exp(), numbers_J)
+            self.close.add_((distance_J < BOUNDARY).sum())
+        return tokens_J, logp_JV.gather(1, tokens_J[:, None]).squeeze(1)
 
 
 class _Answers:
@@ -185,7 +303,7 @@ class _Answers:
 
     def keep(self, going_R: Bools) -> None:
         """Follow the model's rows when some are taken out."""
-        self.keys, self.rows, self.going = self.keys[going_R], self.rows[going_R], self.going[going_R]
+        self.rows, self.going = self.rows[going_R], self.going[going_R]
 
     def collect(self, trunks: list[Trunk], version: int) -> Drawn:
         """Samples by trunk, cut and answer, of weights of that version."""

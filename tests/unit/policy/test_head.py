@@ -9,7 +9,7 @@ from rpt_core.policy.head import score_tokens, score_top_k, top_logits
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(head, "CHUNK_ELEMENTS", 50 * 16)
+    monkeypatch.setitem(head.CHUNK_ELEMENTS, "cpu", 50 * 16)
     monkeypatch.setattr(head, "FEWEST_TOKENS", 16)
 
 
@@ -66,3 +66,21 @@ def test_the_largest_by_blocks_are_the_largest(vocab):
     torch.manual_seed(vocab)
     logits = torch.randn(30, vocab)
     assert torch.equal(top_logits(logits, 16), logits.topk(16, 1).values)
+
+
+def test_normalisers_in_place_are_torchs_to_the_last_bit(monkeypatch):
+    monkeypatch.setattr(head, "SLICE_ELEMENTS", 3 * 500)
+    torch.manual_seed(0)
+    logits = 5 * torch.randn(32, 500)
+    wanted = logits.logsumexp(1)
+    assert torch.equal(head._logsumexp_(logits.clone(), logits.amax(1, keepdim=True)), wanted)
+
+
+def test_difficulty_does_not_depend_on_chunks_or_on_the_memory_they_share(monkeypatch):
+    torch.manual_seed(0)
+    hidden, weight, targets = torch.randn(70, 8), torch.randn(50, 8), torch.randint(50, (70,))
+    parts = score_top_k(hidden, weight, targets, 5)  # five chunks, the last one shorter
+    monkeypatch.setitem(head.CHUNK_ELEMENTS, "cpu", 1 << 22)
+    whole = score_top_k(hidden, weight, targets, 5)
+    for ours, theirs in zip(parts, whole, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)

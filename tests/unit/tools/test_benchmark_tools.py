@@ -1,13 +1,17 @@
 """What the corpus benchmarks judge by: truth by brute force, targets met or not, shards that lose no line."""
 
 import itertools
+import subprocess
+import sys
 
 import pytest
 
 from tests.benchmarks import table as tables
 from tests.benchmarks.planted import chance, jaccard, texts, write
+from tests.benchmarks.resident import peak_bytes
 from tests.benchmarks.table import Row, Table
 from tests.benchmarks.whole import removed, scores
+from tests.conftest import ROOT
 
 
 def test_jaccard_is_that_of_the_sets_of_word_5_grams():
@@ -88,3 +92,12 @@ def test_shards_hold_every_line_once_and_in_order(tmp_path, monkeypatch, size):
     assert b"".join(lines) == b"".join(wanted)
     assert len(lines) == 20
     assert len(found) == (20 if size == 1 else 3 if size > 1000 else len(found))
+
+
+def test_a_childs_peak_is_its_own_and_not_its_parents():
+    held = bytearray(b"x") * (200 << 20)
+    program = "from tests.benchmarks.resident import peak_bytes; print(peak_bytes())"
+    child = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT
+    )
+    assert peak_bytes() > len(held) > 2 * int(child.stdout)
