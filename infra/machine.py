@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from rpt_core.artifacts.interpreters import vllm_python
 from rpt_core.artifacts.placement import BACKENDS, ENGINES, GPUS_MAX, Numerics, Placement
 from rpt_core.artifacts.recipe import Frozen
 from rpt_core.errors import CapacityError
@@ -180,6 +181,14 @@ def check_served(placement: Placement) -> None:
                 f"the placement asks for {name}={asked}, and no stage of this version can run so: there is "
                 f"{name}={can}. Set placement.{name} to {can}, or leave it at auto."
             )
+    if placement.engine == "vllm":
+        vllm_python()
+    elif placement.engine_replicas > 1 or placement.tensor_parallel > 1:
+        raise CapacityError(
+            f"the placement asks for engine_replicas={placement.engine_replicas} and "
+            f"tensor_parallel={placement.tensor_parallel} of engine={placement.engine}, which draws in the "
+            "stage's own process. Set placement.engine to vllm, or both numbers to 1."
+        )
 
 
 def resolve_placement(

@@ -69,7 +69,7 @@ def test_a_machine_with_two_gpus_is_told_what_really_runs(parameters, monkeypatc
     assert numerics.engine in OPENED
     assert numerics.world_size <= TRAINED[numerics.backend][1]
     assert "torch.distributed.run" not in rank_command("tasks.train_main", [], numerics.world_size)
-    for asked in ("gpus=2", "backend=deepspeed", "engine=vllm"):
+    for asked in ("gpus=2", "backend=deepspeed"):
         with pytest.raises(CapacityError, match=f"asks for {asked}, and no stage of this version can run so"):
             numerics_of(parse_placement(asked), parameters, TWO_GPUS)
 
