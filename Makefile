@@ -57,7 +57,7 @@ vllm:  ## .venv-vllm, the environment of the engine vllm (VLLM=cpu or VLLM=gpu; 
 	@sh infra/vllm/setup.sh $(VLLM)
 
 test-vllm: setup vllm  ## the engine vllm with the real vLLM
-	@$(PYTEST) -q -m vllm tests
+	@$(PYTEST) -q -m vllm tests/contracts
 
 bench-vllm: setup vllm  ## learning with vLLM's answers beside the torch engine's: 8 seeds of a short training
 	@$(BIN)/python -m tests.benchmarks.engines $(BENCH_ARGS)

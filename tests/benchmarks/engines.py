@@ -18,6 +18,7 @@ from scipy.stats import t as student
 
 from rpt_core.policy.engines.registry import ENGINES, open_engine
 from tests.contracts.test_engines import _train, _trainer
+from tests.toys import tiny_policy
 
 MARGIN = 0.05
 LAST = 20
@@ -27,7 +28,9 @@ LAST = 20
 def reward(engine: str, seed: int, steps: int) -> float:
     """Mean reward of a training's last steps."""
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = _trainer(lambda policy: open_engine(engine, policy), steps)
+        trainer = _trainer(
+            lambda policy: open_engine(engine, policy), steps, policy=tiny_policy(sharpness=1.5, head_dim=32)
+        )
         trainer = replace(trainer, recipe=trainer.recipe.model_copy(update={"seed": seed}))
         with closing(trainer.engine):
             _, rewards = _train(trainer, steps, Path(scratch))

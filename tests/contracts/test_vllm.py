@@ -33,7 +33,7 @@ from rpt_core.policy.trunk import Cut, Sampling, Trunk
 from rpt_core.train.rl.hand_over import hand_over
 from tests.conftest import ROOT
 from tests.contracts.engines import own
-from tests.contracts.test_engines import _moved, _train, _trainer
+from tests.contracts.test_engines import _moved, _train, _trainer, head_dim
 from tests.toys import random_ids, random_tree, tiny_policy
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
@@ -41,9 +41,13 @@ SAMPLING = Sampling(0.8, 24, frozenset({1}), group_size=4, seed=5)
 TRUNKS, _ = random_tree(1, [[(2, 1), (6, 2)], [(4, 0)], [(140, 3), (270, 0), (300, 1)]], instruction=2)
 
 
+def _tiny(**more):
+    return tiny_policy(sharpness=1.5, head_dim=head_dim("vllm"), **more)
+
+
 @pytest.fixture(scope="module")
 def policy():
-    return tiny_policy(sharpness=1.5)
+    return _tiny()
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +158,7 @@ def test_prefix_hits_of_one_documents_cuts_are_no_work(policy, tmp_path):
 
 
 def test_rows_without_a_token_are_never_drawn_and_take_no_probability(tmp_path):
-    policy = own(tiny_policy(sharpness=1.5))
+    policy = own(_tiny())
     policy.__dict__["unknown_ids"] = torch.arange(20, 64)
     with closing(_opened(policy, tmp_path)) as engine:
         drawn = engine.generate(TRUNKS, SAMPLING, 1)
@@ -169,7 +173,7 @@ def test_rows_without_a_token_are_never_drawn_and_take_no_probability(tmp_path):
 @pytest.mark.parametrize("tied", [True, False])
 def test_reloaded_weights_are_served_head_and_prefixes_included(tied, tmp_path):
     """vLLM 0.32 on a CPU keeps a tied head's old numbers, and cached prefixes, without a word."""
-    policy = tiny_policy(tied=tied, sharpness=1.5)
+    policy = _tiny(tied=tied)
     other, folder = _moved(policy, tmp_path)
     (tmp_path / "engine").mkdir()
     with closing(_opened(policy, tmp_path / "engine")) as engine:
@@ -199,7 +203,7 @@ def test_after_a_reload_that_failed_another_worker_serves(policy, tmp_path):
 
 
 def test_a_stale_engine_is_found_by_the_canary(tmp_path, monkeypatch):
-    trainer = _trainer(lambda policy: _opened(policy, tmp_path))
+    trainer = _trainer(lambda policy: _opened(policy, tmp_path), policy=_tiny())
     with closing(trainer.engine) as engine:
         hand_over(trainer, 0, tmp_path)
         with torch.no_grad():
@@ -242,7 +246,7 @@ def test_a_training_whose_engine_is_killed_twenty_times_ends_as_one_whose_is_not
     runs = {}
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
-        trainer = _trainer(lambda policy: _opened(policy, tmp_path / name))  # noqa: B023
+        trainer = _trainer(lambda policy: _opened(policy, tmp_path / name), policy=_tiny())  # noqa: B023
         with closing(trainer.engine) as engine:
             if name == "killed":
                 _kill_now_and_then(engine, 20)
@@ -272,7 +276,8 @@ def _kill_now_and_then(engine, times):
 
 SMALL = (
     "documents.sample.num_documents=120", "base.steps=20", "cold-start.steps=30", "policy.steps=12",
-    "policy.prompts_per_step=4", "policy.group_size=4",
+    "policy.prompts_per_step=4", "policy.group_size=4", "policy.ntp_weight=1.0",
+    'policy.selection={"drop_equal_from_step":99}',
 )  # fmt: skip
 
 

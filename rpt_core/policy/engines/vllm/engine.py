@@ -16,10 +16,11 @@ from rpt_core.policy.engines.engine import Drawn
 from rpt_core.policy.engines.serving import Serving
 from rpt_core.policy.engines.vllm import launch
 from rpt_core.policy.engines.vllm.process import Message, Patience
-from rpt_core.policy.engines.vllm.questions import Group, Question, questions_of, shares
+from rpt_core.policy.engines.vllm.questions import questions_of, shares
 from rpt_core.policy.engines.vllm.replica import Replica
 from rpt_core.policy.engines.vllm.weights import CONFIG, Weights, place
 from rpt_core.policy.load import save_policy
+from rpt_core.policy.loading.replace import shapes_of
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sampling, Trunk
 
@@ -34,10 +35,13 @@ class _Opening:
     policy: Policy
     tensor_parallel: int
     weights: Weights
+    never: torch.Tensor | None
     room: int = 0
 
     def settings(self) -> Message:
-        return launch.settings_of(self.policy, self.weights, self.room, self.tensor_parallel)
+        """The first message to it."""
+        never = [] if self.never is None else self.never.tolist()
+        return launch.settings_of(self.policy, self.weights, never, self.room, self.tensor_parallel)
 
 
 @dataclass
@@ -67,6 +71,8 @@ class VllmEngine:
     def __post_init__(self) -> None:
         self._own = Path(tempfile.mkdtemp(prefix="vllm-", dir=self.serving.scratch)).resolve()
         self._lock, self._num_loads = threading.Lock(), 0
+        # sizes are taken before a back end may partition the parameters
+        self._shapes, self._work = shapes_of(self.policy), self.policy.work
         if self.folder is None:
             self.folder = self._own / "opened"
             save_policy(self.policy, self.folder)
@@ -74,7 +80,7 @@ class VllmEngine:
         shutil.copyfile(self.folder / CONFIG, self._config)
         self.replayable = self.policy.device.type == "cpu" and self.policy.compute_dtype == torch.float32
         each = self.serving.tensor_parallel
-        self._opening = _Opening(self.policy, each, Weights(self.folder.resolve()))
+        self._opening = _Opening(self.policy, each, Weights(self.folder.resolve()), self.policy.unknown_ids)
         self.replicas = [
             Replica(
                 self.command, launch.environment(self.policy, number, each),
@@ -96,7 +102,7 @@ class VllmEngine:
         with self._lock:
             longest = max(one.num_tokens for one in questions)
             self._make_room(longest + sampling.max_new_tokens - len(sampling.forced_ids))
-            draw = partial(_draw, trunks=trunks, sampling=sampling, policy=self.policy)
+            draw = partial(Replica.draw, trunks=trunks, sampling=sampling, work=self._work)
             found = self._threads.map(draw, self.replicas, shares(questions, len(self.replicas)))
             for question, group in (pair for part in found for pair in part.items()):
                 drawn[question.trunk][question.cut] = group.samples
@@ -117,7 +123,7 @@ class VllmEngine:
             self._num_loads += 1
             target = self._own / f"weights-{self._num_loads}"
             before = self._opening.weights
-            self._opening.weights = place(path, target, version, self.policy, self._config)
+            self._opening.weights = place(path, target, version, self._shapes, self._config)
             list(self._threads.map(partial(Replica.load, version=version), self.replicas))
             self.version = version
             if before.folder.is_relative_to(self._own):
@@ -139,20 +145,10 @@ class VllmEngine:
             replica.drop()
 
 
-def _draw(
-    replica: Replica,
-    questions: Sequence[Question],
-    trunks: Sequence[Trunk],
-    sampling: Sampling,
-    policy: Policy,
-) -> dict[Question, Group]:
-    return replica.draw(questions, trunks, sampling, policy.work) if questions else {}
-
-
 def _close(replicas: Sequence[Replica], threads: ThreadPoolExecutor, own: Path, keep_logs: bool) -> None:
     for replica in replicas:
         replica.close()
     threads.shutdown(wait=False)
-    for path in own.glob("*" if keep_logs else "."):
-        if path.is_dir():
+    for path in own.glob("*") if keep_logs else [own]:
+        if path.is_dir():  # else a log, or somebody removed all of it before
             shutil.rmtree(path)

@@ -67,16 +67,18 @@ def _devices(env: Mapping[str, str], first: int, replica: int, each: int) -> str
     return ",".join(names[place % len(names)] for place in range(begin, begin + each))
 
 
-def settings_of(policy: Policy, weights: Weights, room: int, tensor_parallel: int) -> dict[str, Any]:
+def settings_of(
+    policy: Policy, weights: Weights, never: list[int], room: int, tensor_parallel: int
+) -> dict[str, Any]:
     """The first message to a worker.
 
     Args:
-        policy: The model whose weights these are: its precision and its tokenizer's rows count.
+        policy: The model whose weights these are.
         weights: Verified again by the worker.
+        never: Tokens that are not drawn.
         room: Most tokens of a prompt with its answer.
         tensor_parallel: GPUs that hold the weights together.
     """
-    never = policy.unknown_ids
     return {
         "folder": str(weights.folder),
         "version": weights.version,
@@ -87,7 +89,7 @@ def settings_of(policy: Policy, weights: Weights, room: int, tensor_parallel: in
         "cache_bytes": max(CACHE_BYTES_MIN, CACHE_ROOMS * room * _cached_bytes(policy)),
         "memory_share": GPU_MEMORY_SHARE,
         "tensor_parallel": tensor_parallel,
-        "never": [] if never is None else never.tolist(),
+        "never": never,
         "sleeps": policy.device.type == "cuda",
     }
 

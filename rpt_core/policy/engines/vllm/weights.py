@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from hashlib import file_digest
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 
 from rpt_core.errors import EngineError
-from rpt_core.policy.loading.replace import misfit
-from rpt_core.policy.model import Policy
+from rpt_core.policy.loading.replace import Shapes, difference
 
 CONFIG = "config.json"
 
@@ -30,20 +28,20 @@ class Weights:
     digests: Mapping[str, str] = field(default_factory=dict)
 
 
-def place(source: Path, target: Path, version: int, policy: Policy, config: Path) -> Weights:
+def place(source: Path, target: Path, version: int, shapes: Shapes, config: Path) -> Weights:
     """Put a Hugging Face folder's weights into one of the engine's own; linked where the file system can.
 
     Args:
         source: Where they lie now.
         target: The folder to make.
         version: Of these weights.
-        policy: Of the same names and shapes.
+        shapes: Of the model's parameters, by name.
         config: The model's ``config.json``; it does not change with the weights.
 
     Raises:
         EngineError: the parameters are not this model's, or a file cannot be read.
     """
-    if wrong := misfit(policy, _headers(source)):
+    if wrong := difference(shapes, _stored_shapes(source)):
         raise EngineError(
             f"the weights in {source} do not fit the model being served: {wrong}. Load weights of the same "
             "architecture."
@@ -58,14 +56,14 @@ def place(source: Path, target: Path, version: int, policy: Policy, config: Path
     return Weights(target, version, digests)
 
 
-def _headers(folder: Path) -> dict[str, torch.Tensor]:
-    """Every stored tensor by name, its shape without its numbers."""
-    shapes = {}
+def _stored_shapes(folder: Path) -> Shapes:
+    """Of every stored tensor, read from the files' headers alone."""
+    shapes: Shapes = {}
     for path in sorted(folder.glob("*.safetensors")):
         try:
             with safe_open(path, framework="pt") as file:
                 for name in file.keys():  # noqa: SIM118  (no mapping)
-                    shapes[name] = torch.empty(file.get_slice(name).get_shape(), device="meta")
+                    shapes[name] = tuple(file.get_slice(name).get_shape())
         except (SafetensorError, OSError) as error:
             raise EngineError(
                 f"the weights in {path} cannot be read ({error}): the file was cut short or is none of "

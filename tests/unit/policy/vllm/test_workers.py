@@ -190,7 +190,7 @@ def test_longer_rows_are_answered_by_workers_opened_for_them(tmp_path):
         engine.generate(TRUNKS, SAMPLING, 1)
         first = engine.replicas[0].worker
         assert engine._opening.settings()["room"] == 512  # the places of the model's folder
-        engine.generate(trunks, replace(SAMPLING, max_new_tokens=40), 1)
+        engine.generate(trunks, replace(SAMPLING, max_new_tokens=13, group_size=1), 1)
         assert engine.replicas[0].worker is not first
         settings = engine._opening.settings()
         assert (settings["room"], settings["extends"]) == (2048, True)
