@@ -53,6 +53,8 @@ def environment(policy: Policy, replica: int, tensor_parallel: int) -> dict[str,
         "OMP_WAIT_POLICY": "PASSIVE",
         "TOKENIZERS_PARALLELISM": "false",
     }
+    if policy.device.type == "cpu":
+        mine["TORCHDYNAMO_DISABLE"] = "1"  # else its sampler calls a C++ compiler at the first answer
     if policy.device.type == "cuda":
         mine["CUDA_VISIBLE_DEVICES"] = _devices(
             os.environ, policy.device.index or 0, replica, tensor_parallel
