@@ -60,7 +60,6 @@ def test_auto_is_what_really_runs_however_much_is_installed(monkeypatch, num_gpu
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (Placement(engine="vllm"), "engine=vllm"),
         (Placement(backend="deepspeed"), "backend=deepspeed"),
         (Placement(gpus=2), "gpus=2"),
         (Placement(gpus=8, backend="deepspeed"), "backend=deepspeed"),
@@ -81,7 +80,8 @@ def test_what_no_stage_can_carry_out_is_refused_in_the_plan(asked, said):
 
 def test_a_plan_of_one_stage_is_refused_too(tmp_path, monkeypatch):
     monkeypatch.setenv("RPT_HOME", str(tmp_path))
-    with pytest.raises(CapacityError, match="asks for engine=vllm"):
+    monkeypatch.setenv("RPT_VLLM_PYTHON", str(tmp_path / "python"))
+    with pytest.raises(CapacityError, match="asks for engine=vllm, and vLLM's environment is not here"):
         fitted(chosen("tiny_rpt", "ingest-corpus", Overrides()), Placement(engine="vllm"))
 
 
