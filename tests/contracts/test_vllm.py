@@ -277,7 +277,7 @@ def _kill_now_and_then(engine, times):
 SMALL = (
     "documents.sample.num_documents=120", "base.steps=20", "cold-start.steps=30", "policy.steps=12",
     "policy.prompts_per_step=4", "policy.group_size=4", "policy.ntp_weight=1.0",
-    'policy.selection={"drop_equal_from_step":99}',
+    'policy.selection={"drop_equal_from_step":12}',
 )  # fmt: skip
 
 
