@@ -6,10 +6,10 @@
 BIN := .venv/bin
 PACKAGES := flows tasks infra rpt_core
 PYTEST := $(BIN)/python -m pytest
-NOT_HERE := not long and not gpu and not s3
+NOT_HERE := not long and not gpu and not s3 and not vllm
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 bench-trainer bench-ranks bench-corpus gpu-bundle peers real-model models-table clean
+.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 vllm test-vllm bench-vllm bench-trainer bench-ranks bench-corpus gpu-bundle peers real-model models-table clean
 
 help:  ## what there is to do
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -45,13 +45,22 @@ test: lint  ## everything but what takes many minutes or a GPU
 	@$(PYTEST) -q -n 2 --dist loadfile -m "$(NOT_HERE)" tests $(PACKAGES)
 
 test-faults: setup  ## processes killed at every stage
-	@$(PYTEST) -q -m "faults and not gpu" tests
+	@$(PYTEST) -q -m "faults and not gpu and not vllm" tests
 
 test-long: setup  ## kills at further steps, RPT's table 1, and other tests of many minutes
-	@$(PYTEST) -q -m "long and not gpu" tests
+	@$(PYTEST) -q -m "long and not gpu and not vllm" tests
 
 test-mutants: setup  ## 200 small faults put in one at a time: what the fast tests notice (under 40 minutes)
 	@$(BIN)/python -m tests.mutation
+
+vllm:  ## .venv-vllm, the environment of the engine vllm (VLLM=cpu or VLLM=gpu; else what there is)
+	@sh infra/vllm/setup.sh $(VLLM)
+
+test-vllm: setup vllm  ## the engine vllm with the real vLLM
+	@$(PYTEST) -q -m vllm tests/contracts
+
+bench-vllm: setup vllm  ## learning with vLLM's answers beside the torch engine's: 8 seeds of a short training
+	@$(BIN)/python -m tests.benchmarks.engines $(BENCH_ARGS)
 
 test-s3: setup  ## the store against a real S3 server (RPT_TEST_S3)
 	@$(PYTEST) -q -m s3 tests
@@ -79,5 +88,5 @@ models-table: setup  ## docs/models.md again: what becomes of every causal langu
 	@$(BIN)/python -m tests.tools.models_table --fresh
 
 clean:  ## remove .venv and caches; results in .rpt stay
-	@rm -rf .venv .venv-trl .venv-peers .venv-text-dedup build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-vllm .venv-trl .venv-peers .venv-text-dedup build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find $(PACKAGES) tests -name __pycache__ -prune -exec rm -rf {} +

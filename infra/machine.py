@@ -17,6 +17,7 @@ import psutil
 
 from infra.runs.nodes import nodes_of
 from infra.zero import backend_name, check_zero, zero_of
+from rpt_core.artifacts.interpreters import vllm_python
 from rpt_core.artifacts.placement import BACKENDS, ENGINES, Numerics, Placement
 from rpt_core.artifacts.recipe import Frozen
 from rpt_core.errors import CapacityError
@@ -192,6 +193,14 @@ def check_served(placement: Placement) -> None:
                 f"{least} or more. Set placement.{name} to a number of them, or leave it at auto."
             )
     check_zero(placement, package_version("deepspeed"))
+    if placement.engine == "vllm":
+        vllm_python()
+    elif placement.engine_replicas > 1 or placement.tensor_parallel > 1:
+        raise CapacityError(
+            f"the placement asks for engine_replicas={placement.engine_replicas} and "
+            f"tensor_parallel={placement.tensor_parallel} of engine={placement.engine}, which draws in the "
+            "stage's own process. Set placement.engine to vllm, or both numbers to 1."
+        )
 
 
 def resolve_placement(

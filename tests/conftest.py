@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from rpt_core.artifacts.interpreters import vllm_python
+from rpt_core.errors import CapacityError
+
 # What a property costs is no property: a machine busy with other work must not fail it.
 settings.register_profile("any-machine", deadline=None)
 settings.load_profile("any-machine")
@@ -26,6 +29,15 @@ os.environ.update(
         "TOKENIZERS_PARALLELISM": "false",
     }
 )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests marked ``vllm`` are skipped by name where vLLM's environment is not."""
+    if item.get_closest_marker("vllm"):
+        try:
+            vllm_python()
+        except CapacityError as missing:
+            pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")

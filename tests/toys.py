@@ -48,11 +48,11 @@ def tiny_config(
 
 
 def tiny_policy(
-    kind: str = "qwen3", *, tied: bool = True, vocab: int = VOCAB, sharpness: float = 4.0
+    kind: str = "qwen3", *, tied: bool = True, vocab: int = VOCAB, sharpness: float = 4.0, **more: Any
 ) -> Policy:
     """Random weights, made larger than at initialisation so that a wrong mask cannot hide."""
     torch.manual_seed(0)
-    config = tiny_config(kind, tied=tied, vocab=vocab)
+    config = tiny_config(kind, tied=tied, vocab=vocab, **more)
     model = AutoModelForCausalLM.from_config(config, attn_implementation=ATTENTION).eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -61,11 +61,11 @@ def tiny_policy(
     return Policy(model, NO_CODEC, config)
 
 
-def save_tiny_model(folder: Path) -> Policy:
+def save_tiny_model(folder: Path, **more: Any) -> Policy:
     """A Hugging Face folder with a trained byte-level tokenizer, read back."""
     codec = Codec.train(["one two three four five six seven eight nine ten " * 40], 280, folder)
     torch.manual_seed(0)
-    config = tiny_config(vocab=len(codec), eos_token_id=codec.end_id)
+    config = tiny_config(vocab=len(codec), eos_token_id=codec.end_id, **more)
     model = AutoModelForCausalLM.from_config(config, attn_implementation=ATTENTION).eval()
     save_policy(Policy(model, codec, config), folder)
     return load_policy(folder)

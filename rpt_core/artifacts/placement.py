@@ -6,8 +6,8 @@ from pydantic import Field
 
 from rpt_core.artifacts.recipe import Frozen, canonical_json
 
-ENGINES, BACKENDS = ("torch", "torch-copy"), ("torch", "deepspeed")
-"""What stages can really run under: rollouts in this process, torch's own optimisers or DeepSpeed.
+ENGINES, BACKENDS = ("torch", "torch-copy", "vllm"), ("torch", "deepspeed")
+"""What stages can really run under: rollouts in this process or vLLM's, torch's own optimisers or DeepSpeed.
 A manifest records what ``auto`` resolves to, so nothing may stand here that no stage carries out; the
 registries of :mod:`rpt_core.policy.engines` and :mod:`rpt_core.train.backends` hold the same names."""
 
@@ -24,6 +24,10 @@ class Placement(Frozen):
     Stages that run in one process (:mod:`rpt_core.recipes.stages`) do so whatever stands here."""
     engine: Literal["auto", "torch", "torch-copy", "vllm"] = "auto"
     """What draws the rollouts."""
+    engine_replicas: int = Field(1, ge=1)
+    """Processes of the engine that share the questions, each with the whole model (vLLM)."""
+    tensor_parallel: int = Field(1, ge=1)
+    """GPUs that hold the model of one process of the engine together (vLLM)."""
     backend: Literal["auto", "torch", "deepspeed"] = "auto"
     """What takes the optimiser's step."""
     zero_stage: Literal["auto", 0, 1, 2, 3] = "auto"

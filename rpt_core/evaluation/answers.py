@@ -5,6 +5,7 @@ Letters: C cuts, R answers, V vocabulary, E hidden size.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
@@ -13,6 +14,7 @@ from rpt_core.policy.engines.decoding import Decoding
 from rpt_core.policy.engines.draws import inverse_cdf, stream_keys, truncate, uniforms
 from rpt_core.policy.engines.engine import Drawn, RolloutEngine
 from rpt_core.policy.head import chunks, product, without
+from rpt_core.policy.loading.replace import replace_weights, stored_weights
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import padded_batches
 from rpt_core.policy.plain import hidden_at
@@ -43,6 +45,16 @@ class ModelUnderTest:
     engine: RolloutEngine
     num_forwarded: int = 0
     """Tokens that went through the module outside the engine, where nothing was drawn."""
+
+    def load_weights(self, folder: Path, version: int) -> None:
+        """Ask another checkpoint from now on: engine and module both have its weights then.
+
+        Raises:
+            EngineError: the folder's parameters are not this model's.
+        """
+        self.engine.load_weights(folder, version)
+        if not self.engine.shares_weights:
+            replace_weights(self.policy, stored_weights(folder))
 
     def sampled(
         self, asked: Sequence[Asked], sampling: Sampling, grade: Grader, *, thinking: bool = False

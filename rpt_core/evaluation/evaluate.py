@@ -25,6 +25,7 @@ from rpt_core.evaluation.items import FINAL, Item, as_table, from_table, write_i
 from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
 from rpt_core.policy.engines.engine import RolloutEngine
 from rpt_core.policy.engines.registry import open_engine
+from rpt_core.policy.engines.serving import serving
 from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.recipes.evaluation import EvaluationFields
 from rpt_core.train.supervised.loop import device_of
@@ -120,13 +121,15 @@ def evaluate(recipe: EvaluationFields, build: Build) -> Outcome:
     policy = load_policy(final.folder, cast(Precision, build.numerics.dtype), device_of(build))
     before, form = policy.work.flops, form_of(recipe)
     wanted = (*recipe.modes, form.milestone_mode) if recipe.milestones else recipe.modes
-    benchmarks = open_benchmarks(Setting(recipe, build.inputs, policy.codec), wanted)
+    with serving(build):
+        benchmarks = open_benchmarks(Setting(recipe, build.inputs, policy.codec), wanted)
+        engine = open_engine(build.numerics.engine, policy, final.folder)
     opened = {benchmark.name: benchmark for benchmark in benchmarks.values()}
     _refuse_nothing(recipe, opened)
     milestones = published(build.inputs) if recipe.milestones else []
     modes, repeats = table_modes(recipe.modes), [form.milestone_mode] * len(milestones)
     total = sum(benchmarks[mode].num_answers(mode) for mode in (*modes, *repeats))
-    model = ModelUnderTest(policy, open_engine(build.numerics.engine, policy, final.folder))
+    model = ModelUnderTest(policy, engine)
     evaluation = Evaluation(build, form, model, benchmarks, total)
     for mode in modes:
         evaluation.ask(mode, final)
@@ -134,7 +137,7 @@ def evaluate(recipe: EvaluationFields, build: Build) -> Outcome:
         if form.milestone_mode in modes and same_weights(checkpoint, final):
             evaluation.repeat(form.milestone_mode, checkpoint)
             continue
-        model.engine.load_weights(checkpoint.folder, checkpoint.step or 0)
+        model.load_weights(checkpoint.folder, checkpoint.step or 0)
         evaluation.ask(form.milestone_mode, checkpoint)
     model.engine.close()
     items = write_items(evaluation.tables, build.out)

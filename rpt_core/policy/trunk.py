@@ -120,7 +120,7 @@ class Sample:
     """Forced tokens and the stop token included."""
     logprobs: tuple[float, ...] = field(repr=False)
     """Natural log of the probability each token was drawn with, ``temperature`` and truncation applied;
-    for a forced token, the probability it would have had."""
+    for a forced token, the probability it would have had, or NaN where the engine does not tell it."""
     finish: Literal["stop", "length"]
     version: int = 0
     """Of the weights it was drawn under: the number of the training step they were taken after."""

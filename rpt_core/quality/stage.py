@@ -26,6 +26,7 @@ from rpt_core.corpus.clean.scores import SCORES, SCORES_FILE
 from rpt_core.corpus.tables import read_rows
 from rpt_core.errors import Stopped
 from rpt_core.llm.endpoint import Service
+from rpt_core.policy.engines.serving import serving
 from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.quality.rubric import RUBRIC_VERSION
 from rpt_core.quality.scorers import CachedScorer, LocalScorer, ServiceScorer
@@ -67,7 +68,8 @@ def score_quality(recipe: QualityRecipe, build: Build) -> Outcome:
         VerdictError: too many replies held no score.
         Stopped: somebody asked the stage to stop; what was scored is saved.
     """
-    scorer = open_scorer(recipe, build)
+    with serving(build):
+        scorer = open_scorer(recipe, build)
     try:
         return score_documents(recipe, build, scorer)
     finally:

@@ -1,6 +1,8 @@
 """Engines that own their weights, and the ways in which such an engine goes wrong."""
 
 import copy
+import sys
+import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,6 +10,9 @@ from pathlib import Path
 from rpt_core.errors import EngineError
 from rpt_core.policy.engines.copied import CopiedEngine
 from rpt_core.policy.engines.engine import Drawn
+from rpt_core.policy.engines.serving import Serving
+from rpt_core.policy.engines.vllm.engine import VllmEngine
+from rpt_core.policy.engines.vllm.process import Patience
 from rpt_core.policy.loading.replace import replace_weights, stored_weights
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sampling, Trunk
@@ -94,5 +99,30 @@ class Forgetful(Owner):
         return super().generate(trunks, replace(sampling, seed=sampling.seed + 1000 * self._asked), step)
 
 
-ROWS = {"a copy": Owner, "slow": Slow, "forgetful": Forgetful}
+FAKE_WORKER = Path(__file__).with_name("fake_vllm.py")
+SHORT_PATIENCE = Patience(start=60.0, silence=60.0)
+
+
+def faked(
+    policy: Policy, fault: str = "none", times: int = 0, folder: Path | None = None, **more
+) -> VllmEngine:
+    """Our side of vLLM, and workers that speak its protocol under the tests' own interpreter.
+
+    Args:
+        policy: A Qwen3.
+        fault: What goes wrong (``fake_vllm.py`` has the list), and
+        times: how often, over all workers of the engine.
+        folder: Where those that are still to come are kept, and logs; a new one without.
+    """
+    folder = folder or Path(tempfile.mkdtemp(prefix="rpt-fake-"))
+    tokens = folder / "faults"
+    tokens.mkdir()
+    for number in range(times):
+        (tokens / f"{number:03d}").touch()
+    command = [sys.executable, str(FAKE_WORKER), str(tokens), fault]
+    more = {"serving": Serving("vllm", scratch=folder), "patience": SHORT_PATIENCE, **more}
+    return VllmEngine(policy, command=command, **more)
+
+
+ROWS = {"a copy": Owner, "slow": Slow, "forgetful": Forgetful, "faked vllm": faked}
 """Those that keep the contract, each in its own way."""

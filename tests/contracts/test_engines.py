@@ -6,6 +6,7 @@ cannot be repeated keep the contract; a stale, a late and a dying one break it.
 
 import json
 import re
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -38,10 +39,18 @@ SAMPLING = Sampling(0.9, 6, frozenset({1}), group_size=3, seed=5)
 TRUNKS, _ = random_tree(1, [[(2, 1), (6, 2)], [(4, 0)]], instruction=2)
 
 
-@pytest.fixture(params=[*ENGINES, *ROWS])
+OPENED = [pytest.param(name, marks=pytest.mark.vllm) if name == "vllm" else name for name in ENGINES]
+
+
+def head_dim(engine):
+    """Of a tiny model that the engine takes; vLLM's attention on CPUs has heads of 32 and more."""
+    return 32 if engine == "vllm" else 8
+
+
+@pytest.fixture(params=[*OPENED, *ROWS])
 def opened(request):
     """An engine, and a policy with the weights it serves."""
-    policy = tiny_policy(sharpness=1.5)
+    policy = tiny_policy(sharpness=1.5, head_dim=head_dim(request.param))
     engine = open_engine(request.param, policy) if request.param in ENGINES else ROWS[request.param](policy)
     yield engine, policy
     engine.close()
@@ -58,13 +67,13 @@ def _moved(policy, tmp_path):
     return other, tmp_path / "other"
 
 
-def _gap(policy, drawn, sampling=SAMPLING):
+def _gap(policy, drawn, sampling=SAMPLING, trunks=TRUNKS):
     """Largest gap between the engine's log-probabilities and a policy's, in nats."""
     answers = [[[s.token_ids for s in of_cut] for of_cut in of_trunk] for of_trunk in drawn]
     samples = [sample for of_trunk in drawn for of_cut in of_trunk for sample in of_cut]
     theirs = torch.tensor([logprob for sample in samples for logprob in sample.logprobs])
     scores = branch_logprobs(
-        policy, TRUNKS, answers, "rows", sampling.temperature, with_document=False, as_drawn=True
+        policy, trunks, answers, "rows", sampling.temperature, with_document=False, as_drawn=True
     )
     return float((scores.logprobs_N.detach() - theirs).abs().max())
 
@@ -129,14 +138,14 @@ def test_only_an_engine_that_shares_the_weights_follows_them_by_itself(opened):
     assert (_gap(policy, engine.generate(TRUNKS, SAMPLING, 1)) < 1e-4) == engine.shares_weights
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", OPENED)
 def test_a_folder_and_the_model_read_from_it_open_the_same_engine(name, tmp_path):
-    save_tiny_model(tmp_path)
+    save_tiny_model(tmp_path, head_dim=head_dim(name))
     trunks, _ = random_tree(2, [[(3, 1)]])
-    drawn = [
-        open_engine(name, load_policy(tmp_path), folder).generate(trunks, SAMPLING, 1)
-        for folder in (None, tmp_path)
-    ]
+    drawn = []
+    for folder in (None, tmp_path):
+        with closing(open_engine(name, load_policy(tmp_path), folder)) as engine:
+            drawn.append(engine.generate(trunks, SAMPLING, 1))
     assert drawn[0] == drawn[1]
 
 
@@ -162,9 +171,9 @@ def test_an_engine_that_is_not_there_is_refused_by_name():
         open_engine("sglang", tiny_policy())
 
 
-def _trainer(engine, steps=60):
+def _trainer(engine, steps=60, **more):
     recipe = RECIPE.model_copy(update={"steps": steps, "optimiser": Optimiser(learning_rate=3e-3)})
-    trainer = make_trainer(recipe)
+    trainer = make_trainer(recipe, **more)
     return replace(trainer, engine=engine(trainer.policy))
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from rpt_core.errors import EngineError
 from rpt_core.policy.engines.copied import CopiedEngine
 from rpt_core.policy.engines.engine import RolloutEngine
+from rpt_core.policy.engines.serving import present_serving
 from rpt_core.policy.engines.torch_engine import TorchEngine
+from rpt_core.policy.engines.vllm.engine import VllmEngine
 from rpt_core.policy.model import Policy
 
 Opener = Callable[[Policy, Path | None], RolloutEngine]
@@ -20,6 +22,7 @@ model to one first. So every engine opens from either, and no caller chooses by 
 ENGINES: dict[str, Opener] = {
     "torch": lambda policy, folder: TorchEngine(policy),
     "torch-copy": lambda policy, folder: CopiedEngine(policy),
+    "vllm": lambda policy, folder: VllmEngine(policy, folder, present_serving()),
 }
 """By the name a placement gives them (:data:`rpt_core.artifacts.placement.ENGINES`)."""
 
@@ -34,6 +37,7 @@ def open_engine(name: str, policy: Policy, folder: Path | None = None) -> Rollou
 
     Raises:
         EngineError: there is none of that name here.
+        CapacityError: it runs in an environment that is not here.
     """
     if name not in ENGINES:
         raise EngineError(

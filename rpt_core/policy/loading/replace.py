@@ -8,6 +8,8 @@ from torch import Tensor
 
 from rpt_core.policy.model import Policy
 
+Shapes = dict[str, tuple[int, ...]]
+
 
 def stored_weights(folder: Path) -> dict[str, Tensor]:
     """Every tensor of a Hugging Face folder's safetensors files, by parameter name."""
@@ -17,8 +19,16 @@ def stored_weights(folder: Path) -> dict[str, Tensor]:
 
 def misfit(policy: Policy, stored: dict[str, Tensor]) -> str:
     """How stored weights differ in names or shapes from a model's parameters; empty where they fit."""
-    theirs = {name: tuple(tensor.shape) for name, tensor in stored.items()}
-    ours = {name: tuple(parameter.shape) for name, parameter in policy.model.named_parameters()}
+    return difference(shapes_of(policy), {name: tuple(tensor.shape) for name, tensor in stored.items()})
+
+
+def shapes_of(policy: Policy) -> Shapes:
+    """Every parameter's shape by its name."""
+    return {name: tuple(parameter.shape) for name, parameter in policy.model.named_parameters()}
+
+
+def difference(ours: Shapes, theirs: Shapes) -> str:
+    """How stored parameters differ from those of the model here; empty where they do not."""
     odd = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     if not odd:
         return ""

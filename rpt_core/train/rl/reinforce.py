@@ -12,6 +12,7 @@ from rpt_core.errors import StarvedError
 from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
 from rpt_core.objectives.registry import open_objective
 from rpt_core.policy.engines.registry import open_engine
+from rpt_core.policy.engines.serving import serving
 from rpt_core.policy.forward import Layout, check_layout
 from rpt_core.policy.load import Precision, load_policy
 from rpt_core.policy.model import Policy
@@ -117,11 +118,13 @@ def open_trainer(recipe: RlRecipe, build: Build, model: Path | None = None) -> T
     start = build.inputs["start"] / MODEL_FOLDER
     folder = model or start
     policy = _policy(build, folder)
-    objective = open_objective(recipe, build.inputs, policy.codec)
+    with serving(build):
+        objective = open_objective(recipe, build.inputs, policy.codec)
+        engine = open_engine(build.numerics.engine, policy, folder)
     return Trainer(
         recipe=recipe,
         policy=policy,
-        engine=open_engine(build.numerics.engine, policy, folder),
+        engine=engine,
         objective=objective,
         backend=open_backend(build.numerics, policy, recipe.optimiser, recipe.steps),
         layout=cast(Layout, build.numerics.layout),

@@ -110,7 +110,6 @@ def test_memory_is_weighed_by_rank():
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        (Placement(engine="vllm"), "engine=vllm"),
         (Placement(ranks=0), "ranks=0"),
         (Placement(gpus=-1), "gpus=-1"),
     ],
@@ -129,7 +128,8 @@ def test_what_no_stage_can_carry_out_is_refused_in_the_plan(asked, said):
 
 def test_a_plan_of_one_stage_is_refused_too(tmp_path, monkeypatch):
     monkeypatch.setenv("RPT_HOME", str(tmp_path))
-    with pytest.raises(CapacityError, match="asks for engine=vllm"):
+    monkeypatch.setenv("RPT_VLLM_PYTHON", str(tmp_path / "python"))
+    with pytest.raises(CapacityError, match="asks for engine=vllm, and vLLM's environment is not here"):
         fitted(chosen("tiny_rpt", "ingest-corpus", Overrides()), Placement(engine="vllm"))
 
 

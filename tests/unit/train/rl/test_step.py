@@ -27,8 +27,8 @@ RECIPE = PolicyRecipe(
 )  # fmt: skip
 
 
-def make_trainer(recipe=RECIPE, *, objective=None, **more):
-    policy = tiny_policy(sharpness=1.5)
+def make_trainer(recipe=RECIPE, *, objective=None, policy=None, **more):
+    policy = policy or tiny_policy(sharpness=1.5)
     backend = TorchBackend(policy, recipe.optimiser, recipe.steps)
     objective = objective or ToyObjective(VOCAB)
     return Trainer(recipe, policy, TorchEngine(policy), objective, backend, **more)

@@ -1,0 +1,45 @@
+"""How a stage's engines run: what the placement says of them, for whoever opens one while the stage runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+
+from rpt_core.artifacts.build import Build
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Where and by how many processes answers are drawn; engines in this process need nothing of it."""
+
+    engine: str = "torch"
+    """Name of the stage's engine (:data:`rpt_core.policy.engines.registry.ENGINES`)."""
+    replicas: int = 1
+    """Workers that share the questions."""
+    tensor_parallel: int = 1
+    """GPUs that hold one worker's weights together."""
+    scratch: Path | None = None
+    """Folder for logs and weights on their way; None for one among the system's temporary files."""
+
+
+_PRESENT: ContextVar[Serving | None] = ContextVar("serving", default=None)
+
+
+def present_serving() -> Serving:
+    """How engines are to be opened now: as the stage that runs says, else one of torch."""
+    return _PRESENT.get() or Serving()
+
+
+@contextmanager
+def serving(build: Build) -> Iterator[None]:
+    """Engines opened inside run as the build's placement says, those of judges and scorers included."""
+    placement = build.placement
+    present = Serving(
+        build.numerics.engine, placement.engine_replicas, placement.tensor_parallel, build.scratch
+    )
+    token = _PRESENT.set(present)
+    try:
+        yield
+    finally:
+        _PRESENT.reset(token)
