@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.storage.cache import Cache
-from infra.storage.documents import Document, Documents, Fault, progress_files
+from infra.storage.documents import DocumentReader, Fault, StoredDocument, progress_files
 from infra.storage.objects import Objects
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import FileEntry, Manifest
@@ -57,7 +57,7 @@ class Store:
             cache: Folder for read-only copies (:meth:`materialise`).
         """
         self.objects = Objects(url)
-        self.documents = Documents(self.objects)
+        self.documents = DocumentReader(self.objects)
         self.cache = cache
 
     # -- artifacts ----------------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ class Store:
         data = self.objects.read(key)
         if data is None:
             raise IntegrityError(f"checkpoint {step} of {fingerprint[:12]} is gone from {self.objects.url}.")
-        self.objects.fetch_all(progress_files(Document(key, data)), folder)
+        self.objects.fetch_all(progress_files(StoredDocument(key, data)), folder)
         note: dict[str, Any] = json.loads(data).get("note", {})
         return note
 
@@ -336,7 +336,7 @@ class Store:
             self.objects.remove(key, recursive=True)
 
 
-def _bytes(document: Document) -> bytes:
+def _bytes(document: StoredDocument) -> bytes:
     if document.problem:
         raise IntegrityError(f"{document.name} cannot be read: {document.problem}")
     return document.data

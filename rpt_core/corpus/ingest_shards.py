@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rpt_core.corpus.batches import by_weight
 from rpt_core.corpus.files import parts
-from rpt_core.corpus.files.parts import How, Part, Shard
+from rpt_core.corpus.files.parts import How, Shard, SourcePart
 from rpt_core.corpus.files.patience import patient
 from rpt_core.corpus.files.sources import REFUSED, Source
 from rpt_core.corpus.readers import read_source, reader_of
@@ -27,7 +27,7 @@ ROW_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ShardRows:
     """The rows of a shard, or the first of them."""
 
     name: str
@@ -60,7 +60,7 @@ def _together(small: list[Source]) -> Iterator[Shard]:
 
 def _files(sources: tuple[Source, ...], fits: bool = True) -> Shard:
     num_bytes = sum(source.num_bytes for source in sources)
-    return Shard(sources[-1].name, num_bytes, Part(sources[-1], sources, read_whole, sources), fits)
+    return Shard(sources[-1].name, num_bytes, SourcePart(sources[-1], sources, read_whole, sources), fits)
 
 
 def read_whole(_last: Source, source: Source, how: How) -> Iterator[Row]:
@@ -78,18 +78,18 @@ def _shards_of(source: Source) -> Iterator[Shard] | None:
     return reader.shards(source) if reader.shards else None
 
 
-def read_shard(how: How, shard: Shard) -> Answer:
+def read_shard(how: How, shard: Shard) -> ShardRows:
     """The rows of a shard, as many as one answer holds."""
     rows: list[Row] = []
     if not (shard.fits and all(map(_lies_here, shard.part.files))):
-        return Answer(shard.name, shard.num_bytes, rows, shard)
+        return ShardRows(shard.name, shard.num_bytes, rows, shard)
     held = 0
     for row in shard_rows(how, shard):
         if held > ANSWER_CHARS:
-            return Answer(shard.name, shard.num_bytes, rows, shard)
+            return ShardRows(shard.name, shard.num_bytes, rows, shard)
         rows.append(row)
         held += ROW_CHARS + num_chars(row)
-    return Answer(shard.name, shard.num_bytes, rows, None)
+    return ShardRows(shard.name, shard.num_bytes, rows, None)
 
 
 def _lies_here(source: Source) -> bool:

@@ -36,7 +36,7 @@ COLUMNS = [
 
 
 @dataclass
-class Tally:
+class DifficultyProgress:
     """What has been scored so far; all of it goes into a checkpoint."""
 
     documents: int = 0
@@ -88,7 +88,7 @@ def score_difficulty(recipe: DifficultyRecipe, build: Build) -> Outcome:
     return _outcome(tally, policy)
 
 
-def _outcome(tally: Tally, policy: Policy) -> Outcome:
+def _outcome(tally: DifficultyProgress, policy: Policy) -> Outcome:
     predicted = max(tally.tokens, 1)
     shares = {
         f"share_above_{tier:g}_nats": n / predicted for tier, n in zip(TIERS_NATS, tally.above, strict=True)
@@ -140,7 +140,7 @@ def _chunks(corpus: Path, policy: Policy, skip: int) -> Iterator[list[tuple[str,
 
 def _score_part(
     policy: Policy, documents: list[tuple[str, list[int]]], recipe: DifficultyRecipe, budget: int,
-    parts: Path, tally: Tally,
+    parts: Path, tally: DifficultyProgress,
 ) -> None:  # fmt: skip
     kept = [(doc_id, ids) for doc_id, ids in documents if len(ids) > 1]
     room = recipe.context_tokens - len(policy.begin_ids)
@@ -177,10 +177,10 @@ def _join(parts: Path, num: int, target: Path, fingerprint: str) -> None:
             writer.write_table(pq.read_table(parts / f"{number:06d}.parquet").cast(schema))
 
 
-def _resume(build: Build, parts: Path) -> Tally:
+def _resume(build: Build, parts: Path) -> DifficultyProgress:
     saved = build.resume()
     if saved is None:
-        return Tally()
+        return DifficultyProgress()
     for path in saved.folder.glob("*.parquet"):
         (parts / path.name).write_bytes(path.read_bytes())
-    return Tally(**json.loads((saved.folder / STATE_FILE).read_text()))
+    return DifficultyProgress(**json.loads((saved.folder / STATE_FILE).read_text()))

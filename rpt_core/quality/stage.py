@@ -39,7 +39,7 @@ STATE_FILE = "state.json"
 
 
 @dataclass
-class Tally:
+class QualityProgress:
     """What has been scored so far; all of it goes into a checkpoint."""
 
     parts: int = 0
@@ -127,7 +127,7 @@ def score_documents(recipe: QualityRecipe, build: Build, scorer: CachedScorer) -
     return _outcome(tally, scorer)
 
 
-def _outcome(tally: Tally, scorer: CachedScorer) -> Outcome:
+def _outcome(tally: QualityProgress, scorer: CachedScorer) -> Outcome:
     read = tally.states.get("read", 0)
     lost = {state.replace(" ", "-"): num for state, num in sorted(tally.states.items()) if state != "read"}
     mean = sum(float(points) * num for points, num in tally.points.items()) / read if read else None
@@ -148,17 +148,17 @@ def _batches(path: Path, skip: int) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _save(build: Build, parts: Path, tally: Tally) -> None:
+def _save(build: Build, parts: Path, tally: QualityProgress) -> None:
     if tally.parts:
         (parts / STATE_FILE).write_text(json.dumps(asdict(tally)))
         build.save(tally.parts, parts)
 
 
-def _resume(build: Build, parts: Path, scorer: CachedScorer) -> Tally:
+def _resume(build: Build, parts: Path, scorer: CachedScorer) -> QualityProgress:
     saved = build.resume()
     if saved is None:
-        return Tally()
+        return QualityProgress()
     shutil.copytree(saved.folder, parts, dirs_exist_ok=True)
-    tally = Tally(**json.loads((parts / STATE_FILE).read_text()))
+    tally = QualityProgress(**json.loads((parts / STATE_FILE).read_text()))
     scorer.asked, scorer.unread = tally.asked, tally.unread
     return tally

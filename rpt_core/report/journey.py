@@ -29,8 +29,8 @@ from rpt_core.report.blocks import (
     Card,
     Cell,
     Columns,
-    Fact,
     Inline,
+    KeyFigure,
     Row,
     Section,
     Table,
@@ -88,7 +88,7 @@ def study(recipe: ReportRecipe, build: Build) -> Study:
             _done(legs),
         ]
     holds, fails, undecided = ended(decisions).values()
-    verdicts = Fact(
+    verdicts = KeyFigure(
         Cell(f"{holds} of {len(decisions)}"), "claims hold", f"{fails} fail, {undecided} undecided"
     )
     return Study(
@@ -160,7 +160,7 @@ def _lead(before: Evaluated, after: Evaluated, split: Split | None) -> tuple[Inl
     )
 
 
-def _facts(before: Evaluated, after: Evaluated, finetuned: Evaluated) -> Iterator[Fact]:
+def _facts(before: Evaluated, after: Evaluated, finetuned: Evaluated) -> Iterator[KeyFigure]:
     for name, model, mode in (
         ("start model, next token", before, REASONING),
         (f"{after.name}, next token", after, REASONING),
@@ -168,7 +168,7 @@ def _facts(before: Evaluated, after: Evaluated, finetuned: Evaluated) -> Iterato
         ("after RLVR, problems", finetuned, PROBLEMS),
     ):
         if len(model.outcomes(mode)):
-            yield Fact.of(model.accuracy(mode), name)
+            yield KeyFigure.of(model.accuracy(mode), name)
 
 
 def _found(judged: Sequence[Evaluated], fit: dict[str, Any]) -> Section:

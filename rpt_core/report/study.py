@@ -18,7 +18,7 @@ from rpt_core.evaluation.items import PROBLEMS, REASONING
 from rpt_core.pages.ink import DARK, LIGHT
 from rpt_core.pages.words import environment, p_value, points, render
 from rpt_core.recipes.report import PageRecipe
-from rpt_core.report.blocks import Cell, Fact, Inline, Section, Table, chip, gain, plain
+from rpt_core.report.blocks import Cell, Inline, KeyFigure, Section, Table, chip, gain, plain
 from rpt_core.report.models import Evaluated, Model
 from rpt_core.report.sources import Leg, lineage
 
@@ -38,7 +38,7 @@ class Study:
     title: str
     eyebrow: str
     lead: tuple[Inline, ...]
-    facts: Sequence[Fact]
+    facts: Sequence[KeyFigure]
     models: Sequence[Model]
     decisions: Sequence[Decision]
     """How the claims ended."""

@@ -33,7 +33,7 @@ Read = Callable[[Source, T, How], Iterator[Row]]
 
 
 @dataclass(frozen=True, slots=True)
-class Part(Generic[T]):
+class SourcePart(Generic[T]):
     """Pieces of a source, and what reads each of them; it can be pickled."""
 
     source: Source
@@ -56,7 +56,7 @@ class Shard:
     """Of its last source."""
     num_bytes: int
     """How many bytes of files it takes the stage forward."""
-    part: Part[Any]
+    part: SourcePart[Any]
     fits: bool = True
     """Whether one answer is likely to hold its rows."""
 
@@ -65,7 +65,7 @@ def shards_of(source: Source, batches: Iterator[list[T]], file: Counted, read: R
     """A shard for every batch of pieces, with how many bytes of the file they were taken out of."""
     told = 0
     for batch in batches:
-        yield Shard(source.name, file.num_bytes - told, Part(source, tuple(batch), read))
+        yield Shard(source.name, file.num_bytes - told, SourcePart(source, tuple(batch), read))
         told = file.num_bytes
 
 

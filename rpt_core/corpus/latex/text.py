@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Callable, Mapping
 
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.latex.blocks import HEADING, block, flat, has_words, without_closing_sections
 from rpt_core.corpus.latex.lengths import (
     REGISTER_FIRST,
@@ -118,7 +118,7 @@ class Renderer:
     def _render(self, start: int, end: int) -> str:
         self._depth += 1
         if self._depth > NESTING_MAX:
-            raise Broken(
+            raise BrokenInput(
                 "latex-unbalanced", f"commands nest deeper than {NESTING_MAX}: {around(self._text, start)}"
             )
         out: list[str] = []
@@ -147,7 +147,7 @@ class Renderer:
         if sign in "([":
             closing = self._text.find("\\)" if sign == "(" else "\\]", after, end)
             if closing < 0:
-                raise Broken("latex-unbalanced", f"\\{sign} never closes: {around(self._text, after)}")
+                raise BrokenInput("latex-unbalanced", f"\\{sign} never closes: {around(self._text, after)}")
             return self._formula(after, closing, display=sign == "["), closing + 2
         if sign == "\\":
             star = re.compile(r"\*?(?:\s*\[[^\]\n]{0,40}\])?").match(self._text, after)
@@ -172,7 +172,7 @@ class Renderer:
                 return self._formula(start, token.start(), display), token.end() + display
             elif token[0].startswith("\n") and not display:
                 break
-        raise Broken("latex-unbalanced", f"a formula never closes: {around(self._text, match.start())}")
+        raise BrokenInput("latex-unbalanced", f"a formula never closes: {around(self._text, match.start())}")
 
     def _formula(self, start: int, end: int, display: bool = False, wrap: str = "", before: str = "") -> str:
         content = self._text[start:end]

@@ -59,7 +59,7 @@ class CountsWork(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class JudgeUsage:
     """What was asked since the last :meth:`CachedJudge.tally`."""
 
     verdicts: dict[JudgeVerdict, int]
@@ -121,10 +121,10 @@ class CachedJudge:
         self._refuse_unread(list(found.values()))
         return verdicts
 
-    def tally(self) -> Tally:
+    def tally(self) -> JudgeUsage:
         """What was asked since the last call of this; begins anew."""
         verdicts = {name: self._verdicts[name] for name in JUDGE_VERDICTS}
-        tally = Tally(verdicts, self._remembered, self._calls, self._seconds, self._flops / GIGA)
+        tally = JudgeUsage(verdicts, self._remembered, self._calls, self._seconds, self._flops / GIGA)
         self._verdicts, self._remembered, self._calls = Counter(), 0, 0
         self._seconds = self._flops = 0.0
         return tally

@@ -15,7 +15,7 @@ from rpt_core.objectives.next_segment.judge_prompt import REPLY_TOKENS
 from rpt_core.objectives.next_segment.judge_service import ServiceJudge
 from rpt_core.objectives.next_segment.prompts import Task
 from rpt_core.objectives.next_segment.question import NextSegment, report
-from rpt_core.objectives.next_segment.targets import Page, Targets
+from rpt_core.objectives.next_segment.targets import Targets, TargetWindow
 from rpt_core.objectives.objective import Asked, Drawn, Verdicts, by_place
 from rpt_core.objectives.rounds import Rounds
 from rpt_core.policy.codec import Codec
@@ -80,7 +80,7 @@ class Rlpt:
             chosen.setdefault(owner, []).extend((int(item), next(tasks)) for item in items)
         return [self._asked(targets.read(owner), picked) for owner, picked in chosen.items()]
 
-    def _asked(self, page: Page, picked: Sequence[tuple[int, Task]]) -> Asked:
+    def _asked(self, page: TargetWindow, picked: Sequence[tuple[int, Task]]) -> Asked:
         in_order = sorted(dict.fromkeys(picked))
         return self.next_segment.ask(page, [(page.targets[item], task) for item, task in in_order])
 

@@ -12,7 +12,7 @@ from typing import cast
 from rpt_core.objectives.next_segment.guards import Guards, read, refusal
 from rpt_core.objectives.next_segment.judge import CachedJudge, JudgeVerdict, Pair
 from rpt_core.objectives.next_segment.prompts import SegmentPrompt, Task, segment_prompt
-from rpt_core.objectives.next_segment.targets import Page, Target
+from rpt_core.objectives.next_segment.targets import Target, TargetWindow
 from rpt_core.objectives.objective import Asked, Drawn, Question, Verdict, VerdictName
 from rpt_core.objectives.verdicts import answer_bytes, verdict
 from rpt_core.policy.codec import Codec
@@ -65,7 +65,7 @@ class NextSegment:
         shown = self.settings.segment_tokens_max if self.settings.msr_share else 0
         return max(16, context_tokens - self.prompt.num_tokens - min(shown, context_tokens // 4))
 
-    def ask(self, page: Page, chosen: Sequence[tuple[Target, Task]]) -> Asked:
+    def ask(self, page: TargetWindow, chosen: Sequence[tuple[Target, Task]]) -> Asked:
         """Questions about some targets of a page, as one trunk."""
         questions = [self._question(page, target, task) for target, task in chosen]
         cuts = [
@@ -89,7 +89,7 @@ class NextSegment:
             found if pair is None else self._judged(found, pair, next(judged)) for found, pair in readings
         ]
 
-    def _question(self, page: Page, target: Target, task: Task) -> SegmentQuestion:
+    def _question(self, page: TargetWindow, target: Target, task: Task) -> SegmentQuestion:
         prefixes = target.prefixes if task == "asr" else target.prefixes[:1]
         following = tuple(self.codec.encode(target.shown))[: self.settings.segment_tokens_max]
         within = target.position - page.start

@@ -18,7 +18,7 @@ from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.files.patience import patient
 from rpt_core.corpus.ingest import ingest
-from rpt_core.corpus.ingest_shards import Answer, cut, read_shard, read_whole
+from rpt_core.corpus.ingest_shards import ShardRows, cut, read_shard, read_whole
 from rpt_core.corpus.readers import find_sources, read_source
 from rpt_core.corpus.wiki import multistream
 from rpt_core.corpus.wiki import parts as wiki_parts
@@ -184,7 +184,7 @@ def sees_no_files(function, items):
     """A process on another machine."""
     for shard in items:
         answer = function(shard)
-        yield answer if not shard.part.files else Answer(shard.name, shard.num_bytes, [], shard)
+        yield answer if not shard.part.files else ShardRows(shard.name, shard.num_bytes, [], shard)
 
 
 @pytest.mark.parametrize("mapper", [map, pickled, sees_no_files])
@@ -252,7 +252,7 @@ def test_a_process_that_sees_no_file_or_another_one_hands_the_shard_back(tmp_pat
         source.path.write_bytes(source.path.read_bytes() + b"more")
         if harm == "gone":
             source.path.unlink()
-    assert read_shard(HOW, shard) == Answer(shard.name, shard.num_bytes, [], shard)
+    assert read_shard(HOW, shard) == ShardRows(shard.name, shard.num_bytes, [], shard)
 
 
 @pytest.mark.usefixtures("small_shards")
