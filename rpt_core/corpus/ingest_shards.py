@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from rpt_core.corpus.batches import by_weight
 from rpt_core.corpus.files import parts
 from rpt_core.corpus.files.parts import How, Shard, SourcePart
-from rpt_core.corpus.files.patience import patient
 from rpt_core.corpus.files.sources import REFUSED, Source
 from rpt_core.corpus.readers import read_source, reader_of
 from rpt_core.corpus.rows import Row, encodable, num_chars
@@ -64,8 +63,8 @@ def _files(sources: tuple[Source, ...], fits: bool = True) -> Shard:
 
 
 def read_whole(_last: Source, source: Source, how: How) -> Iterator[Row]:
-    """The rows of one of the files in a shard; one that hangs is named, not the shard."""
-    yield from patient(read_source(source, how), source.name)
+    """The rows of one of the files in a shard."""
+    return read_source(source, how)
 
 
 def _shards_of(source: Source) -> Iterator[Shard] | None:
@@ -105,7 +104,7 @@ def _lies_here(source: Source) -> bool:
 def shard_rows(how: How, shard: Shard) -> Iterator[Row]:
     """The rows of a shard one by one, all of them encodable; an error of ours says where it happened."""
     try:
-        yield from patient(map(encodable, shard.part.rows(how)), shard.name)
+        yield from map(encodable, shard.part.rows(how))
     except Exception as error:
         error.add_note(f"while reading {shard.name}")
         raise

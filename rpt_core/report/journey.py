@@ -4,7 +4,7 @@ The claims are fixed here, before any number is seen. All are paired, clustered 
 held to one error rate together (Holm).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rpt_core.artifacts.build import TIMINGS_PAGE, Build
@@ -239,6 +239,7 @@ def _all_accuracies(judged: Sequence[Evaluated]) -> Section:
     ]
     groups += [(f"only {name}", _rows(judged, "bins", name)) for name in ranges]
     groups.append(("problems", _rows(judged, "accuracy", "all")))
+    groups.append(("other benchmarks", _rows(judged, "accuracy", "all", _other_modes(judged))))
     groups.append(("right in any of k answers", _pass_rows(judged, next(iter(tiers)))))
     names = [one.name for one in judged]
     samples = judged[1].scores["samples"]
@@ -252,9 +253,14 @@ def _all_accuracies(judged: Sequence[Evaluated]) -> Section:
     return Section("All accuracies", [table])
 
 
-def _rows(judged: Sequence[Evaluated], field: str, tier: str) -> list[Row]:
+def _other_modes(judged: Sequence[Evaluated]) -> dict[str, str]:
+    """Modes that were asked and have no words of their own here; each is shown by its name."""
+    return {mode: mode for one in judged for mode in one.scores["modes"] if mode not in MODES}
+
+
+def _rows(judged: Sequence[Evaluated], field: str, tier: str, labels: Mapping[str, str] = MODES) -> list[Row]:
     rows = []
-    for mode, label in MODES.items():
+    for mode, label in labels.items():
         estimates = [one.scores["modes"].get(mode, {}).get(field, {}).get(tier) for one in judged]
         if any(estimates):
             before, after = (_tier(one, mode, tier) for one in judged[:2])

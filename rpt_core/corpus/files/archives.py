@@ -105,9 +105,11 @@ def _is_table(name: str) -> bool:
 
 def _fits(name: str, size: int, texts: int, total: int) -> bool:
     """Whether a member of so many bytes may be read, beside the text and all that was read before it."""
+    if total + size > WANTED_BYTES_MAX:
+        return False
     if _is_table(name):
-        return size <= TABLE_BYTES_MAX and total + size <= WANTED_BYTES_MAX
-    return size <= MEMBER_BYTES_MAX and texts + size <= TEXTS_BYTES_MAX and total + size <= WANTED_BYTES_MAX
+        return size <= TABLE_BYTES_MAX
+    return size <= MEMBER_BYTES_MAX and texts + size <= TEXTS_BYTES_MAX
 
 
 def _refusal(member: tarfile.TarInfo, path: str | None) -> BrokenInput:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from rpt_core.corpus.files.patience import patient
 from rpt_core.corpus.files.problems import Columns
 from rpt_core.corpus.files.sources import Source
 from rpt_core.corpus.files.streams import Counted
@@ -43,9 +44,14 @@ class SourcePart(Generic[T]):
     """What is read of the disk."""
 
     def rows(self, how: How) -> Iterator[Row]:
-        """The rows of each piece."""
+        """The rows of each piece; where one hangs, its file is named.
+
+        Raises:
+            SourceError: a piece gave no row in too much processor time.
+        """
         for piece in self.pieces:
-            yield from self.read(self.source, piece, how)
+            name = piece.name if isinstance(piece, Source) else self.source.name
+            yield from patient(self.read(self.source, piece, how), name)
 
 
 @dataclass(frozen=True, slots=True)

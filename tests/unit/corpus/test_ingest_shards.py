@@ -332,6 +332,6 @@ def test_a_file_that_hangs_is_named_and_not_its_shard(tmp_path, monkeypatch):
         yield from read_source(source, how)
 
     monkeypatch.setattr(ingest_shards, "read_source", hangs)
-    monkeypatch.setattr(ingest_shards, "patient", partial(patient, seconds=0.4))
+    monkeypatch.setattr(parts_of, "patient", partial(patient, seconds=0.4))
     with pytest.raises(SourceError, match=r"^b\.txt gave no row"):
         read_shard(HOW, shard)
