@@ -1,11 +1,12 @@
-"""Prepare, or ingest, in one process and in two: wall time of the whole stage, on real text.
+r"""Prepare, or ingest, in one process and in two: wall time of the whole stage, on real text.
 
 For ``prepare``, documents of ten paragraphs each are drawn from a folder of real texts, so that prose,
 sentences and languages cost what they do and few documents are duplicates; for ``ingest``, the folder itself
 is read, copied until its files give so much text. Both runs must write the same tables. Rounds alternate.
 Two processes cannot be faster where others hold the second core, so what others took is told beside each run.
 
-    python -m tests.benchmarks.speedup --data FOLDER/text [--stage prepare] [--megabytes 30] [--rounds 3]
+    python -m tests.benchmarks.corpus.speedup --data FOLDER/text [--stage prepare] \
+        [--megabytes 30] [--rounds 3]
 """
 
 import argparse
