@@ -66,7 +66,8 @@ def printed_loss(loss, trainer, lessons):
         else:
             ratio, high = gap.exp(), 0.28 if loss == "dapo" else 0.2
             terms = torch.min(ratio * a, ratio.clamp(0.8, 1 + high) * a).sum()
-            share = len(advantages) * trainer.recipe.reasoning_tokens if loss == "dr_grpo" else num_tokens
+            constant, of_mean = len(advantages) * trainer.recipe.reasoning_tokens, len(advantages) * len(rows)
+            share = {"dr_grpo": constant, "rloo": constant, "rlp": of_mean}.get(loss, num_tokens)
             total = total - terms / share
     return total
 
