@@ -104,7 +104,7 @@ def _watched(rows: Iterable[Row], build: Build, name: str) -> Iterator[Row]:
     """The rows, unless somebody asks the stage to stop."""
     for number, row in enumerate(rows):
         if number % 500 == 0 and build.stopping():
-            raise Stopped(f"stopped while reading {name}; the same command reads from the start.")
+            raise Stopped(f"stopped while reading {name}; rerun to read from the start.")
         yield row
 
 

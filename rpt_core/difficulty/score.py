@@ -78,7 +78,7 @@ def score_difficulty(recipe: DifficultyRecipe, build: Build) -> Outcome:
             build.save(tally.parts, parts)
             saved = time.monotonic()
             if build.stopping():
-                raise Stopped(f"stopped after {tally.documents} documents; the same command goes on.")
+                raise Stopped(f"stopped after {tally.documents} documents; rerun to resume.")
     if tally.documents == tally.too_short:
         raise StarvedError(
             f"there is nothing to score: {tally.documents} documents, none of two tokens or more. Look at "

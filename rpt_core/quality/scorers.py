@@ -127,7 +127,7 @@ class CachedScorer:
         patience = Patience(
             f"the scorer {self.scorer.name}",
             "texts",
-            "Start it or fix scorer_url; the same command goes on after the last texts that were scored.",
+            "Start it or fix scorer_url; rerun to resume after the last texts that were scored.",
             self.pauses_seconds,
             self.sleep,
         )

@@ -63,7 +63,7 @@ def score_quality(recipe: QualityRecipe, build: Build) -> Outcome:
 
     Raises:
         RecipeError: the model cannot be read, or the endpoint refuses to be asked.
-        JudgeError: the endpoint stayed away; the same command goes on.
+        JudgeError: the endpoint stayed away; rerun to resume.
         VerdictError: too many replies held no score.
         Stopped: somebody asked the stage to stop; what was scored is saved.
     """
@@ -120,7 +120,7 @@ def score_documents(recipe: QualityRecipe, build: Build, scorer: CachedScorer) -
             _save(build, parts, tally)
             saved = time.monotonic()
         if build.stopping():
-            raise Stopped(f"stopped after {tally.documents} documents; the same command goes on.")
+            raise Stopped(f"stopped after {tally.documents} documents; rerun to resume.")
     with pq.ParquetWriter(build.out / SCORES_FILE, SCORES, compression="zstd") as writer:
         for number in range(tally.parts):
             writer.write_table(pq.read_table(parts / f"{number:06d}.parquet"))

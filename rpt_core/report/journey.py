@@ -42,7 +42,7 @@ from rpt_core.report.blocks import (
 )
 from rpt_core.report.excerpts import law_section, patterns_section, rollouts_section, undecided_laws
 from rpt_core.report.models import Evaluated, Model, pair, thinks
-from rpt_core.report.sources import Leg, fact, journey, lineage, source_of
+from rpt_core.report.sources import StageRow, fact, journey, lineage, source_of
 from rpt_core.report.study import Study, Summary, claims_section, claims_summary, ended, questions, shortfalls
 from rpt_core.scaling.fit import read_fit
 
@@ -69,7 +69,7 @@ def study(recipe: ReportRecipe, build: Build) -> Study:
     decisions = decide(list(claims(before, after, finetuned, recipe.least_gain, recipe.method)))
     split = split_of(before, after, recipe.seed)
     roles = {one.source.fingerprint: f"Evaluated: {one.name}" for one in judged}
-    legs = journey(lineage(build.inputs), roles)
+    stages = journey(lineage(build.inputs), roles)
     with style():
         image = as_png(figures.picture(judged, fit, recipe.title))
         sections = [
@@ -85,7 +85,7 @@ def study(recipe: ReportRecipe, build: Build) -> Study:
             _all_accuracies(judged),
             law_section(fit, source_of(build.inputs["scaling"], "scaling")),
             patterns_section(before, after, recipe.seed),
-            _done(legs),
+            _done(stages),
         ]
     holds, fails, undecided = ended(decisions).values()
     verdicts = KeyFigure(
@@ -106,7 +106,7 @@ def study(recipe: ReportRecipe, build: Build) -> Study:
         summary=_summary(before, after, split) | claims_summary(decisions),
         picture=image,
         picture_label="Accuracy by difficulty, and over training compute",
-        legs=legs,
+        stages=stages,
     )
 
 
@@ -296,17 +296,17 @@ def _tier(one: Evaluated, mode: str, tier: str) -> Outcomes | None:
     return tiers_of(found, nats).get(tier)
 
 
-def _done(legs: Sequence[Leg]) -> Section:
+def _done(stages: Sequence[StageRow]) -> Section:
     """Every stage with its balance."""
     unknown = "No manifests came with the inputs, so the stages before the evaluations are not known here."
-    if not legs:
+    if not stages:
         return Section("What was done", [unknown])
     rows = [
-        (Cell(leg.name, source=leg.source), count(done.rows.rows_in), count(done.rows.kept), _dropped(done),
-         flops(done.flops), count(done.tokens))
-        for leg, done in ((leg, leg.manifest.outcome) for leg in legs)
+        (Cell(stage.name, source=stage.source), count(done.rows.rows_in), count(done.rows.kept),
+         _dropped(done), flops(done.flops), count(done.tokens))
+        for stage, done in ((stage, stage.manifest.outcome) for stage in stages)
     ]  # fmt: skip
-    done = [leg.manifest.outcome for leg in legs]
+    done = [stage.manifest.outcome for stage in stages]
     total = sum(one.flops for one in done), sum(one.tokens for one in done)
     table = Table(
         ("stage", "in", "kept", "dropped", "FLOPs", "tokens"),

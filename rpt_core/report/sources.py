@@ -134,7 +134,7 @@ def _source(manifest: Manifest) -> SourceArtifact:
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class StageRow:
     """One stage of the journey, as a row."""
 
     name: str
@@ -142,7 +142,7 @@ class Leg:
     manifest: Manifest
 
 
-def journey(sources: list[SourceArtifact], roles: Mapping[str, str]) -> list[Leg]:
+def journey(sources: list[SourceArtifact], roles: Mapping[str, str]) -> list[StageRow]:
     """A row per artifact.
 
     Args:
@@ -150,7 +150,7 @@ def journey(sources: list[SourceArtifact], roles: Mapping[str, str]) -> list[Leg
         roles: Fingerprint -> what the page calls it (``Evaluated: cold start``).
     """
     return [
-        Leg(roles.get(one.fingerprint, _stage_name(one)), one, one.manifest)
+        StageRow(roles.get(one.fingerprint, _stage_name(one)), one, one.manifest)
         for one in sources
         if one.manifest
     ]

@@ -69,7 +69,7 @@ class Definitions:
     macros: dict[str, Macro] = field(default_factory=dict)
     environments: dict[str, tuple[Macro, str]] = field(default_factory=dict)
     theorems: dict[str, str] = field(default_factory=dict)
-    """Environment -> spoken name, from ``newtheorem``."""
+    """Environment -> printed name, from ``newtheorem``."""
     switches: dict[str, bool] = field(default_factory=dict)
     """Of ``newif`` and ``newbool`` by name; toggles as ``toggle NAME``."""
     units: dict[str, str] = field(default_factory=dict)

@@ -292,16 +292,16 @@ class Renderer:
 
     def _content(self, name: str, start: int, end: int) -> str:
         """What an environment shows, by its kind."""
-        spoken = self._own_theorems.get(name)
-        if name in DROPPED and not spoken:
+        title = self._own_theorems.get(name)
+        if name in DROPPED and not title:
             return ""
         if name in DISPLAY:
             return self._display(name, start, end)
         if name.rstrip("*") in RESTATED:
             return self._restated(start, end)
-        spoken = spoken or self._theorems.get(name) or self._theorems.get(name.rstrip("*"))
-        if spoken:
-            return self._theorem(spoken, start, end)
+        title = title or self._theorems.get(name) or self._theorems.get(name.rstrip("*"))
+        if title:
+            return self._theorem(title, start, end)
         start = self._arguments.skip(start, end, ENVIRONMENT_ARGS.get(name, 0))
         inside = self._render(start, end)
         return f"{BREAK}{inside.strip()}{BREAK}" if name in LISTS else f"\n\n{inside}\n\n"
@@ -325,17 +325,17 @@ class Renderer:
         note = self._text[start : self._arguments.skip_optional(start, end)]
         name, position = self._arguments.raw(start + len(note), end)
         _, position = self._arguments.raw(position, end)
-        spoken = self._theorems.get(name.strip(), name.strip().capitalize())
-        return self._theorem(spoken, position, end, note.strip().removeprefix("[").removesuffix("]"))
+        title = self._theorems.get(name.strip(), name.strip().capitalize())
+        return self._theorem(title, position, end, note.strip().removeprefix("[").removesuffix("]"))
 
-    def _theorem(self, spoken: str, start: int, end: int, note: str = "") -> str:
+    def _theorem(self, title: str, start: int, end: int, note: str = "") -> str:
         bracket = re.compile(r"\s*+\[").match(self._text, start)
         note = f" ({flat(note)})" if note else ""
         if bracket:
             inner_end = self._arguments.bracket_end(bracket.end() - 1, end)
             if inner_end:
                 note, start = f" ({flat(self._render(bracket.end(), inner_end))})", inner_end + 1
-        name = flat(re.sub(r"\\[a-zA-Z]+\s*|[{}]", "", spoken))
+        name = flat(re.sub(r"\\[a-zA-Z]+\s*|[{}]", "", title))
         label = _LABEL.search(self._text, start, end)
         if label and (numbered := self._numbers.get(label[1].strip())) and numbered[0] == name:
             # Only what the text can refer to gets its number: elsewhere it would be noise.

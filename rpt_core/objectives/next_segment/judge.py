@@ -137,7 +137,7 @@ class CachedJudge:
         patience = Patience(
             f"the judge {self.judge.name}",
             "verdicts",
-            "No answer was scored. Start the judge or fix its address; the same command goes on from the "
+            "No answer was scored. Start the judge or fix its address; rerun to resume from the "
             "last checkpoint.",
             self.pauses_seconds,
             self.sleep,

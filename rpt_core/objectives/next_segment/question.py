@@ -46,7 +46,7 @@ class SegmentQuestion(Question):
 
 @dataclass(frozen=True)
 class NextSegment:
-    """How one question about a segment is put and judged; targets come from outside."""
+    """How one question about a segment is asked and judged; targets come from outside."""
 
     settings: RlptObjective
     codec: Codec

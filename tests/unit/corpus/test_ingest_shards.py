@@ -265,7 +265,7 @@ def test_a_stage_that_is_stopped_starts_again_and_ends_the_same(everything, expe
             yield function(item)
 
     build.mapper = stops
-    with pytest.raises(Stopped, match="the same command reads from the start"):
+    with pytest.raises(Stopped, match="rerun to read from the start"):
         ingest(IngestRecipe(data=str(everything)), build)
     assert digests(everything, tmp_path / "second") == expected
 

@@ -98,8 +98,10 @@ def test_losses_coincide_at_one_update_and_part_at_two():
         seconds[loss] = gradients(trainer.policy)
     for one, other in combinations(("grpo", "dapo", "cispo"), 2):
         assert all(torch.equal(firsts[one][name], firsts[other][name]) for name in firsts[one])
-    for one, other in combinations(PRESETS, 2):
-        assert relative_error(seconds[one], seconds[other]) > 1e-3, (one, other)
+    by_advantages_alone = {("dr_grpo", "rloo")}
+    for pair in combinations(PRESETS, 2):
+        error = relative_error(*(seconds[loss] for loss in pair))
+        assert (error > 1e-3) is (pair not in by_advantages_alone), pair
 
 
 @pytest.mark.parametrize("loss", ["dapo", "gspo"])
