@@ -13,7 +13,7 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from rpt_core.objectives.evidence import Evidence, Needs, Placed, Wanted
+from rpt_core.objectives.evidence import Evidence, Needs, Placed, T, Wanted
 from rpt_core.policy.tails import Tail
 from rpt_core.policy.trunk import Sample, Trunk
 
@@ -186,7 +186,7 @@ def in_one_row(asked: Sequence[Asked], drawn: Drawn) -> Iterator[tuple[Question,
                 yield question, sample
 
 
-def by_place(verdicts: Iterable[Verdict], drawn: Drawn) -> Verdicts:
-    """The other way round: verdicts in that order, by document, question and answer."""
-    left = iter(verdicts)
+def by_place(values: Iterable[T], drawn: Drawn) -> list[list[list[T]]]:
+    """The other way round: one value an answer in that order, by document, question and answer."""
+    left = iter(values)
     return [[[next(left) for _ in of_cut] for of_cut in of_trunk] for of_trunk in drawn]

@@ -10,30 +10,18 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from rpt_core.artifacts.build import GIGA
 from rpt_core.errors import VerdictError
 from rpt_core.llm.patience import FEWEST_READ, PAUSES_SECONDS, Patience
-from rpt_core.objectives.next_segment.judge_prompt import PROMPT_VERSION, Rule
-
-JudgeVerdict = Literal["yes", "no", "unparsed", "timed out", "unreachable"]
-JUDGE_VERDICTS: tuple[JudgeVerdict, ...] = get_args(JudgeVerdict)
+from rpt_core.objectives.evidence import JUDGE_VERDICTS, JudgeVerdict, Pair
+from rpt_core.objectives.next_segment.judge_prompt import PROMPT_VERSION
 
 JUDGE_GFLOPS = "judge/gflops"
 """Name of the timing that counts a judge's operations, in 1e9."""
 REMEMBERED = 200_000
 """Verdicts kept, the latest used; 16 bytes of key each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """What a judge compares."""
-
-    reference: str
-    """For the prefix rule several true segments, for the strict one (and always for MSR) one."""
-    predicted: str
-    rule: Rule = "prefix"
 
 
 class Judge(Protocol):

@@ -48,6 +48,11 @@ class Rlpt:
         self._rounds = Rounds(self.targets.counts, recipe.cuts_per_document, recipe.seed)
         self._held_out: Targets | None = None
 
+    @property
+    def judge(self) -> CachedJudge:
+        """The judge the recipe names."""
+        return self.next_segment.judge
+
     def draw(self, step: int, cursor: int, num_prompts: int) -> tuple[list[Asked], int]:
         """The next targets in a fixed random order without replacement; see :class:`Rounds`."""
         return self._pose(self.targets, self._rounds, cursor, num_prompts), cursor + num_prompts
@@ -60,12 +65,13 @@ class Rlpt:
         return self._pose(self._held_out, rounds, 0, min(num_prompts, rounds.num))
 
     def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
-        """Nothing of the trainer's: the judge is the objective's own."""
-        return Wanted()
+        """What the judge is to compare; an answer that needs no judge has no pair."""
+        return Wanted(pairs=by_place(self.next_segment.pairs(asked, drawn), drawn))
 
     def verdicts(self, asked: Sequence[Asked], drawn: Drawn, evidence: Evidence | None = None) -> Verdicts:
-        """Verdicts by document, question and answer: one call of the judge for all of them."""
-        return by_place(self.next_segment.verdicts(asked, drawn), drawn)
+        """Verdicts by document, question and answer; without evidence the judge is asked here."""
+        judged = evidence.judged if evidence else None
+        return by_place(self.next_segment.verdicts(asked, drawn, judged), drawn)
 
     def report(self) -> tuple[dict[str, float], dict[str, float]]:
         """Counts of verdicts and guards, and timings of the judge, since the last report."""
