@@ -11,9 +11,9 @@
       LostRankError    look at the rank that ended first
       StarvedError     easier questions, or a better start model
       VerdictError     fix the verifier: too many answers went unread
-      JudgeError       start the judge: the same command goes on   exit 75
+      JudgeError       start the judge: rerun to resume   exit 75
       ServiceError     start Prefect or MLflow: the same           exit 75
-      Stopped          nothing is wrong: the same command goes on  exit 75
+      Stopped          nothing is wrong: rerun to resume  exit 75
 
 A message says what happened, with both values; what it means; what to do. An address in it shows no
 password: messages end on terminals, in logs and in the record of a run.
@@ -109,19 +109,19 @@ class VerdictError(RptError):
 
 
 class JudgeError(RptError):
-    """The judge stayed away: nothing was scored, and the same command goes on once it answers."""
+    """The judge stayed away: nothing was scored, and a rerun resumes once it answers."""
 
     exit_code = EXIT_TRY_AGAIN
 
 
 class ServiceError(RptError):
-    """Prefect or MLflow is away: nothing finished is lost, and the same command goes on once it answers."""
+    """Prefect or MLflow is away: nothing finished is lost, and a rerun resumes once it answers."""
 
     exit_code = EXIT_TRY_AGAIN
 
 
 class Stopped(RptError):  # noqa: N818  (nothing went wrong)
-    """The work was stopped after a checkpoint; the same command goes on from there."""
+    """The work was stopped after a checkpoint; rerun to resume from there."""
 
     exit_code = EXIT_TRY_AGAIN
 

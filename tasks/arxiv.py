@@ -11,7 +11,7 @@ from pathlib import Path
 from infra.network.download import download
 from infra.network.polite import PoliteServer
 from rpt_core.corpus.arxiv.metadata import Paper, parse_manifest, parse_oai
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.errors import SourceError
 
 API = "https://export.arxiv.org"
@@ -32,7 +32,7 @@ def licensed(server: PoliteServer, number: str) -> Paper | None:
     try:
         reply = server.get("/oai2", verb="GetRecord", identifier=identifier, metadataPrefix="arXiv")
         return next(iter(parse_oai(reply).papers), None)
-    except Broken as broken:
+    except BrokenInput as broken:
         if broken.detail.startswith("idDoesNotExist"):
             return None
         raise SourceError(f"{server.url} answered {broken.detail!r} when asked for {number}.") from None
@@ -74,7 +74,7 @@ def bulk_addresses(manifest: bytes, first: str, last: str) -> list[str]:
     """
     try:
         chunks = parse_manifest(manifest)
-    except Broken as broken:
+    except BrokenInput as broken:
         raise SourceError(f"this is no manifest of arXiv's bulk files: {broken.detail}") from None
     wanted = [chunk for chunk in chunks if _century(first) <= _century(chunk.month) <= _century(last)]
     if not wanted:

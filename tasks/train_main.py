@@ -32,7 +32,7 @@ def named(path: str) -> Any:
 def check_stop(stopping: Callable[[], bool]) -> None:
     """Raise Stopped if a stop was asked for before the stage's own code ran."""
     if stopping():
-        raise Stopped("stopped before the first step; the same command goes on.")
+        raise Stopped("stopped before the first step; rerun to resume.")
 
 
 def run(job: "Job", stopping: Callable[[], bool]) -> None:

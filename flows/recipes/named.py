@@ -32,7 +32,7 @@ R1_DISTILL_14B = "deepseek-ai/DeepSeek-R1-Distill-Qwen-14B"
 
 def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
     """RPT on the built-in sample world with a 0.64 M parameter model: minutes on one CPU core."""
-    manner = tiny.manner(model)
+    defaults = tiny.defaults(model)
     corpus = tiny.corpus(data, model, seed)
     base = BaseRecipe(
         corpus=corpus,
@@ -45,9 +45,9 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
     difficulty = DifficultyRecipe(corpus=corpus, proxy=base)
     start = ColdStartRecipe(
         corpus=corpus, base=base, steps=400, documents_per_step=6, problems_per_step=3, ntp_weight=0.3,
-        optimiser=manner.cold, seed=seed,
+        optimiser=defaults.cold, seed=seed,
     )  # fmt: skip
-    objective = RptObjective(prompt=manner.prompt, entropy_floor_nats=1.5)
+    objective = RptObjective(prompt=defaults.prompt, entropy_floor_nats=1.5)
     policy = PolicyRecipe(
         corpus=corpus,
         difficulty=difficulty,
@@ -62,7 +62,7 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
         milestones=(2, 4, 8, 16, 32, 48),
         evaluate_every=8,
         ntp_weight=0.1,
-        optimiser=manner.reinforce,
+        optimiser=defaults.reinforce,
         seed=seed,
     )
     rlvr = tiny.rlvr(corpus, policy, data=data, model=model, seed=seed, evaluate_every=8)
@@ -126,7 +126,7 @@ def rpt_14b(*, data: str = OMNI_MATH, model: str = R1_DISTILL_14B, seed: int = 0
 
 def tiny_rmt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
     """RMT on the built-in sample world, from a start model that thinks longer than it must."""
-    return rmt.tiny(tiny_rpt(data=data, model=model, seed=seed), tiny.manner(model))
+    return rmt.tiny(tiny_rpt(data=data, model=model, seed=seed), tiny.defaults(model))
 
 
 def rmt_small(*, data: str = OMNI_MATH, model: str = "Qwen/Qwen3-0.6B-Base", seed: int = 0) -> ReportRecipe:

@@ -42,12 +42,7 @@ def rpt(
         dynamic_from: First step of dynamic sampling, 500 in the paper.
         solved_tokens: Longest answer to a problem in the evaluation, 32,000 in the paper.
     """
-    corpus = PrepareRecipe(
-        documents=IngestRecipe(data=data), eval_share=0.045, solutions_as_documents=True, seed=seed
-    )
-    problems = corpus
-    if data == OMNI_MATH:
-        problems = PrepareRecipe(documents=IngestRecipe(data=SKYWORK), eval_share=0.44, seed=seed)
+    corpus, problems = _corpora(data, seed)
     start = BaseRecipe(corpus=corpus, model=given(model))
     proxy = BaseRecipe(corpus=corpus, model=proxy_for(model))
     difficulty = DifficultyRecipe(corpus=corpus, proxy=proxy, context_tokens=4096, stride_tokens=2048)
@@ -84,6 +79,16 @@ def rpt(
         problem_sampling=ProblemSampling(samples=8, temperature=0.6, reasoning_tokens=solved_tokens),
         **({} if problems is corpus else {"problem_corpus": problems}),
     )
+
+
+def _corpora(data: str, seed: int) -> tuple[PrepareRecipe, PrepareRecipe]:
+    """What is trained on, and what problems are drawn from: the same, but for the paper's own data."""
+    corpus = PrepareRecipe(
+        documents=IngestRecipe(data=data), eval_share=0.045, solutions_as_documents=True, seed=seed
+    )
+    if data != OMNI_MATH:
+        return corpus, corpus
+    return corpus, PrepareRecipe(documents=IngestRecipe(data=SKYWORK), eval_share=0.44, seed=seed)
 
 
 def report(

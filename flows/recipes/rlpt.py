@@ -66,7 +66,7 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
 
     Sizes and rates are those of ``tiny_rpt`` carried over; one run on a tuning seed chose the tokens.
     """
-    manner = tiny.manner(model)
+    defaults = tiny.defaults(model)
     corpus = tiny.corpus(data, model, seed, quality=bool(data), min_segment_chars=8)
     base = BaseRecipe(
         corpus=corpus,
@@ -79,10 +79,10 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
     difficulty = DifficultyRecipe(corpus=corpus, proxy=base)
     start = ColdStartRecipe(
         corpus=corpus, base=base, form="segments", reword="" if data else "sample-world", steps=400,
-        documents_per_step=6, problems_per_step=3, ntp_weight=0.3, optimiser=manner.cold, seed=seed,
+        documents_per_step=6, problems_per_step=3, ntp_weight=0.3, optimiser=defaults.cold, seed=seed,
     )  # fmt: skip
     objective = RlptObjective(
-        prompt=manner.prompt, entropy_floor_nats=1.5, min_before=1, min_chars=8, min_tokens=3,
+        prompt=defaults.prompt, entropy_floor_nats=1.5, min_before=1, min_chars=8, min_tokens=3,
         reference_segments=2, segment_tokens_max=64, audit="" if data else "sample-world",
     )  # fmt: skip
     training = RlptRecipe(
@@ -99,7 +99,7 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
         max_tokens=TINY_TOKENS,
         evaluate_every=10,
         ntp_weight=0.1,
-        optimiser=manner.reinforce,
+        optimiser=defaults.reinforce,
         seed=seed,
     )
     rlvr = tiny.rlvr(corpus, training, data=data, model=model, seed=seed)
@@ -109,7 +109,7 @@ def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRe
         objective=asked, problems=rlvr.objective, num_targets=150, samples=8, reasoning_tokens=64,
         context_tokens=512, seed=seed,
     )  # fmt: skip
-    gentle = start.optimiser.model_copy(update={"learning_rate": manner.cold.learning_rate / 4})
+    gentle = start.optimiser.model_copy(update={"learning_rate": defaults.cold.learning_rate / 4})
     again = start.model_copy(
         update={"base": start, "steps": SFT_STEPS, "seed": seed + 1000, "optimiser": gentle}
     )

@@ -7,8 +7,8 @@ corpus and may forward the same number of tokens.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flows.recipes.tiny import OWN as OWN_MANNER
-from flows.recipes.tiny import ThoughtStyle
+from flows.recipes.tiny import OWN as OWN_DEFAULTS
+from flows.recipes.tiny import ModelDefaults
 from flows.recipes.trees import rewritten, stage
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.evaluation import EvaluationRecipe
@@ -32,18 +32,22 @@ TINY_TOKENS = 400_000
 """Tokens an arm of the toy comparison may forward, drawn and updated on."""
 
 
-def tiny(rpt: ReportRecipe, manner: ThoughtStyle = OWN_MANNER) -> ReportRecipe:
+def tiny(rpt: ReportRecipe, defaults: ModelDefaults = OWN_DEFAULTS) -> ReportRecipe:
     """RMT on the sample world.
 
     The start model thinks longer than it must, so that a budget has something to cut.
 
     Args:
         rpt: Its text, its models and the stages after training.
-        manner: How the model that stands in it is trained.
+        defaults: How the model that stands in it is trained.
     """
     shared = _shared(rpt)
     # at a constant rate some seeds lose in the last steps what they had (docs/tuning.md)
-    falling = {"schedule": "linear", "final_share": 0.1, "learning_rate": 2 * manner.reinforce.learning_rate}
+    falling = {
+        "schedule": "linear",
+        "final_share": 0.1,
+        "learning_rate": 2 * defaults.reinforce.learning_rate,
+    }
     changes: dict[str, dict[str, Any]] = {
         "cold-start": {
             "steps": 600,

@@ -21,7 +21,7 @@ ADAMW = Optimiser(learning_rate=2e-4, betas=(0.9, 0.95), weight_decay=0.0, warmu
 
 
 @dataclass(frozen=True, slots=True)
-class ThoughtStyle:
+class ModelDefaults:
     """What follows the model: the words it is asked in, and how fast it is trained."""
 
     prompt: Literal["auto", "compact"]
@@ -30,9 +30,9 @@ class ThoughtStyle:
     reinforce: Optimiser
 
 
-OWN = ThoughtStyle("compact", COLD, ADAMW)
+OWN = ModelDefaults("compact", COLD, ADAMW)
 """Of a model trained here, from scratch: control tokens, and rates that its size stands."""
-GIVEN = ThoughtStyle(
+GIVEN = ModelDefaults(
     "auto",
     Optimiser(
         learning_rate=1e-4, betas=(0.9, 0.95), weight_decay=0.0, warmup_steps=5, schedule="linear",
@@ -44,7 +44,7 @@ GIVEN = ThoughtStyle(
 knows."""
 
 
-def manner(model: str) -> ThoughtStyle:
+def defaults(model: str) -> ModelDefaults:
     """How a journey asks and trains: the reader's own model, or one trained here where ``model`` is empty."""
     return GIVEN if model else OWN
 
@@ -80,7 +80,7 @@ def rlvr(
     return RlvrRecipe(
         corpus=corpus,
         start=start,
-        objective=RlvrObjective(prompt=manner(model).prompt),
+        objective=RlvrObjective(prompt=defaults(model).prompt),
         prompts_per_step=16,
         temperature=1.0,
         reasoning_tokens=64,
@@ -88,6 +88,6 @@ def rlvr(
         steps=24,
         evaluate_every=evaluate_every,
         selection=Selection(when_starved="pass-on" if data else "stop"),
-        optimiser=manner(model).reinforce,
+        optimiser=defaults(model).reinforce,
         seed=seed,
     )

@@ -103,7 +103,7 @@ def checked_address(name: str) -> str:
             return url
     raise ServiceError(
         f"{name}={url[:200]} does not answer. Start the server it names, or leave {name} out: the command "
-        "brings its own. Nothing was begun, and the same command goes on."
+        "brings its own. Nothing was begun; run the command again."
     )
 
 

@@ -41,7 +41,7 @@ _LAST_LINES = 15
 
 
 @dataclass
-class Service:
+class ServerProcess:
     """A process of the stack and where it logs."""
 
     name: str
@@ -60,11 +60,11 @@ class Stack:
     home: Path
     env: dict[str, str]
     console: Console
-    services: list[Service] = field(default_factory=list)
+    services: list[ServerProcess] = field(default_factory=list)
     hurry: bool = False
     """Set by a second Ctrl-C: waits are cut short."""
 
-    def start(self, name: str, command: Sequence[str]) -> Service:
+    def start(self, name: str, command: Sequence[str]) -> ServerProcess:
         """Start a part in its own session, logging into the state folder."""
         log = self.home / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -78,11 +78,11 @@ class Stack:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        service = Service(name, process, log)
+        service = ServerProcess(name, process, log)
         self.services.append(service)
         return service
 
-    def dead(self) -> Service | None:
+    def dead(self) -> ServerProcess | None:
         """A part that ended although nobody asked it to."""
         return next((service for service in self.services if service.process.poll() is not None), None)
 

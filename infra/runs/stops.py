@@ -21,7 +21,7 @@ from infra.runs import lifeline
 from rpt_core.errors import EXIT_TRY_AGAIN
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_NOW = "stopped at once. The same command goes on from the last checkpoint."
+_NOW = "stopped at once. Rerun to resume from the last checkpoint."
 
 
 @dataclass

@@ -31,7 +31,7 @@ _log = logging.getLogger("rpt.store")
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class StoredDocument:
     """One file found below a prefix."""
 
     name: str
@@ -52,14 +52,14 @@ class Fault:
     """Whether it is the manifest, or the checkpoint, of something, so that contents may hang on it."""
 
 
-class Documents:
+class DocumentReader:
     """Reads all documents below a prefix."""
 
     def __init__(self, keys: Keys) -> None:
         """Nothing is read yet."""
         self.keys = keys
 
-    def below(self, prefix: str) -> Iterator[Document]:
+    def below(self, prefix: str) -> Iterator[StoredDocument]:
         """Every file below ``artifacts`` or ``refs``, by name.
 
         Raises:
@@ -72,19 +72,19 @@ class Documents:
     def _name(self, stored: Stored) -> str:
         return stored.key.removeprefix(self.keys.root).lstrip("/")
 
-    def _read_here(self, listed: Mapping[str, Stored]) -> Iterator[Document]:
+    def _read_here(self, listed: Mapping[str, Stored]) -> Iterator[StoredDocument]:
         for name, stored in listed.items():
             try:
                 data = self.keys.read(stored.key) if stored.num_bytes <= _BYTES_MAX else None
             except RptError as error:
-                yield Document(name, b"", str(error))
+                yield StoredDocument(name, b"", str(error))
                 continue
             if data is not None:
-                yield Document(name, data)
+                yield StoredDocument(name, data)
             elif stored.num_bytes > _BYTES_MAX:
-                yield Document(name, b"", _too_large(stored))
+                yield StoredDocument(name, b"", _too_large(stored))
 
-    def _read_there(self, listed: Mapping[str, Stored]) -> Iterator[Document]:
+    def _read_there(self, listed: Mapping[str, Stored]) -> Iterator[StoredDocument]:
         index = self._index()
         known = {name: text for name, stored in listed.items() if (text := _current(index, name, stored))}
         wanted = {
@@ -99,14 +99,14 @@ class Documents:
         for name, stored in listed.items():
             found = known.get(name) or read.get(name)
             if isinstance(found, str):
-                yield Document(name, found.encode())
+                yield StoredDocument(name, found.encode())
             elif isinstance(found, bytes):
-                yield Document(name, found)
+                yield StoredDocument(name, found)
             elif isinstance(found, Exception):
                 if not isinstance(found, FileNotFoundError):  # else: gone since it was listed
-                    yield Document(name, b"", " ".join(str(found).split()))
+                    yield StoredDocument(name, b"", " ".join(str(found).split()))
             elif name not in wanted:
-                yield Document(name, b"", _too_large(stored))
+                yield StoredDocument(name, b"", _too_large(stored))
 
     def _many(self, wanted: Mapping[str, Stored]) -> dict[str, bytes | Exception]:
         """Bytes, or what went wrong with this one alone.
@@ -161,7 +161,7 @@ class Documents:
             _log.info("the index of %s was not written: %s", self.keys.url, error)
 
 
-def progress_files(document: Document) -> tuple[FileEntry, ...]:
+def progress_files(document: StoredDocument) -> tuple[FileEntry, ...]:
     """The files of a kept checkpoint.
 
     Raises:

@@ -3,7 +3,7 @@
     blobs/sha256/<hh>/<digest>                       file contents, idempotent puts
     artifacts/<kind>/<fingerprint>/manifest.json     what it is: created once, last, create-only-if-absent
     progress/<fingerprint>/<numerics>/<step>.json    an unfinished build's checkpoints: create-only
-    refs/<name>/<000017>.json                        spoken versions, append-only
+    refs/<name>/<000017>.json                        named versions, append-only
 
 Readers look only at manifests, so a crash leaves garbage at worst, never half an artifact. No bucket
 versioning and no If-Match: stores disagree about both. What all of them can do is refuse a second
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.storage.cache import Cache
-from infra.storage.documents import Document, Documents, Fault, progress_files
+from infra.storage.documents import DocumentReader, Fault, StoredDocument, progress_files
 from infra.storage.objects import Objects
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import FileEntry, Manifest
@@ -57,7 +57,7 @@ class Store:
             cache: Folder for read-only copies (:meth:`materialise`).
         """
         self.objects = Objects(url)
-        self.documents = Documents(self.objects)
+        self.documents = DocumentReader(self.objects)
         self.cache = cache
 
     # -- artifacts ----------------------------------------------------------------------------------------
@@ -246,14 +246,14 @@ class Store:
         files = self.objects.list(self.objects.key("refs", name))
         return max((int(found[1]) for file in files if (found := _VERSION.fullmatch(file))), default=0)
 
-    def find(self, spoken: str) -> Manifest:
+    def find(self, wanted: str) -> Manifest:
         """The artifact that a person names: ``name``, ``name@3``, ``name@latest``, ``kind/ab12`` or ``ab12``.
 
         Raises:
             RecipeError: nothing, or more than one thing, goes by that name.
             IntegrityError: what goes by it cannot be read.
         """
-        name, _, version = spoken.partition("@")
+        name, _, version = wanted.partition("@")
         artifact: Artifact | None = None
         if is_plain(name) and len(name) < _LONGEST_NAME:
             if version in {"", "latest"}:
@@ -263,10 +263,10 @@ class Store:
                 artifact = self._version(name, int(version))
         if artifact is not None:
             return self.load(artifact)
-        return self._find_by_fingerprint(spoken)
+        return self._find_by_fingerprint(wanted)
 
-    def _find_by_fingerprint(self, spoken: str) -> Manifest:
-        kind, _, start = spoken.rpartition("/")
+    def _find_by_fingerprint(self, wanted: str) -> Manifest:
+        kind, _, start = wanted.rpartition("/")
         hits = [
             (found_kind, fingerprint)
             for found_kind in self.objects.list(self.objects.key("artifacts"))
@@ -277,15 +277,15 @@ class Store:
         if len(hits) > 1:
             named = ", ".join(f"{k}/{f[:12]}" for k, f in hits[:4])
             raise RecipeError(
-                f"{spoken!r} names {len(hits)} artifacts ({named}); write more digits or the kind."
+                f"{wanted!r} names {len(hits)} artifacts ({named}); write more digits or the kind."
             )
         manifest = self.manifest(*hits[0]) if hits else None
         if manifest is None:
             near = difflib.get_close_matches(
-                spoken.partition("@")[0], self.objects.list(self.objects.key("refs")), cutoff=0.4
+                wanted.partition("@")[0], self.objects.list(self.objects.key("refs")), cutoff=0.4
             )
             hint = f" Near: {', '.join(near)}." if near else " `rpt ls` lists what is there."
-            raise RecipeError(f"no artifact or ref is called {spoken!r} in {self.objects.url}.{hint}")
+            raise RecipeError(f"no artifact or ref is called {wanted!r} in {self.objects.url}.{hint}")
         return manifest
 
     # -- progress of unfinished builds ----------------------------------------------------------------------
@@ -315,7 +315,7 @@ class Store:
         data = self.objects.read(key)
         if data is None:
             raise IntegrityError(f"checkpoint {step} of {fingerprint[:12]} is gone from {self.objects.url}.")
-        self.objects.fetch_all(progress_files(Document(key, data)), folder)
+        self.objects.fetch_all(progress_files(StoredDocument(key, data)), folder)
         note: dict[str, Any] = json.loads(data).get("note", {})
         return note
 
@@ -336,7 +336,7 @@ class Store:
             self.objects.remove(key, recursive=True)
 
 
-def _bytes(document: Document) -> bytes:
+def _bytes(document: StoredDocument) -> bytes:
     if document.problem:
         raise IntegrityError(f"{document.name} cannot be read: {document.problem}")
     return document.data

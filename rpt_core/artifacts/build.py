@@ -135,7 +135,7 @@ class LocalBuild:
             _append(self.out / TIMINGS_FILE, {"step": step, **timings})
 
     def progress(self, done: float, total: float, note: str = "") -> None:
-        """Nobody watches."""
+        """No-op."""
 
     def save(self, step: int, folder: Path) -> None:
         """Copy the folder aside, so that it cannot change under a later resume."""

@@ -199,10 +199,10 @@ def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str
 
 def _clause(problem: dict[str, Any], model: type[BaseModel] | None) -> str:
     given = problem.get("input")
-    spoken, known = _spoken(problem["loc"], model)
-    where = ".".join(spoken)
+    typed, known = _as_typed(problem["loc"], model)
+    where = ".".join(typed)
     if problem["type"] == "extra_forbidden":
-        return f"{where}: there is no such field{_nearest(spoken, known)}"
+        return f"{where}: there is no such field{_nearest(typed, known)}"
     message = problem["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     clause = f"{where}: {message}" if where else message
@@ -216,22 +216,22 @@ _SHOWN = 80
 """Characters of a value that an error repeats."""
 
 
-def _nearest(spoken: list[str], known: list[str]) -> str:
+def _nearest(typed: list[str], known: list[str]) -> str:
     """What was probably meant, else all there is."""
-    near = difflib.get_close_matches(spoken[-1], known, n=1)
+    near = difflib.get_close_matches(typed[-1], known, n=1)
     if near:
-        return f"; did you mean {'.'.join([*spoken[:-1], near[0]])}?"
+        return f"; did you mean {'.'.join([*typed[:-1], near[0]])}?"
     return f"; there are {', '.join(known)}" if known else ""
 
 
-def _spoken(path: tuple[int | str, ...], model: type[BaseModel] | None) -> tuple[list[str], list[str]]:
+def _as_typed(path: tuple[int | str, ...], model: type[BaseModel] | None) -> tuple[list[str], list[str]]:
     """A pydantic path as ``-p`` says it, and the fields known at its last place.
 
     Pydantic puts the tag that chose a union's member into the path; a person leaves it out.
     """
     if model is None:
         return [str(part) for part in path], []
-    here, spoken = {model}, [model.kind] if issubclass(model, Recipe) else []
+    here, typed = {model}, [model.kind] if issubclass(model, Recipe) else []
     for part in path[:-1]:
         fields = [each.model_fields[str(part)].annotation for each in here if part in each.model_fields]
         if tagged := {each for each in here if not fields and part in (each.__name__, *_tags(each))}:
@@ -239,8 +239,8 @@ def _spoken(path: tuple[int | str, ...], model: type[BaseModel] | None) -> tuple
             continue
         if fields:  # else a place in a list
             here = {found for annotation in fields for found in _models_in(annotation)}
-        spoken.append(str(part))
-    return [*spoken, *map(str, path[-1:])], sorted({name for each in here for name in each.model_fields})
+        typed.append(str(part))
+    return [*typed, *map(str, path[-1:])], sorted({name for each in here for name in each.model_fields})
 
 
 def _models_in(annotation: Any) -> set[type[BaseModel]]:

@@ -50,7 +50,7 @@ _CLEAN = (
 )
 
 
-class Documents:
+class DocumentPasses:
     """The document passes of one run."""
 
     def __init__(

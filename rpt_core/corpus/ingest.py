@@ -17,11 +17,11 @@ from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.files.problems import with_columns
 from rpt_core.corpus.files.sources import Source
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.ingest_shards import cut, read_shard, shard_rows
 from rpt_core.corpus.ledger import Balance
 from rpt_core.corpus.readers import describe, find_sources, reader_of
-from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, encodable, preview
+from rpt_core.corpus.rows import Document, Dropped, Row, SourceProblem, Trace, encodable, preview
 from rpt_core.corpus.tables import BENCHMARKS, DOCUMENTS, DROPPED, PROBLEMS, TRACES, TableWriter
 from rpt_core.errors import SourceError, Stopped
 from rpt_core.recipes.corpus import IngestRecipe
@@ -60,7 +60,7 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
         }
         for read in _rows(sources, recipe, build, catalogue):
             row = catalogue.described(read) if isinstance(read, Document) else read
-            table = "benchmarks" if isinstance(row, Problem) and row.benchmark else _TABLE[type(row)]
+            table = "benchmarks" if isinstance(row, SourceProblem) and row.benchmark else _TABLE[type(row)]
             writers[table].add(as_record(row))
             kinds[table] += 1
             if isinstance(row, Document):
@@ -104,17 +104,19 @@ def _watched(rows: Iterable[Row], build: Build, name: str) -> Iterator[Row]:
     """The rows, unless somebody asks the stage to stop."""
     for number, row in enumerate(rows):
         if number % 500 == 0 and build.stopping():
-            raise Stopped(f"stopped while reading {name}; the same command reads from the start.")
+            raise Stopped(f"stopped while reading {name}; rerun to read from the start.")
         yield row
 
 
-def _take_papers(source: Source, papers: Iterator[Paper | Broken], catalogue: Catalogue) -> Iterator[Row]:
+def _take_papers(
+    source: Source, papers: Iterator[Paper | BrokenInput], catalogue: Catalogue
+) -> Iterator[Row]:
     """Take a metadata file into the catalogue: one dropped row for the file, one for every broken line."""
     before = catalogue.num_papers
     while batch := list(islice(papers, 10_000)):
         catalogue.add(paper for paper in batch if isinstance(paper, Paper))
         for broken in batch:
-            if isinstance(broken, Broken):
+            if isinstance(broken, BrokenInput):
                 yield Dropped(
                     "arxiv", source.name, broken.reason, source.name, preview=preview(broken.detail)
                 )
@@ -122,14 +124,19 @@ def _take_papers(source: Source, papers: Iterator[Paper | Broken], catalogue: Ca
     yield Dropped("arxiv", source.name, "companion-file", source.name, preview=shown)
 
 
-_TABLE: dict[type, str] = {Document: "documents", Problem: "problems", Trace: "traces", Dropped: "dropped"}
+_TABLE: dict[type, str] = {
+    Document: "documents",
+    SourceProblem: "problems",
+    Trace: "traces",
+    Dropped: "dropped",
+}
 
 
 def as_record(row: Row) -> dict[str, object]:
     """The row under its table's column names."""
     record = {name: getattr(row, name) for name in FILES[_TABLE[type(row)]].names}
     match row:
-        case Problem():
+        case SourceProblem():
             record["benchmark"] = row.benchmark
         case Dropped():
             record["preview"] = mask(row.preview, phones=True)[0]

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 from rpt_core.corpus.batches import by_weight
 from rpt_core.corpus.files import parts
-from rpt_core.corpus.files.parts import How, Part, Shard
-from rpt_core.corpus.files.patience import patient
+from rpt_core.corpus.files.parts import How, Shard, SourcePart
 from rpt_core.corpus.files.sources import REFUSED, Source
 from rpt_core.corpus.readers import read_source, reader_of
 from rpt_core.corpus.rows import Row, encodable, num_chars
@@ -27,7 +26,7 @@ ROW_CHARS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ShardRows:
     """The rows of a shard, or the first of them."""
 
     name: str
@@ -60,12 +59,12 @@ def _together(small: list[Source]) -> Iterator[Shard]:
 
 def _files(sources: tuple[Source, ...], fits: bool = True) -> Shard:
     num_bytes = sum(source.num_bytes for source in sources)
-    return Shard(sources[-1].name, num_bytes, Part(sources[-1], sources, read_whole, sources), fits)
+    return Shard(sources[-1].name, num_bytes, SourcePart(sources[-1], sources, read_whole, sources), fits)
 
 
 def read_whole(_last: Source, source: Source, how: How) -> Iterator[Row]:
-    """The rows of one of the files in a shard; one that hangs is named, not the shard."""
-    yield from patient(read_source(source, how), source.name)
+    """The rows of one of the files in a shard."""
+    return read_source(source, how)
 
 
 def _shards_of(source: Source) -> Iterator[Shard] | None:
@@ -78,18 +77,18 @@ def _shards_of(source: Source) -> Iterator[Shard] | None:
     return reader.shards(source) if reader.shards else None
 
 
-def read_shard(how: How, shard: Shard) -> Answer:
+def read_shard(how: How, shard: Shard) -> ShardRows:
     """The rows of a shard, as many as one answer holds."""
     rows: list[Row] = []
     if not (shard.fits and all(map(_lies_here, shard.part.files))):
-        return Answer(shard.name, shard.num_bytes, rows, shard)
+        return ShardRows(shard.name, shard.num_bytes, rows, shard)
     held = 0
     for row in shard_rows(how, shard):
         if held > ANSWER_CHARS:
-            return Answer(shard.name, shard.num_bytes, rows, shard)
+            return ShardRows(shard.name, shard.num_bytes, rows, shard)
         rows.append(row)
         held += ROW_CHARS + num_chars(row)
-    return Answer(shard.name, shard.num_bytes, rows, None)
+    return ShardRows(shard.name, shard.num_bytes, rows, None)
 
 
 def _lies_here(source: Source) -> bool:
@@ -105,7 +104,7 @@ def _lies_here(source: Source) -> bool:
 def shard_rows(how: How, shard: Shard) -> Iterator[Row]:
     """The rows of a shard one by one, all of them encodable; an error of ours says where it happened."""
     try:
-        yield from patient(map(encodable, shard.part.rows(how)), shard.name)
+        yield from map(encodable, shard.part.rows(how))
     except Exception as error:
         error.add_note(f"while reading {shard.name}")
         raise

@@ -5,7 +5,7 @@ import time
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome
 from rpt_core.corpus.card.write import write_card
-from rpt_core.corpus.documents import Documents
+from rpt_core.corpus.documents import DocumentPasses
 from rpt_core.corpus.ledger import Ledger
 from rpt_core.corpus.problem_sets import prepare_problems
 from rpt_core.corpus.tables import DROPPED, TableWriter
@@ -29,7 +29,7 @@ def prepare(recipe: PrepareRecipe, build: Build) -> Outcome:
         ledger = Ledger(dropped)
         contamination, problems = prepare_problems(recipe, build, ledger)
         clock.lap("problems")
-        documents = Documents(recipe, build, ledger, contamination)
+        documents = DocumentPasses(recipe, build, ledger, contamination)
         report = documents.run()
         clock.lap("documents")
         splits = align_traces(

@@ -15,7 +15,7 @@ from rpt_core.artifacts.build import Build
 from rpt_core.corpus.batches import by_size
 from rpt_core.corpus.card.report import ProblemReport
 from rpt_core.corpus.clean.cleaning import normalise
-from rpt_core.corpus.dedup.decontaminate import Contamination, Item, Leaks, canonical
+from rpt_core.corpus.dedup.decontaminate import Contamination, HeldOutItem, Leaks, canonical
 from rpt_core.corpus.dedup.duplicates import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
 from rpt_core.corpus.dedup.sketch import sketch
 from rpt_core.corpus.ledger import Ledger
@@ -128,22 +128,22 @@ def _hash64(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(squeezed.encode(), digest_size=8).digest(), "big")
 
 
-def _benchmarks(path: Path, out: Path, ledger: Ledger) -> Iterator[Item]:
+def _benchmarks(path: Path, out: Path, ledger: Ledger) -> Iterator[HeldOutItem]:
     """Items of known benchmarks: passed on as they are, never split, never trained on."""
     with TableWriter(out / "benchmarks.parquet", BENCHMARKS) as writer:
         for row in read_rows(path):
             writer.add(row)
             ledger.count(row["source"])
-            yield Item(
+            yield HeldOutItem(
                 row["problem_id"], row["benchmark"], normalise(row["problem"]), normalise(row["answer"])
             )
 
 
-def _held_out(recipe: PrepareRecipe, path: Path, resolution: Resolution) -> Iterator[Item]:
+def _held_out(recipe: PrepareRecipe, path: Path, resolution: Resolution) -> Iterator[HeldOutItem]:
     for number, row in enumerate(_normalised(path)):
         split = split_of(resolution.cluster_of(number), recipe.seed, recipe.eval_share)
         if split == "eval" and resolution.verdict[number] == KEPT:
-            yield Item(row["problem_id"], HELD_OUT, row["problem"], row["answer"])
+            yield HeldOutItem(row["problem_id"], HELD_OUT, row["problem"], row["answer"])
 
 
 def _scan(

@@ -16,7 +16,7 @@ from rpt_core.corpus.files.parts import How, Shard
 from rpt_core.corpus.files.problems import set_name
 from rpt_core.corpus.files.records import csv_tree
 from rpt_core.corpus.files.sources import REFUSED, Head, Source, begins, files_under, named, read_head
-from rpt_core.corpus.files.streams import Broken, open_chunks
+from rpt_core.corpus.files.streams import BrokenInput, open_chunks
 from rpt_core.corpus.latex.tree import WANTED
 from rpt_core.corpus.origins import Origin
 from rpt_core.corpus.reasons import known
@@ -42,7 +42,7 @@ class Reader:
     """Cuts a large file so that several processes can read it; None where it is read whole."""
     fits: bool = True
     """Whether one process's answer holds a large file's rows; if not, the stage reads it row by row."""
-    papers: Callable[[Path], Iterator[metadata.Paper | Broken]] | None = None
+    papers: Callable[[Path], Iterator[metadata.Paper | BrokenInput]] | None = None
     """Of metadata: the papers it describes, taken in before any paper is read."""
     origins: tuple[Origin, ...] = ()
     """What its documents may be; problems and traces are of the set that the file is named by."""
@@ -140,7 +140,7 @@ def _classified(path: Path, name: str) -> Source:
     size = path.stat().st_size
     try:
         packed, head = read_head(path)
-    except Broken as broken:
+    except BrokenInput as broken:
         return Source(path, name, REFUSED, size, known(broken.reason))
     form, reason = sniff(head)
     return Source(path, name, form, size, reason, packed)

@@ -35,7 +35,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class SourceProblem:
     """One question with a checkable answer."""
 
     source: str
@@ -85,7 +85,7 @@ class Dropped:
             object.__setattr__(self, name, printable(getattr(self, name)))
 
 
-Row = Document | Problem | Trace | Dropped
+Row = Document | SourceProblem | Trace | Dropped
 
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -125,7 +125,7 @@ def encodable(row: Row) -> Row:
             return Dropped(
                 row.source, row.origin, "not-utf-8", _printed(row.native_id), _printed(row.title), said
             )
-        case Problem():
+        case SourceProblem():
             text = _printed(preview(row.problem))
             return Dropped(row.source, row.origin, "not-utf-8", preview=f"{said}: {text}")
     return Dropped("traces", row.origin, "not-utf-8", title=_printed(row.title), preview=said)
@@ -152,7 +152,7 @@ def _texts(row: Row) -> tuple[str, ...]:
     match row:
         case Document():
             return (row.title, row.text, row.native_id)
-        case Problem():
+        case SourceProblem():
             return (row.problem, row.answer, row.solution, row.domain)
         case Trace():
             return (row.title, row.before, row.thought, row.answer, row.kind)

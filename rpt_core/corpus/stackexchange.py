@@ -15,10 +15,10 @@ from itertools import chain, groupby
 from operator import itemgetter
 
 from rpt_core.corpus.batches import by_weight
-from rpt_core.corpus.files.parts import How, Part, Shard
+from rpt_core.corpus.files.parts import How, Shard, SourcePart
 from rpt_core.corpus.files.seven_zip import MAGIC, member_chunks
 from rpt_core.corpus.files.sources import Head, Source
-from rpt_core.corpus.files.streams import Broken, bounded, file_chunks, open_chunks
+from rpt_core.corpus.files.streams import BrokenInput, bounded, file_chunks, open_chunks
 from rpt_core.corpus.files.xml_rows import xml_rows
 from rpt_core.corpus.origins import Origin
 from rpt_core.corpus.rows import Document, Dropped, Row, preview
@@ -49,7 +49,7 @@ def post_shards(source: Source) -> Iterator[Shard]:
     """The threads in batches; they come once all posts were read."""
     num_bytes = source.num_bytes
     for batch in by_weight(_threads(source), lambda found: len(str(found)), BATCH_CHARS):
-        yield Shard(source.name, num_bytes, Part(source, tuple(batch), _rows))
+        yield Shard(source.name, num_bytes, SourcePart(source, tuple(batch), _rows))
         num_bytes = 0
 
 
@@ -73,9 +73,9 @@ def _posts(source: Source) -> Iterator[tuple[int, bool, int, int, str] | Dropped
         is_7z = next(file_chunks(source.path, 0, len(MAGIC)), b"") == MAGIC
         chunks = member_chunks(source.path, "posts.xml") if is_7z else open_chunks(source.path)
         for post in xml_rows(bounded(chunks, UNPACKED_TIMES_MAX * max(source.num_bytes, 1 << 15)), "posts"):
-            kind = "" if isinstance(post, Broken) else post.get("PostTypeId")
+            kind = "" if isinstance(post, BrokenInput) else post.get("PostTypeId")
             names = ("ParentId" if kind == "2" else "Id", "Score", "Id")
-            if isinstance(post, Broken):
+            if isinstance(post, BrokenInput):
                 yield _drop(source, post.reason, {}, post.detail)
             elif kind not in ("1", "2"):
                 yield _drop(source, "other-post", post)
@@ -84,7 +84,7 @@ def _posts(source: Source) -> Iterator[tuple[int, bool, int, int, str] | Dropped
             else:
                 thread, score, number = (int(post[name]) for name in names)
                 yield thread, kind == "2", score, number, json.dumps(post)
-    except Broken as broken:
+    except BrokenInput as broken:
         yield _drop(source, broken.reason, {}, broken.detail)
 
 

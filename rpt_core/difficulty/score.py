@@ -54,7 +54,7 @@ class Scored:
 
 
 @dataclass
-class Tally:
+class DifficultyProgress:
     """What has been scored so far; all of it goes into a checkpoint."""
 
     documents: int = 0
@@ -124,7 +124,7 @@ def score_difficulty(recipe: DifficultyRecipe, build: Build) -> Outcome:
             build.save(tally.parts, parts)
             saved = time.monotonic()
             if stopping:
-                raise Stopped(f"stopped after {tally.documents} documents; the same command goes on.")
+                raise Stopped(f"stopped after {tally.documents} documents; rerun to resume.")
     if tally.documents == tally.too_short:
         raise StarvedError(
             f"there is nothing to score: {tally.documents} documents, none of two tokens or more. Look at "
@@ -135,7 +135,7 @@ def score_difficulty(recipe: DifficultyRecipe, build: Build) -> Outcome:
     return _outcome(tally, policy)
 
 
-def _outcome(tally: Tally, policy: Policy) -> Outcome:
+def _outcome(tally: DifficultyProgress, policy: Policy) -> Outcome:
     predicted = max(tally.tokens, 1)
     shares = {
         f"share_above_{tier:g}_nats": n / predicted for tier, n in zip(TIERS_NATS, tally.above, strict=True)
@@ -217,10 +217,10 @@ def _join(parts: Path, num: int, target: Path, fingerprint: str) -> None:
             writer.write_table(pq.read_table(parts / f"{number:06d}.parquet").cast(schema))
 
 
-def _resume(build: Build, parts: Path) -> Tally:
+def _resume(build: Build, parts: Path) -> DifficultyProgress:
     saved = build.resume()
     if saved is None:
-        return Tally()
+        return DifficultyProgress()
     for path in saved.folder.glob("*.parquet"):
         (parts / path.name).write_bytes(path.read_bytes())
-    return Tally(**json.loads((saved.folder / STATE_FILE).read_text()))
+    return DifficultyProgress(**json.loads((saved.folder / STATE_FILE).read_text()))

@@ -41,7 +41,7 @@ class PairedItems:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PairedComparison:
     """The paired difference of two models, with an exact test of no difference."""
 
     before: Estimate
@@ -107,7 +107,7 @@ def pair_items(
     )
 
 
-def compare(items: PairedItems, *, proportion: bool = True) -> Comparison:
+def compare(items: PairedItems, *, proportion: bool = True) -> PairedComparison:
     """The paired difference, its clustered interval and two exact tests.
 
     Args:
@@ -116,7 +116,7 @@ def compare(items: PairedItems, *, proportion: bool = True) -> Comparison:
     """
     totals_G = cluster_totals(items.differences, items.clusters)[:, 0]
     better, worse = int(np.sum(totals_G > 1e-12)), int(np.sum(totals_G < -1e-12))
-    return Comparison(
+    return PairedComparison(
         before=clustered_mean(items.before, items.clusters, proportion=proportion),
         after=clustered_mean(items.after, items.clusters, proportion=proportion),
         difference=clustered_mean(items.differences, items.clusters),

@@ -69,9 +69,7 @@ class Evaluation:
         self.done += len(items)
         self.build.progress(self.done, self.total, note)
         if self.build.stopping():
-            raise Stopped(
-                f"stopped after {self.done} of {self.total} answers; the same command starts again."
-            )
+            raise Stopped(f"stopped after {self.done} of {self.total} answers; rerun to start again.")
 
     def _item(self, mode: str, checkpoint: Checkpoint, answer: GradedAnswer) -> Item:
         question, verdict, key = answer.question, answer.verdict, self.benchmarks[mode].key(answer)

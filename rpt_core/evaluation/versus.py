@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.compare import Claim, Comparison, PairedItems, Verdict, compare, decide
+from rpt_core.evaluation.compare import Claim, PairedComparison, PairedItems, Verdict, compare, decide
 from rpt_core.evaluation.items import FINAL
 from rpt_core.evaluation.scores import outcomes, paired, tiers_of
 
@@ -22,7 +22,7 @@ class Line:
 
     mode: str
     tier: str
-    comparison: Comparison
+    comparison: PairedComparison
     adjusted_p_value: float
     """After Holm's correction over all lines shown together."""
     verdict: Side

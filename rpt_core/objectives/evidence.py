@@ -1,20 +1,50 @@
 """What an answer's reward may need beside the answer, as data: the objective asks, the trainer measures.
 
 Four kinds: the policy's *plain* prediction at a cut; log-probabilities of given tokens *forced* after an
-answer; the same under a *reference* model; and a *judge*, which its objective holds. An objective declares
+answer; the same under a *reference* model; and what a *judge* says of a pair of texts. An objective declares
 its kinds (:class:`Needs`), asks for a batch of them (:class:`Wanted`) and gets them back in the same shape
 (:class:`Evidence`). It never sees a model.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Literal, Protocol, TypeVar, get_args, runtime_checkable
 
 from rpt_core.policy.tails import Tail
 
 T = TypeVar("T")
 Placed = Sequence[Sequence[Sequence[T]]]
 """By document, by cut, by answer (or by whatever was asked for there)."""
+
+
+JudgeVerdict = Literal["yes", "no", "unparsed", "timed out", "unreachable"]
+JUDGE_VERDICTS: tuple[JudgeVerdict, ...] = get_args(JudgeVerdict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """What a judge compares."""
+
+    reference: str
+    """For the prefix rule several true segments, for the strict one (and always for MSR) one."""
+    predicted: str
+    rule: Literal["prefix", "strict"] = "prefix"
+
+
+class AsksPairs(Protocol):
+    """A judge as the trainer asks it: everything at once, in order."""
+
+    def ask(self, pairs: Sequence[Pair]) -> list[JudgeVerdict]:
+        """A verdict for every pair."""
+
+
+@runtime_checkable
+class HasJudge(Protocol):
+    """An objective whose rewards stand on a judge: it opens the judge that its recipe names."""
+
+    @property
+    def judge(self) -> AsksPairs:
+        """Asked by the trainer for what :attr:`Wanted.pairs` holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +69,8 @@ class Wanted:
     """Scored under the policy."""
     reference_tails: Placed[Tail] | None = None
     """Scored under the reference."""
+    pairs: Placed[Pair | None] | None = None
+    """By document, cut and answer, what the judge is to compare; None for an answer that needs no judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +82,4 @@ class Evidence:
     tails: Placed[tuple[float, ...]] = ()
     """Log-probabilities, nats, of each tail's scored tokens at temperature 1."""
     reference_tails: Placed[tuple[float, ...]] = ()
+    judged: Placed[JudgeVerdict | None] = ()

@@ -13,7 +13,8 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from rpt_core.objectives.evidence import Evidence, Needs, Placed, Wanted
+from rpt_core.objectives.evidence import Evidence, Needs, Placed, T, Wanted
+from rpt_core.policy.tails import Tail
 from rpt_core.policy.trunk import Sample, Trunk
 
 Outcome = Literal["correct", "wrong", "unparsed", "truncated", "timed out"]
@@ -52,6 +53,18 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class ForcedTarget:
+    """True tokens forced after a thought, which the update learns beside it: ``weight * log p(tail)``."""
+
+    tail: Tail
+    """Below the question's cut."""
+    logprobs: tuple[float, ...] = ()
+    """Of the scored tokens, nats, as they were measured at temperature 1."""
+    weight: float = 0.0
+    """Without gradient; 0 where nothing is learnt."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What one answer earned, and why."""
 
@@ -67,6 +80,8 @@ class Verdict:
     """What was read as the prediction; empty when nothing could be read."""
     prediction_tokens: int = 0
     """Its tokens; 0 when nothing could be read."""
+    forced: ForcedTarget | None = None
+    """What the update learns beside the answer, where the objective says so."""
 
 
 Drawn = Placed[Sample]
@@ -180,7 +195,7 @@ def in_one_row(asked: Sequence[Asked], drawn: Drawn) -> Iterator[tuple[Question,
                 yield question, sample
 
 
-def by_place(verdicts: Iterable[Verdict], drawn: Drawn) -> Verdicts:
-    """The other way round: verdicts in that order, by document, question and answer."""
-    left = iter(verdicts)
+def by_place(values: Iterable[T], drawn: Drawn) -> list[list[list[T]]]:
+    """The other way round: one value an answer in that order, by document, question and answer."""
+    left = iter(values)
     return [[[next(left) for _ in of_cut] for of_cut in of_trunk] for of_trunk in drawn]

@@ -8,6 +8,7 @@ from typing import Any
 from rpt_core.objectives.next_segment import objective as next_segment
 from rpt_core.objectives.next_token import objective as next_token
 from rpt_core.objectives.next_token.rlp import InformationGain
+from rpt_core.objectives.next_token.verifree import VeriFree
 from rpt_core.objectives.objective import Objective
 from rpt_core.objectives.problems import objective as problems
 from rpt_core.policy.codec import Codec
@@ -20,6 +21,7 @@ OBJECTIVES: dict[str, Opener] = {
     "rmt": next_token.open_objective,
     "ntp": next_token.open_control,
     "rlp": partial(next_token.open_objective, question=InformationGain),
+    "verifree": partial(next_token.open_objective, question=VeriFree),
     "rlpt": next_segment.open_objective,
     "rlvr": problems.open_objective,
 }

@@ -34,7 +34,7 @@ class Score:
     """The beginning of a reply that was no score, for whoever wants to know why."""
 
 
-class Scorer(Protocol):
+class TextScorer(Protocol):
     """Whatever gives texts points."""
 
     name: str
@@ -115,7 +115,7 @@ class CachedScorer:
         VerdictError: more replies went unread than ``unread_share_max``, of all asked so far.
     """
 
-    scorer: Scorer
+    scorer: TextScorer
     unread_share_max: float = 0.2
     pauses_seconds: tuple[float, ...] = PAUSES_SECONDS
     sleep: Callable[[float], None] = time.sleep
@@ -127,7 +127,7 @@ class CachedScorer:
         patience = Patience(
             f"the scorer {self.scorer.name}",
             "texts",
-            "Start it or fix scorer_url; the same command goes on after the last texts that were scored.",
+            "Start it or fix scorer_url; rerun to resume after the last texts that were scored.",
             self.pauses_seconds,
             self.sleep,
         )

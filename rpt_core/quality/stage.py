@@ -40,7 +40,7 @@ STATE_FILE = "state.json"
 
 
 @dataclass
-class Tally:
+class QualityProgress:
     """What has been scored so far; all of it goes into a checkpoint."""
 
     parts: int = 0
@@ -64,7 +64,7 @@ def score_quality(recipe: QualityRecipe, build: Build) -> Outcome:
 
     Raises:
         RecipeError: the model cannot be read, or the endpoint refuses to be asked.
-        JudgeError: the endpoint stayed away; the same command goes on.
+        JudgeError: the endpoint stayed away; rerun to resume.
         VerdictError: too many replies held no score.
         Stopped: somebody asked the stage to stop; what was scored is saved.
     """
@@ -122,14 +122,14 @@ def score_documents(recipe: QualityRecipe, build: Build, scorer: CachedScorer) -
             _save(build, parts, tally)
             saved = time.monotonic()
         if build.stopping():
-            raise Stopped(f"stopped after {tally.documents} documents; the same command goes on.")
+            raise Stopped(f"stopped after {tally.documents} documents; rerun to resume.")
     with pq.ParquetWriter(build.out / SCORES_FILE, SCORES, compression="zstd") as writer:
         for number in range(tally.parts):
             writer.write_table(pq.read_table(parts / f"{number:06d}.parquet"))
     return _outcome(tally, scorer)
 
 
-def _outcome(tally: Tally, scorer: CachedScorer) -> Outcome:
+def _outcome(tally: QualityProgress, scorer: CachedScorer) -> Outcome:
     read = tally.states.get("read", 0)
     lost = {state.replace(" ", "-"): num for state, num in sorted(tally.states.items()) if state != "read"}
     mean = sum(float(points) * num for points, num in tally.points.items()) / read if read else None
@@ -150,17 +150,17 @@ def _batches(path: Path, skip: int) -> Iterator[list[dict[str, Any]]]:
         yield batch
 
 
-def _save(build: Build, parts: Path, tally: Tally) -> None:
+def _save(build: Build, parts: Path, tally: QualityProgress) -> None:
     if tally.parts:
         (parts / STATE_FILE).write_text(json.dumps(asdict(tally)))
         build.save(tally.parts, parts)
 
 
-def _resume(build: Build, parts: Path, scorer: CachedScorer) -> Tally:
+def _resume(build: Build, parts: Path, scorer: CachedScorer) -> QualityProgress:
     saved = build.resume()
     if saved is None:
-        return Tally()
+        return QualityProgress()
     shutil.copytree(saved.folder, parts, dirs_exist_ok=True)
-    tally = Tally(**json.loads((parts / STATE_FILE).read_text()))
+    tally = QualityProgress(**json.loads((parts / STATE_FILE).read_text()))
     scorer.asked, scorer.unread = tally.asked, tally.unread
     return tally

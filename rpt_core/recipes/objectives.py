@@ -191,26 +191,42 @@ class NtpObjective(NextTokenSettings):
     name: Literal["ntp"] = "ntp"
 
 
-class RlpObjective(NextTokenSettings):
+class LikelihoodSettings(NextTokenSettings):
+    """What objectives have whose answer is the thought alone. ``reward`` and its companions say nothing."""
+
+    target_tokens: int = Field(1, ge=1)
+    """True tokens after the cut whose log-likelihoods are added up; the papers' unit on plain text is one."""
+
+
+class RlpObjective(LikelihoodSettings):
     """Information gain (RLP): a thought earns what it adds to the log-likelihood of the true tokens.
 
-    The paper's settings beside the defaults: ``loss=dr_grpo`` (no division by the deviation),
-    ``group_size=16``, ``temperature=0.7``, ``cuts_per_document=1``, ``prompts_per_step=512``. ``reward`` and
-    its companions say nothing here.
+    The paper's settings beside the defaults: ``loss=rlp`` (leave-one-out advantages, mean over a thought's
+    tokens), ``group_size=16``, ``temperature=0.7``, ``cuts_per_document=1``, ``prompts_per_step=512``.
     """
 
     name: Literal["rlp"] = "rlp"
     entropy_floor_nats: float = Field(0.0, ge=0)
     choose: Literal["floor", "top-share", "random"] = "random"
-    target_tokens: int = Field(1, ge=1)
-    """True tokens after the cut whose log-likelihoods are added up; the paper's unit is one."""
     reference_decay: float = Field(0.999, gt=0, le=1)
     """Of the moving average that predicts without a thought; 1 keeps the start model. It shifts all rewards
     of a group alike, so it moves the logged gain and no gradient."""
 
 
+class VeriFreeObjective(LikelihoodSettings):
+    """VeriFree: a thought earns the probability of the true tokens after it, and they are learnt as well.
+
+    The paper's settings beside the defaults: ``loss=rloo``, ``temperature=1``, ``updates_per_batch=1``
+    (strictly on the policy that drew), ``prompts_per_step=16``, reasoning of 3000 tokens. Truths are short,
+    under seven tokens, for the variance of a product.
+    """
+
+    name: Literal["verifree"] = "verifree"
+    target_tokens: int = Field(1, ge=1, le=6)
+
+
 TextObjective = Annotated[
-    RptObjective | RmtObjective | NtpObjective | RlpObjective, Field(discriminator="name")
+    RptObjective | RmtObjective | NtpObjective | RlpObjective | VeriFreeObjective, Field(discriminator="name")
 ]
 """Any objective on text, told apart by its name."""
 

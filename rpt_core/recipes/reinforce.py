@@ -12,7 +12,7 @@ from rpt_core.recipes.objectives import RlvrObjective, RptObjective, TextObjecti
 from rpt_core.recipes.rlpt_objective import RlptObjective
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, Optimiser, SftRecipe
 
-LossName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo"]
+LossName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "rlp"]
 """A row of :data:`rpt_core.train.rl.losses.PRESETS`."""
 
 
@@ -102,6 +102,24 @@ class PolicyRecipe(TextRlRecipe):
     difficulty: DifficultyRecipe | Ref | Artifact
     start: ColdStartRecipe | BaseRecipe | Ref | Artifact
     objective: TextObjective = RptObjective()
+
+    @model_validator(mode="after")
+    def _verifree_on_the_drawing_policy(self) -> Self:
+        if self.objective.name != "verifree":
+            return self
+        asked = {
+            "loss": self.loss,
+            "temperature": self.temperature,
+            "updates_per_batch": self.updates_per_batch,
+        }
+        wanted = {"loss": "rloo", "temperature": 1.0, "updates_per_batch": 1}
+        if wrong := [f"{name}={value}" for name, value in asked.items() if value != wanted[name]]:
+            raise ValueError(
+                f"objective verifree with {', '.join(wrong)}: its two terms belong to one gradient only for "
+                "leave-one-out advantages on the policy that drew, at temperature 1. Set "
+                + ", ".join(f"{name}={value}" for name, value in wanted.items())
+            )
+        return self
 
 
 class RlptRecipe(JudgeFields, TextRlRecipe):

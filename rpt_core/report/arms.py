@@ -17,8 +17,8 @@ from rpt_core.pages.words import percent, points
 from rpt_core.recipes.report import ArmsRecipe
 from rpt_core.report.blocks import (
     Cell,
-    Fact,
     Inline,
+    KeyFigure,
     Notes,
     Row,
     Section,
@@ -30,7 +30,7 @@ from rpt_core.report.blocks import (
     say,
     share,
 )
-from rpt_core.report.models import HABITS, Evaluated, Model, Models, Trained, habits, pair, right
+from rpt_core.report.models import HABITS, Evaluated, Model, Models, TrainingLog, habits, pair, right
 from rpt_core.report.study import Study, Summary, claims_section, claims_summary, ended, shortfalls
 
 
@@ -97,7 +97,7 @@ def length_ratio(reference: Outcomes, method: Outcomes, seed: int) -> Estimate:
     return cluster_bootstrap(totals, lambda t: t[:, 1] / t[:, 0], seed=seed, num_items=len(reference))
 
 
-def milestones(one: Evaluated, trained: Trained) -> Iterator[tuple[float, int, float]]:
+def milestones(one: Evaluated, trained: TrainingLog) -> Iterator[tuple[float, int, float]]:
     """Accuracy where training asks, training tokens and GFLOPs at each evaluated checkpoint."""
     for checkpoint in one.scores["milestones"]:
         found = one.milestone(checkpoint["step"]).above(one.floor_nats)
@@ -113,15 +113,15 @@ def _lead(reference: Model, method: Model, change: Estimate, ratio: Estimate | N
 
 def _facts(
     models: Models, change: Estimate, ratio: Estimate | None, decisions: Sequence[Decision]
-) -> Iterator[Fact]:
+) -> Iterator[KeyFigure]:
     reference, method = models.arms[:2]
-    yield Fact.of(gain(change), f"{method.name} less {reference.name}, points")
+    yield KeyFigure.of(gain(change), f"{method.name} less {reference.name}, points")
     if ratio:
-        yield Fact.of(share(ratio), "of its thinking length")
+        yield KeyFigure.of(share(ratio), "of its thinking length")
     name = f"{models.start.name} made to think"
-    yield Fact.of(models.start.accuracy(FORCED), name, f"free: {models.start.accuracy(REASONING).text}")
+    yield KeyFigure.of(models.start.accuracy(FORCED), name, f"free: {models.start.accuracy(REASONING).text}")
     verdicts = Cell(" / ".join(map(str, ended(decisions).values())))
-    yield Fact(verdicts, "claims hold / fail / undecided", "one error rate for all (Holm)")
+    yield KeyFigure(verdicts, "claims hold / fail / undecided", "one error rate for all (Holm)")
 
 
 def _every_arm(models: Models) -> Section:

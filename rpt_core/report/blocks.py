@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, TypeVar
 
 from rpt_core.pages.words import DASH, amount_text, count_of, ends, flops_of, percent, percent_bare, points
-from rpt_core.report.sources import Source
+from rpt_core.report.sources import SourceArtifact
 
 Item = TypeVar("Item")
 
@@ -17,7 +17,7 @@ class Cell:
     text: str
     detail: str = ""
     """Beside it and muted, such as an interval."""
-    source: Source | None = None
+    source: SourceArtifact | None = None
     """The artifact a number links to."""
     look: str = ""
     """``muted`` or ``chip``, where it is not plain."""
@@ -31,22 +31,22 @@ Inline = Cell | str
 NOTHING = Cell(DASH, look="muted")
 
 
-def share(estimate: Any, source: Source | None = None) -> Cell:
+def share(estimate: Any, source: SourceArtifact | None = None) -> Cell:
     """A share with its 95 % interval, in percent."""
     return _estimated(estimate, percent, percent_bare, source)
 
 
-def gain(estimate: Any, source: Source | None = None) -> Cell:
+def gain(estimate: Any, source: SourceArtifact | None = None) -> Cell:
     """A difference of shares with its 95 % interval, in points."""
     return _estimated(estimate, points, points, source)
 
 
-def amount(estimate: Any, source: Source | None = None) -> Cell:
+def amount(estimate: Any, source: SourceArtifact | None = None) -> Cell:
     """A number of something with its 95 % interval."""
     return _estimated(estimate, amount_text, amount_text, source)
 
 
-def _estimated(estimate: Any, whole: Any, end: Any, source: Source | None) -> Cell:
+def _estimated(estimate: Any, whole: Any, end: Any, source: SourceArtifact | None) -> Cell:
     if not estimate:
         return NOTHING
     value = estimate["value"] if isinstance(estimate, dict) else estimate.value
@@ -80,7 +80,7 @@ def say(text: str, *cells: Cell) -> tuple[Inline, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class KeyFigure:
     """A box under the title: what a reader in a hurry takes away."""
 
     number: Cell
@@ -88,7 +88,7 @@ class Fact:
     below: str = ""
 
     @classmethod
-    def of(cls, cell: Cell, name: str, below: str = "") -> "Fact":
+    def of(cls, cell: Cell, name: str, below: str = "") -> "KeyFigure":
         """A number with its interval in the line below, unless that says something else."""
         return cls(
             Cell(cell.text, source=cell.source), name, below or cell.detail[1:-1].replace(", ", " to ")

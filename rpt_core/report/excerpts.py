@@ -11,7 +11,7 @@ from rpt_core.evaluation.patterns import PatternChange, pattern_changes, pattern
 from rpt_core.pages.words import ends
 from rpt_core.report.blocks import NOTHING, Cell, Inline, Rollouts, Section, Table, share
 from rpt_core.report.models import Evaluated
-from rpt_core.report.sources import Source
+from rpt_core.report.sources import SourceArtifact
 
 
 def rollouts_section(before: Evaluated, after: Evaluated, num: int, seed: int) -> Iterator[Section]:
@@ -52,7 +52,7 @@ def _final(model: Evaluated, mode: str) -> Any:
     return (np.array(model.items["mode"]) == mode) & (np.array(model.items["checkpoint"]) == FINAL)
 
 
-def law_section(fit: Mapping[str, Any], source: Source) -> Section:
+def law_section(fit: Mapping[str, Any], source: SourceArtifact) -> Section:
     """The fitted law of every tier, with what could not be told."""
     laws = {tier: found["power_law"] for tier, found in fit["tiers"].items()}
 

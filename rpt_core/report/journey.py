@@ -4,7 +4,7 @@ The claims are fixed here, before any number is seen. All are paired, clustered 
 held to one error rate together (Holm).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rpt_core.artifacts.build import TIMINGS_PAGE, Build
@@ -29,8 +29,8 @@ from rpt_core.report.blocks import (
     Card,
     Cell,
     Columns,
-    Fact,
     Inline,
+    KeyFigure,
     Row,
     Section,
     Table,
@@ -42,7 +42,7 @@ from rpt_core.report.blocks import (
 )
 from rpt_core.report.excerpts import law_section, patterns_section, rollouts_section, undecided_laws
 from rpt_core.report.models import Evaluated, Model, pair, thinks
-from rpt_core.report.sources import Leg, fact, journey, lineage, source_of
+from rpt_core.report.sources import StageRow, fact, journey, lineage, source_of
 from rpt_core.report.study import Study, Summary, claims_section, claims_summary, ended, questions, shortfalls
 from rpt_core.scaling.fit import read_fit
 
@@ -69,7 +69,7 @@ def study(recipe: ReportRecipe, build: Build) -> Study:
     decisions = decide(list(claims(before, after, finetuned, recipe.least_gain, recipe.method)))
     split = split_of(before, after, recipe.seed)
     roles = {one.source.fingerprint: f"Evaluated: {one.name}" for one in judged}
-    legs = journey(lineage(build.inputs), roles)
+    stages = journey(lineage(build.inputs), roles)
     with style():
         image = as_png(figures.picture(judged, fit, recipe.title))
         sections = [
@@ -85,10 +85,10 @@ def study(recipe: ReportRecipe, build: Build) -> Study:
             _all_accuracies(judged),
             law_section(fit, source_of(build.inputs["scaling"], "scaling")),
             patterns_section(before, after, recipe.seed),
-            _done(legs),
+            _done(stages),
         ]
     holds, fails, undecided = ended(decisions).values()
-    verdicts = Fact(
+    verdicts = KeyFigure(
         Cell(f"{holds} of {len(decisions)}"), "claims hold", f"{fails} fail, {undecided} undecided"
     )
     return Study(
@@ -106,7 +106,7 @@ def study(recipe: ReportRecipe, build: Build) -> Study:
         summary=_summary(before, after, split) | claims_summary(decisions),
         picture=image,
         picture_label="Accuracy by difficulty, and over training compute",
-        legs=legs,
+        stages=stages,
     )
 
 
@@ -160,7 +160,7 @@ def _lead(before: Evaluated, after: Evaluated, split: Split | None) -> tuple[Inl
     )
 
 
-def _facts(before: Evaluated, after: Evaluated, finetuned: Evaluated) -> Iterator[Fact]:
+def _facts(before: Evaluated, after: Evaluated, finetuned: Evaluated) -> Iterator[KeyFigure]:
     for name, model, mode in (
         ("start model, next token", before, REASONING),
         (f"{after.name}, next token", after, REASONING),
@@ -168,7 +168,7 @@ def _facts(before: Evaluated, after: Evaluated, finetuned: Evaluated) -> Iterato
         ("after RLVR, problems", finetuned, PROBLEMS),
     ):
         if len(model.outcomes(mode)):
-            yield Fact.of(model.accuracy(mode), name)
+            yield KeyFigure.of(model.accuracy(mode), name)
 
 
 def _found(judged: Sequence[Evaluated], fit: dict[str, Any]) -> Section:
@@ -239,6 +239,7 @@ def _all_accuracies(judged: Sequence[Evaluated]) -> Section:
     ]
     groups += [(f"only {name}", _rows(judged, "bins", name)) for name in ranges]
     groups.append(("problems", _rows(judged, "accuracy", "all")))
+    groups.append(("other benchmarks", _rows(judged, "accuracy", "all", _other_modes(judged))))
     groups.append(("right in any of k answers", _pass_rows(judged, next(iter(tiers)))))
     names = [one.name for one in judged]
     samples = judged[1].scores["samples"]
@@ -252,9 +253,14 @@ def _all_accuracies(judged: Sequence[Evaluated]) -> Section:
     return Section("All accuracies", [table])
 
 
-def _rows(judged: Sequence[Evaluated], field: str, tier: str) -> list[Row]:
+def _other_modes(judged: Sequence[Evaluated]) -> dict[str, str]:
+    """Modes that were asked and have no words of their own here; each is shown by its name."""
+    return {mode: mode for one in judged for mode in one.scores["modes"] if mode not in MODES}
+
+
+def _rows(judged: Sequence[Evaluated], field: str, tier: str, labels: Mapping[str, str] = MODES) -> list[Row]:
     rows = []
-    for mode, label in MODES.items():
+    for mode, label in labels.items():
         estimates = [one.scores["modes"].get(mode, {}).get(field, {}).get(tier) for one in judged]
         if any(estimates):
             before, after = (_tier(one, mode, tier) for one in judged[:2])
@@ -290,17 +296,17 @@ def _tier(one: Evaluated, mode: str, tier: str) -> Outcomes | None:
     return tiers_of(found, nats).get(tier)
 
 
-def _done(legs: Sequence[Leg]) -> Section:
+def _done(stages: Sequence[StageRow]) -> Section:
     """Every stage with its balance."""
     unknown = "No manifests came with the inputs, so the stages before the evaluations are not known here."
-    if not legs:
+    if not stages:
         return Section("What was done", [unknown])
     rows = [
-        (Cell(leg.name, source=leg.source), count(done.rows.rows_in), count(done.rows.kept), _dropped(done),
-         flops(done.flops), count(done.tokens))
-        for leg, done in ((leg, leg.manifest.outcome) for leg in legs)
+        (Cell(stage.name, source=stage.source), count(done.rows.rows_in), count(done.rows.kept),
+         _dropped(done), flops(done.flops), count(done.tokens))
+        for stage, done in ((stage, stage.manifest.outcome) for stage in stages)
     ]  # fmt: skip
-    done = [leg.manifest.outcome for leg in legs]
+    done = [stage.manifest.outcome for stage in stages]
     total = sum(one.flops for one in done), sum(one.tokens for one in done)
     table = Table(
         ("stage", "in", "kept", "dropped", "FLOPs", "tokens"),

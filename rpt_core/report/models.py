@@ -18,7 +18,7 @@ from rpt_core.evaluation.items import PROBLEMS, REASONING, read_items
 from rpt_core.evaluation.scores import Outcomes
 from rpt_core.recipes.report import StudyRecipe
 from rpt_core.report.blocks import Cell, Inline, share
-from rpt_core.report.sources import Source, charged, source_of
+from rpt_core.report.sources import SourceArtifact, charged, source_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Evaluated:
     name: str
     scores: dict[str, Any]
     items: pa.Table
-    source: Source
+    source: SourceArtifact
 
     @classmethod
     def read(cls, name: str, folder: Path) -> "Evaluated":
@@ -66,7 +66,7 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingLog:
     """What one training used up and logged on the way."""
 
     rows: tuple[dict[str, float], ...]
@@ -75,7 +75,7 @@ class Trained:
     """Of the proxy that chose its positions, and of its judge."""
 
     @classmethod
-    def read(cls, folder: Path, known: Mapping[str, Path]) -> "Trained":
+    def read(cls, folder: Path, known: Mapping[str, Path]) -> "TrainingLog":
         """From a training's folder and the page's other inputs."""
         lines = (folder / METRICS_FILE).read_text().splitlines()
         return cls(tuple(json.loads(line) for line in lines), charged(folder, known) / GIGA)
@@ -97,7 +97,7 @@ class Model:
 
     name: str
     evaluations: tuple[Evaluated, ...]
-    trainings: tuple[Trained, ...] = ()
+    trainings: tuple[TrainingLog, ...] = ()
 
     def outcomes(self, mode: str) -> Outcomes:
         """The answers of all seeds; documents of different seeds are different clusters."""
@@ -135,7 +135,9 @@ class Models:
             named = zip(recipe.seeds, folders, strict=True)
             evaluations = tuple(Evaluated.read(f"seed {seed}, {name}", folder) for seed, folder in named)
             used = [inputs[f"models.{name}.trainings.{i}"] for i in range(len(trainings))]
-            models.append(Model(name, evaluations, tuple(Trained.read(folder, inputs) for folder in used)))
+            models.append(
+                Model(name, evaluations, tuple(TrainingLog.read(folder, inputs) for folder in used))
+            )
         start, *rest = models
         _refuse_other_questions(start, rest, mode)
         return cls(start, [one for one in rest if one.trainings], [one for one in rest if not one.trainings])

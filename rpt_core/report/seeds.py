@@ -16,7 +16,7 @@ from rpt_core.evaluation.strategy import Split
 from rpt_core.pages.ink import as_png, as_svg, style
 from rpt_core.pages.words import ends, points
 from rpt_core.recipes.report import START, SeedsRecipe
-from rpt_core.report.blocks import Card, Cell, Fact, Inline, Section, Table, chip, gain, say, share
+from rpt_core.report.blocks import Card, Cell, Inline, KeyFigure, Section, Table, chip, gain, say, share
 from rpt_core.report.figures import seeds_figure
 from rpt_core.report.journey import split_of
 from rpt_core.report.models import Evaluated, Model, pair
@@ -142,7 +142,7 @@ def study(recipe: SeedsRecipe, build: Build) -> Study:
         lead=_lead(len(seeds), mean, beyond),
         facts=[
             *_facts(mean, habit, beyond, f"{ended(decisions)['holds']} of {len(seeds)} gain beyond chance"),
-            Fact(verdict, f"mean gain above {least}", "by the interval over seeds"),
+            KeyFigure(verdict, f"mean gain above {least}", "by the interval over seeds"),
         ],
         models=models,
         decisions=decisions,
@@ -175,16 +175,18 @@ def _lead(num: int, mean: MeanGain, beyond: MeanGain | None) -> tuple[Inline, ..
     return found + say(more, gain(beyond.across)) if beyond else found
 
 
-def _facts(mean: MeanGain, habit: MeanGain | None, beyond: MeanGain | None, sure: str) -> Iterator[Fact]:
-    def over_seeds(found: MeanGain, name: str) -> Fact:
+def _facts(mean: MeanGain, habit: MeanGain | None, beyond: MeanGain | None, sure: str) -> Iterator[KeyFigure]:
+    def over_seeds(found: MeanGain, name: str) -> KeyFigure:
         one = found.across.low is None
-        fact = Fact.of(gain(found.across), name)
+        fact = KeyFigure.of(gain(found.across), name)
         return replace(fact, below="one seed: no interval over seeds" if one else f"{fact.below} over seeds")
 
     yield over_seeds(mean, "mean gain, points")
-    yield Fact(Cell(points(mean.least)), "worst seed, points", sure)
+    yield KeyFigure(Cell(points(mean.least)), "worst seed, points", sure)
     if habit:
-        yield Fact(Cell(points(habit.value)), "the habit of thinking, points", "made to think, less free")
+        yield KeyFigure(
+            Cell(points(habit.value)), "the habit of thinking, points", "made to think, less free"
+        )
     if beyond:
         yield over_seeds(beyond, "beyond the habit, points")
 

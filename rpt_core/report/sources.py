@@ -18,7 +18,7 @@ TITLES = {stage.recipe.kind: stage.title for stage in STAGES.values() if stage.t
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceArtifact:
     """One artifact a page draws on."""
 
     kind: str
@@ -48,35 +48,35 @@ class Source:
         return f"rpt show {self.fingerprint[:12]}"
 
 
-def source_of(folder: Path, kind: str) -> Source:
+def source_of(folder: Path, kind: str) -> SourceArtifact:
     """The artifact an input folder holds; one without a manifest is named by its kind alone."""
     path = folder / MANIFEST_FILE
     if not path.exists():
-        return Source(kind, "")
+        return SourceArtifact(kind, "")
     return _source(Manifest.model_validate_json(path.read_text()))
 
 
-def lineage(inputs: Mapping[str, Path]) -> list[Source]:
+def lineage(inputs: Mapping[str, Path]) -> list[SourceArtifact]:
     """Everything the inputs stand on and the inputs themselves, in the order of the journey.
 
     The order depends on what was made of what and never on when, so that a page made again is the same
     page. Without a ``lineage`` folder only the inputs are known.
     """
-    found: dict[str, Source] = {}
+    found: dict[str, SourceArtifact] = {}
     for path in _manifests(inputs):
         source = _source(Manifest.model_validate_json(path.read_text()))
         found[source.fingerprint] = source
     order = list(TITLES)
     depths = _depths(found)
 
-    def place(source: Source) -> tuple[int, int, str]:
+    def place(source: SourceArtifact) -> tuple[int, int, str]:
         rank = order.index(source.kind) if source.kind in order else len(order)
         return rank, depths[source.fingerprint], source.fingerprint
 
     return sorted(found.values(), key=place)
 
 
-def _depths(found: Mapping[str, Source]) -> dict[str, int]:
+def _depths(found: Mapping[str, SourceArtifact]) -> dict[str, int]:
     """How many artifacts lie, at most, between each one and the beginning."""
     depths: dict[str, int] = {}
 
@@ -129,20 +129,20 @@ def _manifests(inputs: Mapping[str, Path]) -> Iterator[Path]:
             yield folder / MANIFEST_FILE
 
 
-def _source(manifest: Manifest) -> Source:
-    return Source(manifest.kind, manifest.fingerprint, manifest.digest, manifest)
+def _source(manifest: Manifest) -> SourceArtifact:
+    return SourceArtifact(manifest.kind, manifest.fingerprint, manifest.digest, manifest)
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class StageRow:
     """One stage of the journey, as a row."""
 
     name: str
-    source: Source
+    source: SourceArtifact
     manifest: Manifest
 
 
-def journey(sources: list[Source], roles: Mapping[str, str]) -> list[Leg]:
+def journey(sources: list[SourceArtifact], roles: Mapping[str, str]) -> list[StageRow]:
     """A row per artifact.
 
     Args:
@@ -150,13 +150,13 @@ def journey(sources: list[Source], roles: Mapping[str, str]) -> list[Leg]:
         roles: Fingerprint -> what the page calls it (``Evaluated: cold start``).
     """
     return [
-        Leg(roles.get(one.fingerprint, _stage_name(one)), one, one.manifest)
+        StageRow(roles.get(one.fingerprint, _stage_name(one)), one, one.manifest)
         for one in sources
         if one.manifest
     ]
 
 
-def _stage_name(source: Source) -> str:
+def _stage_name(source: SourceArtifact) -> str:
     """What a stage is called; a training on text by its objective."""
     if source.kind == "policy" and source.manifest:
         objective = source.manifest.recipe.get("objective", {})

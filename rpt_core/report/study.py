@@ -18,9 +18,9 @@ from rpt_core.evaluation.items import PROBLEMS, REASONING
 from rpt_core.pages.ink import DARK, LIGHT
 from rpt_core.pages.words import environment, p_value, points, render
 from rpt_core.recipes.report import PageRecipe
-from rpt_core.report.blocks import Cell, Fact, Inline, Section, Table, chip, gain, plain
+from rpt_core.report.blocks import Cell, Inline, KeyFigure, Section, Table, chip, gain, plain
 from rpt_core.report.models import Evaluated, Model
-from rpt_core.report.sources import Leg, lineage
+from rpt_core.report.sources import StageRow, lineage
 
 PAGE, TEXT, PICTURE, JSON = "report.html", "report.md", "report.png", "report.json"
 Summary = dict[str, float | int | str | bool | None]
@@ -38,7 +38,7 @@ class Study:
     title: str
     eyebrow: str
     lead: tuple[Inline, ...]
-    facts: Sequence[Fact]
+    facts: Sequence[KeyFigure]
     models: Sequence[Model]
     decisions: Sequence[Decision]
     """How the claims ended."""
@@ -51,7 +51,7 @@ class Study:
     picture: bytes | None = None
     """A PNG for a README, where the study has one."""
     picture_label: str = ""
-    legs: Sequence[Leg] = ()
+    stages: Sequence[StageRow] = ()
     """Stages whose seconds and dates go into a volatile page of their own."""
 
 
@@ -74,7 +74,7 @@ def write_report(recipe: PageRecipe, build: Build) -> Outcome:
         "study": study,
         "sources": lineage(build.inputs),
         "roles": roles,
-        "names": {leg.source.fingerprint: leg.name for leg in study.legs} | roles,
+        "names": {stage.source.fingerprint: stage.name for stage in study.stages} | roles,
     }
     templates = environment("rpt_core.report")
     render(build.out / PAGE, templates.get_template("study.html.j2").render(context))
@@ -82,8 +82,8 @@ def write_report(recipe: PageRecipe, build: Build) -> Outcome:
     (build.out / JSON).write_text(json.dumps(_as_json(study), indent=1, ensure_ascii=False, allow_nan=False))
     if study.picture:
         (build.out / PICTURE).write_bytes(study.picture)
-    if study.legs:
-        context["legs"] = study.legs
+    if study.stages:
+        context["stages"] = study.stages
         render(build.out / TIMINGS_PAGE, templates.get_template("timings.html.j2").render(context))
     rows = sum(len(one.items) for model in study.models for one in model.evaluations)
     return Outcome(rows=RowCounts(rows_in=rows, kept=rows), summary=study.summary)

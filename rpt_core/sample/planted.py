@@ -9,7 +9,7 @@ from pathlib import Path
 from rpt_core.artifacts.digest import stable_id
 from rpt_core.sample.dump import FOOTER, HEADER, Article, article_xml, page_xml
 from rpt_core.sample.eprints import packed, single, tarred
-from rpt_core.sample.truth import Masked, Truth
+from rpt_core.sample.truth import ExpectedMask, Truth
 from rpt_core.sample.world import WorldDocument, WorldProblem
 
 NUM_COPIES = 20
@@ -134,7 +134,7 @@ def _personal(data: Path, texts: list[WorldDocument], truth: Truth) -> None:
             "See version 2.10.3.12 and formula $1234567812345670$.",
         )
         pages.append(article_xml(Article(text.title, paragraphs, 91_000 + number, 1)))
-        truth.masked.append(Masked(text.title, mark, secret))
+        truth.masked.append(ExpectedMask(text.title, mark, secret))
         truth.planted_kept += 1
     _dump(data / "wikipedia/samplewiki-people.xml.bz2", pages)
 

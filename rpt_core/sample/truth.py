@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class ExpectedDrop:
     """A file, page or row that must be dropped."""
 
     stage: str
@@ -19,7 +19,7 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Masked:
+class ExpectedMask:
     """A document that stays, with a value in it that must not."""
 
     title: str
@@ -33,8 +33,8 @@ class Truth:
 
     num_documents: int
     num_problems: int
-    dropped: list[Dropped] = field(default_factory=list)
-    masked: list[Masked] = field(default_factory=list)
+    dropped: list[ExpectedDrop] = field(default_factory=list)
+    masked: list[ExpectedMask] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     """Titles that must survive although something like them was dropped, or stands round a broken part."""
     never_trained: list[str] = field(default_factory=list)
@@ -44,7 +44,7 @@ class Truth:
 
     def drop(self, stage: str, origin: str, reason: str, title: str = "", rows: int = 1) -> None:
         """Record one expected drop."""
-        self.dropped.append(Dropped(stage, origin, reason, title, rows))
+        self.dropped.append(ExpectedDrop(stage, origin, reason, title, rows))
 
     def to_json(self) -> str:
         """Readable, in order of planting."""

@@ -28,7 +28,7 @@ from scipy import optimize, stats
 
 from rpt_core.scaling.families import below_ceiling
 from rpt_core.scaling.points import Floats, Points, checked
-from rpt_core.scaling.rivals import UNDECIDED, Comparison, compare_laws
+from rpt_core.scaling.rivals import UNDECIDED, LawComparison, compare_laws
 
 LEAST_EXPONENT, LARGEST_EXPONENT = 0.01, 20.0
 LARGEST_LOG = 709.0
@@ -96,7 +96,7 @@ class PowerLawFit:
     interval: Literal["bootstrap", "leave-one-out", "none"]
     others: tuple[Law, ...] = ()
     """The fits to resampled points, from which the intervals are."""
-    comparison: Comparison | None = None
+    comparison: LawComparison | None = None
     """Of the law with its rivals; None where there are too few points for any."""
 
     @property

@@ -46,7 +46,7 @@ class Rival:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class LawComparison:
     """All families on the same points."""
 
     verdict: str
@@ -61,7 +61,7 @@ class Comparison:
         return next(rival for rival in self.rivals if rival.curve.family.name == name)
 
 
-def compare_laws(points: Points) -> Comparison:
+def compare_laws(points: Points) -> LawComparison:
     """Fit every family and say which the points speak for.
 
     Args:
@@ -73,7 +73,7 @@ def compare_laws(points: Points) -> Comparison:
         Rival(curve, *_criteria(points, curve, inflation), _left_out(points, curve)) for curve in curves
     ]
     rivals.sort(key=lambda one: (math.inf if one.aicc is None else one.aicc, one.left_out))
-    return Comparison(*_verdict(points, rivals), tuple(rivals))
+    return LawComparison(*_verdict(points, rivals), tuple(rivals))
 
 
 def _verdict(points: Points, rivals: Sequence[Rival]) -> tuple[str, str]:

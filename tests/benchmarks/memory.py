@@ -16,7 +16,7 @@ from pathlib import Path
 
 from infra.runs.launch import DATA_ENV, training_env
 from tests.benchmarks import resident
-from tests.benchmarks.cleanup import clean_up
+from tests.benchmarks.corpus.cleanup import clean_up
 from tests.benchmarks.table import Row, Table
 
 SIZES = 20_000, 200_000

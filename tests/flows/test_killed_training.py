@@ -1,4 +1,4 @@
-"""Training killed at any step: the same command goes on, and ends in the weights of an undisturbed run."""
+"""Training killed at any step: rerun to resume, and ends in the weights of an undisturbed run."""
 
 import os
 import subprocess

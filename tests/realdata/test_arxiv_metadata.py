@@ -9,7 +9,7 @@ import pytest
 
 from infra.network.polite import PoliteServer
 from rpt_core.corpus.arxiv.metadata import parse_atom, parse_manifest, parse_oai
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from tasks import arxiv
 from tests.local_server import Quiet, serving
 
@@ -42,7 +42,7 @@ def test_recorded_replies_of_the_query_api():
         reply = json.loads(path.read_text())
         body = reply["body"].encode()
         if reply["status_code"] != 200:
-            with pytest.raises(Broken, match="incorrect id format"):
+            with pytest.raises(BrokenInput, match="incorrect id format"):
                 parse_atom(body)
             continue
         page = parse_atom(body)
@@ -89,11 +89,11 @@ def test_recorded_replies_about_one_paper_are_read(server):
     "name", ["badArgument", "cannotDisseminateFormat", "idDoesNotExist", "undefinedError"]
 )
 def test_every_recorded_error_is_named(name):
-    with pytest.raises(Broken, match="bad-reply"):
+    with pytest.raises(BrokenInput, match="bad-reply"):
         parse_oai((DATA / "oai-pmh" / f"{name}.xml").read_bytes())
 
 
 def test_an_empty_answer_and_a_broken_one():
     assert parse_oai((DATA / "oai-pmh" / "noRecordsMatch.xml").read_bytes()).papers == ()
-    with pytest.raises(Broken, match="broken-xml"):
+    with pytest.raises(BrokenInput, match="broken-xml"):
         parse_oai((DATA / "oai-pmh" / "ListRecordsBroken.xml").read_bytes())

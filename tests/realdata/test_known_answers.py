@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rpt_core.corpus.files.problems import parse_problem
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.objectives.problems.answer import LONGEST, grade_answers
 from rpt_core.objectives.problems.answers.reading import Opaque, read_answer
 from rpt_core.objectives.problems.answers.tokens import UnreadableError
@@ -37,7 +37,7 @@ def answers(name: str) -> list[str]:
         record = json.loads(line)
         if not record.get("answer") and (boxed := boxed_answer(f"</think>{record['solution']}")):
             record["answer"] = boxed  # Minerva keeps the answer in its solution
-        with contextlib.suppress(Broken):  # rows without an answer
+        with contextlib.suppress(BrokenInput):  # rows without an answer
             found.append(parse_problem(record, name, name, "").answer)
     return found
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import languages
+from tests.benchmarks.corpus import languages
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data"))
 NEEDED = ("sentences", "sentences-chinese", "classical-chinese", "wikipedia", "arxiv-papers", "text")

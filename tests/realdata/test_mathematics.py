@@ -22,7 +22,7 @@ from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.ingest import as_record
 from rpt_core.corpus.readers import find_sources, read_source
-from rpt_core.corpus.rows import Document, Problem, Row
+from rpt_core.corpus.rows import Document, Row, SourceProblem
 from rpt_core.corpus.segments.splitter import PunktSample, Splitter
 from rpt_core.recipes.corpus import PrepareRecipe
 
@@ -95,7 +95,7 @@ def texts(rows) -> dict[Passage, str | None]:
         for row in found:
             if isinstance(row, Document):
                 by_id[file, row.native_id] = normalise(row.text)
-            elif isinstance(row, Problem):
+            elif isinstance(row, SourceProblem):
                 by_id[file, row.problem_id] = normalise(row.solution)
     return {one: one.look_up(by_id.get((one.file, one.id), "")) for one in PASSAGES}
 

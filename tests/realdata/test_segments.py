@@ -11,8 +11,9 @@ from rpt_core.artifacts.recipe import Artifact, Ref
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
 from rpt_core.llm.prompt import field
+from rpt_core.objectives.evidence import Pair
 from rpt_core.objectives.next_segment import objective as rlpt
-from rpt_core.objectives.next_segment.judge import CachedJudge, Pair
+from rpt_core.objectives.next_segment.judge import CachedJudge
 from rpt_core.objectives.next_segment.judge_prompt import prompt
 from rpt_core.objectives.next_segment.prompts import wrapped
 from rpt_core.policy.trunk import Sample

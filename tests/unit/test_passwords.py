@@ -120,7 +120,7 @@ class Guarded(Quiet):
 
 
 def test_the_judge_gets_its_password_from_the_environment(monkeypatch):
-    from rpt_core.objectives.next_segment.judge import Pair
+    from rpt_core.objectives.evidence import Pair
 
     monkeypatch.delenv("RPT_JUDGE_KEY", raising=False)
     with serving(Guarded) as url:

@@ -11,7 +11,7 @@ from rpt_core.corpus.files.parts import How, Shard
 from rpt_core.corpus.files.plain import is_text
 from rpt_core.corpus.files.sources import HEAD_BYTES, Head, Source, begins
 from rpt_core.corpus.files.streams import (
-    Broken,
+    BrokenInput,
     Counted,
     decompressed,
     file_chunks,
@@ -89,7 +89,7 @@ def eprint_shards(source: Source) -> Iterator[Shard] | None:
 def read_members(source: Source, chunks: Iterator[bytes]) -> Iterator[Member]:
     """The members of a bulk file as they are."""
     for member in members(chunks):
-        if isinstance(member, Broken):
+        if isinstance(member, BrokenInput):
             shown = preview(member.detail)
             yield "", Dropped(ARXIV.name, source.name, member.reason, source.name, preview=shown)
         else:
@@ -108,7 +108,7 @@ def member_rows(source: Source, member: Member, how: How) -> Iterator[Row]:
         return
     try:
         first = next(decompressed(iter([data])), b"")
-    except Broken as broken:
+    except BrokenInput as broken:
         yield _drop(inner, broken.reason, broken.detail)
         return
     head = Head(first[:HEAD_BYTES], inner.path.name)
@@ -136,7 +136,7 @@ def read_papers(source: Source, tree: Tree, max_chars: int) -> Iterator[Row]:
 def _single(source: Source, max_chars: int, chunks: Iterator[bytes]) -> Iterator[Row]:
     try:
         data = read_limited(chunks, SINGLE_BYTES_MAX)
-    except Broken as broken:
+    except BrokenInput as broken:
         yield _drop(source, broken.reason, broken.detail)
         return
     files = {"main.tex": data}
@@ -156,7 +156,7 @@ def _document(
 
     try:
         latex = to_text(files, main, facts)
-    except Broken as broken:
+    except BrokenInput as broken:
         yield drop(broken.reason, broken.detail)
         return
     if len(latex.text) < _WITHDRAWN_CHARS_MAX and _WITHDRAWN.search(latex.text):

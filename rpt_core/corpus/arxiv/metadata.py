@@ -18,7 +18,7 @@ from lxml import etree
 
 from rpt_core.corpus.files.json_rows import Record, json_lines
 from rpt_core.corpus.files.sources import Head
-from rpt_core.corpus.files.streams import Broken, open_chunks, read_limited
+from rpt_core.corpus.files.streams import BrokenInput, open_chunks, read_limited
 from rpt_core.corpus.rows import Document
 
 XML_BYTES_MAX = 256 << 20
@@ -52,7 +52,7 @@ class Paper:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListingPage:
     """One reply of many: its papers, and how to ask for the next ones."""
 
     papers: tuple[Paper, ...]
@@ -67,14 +67,14 @@ def _parsed(data: bytes) -> etree._Element:
     try:
         return etree.fromstring(data, parser)
     except etree.XMLSyntaxError as error:
-        raise Broken("broken-xml", str(error)) from None
+        raise BrokenInput("broken-xml", str(error)) from None
 
 
 def _text(element: etree._Element, tag: str) -> str:
     return " ".join((element.findtext(tag) or "").split())
 
 
-def parse_atom(data: bytes) -> Page:
+def parse_atom(data: bytes) -> ListingPage:
     """A reply of the query API.
 
     Raises:
@@ -85,7 +85,7 @@ def parse_atom(data: bytes) -> Page:
     for entry in root.iter(f"{_ATOM}entry"):
         address = _text(entry, f"{_ATOM}id")
         if "/api/errors" in address:
-            raise Broken("bad-reply", _text(entry, f"{_ATOM}summary") or address)
+            raise BrokenInput("bad-reply", _text(entry, f"{_ATOM}summary") or address)
         categories = (found.get("term", "") for found in entry.iter(f"{_ATOM}category"))
         papers.append(
             Paper(
@@ -96,10 +96,10 @@ def parse_atom(data: bytes) -> Page:
             )
         )
     total = _text(root, f"{_SEARCH}totalResults")
-    return Page(tuple(papers), total=int(total) if total.isdecimal() else 0)
+    return ListingPage(tuple(papers), total=int(total) if total.isdecimal() else 0)
 
 
-def parse_oai(data: bytes) -> Page:
+def parse_oai(data: bytes) -> ListingPage:
     """A reply to ``ListRecords`` or ``GetRecord`` with the prefix ``arXiv``; deleted records are left out.
 
     Raises:
@@ -108,7 +108,7 @@ def parse_oai(data: bytes) -> Page:
     root = _parsed(data)
     error = root.find(f"{_OAI}error")
     if error is not None and error.get("code") != "noRecordsMatch":
-        raise Broken("bad-reply", f"{error.get('code')}: {' '.join((error.text or '').split())}")
+        raise BrokenInput("bad-reply", f"{error.get('code')}: {' '.join((error.text or '').split())}")
     papers = []
     for record in root.iter("{*}arXiv"):
         number = _text(record, "{*}id")
@@ -124,9 +124,9 @@ def parse_oai(data: bytes) -> Page:
             )
     token = next(root.iter(f"{_OAI}resumptionToken"), None)
     if token is None:
-        return Page(tuple(papers))
+        return ListingPage(tuple(papers))
     size = token.get("completeListSize", "")
-    return Page(tuple(papers), (token.text or "").strip(), int(size) if size.isdecimal() else 0)
+    return ListingPage(tuple(papers), (token.text or "").strip(), int(size) if size.isdecimal() else 0)
 
 
 def parse_row(record: Mapping[str, Any]) -> Paper:
@@ -137,7 +137,7 @@ def parse_row(record: Mapping[str, Any]) -> Paper:
     """
     number = record.get("id")
     if not isinstance(number, str) or not number:
-        raise Broken("missing-column", f"id: {number!r}")
+        raise BrokenInput("missing-column", f"id: {number!r}")
     categories = record.get("categories") or ""
     listed = categories if isinstance(categories, list) else str(categories).split()
     return Paper(
@@ -174,7 +174,7 @@ def parse_manifest(data: bytes) -> list[Chunk]:
     """
     root = _parsed(data)
     if root.tag not in ("arXivSRC", "arXivPDF"):
-        raise Broken("unrecognised-format", f"<{root.tag}> is no manifest of arXiv's bulk files")
+        raise BrokenInput("unrecognised-format", f"<{root.tag}> is no manifest of arXiv's bulk files")
     return [
         Chunk(
             _text(file, "filename"), _text(file, "md5sum"), int(_text(file, "size") or 0), _text(file, "yymm")
@@ -200,31 +200,31 @@ def is_snapshot(head: Head) -> bool:
     return first.startswith(b"{") and named and b'"text"' not in first
 
 
-def _reply(parse: Callable[[bytes], Page], path: Path) -> Iterator[Paper | Broken]:
+def _reply(parse: Callable[[bytes], ListingPage], path: Path) -> Iterator[Paper | BrokenInput]:
     """The papers a server's reply describes, or why it cannot be read."""
     try:
         yield from parse(read_limited(open_chunks(path), XML_BYTES_MAX)).papers
-    except Broken as broken:
+    except BrokenInput as broken:
         yield broken
 
 
 atom_papers, oai_papers = partial(_reply, parse_atom), partial(_reply, parse_oai)
 
 
-def snapshot_papers(path: Path) -> Iterator[Paper | Broken]:
+def snapshot_papers(path: Path) -> Iterator[Paper | BrokenInput]:
     """The papers of the snapshot, and lines that cannot be read in their place."""
     try:
         yield from map(_row, json_lines(open_chunks(path)))
-    except Broken as broken:
+    except BrokenInput as broken:
         yield broken
 
 
-def _row(record: Record | Broken) -> Paper | Broken:
-    if isinstance(record, Broken):
+def _row(record: Record | BrokenInput) -> Paper | BrokenInput:
+    if isinstance(record, BrokenInput):
         return record
     try:
         return parse_row(record)
-    except Broken as broken:
+    except BrokenInput as broken:
         return broken
 
 

@@ -164,7 +164,7 @@ def is_nino(match: re.Match[str], text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class LabelledNumber:
     """A kind of number that is believed near its name alone."""
 
     words: str
@@ -178,36 +178,36 @@ def _form(pattern: str) -> re.Pattern[str]:
 
 
 _ELEVEN, _TEN = _form("[0-9]{11}"), _form("[0-9]{10}")
-NAMED: tuple[Named, ...] = (
-    Named(r"pesel", _ELEVEN, pesel.is_valid),
-    Named(r"\bnhs\b", _form(r"[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{4}"), nhs.is_valid),
-    Named(
+NAMED: tuple[LabelledNumber, ...] = (
+    LabelledNumber(r"pesel", _ELEVEN, pesel.is_valid),
+    LabelledNumber(r"\bnhs\b", _form(r"[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{4}"), nhs.is_valid),
+    LabelledNumber(
         r"steuer-?id|identifikationsnummer|\bidnr\b",
         _form(r"[0-9]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{3}"),
         idnr.is_valid,
     ),
-    Named(r"\bbsn\b|burgerservicenummer|sofinummer", _form("[0-9]{9}"), bsn.is_valid),
-    Named(
+    LabelledNumber(r"\bbsn\b|burgerservicenummer|sofinummer", _form("[0-9]{9}"), bsn.is_valid),
+    LabelledNumber(
         r"personnummer|samordningsnummer", _form(r"[0-9]{6}(?:[0-9]{2})?[-+]?[0-9]{4}"), personnummer.is_valid
     ),
-    Named(r"f[øo]dselsnummer|personnummer", _form(r"[0-9]{6} ?[0-9]{5}"), fodselsnummer.is_valid),
-    Named(r"\bcpr\b|personnummer", _form(r"[0-9]{6}-?[0-9]{4}"), cpr.is_valid),
-    Named(r"\bhetu\b|henkil[öo]tunnus", _form(r"[0-9]{6}[-+A-FU-Y][0-9]{3}[0-9A-Y]"), hetu.is_valid),
-    Named(r"\bsvnr\b|sozialversicherungsnummer", _form(r"[0-9]{4} ?[0-9]{6}"), vnr.is_valid),
-    Named(r"\bcnp\b|cod numeric", _form("[0-9]{13}"), cnp.is_valid),
-    Named(r"\begn\b|\bегн\b", _TEN, egn.is_valid),
-    Named(r"rodn[ée] [čc][íi]slo|\br\.? ?č\.", _form(r"[0-9]{6}/?[0-9]{3,4}"), rc.is_valid),
-    Named(r"\boib\b", _ELEVEN, oib.is_valid),
-    Named(r"\bamka\b|\bαμκα\b", _ELEVEN, amka.is_valid),
-    Named(r"isikukood", _ELEVEN, ik.is_valid),
-    Named(r"asmens kodas", _ELEVEN, asmens.is_valid),
-    Named(r"teudat zehut|תעודת זהות|ת\.? ?ז", _form("[0-9]{8,9}"), teudat_zehut.is_valid),
-    Named(r"kimlik", _ELEVEN, tckimlik.is_valid),
-    Named(r"aadhaa?r|आधार", _form(r"[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}"), aadhaar.is_valid),
-    Named(r"social insurance|\bsin\b", _form(r"[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}"), sin.is_valid),
-    Named(r"identity (?:number|no)|\bid (?:number|no)", _form("[0-9]{13}"), za_idnr.is_valid),
-    Named(r"\brut\b|\brun\b", _form(r"[0-9]{1,2}\.?[0-9]{3}\.?[0-9]{3}-[0-9kK]"), rut.is_valid),
-    Named(r"tax file|\btfn\b", _form(r"[0-9]{3} ?[0-9]{3} ?[0-9]{3}"), tfn.is_valid),
+    LabelledNumber(r"f[øo]dselsnummer|personnummer", _form(r"[0-9]{6} ?[0-9]{5}"), fodselsnummer.is_valid),
+    LabelledNumber(r"\bcpr\b|personnummer", _form(r"[0-9]{6}-?[0-9]{4}"), cpr.is_valid),
+    LabelledNumber(r"\bhetu\b|henkil[öo]tunnus", _form(r"[0-9]{6}[-+A-FU-Y][0-9]{3}[0-9A-Y]"), hetu.is_valid),
+    LabelledNumber(r"\bsvnr\b|sozialversicherungsnummer", _form(r"[0-9]{4} ?[0-9]{6}"), vnr.is_valid),
+    LabelledNumber(r"\bcnp\b|cod numeric", _form("[0-9]{13}"), cnp.is_valid),
+    LabelledNumber(r"\begn\b|\bегн\b", _TEN, egn.is_valid),
+    LabelledNumber(r"rodn[ée] [čc][íi]slo|\br\.? ?č\.", _form(r"[0-9]{6}/?[0-9]{3,4}"), rc.is_valid),
+    LabelledNumber(r"\boib\b", _ELEVEN, oib.is_valid),
+    LabelledNumber(r"\bamka\b|\bαμκα\b", _ELEVEN, amka.is_valid),
+    LabelledNumber(r"isikukood", _ELEVEN, ik.is_valid),
+    LabelledNumber(r"asmens kodas", _ELEVEN, asmens.is_valid),
+    LabelledNumber(r"teudat zehut|תעודת זהות|ת\.? ?ז", _form("[0-9]{8,9}"), teudat_zehut.is_valid),
+    LabelledNumber(r"kimlik", _ELEVEN, tckimlik.is_valid),
+    LabelledNumber(r"aadhaa?r|आधार", _form(r"[0-9]{4}[ -]?[0-9]{4}[ -]?[0-9]{4}"), aadhaar.is_valid),
+    LabelledNumber(r"social insurance|\bsin\b", _form(r"[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}"), sin.is_valid),
+    LabelledNumber(r"identity (?:number|no)|\bid (?:number|no)", _form("[0-9]{13}"), za_idnr.is_valid),
+    LabelledNumber(r"\brut\b|\brun\b", _form(r"[0-9]{1,2}\.?[0-9]{3}\.?[0-9]{3}-[0-9kK]"), rut.is_valid),
+    LabelledNumber(r"tax file|\btfn\b", _form(r"[0-9]{3} ?[0-9]{3} ?[0-9]{3}"), tfn.is_valid),
 )
 """Numbers of digits alone, most of them with one check digit."""
 _NAMES = [re.compile(kind.words, re.I) for kind in NAMED]

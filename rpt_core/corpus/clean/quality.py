@@ -140,7 +140,7 @@ def _phrases(hashes: U64, n: int) -> U64:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class BrokenRule:
     """One rule that a text breaks."""
 
     reason: str
@@ -150,7 +150,7 @@ class Broken:
 
 def broken_rules(
     metrics: Metrics, prose: str, profile: Profile, lang: str, min_words: int, rules: bool
-) -> list[Broken]:
+) -> list[BrokenRule]:
     """All rules that a text breaks, in the order in which they are asked; the first is why it is dropped.
 
     Args:
@@ -166,7 +166,7 @@ def broken_rules(
         metrics.formula_share * len(prose) / max(1e-9, 1 - metrics.formula_share) / 8
     )
     if length < min_words:
-        return [Broken("too-short", "num_words")]
+        return [BrokenRule("too-short", "num_words")]
     if not rules:
         return []
     has_lines = (
@@ -203,7 +203,7 @@ def broken_rules(
             and metrics.stop_words < profile.stop_words_min,
         ),
     )
-    return [Broken(reason, measure) for reason, measure, broken in checks if broken]
+    return [BrokenRule(reason, measure) for reason, measure, broken in checks if broken]
 
 
 def limits(profile: Profile) -> dict[str, tuple[float | None, float | None]]:

@@ -56,7 +56,7 @@ def _blank(match: re.Match[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class HeldOutItem:
     """One held-out problem."""
 
     item_id: str
@@ -90,7 +90,7 @@ class _Short:
 class Contamination:
     """The index of all held-out items."""
 
-    items: Sequence[Item]
+    items: Sequence[HeldOutItem]
     n: int
     num_uncovered: Counter[str] = field(default_factory=Counter)
     _runs: U64 = field(default_factory=lambda: np.zeros(0, np.uint64))
@@ -100,7 +100,7 @@ class Contamination:
     _answers: dict[int, U64] = field(default_factory=dict)
 
     @classmethod
-    def index(cls, items: Iterable[Item], n: int) -> "Contamination":
+    def index(cls, items: Iterable[HeldOutItem], n: int) -> "Contamination":
         """Index items by their runs of ``n`` words; equal items count once."""
         found = cls(tuple(items), n)
         words = split_words([canonical(item.problem) for item in found.items])

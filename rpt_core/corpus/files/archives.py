@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from rpt_core.corpus.files.streams import Broken, ChunkFile
+from rpt_core.corpus.files.streams import BrokenInput, ChunkFile
 from rpt_core.corpus.files.tar_headers import Archive
 
 MEMBER_BYTES_MAX = 10 << 20
@@ -36,19 +36,19 @@ class Tree:
     """The text files of one archive by normalised path, and what was refused."""
 
     files: dict[str, bytes] = field(default_factory=dict)
-    refused: list[Broken] = field(default_factory=list)
+    refused: list[BrokenInput] = field(default_factory=list)
     has_pdf: bool = False
 
 
 @contextmanager
 def _opened(chunks: Iterator[bytes]) -> Iterator[Archive]:
-    """The archive in a stream; whatever ends the reading is :class:`Broken`."""
+    """The archive in a stream; whatever ends the reading is :class:`BrokenInput`."""
     try:
         stream = io.BufferedReader(ChunkFile(chunks, STREAM_BYTES_MAX))
         with Archive.open(fileobj=stream, mode="r|") as archive:
             yield archive
     except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
-        raise Broken("broken-archive", str(error)[:_SHOWN_CHARS]) from None
+        raise BrokenInput("broken-archive", str(error)[:_SHOWN_CHARS]) from None
 
 
 def _walk(archive: Archive) -> Iterator[tarfile.TarInfo]:
@@ -74,7 +74,7 @@ def read_tree(chunks: Iterator[bytes], wanted: tuple[str, ...]) -> Tree:
     try:
         with _opened(chunks) as archive:
             _read_members(archive, tree, wanted)
-    except Broken as broken:
+    except BrokenInput as broken:
         tree.refused.append(broken)
     return tree
 
@@ -83,7 +83,7 @@ def _read_members(archive: Archive, tree: Tree, wanted: tuple[str, ...]) -> None
     texts = total = 0
     for number, member in enumerate(_walk(archive)):
         if number >= MEMBERS_MAX:
-            raise Broken("archive-bomb", f"more than {MEMBERS_MAX} members")
+            raise BrokenInput("archive-bomb", f"more than {MEMBERS_MAX} members")
         if member.isdir():
             continue
         name = inner_path(member.name)
@@ -105,21 +105,23 @@ def _is_table(name: str) -> bool:
 
 def _fits(name: str, size: int, texts: int, total: int) -> bool:
     """Whether a member of so many bytes may be read, beside the text and all that was read before it."""
+    if total + size > WANTED_BYTES_MAX:
+        return False
     if _is_table(name):
-        return size <= TABLE_BYTES_MAX and total + size <= WANTED_BYTES_MAX
-    return size <= MEMBER_BYTES_MAX and texts + size <= TEXTS_BYTES_MAX and total + size <= WANTED_BYTES_MAX
+        return size <= TABLE_BYTES_MAX
+    return size <= MEMBER_BYTES_MAX and texts + size <= TEXTS_BYTES_MAX
 
 
-def _refusal(member: tarfile.TarInfo, path: str | None) -> Broken:
+def _refusal(member: tarfile.TarInfo, path: str | None) -> BrokenInput:
     """Why a member that leads elsewhere is not read."""
     name = member.name[:_SHOWN_CHARS]
     if path is None:
-        return Broken("archive-path-escape", name)
-    return Broken("archive-link", f"{name} -> {member.linkname[:_SHOWN_CHARS]}")
+        return BrokenInput("archive-path-escape", name)
+    return BrokenInput("archive-link", f"{name} -> {member.linkname[:_SHOWN_CHARS]}")
 
 
-def _bomb(member: tarfile.TarInfo) -> Broken:
-    return Broken("archive-bomb", f"{member.name[:_SHOWN_CHARS]} has {member.size} bytes")
+def _bomb(member: tarfile.TarInfo) -> BrokenInput:
+    return BrokenInput("archive-bomb", f"{member.name[:_SHOWN_CHARS]} has {member.size} bytes")
 
 
 def first_name(chunks: Iterator[bytes]) -> str:
@@ -127,11 +129,11 @@ def first_name(chunks: Iterator[bytes]) -> str:
     try:
         with _opened(chunks) as archive:
             return next((member.name for member in _walk(archive) if member.isfile()), "")
-    except Broken:
+    except BrokenInput:
         return ""
 
 
-def members(chunks: Iterator[bytes]) -> Iterator[tuple[str, bytes] | Broken]:
+def members(chunks: Iterator[bytes]) -> Iterator[tuple[str, bytes] | BrokenInput]:
     """Name and bytes of every regular member, one at a time; what is refused, and a break, in its place."""
     try:
         with _opened(chunks) as archive:
@@ -145,7 +147,7 @@ def members(chunks: Iterator[bytes]) -> Iterator[tuple[str, bytes] | Broken]:
                     yield _bomb(member)
                 elif stream := archive.extractfile(member):
                     yield name, stream.read()
-    except Broken as broken:
+    except BrokenInput as broken:
         yield broken
 
 

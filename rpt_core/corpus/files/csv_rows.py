@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Iterator
 
 from rpt_core.corpus.files.json_rows import TOKENS_MAX, Record
-from rpt_core.corpus.files.streams import Broken, ChunkFile, as_utf8
+from rpt_core.corpus.files.streams import BrokenInput, ChunkFile, as_utf8
 
 ROW_CHARS_MAX = 16 << 20
 """Longest row, line ends within its fields included."""
@@ -40,10 +40,10 @@ class _Lines:
         if self._num_chars > ROW_CHARS_MAX:
             self._skip_line(line)
             self.ended_in_line_one = first
-            raise Broken("gigantic", f"a row of more than {ROW_CHARS_MAX} characters: {line[:80]}")
+            raise BrokenInput("gigantic", f"a row of more than {ROW_CHARS_MAX} characters: {line[:80]}")
         if self._num_commas > TOKENS_MAX:
             self.ended_in_line_one = first
-            raise Broken("too-much-work", f"a row of more than {TOKENS_MAX} commas: {line[:80]}")
+            raise BrokenInput("too-much-work", f"a row of more than {TOKENS_MAX} commas: {line[:80]}")
         return line
 
     def _skip_line(self, line: str) -> None:
@@ -51,11 +51,12 @@ class _Lines:
             line = self._text.readline(1 << 20)
 
 
-def csv_rows(chunks: Iterable[bytes]) -> Iterator[Record | Broken]:
+def csv_rows(chunks: Iterable[bytes]) -> Iterator[Record | BrokenInput]:
     """The rows of a CSV file by the names in its first one.
 
-    A row past the limits is one :class:`Broken` in its place when it is one line; when it goes over lines, as
-    behind a quote that is never closed, nobody knows where the next row begins, and the reading ends.
+    A row past the limits is one :class:`BrokenInput` in its place when it is one line; when it goes over
+    lines, as behind a quote that is never closed, nobody knows where the next row begins, and the reading
+    ends.
     """
     lines = _Lines(chunks)
     names: list[str] | None = None
@@ -69,15 +70,15 @@ def csv_rows(chunks: Iterable[bytes]) -> Iterator[Record | Broken]:
                 elif values:
                     yield _record(names, values)
             return
-        except Broken as broken:
+        except BrokenInput as broken:
             yield broken
             if names is None or not lines.ended_in_line_one:
                 return
         except csv.Error as error:
-            yield Broken("bad-csv", str(error))
+            yield BrokenInput("bad-csv", str(error))
             return
         except UnicodeDecodeError as error:
-            yield Broken("not-utf-8", str(error))
+            yield BrokenInput("not-utf-8", str(error))
             return
 
 

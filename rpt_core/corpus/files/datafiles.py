@@ -19,8 +19,8 @@ from rpt_core.corpus.files.problems import (
 )
 from rpt_core.corpus.files.records import read_records
 from rpt_core.corpus.files.sources import Source
-from rpt_core.corpus.files.streams import Broken
-from rpt_core.corpus.rows import Document, Dropped, Problem, Row, Trace, preview
+from rpt_core.corpus.files.streams import BrokenInput
+from rpt_core.corpus.rows import Document, Dropped, Row, SourceProblem, Trace, preview
 
 TEXT_COLUMNS = ("text", "content", "document", "article", "markdown", "paragraphs")
 TITLE_COLUMNS = ("title", "name", "headline", "chapter", "url")
@@ -42,7 +42,7 @@ def read_data(source: Source, how: How) -> Iterator[Row]:
 
 def rows_of(
     source: Source,
-    records: Iterable[Record | Broken],
+    records: Iterable[Record | BrokenInput],
     max_chars: int,
     columns: Columns = ALL_COLUMNS,
 ) -> Iterator[Row]:
@@ -54,10 +54,10 @@ def rows_of(
     kind = ""
     waiting: list[tuple[int, Record]] = []
     for number, record in enumerate(records):
-        if isinstance(record, Broken):
+        if isinstance(record, BrokenInput):
             yield _broken(source, set_name(source.name), number, record)
             if not kind and number >= BROKEN_AT_HEAD_MAX:
-                told = Broken(
+                told = BrokenInput(
                     "too-much-work", f"of {number} rows none could be read; the rest is passed over"
                 )
                 yield _broken(source, set_name(source.name), number + 1, told)
@@ -80,11 +80,11 @@ def rows_of(
 def _row(source: Source, kind: str, number: int, record: Record, max_chars: int, columns: Columns) -> Row:
     try:
         return _READERS[kind](source, record, max_chars, columns)
-    except Broken as broken:
+    except BrokenInput as broken:
         return _broken(source, kind if kind == "text" else set_name(source.name), number, broken)
 
 
-def _broken(source: Source, name: str, number: int, broken: Broken) -> Dropped:
+def _broken(source: Source, name: str, number: int, broken: BrokenInput) -> Dropped:
     native_id = f"{source.name}#{number}"
     return Dropped(name, source.name, broken.reason, native_id, preview=preview(broken.detail))
 
@@ -109,16 +109,16 @@ def _trace(source: Source, record: Record, max_chars: int, columns: Columns) -> 
     for column in TRACE_COLUMNS:
         if not isinstance(values[column], str):
             reason = "missing-column" if values[column] is None else "retyped-column"
-            raise Broken(reason, f"{column}: {values[column]!r}")
+            raise BrokenInput(reason, f"{column}: {values[column]!r}")
     if not values["answer"] or not values["before"]:
-        raise Broken("missing-column", "before or answer is empty")
+        raise BrokenInput("missing-column", "before or answer is empty")
     return Trace(
         str(values["title"]), str(values["before"]), str(values["thought"]), str(values["answer"]),
         str(values["kind"] or ""), source.name,
     )  # fmt: skip
 
 
-def _problem(source: Source, record: Record, max_chars: int, columns: Columns) -> Problem:
+def _problem(source: Source, record: Record, max_chars: int, columns: Columns) -> SourceProblem:
     extra = record.get("extra_info")
     split = extra.get("split") if isinstance(extra, Mapping) else record.get("split")
     held_out = benchmark_of(source.name, split if isinstance(split, str) else "")
@@ -136,15 +136,15 @@ def _first(record: Record, columns: tuple[str, ...]) -> str:
 def _document(source: Source, record: Record, max_chars: int, columns: Columns) -> Document:
     column = next((name for name in columns["text"] if look_up(record, name) not in (None, ABSENT)), None)
     if column is None:
-        raise Broken("missing-column", f"none of {', '.join(columns['text'])}")
+        raise BrokenInput("missing-column", f"none of {', '.join(columns['text'])}")
     value = look_up(record, column)
     text = _prose(value)
     if text is None:
-        raise Broken("retyped-column", f"{column} is {type(value).__name__}")
+        raise BrokenInput("retyped-column", f"{column} is {type(value).__name__}")
     if not text.strip():
-        raise Broken("no-prose", f"{column} is blank")
+        raise BrokenInput("no-prose", f"{column} is blank")
     if len(text) > max_chars:
-        raise Broken("gigantic", text)
+        raise BrokenInput("gigantic", text)
     native_id = _first(record, columns["id"]) or stable_id(text)
     title = _first(record, columns["title"]) or preview(text)[:80]
     return Document(

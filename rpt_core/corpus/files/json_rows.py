@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
-from rpt_core.corpus.files.streams import CHUNK, Broken, lines
+from rpt_core.corpus.files.streams import CHUNK, BrokenInput, lines
 
 LINE_BYTES_MAX = 32 << 20
 """Longest JSON line, in bytes, or item, in characters."""
@@ -28,15 +28,15 @@ _TOKEN = re.compile(_STRING + r"?|[,\[{]", re.DOTALL)
 """A string without its end is one, too: tried from each of its quotes it would take quadratic time."""
 
 
-def json_lines(chunks: Iterable[bytes], limit: int = LINE_BYTES_MAX) -> Iterator[Record | Broken]:
-    r"""One object per line; empty lines are skipped, bad ones come as :class:`Broken`.
+def json_lines(chunks: Iterable[bytes], limit: int = LINE_BYTES_MAX) -> Iterator[Record | BrokenInput]:
+    r"""One object per line; empty lines are skipped, bad ones come as :class:`BrokenInput`.
 
     Example:
         >>> [type(row).__name__ for row in json_lines([b'{"a": 1}\n{"a": NaN}\n'])]
         ['dict', 'dict']
     """
     for line in lines(map(_without_blank_lines, chunks), limit):
-        if isinstance(line, Broken):
+        if isinstance(line, BrokenInput):
             yield line
         elif line.strip():
             yield _line(line)
@@ -47,22 +47,22 @@ def _without_blank_lines(chunk: bytes) -> bytes:
     return _BLANK_LINES.sub(b"\n", chunk) if 8 * chunk.count(b"\n") > len(chunk) else chunk
 
 
-def _line(line: bytes) -> Record | Broken:
+def _line(line: bytes) -> Record | BrokenInput:
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
-        return Broken("not-utf-8", f"{error}: {line[:80]!r}")
+        return BrokenInput("not-utf-8", f"{error}: {line[:80]!r}")
     return parse(text)
 
 
-def parse(text: str) -> Record | Broken:
+def parse(text: str) -> Record | BrokenInput:
     """The object a text is."""
     if _is_crowded(text):
         return _crowded(text)
     try:
         return _object(_DECODER.decode(text))
     except (ValueError, RecursionError) as error:
-        return Broken("bad-json", f"{error}: {text[:80]}")
+        return BrokenInput("bad-json", f"{error}: {text[:80]}")
 
 
 def _is_crowded(text: str) -> bool:
@@ -70,13 +70,13 @@ def _is_crowded(text: str) -> bool:
     return len(text) > TOKENS_MAX and next(islice(_TOKEN.finditer(text), TOKENS_MAX, None), None) is not None
 
 
-def _crowded(text: str) -> Broken:
-    return Broken("too-much-work", f"a row of more than {TOKENS_MAX} values: {text[:80]}")
+def _crowded(text: str) -> BrokenInput:
+    return BrokenInput("too-much-work", f"a row of more than {TOKENS_MAX} values: {text[:80]}")
 
 
-def _object(value: Any) -> Record | Broken:
+def _object(value: Any) -> Record | BrokenInput:
     if not isinstance(value, dict):
-        return Broken("bad-json", f"an object was expected, not {repr(value)[:80]}")
+        return BrokenInput("bad-json", f"an object was expected, not {repr(value)[:80]}")
     return value
 
 
@@ -90,7 +90,7 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> Record:
 _DECODER = json.JSONDecoder(object_pairs_hook=_no_twins)
 
 
-def json_array(chunks: Iterable[bytes], limit: int = LINE_BYTES_MAX) -> Iterator[Record | Broken]:
+def json_array(chunks: Iterable[bytes], limit: int = LINE_BYTES_MAX) -> Iterator[Record | BrokenInput]:
     """The objects of one JSON array, without holding the array; every character is read a few times at most.
 
     An item that is not JSON, or longer than ``limit``, ends the reading: where the next one starts cannot be
@@ -112,16 +112,16 @@ def json_array(chunks: Iterable[bytes], limit: int = LINE_BYTES_MAX) -> Iterator
                     break
                 row, held = _long_item(held, pieces, limit)
                 yield row
-    except Broken as broken:
+    except BrokenInput as broken:
         yield broken
         return
-    yield Broken("bad-json", f"the array ends inside an item or without its bracket: {held[:80]}")
+    yield BrokenInput("bad-json", f"the array ends inside an item or without its bracket: {held[:80]}")
 
 
 _BETWEEN_ITEMS = re.compile(r"[\s,]*+")
 
 
-def _items(held: str, limit: int) -> Generator[Record | Broken, None, tuple[int, bool]]:
+def _items(held: str, limit: int) -> Generator[Record | BrokenInput, None, tuple[int, bool]]:
     """Yield the whole items of ``held``; return where the rest starts, and whether the array ended."""
     position = 0
     while True:
@@ -135,9 +135,9 @@ def _items(held: str, limit: int) -> Generator[Record | Broken, None, tuple[int,
         except json.JSONDecodeError:
             return position, False
         except (ValueError, RecursionError) as error:
-            raise Broken("bad-json", f"{error}: {held[position : position + 80]}") from None
+            raise BrokenInput("bad-json", f"{error}: {held[position : position + 80]}") from None
         if end - position > limit:
-            raise Broken(
+            raise BrokenInput(
                 "gigantic", f"an item of more than {limit} characters: {held[position : position + 80]}"
             )
         if end - position > TOKENS_MAX and _is_crowded(
@@ -149,7 +149,7 @@ def _items(held: str, limit: int) -> Generator[Record | Broken, None, tuple[int,
         position = end
 
 
-def _long_item(held: str, pieces: Iterator[str], limit: int) -> tuple[Record | Broken, str]:
+def _long_item(held: str, pieces: Iterator[str], limit: int) -> tuple[Record | BrokenInput, str]:
     """The item that ``held`` begins with and later pieces go on with, and what follows it.
 
     Raises:
@@ -157,18 +157,18 @@ def _long_item(held: str, pieces: Iterator[str], limit: int) -> tuple[Record | B
     """
     shown, parts, length, scan = held[:80], list[str](), 0, _Scan()
     if not held.startswith(("{", "[")):
-        raise Broken("bad-json", f"an object was expected: {shown}")
+        raise BrokenInput("bad-json", f"an object was expected: {shown}")
     for piece in chain((held,), pieces):
         end = scan.end(piece)
         parts.append(piece if end is None else piece[:end])
         length += len(parts[-1])
         if length > limit:
-            raise Broken("gigantic", f"an item of more than {limit} characters: {shown}")
+            raise BrokenInput("gigantic", f"an item of more than {limit} characters: {shown}")
         if end is not None:
             text = "".join(parts)
             parts.clear()
             return parse(text), piece[end:]
-    raise Broken("bad-json", f"the array ends inside an item: {shown}")
+    raise BrokenInput("bad-json", f"the array ends inside an item: {shown}")
 
 
 _FLAT = rf'(?:[^"\[\]{{}}]++|{_STRING})*+'
@@ -209,7 +209,7 @@ class _Scan:
                 if not self.depth:
                     return place
                 if self.depth > DEPTH_MAX:
-                    raise Broken("bad-json", f"more than {DEPTH_MAX} brackets are open at once")
+                    raise BrokenInput("bad-json", f"more than {DEPTH_MAX} brackets are open at once")
         return None
 
 
@@ -230,4 +230,4 @@ def _decoded(chunks: Iterable[bytes]) -> Iterator[str]:
         for chunk in chunks:
             yield decoder.decode(chunk)
     except UnicodeDecodeError as error:
-        raise Broken("not-utf-8", str(error)) from None
+        raise BrokenInput("not-utf-8", str(error)) from None

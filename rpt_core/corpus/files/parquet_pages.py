@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import pyarrow.parquet as pq
 
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 
 HEADER_BYTES_MAX = 1 << 20
 PAGES_MAX = 100_000
@@ -61,7 +61,7 @@ def pages_of(stream: BinaryIO, column: pq.ColumnChunkMetaData) -> Pages:
         elif kind in (_DATA, _DATA_V2):
             data.append((num_values, num_bytes))
         if len(data) > PAGES_MAX:
-            raise Broken("too-much-work", f"column {column.path_in_schema}: more than {PAGES_MAX} pages")
+            raise BrokenInput("too-much-work", f"column {column.path_in_schema}: more than {PAGES_MAX} pages")
     sizes = [size for _, size in data]
     return Pages(
         num_values=sum(num for num, _ in data),
@@ -79,9 +79,9 @@ def _walk(stream: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int, in
         fields, length = _header(stream, start)
         kind, unpacked, packed = (fields.get(number) for number in (1, 2, 3))
         if not (isinstance(kind, int) and isinstance(unpacked, int) and isinstance(packed, int)):
-            raise Broken("bad-parquet", f"a page header at byte {start} lacks a size")
+            raise BrokenInput("bad-parquet", f"a page header at byte {start} lacks a size")
         if unpacked < 0 or packed < 0:
-            raise Broken("bad-parquet", f"a page at byte {start} has {min(unpacked, packed)} bytes")
+            raise BrokenInput("bad-parquet", f"a page at byte {start} has {min(unpacked, packed)} bytes")
         detail = fields.get(8 if kind == _DATA_V2 else 5)
         num = detail.get(1) if isinstance(detail, dict) else 0
         yield kind, unpacked, num if isinstance(num, int) else 0
@@ -101,7 +101,7 @@ def _header(stream: BinaryIO, start: int) -> tuple[Fields, int]:
             return reader.struct(), reader.place
         except IndexError:  # it goes on behind what was read
             num_bytes *= 4
-    raise Broken("bad-parquet", f"the page header at byte {start} does not end")
+    raise BrokenInput("bad-parquet", f"the page header at byte {start} does not end")
 
 
 class _Compact:
@@ -118,7 +118,7 @@ class _Compact:
             Broken: it is none.
         """
         if nesting > _STRUCT_NESTING_MAX:
-            raise Broken("bad-parquet", "a page header of too many levels")
+            raise BrokenInput("bad-parquet", "a page header of too many levels")
         fields: Fields = {}
         number = 0
         while byte := self._byte():
@@ -138,7 +138,7 @@ class _Compact:
             length = {3: 1, 7: 8}.get(kind) or self._varint()
             self.place += length
             return None
-        raise Broken("bad-parquet", f"a page header with a field of kind {kind}")
+        raise BrokenInput("bad-parquet", f"a page header with a field of kind {kind}")
 
     def _byte(self) -> int:
         self.place += 1
@@ -152,7 +152,7 @@ class _Compact:
             if byte < 128:
                 return value
             shift += 7
-        raise Broken("bad-parquet", "a number in a page header does not end")
+        raise BrokenInput("bad-parquet", "a number in a page header does not end")
 
     def _integer(self) -> int:
         value = self._varint()

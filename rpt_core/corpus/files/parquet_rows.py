@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from rpt_core.corpus.files.json_rows import LINE_BYTES_MAX, TOKENS_MAX, Record
 from rpt_core.corpus.files.parquet_pages import Pages, pages_of
-from rpt_core.corpus.files.streams import CHUNK, Broken
+from rpt_core.corpus.files.streams import CHUNK, BrokenInput
 
 FOOTER_BYTES_MAX = 16 << 20
 BATCH_ROWS = 256
@@ -31,8 +31,8 @@ _WRITTEN_OUT_BYTES_MAX = 8 << 20
 _STRINGS = frozenset({"BYTE_ARRAY"})
 
 
-def parquet_rows(path: Path) -> Iterator[Record | Broken]:
-    """The rows; a row group that cannot be read within the limits is one :class:`Broken` in their place."""
+def parquet_rows(path: Path) -> Iterator[Record | BrokenInput]:
+    """The rows; a row group that cannot be read within the limits is one :class:`BrokenInput`."""
     try:
         with path.open("rb") as stream:
             _check_footer(stream)
@@ -40,16 +40,16 @@ def parquet_rows(path: Path) -> Iterator[Record | Broken]:
             for number in range(metadata.num_row_groups):
                 try:
                     plan = _plan(stream, metadata, number)
-                except Broken as broken:
+                except BrokenInput as broken:
                     if broken.reason != "too-much-work":
                         raise
-                    yield Broken(broken.reason, f"row group {number}: {broken.detail}")
+                    yield BrokenInput(broken.reason, f"row group {number}: {broken.detail}")
                     continue
                 yield from _row_group(path, metadata, number, plan)
-    except Broken as broken:
+    except BrokenInput as broken:
         yield broken
     except (pa.ArrowException, OSError, ValueError) as error:
-        yield Broken("bad-parquet", str(error))
+        yield BrokenInput("bad-parquet", str(error))
 
 
 def _check_footer(stream: BinaryIO) -> None:
@@ -59,7 +59,7 @@ def _check_footer(stream: BinaryIO) -> None:
     stream.seek(max(0, size - 8))
     num_bytes = int.from_bytes(stream.read(4), "little")
     if FOOTER_BYTES_MAX < num_bytes < size:
-        raise Broken("too-much-work", f"a footer of {num_bytes} bytes")
+        raise BrokenInput("too-much-work", f"a footer of {num_bytes} bytes")
 
 
 @dataclass(slots=True)
@@ -99,12 +99,12 @@ def _plan(stream: BinaryIO, metadata: pq.FileMetaData, number: int) -> _Plan:
         else:
             flat.append((pages, 0 if is_kept else longest))
             if repeats and BATCH_ROWS * pages.longest > BATCH_BYTES_MAX:
-                raise Broken("too-much-work", f"{column.path_in_schema}: strings of one long beginning")
+                raise BrokenInput("too-much-work", f"{column.path_in_schema}: strings of one long beginning")
         if is_kept:
             plan.dictionaries.append(column.path_in_schema)
         held += pages.longest + pages.dictionary
     if held > HELD_BYTES_MAX:
-        raise Broken("too-much-work", f"its pages and dictionaries have {held} bytes at a time")
+        raise BrokenInput("too-much-work", f"its pages and dictionaries have {held} bytes at a time")
     while plan.num_rows > 1 and _batch_bytes(flat, plan.num_rows) > BATCH_BYTES_MAX:
         plan.num_rows //= 2
     return plan
@@ -115,7 +115,9 @@ def _batch_bytes(flat: list[tuple[Pages, int]], num_rows: int) -> int:
     return sum(pages.window(num_rows) + num_rows * longest for pages, longest in flat)
 
 
-def _row_group(path: Path, metadata: pq.FileMetaData, number: int, plan: _Plan) -> Iterator[Record | Broken]:
+def _row_group(
+    path: Path, metadata: pq.FileMetaData, number: int, plan: _Plan
+) -> Iterator[Record | BrokenInput]:
     file = pq.ParquetFile(
         path, metadata=metadata, read_dictionary=plan.dictionaries or None, buffer_size=CHUNK
     )
@@ -128,7 +130,7 @@ def _row_group(path: Path, metadata: pq.FileMetaData, number: int, plan: _Plan) 
             yield from _rows(batch)
 
 
-def _rows(batch: pa.RecordBatch) -> Iterator[Record | Broken]:
+def _rows(batch: pa.RecordBatch) -> Iterator[Record | BrokenInput]:
     """The rows of a batch as Python's objects, so many at a time as memory allows."""
     num_values, num_bytes = 0, 0
     for array in batch.columns:
@@ -141,9 +143,9 @@ def _rows(batch: pa.RecordBatch) -> Iterator[Record | Broken]:
         yield from _rows(batch.slice(0, half))
         yield from _rows(batch.slice(half))
     elif num_values > TOKENS_MAX:
-        yield Broken("too-much-work", f"a row of {num_values} values")
+        yield BrokenInput("too-much-work", f"a row of {num_values} values")
     elif num_bytes > LINE_BYTES_MAX:
-        yield Broken("gigantic", f"a row of {num_bytes} bytes")
+        yield BrokenInput("gigantic", f"a row of {num_bytes} bytes")
     else:
         yield from _objects(batch)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from rpt_core.corpus.files.patience import patient
 from rpt_core.corpus.files.problems import Columns
 from rpt_core.corpus.files.sources import Source
 from rpt_core.corpus.files.streams import Counted
@@ -33,7 +34,7 @@ Read = Callable[[Source, T, How], Iterator[Row]]
 
 
 @dataclass(frozen=True, slots=True)
-class Part(Generic[T]):
+class SourcePart(Generic[T]):
     """Pieces of a source, and what reads each of them; it can be pickled."""
 
     source: Source
@@ -43,9 +44,14 @@ class Part(Generic[T]):
     """What is read of the disk."""
 
     def rows(self, how: How) -> Iterator[Row]:
-        """The rows of each piece."""
+        """The rows of each piece; where one hangs, its file is named.
+
+        Raises:
+            SourceError: a piece gave no row in too much processor time.
+        """
         for piece in self.pieces:
-            yield from self.read(self.source, piece, how)
+            name = piece.name if isinstance(piece, Source) else self.source.name
+            yield from patient(self.read(self.source, piece, how), name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class Shard:
     """Of its last source."""
     num_bytes: int
     """How many bytes of files it takes the stage forward."""
-    part: Part[Any]
+    part: SourcePart[Any]
     fits: bool = True
     """Whether one answer is likely to hold its rows."""
 
@@ -65,7 +71,7 @@ def shards_of(source: Source, batches: Iterator[list[T]], file: Counted, read: R
     """A shard for every batch of pieces, with how many bytes of the file they were taken out of."""
     told = 0
     for batch in batches:
-        yield Shard(source.name, file.num_bytes - told, Part(source, tuple(batch), read))
+        yield Shard(source.name, file.num_bytes - told, SourcePart(source, tuple(batch), read))
         told = file.num_bytes
 
 

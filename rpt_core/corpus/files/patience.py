@@ -1,4 +1,4 @@
-"""The last resort against a reader that never ends: CPU time without a row.
+"""A watchdog for readers: CPU time without a row ends the stage.
 
 What a reader may do is bounded by counts, so that equal input gives equal rows on any machine. This clock
 decides no row: it ends the stage with the name of the file whose reader is at fault.

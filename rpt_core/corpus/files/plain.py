@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.files.sources import Head, Source
-from rpt_core.corpus.files.streams import Broken, decode, open_chunks, read_limited
+from rpt_core.corpus.files.streams import BrokenInput, decode, open_chunks, read_limited
 from rpt_core.corpus.origins import Origin, Profile
 from rpt_core.corpus.rows import Document, Dropped, Row, preview
 
@@ -45,7 +45,7 @@ def read_text(source: Source, how: How) -> Iterator[Row]:
     max_chars = how.max_chars
     try:
         text = decode(read_limited(open_chunks(source.path), min(FILE_BYTES_MAX, 4 * max_chars + 4096)))
-    except Broken as broken:
+    except BrokenInput as broken:
         reason = "gigantic" if broken.reason == "archive-bomb" else broken.reason
         yield Dropped(TEXT.name, source.name, reason, source.name, preview=preview(broken.detail))
         return

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from rpt_core.corpus.files.choices import NUM_MAX, letter_of, options_of, with_options
-from rpt_core.corpus.files.streams import Broken
-from rpt_core.corpus.rows import Problem
+from rpt_core.corpus.files.streams import BrokenInput
+from rpt_core.corpus.rows import SourceProblem
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "problem": (
@@ -222,14 +222,16 @@ def _unquoted(text: str) -> str:
 
 def parse_problem(
     record: Mapping[str, Any], source: str, origin: str, benchmark: str, columns: Columns = COLUMNS
-) -> Problem:
+) -> SourceProblem:
     """One row as a problem.
 
     Raises:
         Broken: ``missing-column`` when problem or answer is empty, ``retyped-column`` when it is no text.
     """
     if _holds_columns(record, columns):
-        raise Broken("retyped-column", "problem and answer are lists of one length: whole columns, no row")
+        raise BrokenInput(
+            "retyped-column", "problem and answer are lists of one length: whole columns, no row"
+        )
     problem, answer, solution = (_field(record, name, columns) for name in ("problem", "answer", "solution"))
     steps, mark, final = answer.partition(_GSM)
     if mark and final.strip():
@@ -243,8 +245,8 @@ def parse_problem(
         if not text:
             held = [value for column in columns[name] if (value := look_up(record, column)) is not ABSENT]
             wrong = any(value not in (None, "", []) for value in held)
-            raise Broken("retyped-column" if wrong else "missing-column", f"{name}: {str(held)[:100]}")
-    return Problem(
+            raise BrokenInput("retyped-column" if wrong else "missing-column", f"{name}: {str(held)[:100]}")
+    return SourceProblem(
         source,
         problem,
         answer,

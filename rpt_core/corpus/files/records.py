@@ -1,6 +1,6 @@
 """Rows of data files: JSON lines, JSON arrays, Parquet, CSV; one row in memory at a time.
 
-Every row is a plain dict, or a :class:`~rpt_core.corpus.files.streams.Broken` in its place.
+Every row is a plain dict, or a :class:`~rpt_core.corpus.files.streams.BrokenInput` in its place.
 """
 
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from rpt_core.corpus.files.csv_rows import csv_rows
 from rpt_core.corpus.files.json_rows import Record, json_array, json_lines
 from rpt_core.corpus.files.parquet_rows import parquet_rows
 from rpt_core.corpus.files.sources import Source
-from rpt_core.corpus.files.streams import Broken, as_utf8, open_chunks
+from rpt_core.corpus.files.streams import BrokenInput, as_utf8, open_chunks
 
 
-def read_records(source: Source) -> Iterator[Record | Broken]:
-    """The rows of a data file of any form; a break in the stream ends them with one :class:`Broken`."""
+def read_records(source: Source) -> Iterator[Record | BrokenInput]:
+    """The rows of a data file of any form; a break in the stream ends them with one :class:`BrokenInput`."""
     try:
         if source.form == "parquet":
             yield from parquet_rows(source.path)
@@ -23,11 +23,11 @@ def read_records(source: Source) -> Iterator[Record | Broken]:
             yield from csv_rows(open_chunks(source.path))
         else:
             yield from _spread(_json(as_utf8(open_chunks(source.path))))
-    except Broken as broken:
+    except BrokenInput as broken:
         yield broken
 
 
-def _spread(rows: Iterator[Record | Broken]) -> Iterator[Record | Broken]:
+def _spread(rows: Iterator[Record | BrokenInput]) -> Iterator[Record | BrokenInput]:
     """The rows; a file whose only object holds columns of equal length is read by its columns."""
     first = next(rows, None)
     num = _num_rows(first) if isinstance(first, dict) else 0
@@ -39,7 +39,7 @@ def _spread(rows: Iterator[Record | Broken]) -> Iterator[Record | Broken]:
         return
     try:
         second = next(rows, None)
-    except Broken:
+    except BrokenInput:
         yield first
         raise
     if second is None and isinstance(first, dict):
@@ -60,7 +60,7 @@ def _num_rows(record: Record) -> int:
     return lengths.pop() if len(lengths) == 1 and len(columns[0]) > 1 else 0
 
 
-def _json(chunks: Iterator[bytes]) -> Iterator[Record | Broken]:
+def _json(chunks: Iterator[bytes]) -> Iterator[Record | BrokenInput]:
     """JSON lines, or one JSON array: told by the first character."""
     first = next((chunk for chunk in chunks if chunk.strip()), b"")
     rest = chain((first,), chunks)
@@ -77,7 +77,7 @@ def _opens_object(first: bytes) -> bool:
     return first.lstrip().split(b"\n", 1)[0].strip() in (b"{", b"{}")
 
 
-def csv_tree(tree: Tree) -> Iterator[Record | Broken]:
+def csv_tree(tree: Tree) -> Iterator[Record | BrokenInput]:
     """The rows of every CSV file of an archive; the file's name stands in for a missing subject."""
     for name, data in sorted(tree.files.items()):
         try:
@@ -85,5 +85,5 @@ def csv_tree(tree: Tree) -> Iterator[Record | Broken]:
                 if isinstance(record, dict):
                     record.setdefault("subject", name.rsplit("/", 1)[-1].removesuffix(".csv"))
                 yield record
-        except Broken as broken:
+        except BrokenInput as broken:
             yield broken

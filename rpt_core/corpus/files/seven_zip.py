@@ -10,7 +10,7 @@ from queue import Full, Queue
 from threading import Event, Thread
 from typing import Any
 
-from rpt_core.corpus.files.streams import CHUNK, Broken
+from rpt_core.corpus.files.streams import CHUNK, BrokenInput
 from rpt_core.errors import RecipeError, brief
 
 MAGIC = b"7z\xbc\xaf\x27\x1c"
@@ -33,10 +33,10 @@ def member_chunks(path: Path, file_name: str) -> Iterator[bytes]:
             f"{path.name} is a 7z archive, and py7zr, which unpacks it, is not installed: "
             "pip install -e '.[7z]', or unpack the archive yourself."
         ) from None
-    queue: Queue[bytes | Broken | None] = Queue(_PIECES_AHEAD)
+    queue: Queue[bytes | BrokenInput | None] = Queue(_PIECES_AHEAD)
     gone = Event()
 
-    def put(piece: bytes | Broken | None) -> None:
+    def put(piece: bytes | BrokenInput | None) -> None:
         while not gone.is_set():
             try:
                 return queue.put(piece, timeout=_WAIT_SECONDS)
@@ -49,20 +49,20 @@ def member_chunks(path: Path, file_name: str) -> Iterator[bytes]:
             with py7zr.SevenZipFile(path) as archive:
                 found = [name for name in archive.getnames() if name.lower().split("/")[-1] == file_name]
                 if not found:
-                    raise Broken("unrecognised-format", f"the archive holds no {file_name}")
+                    raise BrokenInput("unrecognised-format", f"the archive holds no {file_name}")
                 archive.extract(targets=found[:1], factory=_factory(py7zr, put))
             put(None)
-        except Broken as broken:
+        except BrokenInput as broken:
             put(broken)
         except InterruptedError:
             return
         except Exception as error:  # noqa: BLE001  (whatever py7zr makes of wrong bytes is the archive's fault)
-            put(Broken("broken-archive", brief(error)))
+            put(BrokenInput("broken-archive", brief(error)))
 
     Thread(target=unpack, daemon=True).start()
     try:
         while (piece := queue.get()) is not None:
-            if isinstance(piece, Broken):
+            if isinstance(piece, BrokenInput):
                 raise piece
             yield piece
     finally:

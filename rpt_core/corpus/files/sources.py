@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rpt_core.corpus.files.streams import BZIP2, GZIP, Broken, open_chunks
+from rpt_core.corpus.files.streams import BZIP2, GZIP, BrokenInput, open_chunks
 from rpt_core.errors import SourceError
 
 REFUSED = "refused"
@@ -137,14 +137,14 @@ def read_head(path: Path) -> tuple[bool, Head]:
         with path.open("rb") as stream:
             with_magic = stream.read(4)
     except OSError as error:
-        raise Broken("unreadable-file", error.strerror or str(error)) from None
+        raise BrokenInput("unreadable-file", error.strerror or str(error)) from None
     held = bytearray()
     try:
         for piece in open_chunks(path):
             held += piece
             if len(held) >= HEAD_BYTES:
                 break
-    except Broken:
+    except BrokenInput:
         # A break after some content is the reader's to report; one before any content is the file's.
         if not held:
             raise

@@ -1,6 +1,6 @@
 """Bytes out of files that may be compressed, broken or hostile, a piece at a time.
 
-Whatever was read before a break is handed out first; the break itself is a :class:`Broken`, whose
+Whatever was read before a break is handed out first; the break itself is a :class:`BrokenInput`, whose
 reason ends up in the table of dropped rows. Nothing here holds more than a few megabytes.
 """
 
@@ -19,7 +19,7 @@ CHUNK = 1 << 20
 GZIP, BZIP2 = b"\x1f\x8b", b"BZh"
 
 
-class Broken(Exception):  # noqa: N818  (an input's fault, turned into a dropped row by the reader)
+class BrokenInput(Exception):  # noqa: N818  (an input's fault, turned into a dropped row by the reader)
     """An input that cannot be read on, with the reason to record."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -59,7 +59,7 @@ def file_chunks(path: Path, start: int = 0, stop: int | None = None) -> Iterator
                 left -= len(piece)
                 yield piece
     except OSError as error:
-        raise Broken("unreadable-file", error.strerror or str(error)) from None
+        raise BrokenInput("unreadable-file", error.strerror or str(error)) from None
 
 
 class Counted:
@@ -111,7 +111,7 @@ def _decompress(codec: _Codec, first: bytes, chunks: Iterator[bytes]) -> Iterato
             try:
                 yield from _inflate(worker, part)
             except codec.errors as error:
-                raise Broken(f"broken-{codec.name}", str(error)) from None
+                raise BrokenInput(f"broken-{codec.name}", str(error)) from None
             start += len(part)
             window = min(2 * window, CHUNK)
             if worker.eof:
@@ -120,7 +120,7 @@ def _decompress(codec: _Codec, first: bytes, chunks: Iterator[bytes]) -> Iterato
                 start = _ZEROS.match(data, start - len(worker.unused_data)).end()  # type: ignore[union-attr]
                 worker, open_stream, window = codec.decompressor(), False, _WINDOW_MIN
     if open_stream:
-        raise Broken(f"truncated-{codec.name}", "the file ends inside a compressed stream")
+        raise BrokenInput(f"truncated-{codec.name}", "the file ends inside a compressed stream")
 
 
 def _inflate(worker: "bz2.BZ2Decompressor | zlib._Decompress", data: bytes) -> Iterator[bytes]:
@@ -147,7 +147,7 @@ def read_limited(chunks: Iterable[bytes], limit: int) -> bytes:
     for piece in chunks:
         held += piece
         if len(held) > limit:
-            raise Broken("archive-bomb", f"more than {limit} bytes after decompression")
+            raise BrokenInput("archive-bomb", f"more than {limit} bytes after decompression")
     return bytes(held)
 
 
@@ -160,12 +160,12 @@ def bounded(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
     for piece in chunks:
         limit -= len(piece)
         if limit < 0:
-            raise Broken("archive-bomb", "unpacks to more bytes than an archive of its size may")
+            raise BrokenInput("archive-bomb", "unpacks to more bytes than an archive of its size may")
         yield piece
 
 
-def lines(chunks: Iterable[bytes], limit: int, end: bytes = b"\n") -> Iterator[bytes | Broken]:
-    r"""Lines without their ends; one longer than ``limit`` bytes becomes a :class:`Broken` in its place.
+def lines(chunks: Iterable[bytes], limit: int, end: bytes = b"\n") -> Iterator[bytes | BrokenInput]:
+    r"""Lines without their ends; one longer than ``limit`` bytes becomes a :class:`BrokenInput` in its place.
 
     Example:
         >>> list(lines([b"a\nb", b"c\n"], 10))
@@ -182,14 +182,14 @@ def lines(chunks: Iterable[bytes], limit: int, end: bytes = b"\n") -> Iterator[b
             yield from (_line(line, limit) for line in others[:-1])
             held, skipping = bytearray(others[-1]), False
         if len(held) > limit:
-            yield Broken("gigantic", f"a line of more than {limit} bytes")
+            yield BrokenInput("gigantic", f"a line of more than {limit} bytes")
             held, skipping = bytearray(), True
     if held:
         yield bytes(held)
 
 
-def _line(line: bytes, limit: int) -> bytes | Broken:
-    return line if len(line) <= limit else Broken("gigantic", f"a line of {len(line)} bytes")
+def _line(line: bytes, limit: int) -> bytes | BrokenInput:
+    return line if len(line) <= limit else BrokenInput("gigantic", f"a line of {len(line)} bytes")
 
 
 class ChunkFile(io.RawIOBase):
@@ -218,7 +218,7 @@ class ChunkFile(io.RawIOBase):
             if self._left is not None:
                 self._left -= len(piece)
                 if self._left < 0:
-                    raise Broken("archive-bomb", "unpacks to more bytes than an archive may")
+                    raise BrokenInput("archive-bomb", "unpacks to more bytes than an archive may")
         num = min(len(buffer), len(self._held))
         buffer[:num], self._held = self._held[:num], self._held[num:]
         return num
@@ -260,7 +260,7 @@ def _transcode(name: str, first: bytes, chunks: Iterator[bytes]) -> Iterator[byt
             yield decoder.decode(piece).encode()
         yield decoder.decode(b"", final=True).encode()
     except UnicodeError as error:
-        raise Broken("not-utf-8", f"{name}: {error}") from None
+        raise BrokenInput("not-utf-8", f"{name}: {error}") from None
 
 
 def decode(data: bytes) -> str:
@@ -272,4 +272,4 @@ def decode(data: bytes) -> str:
     try:
         return b"".join(as_utf8(iter([data]))).decode()
     except UnicodeDecodeError as error:
-        raise Broken("not-utf-8", str(error)) from None
+        raise BrokenInput("not-utf-8", str(error)) from None

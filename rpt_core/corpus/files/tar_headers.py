@@ -11,7 +11,7 @@ import re
 import tarfile
 from typing import Any
 
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 
 HEADER_BYTES_MAX = 256 << 10
 """Longest name or block of pax records; paths have 4 kB at most, extended attributes 64 kB."""
@@ -63,7 +63,7 @@ class Header(tarfile.TarInfo):
         """
         header = super().frombuf(buf, encoding, errors)
         if header.type == tarfile.GNUTYPE_SPARSE and buf[_SPARSE_MAP_GOES_ON]:
-            raise Broken("archive-bomb", "a sparse file of many parts, which no archive of text holds")
+            raise BrokenInput("archive-bomb", "a sparse file of many parts, which no archive of text holds")
         return header
 
     def _proc_member(self, archive: "Archive") -> tarfile.TarInfo:
@@ -106,11 +106,11 @@ class Archive(tarfile.TarFile):
         self._num_bytes += max(header.size, tarfile.BLOCKSIZE)
         self._num_global += header.size if header.type == tarfile.XGLTYPE else 0
         if not 0 <= header.size <= HEADER_BYTES_MAX:
-            raise Broken("archive-bomb", f"a member's name or attributes have {header.size} bytes")
+            raise BrokenInput("archive-bomb", f"a member's name or attributes have {header.size} bytes")
         if self._num_bytes > HEADERS_BYTES_MAX or self._num_global > GLOBAL_BYTES_MAX:
-            raise Broken("archive-bomb", "the names and attributes of its members have too many bytes")
+            raise BrokenInput("archive-bomb", "the names and attributes of its members have too many bytes")
         if self.nesting > NESTING_MAX:
-            raise Broken("archive-bomb", f"more than {NESTING_MAX} headers describe one member")
+            raise BrokenInput("archive-bomb", f"more than {NESTING_MAX} headers describe one member")
 
 
 def _check_records(body: bytes) -> None:
@@ -120,7 +120,7 @@ def _check_records(body: bytes) -> None:
         Broken: they are not, or hold what costs more than they are long.
     """
     if b"GNU.sparse." in body:
-        raise Broken("archive-bomb", "a sparse file, which no archive of text holds")
+        raise BrokenInput("archive-bomb", "a sparse file, which no archive of text holds")
     place = 0
     while place < len(body) and body[place]:
         found = _RECORD.match(body, place)
@@ -131,7 +131,7 @@ def _check_records(body: bytes) -> None:
             or body[end - 1] != 0x0A
             or (body.find(b"=", found.end(), end) < 0)
         ):
-            raise Broken("broken-archive", "pax records whose lengths are wrong")
+            raise BrokenInput("broken-archive", "pax records whose lengths are wrong")
         place = end
     if _DIGITS.search(body):
-        raise Broken("broken-archive", "a pax record with a number of more than 64 digits")
+        raise BrokenInput("broken-archive", "a pax record with a number of more than 64 digits")

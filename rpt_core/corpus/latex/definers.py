@@ -18,7 +18,7 @@ _SPEC = re.compile(
 _PARAMETERS = re.compile(r"[^{}]{0,300}(?=\{)")
 _PARAMETER = re.compile(r"#[1-9]")
 _LET = re.compile(r"\s*+\\([a-zA-Z@]++|.)\s*+=?\s*+(\\(?:[a-zA-Z@]++|.)|[^\s\\])", re.DOTALL)
-_SPOKEN = re.compile(r"(?:^|,)\s*+name\s*+=\s*+\{?([^{},]{1,80})")
+_PRINTED = re.compile(r"(?:^|,)\s*+name\s*+=\s*+\{?([^{},]{1,80})")
 _BARE_WORD = re.compile(r"\\[a-zA-Z]+")
 
 
@@ -108,12 +108,12 @@ def _new_theorem(mouth: Mouth, word: str, define: Define) -> None:
 
 
 def _declare_theorem(mouth: Mouth, word: str, define: Define) -> None:
-    """Of thmtools: the spoken name is an option, or the environment's name."""
+    """Of thmtools: the printed name is an option, or the environment's name."""
     options = mouth.optional() or ""
     for name in (mouth.group() or "").split(","):
         if name := name.strip():
-            spoken = _SPOKEN.search(options)
-            mouth.known.theorems[name] = spoken[1].strip() if spoken else name.capitalize()
+            printed = _PRINTED.search(options)
+            mouth.known.theorems[name] = printed[1].strip() if printed else name.capitalize()
     mouth.optional()
 
 

@@ -9,7 +9,7 @@ import codecs
 import re
 from collections.abc import Iterable
 
-from rpt_core.corpus.files.streams import Broken, decode
+from rpt_core.corpus.files.streams import BrokenInput, decode
 from rpt_core.corpus.latex.scan import LINE_CHARS, is_commented
 
 _CODECS = {
@@ -97,7 +97,7 @@ def _as_unicode(data: bytes, maybe_cjk: bool) -> str | None:
     """UTF-8 or UTF-16 by its mark; None for other bytes, and for few that a CJK encoding may have meant."""
     try:
         text = decode(data)
-    except Broken:
+    except BrokenInput:
         return None
     if maybe_cjk and not text.isascii() and sum(not char.isascii() for char in text) < _MANY_CHARS:
         return None
@@ -152,12 +152,12 @@ def _decoded(data: bytes, codec: str | None) -> str:
         # A stray byte of another editor in UTF-8.
         return data.decode("utf-8", _STRAY)
     if codec and codec.startswith(_UNKNOWN):
-        raise Broken("not-utf-8", f"the file declares the encoding {codec[1:]!r}, which is not known")
+        raise BrokenInput("not-utf-8", f"the file declares the encoding {codec[1:]!r}, which is not known")
     if codec:
         return data.decode(codec, "replace")
     text = data.decode("latin-1" if any(byte in data for byte in b"\x81\x8d\x8f\x90\x9d") else "cp1252")
     if run := _FOREIGN_RUN.search(text):
-        raise Broken("not-utf-8", f"no encoding is declared, and as Latin-1 it reads {run[0]!r}")
+        raise BrokenInput("not-utf-8", f"no encoding is declared, and as Latin-1 it reads {run[0]!r}")
     return text
 
 

@@ -3,7 +3,7 @@ r"""One source with its macros expanded, its tests decided and its files in thei
 import re
 from collections.abc import Callable
 
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.latex.conditions import BRACED, ONE_BRANCH, State, is_test, skipped, tex_test
 from rpt_core.corpus.latex.definers import DEFINERS, xparse_kinds
 from rpt_core.corpus.latex.dialects import NAMED, dialect_macros, dialect_of
@@ -308,7 +308,9 @@ class Expander(Mouth):
             return
         above = self.open_files()
         if found in above or len(above) > INPUT_DEPTH_MAX:
-            raise Broken("latex-explosion", f"{' -> '.join((*above, found))} inputs itself or nests too deep")
+            raise BrokenInput(
+                "latex-explosion", f"{' -> '.join((*above, found))} inputs itself or nests too deep"
+            )
         text = self._tree.read(found)
         if self._in_body and (begin := _DOCUMENT.search(text)):
             # A part that can be set alone: only what stands within its document is read.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.latex import scan
 from rpt_core.corpus.latex.conditions import FALSE, NO_VALUE, TRUE
 
@@ -69,7 +69,7 @@ class Definitions:
     macros: dict[str, Macro] = field(default_factory=dict)
     environments: dict[str, tuple[Macro, str]] = field(default_factory=dict)
     theorems: dict[str, str] = field(default_factory=dict)
-    """Environment -> spoken name, from ``newtheorem``."""
+    """Environment -> printed name, from ``newtheorem``."""
     switches: dict[str, bool] = field(default_factory=dict)
     """Of ``newif`` and ``newbool`` by name; toggles as ``toggle NAME``."""
     units: dict[str, str] = field(default_factory=dict)
@@ -140,7 +140,7 @@ class Mouth:
         self._ends_in_word = "\\" in text and bool(_ENDS_IN_WORD.search(text[-_WORD_TAIL_CHARS:]))
         self._num_chars += len(text)
         if self._num_chars > OUTPUT_CHARS_MAX:
-            raise Broken("latex-explosion", f"macros grow past {OUTPUT_CHARS_MAX} characters")
+            raise BrokenInput("latex-explosion", f"macros grow past {OUTPUT_CHARS_MAX} characters")
 
     def deeper(self, change: int) -> None:
         """A group opens (1) or closes (-1); what was redefined in it means again what it meant before."""
@@ -165,7 +165,7 @@ class Mouth:
             or len(self._stack) > DEPTH_MAX
             or self._num_read_again > READ_AGAIN_CHARS_MAX
         ):
-            raise Broken("latex-explosion", f"\\{word} expands without end")
+            raise BrokenInput("latex-explosion", f"\\{word} expands without end")
         self._enter(text, None)
 
     def open_file(self, name: str, text: str) -> None:
@@ -278,7 +278,7 @@ class Mouth:
     def _charge(self, num_chars: int, shown: str) -> None:
         self._num_argument_chars += num_chars
         if self._num_argument_chars > ARGUMENT_CHARS_MAX:
-            raise Broken("latex-explosion", f"arguments nest without end: {shown}")
+            raise BrokenInput("latex-explosion", f"arguments nest without end: {shown}")
 
     def arguments(self, macro: Macro) -> list[str] | None:
         """The arguments of a macro; None when its delimiters do not stand here, and nothing is read."""

@@ -1,4 +1,4 @@
-r"""Numbers for ``\ref``: sections, equations, figures, tables and theorems counted as LaTeX would.
+r"""Numbers for ``\ref`` and ``\cite``: sections, equations, theorems and sources counted as LaTeX would.
 
 "Section~\ref{sec:fit}" without its number is a hole in the sentence. Counting in order of appearance
 gives the printed number in nearly all papers; where a class counts otherwise it still reads as one.
@@ -22,6 +22,17 @@ _FLOATS = {
     "algorithm": "Algorithm",
 }
 
+_TEXTUAL = frozenset(
+    {"citet", "textcite", "citealt", "citeauthor", "citetalias", "shortcite", "citen", "cites"}
+)
+"""Citations that are a noun of their sentence."""
+_NEEDS_NOUN = re.compile(
+    r"(?:\b(?:in|by|of|from|see|with|to|following|as|and|e\.g\.|cf\.|Ref\.?|Refs\.?|also|like|per|using|via|on|at|than|both|for)"
+    r"|[(,;]|^)[\s~]*$",
+    re.IGNORECASE,
+)
+"""Words after which a citation is the noun of its sentence."""
+
 
 def number_labels(text: str, theorems: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     r"""For every label: the kind of thing it names and its number.
@@ -34,6 +45,51 @@ def number_labels(text: str, theorems: Mapping[str, str]) -> dict[str, tuple[str
     for match in _EVENT.finditer(text):
         counter.event(match)
     return counter.labels
+
+
+def reference(name: str, keys: str, labels: Mapping[str, tuple[str, str]]) -> str:
+    """What a reference shows: numbers, after the kind of thing where the command says it; empty for no label.
+
+    Args:
+        name: The command, such as ``eqref`` or ``Cref``.
+        keys: Labels with commas between.
+        labels: Kind and number by label, of :func:`number_labels`.
+
+    Example:
+        >>> reference("cref", "a, b", {"a": ("Section", "2"), "b": ("Section", "3")})
+        'section 2, 3'
+    """
+    found = [labels[key.strip()] for key in keys.split(",") if key.strip() in labels]
+    if not found:
+        return ""
+    numbers = ", ".join(number for _, number in found)
+    if name in ("cref", "autoref", "fref", "vref", "Cref", "Fref"):
+        kind = found[0][0]
+        return f"{kind if name[0].isupper() or name == 'autoref' else kind.lower()} {numbers}"
+    return f"({numbers})" if name == "eqref" else numbers
+
+
+class Citations:
+    """Numbers sources in the order in which a text first cites them."""
+
+    def __init__(self) -> None:
+        """Nothing is cited yet."""
+        self._numbers: dict[str, int] = {}
+
+    def shown(self, name: str, keys: str, before: str, following: str) -> str:
+        """A number where the sentence needs a noun ("as shown by [3]"), nothing where it does not.
+
+        Args:
+            name: The command, such as ``citet``.
+            keys: Names of sources with commas between.
+            before: The end of the text before it.
+            following: The character after it.
+        """
+        numbers = [self._numbers.setdefault(key.strip(), len(self._numbers) + 1) for key in keys.split(",")]
+        if before.rstrip().endswith("(") and following == ")":
+            return ""
+        needed = _NEEDS_NOUN.search(before) or not before.strip() or before.endswith("\n")
+        return f"[{', '.join(map(str, numbers))}]" if needed or name.lower() in _TEXTUAL else ""
 
 
 class _Counter:

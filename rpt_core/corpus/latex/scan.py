@@ -8,7 +8,7 @@ thousand unclosed groups quadratic.
 import functools
 import re
 
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.latex.structure import around
 
 SPACE = re.compile(r"\s*+")
@@ -59,7 +59,7 @@ def group(buffer: str, position: int) -> tuple[str, int] | None:
             depth -= 1
             if depth == 0:
                 return buffer[position + 1 : match.start()], match.end()
-    raise Broken("latex-unbalanced", f"a {{ that never closes in: {around(buffer, position)}")
+    raise BrokenInput("latex-unbalanced", f"a {{ that never closes in: {around(buffer, position)}")
 
 
 def next_group(buffer: str, position: int) -> tuple[str, int] | None:

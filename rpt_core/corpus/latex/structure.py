@@ -3,7 +3,7 @@ r"""Where every brace and every environment of a LaTeX source ends: one linear p
 import re
 from dataclasses import dataclass, field
 
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 
 _STRUCTURE = re.compile(r"\\(begin|end)\s*+\{([^{}\\]{1,60})\}|\\.|[{}]", re.DOTALL)
 
@@ -32,17 +32,19 @@ def match_structure(text: str) -> Structure:
             braces.append(match.start())
         elif brace == "}":
             if not braces:
-                raise Broken("latex-unbalanced", f"a }} without its {{ in: {around(text, match.start())}")
+                raise BrokenInput(
+                    "latex-unbalanced", f"a }} without its {{ in: {around(text, match.start())}"
+                )
             found.braces[braces.pop()] = match.start()
         elif match[1] == "begin":
             open_environments.append((match[2].strip(), match.start(), match.end()))
         elif match[1] == "end":
             _close(found, open_environments, match)
     if braces:
-        raise Broken("latex-unbalanced", f"a {{ that never closes in: {around(text, braces[-1])}")
+        raise BrokenInput("latex-unbalanced", f"a {{ that never closes in: {around(text, braces[-1])}")
     for name, start, _ in open_environments:
         if name != "document":
-            raise Broken("latex-unbalanced", f"\\begin{{{name}}} never ends: {around(text, start)}")
+            raise BrokenInput("latex-unbalanced", f"\\begin{{{name}}} never ends: {around(text, start)}")
     return found
 
 
@@ -53,7 +55,7 @@ def _close(found: Structure, waiting: list[tuple[str, int, int]], match: re.Matc
         if name == match[2].strip():
             if name == "document" and depth > 1:
                 inner, begun, _ = waiting[-1]
-                raise Broken(
+                raise BrokenInput(
                     "latex-unbalanced", f"\\begin{{{inner}}} never ends: {around(match.string, begun)}"
                 )
             found.environments[start] = (name, content, match.start(), match.end())

@@ -6,14 +6,14 @@ drawings, footnotes, bibliographies, what stands before the text. Braces and env
 once, in linear time; what does not match is a reason, not an exception from deep inside.
 """
 
-import itertools
 import re
 from collections.abc import Callable, Mapping
 
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
+from rpt_core.corpus.latex.arguments import Arguments
 from rpt_core.corpus.latex.blocks import HEADING, block, flat, has_words, without_closing_sections
+from rpt_core.corpus.latex.formulas import formula
 from rpt_core.corpus.latex.lengths import (
-    REGISTER_FIRST,
     after_assignment,
     after_font,
     after_length,
@@ -21,9 +21,8 @@ from rpt_core.corpus.latex.lengths import (
     after_rule,
     code_point,
 )
-from rpt_core.corpus.latex.numbers import number_labels
+from rpt_core.corpus.latex.numbers import Citations, number_labels, reference
 from rpt_core.corpus.latex.structure import around, match_structure
-from rpt_core.corpus.latex.units import in_formula
 from rpt_core.corpus.latex.words import (
     ACCENTS,
     CITES,
@@ -35,7 +34,6 @@ from rpt_core.corpus.latex.words import (
     FIRST_OF_TWO,
     GLUES,
     LISTS,
-    QUANTITY,
     REFS,
     RESTATED,
     ROWS,
@@ -61,21 +59,12 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _MATH_END = re.compile(r"\\.|[{}$]|\n[ \t]*\n", re.DOTALL)
-_BLANK = re.compile(r"[ \t]*+(?:\n(?![ \t]*+\n)[ \t]*+)?")
-_NOT_SHOWN = re.compile(
-    r"\\(?:label\s*\{[^{}]*\}|tag\*?\s*\{[^{}]*\}|ensuremath(?=\s*\{)"
-    r"|(?:nonumber|notag|displaystyle|allowdisplaybreaks|xspace)(?![a-zA-Z]))"
-)
-r"""In a formula: bookkeeping, and ``\ensuremath``, whose braces alone do no harm."""
 _CODES = re.compile(r"(?:\{[\w:.\-/*=]{1,40}\}){2,}(?=\s*\n)")
 """Arguments of an unknown command that are keys, not words: two or more on the rest of a line."""
 _LABEL = re.compile(r"\\label\s*+\{([^{}]{1,200})\}")
 _NO_XSPACE = frozenset(",.'/?;:!~-)}{")
 _NO_XSPACE_WORD = re.compile(r"\\(?:[ /]|(?:footnote|footnotemark|xspace|space|bgroup|egroup)(?![a-zA-Z]))")
 """What the package xspace sets no blank before."""
-_QUANTITY = re.compile(rf"\\{QUANTITY}[ \t]*+\{{([^{{}}]*+)\}}")
-_SPLIT_WORD = re.compile(r"(\\(?!xspace(?![a-zA-Z]))[a-zA-Z]++)(?:\\xspace(?![a-zA-Z])[ \t]*+)++(?=[a-zA-Z])")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
 class Renderer:
@@ -88,7 +77,8 @@ class Renderer:
         self._theorems = {**THEOREMS, **theorems}
         self._structure = match_structure(text)
         self._numbers = number_labels(text, self._theorems)
-        self._cited: dict[str, int] = {}
+        self._arguments = Arguments(text, self._structure.braces)
+        self._citations = Citations()
         self._depth = 0
 
     def title(self) -> str:
@@ -118,7 +108,7 @@ class Renderer:
     def _render(self, start: int, end: int) -> str:
         self._depth += 1
         if self._depth > NESTING_MAX:
-            raise Broken(
+            raise BrokenInput(
                 "latex-unbalanced", f"commands nest deeper than {NESTING_MAX}: {around(self._text, start)}"
             )
         out: list[str] = []
@@ -147,7 +137,7 @@ class Renderer:
         if sign in "([":
             closing = self._text.find("\\)" if sign == "(" else "\\]", after, end)
             if closing < 0:
-                raise Broken("latex-unbalanced", f"\\{sign} never closes: {around(self._text, after)}")
+                raise BrokenInput("latex-unbalanced", f"\\{sign} never closes: {around(self._text, after)}")
             return self._formula(after, closing, display=sign == "["), closing + 2
         if sign == "\\":
             star = re.compile(r"\*?(?:\s*\[[^\]\n]{0,40}\])?").match(self._text, after)
@@ -172,16 +162,10 @@ class Renderer:
                 return self._formula(start, token.start(), display), token.end() + display
             elif token[0].startswith("\n") and not display:
                 break
-        raise Broken("latex-unbalanced", f"a formula never closes: {around(self._text, match.start())}")
+        raise BrokenInput("latex-unbalanced", f"a formula never closes: {around(self._text, match.start())}")
 
     def _formula(self, start: int, end: int, display: bool = False, wrap: str = "", before: str = "") -> str:
-        content = self._text[start:end]
-        if "\\xspace" in content:
-            content = _SPLIT_WORD.sub(r"\1 ", content)
-        content = _NOT_SHOWN.sub("", content)
-        if QUANTITY in content:
-            content = _QUANTITY.sub(lambda match: in_formula(self._pieces.restore(match[1])), content)
-        content = _single_braces(_inner_formulas(" ".join(content.split())))
+        content = formula(self._text[start:end], self._pieces)
         if not content:
             return ""
         if wrap:
@@ -200,10 +184,10 @@ class Renderer:
         if handler := _HANDLERS.get(name):
             return handler(self, after, end)
         if name in REFS:
-            keys, position = self._raw_argument(self._skip_optional(after, end), end)
-            return self._reference(name, keys), position
+            keys, position = self._arguments.raw(self._arguments.skip_optional(after, end), end)
+            return reference(name, keys, self._numbers), position
         if name in SECTIONS:
-            heading, position = self._argument(self._skip_optional(after, end), end)
+            heading, position = self._argument(self._arguments.skip_optional(after, end), end)
             return f"\n\n{HEADING}{SECTIONS[name]}{flat(heading)}\n\n", position
         return self._word(name, match, end, out)
 
@@ -211,9 +195,9 @@ class Renderer:
         """Words of the tables: commands to drop, to look through, accents, blanks, symbols."""
         after = match.end()
         if name in DROP_ARGS:
-            return "", self._skip_arguments(after, end, DROP_ARGS[name])
+            return "", self._arguments.skip(after, end, DROP_ARGS[name])
         if name in SECOND_SHOWN:
-            return self._argument(self._skip_arguments(after, end, SECOND_SHOWN[name]), end)
+            return self._argument(self._arguments.skip(after, end, SECOND_SHOWN[name]), end)
         if name in ACCENTS:
             letter, position = self._argument(after, end)
             return accented(name, letter), position
@@ -230,7 +214,7 @@ class Renderer:
         apart = (
             self._text[after - 1].isspace() and self._text[after : after + 1].isalnum() and _ends_in_word(out)
         )
-        after = self._skip_optional(after, end)
+        after = self._arguments.skip_optional(after, end)
         codes = _CODES.match(self._text, after, end)
         return " " if apart else "", codes.end() if codes else after
 
@@ -240,7 +224,7 @@ class Renderer:
 
     def _note(self, after: int, end: int) -> tuple[str, int]:
         """Footnotes and titles are not read where they stand."""
-        return "", self._skip_arguments(after, end, 1)
+        return "", self._arguments.skip(after, end, 1)
 
     def _raised(self, after: int, end: int) -> tuple[str, int]:
         raised, position = self._argument(after, end)
@@ -248,18 +232,15 @@ class Renderer:
 
     def _first_of_two(self, after: int, end: int) -> tuple[str, int]:
         shown, position = self._argument(after, end)
-        return shown, self._skip_arguments(position, end, 1)
+        return shown, self._arguments.skip(position, end, 1)
 
     def _address(self, after: int, end: int) -> tuple[str, int]:
-        address, position = self._raw_argument(after, end)
+        address, position = self._arguments.raw(after, end)
         return self._pieces.keep(address.replace("\\", "")), position
 
     def _in_formula(self, after: int, end: int) -> tuple[str, int]:
-        start = _BLANK.match(self._text, after, end).end()  # type: ignore[union-attr]
-        if start >= end or self._text[start] != "{":
-            return "", after
-        close = self._structure.braces[start]
-        return self._formula(start + 1, close), close + 1
+        group = self._arguments.group(after, end)
+        return (self._formula(group[0] + 1, group[1]), group[1] + 1) if group else ("", after)
 
     def _thanks(self, after: int, end: int) -> tuple[str, int]:
         """Acknowledgements without an environment: a closing section from here."""
@@ -282,11 +263,11 @@ class Renderer:
 
     def _token_list(self, after: int, end: int) -> tuple[str, int]:
         equals = re.compile(r"\s*+=").match(self._text, after, end)
-        return "", self._skip_arguments(equals.end() if equals else after, end, 1)
+        return "", self._arguments.skip(equals.end() if equals else after, end, 1)
 
     def _fraction(self, after: int, end: int) -> tuple[str, int]:
         """A fraction of nicefrac or xfrac: on one line."""
-        above, position = self._argument(self._skip_optional(after, end), end)
+        above, position = self._argument(self._arguments.skip_optional(after, end), end)
         below, position = self._argument(position, end)
         return f"{above}/{below}", position
 
@@ -311,50 +292,50 @@ class Renderer:
 
     def _content(self, name: str, start: int, end: int) -> str:
         """What an environment shows, by its kind."""
-        spoken = self._own_theorems.get(name)
-        if name in DROPPED and not spoken:
+        title = self._own_theorems.get(name)
+        if name in DROPPED and not title:
             return ""
         if name in DISPLAY:
             return self._display(name, start, end)
         if name.rstrip("*") in RESTATED:
             return self._restated(start, end)
-        spoken = spoken or self._theorems.get(name) or self._theorems.get(name.rstrip("*"))
-        if spoken:
-            return self._theorem(spoken, start, end)
-        start = self._skip_arguments(start, end, ENVIRONMENT_ARGS.get(name, 0))
+        title = title or self._theorems.get(name) or self._theorems.get(name.rstrip("*"))
+        if title:
+            return self._theorem(title, start, end)
+        start = self._arguments.skip(start, end, ENVIRONMENT_ARGS.get(name, 0))
         inside = self._render(start, end)
         return f"{BREAK}{inside.strip()}{BREAK}" if name in LISTS else f"\n\n{inside}\n\n"
 
     def _display(self, name: str, start: int, end: int) -> str:
         if name == "empheq":
             # The option is a box round it; the argument names the display.
-            named, start = self._raw_argument(self._skip_optional(start, end), end)
+            named, start = self._arguments.raw(self._arguments.skip_optional(start, end), end)
             name = named.partition("=")[0].strip()
             return self._formula(start, end, display=True, wrap="aligned" if name in ROWS else "")
         if name.endswith("numcases"):
-            left, start = self._raw_argument(start, end)
+            left, start = self._arguments.raw(start, end)
             return self._formula(start, end, display=True, wrap="cases", before=left)
-        start = self._skip_arguments(start, end, ENVIRONMENT_ARGS.get(name, 0))
+        start = self._arguments.skip(start, end, ENVIRONMENT_ARGS.get(name, 0))
         inner = self._text[start:end]
         wrap = "aligned" if name in ROWS and ("\\\\" in inner or "&" in inner) else ""
         return self._formula(start, end, display=name != "math", wrap=wrap)
 
     def _restated(self, start: int, end: int) -> str:
         r"""``\begin{restatable}[Note]{theorem}{name}``: a theorem that is said again elsewhere."""
-        note = self._text[start : self._skip_optional(start, end)]
-        name, position = self._raw_argument(start + len(note), end)
-        _, position = self._raw_argument(position, end)
-        spoken = self._theorems.get(name.strip(), name.strip().capitalize())
-        return self._theorem(spoken, position, end, note.strip().removeprefix("[").removesuffix("]"))
+        note = self._text[start : self._arguments.skip_optional(start, end)]
+        name, position = self._arguments.raw(start + len(note), end)
+        _, position = self._arguments.raw(position, end)
+        title = self._theorems.get(name.strip(), name.strip().capitalize())
+        return self._theorem(title, position, end, note.strip().removeprefix("[").removesuffix("]"))
 
-    def _theorem(self, spoken: str, start: int, end: int, note: str = "") -> str:
+    def _theorem(self, title: str, start: int, end: int, note: str = "") -> str:
         bracket = re.compile(r"\s*+\[").match(self._text, start)
         note = f" ({flat(note)})" if note else ""
         if bracket:
-            inner_end = self._bracket_end(bracket.end() - 1, end)
+            inner_end = self._arguments.bracket_end(bracket.end() - 1, end)
             if inner_end:
                 note, start = f" ({flat(self._render(bracket.end(), inner_end))})", inner_end + 1
-        name = flat(re.sub(r"\\[a-zA-Z]+\s*|[{}]", "", spoken))
+        name = flat(re.sub(r"\\[a-zA-Z]+\s*|[{}]", "", title))
         label = _LABEL.search(self._text, start, end)
         if label and (numbered := self._numbers.get(label[1].strip())) and numbered[0] == name:
             # Only what the text can refer to gets its number: elsewhere it would be noise.
@@ -364,48 +345,21 @@ class Renderer:
     def _item(self, position: int, end: int) -> tuple[str, int]:
         """A line of a list, with its label where it has one."""
         bracket = re.compile(r"\s*\[").match(self._text, position, end)
-        inner_end = self._bracket_end(bracket.end() - 1, end) if bracket else None
+        inner_end = self._arguments.bracket_end(bracket.end() - 1, end) if bracket else None
         if bracket is None or inner_end is None:
             return f"{BREAK}- ", position
         label = flat(self._render(bracket.end(), inner_end))
         return f"{BREAK}- {label} " if has_words(label) else f"{BREAK}- ", inner_end + 1
 
     def _citation(self, name: str, after: int, end: int, out: list[str]) -> tuple[str, int]:
-        """A number where the sentence needs a noun ("as shown by [3]"), nothing where it does not."""
-        position = self._skip_optional(self._skip_optional(after, end), end)
-        keys, position = self._raw_argument(position, end)
-        numbers = [self._cited.setdefault(key.strip(), len(self._cited) + 1) for key in keys.split(",")]
+        position = self._arguments.skip_optional(self._arguments.skip_optional(after, end), end)
+        keys, position = self._arguments.raw(position, end)
         before = "".join(out[-12:])[-30:]
-        if before.rstrip().endswith("(") and self._text[position : position + 1] == ")":
-            return "", position
-        textual = name.lower() in (
-            "citet",
-            "textcite",
-            "citealt",
-            "citeauthor",
-            "citetalias",
-            "shortcite",
-            "citen",
-            "cites",
-        )
-        if textual or _NEEDS_NOUN.search(before) or not before.strip() or before.endswith("\n"):
-            return f"[{', '.join(str(number) for number in numbers)}]", position
-        return "", position
-
-    def _reference(self, name: str, keys: str) -> str:
-        found = [self._numbers[key.strip()] for key in keys.split(",") if key.strip() in self._numbers]
-        numbers = ", ".join(number for _, number in found)
-        if not found:
-            return ""
-        if name in ("cref", "autoref", "fref", "vref", "Cref", "Fref"):
-            return (
-                f"{found[0][0] if name[0].isupper() or name == 'autoref' else found[0][0].lower()} {numbers}"
-            )
-        return f"({numbers})" if name == "eqref" else numbers
+        return self._citations.shown(name, keys, before, self._text[position : position + 1]), position
 
     def _argument(self, position: int, end: int) -> tuple[str, int]:
         """One argument, rendered: a group, one command, or one character."""
-        start = _BLANK.match(self._text, position, end).end()  # type: ignore[union-attr]
+        start = self._arguments.start(position, end)
         if start >= end:
             return "", end
         if self._text[start] == "{":
@@ -417,50 +371,6 @@ class Renderer:
                 return self._render(start, command.end()), command.end()
         return self._text[start], start + 1
 
-    def _raw_argument(self, position: int, end: int) -> tuple[str, int]:
-        """One brace group as it is written; nothing when none stands here."""
-        start = _BLANK.match(self._text, position, end).end()  # type: ignore[union-attr]
-        if start >= end or self._text[start] != "{":
-            return "", position
-        close = self._structure.braces[start]
-        return self._text[start + 1 : close], close + 1
-
-    def _skip_arguments(self, position: int, end: int, num: int) -> int:
-        """Position after optional arguments and up to ``num`` brace groups."""
-        position = self._skip_optional(position, end)
-        for _ in range(num):
-            start = _BLANK.match(self._text, position, end).end()  # type: ignore[union-attr]
-            if register := REGISTER_FIRST.match(self._text, start, end):
-                position = self._skip_optional(register.end(), end)
-                continue
-            if start >= end or self._text[start] != "{":
-                break
-            position = self._skip_optional(self._structure.braces[start] + 1, end)
-        return position
-
-    def _skip_optional(self, position: int, end: int) -> int:
-        while position < end and self._text[position] == "[" and (close := self._bracket_end(position, end)):
-            position = close + 1
-        return position
-
-    def _bracket_end(self, position: int, end: int) -> int | None:
-        """Position of the ``]`` that closes the ``[`` at ``position``; brace groups are jumped over."""
-        at, limit = position + 1, min(end, position + 2000)
-        if self._text.find("]", at, limit) < 0:
-            return None
-        while at < limit:
-            character = self._text[at]
-            if character == "]":
-                return at
-            if character == "{":
-                at = self._structure.braces.get(at, end)
-            elif character == "\\":
-                at += 1
-            elif character == "\n" and self._text[at : at + 2] == "\n\n":
-                return None
-            at += 1
-        return None
-
 
 def _ends_in_word(out: list[str]) -> bool:
     """Whether the text so far ends in a word or in the mark after one."""
@@ -468,47 +378,8 @@ def _ends_in_word(out: list[str]) -> bool:
     return bool(last) and (last[-1].isalnum() or last[-1] in ".,;:!?)]’”")
 
 
-def _inner_formulas(formula: str) -> str:
-    r"""Formulas inside a formula's words (``\mbox{if $x$}``) without dollars, so that none stands inside it.
-
-    Example:
-        >>> _inner_formulas(r"a \mbox{ if $x$}, \$5")
-        'a \\mbox{ if \\(x\\)}, \\$5'
-    """
-    if "$" not in formula:
-        return formula
-    marks = itertools.cycle(("\\(", "\\)"))
-    return re.sub(r"\\.|\$", lambda match: match[0] if len(match[0]) > 1 else next(marks), formula)
-
-
-def _single_braces(formula: str) -> str:
-    r"""Braces round nothing but braces taken off: macros expanded into macros leave them by the dozen.
-
-    Example:
-        >>> _single_braces("{{{x}}}_{{k}}")
-        '{x}_{k}'
-    """
-    if "{{" not in formula:
-        return formula
-    waiting: list[int] = []
-    closes: dict[int, int] = {}
-    for match in _BRACE.finditer(formula):
-        if match[0] == "{":
-            waiting.append(match.start())
-        elif match[0] == "}" and waiting:
-            closes[waiting.pop()] = match.start()
-    doubled = [(start, end) for start, end in closes.items() if closes.get(start + 1) == end - 1]
-    gone = {place for pair in doubled for place in pair}
-    return "".join(character for place, character in enumerate(formula) if place not in gone)
-
-
 _DOUBLED = {"``": "“", "''": "”", "--": "–", "---": "—"}
 _PLAIN = {"~": " ", "&": " ", "\n": "\n", "`": "‘", "'": "'", "-": "-"}
-_NEEDS_NOUN = re.compile(
-    r"(?:\b(?:in|by|of|from|see|with|to|following|as|and|e\.g\.|cf\.|Ref\.?|Refs\.?|also|like|per|using|via|on|at|than|both|for)"
-    r"|[(,;]|^)[\s~]*$",
-    re.IGNORECASE,
-)
 
 _HANDLERS: dict[str, Callable[[Renderer, int, int], tuple[str, int]]] = {
     "end": Renderer._end,

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.latex.encodings import declared_encoding, decode_tex
 from rpt_core.corpus.latex.literal import Literals, find_literals, without_literals
 from rpt_core.corpus.text.pieces import Pieces, without_marks
@@ -204,9 +204,11 @@ class SourceTree:
         self.num_chars += len(text)
         self._read_of_tree[name] += len(text)
         if (num_chars := self._read_of_tree.total()) > TREE_CHARS_MAX:
-            raise Broken("too-much-work", f"{num_chars} characters read for the documents of one archive")
+            raise BrokenInput(
+                "too-much-work", f"{num_chars} characters read for the documents of one archive"
+            )
         if self.num_chars > FLAT_CHARS_MAX:
-            raise Broken("latex-explosion", f"more than {FLAT_CHARS_MAX} characters after \\input")
+            raise BrokenInput("latex-explosion", f"more than {FLAT_CHARS_MAX} characters after \\input")
         self._num_marks = check_work(text, self._num_marks)
         return text
 
@@ -219,7 +221,7 @@ def check_work(text: str, num_before: int = 0) -> int:
     """
     num_marks = num_before + sum(map(text.count, "\\${"))
     if num_marks > MARKS_MAX:
-        raise Broken("too-much-work", f"{num_marks} backslashes, dollar signs and braces: {text[:80]}")
+        raise BrokenInput("too-much-work", f"{num_marks} backslashes, dollar signs and braces: {text[:80]}")
     return num_marks
 
 

@@ -1,4 +1,4 @@
-"""Punkt with nltk's decisions, to the last one, in a third of its time.
+"""A faster Punkt: the output is nltk's, in a third of its time.
 
 nltk asks every token of a text the same questions by regular expression, and most tokens are words it has
 seen before. Here a word between two blanks is cut into tokens once, and a token's type is found once; what

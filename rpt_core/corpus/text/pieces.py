@@ -1,4 +1,4 @@
-"""Pieces of text that no later step may touch, held aside under a number, and the mending of holes.
+"""Pieces of text that no later step may touch, held aside under a number, and the closing of gaps.
 
 Converters put formulas, code and literal text aside (:meth:`Pieces.keep`), work on what is left, and
 put them back at the end. The marks are private-use characters; readers remove those from their input.

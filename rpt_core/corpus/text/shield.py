@@ -1,4 +1,4 @@
-"""Formulas and code inside prose: where they stand, and the same text with them made harmless.
+"""Locate formula and code spans in prose, and mask them in place.
 
 Sentence splitters break at the point in ``$1.5$``, card numbers hide in long digit strings of code, and
 quality rules count backslashes. So these spans are found once and covered, character for character.

@@ -24,7 +24,7 @@ class Call:
     """Language of the edition, as its dump is named: ``de`` for dewiki."""
     before: str = ""
     """The character it stands after, as rendered; empty at the beginning of a line."""
-    spoken: str = ""
+    written: str = ""
     """Its name as written."""
     keep: Callable[[str], str] = field(default=as_it_is, compare=False)
     """Holds a formula aside, so that nothing reads it as mark-up."""
@@ -69,8 +69,8 @@ def parse_call(
             named[match[1].strip().lower()] = match[2].strip()
         else:
             args.append(part.strip())
-    spoken = parts[0].strip().replace("_", " ")
-    return Call(spoken.lower(), tuple(args), named, lang, before, spoken, keep)
+    written = parts[0].strip().replace("_", " ")
+    return Call(written.lower(), tuple(args), named, lang, before, written, keep)
 
 
 def first(call: Call) -> str:

@@ -163,7 +163,7 @@ def old_style(call: Call) -> str:
     return " ".join(part for part in (day, f"[O.S. {old}]" if old else "", year) if part)
 
 
-def spoken_day(call: Call) -> str:
+def day_in_words(call: Call) -> str:
     """``{{birth-date|5 May 1990}}``: the day as it is written in the first argument."""
     return date_of(call.texts[:1], call.lang)
 

@@ -16,7 +16,7 @@ from lxml import etree
 
 from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.files.sources import Head, Source
-from rpt_core.corpus.files.streams import Broken, as_utf8, open_chunks
+from rpt_core.corpus.files.streams import BrokenInput, as_utf8, open_chunks
 from rpt_core.corpus.origins import Origin
 from rpt_core.corpus.rows import Document, Dropped, Row, preview
 from rpt_core.corpus.wiki.names import REDIRECTS, SiteNames, is_disambiguation
@@ -68,7 +68,7 @@ def open_dump(source: Source, chunks: Iterator[bytes]) -> tuple[SiteNames, Itera
     """The names a dump's header gives, and its pages; what is no page, and a break, as a dropped row."""
     try:
         header, text = read_header(as_utf8(chunks))
-    except Broken as broken:
+    except BrokenInput as broken:
         return SiteNames(), iter((dropped(source, broken),))
     return SiteNames.parse(header), _pieces(source, text)
 
@@ -78,10 +78,10 @@ def _pieces(source: Source, text: Iterator[bytes]) -> Iterator[bytes | Dropped]:
         found = False
         for piece in cut_pages(text):
             found = True
-            yield dropped(source, piece) if isinstance(piece, Broken) else piece
+            yield dropped(source, piece) if isinstance(piece, BrokenInput) else piece
         if not found:
             yield _drop(source, "no-pages", detail="the dump ends without a page", native_id=source.name)
-    except Broken as broken:
+    except BrokenInput as broken:
         yield dropped(source, broken)
 
 
@@ -93,7 +93,7 @@ def page_rows(site: SiteNames, source: Source, piece: bytes | Dropped, how: How)
         yield from _rows(source, piece, site, how.max_chars)
 
 
-def dropped(source: Source, broken: Broken, shown: str = "") -> Dropped:
+def dropped(source: Source, broken: BrokenInput, shown: str = "") -> Dropped:
     """A part of a dump that is no page; named by the title and number that stand in it.
 
     Args:
@@ -134,7 +134,7 @@ def _rows(source: Source, fragment: bytes, site: SiteNames, max_chars: int) -> I
     """One page's row; and one more when sentences of it were left out."""
     try:
         page = parse_page(fragment)
-    except Broken as broken:
+    except BrokenInput as broken:
         yield dropped(source, broken, fragment[:_SHOWN_BYTES].decode("utf-8", "replace"))
         return
     reason = refusal(page)
@@ -146,7 +146,7 @@ def _rows(source: Source, fragment: bytes, site: SiteNames, max_chars: int) -> I
         return
     try:
         prose = to_prose(page.wikitext, site, site.language(source.path.name), page.title)
-    except Broken as broken:
+    except BrokenInput as broken:
         yield _drop(source, broken.reason, page, broken.detail)
         return
     if not prose.text or len(prose.text) > max_chars:
@@ -195,12 +195,12 @@ def read_header(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
     begin = head.find(OPEN)
     xml = bytes(head[:begin] if begin >= 0 else head)
     if _FORBIDDEN.search(xml):
-        raise Broken("entity-declaration", "a document type stands before the first page")
+        raise BrokenInput("entity-declaration", "a document type stands before the first page")
     return xml, chain([bytes(head)], chunks)
 
 
-def cut_pages(chunks: Iterable[bytes], page_bytes_max: int = PAGE_BYTES_MAX) -> Iterator[bytes | Broken]:
-    """The pages of a text, from ``<page>`` to ``</page>``; what else these tags enclose is :class:`Broken`.
+def cut_pages(chunks: Iterable[bytes], page_bytes_max: int = PAGE_BYTES_MAX) -> Iterator[bytes | BrokenInput]:
+    """The pages of a text, from ``<page>`` to ``</page>``; what else they enclose is :class:`BrokenInput`.
 
     What stands between pages is passed over, so concatenated dumps read as one. The text is cut at every
     tag, so what comes out of a part that begins with ``<page>`` depends on nothing before it: a dump may be
@@ -236,17 +236,17 @@ def cut_pages(chunks: Iterable[bytes], page_bytes_max: int = PAGE_BYTES_MAX) -> 
     if skipped + len(held) > page_bytes_max:
         yield _gigantic(page_bytes_max, head or bytes(held[:shown]))
     elif opened:
-        yield Broken("truncated-xml", held[:_HEAD_BYTES].decode("utf-8", "replace"))
+        yield BrokenInput("truncated-xml", held[:_HEAD_BYTES].decode("utf-8", "replace"))
 
 
-def _gigantic(page_bytes_max: int, head: bytes) -> Broken:
-    return Broken(
+def _gigantic(page_bytes_max: int, head: bytes) -> BrokenInput:
+    return BrokenInput(
         "gigantic", f"a page of more than {page_bytes_max} bytes: {head.decode('utf-8', 'replace')}"
     )
 
 
-def _broken_xml(shown: bytearray) -> Broken:
-    return Broken("broken-xml", shown.decode("utf-8", "replace"))
+def _broken_xml(shown: bytearray) -> BrokenInput:
+    return BrokenInput("broken-xml", shown.decode("utf-8", "replace"))
 
 
 def parse_page(fragment: bytes) -> Page:
@@ -259,11 +259,11 @@ def parse_page(fragment: bytes) -> Page:
     try:
         root = etree.fromstring(fragment, parser)
     except etree.XMLSyntaxError as error:
-        raise Broken("broken-xml", str(error)) from None
+        raise BrokenInput("broken-xml", str(error)) from None
     revisions = root.findall("revision")
     title = (root.findtext("title") or "").strip()
     if not revisions or not title:
-        raise Broken("broken-xml", f"page {title!r} has {len(revisions)} revisions")
+        raise BrokenInput("broken-xml", f"page {title!r} has {len(revisions)} revisions")
     last = revisions[-1]
     return Page(
         title=title,

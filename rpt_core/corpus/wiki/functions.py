@@ -53,8 +53,8 @@ def parser_function(call: Call) -> str | Literal[False] | None:
         return False
     if function is None:
         return None if not name.startswith("#") else ""
-    value = call.spoken.partition(":")[2].strip()
-    given = Call(name, (value, *call.args), call.named, call.lang, call.before, call.spoken, call.keep)
+    value = call.written.partition(":")[2].strip()
+    given = Call(name, (value, *call.args), call.named, call.lang, call.before, call.written, call.keep)
     return function(given)
 
 

@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from rpt_core.corpus.files.sources import Source
-from rpt_core.corpus.files.streams import Broken, decompressed, file_chunks, is_wide, lines, open_chunks
+from rpt_core.corpus.files.streams import BrokenInput, decompressed, file_chunks, is_wide, lines, open_chunks
 from rpt_core.corpus.wiki.dump import OPEN, cut_pages, read_header
 
 RUN_BYTES = 2 << 20
@@ -89,7 +89,7 @@ def open_multistream(dump: Source, index: Source) -> Multistream | None:
     offsets = array("Q", [0])
     try:
         for line in lines(open_chunks(index.path), _LINE_BYTES_MAX):
-            found = None if isinstance(line, Broken) else _LINE.match(line)
+            found = None if isinstance(line, BrokenInput) else _LINE.match(line)
             offset = int(found[1]) if found else -1
             if offset < offsets[-1]:
                 return None
@@ -101,7 +101,7 @@ def open_multistream(dump: Source, index: Source) -> Multistream | None:
         header, text = read_header(open_chunks(dump.path))
         if OPEN not in next(text, b""):
             return None
-    except Broken:
+    except BrokenInput:
         return None
     # Characters of two or four bytes cannot be cut here; read as bytes, such a dump has no page.
     return Multistream(header, offsets) if header and not is_wide(header) else None
@@ -121,8 +121,8 @@ def _streams_begin(dump: Source, offsets: Sequence[int]) -> bool:
     return True
 
 
-def read_run(path: Path, run: Run) -> Iterator[bytes | Broken]:
-    """The pages of one run; what is no page, and every stream that breaks, as :class:`Broken` in its place.
+def read_run(path: Path, run: Run) -> Iterator[bytes | BrokenInput]:
+    """The pages of one run; what is no page, and every stream that breaks, as :class:`BrokenInput`.
 
     A stream that breaks ends at the break, with the page that was open there; the next one is read.
     """
@@ -136,7 +136,7 @@ def read_run(path: Path, run: Run) -> Iterator[bytes | Broken]:
             return
         except _NextRun:
             return
-        except Broken as broken:
+        except BrokenInput as broken:
             yield broken
         text = _own(path, streams)
 
@@ -146,8 +146,8 @@ def _own(path: Path, streams: Iterator[tuple[int, int]]) -> Iterator[bytes]:
     for start, stop in streams:
         try:
             yield from decompressed(file_chunks(path, start, stop))
-        except Broken as broken:
-            raise Broken(broken.reason, f"the stream at byte {start}: {broken.detail}") from None
+        except BrokenInput as broken:
+            raise BrokenInput(broken.reason, f"the stream at byte {start}: {broken.detail}") from None
 
 
 class _NextRun(Exception):  # noqa: N818  (not an error: the text that follows belongs to another run)
@@ -183,7 +183,7 @@ def _ahead(path: Path, end: int, num_bytes: int) -> bytes:
             found += chunk
             if len(found) >= num_bytes:
                 break
-    except Broken:  # the run it lies in reports it
+    except BrokenInput:  # the run it lies in reports it
         pass
     return found[:num_bytes]
 
@@ -206,7 +206,7 @@ def _with_the_rest(text: Iterator[bytes], path: Path, end: int) -> Iterator[byte
             sure = max(0, len(held) + 1 - len(OPEN))
             yield held[:sure]
             held = held[sure:]
-    except Broken:
+    except BrokenInput:
         yield held
         raise _NextRun from None
     yield held

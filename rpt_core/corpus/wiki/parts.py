@@ -5,9 +5,9 @@ from dataclasses import replace
 from functools import partial
 
 from rpt_core.corpus.batches import by_weight
-from rpt_core.corpus.files.parts import How, Part, Shard, num_bytes, shards_of
+from rpt_core.corpus.files.parts import How, Shard, SourcePart, num_bytes, shards_of
 from rpt_core.corpus.files.sources import REFUSED, Source
-from rpt_core.corpus.files.streams import Broken, Counted, decompressed, file_chunks
+from rpt_core.corpus.files.streams import BrokenInput, Counted, decompressed, file_chunks
 from rpt_core.corpus.rows import Row
 from rpt_core.corpus.wiki.dump import FORM, dropped, open_dump, page_rows
 from rpt_core.corpus.wiki.multistream import Multistream, Run, index_name, open_multistream, read_run
@@ -28,14 +28,14 @@ def stream_shards(source: Source, dump: Multistream) -> Iterator[Shard]:
     """Of a dump whose streams an index tells."""
     read = partial(run_rows, SiteNames.parse(dump.header))
     for run in dump.runs():
-        yield Shard(source.name, run.num_bytes, Part(source, (run,), read, files=(source,)))
+        yield Shard(source.name, run.num_bytes, SourcePart(source, (run,), read, files=(source,)))
 
 
 def run_rows(site: SiteNames, source: Source, run: Run, how: How) -> Iterator[Row]:
     """A row for every page that begins in a run of streams, and for every break in them."""
     for piece in read_run(source.path, run):
         yield from page_rows(
-            site, source, dropped(source, piece) if isinstance(piece, Broken) else piece, how
+            site, source, dropped(source, piece) if isinstance(piece, BrokenInput) else piece, how
         )
 
 

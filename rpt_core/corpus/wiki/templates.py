@@ -82,12 +82,12 @@ def _dollars(call: Call) -> str:
 
 
 def _century_by_name(call: Call) -> str:
-    number, _, rest = call.spoken.partition("e ")
+    number, _, rest = call.written.partition("e ")
     return f"{number.upper()}e {rest}"
 
 
 def _numbered(call: Call) -> str:
-    return f"{call.spoken} {call.arg(0)}".strip()
+    return f"{call.written} {call.arg(0)}".strip()
 
 
 _SHIPS = (
@@ -282,7 +282,7 @@ _NAMES: dict[Handler, str] = {
     dates.death_year_and_age: "death_year_and_age",
     dates.start_and_end: "start_and_end_dates",
     dates.old_style: "oldstyledate oldstyledatedy oldstyledateny",
-    dates.spoken_day: (
+    dates.day_in_words: (
         "birth-date birth-date_and_age death-date death-date_and_age start-date end-date bda-text"
     ),
     dates.reign: "reign r.",

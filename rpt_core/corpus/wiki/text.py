@@ -14,7 +14,7 @@ import html
 import re
 from dataclasses import dataclass, field
 
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.rows import preview
 from rpt_core.corpus.text.pieces import KEEP, Pieces, fill_holes, without_marks
 from rpt_core.corpus.wiki.calls import HOLE
@@ -151,10 +151,12 @@ class _Scanner:
                 stack[-1].parts[-1].append(text[position:start])
             position = self._token(match)
             if len(stack) > NESTING_MAX:
-                raise Broken("too-costly", f"more than {NESTING_MAX} marks open at once: {preview(text)}")
+                raise BrokenInput(
+                    "too-costly", f"more than {NESTING_MAX} marks open at once: {preview(text)}"
+                )
             num_marks += 1
             if num_marks > MARKS_MAX:
-                raise Broken("too-costly", f"more than {MARKS_MAX} templates and links: {preview(text)}")
+                raise BrokenInput("too-costly", f"more than {MARKS_MAX} templates and links: {preview(text)}")
         self.stack[-1].add(text[position:])
         while len(self.stack) > 1:
             self._give_up()

@@ -203,7 +203,7 @@ def ship(call: Call) -> str:
     """``{{HMS|Ajax|22}}`` is HMS Ajax, ``{{ship|USS|Hornet|CV-12}}`` USS Hornet."""
     if call.name == "ship":
         return " ".join(call.texts[:2])
-    return f"{call.spoken} {call.arg(0)}".strip()
+    return f"{call.written} {call.arg(0)}".strip()
 
 
 def ship_class(call: Call) -> str:
@@ -228,7 +228,7 @@ def around(left: str, right: str) -> Handler:
 
 def named_after_itself(call: Call) -> str:
     """``{{Louis XIV}}`` shows its own name."""
-    return call.spoken
+    return call.written
 
 
 def listing(call: Call) -> str:
@@ -312,7 +312,7 @@ def declination(call: Call) -> str:
 
 def theorem(call: Call) -> str:
     """``{{math theorem|name=..|math_statement=..}}``: its name and what it states."""
-    name = call.named.get("name", "") or call.spoken.removeprefix("math ").removeprefix("Math ").capitalize()
+    name = call.named.get("name", "") or call.written.removeprefix("math ").removeprefix("Math ").capitalize()
     if note := call.named.get("note", ""):
         name += f" ({note})"
     body = call.first_of("math_statement", "statement", "proof", "text") or call.arg(0)

@@ -61,7 +61,7 @@ def ask_some(
     """Up to ``num_problems`` of some problems that fit into the context, drawn by seed and stream.
 
     Args:
-        solve: How a problem is put.
+        solve: How a problem is asked and graded.
         problems: In a fixed order.
         recipe: Of the evaluation.
         stream: Names the draw, so that one set's does not depend on another's.

@@ -10,30 +10,18 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from rpt_core.artifacts.build import GIGA
 from rpt_core.errors import VerdictError
 from rpt_core.llm.patience import FEWEST_READ, PAUSES_SECONDS, Patience
-from rpt_core.objectives.next_segment.judge_prompt import PROMPT_VERSION, Rule
-
-JudgeVerdict = Literal["yes", "no", "unparsed", "timed out", "unreachable"]
-JUDGE_VERDICTS: tuple[JudgeVerdict, ...] = get_args(JudgeVerdict)
+from rpt_core.objectives.evidence import JUDGE_VERDICTS, JudgeVerdict, Pair
+from rpt_core.objectives.next_segment.judge_prompt import PROMPT_VERSION
 
 JUDGE_GFLOPS = "judge/gflops"
 """Name of the timing that counts a judge's operations, in 1e9."""
 REMEMBERED = 200_000
 """Verdicts kept, the latest used; 16 bytes of key each."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """What a judge compares."""
-
-    reference: str
-    """For the prefix rule several true segments, for the strict one (and always for MSR) one."""
-    predicted: str
-    rule: Rule = "prefix"
 
 
 class Judge(Protocol):
@@ -59,7 +47,7 @@ class CountsWork(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class JudgeUsage:
     """What was asked since the last :meth:`CachedJudge.tally`."""
 
     verdicts: dict[JudgeVerdict, int]
@@ -89,10 +77,10 @@ class Tally:
         }
 
 
-def total(tallies: Sequence[Tally]) -> Tally:
+def total(tallies: Sequence[JudgeUsage]) -> JudgeUsage:
     """Of judges that worked side by side: counts add up, and the longest was waited for."""
     verdicts = {name: sum(one.verdicts[name] for one in tallies) for name in JUDGE_VERDICTS}
-    return Tally(
+    return JudgeUsage(
         verdicts,
         sum(one.remembered for one in tallies),
         sum(one.calls for one in tallies),
@@ -133,10 +121,10 @@ class CachedJudge:
         self._refuse_unread(list(found.values()))
         return verdicts
 
-    def tally(self) -> Tally:
+    def tally(self) -> JudgeUsage:
         """What was asked since the last call of this; begins anew."""
         verdicts = {name: self._verdicts[name] for name in JUDGE_VERDICTS}
-        tally = Tally(verdicts, self._remembered, self._calls, self._seconds, self._flops / GIGA)
+        tally = JudgeUsage(verdicts, self._remembered, self._calls, self._seconds, self._flops / GIGA)
         self._verdicts, self._remembered, self._calls = Counter(), 0, 0
         self._seconds = self._flops = 0.0
         return tally
@@ -149,7 +137,7 @@ class CachedJudge:
         patience = Patience(
             f"the judge {self.judge.name}",
             "verdicts",
-            "No answer was scored. Start the judge or fix its address; the same command goes on from the "
+            "No answer was scored. Start the judge or fix its address; rerun to resume from the "
             "last checkpoint.",
             self.pauses_seconds,
             self.sleep,

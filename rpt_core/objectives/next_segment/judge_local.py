@@ -14,7 +14,7 @@ import torch
 
 from rpt_core.llm.local import LocalModel
 from rpt_core.llm.prompt import field
-from rpt_core.objectives.next_segment.judge import JudgeVerdict, Pair
+from rpt_core.objectives.evidence import JudgeVerdict, Pair
 from rpt_core.objectives.next_segment.judge_prompt import (
     AFTER,
     BETWEEN,

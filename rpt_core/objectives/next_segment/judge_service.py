@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rpt_core.llm.endpoint import Endpoint, Service
-from rpt_core.objectives.next_segment.judge import JudgeVerdict, Pair
+from rpt_core.objectives.evidence import JudgeVerdict, Pair
 from rpt_core.objectives.next_segment.judge_prompt import prompt, read_reply
 
 

@@ -15,7 +15,7 @@ from rpt_core.objectives.next_segment.judge_prompt import REPLY_TOKENS
 from rpt_core.objectives.next_segment.judge_service import ServiceJudge
 from rpt_core.objectives.next_segment.prompts import Task
 from rpt_core.objectives.next_segment.question import NextSegment, report
-from rpt_core.objectives.next_segment.targets import Page, Targets
+from rpt_core.objectives.next_segment.targets import Targets, TargetWindow
 from rpt_core.objectives.objective import Asked, Drawn, Gather, Verdicts, by_itself, by_place
 from rpt_core.objectives.rounds import Rounds
 from rpt_core.policy.codec import Codec
@@ -48,6 +48,11 @@ class Rlpt:
         self._rounds = Rounds(self.targets.counts, recipe.cuts_per_document, recipe.seed)
         self._held_out: Targets | None = None
 
+    @property
+    def judge(self) -> CachedJudge:
+        """The judge the recipe names."""
+        return self.next_segment.judge
+
     def draw(self, step: int, cursor: int, num_prompts: int) -> tuple[list[Asked], int]:
         """The next targets in a fixed random order without replacement; see :class:`Rounds`."""
         return self._pose(self.targets, self._rounds, cursor, num_prompts), cursor + num_prompts
@@ -60,12 +65,13 @@ class Rlpt:
         return self._pose(self._held_out, rounds, 0, min(num_prompts, rounds.num))
 
     def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
-        """Nothing of the trainer's: the judge is the objective's own."""
-        return Wanted()
+        """What the judge is to compare; an answer that needs no judge has no pair."""
+        return Wanted(pairs=by_place(self.next_segment.pairs(asked, drawn), drawn))
 
     def verdicts(self, asked: Sequence[Asked], drawn: Drawn, evidence: Evidence | None = None) -> Verdicts:
-        """Verdicts by document, question and answer: one call of the judge for all of them."""
-        return by_place(self.next_segment.verdicts(asked, drawn), drawn)
+        """Verdicts by document, question and answer; without evidence the judge is asked here."""
+        judged = evidence.judged if evidence else None
+        return by_place(self.next_segment.verdicts(asked, drawn, judged), drawn)
 
     def report(self, gather: Gather = by_itself) -> tuple[dict[str, float], dict[str, float]]:
         """Counts of verdicts and guards, and timings of the judge, since the last report."""
@@ -80,7 +86,7 @@ class Rlpt:
             chosen.setdefault(owner, []).extend((int(item), next(tasks)) for item in items)
         return [self._asked(targets.read(owner), picked) for owner, picked in chosen.items()]
 
-    def _asked(self, page: Page, picked: Sequence[tuple[int, Task]]) -> Asked:
+    def _asked(self, page: TargetWindow, picked: Sequence[tuple[int, Task]]) -> Asked:
         in_order = sorted(dict.fromkeys(picked))
         return self.next_segment.ask(page, [(page.targets[item], task) for item, task in in_order])
 

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
+from rpt_core.objectives.evidence import JudgeVerdict, Pair, Placed
 from rpt_core.objectives.next_segment.guards import Guards, read, refusal
-from rpt_core.objectives.next_segment.judge import CachedJudge, JudgeVerdict, Pair, total
+from rpt_core.objectives.next_segment.judge import CachedJudge, total
 from rpt_core.objectives.next_segment.prompts import SegmentPrompt, Task, segment_prompt
-from rpt_core.objectives.next_segment.targets import Page, Target
+from rpt_core.objectives.next_segment.targets import Target, TargetWindow
 from rpt_core.objectives.objective import (
     Asked,
     Drawn,
@@ -52,9 +53,20 @@ class SegmentQuestion(Question):
         return self.prefixes[-1]
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What can be said of an answer without a judge."""
+
+    verdict: Verdict
+    pair: Pair | None = None
+    """What to ask a judge, where the verdict is the judge's to give."""
+    counted: str = ""
+    """Why no judge is needed, for the report; empty where nothing could be read."""
+
+
 @dataclass(frozen=True)
 class NextSegment:
-    """How one question about a segment is put and judged; targets come from outside."""
+    """How one question about a segment is asked and judged; targets come from outside."""
 
     settings: RlptObjective
     codec: Codec
@@ -73,7 +85,7 @@ class NextSegment:
         shown = self.settings.segment_tokens_max if self.settings.msr_share else 0
         return max(16, context_tokens - self.prompt.num_tokens - min(shown, context_tokens // 4))
 
-    def ask(self, page: Page, chosen: Sequence[tuple[Target, Task]]) -> Asked:
+    def ask(self, page: TargetWindow, chosen: Sequence[tuple[Target, Task]]) -> Asked:
         """Questions about some targets of a page, as one trunk."""
         questions = [self._question(page, target, task) for target, task in chosen]
         cuts = [
@@ -83,21 +95,39 @@ class NextSegment:
         trunk = Trunk(page.key, self.prompt.instruction_ids, page.document_ids, tuple(cuts))
         return Asked(trunk, tuple(questions))
 
-    def verdicts(self, asked: Sequence[Asked], drawn: Drawn) -> list[Verdict]:
-        """Verdicts of all answers to some documents' questions, in order, the judge asked once for all."""
-        readings = [
+    def verdicts(
+        self, asked: Sequence[Asked], drawn: Drawn, judged: Placed[JudgeVerdict | None] | None = None
+    ) -> list[Verdict]:
+        """Verdicts of all answers to some documents' questions, in order.
+
+        Args:
+            asked: Documents with their questions.
+            drawn: Their answers.
+            judged: What the judge said of :meth:`pairs`. None: the judge is asked here, once for all.
+        """
+        readings = self._readings(asked, drawn)
+        self.counts.update(reading.counted for reading in readings if reading.counted)
+        if judged is None:
+            said = iter(self.judge.ask([one.pair for one in readings if one.pair]))
+        else:
+            said = iter([one for of_trunk in judged for of_cut in of_trunk for one in of_cut if one])
+        return [
+            self._judged(one.verdict, one.pair, next(said)) if one.pair else one.verdict for one in readings
+        ]
+
+    def pairs(self, asked: Sequence[Asked], drawn: Drawn) -> list[Pair | None]:
+        """What a judge is to compare, answer by answer, in order; None where none is needed."""
+        return [reading.pair for reading in self._readings(asked, drawn)]
+
+    def _readings(self, asked: Sequence[Asked], drawn: Drawn) -> list["_Read"]:
+        return [
             self._read(one.trunk, cut, cast(SegmentQuestion, question), sample)
             for one, of_trunk in zip(asked, drawn, strict=True)
             for cut, question, of_cut in zip(one.trunk.cuts, one.questions, of_trunk, strict=True)
             for sample in of_cut
         ]
-        open_ = [(found, pair) for found, pair in readings if pair is not None]
-        judged = iter(self.judge.ask([pair for _, pair in open_]))
-        return [
-            found if pair is None else self._judged(found, pair, next(judged)) for found, pair in readings
-        ]
 
-    def _question(self, page: Page, target: Target, task: Task) -> SegmentQuestion:
+    def _question(self, page: TargetWindow, target: Target, task: Task) -> SegmentQuestion:
         prefixes = target.prefixes if task == "asr" else target.prefixes[:1]
         following = tuple(self.codec.encode(target.shown))[: self.settings.segment_tokens_max]
         within = target.position - page.start
@@ -112,24 +142,20 @@ class NextSegment:
             following_ids=following if task == "msr" else (),
         )
 
-    def _read(
-        self, trunk: Trunk, cut: Cut, question: SegmentQuestion, sample: Sample
-    ) -> tuple[Verdict, Pair | None]:
+    def _read(self, trunk: Trunk, cut: Cut, question: SegmentQuestion, sample: Sample) -> "_Read":
         """What can be said of an answer without a judge; and the pair to ask about, where nothing can."""
         reading = read(answer_bytes(sample, self.codec)) if sample.finish == "stop" else None
         said = _text(reading.predictions[0]) if reading else None
         if said is None:
-            return verdict(sample, self.codec, None, None), None
+            return _Read(verdict(sample, self.codec, None, None))
         refused = self._refused(trunk, cut, question, said)
         if refused:
-            self.counts[f"guard/{refused}"] += 1
-            return verdict(sample, self.codec, reading, False), None
+            return _Read(verdict(sample, self.codec, reading, False), counted=f"guard/{refused}")
         exact = {_flat(prefix) for prefix in question.prefixes}
         if _flat(said) in exact:
-            self.counts["judge/not_needed"] += 1
-            return verdict(sample, self.codec, reading, True), None
+            return _Read(verdict(sample, self.codec, reading, True), counted="judge/not_needed")
         pair = Pair(question.reference, said, self.settings.rule)
-        return verdict(sample, self.codec, reading, False), pair
+        return _Read(verdict(sample, self.codec, reading, False), pair)
 
     def _refused(self, trunk: Trunk, cut: Cut, question: SegmentQuestion, said: str) -> str | None:
         settings = self.settings

@@ -57,7 +57,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class TargetWindow:
     """A stretch of a document and the targets that belong to it."""
 
     doc_id: str
@@ -130,7 +130,7 @@ class Targets:
         """All targets."""
         return int(self.counts.sum())
 
-    def read(self, index: int) -> Page:
+    def read(self, index: int) -> TargetWindow:
         """The window at ``index``, 0 to ``len(counts) - 1``."""
         group, row, window, _ = self._owners[index].tolist()
         document = self._texts(group)[row]
@@ -139,7 +139,7 @@ class Targets:
         owners = window_of(np.array([t.position for t in found], np.int64), size)
         start = window * stride(size)
         mine = tuple(target for target, owner in zip(found, owners, strict=True) if owner == window)
-        return Page(document.doc_id, start, tuple(ids[start : start + size]), mine)
+        return TargetWindow(document.doc_id, start, tuple(ids[start : start + size]), mine)
 
     def why_none(self) -> str:
         """One sentence: how many segments were looked at and which rules refused them."""

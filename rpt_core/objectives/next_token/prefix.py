@@ -18,7 +18,7 @@ BOX = b"\\boxed{"
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class Continuation:
     """The true continuation and where its tokens end."""
 
     content: bytes
@@ -55,7 +55,7 @@ def read(answer: bytes, *, newline_escapes: bool = False) -> Reading | None:
     return Reading(thought, tuple(readings)) if readings else None
 
 
-def truth_of(tokens: Sequence[bytes]) -> Truth:
+def truth_of(tokens: Sequence[bytes]) -> Continuation:
     """The continuation that these tokens spell.
 
     Example:
@@ -70,10 +70,10 @@ def truth_of(tokens: Sequence[bytes]) -> Truth:
             lengths.add(total)
     if content and not _is_whole(content):
         lengths.discard(len(content))
-    return Truth(content, frozenset(lengths - {0}))
+    return Continuation(content, frozenset(lengths - {0}))
 
 
-def is_prefix(prediction: bytes, truth: Truth) -> bool:
+def is_prefix(prediction: bytes, truth: Continuation) -> bool:
     """Whether the prediction is a byte-exact prefix on a token boundary (RPT, eq. 3).
 
     Example:
@@ -84,7 +84,7 @@ def is_prefix(prediction: bytes, truth: Truth) -> bool:
     return len(prediction) in truth.boundaries and truth.content.startswith(prediction)
 
 
-def num_whole_tokens(prediction: bytes, truth: Truth) -> int:
+def num_whole_tokens(prediction: bytes, truth: Continuation) -> int:
     """True tokens that a right prediction holds, parts of a character counted with its last; 0 when wrong.
 
     Example:

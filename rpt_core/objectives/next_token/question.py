@@ -10,7 +10,7 @@ from rpt_core.objectives.next_token.budget import final_budget
 from rpt_core.objectives.next_token.dense import conditional_scores, dense_scores
 from rpt_core.objectives.next_token.positions import Rules, Window, truth_ids
 from rpt_core.objectives.next_token.prefix import (
-    Truth,
+    Continuation,
     first_token,
     is_first_token,
     is_prefix,
@@ -153,7 +153,7 @@ class NextToken:
         truth = self._truth(question)
         return length_bonus(max(num_whole_tokens(p, truth) for p in predictions), each, most)
 
-    def _truth(self, question: Question) -> Truth:
+    def _truth(self, question: Question) -> Continuation:
         return truth_of([self.codec.token_bytes(token) for token in question.truth_ids])
 
     def _question(self, window: Window, position: int) -> Question:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from rpt_core.objectives.problems.answers.compare import Comparison, Leaf, Match
+from rpt_core.objectives.problems.answers.compare import AnswerComparison, Leaf, Match
 from rpt_core.objectives.problems.answers.pool import POOL
 from rpt_core.objectives.problems.answers.reading import Quantity, Value, read_answer
 from rpt_core.objectives.problems.answers.tokens import UnreadableError
@@ -118,7 +118,7 @@ def _read_and_compare(pair: tuple[str, str]) -> tuple[Grade, list[Leaf]]:
         given, known = (read_answer(text) for text in pair)
     except UnreadableError:
         return Grade("correct" if pair[0].strip() == pair[1].strip() else "unparsed"), []
-    comparison = Comparison(_computed)
+    comparison = AnswerComparison(_computed)
     verdict = comparison.compare(given, known)
     if verdict != "correct" and (letter := _named_choice(pair[0])) and _is_letter(known):
         verdict = comparison.compare(read_answer(letter), known)

@@ -30,7 +30,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Solve:
-    """How one problem is put and judged."""
+    """How one problem is asked and judged."""
 
     settings: RlvrObjective
     codec: Codec

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rpt_core.objectives.evidence import Evidence, Placed, Wanted
+from rpt_core.objectives.evidence import Evidence, HasJudge, JudgeVerdict, Pair, Placed, Wanted
 from rpt_core.objectives.objective import Asked
 from rpt_core.policy.model import Policy
 from rpt_core.policy.plain import PlainProbabilities
@@ -28,7 +28,7 @@ def measured(trainer: Trainer, asked: Sequence[Asked], wanted: Wanted) -> tuple[
     chances = () if wanted.plain is None else plain(trunks, wanted.plain)
     tails, own = _scored(trainer, trainer.policy, trunks, wanted.tails)
     reference_tails, others = _scored(trainer, trainer.average, trunks, wanted.reference_tails)
-    evidence = Evidence(chances, tails, reference_tails)
+    evidence = Evidence(chances, tails, reference_tails, _judged(trainer, wanted.pairs))
     flops = sum(model.work.flops for model in models) - before
     return evidence, plain.num_forwarded + own + others, flops
 
@@ -42,11 +42,21 @@ def _scored(
     return forced_logprobs(policy, trunks, tails, trainer.layout, trainer.tokens_per_micro_batch)
 
 
+def _judged(trainer: Trainer, pairs: Placed[Pair | None] | None) -> Placed[JudgeVerdict | None]:
+    """What the objective's judge says of all pairs, asked at once; it counts its own operations."""
+    if pairs is None:
+        return ()
+    assert isinstance(trainer.objective, HasJudge)
+    said = iter(trainer.objective.judge.ask([one for cuts in pairs for of in cuts for one in of if one]))
+    return [[[next(said) if one else None for one in of] for of in cuts] for cuts in pairs]
+
+
 def _refuse_undeclared(trainer: Trainer, wanted: Wanted) -> None:
     needs = trainer.objective.needs
     undeclared = {
         "plain": wanted.plain is not None and not needs.plain,
         "forced": wanted.tails is not None and not needs.forced,
+        "judge": wanted.pairs is not None and not (needs.judge and isinstance(trainer.objective, HasJudge)),
         "reference_decay": wanted.reference_tails is not None and needs.reference_decay is None,
     }
     if any(undeclared.values()):

@@ -33,6 +33,8 @@ class Preset:
     mean: Literal["tokens", "answers", "constant"]
     """What the sum is divided by: tokens of the batch; answers, each by its own length first; or answers
     times the longest answer allowed, the same for all batches (Dr.GRPO)."""
+    leave_one_out: bool = False
+    """Whether an answer is compared with the mean of its group's others, itself left out (RLOO)."""
 
 
 PRESETS: dict[LossName, Preset] = {
@@ -41,13 +43,17 @@ PRESETS: dict[LossName, Preset] = {
     "dapo": Preset(True, "token", 0.2, 0.28, "clipped", "tokens"),
     "gspo": Preset(True, "answer", 3e-4, 4e-4, "clipped", "answers"),
     "cispo": Preset(True, "token", 1.0, 4.0, "weighted", "tokens"),
+    "rloo": Preset(False, "token", 0.2, 0.2, "clipped", "constant", leave_one_out=True),
+    "rlp": Preset(False, "token", 0.2, 0.2, "clipped", "answers", leave_one_out=True),
 }
 """``grpo`` takes the mean over the batch's tokens, the default of the library RPT was built on; the
-papers do not say (docs/methods.md, rule 2.2).
+papers do not say (docs/methods.md, rule 2.2). ``rloo`` is the estimate of arXiv 2402.14740, section 3.2;
+``rlp`` that of arXiv 2510.01265, section 3, whose clip range is not given.
 
 With one update per batch every ratio is 1: no clip acts, and ``grpo``, ``dapo`` and ``cispo`` have the same
 gradient, bit for bit. ``dr_grpo`` then differs by its advantages and its denominator, ``gspo`` by the weight
-of a token (one over the length of its answer). With ``updates_per_batch`` of 2 or more all five differ."""
+of a token (one over the length of its answer); ``rloo`` is G / (G - 1) times ``dr_grpo`` for groups of G,
+``rlp`` weighs tokens like ``gspo``. With ``updates_per_batch`` of 2 or more all differ."""
 
 
 def policy_terms(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
-from rpt_core.objectives.next_segment.judge import JudgeVerdict, Pair
+from rpt_core.objectives.evidence import JudgeVerdict, Pair
 from rpt_core.objectives.next_segment.judge_local import LocalJudge, ask_about
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.load import load_policy

@@ -16,7 +16,7 @@ import numpy as np
 
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.objectives.next_segment.prompts import SegmentPrompt, Task, segment_prompt, wrapped
-from rpt_core.objectives.next_segment.targets import Page, Target, Targets
+from rpt_core.objectives.next_segment.targets import Target, Targets, TargetWindow
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.rlpt_objective import RlptObjective
@@ -42,7 +42,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    page: Page
+    page: TargetWindow
     places: tuple[_Place, ...]
 
 
@@ -124,7 +124,7 @@ def _windows(
 
 
 def _led_to(
-    page: Page, traces: list[tuple[int, str]], codec: Codec, longest: int, dropped: dict[str, int]
+    page: TargetWindow, traces: list[tuple[int, str]], codec: Codec, longest: int, dropped: dict[str, int]
 ) -> list[_Place]:
     """The targets of a page that a thought leads to, each once."""
     places = []
@@ -144,7 +144,7 @@ def _led_to(
     return places
 
 
-def _restated(page: Page) -> list[_Place]:
+def _restated(page: TargetWindow) -> list[_Place]:
     """Places of a page without thoughts: what teaches the form alone repeats the words before the cut."""
     stride = max(1, len(page.targets) // CUTS)
     chosen = page.targets[::stride][:CUTS]

@@ -18,7 +18,7 @@ from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.files.patience import patient
 from rpt_core.corpus.ingest import ingest
-from rpt_core.corpus.ingest_shards import Answer, cut, read_shard, read_whole
+from rpt_core.corpus.ingest_shards import ShardRows, cut, read_shard, read_whole
 from rpt_core.corpus.readers import find_sources, read_source
 from rpt_core.corpus.wiki import multistream
 from rpt_core.corpus.wiki import parts as wiki_parts
@@ -184,7 +184,7 @@ def sees_no_files(function, items):
     """A process on another machine."""
     for shard in items:
         answer = function(shard)
-        yield answer if not shard.part.files else Answer(shard.name, shard.num_bytes, [], shard)
+        yield answer if not shard.part.files else ShardRows(shard.name, shard.num_bytes, [], shard)
 
 
 @pytest.mark.parametrize("mapper", [map, pickled, sees_no_files])
@@ -252,7 +252,7 @@ def test_a_process_that_sees_no_file_or_another_one_hands_the_shard_back(tmp_pat
         source.path.write_bytes(source.path.read_bytes() + b"more")
         if harm == "gone":
             source.path.unlink()
-    assert read_shard(HOW, shard) == Answer(shard.name, shard.num_bytes, [], shard)
+    assert read_shard(HOW, shard) == ShardRows(shard.name, shard.num_bytes, [], shard)
 
 
 @pytest.mark.usefixtures("small_shards")
@@ -265,7 +265,7 @@ def test_a_stage_that_is_stopped_starts_again_and_ends_the_same(everything, expe
             yield function(item)
 
     build.mapper = stops
-    with pytest.raises(Stopped, match="the same command reads from the start"):
+    with pytest.raises(Stopped, match="rerun to read from the start"):
         ingest(IngestRecipe(data=str(everything)), build)
     assert digests(everything, tmp_path / "second") == expected
 
@@ -332,6 +332,6 @@ def test_a_file_that_hangs_is_named_and_not_its_shard(tmp_path, monkeypatch):
         yield from read_source(source, how)
 
     monkeypatch.setattr(ingest_shards, "read_source", hangs)
-    monkeypatch.setattr(ingest_shards, "patient", partial(patient, seconds=0.4))
+    monkeypatch.setattr(parts_of, "patient", partial(patient, seconds=0.4))
     with pytest.raises(SourceError, match=r"^b\.txt gave no row"):
         read_shard(HOW, shard)

@@ -15,7 +15,8 @@ from rpt_core.llm import endpoint as judge_service
 from rpt_core.llm.endpoint import KEY_VARIABLE, Service
 from rpt_core.llm.patience import FEWEST_READ
 from rpt_core.llm.prompt import field
-from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS, CachedJudge, Pair
+from rpt_core.objectives.evidence import Pair
+from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS, CachedJudge
 from rpt_core.objectives.next_segment.judge_prompt import prompt, read_reply
 from rpt_core.objectives.next_segment.judge_service import ServiceJudge
 from rpt_core.retry import seconds_asked

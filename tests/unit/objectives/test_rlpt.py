@@ -1,5 +1,8 @@
 """Next-segment reasoning: where documents are cut, what is asked, what is right, what never pays."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +22,7 @@ from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.reinforce import RlptRecipe
 from rpt_core.recipes.rlpt_objective import RlptObjective
+from rpt_core.train.rl.evidence import measured
 from tests.toys import judge_group
 from tests.unit.corpus.small_corpus import write_corpus
 from tests.unit.difficulty.small_difficulty import write_difficulty
@@ -166,6 +170,28 @@ def test_every_verdict(corpus, codec):
     assert metrics["judge/not_needed"] == 2
     assert metrics["guard/too-short"] == 1
     assert objective.report()[0]["judge/yes"] == 0
+
+
+def test_what_the_judge_says_reaches_the_verdicts_as_evidence(corpus, codec):
+    """The trainer asks for the pairs, once and together; verdicts and counts are those of asking here."""
+    said = (" She had some bread.", " She had no bread.", " She ate bread.", "")
+    answers = [_answer(codec, text) for text in said]
+    objective, alone = (_objective(corpus, codec, "She had some bread.") for _ in range(2))
+    one, cut = _question(objective, "She ate bread.")
+    asked, drawn = [replace(one, questions=one.questions[cut : cut + 1])], [[answers]]
+    asked = [replace(asked[0], trunk=replace(one.trunk, cuts=one.trunk.cuts[cut : cut + 1]))]
+    wanted = objective.wanted(asked, drawn)
+    pairs = wanted.pairs[0][0]
+    assert [pair and pair.predicted for pair in pairs] == [said[0].strip(), said[1].strip(), None, None]
+    evidence, tokens, flops = measured(SimpleNamespace(
+        objective=objective, policy=SimpleNamespace(work=SimpleNamespace(flops=0.0)), average=None,
+    ), asked, wanted)  # fmt: skip
+    assert evidence.judged == [[["yes", "no", None, None]]]
+    assert (tokens, flops) == (0, 0.0)
+    assert objective.verdicts(asked, drawn, evidence) == alone.verdicts(asked, drawn)
+    counted, counted_alone = objective.report()[0], alone.report()[0]
+    assert counted == counted_alone
+    assert (counted["judge/yes"], counted["judge/no"], counted["judge/not_needed"]) == (1, 1, 1)
 
 
 def test_the_strict_rule_asks_about_one_segment(corpus, codec):

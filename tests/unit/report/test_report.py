@@ -312,6 +312,25 @@ def test_without_manifests_the_page_says_so_and_links_nothing(tmp_path):
     assert "no checkpoints were evaluated" in html
 
 
+def test_a_mode_the_page_has_no_words_for_is_shown_by_its_name(tmp_path):
+    folders = make_inputs(tmp_path)
+    for name in ("before", "after", "finetuned"):
+        table = pq.read_table(folders[name] / "items.parquet")
+        rows = [row | {"mode": "choice"} for row in table.to_pylist() if row["mode"] == "problems"]
+        more = pa.Table.from_pylist(rows, table.schema)
+        pq.write_table(pa.concat_tables([table, more]), folders[name] / "items.parquet")
+        scores = json.loads((folders[name] / "scores.json").read_text())
+        scores["modes"]["choice"] = scores["modes"]["problems"]
+        (folders[name] / "scores.json").write_text(json.dumps(scores))
+    write_report(RECIPE, LocalBuild(folders, tmp_path / "out", tmp_path / "s"))
+    page = (tmp_path / "out" / "report.md").read_text()
+    known, other = (
+        next(line for line in page.splitlines() if line.startswith(f"| {label} |"))
+        for label in ("problems: exact answer", "other benchmarks: choice")
+    )
+    assert other.split("|")[2:] == known.split("|")[2:]
+
+
 def test_text_from_data_stays_text(tmp_path):
     folders = make_inputs(tmp_path)
     for name in ("before", "after"):

@@ -13,7 +13,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.pages.words import flops_of
 from rpt_core.recipes.report import START, ArmsRecipe, StudyModel
 from rpt_core.report.arms import milestones
-from rpt_core.report.models import Evaluated, Trained
+from rpt_core.report.models import Evaluated, TrainingLog
 from rpt_core.report.rmt import PAPER
 from rpt_core.report.sources import charged
 from rpt_core.report.study import write_report
@@ -119,7 +119,7 @@ def test_tokens_to_reach_the_reference_are_read_off_the_checkpoints(written):
 def test_a_run_knows_its_tokens_step_by_step(tmp_path):
     folders = inputs_of(tmp_path, seeds=1)
     judged = Evaluated.read("RMT", folders["models.RMT.evaluations.0"])
-    trained = Trained.read(folders["models.RMT.trainings.0"], {})
+    trained = TrainingLog.read(folders["models.RMT.trainings.0"], {})
     assert (len(trained.steps), *trained.used()) == (8, 8008, 16016.0)
     assert [tokens for _, tokens, _ in milestones(judged, trained)] == [2002, 4004]
 

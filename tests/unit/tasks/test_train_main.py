@@ -18,7 +18,7 @@ def test_a_stop_that_waited_ends_a_stage_before_its_job_is_even_read(tmp_path, m
     assert ended.value.code == EXIT_TRY_AGAIN
     told = json.loads((tmp_path / "outcome.json").read_text())
     assert (told["status"], told["error"]) == ("stopped", "Stopped")
-    assert "the same command goes on" in told["message"]
+    assert "rerun to resume" in told["message"]
 
 
 def test_without_a_stop_the_job_is_read(tmp_path, monkeypatch):

@@ -7,10 +7,10 @@ import sys
 import pytest
 
 from tests.benchmarks import table as tables
-from tests.benchmarks.planted import chance, jaccard, texts, write
+from tests.benchmarks.corpus.planted import chance, jaccard, texts, write
+from tests.benchmarks.corpus.whole import removed, scores
 from tests.benchmarks.resident import peak_bytes
 from tests.benchmarks.table import Row, Table
-from tests.benchmarks.whole import removed, scores
 from tests.conftest import ROOT
 
 
@@ -81,7 +81,7 @@ def test_what_is_written_twice_is_an_error(tmp_path):
 
 @pytest.mark.parametrize("size", [1, 40, 1 << 20])
 def test_shards_hold_every_line_once_and_in_order(tmp_path, monkeypatch, size):
-    from tests.benchmarks import whole_side
+    from tests.benchmarks.corpus import whole_side
 
     monkeypatch.setattr(whole_side, "SHARD_BYTES", size)
     write([f"text {number} \u2028 \x85 ü" for number in range(20)], tmp_path / "given", 3)

@@ -30,9 +30,9 @@ from rpt_core.recipes.rlpt_objective import RlptObjective
 from rpt_core.recipes.rlpt_report import COLD_START, JudgedModel, RlptReportRecipe
 from rpt_core.recipes.supervised import ColdStartRecipe, ModelShape, Optimiser
 from rpt_core.report.figures import mean_path
-from rpt_core.report.models import Evaluated, Model, Trained
+from rpt_core.report.models import Evaluated, Model, TrainingLog
 from rpt_core.report.rlpt import audits, decay
-from rpt_core.report.sources import Source
+from rpt_core.report.sources import SourceArtifact
 from rpt_core.report.study import write_report
 from rpt_core.sample.pairs import FORMS, drill, pair
 from rpt_core.sample.wordings import facts, reworded, says_prefix
@@ -256,7 +256,9 @@ def test_the_judge_is_compared_with_the_truth_model_by_model():
         [Audited(name, accepted, right) for name in "abc" for accepted in (0, 1) for right in (0, 1)]
     )
     scores = {"audit": {"judged": found}}, {"audit": {}}
-    seeds = tuple(Evaluated("one seed", one, pa.table({}), Source("evaluation", "")) for one in scores)
+    seeds = tuple(
+        Evaluated("one seed", one, pa.table({}), SourceArtifact("evaluation", "")) for one in scores
+    )
     (row,) = audits([Model("cold start", seeds)], [7, 8])  # nothing could be compared under the second seed
     assert (*row[:2], row[2].text) == ("cold start", "7", "12")
     assert row[4].value["value"] == row[5].value["value"] == 0.5
@@ -280,7 +282,7 @@ def test_a_judge_that_is_exploited_shows_over_the_training():
         {"step": step, "audit/wrong": 10.0, "audit/false_accepts": number}
         for step, number in enumerate(accepted)
     ]
-    arm = Model("RLPT", (), (Trained((*path, {"step": 10, "audit/wrong": 0.0})),))
+    arm = Model("RLPT", (), (TrainingLog((*path, {"step": 10, "audit/wrong": 0.0})),))
     (row,) = decay([arm], [7])
     assert row[:2] == ("RLPT", "7")
     assert [round(one.value.value, 2) for one in row[2:]] == [0.2, 0.2, 0.5, 0.8, 0.8]

@@ -21,7 +21,14 @@ from typing import Literal
 
 from rpt_core.objectives.problems.answers import tree as t
 from rpt_core.objectives.problems.answers.expression import parse_expression
-from rpt_core.objectives.problems.answers.reading import Group, Named, Opaque, Quantity, Value, Words
+from rpt_core.objectives.problems.answers.reading import (
+    Assignment,
+    Opaque,
+    Quantity,
+    Value,
+    ValueGroup,
+    WordAnswer,
+)
 from rpt_core.objectives.problems.answers.tokens import Token, UnreadableError
 from rpt_core.objectives.problems.answers.tree import Tree
 
@@ -36,7 +43,7 @@ _SHORT_WORDS = frozenset({"no", "ok", "up", "on", "in", "it", "is", "he", "we", 
 
 
 @dataclass
-class Comparison:
+class AnswerComparison:
     """One comparison: what is decided already, what is still wanted, and the rules applied on the way."""
 
     decided: Mapping[Leaf, Match]
@@ -48,33 +55,35 @@ class Comparison:
         """Whether two readings say the same."""
         if given == known:
             return "correct"
-        if isinstance(given, Named) or isinstance(known, Named):
+        if isinstance(given, Assignment) or isinstance(known, Assignment):
             return self._named(given, known)
-        if isinstance(given, Group) or isinstance(known, Group):
+        if isinstance(given, ValueGroup) or isinstance(known, ValueGroup):
             return self._group(given, known)
-        if isinstance(given, Words) or isinstance(known, Words):
+        if isinstance(given, WordAnswer) or isinstance(known, WordAnswer):
             return self._words(given, known)
         if isinstance(given, Quantity) and isinstance(known, Quantity):
             return self._quantity(given, known)
         return self._opaque(given, known)
 
     def _named(self, given: Value, known: Value) -> Match:
-        if isinstance(given, Named) and isinstance(known, Named):
+        if isinstance(given, Assignment) and isinstance(known, Assignment):
             if given.name == known.name:
                 return self.compare(given.value, known.value)
             solved = all(
                 isinstance(one, Quantity) and not t.symbols(one.tree) for one in (given.value, known.value)
             )
             return "wrong" if solved else "unparsed"
-        if isinstance(given, Named):
+        if isinstance(given, Assignment):
             return self.compare(given.value, known)
-        assert isinstance(known, Named)
+        assert isinstance(known, Assignment)
         return self.compare(given, known.value)
 
     def _group(self, given: Value, known: Value) -> Match:
-        if not (isinstance(given, Group) and isinstance(known, Group)):
+        if not (isinstance(given, ValueGroup) and isinstance(known, ValueGroup)):
             return self._group_and_single(given, known)
-        names = [[item.name for item in group.items if isinstance(item, Named)] for group in (given, known)]
+        names = [
+            [item.name for item in group.items if isinstance(item, Assignment)] for group in (given, known)
+        ]
         ordered = any(len(set(found)) > 1 for found in names) and bool(names[0]) != bool(names[1])
         if given.kind == known.kind or {given.kind, known.kind} == {"list", "set"}:
             if given.kind in _UNORDERED and not ordered:
@@ -85,17 +94,17 @@ class Comparison:
         return "unparsed" if "digits" in {given.kind, known.kind} else "wrong"
 
     def _group_and_single(self, given: Value, known: Value) -> Match:
-        group, single = (given, known) if isinstance(given, Group) else (known, given)
-        assert isinstance(group, Group)
+        group, single = (given, known) if isinstance(given, ValueGroup) else (known, given)
+        assert isinstance(group, ValueGroup)
         if group.kind == "set" and len(group.items) == 1:
             return self.compare(*((group.items[0], known) if group is given else (given, group.items[0])))
         if isinstance(single, Opaque):
             return "unparsed"
-        if isinstance(single, Words) and _letters(single) and _letters(single) == _letters(group):
+        if isinstance(single, WordAnswer) and _letters(single) and _letters(single) == _letters(group):
             return "correct"
         return "wrong"
 
-    def _once(self, group: Group) -> Group:
+    def _once(self, group: ValueGroup) -> ValueGroup:
         """A set without what stands twice; bare lists keep repeats."""
         if group.kind != "set":
             return group
@@ -103,14 +112,14 @@ class Comparison:
         for item in group.items[:ITEMS_MAX]:
             if not any(self.compare(item, other) == "correct" for other in kept):
                 kept.append(item)
-        return Group(group.kind, (*kept, *group.items[ITEMS_MAX:]))
+        return ValueGroup(group.kind, (*kept, *group.items[ITEMS_MAX:]))
 
-    def _ordered(self, given: Group, known: Group) -> Match:
+    def _ordered(self, given: ValueGroup, known: ValueGroup) -> Match:
         if len(given.items) != len(known.items):
             return "wrong"
         return _all(self.compare(left, right) for left, right in zip(given.items, known.items, strict=True))
 
-    def _unordered(self, given: Group, known: Group) -> Match:
+    def _unordered(self, given: ValueGroup, known: ValueGroup) -> Match:
         """Each item of one with its equal of the other; equality is transitive, so the first will do."""
         if len(given.items) != len(known.items):
             return "wrong"
@@ -127,15 +136,15 @@ class Comparison:
                 return "wrong"
         if unread:
             return "unparsed"
-        if any(isinstance(item, Words) for item in known.items) and given.items != known.items:
+        if any(isinstance(item, WordAnswer) for item in known.items) and given.items != known.items:
             return "unparsed"  # an order of events may be the answer
         return "correct"
 
     def _words(self, given: Value, known: Value) -> Match:
-        if isinstance(given, Words) and isinstance(known, Words):
+        if isinstance(given, WordAnswer) and isinstance(known, WordAnswer):
             return _same_words(given, known)
-        words, other = (given, known) if isinstance(given, Words) else (known, given)
-        assert isinstance(words, Words)
+        words, other = (given, known) if isinstance(given, WordAnswer) else (known, given)
+        assert isinstance(words, WordAnswer)
         if isinstance(other, Opaque) or any(char.isdigit() for char in words.text):
             return "unparsed"
         assert isinstance(other, Quantity)
@@ -224,7 +233,7 @@ def _all(verdicts: Iterable[Match]) -> Match:
     return "unparsed" if "unparsed" in found else "correct"
 
 
-def _same_words(given: Words, known: Words) -> Match:
+def _same_words(given: WordAnswer, known: WordAnswer) -> Match:
     if given.folded == known.folded:
         short = len(known.text) < 3 and known.folded not in _SHORT_WORDS
         return "wrong" if short and given.text != known.text else "correct"
@@ -237,9 +246,9 @@ def _same_words(given: Words, known: Words) -> Match:
 
 def _letters(value: Value) -> frozenset[str]:
     """The choices named by ``AC`` or by ``A, C``; empty for anything else."""
-    if isinstance(value, Words):
+    if isinstance(value, WordAnswer):
         names = list(value.text)
-    elif isinstance(value, Group) and value.kind in ("list", "set"):
+    elif isinstance(value, ValueGroup) and value.kind in ("list", "set"):
         names = [item.tree[1] for item in value.items if isinstance(item, Quantity) and item.tree[0] == "sym"]
         names = names if len(names) == len(value.items) else []
     else:
@@ -251,7 +260,7 @@ def _letters(value: Value) -> frozenset[str]:
     )
 
 
-def _as_product(words: Words) -> Tree | None:
+def _as_product(words: WordAnswer) -> Tree | None:
     try:
         return parse_expression((Token(words.text),)) if words.text.isalpha() else None
     except UnreadableError:

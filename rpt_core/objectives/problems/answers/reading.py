@@ -44,7 +44,7 @@ class Quantity:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ValueGroup:
     """Several values. ``kind`` is ``list`` (bare), ``set``, ``union``, ``matrix``, ``digits`` or brackets."""
 
     kind: str
@@ -52,7 +52,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class Assignment:
     """``x = 5``."""
 
     name: str
@@ -60,7 +60,7 @@ class Named:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class WordAnswer:
     """A word or a sentence, case folded; ``text`` keeps the case."""
 
     text: str
@@ -75,7 +75,7 @@ class Opaque:
     latex: str
 
 
-Value = Quantity | Group | Named | Words | Opaque
+Value = Quantity | ValueGroup | Assignment | WordAnswer | Opaque
 
 _SEPARATORS = frozenset({",", ";", "and", "or", "&&"})
 _NAME = re.compile(
@@ -180,37 +180,37 @@ def _words(tokens: Tokens) -> Value:
     if folded in _CONSTANT_WORDS:
         return Quantity(_CONSTANT_WORDS[folded])
     article = re.match(r"(?:the|an?) (?=.*\w{3})", folded)
-    return Words(text, folded[article.end() :] if article else folded)
+    return WordAnswer(text, folded[article.end() :] if article else folded)
 
 
 def _bracketed(tokens: Tokens, level: int) -> Value | None:
     """A tuple, an interval or a set; brackets around a single value are dropped."""
     opening, closing = tokens[0].text, tokens[-1].text
     if opening == r"\emptyset" and len(tokens) == 1:
-        return Group("set", ())
+        return ValueGroup("set", ())
     if opening not in OPENING or closing not in OPENING.values() or not closes_at_end(tokens):
         return None
     inside = tokens[1:-1]
     parts = split_at(inside, frozenset({",", ";"}))
     kind = "set" if opening == r"\{" else opening + closing
     if not inside:
-        return Group(kind, ())
+        return ValueGroup(kind, ())
     if any(token.text in (":", "|") for token in inside) and kind == "set":
         return None
     if len(parts) == 1:
-        return Group("set", (_read(inside, level + 1),)) if kind == "set" else _read(inside, level + 1)
-    return Group(kind, tuple(_read(part, level + 1) for part in parts))
+        return ValueGroup("set", (_read(inside, level + 1),)) if kind == "set" else _read(inside, level + 1)
+    return ValueGroup(kind, tuple(_read(part, level + 1) for part in parts))
 
 
 def _union(tokens: Tokens, level: int) -> Value | None:
     parts = split_at(tokens, frozenset({r"\cup"}))
-    return Group("union", tuple(_read(part, level + 1) for part in parts)) if len(parts) > 1 else None
+    return ValueGroup("union", tuple(_read(part, level + 1) for part in parts)) if len(parts) > 1 else None
 
 
 def _member(tokens: Tokens, level: int) -> Value | None:
     r"""``x \in S`` is S under the name x."""
     if len(tokens) > 2 and tokens[1].text == r"\in" and tokens[0].is_word and len(tokens[0].text) == 1:
-        return Named(tokens[0].text, _read(tokens[2:], level + 1))
+        return Assignment(tokens[0].text, _read(tokens[2:], level + 1))
     return None
 
 
@@ -235,7 +235,7 @@ def _listed(tokens: Tokens, level: int) -> Value | None:
     if len(parts) < 2:
         return None
     parts = [part for part in parts if part]  # "1, 2, and 3"
-    return Group("list", tuple(_read(part, level + 1) for part in parts)) if len(parts) > 1 else None
+    return ValueGroup("list", tuple(_read(part, level + 1) for part in parts)) if len(parts) > 1 else None
 
 
 def _equation(tokens: Tokens, level: int) -> Value | None:
@@ -249,7 +249,7 @@ def _equation(tokens: Tokens, level: int) -> Value | None:
         return None
     name = spelled(parts[0])
     if _NAME.fullmatch(name):
-        return Named(name, values[-1])
+        return Assignment(name, values[-1])
     first = _quantity(parts[0], level)
     return values[-1] if first is not None and first == values[-1] else None
 
@@ -260,7 +260,7 @@ def _plus_minus(tokens: Tokens, level: int) -> Value | None:
     if len(at) != 1 or any(token.text == r"\mp" for token in tokens):
         return None
     both = [(*tokens[: at[0]], replace(tokens[at[0]], text=sign), *tokens[at[0] + 1 :]) for sign in "+-"]
-    return Group("list", tuple(_read(tuple(one), level + 1) for one in both))
+    return ValueGroup("list", tuple(_read(tuple(one), level + 1) for one in both))
 
 
 def _matrix(tokens: Tokens, level: int) -> Value | None:
@@ -272,10 +272,10 @@ def _matrix(tokens: Tokens, level: int) -> Value | None:
         return None
     rows = [row for row in split_at(tokens[4:-4], frozenset({r"\\"})) if row]
     read = [
-        Group("row", tuple(_read(entry, level + 2) for entry in split_at(row, frozenset({"&"}))))
+        ValueGroup("row", tuple(_read(entry, level + 2) for entry in split_at(row, frozenset({"&"}))))
         for row in rows
     ]
-    return Group("determinant" if name.lower() == "vmatrix" else "matrix", tuple(read))
+    return ValueGroup("determinant" if name.lower() == "vmatrix" else "matrix", tuple(read))
 
 
 def _quantity(tokens: Tokens, level: int) -> Value | None:
@@ -328,7 +328,7 @@ def _based(tokens: Tokens) -> Quantity | None:
 def _digits(tokens: Tokens) -> Value | None:
     """Numbers with nothing but blanks between: a list of digits, never the number they would spell."""
     if all(token.is_number for token in tokens):
-        return Group(
+        return ValueGroup(
             "digits", tuple(Quantity(t.number(token.text)) for token in tokens if len(token.text) < 300)
         )
     return None

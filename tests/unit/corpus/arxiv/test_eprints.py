@@ -9,10 +9,10 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.corpus.files.archives import inner_path, members, read_tree
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.parts import How
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.readers import find_sources, read_source
-from rpt_core.corpus.rows import Document, Dropped, Problem
+from rpt_core.corpus.rows import Document, Dropped, SourceProblem
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.eprints import packed, tarred
 
@@ -159,7 +159,7 @@ def test_a_size_that_lies_is_a_broken_archive():
 def test_an_archive_of_tables_is_a_problem_set(tmp_path):
     table = b"question,choice0,choice1,answer\nOne and one?,2,3,0\n"
     (row,) = read(tmp_path, "mmlu/mmlu_test.tar.gz", packed(tarred({"a/sums_test.csv": table})))
-    assert isinstance(row, Problem)
+    assert isinstance(row, SourceProblem)
     assert (row.problem, row.answer, row.benchmark, row.domain) == (
         "One and one?\nA. 2\nB. 3",
         "A",
@@ -224,7 +224,7 @@ def test_a_bulk_file_that_breaks_off_keeps_its_first_papers(tmp_path):
 def test_no_member_of_a_bulk_file_is_read_beyond_its_limit(monkeypatch):
     monkeypatch.setattr("rpt_core.corpus.files.archives.PACKED_BYTES_MAX", 100)
     found = list(members(iter([tarred({"a.gz": b"x" * 101, "b.gz": b"x"})])))
-    assert isinstance(found[0], Broken)
+    assert isinstance(found[0], BrokenInput)
     assert (found[0].reason, found[1]) == ("archive-bomb", ("b.gz", b"x"))
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from rpt_core.corpus.dedup.decontaminate import Contamination, Item, Leaks
+from rpt_core.corpus.dedup.decontaminate import Contamination, HeldOutItem, Leaks
 from rpt_core.corpus.documents import cut_paragraphs
 from rpt_core.corpus.text.words import ngrams, split_words
 
@@ -15,7 +15,7 @@ OTHER = (
 
 def leaks(items, texts, n=13):
     found = Contamination.index(
-        [Item(str(i), "b", problem, answer) for i, (problem, answer) in enumerate(items)], n
+        [HeldOutItem(str(i), "b", problem, answer) for i, (problem, answer) in enumerate(items)], n
     )
     met = Leaks()
     for number, text in enumerate(texts):
@@ -40,7 +40,7 @@ def test_spelling_and_mathematics_do_not_hide_a_leak():
     text = "LET x BE \\dfrac12 OF 1000, AND find the sum of all digits of the number!"
     from rpt_core.corpus.dedup.decontaminate import canonical
 
-    found = Contamination.index([Item("0", "b", problem, "5")], 13)
+    found = Contamination.index([HeldOutItem("0", "b", problem, "5")], 13)
     (hit,) = found.scan(split_words([canonical(text)]))
     assert (hit.row, hit.item) == (0, 0)
 
@@ -145,7 +145,7 @@ def test_items_of_twelve_words_are_matched_whole_and_of_thirteen_by_runs():
 
 def test_a_hit_says_where_and_how_much_of_the_item_it_is():
     words = LONG.split()
-    found = Contamination.index([Item("0", "b", " ".join(words[:16]), "9")], 13)
+    found = Contamination.index([HeldOutItem("0", "b", " ".join(words[:16]), "9")], 13)
     (hit,) = found.scan(split_words([f"Oh well {' '.join(words[1:15])} then."]))
     assert (hit.starts, hit.coverage) == ([2, 3], 0.5)
 

@@ -20,14 +20,14 @@ from rpt_core.corpus.files.json_rows import json_array, json_lines
 from rpt_core.corpus.files.parquet_pages import pages_of
 from rpt_core.corpus.files.parquet_rows import parquet_rows
 from rpt_core.corpus.files.patience import patient
-from rpt_core.corpus.files.streams import Broken, decompressed, lines
+from rpt_core.corpus.files.streams import BrokenInput, decompressed, lines
 from rpt_core.corpus.readers import find_sources
 from rpt_core.errors import SourceError
 from tests.hostile_files import header, member, padded, parquet, pax, repeated, sparse
 
 
 def reasons(rows):
-    return [row.reason if isinstance(row, Broken) else row for row in rows]
+    return [row.reason if isinstance(row, BrokenInput) else row for row in rows]
 
 
 # JSON
@@ -294,7 +294,7 @@ def test_headers_past_the_limits_end_an_archive_and_keep_what_came_before(data):
     assert len(broken.detail) < 500
     found = list(members(iter([member("good.tex", b"good") + data])))
     assert found[0] == ("good.tex", b"good")
-    assert isinstance(found[1], Broken)
+    assert isinstance(found[1], BrokenInput)
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])

@@ -9,9 +9,9 @@ from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.json_rows import json_array, json_lines
 from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.files.problems import benchmark_of, parse_problem
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.readers import find_sources, read_source
-from rpt_core.corpus.rows import Document, Dropped, Problem, Trace, encodable
+from rpt_core.corpus.rows import Document, Dropped, SourceProblem, Trace, encodable
 
 
 def read(tmp_path, name, data):
@@ -36,7 +36,7 @@ OMNI = {
 
 def test_omni_math_rows(tmp_path):
     (row,) = read(tmp_path, "omni-math/omni.jsonl", rows_of(OMNI))
-    assert row == Problem(
+    assert row == SourceProblem(
         "omni-math", "Find $x$.", "3", "omni-math/omni.jsonl", "So.", 7.5, "Mathematics -> Algebra", ""
     )
 
@@ -83,7 +83,7 @@ def test_problem_sets_of_other_shapes(record, problem, answer):
     ],
 )
 def test_problems_without_their_parts(record, reason):
-    with pytest.raises(Broken, match=reason):
+    with pytest.raises(BrokenInput, match=reason):
         parse_problem(record, "set", "x", "")
 
 
@@ -210,7 +210,7 @@ def test_not_a_number_in_a_column_nobody_reads_costs_no_row(tmp_path):
 
 
 def test_not_a_number_is_no_answer():
-    with pytest.raises(Broken, match="retyped-column"):
+    with pytest.raises(BrokenInput, match="retyped-column"):
         parse_problem({"problem": "Q?", "answer": float("nan")}, "set", "file", "")
 
 
@@ -282,7 +282,7 @@ def test_options_have_each_their_letter_once(choices, answer, shown, letter):
 
 
 def test_a_row_that_holds_whole_columns_is_no_problem():
-    with pytest.raises(Broken) as caught:
+    with pytest.raises(BrokenInput) as caught:
         parse_problem({"question": ["a?", "b?"], "answer": ["1", "2"], "source": "x"}, "set", "file", "")
     assert caught.value.reason == "retyped-column"
     assert parse_problem({"question": ["a", "b?"], "answer": ["1"]}, "set", "file", "").problem == "a\n\nb?"
@@ -291,6 +291,6 @@ def test_a_row_that_holds_whole_columns_is_no_problem():
 def test_a_row_with_half_a_character_keeps_its_name():
     row = encodable(Document("text", "set:1", "", "A \ud83d title", "lone \ud83d", "set/x.jsonl"))
     assert (row.reason, row.native_id, row.title) == ("not-utf-8", "set:1", "A ? title")
-    row = encodable(Problem("set", "What \ud83d is it?", "1", "set/x.jsonl"))
+    row = encodable(SourceProblem("set", "What \ud83d is it?", "1", "set/x.jsonl"))
     assert row.reason == "not-utf-8"
     assert row.preview.endswith("stands in its text: What ? is it?")

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from rpt_core.corpus.files.seven_zip import MAGIC, member_chunks
-from rpt_core.corpus.files.streams import CHUNK, Broken
+from rpt_core.corpus.files.streams import CHUNK, BrokenInput
 from rpt_core.errors import RecipeError
 
 
@@ -26,7 +26,7 @@ def packed(py7zr, path, members, **options):
 def outcome(path):
     try:
         return sum(map(len, member_chunks(path, "posts.xml")))
-    except Broken as broken:
+    except BrokenInput as broken:
         return broken.reason
 
 
@@ -46,7 +46,7 @@ def test_a_member_is_found_in_any_folder_and_comes_whole(py7zr, tmp_path, method
 
 def test_an_archive_without_the_member_is_no_known_format(py7zr, tmp_path):
     path = packed(py7zr, tmp_path / "a.7z", {"Users.xml": b"u"})
-    with pytest.raises(Broken, match=r"unrecognised-format: the archive holds no posts\.xml"):
+    with pytest.raises(BrokenInput, match=r"unrecognised-format: the archive holds no posts\.xml"):
         list(member_chunks(path, "posts.xml"))
 
 
@@ -57,7 +57,7 @@ def test_wrong_bytes_anywhere_end_in_one_reason(py7zr, tmp_path):
         path.write_bytes(whole[:start] + bytes([whole[start] ^ 0x55]) + whole[start + 1 :])
         assert outcome(path) in (70_000, "broken-archive", "unrecognised-format")
         path.write_bytes(whole[:start])
-        with pytest.raises(Broken, match="broken-archive"):
+        with pytest.raises(BrokenInput, match="broken-archive"):
             list(member_chunks(path, "posts.xml"))
 
 

@@ -4,7 +4,7 @@ import gzip
 import pytest
 
 from rpt_core.corpus.files.streams import (
-    Broken,
+    BrokenInput,
     as_utf8,
     decode,
     decompressed,
@@ -20,7 +20,7 @@ def collect(chunks):
     try:
         for piece in chunks:
             out += piece
-    except Broken as broken:
+    except BrokenInput as broken:
         return out, broken.reason
     return out, ""
 
@@ -67,12 +67,12 @@ def test_a_bomb_is_never_held_whole():
 
 
 def test_a_limit_on_what_must_fit_in_memory():
-    with pytest.raises(Broken, match="archive-bomb"):
+    with pytest.raises(BrokenInput, match="archive-bomb"):
         read_limited(decompressed(iter([gzip.compress(b"\0" * 5_000_000)])), 1_000_000)
 
 
 def test_a_file_that_cannot_be_opened(tmp_path):
-    with pytest.raises(Broken, match="unreadable-file"):
+    with pytest.raises(BrokenInput, match="unreadable-file"):
         list(open_chunks(tmp_path / "absent"))
 
 
@@ -94,7 +94,7 @@ def test_byte_order_marks_tell_the_encoding(encoding):
 
 
 def test_other_bytes_are_not_guessed():
-    with pytest.raises(Broken, match="not-utf-8"):
+    with pytest.raises(BrokenInput, match="not-utf-8"):
         decode("grüßt".encode("latin-1"))
 
 

@@ -5,7 +5,7 @@ import codecs
 import pytest
 
 from rpt_core.corpus.files import xml_rows as module
-from rpt_core.corpus.files.streams import Broken, bounded
+from rpt_core.corpus.files.streams import BrokenInput, bounded
 from rpt_core.corpus.files.xml_rows import xml_rows
 
 FILE = (
@@ -20,8 +20,8 @@ def read(data, size=7):
     found = []
     chunks = (data[start : start + size] for start in range(0, len(data), size))
     try:
-        found.extend(row.reason if isinstance(row, Broken) else row for row in xml_rows(chunks, "posts"))
-    except Broken as broken:
+        found.extend(row.reason if isinstance(row, BrokenInput) else row for row in xml_rows(chunks, "posts"))
+    except BrokenInput as broken:
         found.append(broken.reason)
     return found
 
@@ -76,5 +76,5 @@ def test_a_stream_of_bounded_length_gives_all_up_to_its_bound():
     assert list(bounded([b"ab", b"cd"], 4)) == [b"ab", b"cd"]
     taken = bounded([b"ab", b"cd"], 3)
     assert next(taken) == b"ab"
-    with pytest.raises(Broken, match="archive-bomb"):
+    with pytest.raises(BrokenInput, match="archive-bomb"):
         next(taken)

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.latex.convert import to_text
 from rpt_core.corpus.latex.numbers import number_labels
 from rpt_core.corpus.latex.tree import main_files
@@ -203,7 +203,7 @@ def test_hostile_latex_ends_with_a_reason_and_in_time(body, reason):
     try:
         text(body)
         found = ""
-    except Broken as broken:
+    except BrokenInput as broken:
         found = broken.reason
     assert found == reason
     assert time.process_time() - started < 4.0

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.latex.convert import to_text
 
 
@@ -382,7 +382,7 @@ def test_hostile_sources_end_with_a_reason_and_in_time(source, reason):
     found, started = "", time.process_time()
     try:
         whole(source)
-    except Broken as broken:
+    except BrokenInput as broken:
         found = broken.reason
     assert found == reason
     assert time.process_time() - started < 4.0

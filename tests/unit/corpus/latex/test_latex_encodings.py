@@ -1,6 +1,6 @@
 import pytest
 
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.latex.convert import to_text
 from rpt_core.corpus.latex.encodings import decode_tex
 
@@ -79,11 +79,11 @@ def test_a_stray_byte_spoils_no_utf_8():
 
 @pytest.mark.parametrize("codec", ["cp1251", "koi8-r"])
 def test_no_words_are_made_of_bytes_nobody_can_read(codec):
-    with pytest.raises(Broken, match="no encoding is declared") as caught:
+    with pytest.raises(BrokenInput, match="no encoding is declared") as caught:
         decode_tex(RUSSIAN.encode(codec))
     assert caught.value.reason == "not-utf-8"
 
 
 def test_an_unknown_encoding_is_named():
-    with pytest.raises(Broken, match="martian"):
+    with pytest.raises(BrokenInput, match="martian"):
         decode_tex(b"\\usepackage[martian]{inputenc} " + POLISH.encode("iso8859-2"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.parts import How
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.ingest_shards import cut, read_shard
 from rpt_core.corpus.readers import find_sources
 from rpt_core.corpus.rows import Document, Dropped
@@ -304,7 +304,7 @@ TEXTS = st.lists(st.lists(PARTS, max_size=5).map(b"".join), min_size=1, max_size
 
 
 def pieces(found):
-    return [(piece.reason, piece.detail) if isinstance(piece, Broken) else piece for piece in found]
+    return [(piece.reason, piece.detail) if isinstance(piece, BrokenInput) else piece for piece in found]
 
 
 def runs_of(offsets, cuts):

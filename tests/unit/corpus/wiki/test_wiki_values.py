@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.wiki.dates import written
 from rpt_core.corpus.wiki.expr import evaluate
 from rpt_core.corpus.wiki.numbers import MARKS, grouped, plain
@@ -328,7 +328,7 @@ def test_the_lists_of_names_do_not_contradict_each_other():
 def test_new_rules_are_linear(unit):
     def took(size: int) -> float:
         started = time.process_time()
-        with contextlib.suppress(Broken):  # nested too deep: the reason too-costly
+        with contextlib.suppress(BrokenInput):  # nested too deep: the reason too-costly
             to_prose(unit * (size // len(unit)))
         return time.process_time() - started
 

@@ -5,7 +5,7 @@ import pytest
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.parts import How
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.readers import find_sources
 from rpt_core.corpus.rows import Document, Dropped
@@ -135,7 +135,7 @@ def test_a_gigantic_page_is_skipped_without_being_held():
         FOOTER.encode(),
     ]
     found = list(cut_pages(chunks, page_bytes_max=100_000))
-    assert [type(piece) for piece in found] == [Broken, bytes]
+    assert [type(piece) for piece in found] == [BrokenInput, bytes]
     assert found[0].reason == "gigantic"
 
 
@@ -204,7 +204,7 @@ def test_a_page_that_cannot_be_read_is_named_by_its_title_and_number(tmp_path, t
 def test_a_gigantic_page_keeps_its_title(size):
     text = (page("Big one", wikitext="x" * 5000) + page("Small", page_id=8)).encode()
     big, small = cut_pages((text[at : at + size] for at in range(0, len(text), size)), 2000)
-    assert isinstance(big, Broken)
+    assert isinstance(big, BrokenInput)
     assert "<title>Big one</title>" in big.detail
     assert b"Small" in small
 

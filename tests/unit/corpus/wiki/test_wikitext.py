@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from rpt_core.corpus.files.streams import Broken
+from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.wiki.names import SiteNames
 from rpt_core.corpus.wiki.text import categories, to_prose, to_text
 
@@ -205,7 +205,7 @@ def test_no_markup_takes_more_than_linear_time(unit):
     reason = ""
     try:
         to_text(unit * (65_536 // len(unit)))
-    except Broken as broken:
+    except BrokenInput as broken:
         reason = broken.reason
     assert reason in ("", "too-costly")
     assert time.process_time() - started < 1.0
@@ -223,5 +223,5 @@ def test_an_unclosed_link_is_its_words():
 def test_more_marks_than_any_page_has_end_the_reading(unit, monkeypatch):
     monkeypatch.setattr("rpt_core.corpus.wiki.text.MARKS_MAX", 1000)
     to_prose(unit * 300)
-    with pytest.raises(Broken, match="more than 1000 templates"):
+    with pytest.raises(BrokenInput, match="more than 1000 templates"):
         to_prose(unit * 600)

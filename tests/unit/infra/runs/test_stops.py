@@ -171,7 +171,7 @@ def test_the_second_signal_ends_command_and_child_now(waiting, tmp_path):
     _, said = process.communicate(timeout=20)
     assert time.monotonic() - begin < 5
     assert process.returncode == 75
-    assert said == "rpt: stopped at once. The same command goes on from the last checkpoint.\n"
+    assert said == "rpt: stopped at once. Rerun to resume from the last checkpoint.\n"
     assert not is_alive(child)
     assert not list(tmp_path.glob("rpt-line-*"))
 

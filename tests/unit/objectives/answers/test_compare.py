@@ -2,7 +2,7 @@
 
 import pytest
 
-from rpt_core.objectives.problems.answers.compare import ITEMS_MAX, Comparison
+from rpt_core.objectives.problems.answers.compare import ITEMS_MAX, AnswerComparison
 from rpt_core.objectives.problems.answers.reading import read_answer
 
 NUMBERS = [str(number) for number in range(ITEMS_MAX + 6)]
@@ -19,13 +19,13 @@ IN_ORDER, REVERSED = ", ".join(NUMBERS), ", ".join(reversed(NUMBERS))
     ],
 )  # fmt: skip
 def test_a_pair_of_readings(given, known, verdict):
-    assert Comparison({}).compare(read_answer(given), read_answer(known)) == verdict
+    assert AnswerComparison({}).compare(read_answer(given), read_answer(known)) == verdict
 
 
 @pytest.mark.parametrize(("number", "verdict"), [("7/2", "wrong"), ("5", "unparsed")])
 def test_equal_numbers_of_other_units_are_wrong_and_others_may_be_converted(number, verdict):
     given, known = read_answer(f"{number} cm"), read_answer("3.5 kg")
-    asked = Comparison({})
+    asked = AnswerComparison({})
     asked.compare(given, known)
     decided = dict.fromkeys(asked.wanted, "wrong")
-    assert Comparison(decided).compare(given, known) == verdict
+    assert AnswerComparison(decided).compare(given, known) == verdict

@@ -37,11 +37,11 @@ def of_value(value: r.Value) -> str:
         marks += [f"base {value.base}"] if value.base else []
         marks += [f"or {of_tree(value.italic[0])} in {value.italic[1]}"] if value.italic else []
         return " ".join([of_tree(value.tree), *marks])
-    if isinstance(value, r.Group):
+    if isinstance(value, r.ValueGroup):
         return f"{value.kind}[{' ; '.join(map(of_value, value.items))}]"
-    if isinstance(value, r.Named):
+    if isinstance(value, r.Assignment):
         return f"{value.name} := {of_value(value.value)}"
-    if isinstance(value, r.Words):
+    if isinstance(value, r.WordAnswer):
         return f"words {value.text!r} {value.folded!r}"
     return f"opaque {value.key!r} latex {value.latex!r}"
 

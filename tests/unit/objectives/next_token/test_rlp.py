@@ -17,6 +17,7 @@ from rpt_core.recipes.reinforce import Selection
 from rpt_core.recipes.replay import Replay
 from rpt_core.train.rl.advantages import group_advantages
 from rpt_core.train.rl.evidence import measured
+from rpt_core.train.rl.losses import PRESETS
 from rpt_core.train.rl.reference import REFERENCE_FILE, follow
 from rpt_core.train.rl.reinforce import open_trainer, train_policy
 from rpt_core.train.rl.replay import FROM, TRAINED, read_batches, replay
@@ -47,7 +48,10 @@ def rewards(tokens: int, baseline=AVERAGE) -> list[float]:
 
 
 def leave_one_out(scores) -> list[float]:
-    return (group_advantages(scores, by_deviation=False) * len(scores) / (len(scores) - 1)).tolist()
+    preset = PRESETS["rlp"]
+    return group_advantages(
+        scores, by_deviation=preset.by_deviation, leave_one_out=preset.leave_one_out
+    ).tolist()
 
 
 def test_rewards_and_advantages_are_those_worked_out_by_hand():
@@ -116,7 +120,7 @@ def folders(tmp_path_factory):
 
 def small(**changes):
     return type(RECIPE).parse({
-        **dict(RECIPE), "objective": PAPER.model_copy(update={"reference_decay": 0.5}), "loss": "dr_grpo",
+        **dict(RECIPE), "objective": PAPER.model_copy(update={"reference_decay": 0.5}), "loss": "rlp",
         "steps": 3, "prompts_per_step": 3, "cuts_per_document": 3, "group_size": 8, "reasoning_tokens": 64,
         "context_tokens": 128, "optimiser": MUON, "evaluate_every": 3, "milestones": (2,), **changes,
     })  # fmt: skip

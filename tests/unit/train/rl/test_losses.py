@@ -38,7 +38,7 @@ def _reference(name):
         else:
             high = 0.28 if name == "dapo" else 0.2
             terms = np.minimum(ratio * a, np.clip(ratio, 0.8, 1 + high) * a)
-            total -= np.sum(terms) / (4 * 7 if name == "dr_grpo" else tokens)
+            total -= np.sum(terms) / {"dr_grpo": 4 * 7, "rloo": 4 * 7, "rlp": 4 * len(rows)}.get(name, tokens)
     return total
 
 

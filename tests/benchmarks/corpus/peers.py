@@ -14,9 +14,9 @@ from typing import Self
 import numpy as np
 
 from rpt_core.corpus.dedup.minhash import signatures
-from tests.benchmarks import personal
-from tests.benchmarks.planted import ALIKE, BANDS, NUM, ROWS, Pair, chance_errors, jaccard, texts
-from tests.benchmarks.signing import signed
+from tests.benchmarks.corpus import personal
+from tests.benchmarks.corpus.planted import ALIKE, BANDS, NUM, ROWS, Pair, chance_errors, jaccard, texts
+from tests.benchmarks.corpus.signing import signed
 from tests.benchmarks.table import Table, clocked, race, speeds
 
 PYTHON = Path(".venv-peers/bin/python")

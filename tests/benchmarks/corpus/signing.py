@@ -12,7 +12,7 @@ from rpt_core.corpus.dedup.duplicates import DuplicateFinder
 from rpt_core.corpus.dedup.minhash import SCHEME, SEED, signatures
 from rpt_core.corpus.dedup.sketch import sketch
 from rpt_core.corpus.text.words import shingles, split_words
-from tests.benchmarks.planted import ALIKE, BANDS, NUM, ROWS, jaccard, texts
+from tests.benchmarks.corpus.planted import ALIKE, BANDS, NUM, ROWS, jaccard, texts
 from tests.benchmarks.table import Table, clocked, race, speeds
 
 WORD = re.compile(r"\w+")

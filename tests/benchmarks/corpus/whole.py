@@ -15,12 +15,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.benchmarks.peers import PYTHON, absent
-from tests.benchmarks.planted import ALIKE, Pair, chance_errors, jaccard, texts, write
+from tests.benchmarks.corpus.peers import PYTHON, absent
+from tests.benchmarks.corpus.planted import ALIKE, Pair, chance_errors, jaccard, texts, write
 from tests.benchmarks.table import Row, Table
 
 SIDES = {
-    "ours": [sys.executable, "-m", "tests.benchmarks.whole_side"],
+    "ours": [sys.executable, "-m", "tests.benchmarks.corpus.whole_side"],
     "datatrove": [str(PYTHON), str(Path(__file__).with_name("datatrove_side.py"))],
 }
 FILES = 2

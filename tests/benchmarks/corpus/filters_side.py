@@ -1,9 +1,9 @@
 """Our filter and sentence splitter over a folder of JSON lines, in one process.
 
-    python -m tests.benchmarks.filters_side FOLDER
+    python -m tests.benchmarks.corpus.filters_side FOLDER
 
 The functions are those of the prepare stage: normal form, measures, language, quality rules, Punkt learned
-from what is kept, sentences. Prints what :class:`tests.benchmarks.filters.Told` holds.
+from what is kept, sentences. Prints what :class:`tests.benchmarks.corpus.filters.Told` holds.
 """
 
 import json

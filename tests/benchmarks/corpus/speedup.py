@@ -1,4 +1,4 @@
-"""Prepare, or ingest, in one process and in two: wall time of the whole stage, on real text.
+r"""Prepare, or ingest, in one process and in two: wall time of the whole stage, on real text.
 
 For ``prepare``, documents of ten paragraphs each are drawn from a folder of real texts, so that prose,
 sentences and languages cost what they do and few documents are duplicates; for ``ingest``, the folder itself
@@ -8,7 +8,8 @@ Two processes cannot be faster where others hold the second core, so what others
 A spawned process imports the main module again, and a stage's own (``tasks.train_main``) is a light one: so
 this one imports a stage's code only where it is called, or each process would spend six seconds on it.
 
-    python -m tests.benchmarks.speedup --data FOLDER/text [--stage prepare] [--megabytes 30] [--rounds 3]
+    python -m tests.benchmarks.corpus.speedup --data FOLDER/text [--stage prepare] \
+        [--megabytes 30] [--rounds 3]
 """
 
 import argparse

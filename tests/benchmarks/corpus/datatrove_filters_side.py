@@ -1,10 +1,10 @@
 """Datatrove's reader, filters and sentence splitter over a folder of JSON lines, in one process.
 
-    .venv-peers/bin/python tests/benchmarks/datatrove_filters_side.py FOLDER
+    .venv-peers/bin/python tests/benchmarks/corpus/datatrove_filters_side.py FOLDER
 
 Its own defaults, in the order of its published recipes: language, Gopher repetition, Gopher quality, C4. The
-language model is made by the first run (see tests/benchmarks/filters.py) and kept beside FOLDER. Prints what
-``tests.benchmarks.filters.Told`` holds.
+language model is made by the first run (see tests/benchmarks/corpus/filters.py) and kept beside FOLDER.
+Prints what ``tests.benchmarks.corpus.filters.Told`` holds.
 """
 
 import json

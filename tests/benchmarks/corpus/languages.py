@@ -4,7 +4,7 @@ Prints one table with precision, recall and F1: sentences and clauses, the langu
 both forms of Chinese, and the quality filter by kind of source. ``docs/corpus.md`` holds it; the tests of
 ``tests/realdata/test_languages.py`` guard it.
 
-    python -m tests.benchmarks.languages --data FOLDER
+    python -m tests.benchmarks.corpus.languages --data FOLDER
 """
 
 import argparse
@@ -38,7 +38,7 @@ from rpt_core.corpus.text.han import simplified
 from rpt_core.corpus.text.words import split_words
 from rpt_core.recipes.corpus import PrepareRecipe
 
-LABELS = Path(__file__).parent.parent / "realdata" / "quality.json"
+LABELS = Path(__file__).parents[2] / "realdata" / "quality.json"
 EWT, GSD, KYOTO = (
     "sentences/en_ewt-ud-dev.conllu.gz",
     "sentences-chinese/zh_gsdsimp-ud-dev.conllu.gz",

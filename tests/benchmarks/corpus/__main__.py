@@ -16,7 +16,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks import cleanup, filters, grouping, memory, peers, signing, whole
+from tests.benchmarks import memory
+from tests.benchmarks.corpus import cleanup, filters, grouping, peers, signing, whole
 from tests.benchmarks.table import Table
 
 PARTS = {

@@ -1,6 +1,6 @@
 """Our whole de-duplication of a folder of JSON lines in two processes: read, sign, resolve, write what stays.
 
-    python -m tests.benchmarks.whole_side FOLDER OUT SCRATCH
+    python -m tests.benchmarks.corpus.whole_side FOLDER OUT SCRATCH
 
 The finder and the pool are the ones a stage uses. A shard is a range of a file's bytes, so texts are read
 where they are signed, and no text travels between processes. Prints the seconds of every part.
@@ -22,7 +22,7 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.corpus.dedup.duplicates import KEPT, DuplicateFinder
 from rpt_core.corpus.dedup.sketch import Sketches, sketch
 from rpt_core.corpus.text.words import split_words
-from tests.benchmarks.planted import ALIKE, NUM
+from tests.benchmarks.corpus.planted import ALIKE, NUM
 
 SHARD_BYTES = 2 << 20
 WORKERS = 2

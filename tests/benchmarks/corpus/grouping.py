@@ -4,7 +4,7 @@ The peer's sketches are made beforehand and not charged; charged are its inserts
 everything from the signatures to the clusters, files included. First both must name the same clusters.
 Memory is the peak of a fresh process, which for the peer holds one sketch at a time beside its index.
 
-    python -m tests.benchmarks.grouping --peak ours 50000
+    python -m tests.benchmarks.corpus.grouping --peak ours 50000
 """
 
 import argparse
@@ -23,7 +23,7 @@ from rpt_core.corpus.dedup.bands import Bands
 from rpt_core.corpus.dedup.clusters import Clusters
 from rpt_core.corpus.dedup.minhash import SCHEME, SEED
 from rpt_core.corpus.dedup.sketch import band_hashes
-from tests.benchmarks.planted import BANDS, NUM, ROWS
+from tests.benchmarks.corpus.planted import BANDS, NUM, ROWS
 from tests.benchmarks.resident import peak_bytes
 from tests.benchmarks.table import Row, Table
 
@@ -118,7 +118,7 @@ def beside_datasketch(table: Table, rounds: int) -> None:
 
 def _peaks(side: str) -> list[float]:
     """MiB of a fresh process before it begins, and at most."""
-    command = [sys.executable, "-m", "tests.benchmarks.grouping", "--peak", side, str(NUM_PEAK)]
+    command = [sys.executable, "-m", "tests.benchmarks.corpus.grouping", "--peak", side, str(NUM_PEAK)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return [int(word) / 2**20 for word in done.stdout.split()]
 

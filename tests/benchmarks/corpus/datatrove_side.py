@@ -1,6 +1,6 @@
 """Datatrove's four stages of MinHash de-duplication over a folder of JSON lines, in two processes.
 
-    .venv-peers/bin/python tests/benchmarks/datatrove_side.py FOLDER OUT SCRATCH
+    .venv-peers/bin/python tests/benchmarks/corpus/datatrove_side.py FOLDER OUT SCRATCH
 
 Its own defaults: 14 buckets of 8 hashes, 5-grams of its English tokeniser's words, xxhash in 64 bits.
 Prints the seconds of every stage.

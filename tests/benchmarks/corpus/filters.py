@@ -23,11 +23,11 @@ import pyarrow.parquet as pq
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.corpus.ingest import ingest
 from rpt_core.recipes.corpus import IngestRecipe
-from tests.benchmarks.peers import PYTHON, absent
+from tests.benchmarks.corpus.peers import PYTHON, absent
 from tests.benchmarks.table import Row, Table
 
 SIDES = {
-    "ours": [sys.executable, "-m", "tests.benchmarks.filters_side"],
+    "ours": [sys.executable, "-m", "tests.benchmarks.corpus.filters_side"],
     "datatrove": [str(PYTHON), str(Path(__file__).with_name("datatrove_filters_side.py"))],
 }
 GIVEN = ("wikipedia/enwiki-*.bz2", "text/ewt-web-documents.part.jsonl.gz")

@@ -1,0 +1,68 @@
+"""VeriFree: a thought earns the probability of the true tokens after it (arXiv 2505.21493, section 2).
+
+    J = E_z[P],   P = p(t | x, z) = prod_k p(t_k | x, z, t_<k)
+
+P is the expectation, over the answers that could follow a thought z, of the reward for matching the truth t
+exactly: no answer is drawn, compared or verified, and the gradient has less variance. Its estimate over G
+thoughts,
+
+    1/G sum_i [ A_i grad log p(z_i | x) + P_i grad log p(t | x, z_i) ],   A_i = P_i - mean of the others,
+
+has two terms: thought tokens with an advantage (``loss=rloo``), and the true tokens themselves, weighed by
+P_i without a baseline. A thought that never ends earns 0 and teaches no truth.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rpt_core.objectives.evidence import Evidence, Needs, Wanted
+from rpt_core.objectives.next_token.thought import ThoughtAlone
+from rpt_core.objectives.objective import Asked, Drawn, ForcedTarget, Question, Verdict, Verdicts
+from rpt_core.policy.trunk import Sample
+
+
+def likelihood(logprobs: Sequence[float]) -> float:
+    """The probability of the true tokens, from their log-probabilities in nats; 0 where none was scored.
+
+    Example:
+        >>> round(likelihood([math.log(0.9), math.log(0.5), math.log(0.8)]), 6)
+        0.36
+        >>> likelihood(())
+        0.0
+    """
+    return math.exp(sum(logprobs)) if logprobs else 0.0
+
+
+@dataclass(frozen=True)
+class VeriFree(ThoughtAlone):
+    """How a next-token question is rewarded under VeriFree."""
+
+    @property
+    def needs(self) -> Needs:
+        """The true tokens' likelihood after each thought."""
+        return Needs(forced=True)
+
+    def judge(self, question: Question, sample: Sample) -> Verdict:
+        """The thought, and the true tokens that are learnt after it."""
+        return replace(super().judge(question, sample), forced=ForcedTarget(self.tail(question, sample)))
+
+    def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
+        """The true tokens after every thought that ended."""
+        return Wanted(tails=self.tails(asked, drawn))
+
+    def settled(self, verdicts: Verdicts, evidence: Evidence) -> Verdicts:
+        """Each thought's reward, which is also the weight of the true tokens after it."""
+        return [
+            [
+                [_rewarded(*one) for one in zip(group, tails, strict=True)]
+                for group, tails in zip(groups, of_one, strict=True)
+            ]
+            for groups, of_one in zip(verdicts, evidence.tails, strict=True)
+        ]
+
+
+def _rewarded(verdict: Verdict, logprobs: tuple[float, ...]) -> Verdict:
+    assert verdict.forced is not None
+    reward = likelihood(logprobs)
+    return replace(verdict, score=reward, forced=replace(verdict.forced, logprobs=logprobs, weight=reward))

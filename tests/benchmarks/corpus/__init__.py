@@ -1,0 +1,1 @@
+"""The corpus stages beside their peers; ``python -m tests.benchmarks.corpus`` runs all."""
