@@ -185,7 +185,7 @@ def test_an_exploding_run_publishes_nothing(tmp_path, start):
 def test_what_this_version_cannot_do_is_refused_by_name(tmp_path, start):
     build = _build(tmp_path, start)
     build.numerics = build.numerics.model_copy(update={"world_size": 2})
-    with pytest.raises(CapacityError, match="2 processes"):
+    with pytest.raises(CapacityError, match="asks for 2 training processes"):
         train_policy(SHORT, build)
     build.numerics = build.numerics.model_copy(update={"world_size": 1, "engine": "vllm"})
     with pytest.raises(EngineError, match="'vllm'"):

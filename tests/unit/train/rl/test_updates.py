@@ -217,7 +217,7 @@ def test_the_field_leaves_fingerprints_alone():
 def test_a_judge_beside_the_training_is_charged_over_all_attempts(tmp_path, start, toy, monkeypatch):  # noqa: F811
     """Apart from the training's own axis: what a judge remembers, and so its work, differs by attempt."""
     report = {"judge/calls": 2.0, JUDGE_GFLOPS: 1.5}
-    monkeypatch.setattr(ToyObjective, "report", lambda self: ({}, report), raising=False)
+    monkeypatch.setattr(ToyObjective, "report", lambda self, gather=None: ({}, report), raising=False)
     cut = _build(tmp_path / "cut", start, StoppingBuild)
     with pytest.raises(Exception, match="stopped after step 3"):
         train_policy(SHORT, cut)
