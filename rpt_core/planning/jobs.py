@@ -18,7 +18,7 @@ from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.evaluation import EvaluationFields, EvaluationRecipe
 from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
-from rpt_core.recipes.objectives import RlpObjective, RmtObjective
+from rpt_core.recipes.objectives import NtpObjective, RlpObjective, RmtObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlRecipe, TextRlRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape, Optimiser, SftRecipe
 
@@ -111,6 +111,8 @@ def _documents(recipe: RlRecipe) -> int:
 def _reinforced(recipe: RlRecipe, judge: Shape | None, assumed: Assumed) -> Job:
     text = isinstance(recipe, TextRlRecipe)
     objective = getattr(recipe, "objective", None)
+    watched = isinstance(recipe, TextRlRecipe) and recipe.ntp_weight > 0
+    raw = isinstance(recipe, TextRlRecipe) and recipe.ntp_text == "raw"
     load = Load(
         documents=_documents(recipe),
         trunk=recipe.context_tokens if text else min(recipe.context_tokens, assumed.problem),
@@ -119,7 +121,8 @@ def _reinforced(recipe: RlRecipe, judge: Shape | None, assumed: Assumed) -> Job:
         group=recipe.group_size,
         answer=recipe.reasoning_tokens,
         draws=True,
-        scores_document=isinstance(recipe, TextRlRecipe) and recipe.ntp_weight > 0,
+        scores_document=watched and not raw,
+        raw_documents=watched and raw,
         muon=_muon(recipe.optimiser),
         references=(recipe.kl_weight > 0) + isinstance(objective, RlpObjective),
         judge=judge,
@@ -132,6 +135,9 @@ def _reinforced(recipe: RlRecipe, judge: Shape | None, assumed: Assumed) -> Job:
     most = recipe.max_tokens if isinstance(recipe, TextRlRecipe) else 0
     if most:
         steps = min(steps, math.ceil(most / (2 * mean.documents * mean.tree)))
+    if isinstance(objective, NtpObjective):  # nothing is asked
+        load, mean = (replace(one, group=0, answer=0, suffix=0, draws=False) for one in (load, mean))
+        return Job(load, steps, update=mean, updates=recipe.updates_per_batch)
     read = mean.answers * assumed.judged if isinstance(recipe, RlptRecipe) and judge else 0
     return Job(load, steps, (mean,), update=mean, updates=recipe.updates_per_batch, judged_tokens=read)
 

@@ -27,7 +27,9 @@ class Load:
     draws: bool = False
     """Whether the answers are drawn here, and not given."""
     scores_document: bool = False
-    """Whether the document's own tokens are scored beside the answers."""
+    """Whether the document's own tokens are scored beside the answers, in the same pass."""
+    raw_documents: bool = False
+    """Whether they are learnt from in a pass of their own, the document alone (RMT's form)."""
     muon: bool = False
     """Whether the layers' matrices are updated by Muon, which keeps one moment and not two."""
     references: int = 0

@@ -149,7 +149,10 @@ def memory(shape: Shape, load: Load, spread: Spread) -> Memory:
     rows = [*_states(shape, own, spread), *_others(shape, own, spread)]
     if own.draws:
         rows += _rollouts(shape, own, spread)
-    rows += _update(shape, own, spread) if own.trains else _scoring(shape, own, spread)
+    if own.trains:
+        rows += _update(shape, own, spread)
+    elif not own.draws:
+        rows += _scoring(shape, own, spread)
     rows.append(Row("framework", FRAMEWORK_BYTES[spread.gpu]))
     kept = tuple(row for row in rows if row.bytes)
     host = _float32_states(shape, own, spread) if spread.offload and own.trains else 0.0
@@ -256,23 +259,37 @@ def _scoring(shape: Shape, load: Load, spread: Spread) -> list[Row]:
 def _update(shape: Shape, load: Load, spread: Spread) -> list[Row]:
     """The passes of one micro-batch, forward and backward."""
     part = micro_batch(load, spread.micro_batch_tokens)
-    layer = _kept_by_a_layer(shape, part, spread)
-    kept = _layer_input(shape, spread) * part.tokens if spread.checkpointed else layer
+    layer, kept = _kept_by_a_layer(shape, part, spread), _kept(shape, part, spread)
     scored, calls = _scored(load, part)
-    passing = _passing(shape, part, spread) + (layer - kept if spread.checkpointed else 0)
+    passes = 2 if spread.layout == "two-pass" and part.branch_tokens else 1
+    activations = shape.layers * kept + _ends(shape, part, sum(scored), spread)
+    if load.raw_documents:  # kept beside the branches' until both go backward
+        alone = MicroBatch(part.documents, part.trunk, 0, 0, 0, 0)
+        activations += shape.layers * _kept(shape, alone, spread)
+        activations += _ends(shape, alone, alone.tokens, spread)
+        scored, calls, passes = (*scored, alone.tokens), calls + 1, passes + 1
+    passing = _passing(shape, part, spread) + (layer - kept)
     if shape.tied:
         passing += 4 * shape.head_matrix  # the head's share of the gradient waits for the embedding's
     chunk = _chunk_tokens(shape, spread, max(scored))
     # the backward pass still holds three tensors of a chunk while it makes two of the next one
     logits = 4 * (3 * chunk + 2 * min(chunk, max(scored) - chunk)) * shape.vocab
     head = logits + 4 * shape.head_matrix * (1 + calls) + 4 * shape.hidden * max(scored)
-    passes = 2 if spread.layout == "two-pass" and part.branch_tokens else 1
     return [
-        Row("activations", shape.layers * kept + _ends(shape, part, scored, spread), "update"),
+        Row("activations", activations, "update"),
         Row("logits", head, "update"),
         Row("passing gradients", max(0.0, passing - head), "update"),  # never both at their largest
         *_cast_weights(shape, spread, passes, "update"),
     ]
+
+
+def _kept(shape: Shape, part: MicroBatch, spread: Spread) -> float:
+    """Bytes of one layer that are kept until the backward pass: its input alone, where checkpointed."""
+    return (
+        _layer_input(shape, spread) * part.tokens
+        if spread.checkpointed
+        else _kept_by_a_layer(shape, part, spread)
+    )
 
 
 def _cast_weights(shape: Shape, spread: Spread, passes: int, phase: Phase) -> list[Row]:
@@ -335,17 +352,17 @@ def _passing(shape: Shape, part: MicroBatch, spread: Spread) -> float:
     return max(feed_forward, scores - without)
 
 
-def _scored(load: Load, part: MicroBatch) -> tuple[tuple[int, int], int]:
+def _scored(load: Load, part: MicroBatch) -> tuple[tuple[int, ...], int]:
     """Scored tokens of answers and of documents, and how often the head is asked."""
     answers = part.answers * part.answer
     documents = part.documents * part.trunk if load.scores_document or not load.group else 0
     return (answers, documents), (answers > 0) + (documents > 0)
 
 
-def _ends(shape: Shape, part: MicroBatch, scored: tuple[int, int], spread: Spread) -> float:
+def _ends(shape: Shape, part: MicroBatch, scored: int, spread: Spread) -> float:
     """Bytes beside the layers: the last norm, the states that are scored, sight and places."""
     slots = _normed(shape.hidden, spread, residual=True) + 4 * shape.hidden
-    ends = part.tokens * slots + sum(scored) * 4 * shape.hidden + part.tokens * 8 * shape.head_width
+    ends = part.tokens * slots + scored * 4 * shape.hidden + part.tokens * 8 * shape.head_width
     if spread.layout == "two-pass" and part.branch_tokens:
         ends += 4 * part.tokens * shape.hidden  # both passes' states, side by side
         return ends + 4 * (_trunk_pairs(part) + _own_pairs(part))

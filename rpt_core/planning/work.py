@@ -61,7 +61,11 @@ def update_flops(shape: Shape, load: Load, spread: Spread) -> float:
     if spread.checkpointed:  # all but the layer's last product, whose output the backward pass does not need
         again = layers - 2 * shape.layers * shape.hidden * shape.feed_forward * part.tokens
     reference = load.references * (layers + shape.flops_per_score * answers)
-    return times * (3 * layers + again + 4 * shape.flops_per_score * scored + reference)
+    branches = times * (3 * layers + again + 4 * shape.flops_per_score * scored + reference)
+    if not load.raw_documents:
+        return branches
+    alone = Load(documents=load.documents, trunk=load.trunk, scores_document=True)
+    return branches + update_flops(shape, alone, spread)
 
 
 def _prefill(shape: Shape, load: Load) -> float:

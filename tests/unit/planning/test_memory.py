@@ -103,6 +103,15 @@ def without_framework(found: Memory, spread: Spread) -> float:
             Spread(gpu=False, layout="packed", checkpointed=True, micro_batch_tokens=600),
         ),
         (
+            "two-pass update, documents alone",
+            "llama",
+            True,
+            {"vocab": 400, "hidden_size": 64, "num_hidden_layers": 4, "head_dim": 16,
+             "intermediate_size": 160},
+            Load(documents=2, trunk=160, cuts=2, suffix=4, group=3, answer=20, raw_documents=True),
+            Spread(gpu=False, micro_batch_tokens=1000),
+        ),
+        (
             "supervised step",
             "qwen2",
             False,
@@ -127,7 +136,9 @@ def test_within_a_tenth_of_what_torch_keeps(name, kind, tied, sizes, load, sprea
             policy, backend, lambda: learn_answers(backend, trunks, answers, ones, build)
         )
     else:
-        recipe = RECIPE.model_copy(update={"ntp_weight": 0.1 * load.scores_document})
+        watched = load.scores_document or load.raw_documents
+        text = "raw" if load.raw_documents else "instructed"
+        recipe = RECIPE.model_copy(update={"ntp_weight": 0.1 * watched, "ntp_text": text})
         trainer = Trainer(
             recipe, policy, TorchEngine(policy), ToyObjective(64), backend, spread.layout,
             spread.micro_batch_tokens,

@@ -1,5 +1,7 @@
 """Operations predicted from sizes, beside those counted while a step runs; hours, beside a published step."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -15,10 +17,14 @@ from rpt_core.policy.forward import branch_logprobs, document_scores
 from rpt_core.policy.parts import micro_batches
 from rpt_core.policy.trunk import Sampling
 from rpt_core.recipes.judge import JudgeRecipe
-from rpt_core.recipes.objectives import RmtObjective
+from rpt_core.recipes.objectives import NtpObjective, RmtObjective
 from rpt_core.recipes.reinforce import PolicyRecipe
-from tests.toys import tiny_policy
-from tests.unit.planning.test_memory import make_tree
+from rpt_core.train.backends.torch_backend import TorchBackend
+from rpt_core.train.rl.lessons import scales_of
+from rpt_core.train.rl.state import Trainer
+from rpt_core.train.rl.step import accumulate
+from tests.toys import ToyObjective, tiny_policy
+from tests.unit.planning.test_memory import lessons_of, make_tree
 from tests.unit.train.rl.test_step import RECIPE
 
 LOAD = Load(documents=3, trunk=60, cuts=2, suffix=4, group=4, answer=30, scores_document=True)
@@ -58,6 +64,26 @@ def test_an_update_that_computes_activations_again():
     assert update_flops(shape, LOAD, spread) + 4 * shape.flops_per_pair * pairs == pytest.approx(
         theirs, rel=0.02
     )
+
+
+def test_documents_that_are_learnt_alone_beside():
+    """RMT's form: one more pass, over the document as it stands."""
+    policy = tiny_policy(vocab=500)
+    load = replace(LOAD, scores_document=False, raw_documents=True)
+    recipe = RECIPE.model_copy(update={"ntp_weight": 0.1, "ntp_text": "raw"})
+    backend = TorchBackend(policy, recipe.optimiser, 4)
+    trainer = Trainer(recipe, policy, TorchEngine(policy), ToyObjective(64), backend)
+    lessons = lessons_of(load)
+    theirs = counted(policy, lambda: accumulate(trainer, lessons, scales_of(trainer, lessons)))
+    shape = Shape.of_config(policy.config.to_dict(), "toy")
+    assert update_flops(shape, load, Spread(gpu=False)) == pytest.approx(theirs, rel=0.02)
+
+
+def test_the_control_that_asks_nothing_draws_nothing():
+    recipe = PolicyRecipe(**{**dict(RECIPE), "objective": NtpObjective(), "ntp_weight": 1.0})
+    job = job_of(recipe)
+    assert job is not None
+    assert (job.draws, job.load.group, job.load.scores_document) == ((), 0, True)
 
 
 def test_answers_that_are_drawn():
