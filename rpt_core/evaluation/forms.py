@@ -149,6 +149,7 @@ _JUDGED = Form(
     frame=_judged_frame,
     headline=_judged_headline,
     milestone=lambda one: {"accuracy": one["accuracy"]["all"]["value"]},
-    # its table says where a problem ends, and not how long predictions are
+    # as in the stage's revision 1: its table says where a problem ends, and counts no prediction's tokens, so
+    # prediction_tokens and prediction_lengths are 0 and say nothing; counting them takes another revision
     row=lambda item, question: replace(item, position=question.position, prediction_tokens=0),
 )

@@ -67,6 +67,7 @@ def cluster_totals(values_IS: ArrayLike, clusters_I: ArrayLike) -> Floats:
         raise ValueError(f"{len(columns_IS)} values and {len(labels_I)} cluster labels: one label per item")
     names, index_I = np.unique(labels_I, return_inverse=True)
     totals_GS = np.zeros((len(names), columns_IS.shape[1]))
+    # np.add.at, for indexed assignment would count a cluster's repeated rows once
     np.add.at(totals_GS, index_I, columns_IS)
     return totals_GS
 

@@ -86,11 +86,12 @@ def fit_family(points: Points, family: Family) -> Curve:
     best = (np.inf, np.zeros(len(box)), 0.0, 0.0)
     for number in range(1 + (ROUNDS if box else 0)):
         shapes_KS = _grid(centre_S, half_S, ends, 120 if len(box) == 1 else 33 if number == 0 else 9)
+        # given its shape a curve is a line in its basis: only shapes are searched, slope and offset are exact
         slope_K, offset_K, error_K = family.lines(points, family.basis(logs_N, shapes_KS))
         k = int(np.argmin(error_K))
         if error_K[k] < best[0]:
             best = float(error_K[k]), shapes_KS[k], float(slope_K[k]), float(offset_K[k])
-        centre_S, half_S = best[1], half_S / 4
+        centre_S, half_S = best[1], half_S / 4  # the next grid lies round the best shape, four times finer
     error, shape_S, slope, offset = best
     top = None if family.ceiling is None else family.ceiling(slope, offset)
     room = EDGE * (ends[:, 1] - ends[:, 0])

@@ -87,6 +87,7 @@ class Bands:
             hashes = np.fromfile(path, np.uint64, _READ_ROWS, offset=8 * start)
             rows = start + np.flatnonzero(filled[start : start + _READ_ROWS])
             hashes = hashes[rows - start]
+            # the upper half scaled to 0 .. num_ranges - 1: equal hashes stay together, and no division
             ranges = (hashes >> np.uint64(32)) * np.uint64(num_ranges) >> np.uint64(32)
             for number in np.unique(ranges):
                 chosen = ranges == number
@@ -101,6 +102,7 @@ class Bands:
 def _grouped(rows: Rows, hashes: U64, rank: Rows) -> Buckets:
     """Rows that share their hash with another; most share it with none and are not sorted by rank."""
     order = np.argsort(hashes)
+    # sorted by hash alone first: only the few that share one are sorted again, by rank within it
     same = np.diff(hashes[order]) == 0
     member = np.zeros(len(order), np.bool_)
     member[1:] |= same

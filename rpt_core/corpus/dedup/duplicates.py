@@ -210,10 +210,10 @@ class _Sets:
         """
         whole = np.sort(np.concatenate([self._tagged(first, 0), self._tagged(second, 1)]))
         whole = whole[np.append(True, whole[1:] != whole[:-1])] if len(whole) else whole
-        shingles = whole >> np.uint64(1)
+        shingles = whole >> np.uint64(1)  # without the side: neighbours are equal where both rows have it
         in_both = shingles[1:][shingles[1:] == shingles[:-1]]
         total, shared = (
-            np.bincount((of >> np.uint64(32)).astype(np.int64), minlength=len(first))
+            np.bincount((of >> np.uint64(32)).astype(np.int64), minlength=len(first))  # by pair: (P,)
             for of in (shingles, in_both)
         )
         return shared, total - shared
@@ -222,7 +222,9 @@ class _Sets:
         """The shingles of some rows: number of the row in the list (31 bits), shingle (32), side (1)."""
         starts, sizes = self._offsets[rows], self._offsets[rows + 1] - self._offsets[rows]
         before = np.cumsum(sizes) - sizes
-        places = np.arange(int(sizes.sum())) + np.repeat(starts - before, sizes)
+        places = np.arange(int(sizes.sum())) + np.repeat(
+            starts - before, sizes
+        )  # all rows' ranges, end to end
         tags = np.repeat(np.arange(len(rows), dtype=np.uint64) << np.uint64(33), sizes)
         return tags | self._shingles[places].astype(np.uint64) << np.uint64(1) | np.uint64(side)
 

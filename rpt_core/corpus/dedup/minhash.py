@@ -77,6 +77,7 @@ def _minima(mixed_S: U32, starts: NDArray[np.int64], num: int) -> U32:
     """Shape (K, D): under every permutation the least value of each run that begins at one of ``starts``."""
     least_KD = np.empty((num, len(starts)), np.uint32)
     scratch_S = np.empty_like(mixed_S)
+    # permutation by permutation in one scratch row: (K, S) at once would be K times the memory
     for factor, summand, least_D in zip(*permutations(num), least_KD, strict=True):
         np.multiply(mixed_S, factor, out=scratch_S)
         np.add(scratch_S, summand, out=scratch_S)

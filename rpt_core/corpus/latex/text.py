@@ -118,7 +118,7 @@ class Renderer:
             piece, position = self._token(match, end, out)
             out.append(piece)
         out.append(self._text[position:end])
-        self._depth -= 1
+        self._depth -= 1  # only on the way out: an error ends the whole source, so nobody counts on
         return "".join(out)
 
     def _token(self, match: re.Match[str], end: int, out: list[str]) -> tuple[str, int]:

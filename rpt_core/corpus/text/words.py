@@ -75,7 +75,7 @@ def _powers(num: int) -> tuple[U64, U64]:
         powers = np.ones(num, np.uint64)
         filled, step = 1, base
         with np.errstate(over="ignore"):
-            while filled < num:
+            while filled < num:  # doubling: log2(num) array products, not num of them
                 more = min(filled, num - filled)
                 powers[filled : filled + more] = powers[:more] * step
                 filled, step = filled + more, step * step
@@ -150,13 +150,14 @@ def _runs(codes_C: NDArray[np.uint32]) -> tuple[NDArray[np.uint32], NDArray[np.i
     high = int(codes_C.max(initial=0)) >= _LONE_RANGES[0][0]
     clipped = np.minimum(codes_C, _TABLE) if high else codes_C
     folded_C = folded.take(clipped, mode="clip")
-    inside = np.zeros(len(codes_C) + 2, np.bool_)
+    inside = np.zeros(len(codes_C) + 2, np.bool_)  # one False at each side: no word runs over an end
     np.greater(folded_C, 0, out=inside[1:-1])
     begins = inside[1:-1] & ~inside[:-2]
     finishes = inside[1:-1] & ~inside[2:]
     if high:
         alone = np.zeros_like(inside)
         alone[1:-1] = lone.take(clipped)
+        # a character that is a word by itself (Chinese, Japanese) begins one, and so does what follows it
         begins |= inside[1:-1] & (alone[1:-1] | alone[:-2])
         finishes |= inside[1:-1] & (alone[1:-1] | alone[2:])
         np.copyto(folded_C, codes_C, where=codes_C >= _TABLE)
@@ -171,10 +172,10 @@ def _hash_runs(folded_C: NDArray[np.uint32], starts: NDArray[np.int64], ends: ND
     size = 1 << max(16, len(folded_C).bit_length())
     powers, inverses = _powers(size)
     with np.errstate(over="ignore"):
-        running = np.zeros(len(folded_C) + 1, np.uint64)
+        running = np.zeros(len(folded_C) + 1, np.uint64)  # (C + 1,): sums of c_i B^i, wrapping at 2^64
         np.multiply(folded_C, powers[: len(folded_C)], out=running[1:])
         np.cumsum(running, out=running)
-        sums = (running[ends] - running[starts]) * inverses[starts]
+        sums = (running[ends] - running[starts]) * inverses[starts]  # (W,): the place in the batch cancels
         return mix64(sums + (ends - starts).astype(np.uint64))
 
 

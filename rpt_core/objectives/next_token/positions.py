@@ -210,7 +210,7 @@ class Positions:
             scored = document.entropies_nats[~np.isnan(document.entropies_nats)]
             bins = np.clip(scored / BIN_NATS, 0, len(counts) - 1).astype(np.int64)
             counts += np.bincount(bins, minlength=len(counts))
-        above = np.cumsum(counts[::-1])[::-1]
+        above = np.cumsum(counts[::-1])[::-1]  # (bins,): tokens at or above each bin
         return float(np.flatnonzero(above >= share * counts.sum())[-1] * BIN_NATS)
 
     def _eligible(self, document: Scored, refused: dict[str, int]) -> NDArray[np.int64]:
@@ -220,6 +220,7 @@ class Positions:
         rules = {
             "no-token-before": np.arange(len(ids)) == 0,
             "problem-statement": self._is_context(document),
+            # not `nats < floor`: a token that was never scored has NaN, and is refused by this spelling
             "below-the-floor": ~(nats >= self.rules.entropy_floor_nats),
             "above-the-ceiling": nats > self.rules.entropy_ceiling_nats,
             "too-surprising": document.nlls_nats > self.rules.surprise_ceiling_nats,
