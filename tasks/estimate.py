@@ -148,10 +148,12 @@ def _fit_here(recipe: Recipe, shape: Shape, job: Job, placement: Placement, mach
 
 def spread_of(placement: Placement) -> Spread:
     """How a placement without ``auto`` lays a stage out."""
-    gpus = int(placement.gpus)
     return Spread(
-        gpu=gpus > 0,
-        ranks=max(1, gpus),
+        gpu=int(placement.gpus) > 0,
+        ranks=int(placement.ranks),
+        zero_stage=int(placement.zero_stage) if placement.backend == "deepspeed" else 0,
+        offload=placement.offload,
+        tensor_parallel=placement.tensor_parallel,
         engine="vllm" if placement.engine == "vllm" else "torch",
         layout="packed" if placement.layout == "packed" else "two-pass",
         dtype="bfloat16" if placement.dtype == "bfloat16" else "float32",

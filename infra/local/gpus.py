@@ -12,11 +12,9 @@ from pathlib import Path
 
 from infra.local.doctor import Check
 from infra.machine import output_of, package_version, this_machine
+from rpt_core.artifacts.interpreters import VLLM_PYTHON, VLLM_VENV
 
 QUERY = "index,name,memory.total,memory.free,driver_version,compute_cap"
-VLLM_PYTHON = "RPT_VLLM_PYTHON"
-"""Names the interpreter that has vLLM; without it, that of ``.venv-vllm`` beside this package."""
-VLLM_VENV = Path(__file__).resolve().parents[2] / ".venv-vllm"
 COMPUTE_LEAST = 8.0
 """First compute capability with bfloat16 (Ampere)."""
 _CPU_IS_ENOUGH = "tiny recipes need none; `rpt plan RECIPE --machine 8xH100-80GB` plans for other machines"
