@@ -31,10 +31,12 @@ from rpt_core.policy.forward import branch_logprobs
 from rpt_core.policy.load import save_policy
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
 from rpt_core.train.rl.hand_over import hand_over
+from rpt_core.train.rl.reinforce import train_policy
 from tests.conftest import ROOT
 from tests.contracts.engines import own
 from tests.contracts.test_engines import _moved, _train, _trainer, head_dim
-from tests.toys import random_ids, random_tree, tiny_policy
+from tests.toys import random_ids, random_tree, save_tiny_model, tiny_policy
+from tests.unit.train.rl.test_reinforce import SHORT, _build, toy  # noqa: F401  (a fixture)
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
 SAMPLING = Sampling(0.8, 24, frozenset({1}), group_size=4, seed=5)
@@ -272,6 +274,21 @@ def _kill_now_and_then(engine, times):
         ask(worker, *given)
 
     replica._ask = ask_or_kill
+
+
+def test_a_stage_trains_twelve_steps_with_the_engine_its_placement_names(tmp_path, toy):  # noqa: F811
+    save_tiny_model(tmp_path / "in/model", head_dim=32)
+    build = _build(tmp_path, tmp_path / "in")
+    build.numerics = build.numerics.model_copy(update={"engine": "vllm"})
+    recipe = SHORT.model_copy(update={"steps": 12, "milestones": (), "evaluate_every": 6})
+    outcome = train_policy(recipe, build)
+    assert outcome.rows.rows_in == 12 * 8
+    rows = [json.loads(line) for line in (build.out / "metrics.jsonl").read_text().splitlines()]
+    steps = [row for row in rows if "reward_mean" in row]
+    assert len(steps) == 12
+    assert max(row.get("mismatch_nats", 0.0) for row in steps) < 1e-3
+    assert all(sum(v for name, v in row.items() if name.startswith("verdict/")) == 8 * 4 for row in steps)
+    assert list(build.scratch.glob("vllm-*/worker-0.log"))  # kept in the attempt's folder
 
 
 SMALL = (
