@@ -58,7 +58,7 @@ def lessons_of(load: Load) -> list[Lesson]:
     gains = [[float(number % 2) - 0.5 for number in range(load.group)] for _ in range(load.cuts)]
     counts = [[True] * load.group for _ in range(load.cuts)]
     return [
-        Lesson(trunk, given, drawn, gains, counts, frozenset())
+        Lesson(trunk, given, drawn, gains, counts, len(given), frozenset())
         for trunk, given in zip(trunks, answers, strict=True)
     ]
 
