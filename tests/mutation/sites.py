@@ -8,6 +8,7 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from cosmic_ray.ast import Visitor, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -16,6 +17,9 @@ from cosmic_ray.plugins import get_operator, operator_names
 
 LEFT_OUT = ("core/VariableReplacer", "core/VariableInserter")
 """Operators that need the names of variables told."""
+
+SIGNATURES = frozenset({"parameters", "lambdef"})
+"""Parso's nodes whose own operators separate parameters."""
 
 GUARDS = frozenset({"frozen", "slots", "kw_only", "strict"})
 
@@ -46,8 +50,12 @@ class _Finder(Visitor):
         self.starts: dict[str, list[Position]] = {
             name: [] for name in operator_names() if name not in LEFT_OUT
         }
+        self.markers: set[Position] = set()
+        """The ``*`` and ``/`` of signatures: Cosmic Ray counts them, but nothing is multiplied there."""
 
-    def visit(self, node: object) -> object:
+    def visit(self, node: Any) -> Any:
+        if node.type == "operator" and node.parent.type in SIGNATURES:
+            self.markers.add(node.start_pos)
         for name, starts in self.starts.items():
             starts += [start for start, _ in _operator(name).mutation_positions(node)]
         return node
@@ -61,7 +69,7 @@ def mutants_of(path: str, source: str) -> list[Mutant]:
         Mutant(path, name, i, start)
         for name, starts in finder.starts.items()
         for i, start in enumerate(starts)
-        if not any(begin <= start < end for begin, end in silent)
+        if start not in finder.markers and not any(begin <= start < end for begin, end in silent)
     ]
 
 
