@@ -8,7 +8,7 @@ from typing import Literal
 from flows.agreement import check_journey
 from flows.recipes import Overrides, any_journey
 from flows.recipes.trees import mapped, stage, walk
-from flows.side_by_side import Job, Room, side_by_side
+from flows.side_by_side import JourneyStage, Room, side_by_side
 from infra.capacity import PROCESS_BYTES
 from infra.machine import check_served, resolve_placement, this_machine
 from infra.storage.store import Store
@@ -205,14 +205,14 @@ def room_for(placement: Placement) -> Room:
     return Room(machine.cores if most == "auto" else most, machine.cores, num_bytes)
 
 
-def _job(key: str, recipe: Recipe, placement: Placement) -> Job:
+def _job(key: str, recipe: Recipe, placement: Placement) -> JourneyStage:
     """A stage and what it takes; one on a GPU takes all, for each is given the same devices."""
     needs = frozenset(_key(value) for value in recipe.inputs().values() if isinstance(value, Recipe))
     if stage_of(recipe).work is None:
-        return Job(key, needs, placement.workers, PROCESS_BYTES)
+        return JourneyStage(key, needs, placement.workers, PROCESS_BYTES)
     explicit = resolve_placement(placement, capacity.num_parameters(recipe) or None)
     cores = this_machine().cores if explicit.gpus else int(explicit.threads)
-    return Job(key, needs, cores, max(capacity.demand(recipe), PROCESS_BYTES))
+    return JourneyStage(key, needs, cores, max(capacity.demand(recipe), PROCESS_BYTES))
 
 
 def role(recipe: Recipe) -> str:

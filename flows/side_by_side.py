@@ -20,7 +20,7 @@ _NOT_BEGUN = "stopped before the next stage began; what is finished is kept, and
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class JourneyStage:
     """One stage to be made."""
 
     key: str
@@ -39,7 +39,7 @@ class Room:
     cores: int
     num_bytes: int
 
-    def holds(self, jobs: Sequence[Job]) -> bool:
+    def holds(self, jobs: Sequence[JourneyStage]) -> bool:
         """Whether these may run at once."""
         return len(jobs) <= 1 or (
             len(jobs) <= self.jobs
@@ -52,11 +52,11 @@ class Room:
 class _Runs(Generic[T]):
     """Jobs under way, each in a thread of its own."""
 
-    jobs: dict[str, Job] = field(default_factory=dict)
+    jobs: dict[str, JourneyStage] = field(default_factory=dict)
     errors: list[BaseException] = field(default_factory=list)
     _ended: SimpleQueue[tuple[str, T | None, BaseException | None]] = field(default_factory=SimpleQueue)
 
-    def start(self, job: Job, work: Callable[[], T]) -> None:
+    def start(self, job: JourneyStage, work: Callable[[], T]) -> None:
         """Begin one, in the present context: a flow's tasks belong to it in whatever thread they run."""
 
         def run() -> None:
@@ -71,7 +71,7 @@ class _Runs(Generic[T]):
             target=contextvars.copy_context().run, args=(run,), name=job.key[:16], daemon=True
         ).start()
 
-    def next(self) -> tuple[Job, T | None]:
+    def next(self) -> tuple[JourneyStage, T | None]:
         """The next one to end, and what it made; nothing where it failed."""
         key, result, error = self._ended.get()
         if error is not None:
@@ -84,7 +84,7 @@ class _Runs(Generic[T]):
 
 
 def side_by_side(
-    jobs: Sequence[Job],
+    jobs: Sequence[JourneyStage],
     room: Room,
     begin: Callable[[str], Callable[[], T]],
     made: Callable[[str, T], None],

@@ -10,9 +10,9 @@ from infra.machine import Machine, resolve_placement, this_machine
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.errors import CapacityError, RecipeError
-from rpt_core.planning.cards import CARDS, USUAL, Card, card_called
-from rpt_core.planning.estimate import Estimate, estimated
-from rpt_core.planning.jobs import SAMPLE_WORLD, Assumed, Job, documents_visited, job_of
+from rpt_core.planning.cards import CARDS, USUAL, GpuCard, card_called
+from rpt_core.planning.estimate import StageForecast, estimated
+from rpt_core.planning.jobs import SAMPLE_WORLD, Assumed, StageJob, documents_visited, job_of
 from rpt_core.planning.memory import Spread, memory
 from rpt_core.planning.published import published_shape
 from rpt_core.planning.shape import Shape
@@ -30,13 +30,13 @@ BYTES_PER_TOKEN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PlanQuery:
     """For which machine a plan is made."""
 
     placement: Placement = ANYWHERE
     gpus: int = 0
     """Of another machine; 0 for this one."""
-    card: Card | None = None
+    card: GpuCard | None = None
     assumed: Assumed = LONGEST
 
 
@@ -44,7 +44,7 @@ class Asked:
 class Estimates:
     """Of every stage that holds a model."""
 
-    by_recipe: tuple[Estimate | None, ...]
+    by_recipe: tuple[StageForecast | None, ...]
     """In the order of the recipes; None for a stage without a model that is weighed."""
     unknown: tuple[str, ...]
     """A sentence for each model whose sizes are not known."""
@@ -56,12 +56,12 @@ class Estimates:
     """Lengths the hours are for."""
 
     @property
-    def stages(self) -> list[Estimate]:
+    def stages(self) -> list[StageForecast]:
         """Of the stages that hold a model."""
         return [one for one in self.by_recipe if one is not None]
 
 
-def estimate(recipes: Sequence[Recipe], asked: Asked) -> Estimates:
+def estimate(recipes: Sequence[Recipe], asked: PlanQuery) -> Estimates:
     """Weigh every stage of a journey.
 
     Args:
@@ -95,7 +95,7 @@ def _means(recipes: Sequence[Recipe], assumed: Assumed) -> Assumed:
     )
 
 
-def _weighed(recipe: Recipe, recipes: Sequence[Recipe], visited: int, asked: Asked) -> "_Placed":
+def _weighed(recipe: Recipe, recipes: Sequence[Recipe], visited: int, asked: PlanQuery) -> "_Placed":
     model = model_of(recipe)
     if model is None:
         return _Placed(None)
@@ -109,13 +109,13 @@ def _weighed(recipe: Recipe, recipes: Sequence[Recipe], visited: int, asked: Ask
 
 @dataclass(frozen=True, slots=True)
 class _Placed:
-    estimate: Estimate | None
+    estimate: StageForecast | None
     unknown: tuple[str, ...] = ()
     too_large: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def _placed(recipe: Recipe, shape: Shape, job: Job, asked: Asked) -> _Placed:
+def _placed(recipe: Recipe, shape: Shape, job: StageJob, asked: PlanQuery) -> _Placed:
     """A stage where it was asked for, where it runs here, or where it would fit."""
     names = (recipe.stage, recipe.kind, name_of(model_of(recipe)))
     if asked.card is not None:
@@ -135,7 +135,9 @@ def _placed(recipe: Recipe, shape: Shape, job: Job, asked: Asked) -> _Placed:
     return _Placed(estimated(names, shape, job, fit, card), notes=_smaller(names[0], shape, job, fit, card))
 
 
-def _fit_here(recipe: Recipe, shape: Shape, job: Job, placement: Placement, machine: Machine) -> Fit | None:
+def _fit_here(
+    recipe: Recipe, shape: Shape, job: StageJob, placement: Placement, machine: Machine
+) -> Fit | None:
     """The stage as this machine would run it; None where it is refused."""
     try:
         capacity.check(recipe, placement)
@@ -162,7 +164,7 @@ def spread_of(placement: Placement) -> Spread:
     )
 
 
-def _too_large(names: tuple[str, str, str], fit: Fit, asked: Asked) -> str:
+def _too_large(names: tuple[str, str, str], fit: Fit, asked: PlanQuery) -> str:
     assert asked.card is not None
     need, room = fit.memory.peak / 1e9, asked.card.memory_bytes * ROOM / 1e9
     return (
@@ -179,7 +181,7 @@ def _offloaded(stage: str, fit: Fit) -> tuple[str, ...]:
             "the way there and back.",)  # fmt: skip
 
 
-def _smaller(stage: str, shape: Shape, job: Job, fit: Fit, card: Card) -> tuple[str, ...]:
+def _smaller(stage: str, shape: Shape, job: StageJob, fit: Fit, card: GpuCard) -> tuple[str, ...]:
     """Whether fewer GPUs hold a stage with its states in main memory, or none do at all."""
     if not fits(fit, card):
         return (f"{stage} does not fit on {fit.spread.ranks} x {card.name} in any layout that is tried.",)

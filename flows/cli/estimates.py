@@ -5,16 +5,16 @@ from typing import Any
 
 from infra.prices import Price
 from rpt_core.planning.cards import USUAL
-from rpt_core.planning.estimate import Estimate
+from rpt_core.planning.estimate import StageForecast
 from rpt_core.planning.jobs import Assumed
-from rpt_core.planning.memory import Memory, Spread
+from rpt_core.planning.memory import MemoryPlan, Spread
 from rpt_core.planning.speed import BANDWIDTH_SHARE
-from tasks.estimate import Asked, Estimates
+from tasks.estimate import Estimates, PlanQuery
 
 GIGA = 1e9
 
 
-def lines(found: Estimates, asked: Asked, prices: Mapping[str, Price]) -> Iterator[str]:
+def lines(found: Estimates, asked: PlanQuery, prices: Mapping[str, Price]) -> Iterator[str]:
     """Everything an estimate says, line by line."""
     if found.stages:
         yield from _aligned(_placements(found.stages, asked), right=frozenset({2}))
@@ -26,7 +26,7 @@ def lines(found: Estimates, asked: Asked, prices: Mapping[str, Price]) -> Iterat
     yield from (*_sources(found, asked, prices), *found.notes, *found.unknown)
 
 
-def kind_of(asked: Asked) -> str:
+def kind_of(asked: PlanQuery) -> str:
     """The GPU an estimate is for where a stage does not run on the CPU."""
     return asked.card.name if asked.card else USUAL
 
@@ -44,7 +44,7 @@ def where(spread: Spread, card: str) -> str:
     return ", ".join([*words, *(["activations again"] if spread.checkpointed else [])])
 
 
-def _placements(stages: Sequence[Estimate], asked: Asked) -> Iterator[list[str]]:
+def _placements(stages: Sequence[StageForecast], asked: PlanQuery) -> Iterator[list[str]]:
     yield ["stage", "model", "parameters", "where it fits"]
     seen = set()
     for one in stages:
@@ -54,13 +54,13 @@ def _placements(stages: Sequence[Estimate], asked: Asked) -> Iterator[list[str]]
             yield row
 
 
-def _card(one: Estimate, asked: Asked) -> str:
+def _card(one: StageForecast, asked: PlanQuery) -> str:
     return one.card or kind_of(asked)
 
 
-def _memories(stages: Sequence[Estimate]) -> Iterator[list[str]]:
+def _memories(stages: Sequence[StageForecast]) -> Iterator[list[str]]:
     """A column for each stage, those of equal memory once."""
-    columns: dict[tuple[str, Memory], None] = {(one.stage, one.memory): None for one in stages}
+    columns: dict[tuple[str, MemoryPlan], None] = {(one.stage, one.memory): None for one in stages}
     parts = dict.fromkeys(row.name for _, held in columns for row in held.rows)
     yield ["GB on one device", *(stage for stage, _ in columns)]
     for part in parts:
@@ -70,7 +70,9 @@ def _memories(stages: Sequence[Estimate]) -> Iterator[list[str]]:
         yield ["in main memory", *(_gigabytes(held.host_bytes) for _, held in columns)]
 
 
-def _times(stages: Sequence[Estimate], asked: Asked, prices: Mapping[str, Price]) -> Iterator[list[str]]:
+def _times(
+    stages: Sequence[StageForecast], asked: PlanQuery, prices: Mapping[str, Price]
+) -> Iterator[list[str]]:
     priced = any(_price(one, asked, prices) is not None for one in stages)
     yield ["stage", "artifact", "FLOPs", "draw h", "learn h", "hours", "GPU hours", *["price"] * priced]
     for one in stages:
@@ -83,16 +85,16 @@ def _times(stages: Sequence[Estimate], asked: Asked, prices: Mapping[str, Price]
     yield ["together", "", f"{total[0]:.2e}", *(_hours(each) for each in total[1:]), *money]
 
 
-def _sums(one: Estimate) -> tuple[float | None, ...]:
+def _sums(one: StageForecast) -> tuple[float | None, ...]:
     return (one.work.total if one.work else None, one.draw_hours, one.update_hours, one.hours, one.gpu_hours)
 
 
-def _price(one: Estimate, asked: Asked, prices: Mapping[str, Price]) -> tuple[float, str] | None:
+def _price(one: StageForecast, asked: PlanQuery, prices: Mapping[str, Price]) -> tuple[float, str] | None:
     row = prices.get(_card(one, asked))
     return None if row is None or one.gpu_hours is None else (one.gpu_hours * row.per_gpu_hour, row.currency)
 
 
-def _sources(found: Estimates, asked: Asked, prices: Mapping[str, Price]) -> Iterator[str]:
+def _sources(found: Estimates, asked: PlanQuery, prices: Mapping[str, Price]) -> Iterator[str]:
     """Where the figures are from, and what they assume."""
     stages = found.stages
     for anchor in dict.fromkeys(one.anchor for one in stages if one.anchor):
@@ -119,7 +121,9 @@ def _taken(assumed: Assumed) -> str:
     )
 
 
-def _about_prices(stages: Sequence[Estimate], asked: Asked, prices: Mapping[str, Price]) -> Iterator[str]:
+def _about_prices(
+    stages: Sequence[StageForecast], asked: PlanQuery, prices: Mapping[str, Price]
+) -> Iterator[str]:
     for name in dict.fromkeys(_card(one, asked) for one in stages):
         row = prices.get(name)
         if row is None:
@@ -129,7 +133,7 @@ def _about_prices(stages: Sequence[Estimate], asked: Asked, prices: Mapping[str,
             yield f"Price: {cost} an hour for one {name}, {row.source}, read {row.date.isoformat()}."
 
 
-def plain(one: Estimate, asked: Asked, prices: Mapping[str, Price]) -> dict[str, Any]:
+def plain(one: StageForecast, asked: PlanQuery, prices: Mapping[str, Price]) -> dict[str, Any]:
     """One stage's estimate for machines."""
     price = _price(one, asked, prices)
     spread = {name: getattr(one.spread, name) for name in Spread.__dataclass_fields__}

@@ -22,7 +22,7 @@ from rpt_core.planning.cards import parse_machine
 from rpt_core.planning.jobs import Assumed
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.stages import STAGES
-from tasks.estimate import Asked, estimate
+from tasks.estimate import PlanQuery, estimate
 from tasks.home import open_store
 
 ANYWHERE = Placement()
@@ -58,7 +58,7 @@ def show_plan(
     check_journey(target)
     gpus, card = parse_machine(machine) if machine else (0, None)
     assumed = Assumed(document_tokens=means[0], answer_tokens=means[1])
-    asked, prices = Asked(placement, gpus, card, assumed), read_prices()
+    asked, prices = PlanQuery(placement, gpus, card, assumed), read_prices()
     refused = _refusal_here(target, placement) if card is None else None
     elsewhere = card is not None or refused is not None
     planned = () if elsewhere else prepared(target, placement).lines

@@ -42,7 +42,7 @@ Documents = list[tuple[str, list[int]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredPart:
     """What one part's documents of two tokens or more were given, and what it took."""
 
     entropies: list[Floats]
@@ -69,7 +69,7 @@ class DifficultyProgress:
     """Tokens at least as uncertain as each tier."""
     parts: int = 0
 
-    def add(self, documents: Documents, part: Scored) -> None:
+    def add(self, documents: Documents, part: ScoredPart) -> None:
         """Take in one more part."""
         kept = _scorable(documents)
         self.documents += len(documents)
@@ -185,7 +185,7 @@ def _chunks(corpus: Path, policy: Policy, skip: int) -> Iterator[Documents]:
         yield chunk
 
 
-def _scored(policy: Policy, documents: Documents, recipe: DifficultyRecipe, budget: int) -> Scored:
+def _scored(policy: Policy, documents: Documents, recipe: DifficultyRecipe, budget: int) -> ScoredPart:
     """The scores of one part; of no documents, nothing."""
     kept = _scorable(documents)
     room = recipe.context_tokens - len(policy.begin_ids)
@@ -194,14 +194,14 @@ def _scored(policy: Policy, documents: Documents, recipe: DifficultyRecipe, budg
     before = policy.work.flops
     entropies, nlls, forwarded = score_documents(policy, [ids for _, ids in kept], flat, recipe.top_k, budget)
     long = sum(len(of) > 1 for of in windows)
-    return Scored(entropies, nlls, len(flat), long, forwarded, policy.work.flops - before)
+    return ScoredPart(entropies, nlls, len(flat), long, forwarded, policy.work.flops - before)
 
 
 def _scorable(documents: Documents) -> Documents:
     return [(doc_id, ids) for doc_id, ids in documents if len(ids) > 1]
 
 
-def _table(documents: Documents, part: Scored) -> pa.Table:
+def _table(documents: Documents, part: ScoredPart) -> pa.Table:
     kept = _scorable(documents)
     columns = [[doc_id for doc_id, _ in kept], [ids for _, ids in kept]]
     columns += [[[None, *row[1:].tolist()] for row in rows] for rows in (part.entropies, part.nlls)]

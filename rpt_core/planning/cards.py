@@ -7,7 +7,7 @@ from rpt_core.errors import RecipeError
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class GpuCard:
     """One kind of GPU."""
 
     name: str
@@ -21,16 +21,18 @@ class Card:
 
 
 _TERA, _GIGA = 1e12, 1e9
-CARDS: dict[str, Card] = {
+CARDS: dict[str, GpuCard] = {
     card.name: card
     for card in (
-        Card("B200-180GB", 180 * _GIGA, 2250 * _TERA, 8.0 * _TERA, "NVIDIA DGX B200 data sheet, an eighth"),
-        Card("H200-141GB", 141 * _GIGA, 989 * _TERA, 4.8 * _TERA, "NVIDIA H200 data sheet, SXM"),
-        Card("H100-80GB", 80 * _GIGA, 989 * _TERA, 3.35 * _TERA, "NVIDIA H100 data sheet, SXM"),
-        Card("A100-80GB", 80 * _GIGA, 312 * _TERA, 2.039 * _TERA, "NVIDIA A100 data sheet, SXM"),
-        Card("A100-40GB", 40 * _GIGA, 312 * _TERA, 1.555 * _TERA, "NVIDIA A100 data sheet, SXM"),
-        Card("L40S-48GB", 48 * _GIGA, 362 * _TERA, 0.864 * _TERA, "NVIDIA L40S data sheet"),
-        Card("L4-24GB", 24 * _GIGA, 121 * _TERA, 0.3 * _TERA, "NVIDIA L4 data sheet"),
+        GpuCard(
+            "B200-180GB", 180 * _GIGA, 2250 * _TERA, 8.0 * _TERA, "NVIDIA DGX B200 data sheet, an eighth"
+        ),
+        GpuCard("H200-141GB", 141 * _GIGA, 989 * _TERA, 4.8 * _TERA, "NVIDIA H200 data sheet, SXM"),
+        GpuCard("H100-80GB", 80 * _GIGA, 989 * _TERA, 3.35 * _TERA, "NVIDIA H100 data sheet, SXM"),
+        GpuCard("A100-80GB", 80 * _GIGA, 312 * _TERA, 2.039 * _TERA, "NVIDIA A100 data sheet, SXM"),
+        GpuCard("A100-40GB", 40 * _GIGA, 312 * _TERA, 1.555 * _TERA, "NVIDIA A100 data sheet, SXM"),
+        GpuCard("L40S-48GB", 48 * _GIGA, 362 * _TERA, 0.864 * _TERA, "NVIDIA L40S data sheet"),
+        GpuCard("L4-24GB", 24 * _GIGA, 121 * _TERA, 0.3 * _TERA, "NVIDIA L4 data sheet"),
     )
 }
 """By name. A new row is its data sheet's dense figures."""
@@ -39,7 +41,7 @@ USUAL = "H100-80GB"
 GPUS_PER_NODE = 8
 
 
-def card_called(words: str) -> Card | None:
+def card_called(words: str) -> GpuCard | None:
     """The card a driver calls so, or None.
 
     Example:
@@ -53,7 +55,7 @@ def card_called(words: str) -> Card | None:
     return next(iter(sized or named), None)
 
 
-def parse_machine(words: str) -> tuple[int, Card]:
+def parse_machine(words: str) -> tuple[int, GpuCard]:
     """Number and kind of GPUs from ``8xH100-80GB``.
 
     Raises:

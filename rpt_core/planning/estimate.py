@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from rpt_core.planning.cards import Card
-from rpt_core.planning.jobs import Job
-from rpt_core.planning.memory import FRAMEWORK_BYTES, Memory, Spread
+from rpt_core.planning.cards import GpuCard
+from rpt_core.planning.jobs import StageJob
+from rpt_core.planning.memory import FRAMEWORK_BYTES, MemoryPlan, Spread
 from rpt_core.planning.shape import Shape
 from rpt_core.planning.speed import CPU_ANCHOR, CPU_CORE_FLOPS, Anchor, anchor_for, decode_seconds
 from rpt_core.planning.suggest import ROOM, Fit
@@ -14,7 +14,7 @@ HOUR = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class StageForecast:
     """What a stage needs and how long it takes; hours are None where no step count or speed is known."""
 
     stage: str
@@ -24,7 +24,7 @@ class Estimate:
     card: str
     """The kind of GPU; empty on a CPU, and where the GPU's speed is not known."""
     spread: Spread
-    memory: Memory
+    memory: MemoryPlan
     work: StageWork | None
     """None where a recipe does not say how many steps there are."""
     draw_hours: float | None
@@ -46,8 +46,8 @@ class Estimate:
 
 
 def estimated(
-    names: tuple[str, str, str], shape: Shape, job: Job, fit: Fit, card: Card | None, cores: int = 1
-) -> Estimate:
+    names: tuple[str, str, str], shape: Shape, job: StageJob, fit: Fit, card: GpuCard | None, cores: int = 1
+) -> StageForecast:
     """One stage on one machine.
 
     Args:
@@ -73,10 +73,10 @@ def estimated(
         draw = (drawn + (work.prefill + work.judge) / reading) / HOUR
         update = work.update / (card.flops * fit.spread.ranks * anchor.share) / HOUR
     name = card.name if card and fit.spread.gpu else ""
-    return Estimate(*names, shape.parameters, name, fit.spread, fit.memory, work, draw, update, anchor)
+    return StageForecast(*names, shape.parameters, name, fit.spread, fit.memory, work, draw, update, anchor)
 
 
-def _pool(fit: Fit, card: Card) -> float:
+def _pool(fit: Fit, card: GpuCard) -> float:
     """Room for keys and values on a GPU: all that is left beside what is there while answers are drawn."""
     others = sum(row.bytes for row in fit.memory.rows if row.phase == "rollout")
     others -= fit.memory.part("keys and values")

@@ -47,7 +47,7 @@ forwarded 335 thousand tokens in 48 steps of 256 answers."""
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class StageJob:
     """A stage's work: steps of one load; an evaluation is one step of several draws."""
 
     load: Load
@@ -67,7 +67,7 @@ class Job:
 
 def job_of(
     recipe: Recipe, judge: Shape | None = None, visited: int = 0, assumed: Assumed | None = None
-) -> Job | None:
+) -> StageJob | None:
     """A stage's work; None where it holds no model, or one that is only copied.
 
     Args:
@@ -83,13 +83,13 @@ def job_of(
         return _evaluated(recipe, judge, given)
     if isinstance(recipe, DifficultyRecipe):
         load = Load(documents=visited, trunk=recipe.context_tokens, trains=False, scores_document=True)
-        return Job(load, 1 if visited else 0, scored=_at_mean(load, given))
+        return StageJob(load, 1 if visited else 0, scored=_at_mean(load, given))
     if isinstance(recipe, QualityRecipe):
         return _rated(recipe, visited, given) if recipe.model is not None else None
     learnt = _supervised(recipe, given)
     if learnt is None:
         return None
-    return Job(learnt, int(getattr(recipe, "steps", 0)), update=_at_mean(learnt, given))
+    return StageJob(learnt, int(getattr(recipe, "steps", 0)), update=_at_mean(learnt, given))
 
 
 def _at_mean(load: Load, assumed: Assumed) -> Load:
@@ -108,7 +108,7 @@ def _documents(recipe: RlRecipe) -> int:
     return math.ceil(recipe.prompts_per_step / cuts)
 
 
-def _reinforced(recipe: RlRecipe, judge: Shape | None, assumed: Assumed) -> Job:
+def _reinforced(recipe: RlRecipe, judge: Shape | None, assumed: Assumed) -> StageJob:
     text = isinstance(recipe, TextRlRecipe)
     objective = getattr(recipe, "objective", None)
     watched = isinstance(recipe, TextRlRecipe) and recipe.ntp_weight > 0
@@ -137,9 +137,9 @@ def _reinforced(recipe: RlRecipe, judge: Shape | None, assumed: Assumed) -> Job:
         steps = min(steps, math.ceil(most / (2 * mean.documents * mean.tree)))
     if isinstance(objective, NtpObjective):  # nothing is asked
         load, mean = (replace(one, group=0, answer=0, suffix=0, draws=False) for one in (load, mean))
-        return Job(load, steps, update=mean, updates=recipe.updates_per_batch)
+        return StageJob(load, steps, update=mean, updates=recipe.updates_per_batch)
     read = mean.answers * assumed.judged if isinstance(recipe, RlptRecipe) and judge else 0
-    return Job(load, steps, (mean,), update=mean, updates=recipe.updates_per_batch, judged_tokens=read)
+    return StageJob(load, steps, (mean,), update=mean, updates=recipe.updates_per_batch, judged_tokens=read)
 
 
 def _mean_answer(recipe: RlRecipe, assumed: Assumed) -> int:
@@ -195,15 +195,15 @@ def _supervised(recipe: Recipe, assumed: Assumed) -> Load | None:
     return None
 
 
-def _rated(recipe: QualityRecipe, visited: int, assumed: Assumed) -> Job:
+def _rated(recipe: QualityRecipe, visited: int, assumed: Assumed) -> StageJob:
     load = Load(
         documents=visited, trunk=assumed.document, suffix=0, group=1, answer=recipe.reply_tokens,
         trains=False, draws=True,
     )  # fmt: skip
-    return Job(load, 1 if visited else 0, (load,))
+    return StageJob(load, 1 if visited else 0, (load,))
 
 
-def _evaluated(recipe: EvaluationFields, judge: Shape | None, assumed: Assumed) -> Job:
+def _evaluated(recipe: EvaluationFields, judge: Shape | None, assumed: Assumed) -> StageJob:
     """An evaluation is one step; the reasoning mode is repeated for every milestone."""
     text = Load(
         documents=_asked(recipe), trunk=recipe.context_tokens, suffix=_suffix(recipe, assumed),
@@ -226,7 +226,7 @@ def _evaluated(recipe: EvaluationFields, judge: Shape | None, assumed: Assumed) 
         draws = (*draws, _at_mean(solved, replace(assumed, document_tokens=0)))
     longest = max((text, solved), key=lambda load: load.answer)
     read = sum(load.answers for load in draws if load is mean) * assumed.judged if judge else 0
-    return Job(longest, 1, draws, judged_tokens=read)
+    return StageJob(longest, 1, draws, judged_tokens=read)
 
 
 def _asked(recipe: EvaluationFields) -> int:

@@ -106,7 +106,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
+class MemoryPlan:
     """What one device holds."""
 
     rows: tuple[Row, ...]
@@ -130,7 +130,7 @@ class Memory:
         return sum(row.bytes for row in self.rows if row.name == name)
 
 
-def memory(shape: Shape, load: Load, spread: Spread) -> Memory:
+def memory(shape: Shape, load: Load, spread: Spread) -> MemoryPlan:
     """What one device holds for a stage.
 
     Args:
@@ -156,7 +156,7 @@ def memory(shape: Shape, load: Load, spread: Spread) -> Memory:
     rows.append(Row("framework", FRAMEWORK_BYTES[spread.gpu]))
     kept = tuple(row for row in rows if row.bytes)
     host = _float32_states(shape, own, spread) if spread.offload and own.trains else 0.0
-    return Memory(kept, host)
+    return MemoryPlan(kept, host)
 
 
 def _states(shape: Shape, load: Load, spread: Spread) -> list[Row]:

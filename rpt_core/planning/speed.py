@@ -13,7 +13,7 @@ assumption: no decoding speed of models of these sizes was found published besid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rpt_core.planning.cards import Card
+from rpt_core.planning.cards import GpuCard
 from rpt_core.planning.load import Load
 from rpt_core.planning.memory import Spread, cache_bytes_per_token
 from rpt_core.planning.shape import Shape
@@ -64,7 +64,7 @@ def anchor_for(parameters: float, kind: str) -> Anchor:
 
 
 def decode_seconds(
-    shape: Shape, loads: Sequence[Load], spread: Spread, card: Card, pool_bytes: float
+    shape: Shape, loads: Sequence[Load], spread: Spread, card: GpuCard, pool_bytes: float
 ) -> float:
     """Of drawing some loads, one after the other, over all engines.
 
@@ -78,7 +78,7 @@ def decode_seconds(
     return sum(_one(shape, load, spread, card, pool_bytes) for load in loads)
 
 
-def _one(shape: Shape, load: Load, spread: Spread, card: Card, pool_bytes: float) -> float:
+def _one(shape: Shape, load: Load, spread: Spread, card: GpuCard, pool_bytes: float) -> float:
     engines = max(1, spread.ranks // spread.tensor_parallel)
     answers = load.answers / engines
     if not answers:

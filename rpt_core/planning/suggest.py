@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from rpt_core.planning.cards import GPUS_PER_NODE, Card
-from rpt_core.planning.jobs import Job
-from rpt_core.planning.memory import Memory, Spread, memory
+from rpt_core.planning.cards import GPUS_PER_NODE, GpuCard
+from rpt_core.planning.jobs import StageJob
+from rpt_core.planning.memory import MemoryPlan, Spread, memory
 from rpt_core.planning.shape import Shape
 
 ROOM = 0.9
@@ -21,16 +21,16 @@ class Fit:
     """A way to lay a stage out, and what one GPU then holds."""
 
     spread: Spread
-    memory: Memory
+    memory: MemoryPlan
 
 
-def fits(fit: Fit, card: Card) -> bool:
+def fits(fit: Fit, card: GpuCard) -> bool:
     """Whether one GPU holds it."""
     return fit.memory.peak <= card.memory_bytes * ROOM
 
 
 def suggested(
-    shape: Shape, job: Job, card: Card, gpus: tuple[int, ...] = COUNTS, *, offload: bool = False
+    shape: Shape, job: StageJob, card: GpuCard, gpus: tuple[int, ...] = COUNTS, *, offload: bool = False
 ) -> Fit | None:
     """The first layout that fits: fewest GPUs, then the simplest update, then the largest micro-batch.
 
@@ -52,14 +52,14 @@ def suggested(
     return None
 
 
-def closest(shape: Shape, job: Job, card: Card, gpus: int) -> Fit:
+def closest(shape: Shape, job: StageJob, card: GpuCard, gpus: int) -> Fit:
     """Of the layouts on a number of GPUs, the one that takes the least of each."""
     spreads = layouts(shape, job, gpus, offload=True)
     tried = [Fit(spread, memory(shape, job.load, spread)) for spread in spreads]
     return min(tried, key=lambda fit: fit.memory.peak)
 
 
-def layouts(shape: Shape, job: Job, gpus: int, *, offload: bool = False) -> Iterator[Spread]:
+def layouts(shape: Shape, job: StageJob, gpus: int, *, offload: bool = False) -> Iterator[Spread]:
     """Layouts on a number of GPUs, the most wanted first.
 
     Plain data parallel before ZeRO, a lower stage before a higher one, offload last; activations kept before

@@ -8,7 +8,7 @@ from every token of an answer to its trunk, its suffix and what was drawn before
 
 from dataclasses import dataclass
 
-from rpt_core.planning.jobs import Job
+from rpt_core.planning.jobs import StageJob
 from rpt_core.planning.load import Load, micro_batch
 from rpt_core.planning.memory import Spread
 from rpt_core.planning.shape import Shape
@@ -33,7 +33,7 @@ class StageWork:
         return self.prefill + self.decode + self.update + self.judge
 
 
-def stage_work(shape: Shape, job: Job, spread: Spread) -> StageWork:
+def stage_work(shape: Shape, job: StageJob, spread: Spread) -> StageWork:
     """Operations of all steps of a stage."""
     prefill = sum(_prefill(shape, load) for load in job.draws)
     decode = sum(_decode(shape, load) for load in job.draws)

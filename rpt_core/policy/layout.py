@@ -216,7 +216,7 @@ def visible(tree: Ragged, query: Ints, key: Ints) -> Bools:
 
 
 @dataclass(frozen=True)
-class Group:
+class RowGroup:
     """Rows of like length that attend to keys of their own, padded to a rectangle."""
 
     query_LM: Ints
@@ -237,13 +237,13 @@ def group_by_document(tree: Ragged) -> tuple[Ints, Bools, Ints]:
     return query_BM, sees_BMD, tree.document * len(slots) + ramp(counts)
 
 
-def group_locally(tree: Ragged) -> tuple[list[Group], Ints]:
+def group_locally(tree: Ragged) -> tuple[list[RowGroup], Ints]:
     """Suffixes over themselves, answers over suffix and themselves; each token's flat slot in the groups."""
     suffix = tree.suffixes[tree.suffixes[:, 1] > 0]
     rows = [np.stack([suffix[:, 0], suffix[:, 1], suffix[:, 0], np.zeros(len(suffix), np.int64)], 1)]
     answers = tree.leaves[tree.leaves[:, 2] > 0]
     rows.append(np.concatenate([answers[:, 1:], tree.suffixes[answers[:, 0]]], 1))
-    groups: list[Group] = []
+    groups: list[RowGroup] = []
     slot_N = np.zeros(tree.num_branch_tokens, np.int64)
     num_slots = 0
     for kind in rows:
@@ -256,7 +256,7 @@ def group_locally(tree: Ragged) -> tuple[list[Group], Ints]:
     return groups, slot_N
 
 
-def _group(first: Ints, count: Ints, shared: Ints, num_shared: Ints) -> Group:
+def _group(first: Ints, count: Ints, shared: Ints, num_shared: Ints) -> RowGroup:
     """Rows with queries at ``first``, over ``num_shared`` keys at ``shared`` and then their own."""
     query = np.arange(count.max())
     key = np.arange((num_shared + count).max())
@@ -265,7 +265,7 @@ def _group(first: Ints, count: Ints, shared: Ints, num_shared: Ints) -> Group:
     key_LD = np.where(is_shared, shared[:, None] + key, first[:, None] + own)
     filled = query < count[:, None]
     sees_LMD = (key <= num_shared[:, None, None] + query[:, None]) & filled[..., None]  # all of the suffix
-    return Group(np.where(filled, first[:, None] + query, 0), key_LD, sees_LMD)
+    return RowGroup(np.where(filled, first[:, None] + query, 0), key_LD, sees_LMD)
 
 
 def _buckets(rows: Ints) -> list[Ints]:

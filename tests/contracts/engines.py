@@ -12,7 +12,7 @@ from rpt_core.policy.engines.copied import CopiedEngine
 from rpt_core.policy.engines.engine import Drawn
 from rpt_core.policy.engines.serving import Serving
 from rpt_core.policy.engines.vllm.engine import VllmEngine
-from rpt_core.policy.engines.vllm.process import Patience
+from rpt_core.policy.engines.vllm.process import PipeDeadlines
 from rpt_core.policy.loading.replace import replace_weights, stored_weights
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sampling, Trunk
@@ -100,7 +100,7 @@ class Forgetful(Owner):
 
 
 FAKE_WORKER = Path(__file__).with_name("fake_vllm.py")
-SHORT_PATIENCE = Patience(start=60.0, silence=60.0)
+SHORT_PATIENCE = PipeDeadlines(start=60.0, silence=60.0)
 
 
 def faked(

@@ -26,7 +26,7 @@ from rpt_core.errors import EngineError
 from rpt_core.policy.engines.serving import Serving
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.engines.vllm.engine import VllmEngine
-from rpt_core.policy.engines.vllm.process import Patience, WorkerFailed
+from rpt_core.policy.engines.vllm.process import PipeDeadlines, WorkerFailed
 from rpt_core.policy.forward import branch_logprobs
 from rpt_core.policy.load import save_policy
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
@@ -218,7 +218,7 @@ def test_a_stale_engine_is_found_by_the_canary(tmp_path, monkeypatch):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_worker_killed_or_hung_in_the_middle_costs_no_answer(how, policy, tmp_path):
     sampling = replace(SAMPLING, group_size=32, max_new_tokens=120, stop_ids=frozenset())
-    patience = Patience(start=600.0, silence=20.0)
+    patience = PipeDeadlines(start=600.0, silence=20.0)
     with closing(_opened(policy, tmp_path, patience=patience)) as engine:
         expected = engine.generate(TRUNKS, sampling, 1)
         pid = engine.replicas[0].worker.process.pid

@@ -14,7 +14,7 @@ from flows.recipes.trees import walk
 from infra.machine import Machine
 from rpt_core.planning.cards import parse_machine
 from tasks import estimate as estimates
-from tasks.estimate import Asked, estimate
+from tasks.estimate import PlanQuery, estimate
 
 FOLDER = Path(__file__).with_name("plans")
 LAPTOP = Machine(cores=2, memory_bytes=25 * 10**9, cpu="a chip", torch="2.13.0+cpu")
@@ -28,7 +28,7 @@ def test_what_a_plan_says(name, machine, monkeypatch, tmp_path):
     monkeypatch.setattr(estimates, "this_machine", lambda: LAPTOP)
     monkeypatch.setattr("tasks.capacity.check_capacity", _refuse)
     gpus, card = parse_machine(machine) if machine else (0, None)
-    asked = Asked(gpus=gpus, card=card)
+    asked = PlanQuery(gpus=gpus, card=card)
     found = estimate(walk(NAMED[name]()), asked)
     text = "\n".join(lines(found, asked, {})) + "\n"
     golden = FOLDER / f"{'-on-'.join(filter(None, (name, machine.lower())))}.txt"

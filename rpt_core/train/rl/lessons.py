@@ -13,7 +13,7 @@ from rpt_core.train.rl.state import Trainer
 
 
 @dataclass(frozen=True)
-class Lesson:
+class PolicyExample:
     """What is learnt from one document: the kept cuts, their answers and advantages."""
 
     trunk: Trunk
@@ -43,12 +43,12 @@ class Scales:
     ntp: float
 
 
-def lesson_of(trainer: Trainer, document: Answered) -> Lesson:
+def lesson_of(trainer: Trainer, document: Answered) -> PolicyExample:
     """The document's kept groups as a lesson."""
     trunk, groups = document.asked.trunk, document.groups
     kept = [(cut, group) for cut, group in zip(trunk.cuts, groups, strict=True) if group.keep]
     masked = trainer.recipe.selection.mask_truncated
-    lesson = Lesson(
+    lesson = PolicyExample(
         trunk=replace(trunk, cuts=tuple(cut for cut, _ in kept)),
         answers=[[sample.token_ids for sample in group.samples] for _, group in kept],
         engine_logprobs=[[sample.logprobs for sample in group.samples] for _, group in kept],
@@ -68,7 +68,7 @@ def lesson_of(trainer: Trainer, document: Answered) -> Lesson:
     return _with_targets(lesson, [(cut, one) for cut, one in forced if one.weight])
 
 
-def _with_targets(lesson: Lesson, forced: Sequence[tuple[Cut, ForcedTarget]]) -> Lesson:
+def _with_targets(lesson: PolicyExample, forced: Sequence[tuple[Cut, ForcedTarget]]) -> PolicyExample:
     """The lesson with a cut for every forced target: at its ratio of 1, ``weight`` times its gradient.
 
     What comes before a target (a thought) is forwarded once more, as the cut's suffix: the target's gradient
@@ -85,7 +85,7 @@ def _with_targets(lesson: Lesson, forced: Sequence[tuple[Cut, ForcedTarget]]) ->
     )
 
 
-def scales_of(trainer: Trainer, lessons: Sequence[Lesson]) -> Scales:
+def scales_of(trainer: Trainer, lessons: Sequence[PolicyExample]) -> Scales:
     """The denominators of a whole batch."""
     drawn = [(one.answers[: one.num_drawn], one.counted[: one.num_drawn]) for one in lessons]
     counted = [len(ids) for pair in drawn for ids, counts in _flat(*pair) if counts]
@@ -95,7 +95,7 @@ def scales_of(trainer: Trainer, lessons: Sequence[Lesson]) -> Scales:
     )
 
 
-def _num_own(trainer: Trainer, lesson: Lesson) -> int:
+def _num_own(trainer: Trainer, lesson: PolicyExample) -> int:
     trunk = lesson.trunk
     if trainer.ntp_text == "raw":
         trunk = dual.raw(trunk, trainer.policy.begin_ids)

@@ -16,7 +16,7 @@ from rpt_core.train.rl.state import Trainer
 
 
 @dataclass(frozen=True, slots=True)
-class Rollouts:
+class AnsweredQuestions:
     """Answers and what they earned, in the order asked; of one rank, or of all."""
 
     drawn: Drawn
@@ -29,7 +29,7 @@ class Rollouts:
 def answered(
     trainer: Trainer, asked: Sequence[Asked], sampling: Sampling, step: int, clock: Clock,
     *, rewarded: bool = True,
-) -> Rollouts:  # fmt: skip
+) -> AnsweredQuestions:  # fmt: skip
     """Draw and judge the answers to some questions.
 
     Args:
@@ -53,17 +53,17 @@ def answered(
         for index, answers, judged in zip(share, part.drawn, part.verdicts, strict=True):
             drawn[index], verdicts[index] = answers, judged
     forwarded, flops = sum(part.forwarded for part in found), sum(part.flops for part in found)
-    return Rollouts(drawn, verdicts, forwarded, flops)
+    return AnsweredQuestions(drawn, verdicts, forwarded, flops)
 
 
 def _work(
     trainer: Trainer, asked: list[Asked], sampling: Sampling, step: int, clock: Clock, *, rewarded: bool
-) -> Callable[[], Rollouts]:
+) -> Callable[[], AnsweredQuestions]:
     """One rank's part."""
 
-    def work() -> Rollouts:
+    def work() -> AnsweredQuestions:
         if not asked:
-            return Rollouts([], [], 0, 0.0)
+            return AnsweredQuestions([], [], 0, 0.0)
         engine, objective = trainer.engine, trainer.objective
         with clock.phase("rollout"):
             before = engine.num_forwarded, engine.flops
@@ -74,7 +74,7 @@ def _work(
             if rewarded:
                 evidence, tokens, worked = measured(trainer, asked, objective.wanted(asked, drawn))
                 forwarded, flops = forwarded + tokens, flops + worked
-            return Rollouts(drawn, objective.verdicts(asked, drawn, evidence), forwarded, flops)
+            return AnsweredQuestions(drawn, objective.verdicts(asked, drawn, evidence), forwarded, flops)
 
     return work
 

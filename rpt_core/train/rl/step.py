@@ -20,7 +20,7 @@ from rpt_core.policy.parts import Part, has_branches, micro_batches, smallest
 from rpt_core.train.backends.shares import in_step, own_share
 from rpt_core.train.rl import dual
 from rpt_core.train.rl.gather import Batch
-from rpt_core.train.rl.lessons import Lesson, Scales, lesson_of, scales_of
+from rpt_core.train.rl.lessons import PolicyExample, Scales, lesson_of, scales_of
 from rpt_core.train.rl.losses import (
     clipped,
     importance_weights,
@@ -81,7 +81,11 @@ def _work(trainer: Trainer) -> float:
 
 
 def _update(
-    trainer: Trainer, lessons: Sequence[Lesson], scales: Scales, number: int, old: Sequence[Tensor] | None
+    trainer: Trainer,
+    lessons: Sequence[PolicyExample],
+    scales: Scales,
+    number: int,
+    old: Sequence[Tensor] | None,
 ) -> tuple[Sums, float]:
     """One optimiser step at the rate of step ``number``; sums over all ranks, and its gradient's norm."""
     sizes = [one.num_tokens if one.answers or trainer.watches_documents else 0 for one in lessons]
@@ -95,7 +99,7 @@ def _update(
 
 
 def accumulate(
-    trainer: Trainer, lessons: Sequence[Lesson], scales: Scales, old: Sequence[Tensor] | None = None,
+    trainer: Trainer, lessons: Sequence[PolicyExample], scales: Scales, old: Sequence[Tensor] | None = None,
     share: Sequence[int] | None = None,
 ) -> Sums:  # fmt: skip
     """Add the lessons' share of the batch's gradient to the model's; the sums behind the batch's metrics.
@@ -130,7 +134,7 @@ def accumulate(
 
 
 def _part_loss(
-    trainer: Trainer, lessons: Sequence[Lesson], parts: Sequence[Part], scales: Scales, sums: Sums,
+    trainer: Trainer, lessons: Sequence[PolicyExample], parts: Sequence[Part], scales: Scales, sums: Sums,
     old_N: Tensor | None,
 ) -> Tensor:  # fmt: skip
     """The loss of one micro-batch, its share of the batch's."""
@@ -164,7 +168,7 @@ def _part_loss(
 
 
 def _policy_loss(
-    trainer: Trainer, lessons: Sequence[Lesson], parts: Sequence[Part], scores: BranchScores,
+    trainer: Trainer, lessons: Sequence[PolicyExample], parts: Sequence[Part], scores: BranchScores,
     scales: Scales, sums: Sums, old_N: Tensor | None,
 ) -> Tensor:  # fmt: skip
     """This micro-batch's share of the policy's loss.
@@ -199,14 +203,14 @@ def _policy_loss(
     return loss
 
 
-def _counted(lessons: Sequence[Lesson], parts: Sequence[Part], scores: BranchScores) -> Tensor:
+def _counted(lessons: Sequence[PolicyExample], parts: Sequence[Part], scores: BranchScores) -> Tensor:
     """By answer of the micro-batch, whether it is in the loss and its denominator."""
     counted = [lessons[part.trunk].counted[cut][answer] for part in parts for cut, answer in part.branches]
     return torch.tensor(counted, dtype=torch.bool, device=scores.logprobs_N.device)
 
 
 def _document_loss(
-    trainer: Trainer, lessons: Sequence[Lesson], parts: Sequence[Part], own: DocumentScores | None,
+    trainer: Trainer, lessons: Sequence[PolicyExample], parts: Sequence[Part], own: DocumentScores | None,
     scales: Scales, sums: Sums,
 ) -> Tensor | None:  # fmt: skip
     """This micro-batch's share of the documents' own loss, weighted; None where nothing asks for it.

@@ -30,10 +30,10 @@ from rpt_core.train.backends.backend import TrainerBackend
 from rpt_core.train.backends.registry import open_backend
 from rpt_core.train.supervised.lessons import (
     Answer,
-    Lesson,
     Lessons,
     PlainDocuments,
     SolvedProblems,
+    SupervisedExample,
     ThoughtStyle,
     TracedDocuments,
 )
@@ -111,7 +111,7 @@ class ColdStartData:
         rows = sum(sources.values(), RowCounts())
         return cls(documents, problems, is_traced, rows.model_copy(update={"by_source": sources}))
 
-    def lessons(self, recipe: ColdStartRecipe, step: int) -> list[list[Lesson]]:
+    def lessons(self, recipe: ColdStartRecipe, step: int) -> list[list[SupervisedExample]]:
         """The documents and the problems of one step; every epoch each once, in random order."""
         rng = np.random.default_rng([recipe.seed, step, 7])
         stocks: tuple[tuple[Lessons, int], ...] = (
@@ -192,7 +192,7 @@ class _Batch:
     def learn(
         self,
         backend: TrainerBackend,
-        lessons: Sequence[Lesson],
+        lessons: Sequence[SupervisedExample],
         first: dict[bool, float],
         layout: Layout,
         budget: int,
@@ -245,7 +245,7 @@ def first_token_weights(answers: Sequence[Answer], think_share: float) -> dict[b
 
 
 def _token_weights(
-    parts: Sequence[Part], lessons: Sequence[Lesson], first: dict[bool, float]
+    parts: Sequence[Part], lessons: Sequence[SupervisedExample], first: dict[bool, float]
 ) -> NDArray[np.float32]:
     """Weight of every scored answer token, in the order of the pass."""
     weights: list[float] = []

@@ -47,7 +47,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class SupervisedExample:
     """A trunk with supervised answers: ``answers[i]`` below ``trunk.cuts[i]``."""
 
     trunk: Trunk
@@ -59,7 +59,7 @@ class Lessons(Protocol):
 
     def __len__(self) -> int: ...
 
-    def lesson(self, index: int, rng: np.random.Generator) -> Lesson:
+    def lesson(self, index: int, rng: np.random.Generator) -> SupervisedExample:
         """The lesson at ``index``, its free choices drawn from ``rng``."""
 
 
@@ -138,7 +138,7 @@ class TracedDocuments:
     def __len__(self) -> int:
         return len(self.windows)
 
-    def lesson(self, index: int, rng: np.random.Generator) -> Lesson:
+    def lesson(self, index: int, rng: np.random.Generator) -> SupervisedExample:
         """All thoughts of the window, and one direct answer at one of its cuts."""
         window = self.windows[index]
         direct = int(rng.integers(len(window.cuts)))
@@ -162,7 +162,7 @@ class PlainDocuments:
     def __len__(self) -> int:
         return len(self.windows)
 
-    def lesson(self, index: int, rng: np.random.Generator) -> Lesson:
+    def lesson(self, index: int, rng: np.random.Generator) -> SupervisedExample:
         """Thoughts that repeat what was last read, at random cuts, and one direct answer."""
         document = np.asarray(self.windows[index], np.int32)
         whole = np.flatnonzero(self.codec.char_offsets(document.tolist()) >= 0)
@@ -219,12 +219,12 @@ class SolvedProblems:
     def __len__(self) -> int:
         return len(self.items)
 
-    def lesson(self, index: int, rng: np.random.Generator) -> Lesson:
+    def lesson(self, index: int, rng: np.random.Generator) -> SupervisedExample:
         """The solution as a thought, and a direct answer."""
         key, question, thought, answer = self.items[index]
         cut = Cut(len(question), self.prompt.suffix_ids)
         trunk = Trunk(key, self.prompt.instruction_ids, question, (cut,))
-        return Lesson(trunk, (_answers(thought, answer, self.codec, direct=True),))
+        return SupervisedExample(trunk, (_answers(thought, answer, self.codec, direct=True),))
 
 
 def _answers(thought: Ids, truth: Ids, codec: Codec, *, direct: bool) -> tuple[Answer, ...]:
@@ -236,9 +236,9 @@ def _answers(thought: Ids, truth: Ids, codec: Codec, *, direct: bool) -> tuple[A
 def _document_lesson(
     key: str, document: NDArray[np.int32], cuts: tuple[int, ...], answers: Sequence[tuple[Answer, ...]],
     prompt: Prompt,
-) -> Lesson:  # fmt: skip
+) -> SupervisedExample:  # fmt: skip
     at = tuple(Cut(cut, prompt.suffix_ids) for cut in cuts)
-    return Lesson(Trunk(key, prompt.instruction_ids, tuple(document.tolist()), at), tuple(answers))
+    return SupervisedExample(Trunk(key, prompt.instruction_ids, tuple(document.tolist()), at), tuple(answers))
 
 
 def read_traces(corpus: Path, kinds: Sequence[str]) -> tuple[dict[str, list[tuple[int, str]]], int]:

@@ -22,7 +22,7 @@ from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.rlpt_objective import RlptObjective
 from rpt_core.recipes.supervised import ColdStartRecipe
 from rpt_core.sample.wordings import reworded
-from rpt_core.train.supervised.lessons import RESTATED_TOKENS, Answer, Ids, Lesson, read_traces
+from rpt_core.train.supervised.lessons import RESTATED_TOKENS, Answer, Ids, SupervisedExample, read_traces
 
 LONGEST_SEGMENT = 128
 """Tokens; longer segments are not shown."""
@@ -78,7 +78,7 @@ class SegmentLessons:
     def __len__(self) -> int:
         return len(self.windows)
 
-    def lesson(self, index: int, rng: np.random.Generator) -> Lesson:
+    def lesson(self, index: int, rng: np.random.Generator) -> SupervisedExample:
         """All places of the window, and one direct answer at one of them."""
         window = self.windows[index]
         direct = int(rng.integers(len(window.places)))
@@ -93,7 +93,7 @@ class SegmentLessons:
             answers.append((thinking, Answer(end, thinks=False)) if number == direct else (thinking,))
         page = window.page
         trunk = Trunk(page.key, self.prompt.instruction_ids, page.document_ids, tuple(cuts))
-        return Lesson(trunk, tuple(answers))
+        return SupervisedExample(trunk, tuple(answers))
 
     def _prediction(self, target: Target, task: Task, words: Random) -> Ids:
         goes_on = task == "asr" and len(target.prefixes) > 1 and words.random() < TWO_SEGMENTS

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.side_by_side import Job, Room, side_by_side
+from flows.side_by_side import JourneyStage, Room, side_by_side
 from infra.runs import stops
 from rpt_core.errors import EngineError, Stopped
 
@@ -24,8 +24,8 @@ def not_asked_before():
 WIDE = Room(jobs=4, cores=4, num_bytes=4)
 
 
-def job(key: str, *needs: str, cores: int = 1, num_bytes: int = 1) -> Job:
-    return Job(key, frozenset(needs), cores, num_bytes)
+def job(key: str, *needs: str, cores: int = 1, num_bytes: int = 1) -> JourneyStage:
+    return JourneyStage(key, frozenset(needs), cores, num_bytes)
 
 
 def until(true, seconds: float = 10.0) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
 from rpt_core.planning.load import Load, MicroBatch, micro_batch
-from rpt_core.planning.memory import FRAMEWORK_BYTES, Memory, Spread, memory
+from rpt_core.planning.memory import FRAMEWORK_BYTES, MemoryPlan, Spread, memory
 from rpt_core.planning.shape import Shape
 from rpt_core.policy.attention import ATTENTION
 from rpt_core.policy.engines.torch_engine import TorchEngine
@@ -19,7 +19,7 @@ from rpt_core.policy.parts import micro_batches
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.backends.torch_backend import TorchBackend
-from rpt_core.train.rl.lessons import Lesson, scales_of
+from rpt_core.train.rl.lessons import PolicyExample, scales_of
 from rpt_core.train.rl.state import Trainer
 from rpt_core.train.rl.step import accumulate
 from rpt_core.train.supervised.loop import learn_answers
@@ -52,13 +52,13 @@ def make_tree(load: Load) -> tuple[list[Trunk], list[list[list[tuple[int, ...]]]
     return trunks, [[[(5,) * load.answer] * load.group for _ in cuts] for _ in trunks]
 
 
-def lessons_of(load: Load) -> list[Lesson]:
+def lessons_of(load: Load) -> list[PolicyExample]:
     trunks, answers = make_tree(load)
     drawn = [[(-1.0,) * load.answer] * load.group for _ in range(load.cuts)]
     gains = [[float(number % 2) - 0.5 for number in range(load.group)] for _ in range(load.cuts)]
     counts = [[True] * load.group for _ in range(load.cuts)]
     return [
-        Lesson(trunk, given, drawn, gains, counts, len(given), frozenset())
+        PolicyExample(trunk, given, drawn, gains, counts, len(given), frozenset())
         for trunk, given in zip(trunks, answers, strict=True)
     ]
 
@@ -77,7 +77,7 @@ def peak_of(policy: Policy, backend: TorchBackend, learn: Any) -> tuple[float, f
     return float(live.peak), float(between)
 
 
-def without_framework(found: Memory, spread: Spread) -> float:
+def without_framework(found: MemoryPlan, spread: Spread) -> float:
     return found.peak - FRAMEWORK_BYTES[spread.gpu]
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rpt_core.errors import RecipeError
 from rpt_core.planning.cards import CARDS, parse_machine
-from rpt_core.planning.jobs import Job
+from rpt_core.planning.jobs import StageJob
 from rpt_core.planning.load import Load
 from rpt_core.planning.memory import memory
 from rpt_core.planning.published import SHAPES
@@ -25,7 +25,7 @@ READ = Load(documents=64, trunk=4096, trains=False, scores_document=True)
 @settings(deadline=None, max_examples=40)
 def test_it_fits_and_fewer_gpus_do_not(name, card, trains, offload):
     shape, kind = SHAPES[name], CARDS[card]
-    job = Job(TRAIN if trains else READ, 1)
+    job = StageJob(TRAIN if trains else READ, 1)
     found = suggested(shape, job, kind, offload=offload)
     if found is None:
         assert not fits(closest(shape, job, kind, COUNTS[-1]), kind) or not offload
@@ -40,27 +40,27 @@ def test_it_fits_and_fewer_gpus_do_not(name, card, trains, offload):
 def test_simple_comes_first():
     """A small model trains by plain torch, one that is only read takes no ZeRO, 14 B needs several GPUs."""
     card = CARDS["H100-80GB"]
-    small = suggested(SHAPES["Qwen/Qwen3-0.6B"], Job(TRAIN, 1), card)
+    small = suggested(SHAPES["Qwen/Qwen3-0.6B"], StageJob(TRAIN, 1), card)
     assert small
     assert (small.spread.ranks, small.spread.zero_stage) == (1, 0)
-    read = suggested(SHAPES["Qwen/Qwen3-14B"], Job(READ, 1), card)
+    read = suggested(SHAPES["Qwen/Qwen3-14B"], StageJob(READ, 1), card)
     assert read
     assert (read.spread.ranks, read.spread.zero_stage, read.spread.checkpointed) == (1, 0, False)
-    large = suggested(SHAPES["Qwen/Qwen3-14B"], Job(TRAIN, 1), card)
+    large = suggested(SHAPES["Qwen/Qwen3-14B"], StageJob(TRAIN, 1), card)
     assert large
     assert large.spread.ranks > 1
     assert large.spread.zero_stage > 0
     assert not large.spread.offload
-    thrifty = suggested(SHAPES["Qwen/Qwen3-14B"], Job(TRAIN, 1), card, offload=True)
+    thrifty = suggested(SHAPES["Qwen/Qwen3-14B"], StageJob(TRAIN, 1), card, offload=True)
     assert thrifty
     assert thrifty.spread.offload
     assert thrifty.spread.ranks < large.spread.ranks
 
 
 def test_an_engine_spans_gpus_of_one_node_and_whole_key_heads():
-    sizes = {s.tensor_parallel for s in layouts(SHAPES["Qwen/Qwen2.5-7B"], Job(TRAIN, 1), 64)}
+    sizes = {s.tensor_parallel for s in layouts(SHAPES["Qwen/Qwen2.5-7B"], StageJob(TRAIN, 1), 64)}
     assert sizes == {1, 2, 4}  # it has four key heads
-    assert {s.tensor_parallel for s in layouts(SHAPES["Qwen/Qwen3-8B"], Job(TRAIN, 1), 2)} == {1, 2}
+    assert {s.tensor_parallel for s in layouts(SHAPES["Qwen/Qwen3-8B"], StageJob(TRAIN, 1), 2)} == {1, 2}
 
 
 @pytest.mark.parametrize("words", ["", "8", "8xTPU", "0xH100-80GB", "H100-80GB x 8", "8xH100-41GB"])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rpt_core.planning.cards import CARDS, card_called, parse_machine
-from rpt_core.planning.jobs import Assumed, Job, documents_visited, job_of
+from rpt_core.planning.jobs import Assumed, StageJob, documents_visited, job_of
 from rpt_core.planning.load import Load
 from rpt_core.planning.memory import Spread
 from rpt_core.planning.shape import Shape
@@ -95,7 +95,7 @@ def test_answers_that_are_drawn():
     )
     engine.generate(trunks, sampling, 1)
     shape = Shape.of_config(policy.config.to_dict(), "toy")
-    found = stage_work(shape, Job(LOAD, 1, (LOAD,)), Spread(gpu=False))
+    found = stage_work(shape, StageJob(LOAD, 1, (LOAD,)), Spread(gpu=False))
     assert found.total == pytest.approx(engine.flops, rel=0.02)
 
 
@@ -106,7 +106,7 @@ def test_documents_that_are_scored():
     with torch.no_grad():
         theirs = counted(policy, lambda: document_scores(policy, trunks))
     found = stage_work(
-        Shape.of_config(policy.config.to_dict(), "toy"), Job(load, 1, scored=load), Spread(gpu=False)
+        Shape.of_config(policy.config.to_dict(), "toy"), StageJob(load, 1, scored=load), Spread(gpu=False)
     )
     assert found.total == pytest.approx(theirs, rel=0.02)
 
@@ -115,7 +115,7 @@ def test_a_stage_is_its_steps():
     job = job_of(RECIPE)
     assert job is not None
     shape = Shape.of_config(tiny_policy().config.to_dict(), "toy")
-    one, many = (stage_work(shape, Job(job.load, n, job.draws, job.update), Spread()) for n in (1, 20))
+    one, many = (stage_work(shape, StageJob(job.load, n, job.draws, job.update), Spread()) for n in (1, 20))
     assert many.total == pytest.approx(20 * one.total)
     assert job.steps == RECIPE.steps
     assert (job.load.documents, job.load.cuts, job.load.group) == (4, 2, 4)

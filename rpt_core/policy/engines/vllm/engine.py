@@ -15,7 +15,7 @@ import torch
 from rpt_core.policy.engines.engine import Drawn
 from rpt_core.policy.engines.serving import Serving
 from rpt_core.policy.engines.vllm import launch
-from rpt_core.policy.engines.vllm.process import Message, Patience
+from rpt_core.policy.engines.vllm.process import Message, PipeDeadlines
 from rpt_core.policy.engines.vllm.questions import questions_of, shares
 from rpt_core.policy.engines.vllm.replica import Replica
 from rpt_core.policy.engines.vllm.weights import CONFIG, Weights, place
@@ -58,7 +58,7 @@ class VllmEngine:
     """Hugging Face folder of the same weights."""
     serving: Serving = field(default_factory=Serving)
     command: Sequence[str] = field(default_factory=launch.command)
-    patience: Patience = field(default_factory=Patience)
+    patience: PipeDeadlines = field(default_factory=PipeDeadlines)
     version: int = field(default=0, init=False)
     shares_weights: bool = field(default=False, init=False)
     replayable: bool = field(init=False)

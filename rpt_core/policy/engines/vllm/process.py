@@ -33,7 +33,7 @@ class WorkerFailed(WorkerLost):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class PipeDeadlines:
     """Seconds after which a worker that says nothing counts as hung."""
 
     start: float = 900.0

@@ -18,7 +18,7 @@ TEMPERATURE_MIN = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class EngineRequest:
     """One cut: a prompt, and how its answers are drawn."""
 
     trunk: int
@@ -37,7 +37,7 @@ class Question:
         return self.depth + len(self.suffix_ids)
 
 
-def questions_of(trunks: Sequence[Trunk], sampling: Sampling, step: int) -> list[Question]:
+def questions_of(trunks: Sequence[Trunk], sampling: Sampling, step: int) -> list[EngineRequest]:
     """A question for every cut, by trunk and depth, so that a prefix is asked where it was just computed.
 
     Raises:
@@ -58,7 +58,7 @@ def questions_of(trunks: Sequence[Trunk], sampling: Sampling, step: int) -> list
             stops = sampling.stop_ids if cut.stop_ids is None else cut.stop_ids
             seed = seed_of(sampling.seed, step, trunk.key, name)
             suffix = cut.suffix_ids + sampling.forced_ids
-            questions.append(Question(index, number, trunk.depth(cut), suffix, stops, seed))
+            questions.append(EngineRequest(index, number, trunk.depth(cut), suffix, stops, seed))
     return sorted(questions, key=lambda one: (one.trunk, one.depth, one.cut))
 
 
@@ -74,7 +74,7 @@ def seed_of(seed: int, step: int, key: str, cut: str) -> int:
 
 
 def message_of(
-    ask: int, questions: Sequence[Question], trunks: Sequence[Trunk], sampling: Sampling
+    ask: int, questions: Sequence[EngineRequest], trunks: Sequence[Trunk], sampling: Sampling
 ) -> dict[str, Any]:
     """Questions as one message: every document once, every set of stop tokens once."""
     documents = list(dict.fromkeys(one.trunk for one in questions))
@@ -98,7 +98,7 @@ def message_of(
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class RequestGroup:
     """All answers to a question, and what they cost."""
 
     samples: list[Sample]
@@ -107,7 +107,7 @@ class Group:
     flops: float
 
 
-def group_of(answer: Any, question: Question, sampling: Sampling, work: Work) -> Group:
+def group_of(answer: Any, question: EngineRequest, sampling: Sampling, work: Work) -> RequestGroup:
     """A worker's answers to one question.
 
     A forced token stands in the prompt, where vLLM gives no probability that could be trusted (beside a
@@ -134,15 +134,15 @@ def group_of(answer: Any, question: Question, sampling: Sampling, work: Work) ->
         forwarded += last - first
         pairs = (last * (last + 1) - first * (first + 1)) / 2  # the token at place p sees p + 1
         flops += work.per_token * (last - first) + work.per_pair * pairs + work.per_score * len(ids)
-    return Group(samples, forwarded, flops)
+    return RequestGroup(samples, forwarded, flops)
 
 
-def shares(questions: Sequence[Question], num: int) -> list[list[Question]]:
+def shares(questions: Sequence[EngineRequest], num: int) -> list[list[EngineRequest]]:
     """Questions for each of ``num`` workers: a document's stay together, tokens are about equal."""
-    by_trunk: dict[int, list[Question]] = {}
+    by_trunk: dict[int, list[EngineRequest]] = {}
     for one in questions:
         by_trunk.setdefault(one.trunk, []).append(one)
-    parts: list[list[Question]] = [[] for _ in range(num)]
+    parts: list[list[EngineRequest]] = [[] for _ in range(num)]
     weights = [0] * num
     for group in sorted(by_trunk.values(), key=lambda group: -_weight(group)):
         least = weights.index(min(weights))
@@ -151,5 +151,5 @@ def shares(questions: Sequence[Question], num: int) -> list[list[Question]]:
     return parts
 
 
-def _weight(questions: Iterable[Question]) -> int:
+def _weight(questions: Iterable[EngineRequest]) -> int:
     return sum(one.num_tokens for one in questions)

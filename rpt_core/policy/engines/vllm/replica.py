@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rpt_core.errors import EngineError
-from rpt_core.policy.engines.vllm.process import Message, Patience, Worker, WorkerFailed, WorkerLost
-from rpt_core.policy.engines.vllm.questions import Group, Question, group_of, message_of
+from rpt_core.policy.engines.vllm.process import Message, PipeDeadlines, Worker, WorkerFailed, WorkerLost
+from rpt_core.policy.engines.vllm.questions import EngineRequest, RequestGroup, group_of, message_of
 from rpt_core.policy.trunk import Sampling, Trunk
 from rpt_core.policy.work import Work
 
@@ -23,7 +23,7 @@ class Replica:
     command: Sequence[str]
     env: Mapping[str, str]
     log: Path
-    patience: Patience
+    patience: PipeDeadlines
     settings: Callable[[], Message]
     """What a worker started now is to open."""
     worker: Worker | None = field(default=None, init=False)
@@ -35,8 +35,8 @@ class Replica:
     _closed: bool = field(default=False, init=False)
 
     def draw(
-        self, questions: Sequence[Question], trunks: Sequence[Trunk], sampling: Sampling, work: Work
-    ) -> dict[Question, Group]:
+        self, questions: Sequence[EngineRequest], trunks: Sequence[Trunk], sampling: Sampling, work: Work
+    ) -> dict[EngineRequest, RequestGroup]:
         """Every question with its answers.
 
         What a lost worker had answered is kept, and the rest is asked of another one. Answers do not depend
@@ -45,7 +45,7 @@ class Replica:
         Raises:
             EngineError: worker after worker was lost.
         """
-        found: dict[Question, Group] = {}
+        found: dict[EngineRequest, RequestGroup] = {}
         while missing := [one for one in questions if one not in found]:
             before = len(found)
             worker = self._served()
@@ -130,8 +130,8 @@ class Replica:
         return worker
 
     def _ask(
-        self, worker: Worker, questions: Sequence[Question], trunks: Sequence[Trunk], sampling: Sampling,
-        work: Work, found: dict[Question, Group],
+        self, worker: Worker, questions: Sequence[EngineRequest], trunks: Sequence[Trunk], sampling: Sampling,
+        work: Work, found: dict[EngineRequest, RequestGroup],
     ) -> None:  # fmt: skip
         self._asks += 1
         waiting = dict(enumerate(questions))

@@ -12,7 +12,7 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import CapacityError, RecipeError
 from rpt_core.planning.cards import CARDS
 from rpt_core.recipes.given import GivenModel
-from tasks.estimate import Asked, estimate, shape_of, spread_of
+from tasks.estimate import PlanQuery, estimate, shape_of, spread_of
 from tests.toys import tiny_policy
 
 PRICE = """
@@ -109,7 +109,7 @@ def test_a_model_nobody_knows_is_named_and_not_guessed(capsys):
 
 @pytest.mark.parametrize("name", [name for name in NAMED if name != "tiny_real"])
 def test_every_named_recipe_is_weighed(name):
-    found = estimate(walk(NAMED[name]()), Asked(gpus=64, card=CARDS["H100-80GB"]))
+    found = estimate(walk(NAMED[name]()), PlanQuery(gpus=64, card=CARDS["H100-80GB"]))
     assert found.unknown == found.too_large == ()
     trained = {one.stage for one in found.stages if one.work and one.work.update and one.draw_hours}
     assert trained & {"train-rpt", "train-rlpt"}
@@ -130,7 +130,7 @@ def test_a_folder_is_weighed_by_its_own_sizes(tmp_path):
 def test_text_that_lies_here_is_weighed_by_its_bytes(tmp_path):
     (tmp_path / "notes.txt").write_text("word " * 100_000)
     journey = any_journey("rpt_small", Overrides(data=str(tmp_path / "notes.txt")))
-    found = estimate(walk(journey), Asked(gpus=1, card=CARDS["H100-80GB"]))
+    found = estimate(walk(journey), PlanQuery(gpus=1, card=CARDS["H100-80GB"]))
     scored = next(one for one in found.stages if one.stage == "score-difficulty")
     assert scored.work is not None
     tokens = 500_000 / 3

@@ -8,7 +8,7 @@ import pytest
 from rpt_core.errors import RecipeError
 from rpt_core.policy.engines.vllm.questions import (
     GROUP_MAX,
-    Question,
+    EngineRequest,
     group_of,
     message_of,
     questions_of,
@@ -64,13 +64,13 @@ def test_what_vllm_would_do_otherwise_without_a_word_is_refused(change):
 
 
 def test_workers_get_whole_documents_and_about_equal_tokens():
-    long = [Question(0, cut, 100, (), frozenset(), 0) for cut in range(2)]
-    short = [Question(trunk, 0, 60, (), frozenset(), 0) for trunk in (1, 2, 3)]
+    long = [EngineRequest(0, cut, 100, (), frozenset(), 0) for cut in range(2)]
+    short = [EngineRequest(trunk, 0, 60, (), frozenset(), 0) for trunk in (1, 2, 3)]
     assert shares([*long, *short], 2) == [long, short]
     assert shares(short[:1], 2) == [short[:1], []]
 
 
-QUESTION = Question(0, 0, depth=10, suffix_ids=(4, 9), stop_ids=frozenset({1}), seed=0)
+QUESTION = EngineRequest(0, 0, depth=10, suffix_ids=(4, 9), stop_ids=frozenset({1}), seed=0)
 
 
 def _row(ids, stopped=False, cached=0):

@@ -19,7 +19,7 @@ from rpt_core.errors import CapacityError, EngineError
 from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.engines.serving import Serving
 from rpt_core.policy.engines.vllm.launch import environment
-from rpt_core.policy.engines.vllm.process import Patience
+from rpt_core.policy.engines.vllm.process import PipeDeadlines
 from rpt_core.policy.engines.vllm.replica import LOSSES_MAX
 from rpt_core.policy.load import save_policy
 from rpt_core.policy.trunk import Sampling
@@ -31,7 +31,7 @@ from tests.toys import random_tree, tiny_policy
 
 SAMPLING = Sampling(0.9, 6, frozenset({1}), group_size=3, seed=5)
 TRUNKS, _ = random_tree(1, [[(2, 1), (6, 2)], [(4, 0)], [], [(1, 0), (3, 0)]], instruction=2)
-IMPATIENT = Patience(start=60.0, silence=5.0)
+IMPATIENT = PipeDeadlines(start=60.0, silence=5.0)
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ PR_SET_PDEATHSIG = 1
 Message = dict[str, Any]
 
 
-class Model(Protocol):
+class ServedModel(Protocol):
     """What a worker serves."""
 
     version: int
@@ -51,11 +51,11 @@ class Model(Protocol):
         """Take it again."""
 
 
-def serve(open_model: Callable[[Message], Model]) -> None:
+def serve(open_model: Callable[[Message], ServedModel]) -> None:
     """Answer until stdin ends."""
     out = _own_stdout()
     _die_with_parent()
-    model: Model | None = None
+    model: ServedModel | None = None
     for line in _lines():
         try:
             ((kind, content),) = json.loads(line).items()
@@ -72,15 +72,15 @@ def serve(open_model: Callable[[Message], Model]) -> None:
             _say(out, {"failed": f"{type(error).__name__}: {error}"[:2000]})
 
 
-def open_vllm(settings: Message) -> Model:
+def open_vllm(settings: Message) -> ServedModel:
     """The model in vLLM; takes seconds to import, and prints."""
     from _rpt_vllm import Served
 
-    served: Model = Served(settings)
+    served: ServedModel = Served(settings)
     return served
 
 
-def _answer(out: TextIO, model: Model, kind: str, content: Any) -> None:
+def _answer(out: TextIO, model: ServedModel, kind: str, content: Any) -> None:
     if kind == "draw":
         _draw(out, model, content)
     elif kind == "load":
@@ -98,7 +98,7 @@ def _answer(out: TextIO, model: Model, kind: str, content: Any) -> None:
         raise ValueError(f"no message is called {kind!r}")
 
 
-def _draw(out: TextIO, model: Model, ask: Message) -> None:
+def _draw(out: TextIO, model: ServedModel, ask: Message) -> None:
     beats, beaten = 0, time.monotonic()
     for answer in model.draw(ask):
         if answer is not None:
