@@ -29,10 +29,9 @@ from rpt_core.train.rl.losses import (
     ratios,
     token_weights,
 )
-from rpt_core.train.rl.metrics import describe, means, totals
+from rpt_core.train.rl.metrics import Learnt, Sums, describe, means, merged, totals
 from rpt_core.train.rl.reference import follow
 from rpt_core.train.rl.state import Progress, Trainer
-from rpt_core.train.rl.sums import Learnt, Sums, merged
 
 
 def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, dict[str, float]]:

@@ -8,9 +8,8 @@ import pytest
 from rpt_core.errors import EngineError
 from rpt_core.train.rl import online_eval
 from rpt_core.train.rl.hand_over import CANARY_NATS_MAX, check_canary
-from rpt_core.train.rl.metrics import means
+from rpt_core.train.rl.metrics import Learnt, Sums, means
 from rpt_core.train.rl.record import SHOWN_CHARACTERS, shown
-from rpt_core.train.rl.sums import Learnt, Sums
 from tests.unit.train.rl.test_step import make_trainer
 
 FIRST = Sums(loss=0.5, kl=2.0, entropy=6.0, mismatch=1.0, mismatch_kl=3.0, ratio_error=0.7, answer_tokens=4)
