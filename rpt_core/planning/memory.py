@@ -54,7 +54,7 @@ CHUNK_ELEMENTS = {True: 1 << 24, False: 1 << 22}
 """Logits held at a time, by device (:data:`rpt_core.policy.head.CHUNK_ELEMENTS`)."""
 CHUNK_TOKENS_LEAST = 128
 ANSWERS_AT_ONCE = 4096
-"""Of the torch engine (:class:`rpt_core.policy.engines.torch_engine.TorchEngine`)."""
+"""Of the torch engine."""
 ANSWERS_LEAST = 8
 """Of one document, at their longest, that vLLM's pool must hold; what is free beyond that makes it faster."""
 FIRST_ROOM = 32
