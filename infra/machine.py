@@ -238,6 +238,7 @@ def resolve_placement(
         "tokens_per_micro_batch": 32_768 if on_gpu else 16_384 if not large else 4_096,
         "threads": 1,
         "zero_stage": 0,
+        "stages_at_once": 1 if on_gpu else machine.cores,
     }
     chosen = {name: value for name, value in auto.items() if getattr(placement, name) == "auto"}
     explicit = placement.model_copy(update={**chosen, "gpus": gpus, "ranks": ranks})

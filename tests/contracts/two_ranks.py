@@ -74,17 +74,19 @@ class Judged(ToyObjective):
     """Asks a judge about every answer, and counts that; its judge may go away on one rank."""
 
     asked: int = field(default=0)
+    steps: int = field(default=0)
     away_after: int = 10**9
+    """Steps."""
 
     def judge(self, asked: Asked, cut: int, samples: Sequence[Sample]) -> list[Any]:
         self.asked += len(samples)
-        if self.asked > self.away_after:
+        if self.steps >= self.away_after:
             raise JudgeError("the judge stayed away")
         return super().judge(asked, cut, samples)
 
     def report(self, gather=by_itself):
         found = gather(self.asked)
-        self.asked = 0
+        self.asked, self.steps = 0, self.steps + 1
         return {"judge/asked": float(sum(found)), "judge/busiest": float(max(found))}, {}
 
 
@@ -202,7 +204,7 @@ def unequal(folder: Path) -> None:
 def judge_away(folder: Path) -> None:
     """The judge goes away from the last rank in its second step; every rank saves what was trained."""
     last = init_ranks(world_size()).rank == world_size() - 1
-    trainer = trainer_of("judged", Judged(VOCAB, away_after=20 if last else 10**9))
+    trainer = trainer_of("judged", Judged(VOCAB, away_after=1 if last else 10**9))
     build = build_of(folder / "judge_away")
     try:
         loop(trainer, build, Progress(), Record(), frozenset())

@@ -139,11 +139,12 @@ def test_text_that_lies_here_is_weighed_by_its_bytes(tmp_path):
 
 def test_a_placement_says_how_a_stage_is_laid_out():
     placement = Placement(
-        gpus=1, engine="vllm", layout="packed", dtype="bfloat16", tokens_per_micro_batch=8192,
-        checkpoint_activations=True,
+        gpus=4, ranks=4, engine="vllm", layout="packed", dtype="bfloat16", tokens_per_micro_batch=8192,
+        checkpoint_activations=True, backend="deepspeed", zero_stage=3, offload=True, tensor_parallel=2,
     )  # fmt: skip
     spread = spread_of(placement)
-    assert (spread.gpu, spread.ranks, spread.engine, spread.layout) == (True, 1, "vllm", "packed")
+    assert (spread.gpu, spread.ranks, spread.engine, spread.layout) == (True, 4, "vllm", "packed")
+    assert (spread.zero_stage, spread.offload, spread.tensor_parallel) == (3, True, 2)
     assert (spread.dtype, spread.micro_batch_tokens, spread.checkpointed) == ("bfloat16", 8192, True)
 
 

@@ -187,6 +187,6 @@ def test_what_this_version_cannot_do_is_refused_by_name(tmp_path, start):
     build.numerics = build.numerics.model_copy(update={"world_size": 2})
     with pytest.raises(CapacityError, match="asks for 2 training processes"):
         train_policy(SHORT, build)
-    build.numerics = build.numerics.model_copy(update={"world_size": 1, "engine": "vllm"})
-    with pytest.raises(EngineError, match="'vllm'"):
+    build.numerics = build.numerics.model_copy(update={"world_size": 1, "engine": "sglang"})
+    with pytest.raises(EngineError, match="'sglang'"):
         train_policy(SHORT, build)

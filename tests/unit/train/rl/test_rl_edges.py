@@ -86,7 +86,7 @@ def test_every_look_draws_the_same_streams():
         return trainer.engine.generate(trunks, sampling, step)
 
     held_out = len(trainer.objective.held_out(online_eval.QUESTIONS))
-    watched = replace(trainer, engine=SimpleNamespace(generate=generate))
+    watched = replace(trainer, engine=SimpleNamespace(generate=generate, num_forwarded=0, flops=0.0))
     first = online_eval.online_eval(watched)
     assert online_eval.online_eval(watched) == first
     assert calls == [(held_out, online_eval.ANSWERS, online_eval.SEED, 0)] * 2
