@@ -20,6 +20,7 @@ from typing import Any
 from safetensors.torch import save_file
 
 from infra.runs.child import reporting
+from infra.runs.lifeline import LIFELINE, RUN_TOKEN
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import JudgeError, Stopped
@@ -292,6 +293,7 @@ def run_ranks(folder: Path, scenarios: Sequence[str], num: int = 2, **env: str) 
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(num),
         "RPT_COLLECTIVE_SECONDS": str(SECONDS), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE",
     }  # fmt: skip
+    inherited = {name: word for name, word in os.environ.items() if name not in (RUN_TOKEN, LIFELINE)}
     folder.mkdir(parents=True, exist_ok=True)
     processes = []
     for rank in range(num):
@@ -299,7 +301,7 @@ def run_ranks(folder: Path, scenarios: Sequence[str], num: int = 2, **env: str) 
             processes.append(
                 subprocess.Popen(
                     [sys.executable, "-m", "tests.contracts.two_ranks", str(folder), *scenarios],
-                    env={**os.environ, **meeting, "RANK": str(rank), **env},
+                    env={**inherited, **meeting, "RANK": str(rank), **env},
                     stdout=log,
                     stderr=subprocess.STDOUT,
                 )

@@ -22,6 +22,8 @@ import sys
 class Without:
     def __init__(self, finder):
         self.finder = finder
+    def __getattr__(self, name):  # what packages are installed is still told
+        return getattr(self.finder, name)
     def find_spec(self, name, path=None, target=None):
         return None if name.split(".")[0] in ABSENT else self.finder.find_spec(name, path, target)
 
