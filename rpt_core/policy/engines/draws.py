@@ -6,12 +6,15 @@ the inverse of the cumulative distribution at that number. Two batches can then 
 rounding moves a boundary past the number: where it lies within :data:`BOUNDARY` of one.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from hashlib import blake2b
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from rpt_core.policy.trunk import Trunk
 
 BOUNDARY = 1e-5
 """Distance from a boundary, in probability, below which rounding may decide a draw."""
@@ -33,6 +36,16 @@ def stream_keys(seed: int, step: int, rows: Iterable[tuple[str, str, int]]) -> T
         blake2b(f"{seed}/{step}/{cut}/{answer}/{key}".encode(), digest_size=8) for key, cut, answer in rows
     )
     return torch.from_numpy(np.frombuffer(bytearray().join(d.digest() for d in digests), "<i8"))
+
+
+def cut_names(trunk: Trunk) -> list[str]:
+    """Cuts by position, so that a stream does not depend on which other cuts are asked beside it."""
+    seen: Counter[int] = Counter()
+    names = []
+    for cut in trunk.cuts:
+        names.append(f"{cut.position}.{seen[cut.position]}")
+        seen[cut.position] += 1
+    return names
 
 
 def uniforms(keys_R: Tensor, position: int | Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 Letters: R answers being drawn, C cuts, V vocabulary, E hidden size.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from torch import Tensor
 
 from rpt_core.errors import EngineError
 from rpt_core.policy.engines.decoding import Decoding
-from rpt_core.policy.engines.draws import BOUNDARY, inverse_cdf, stream_keys, truncate, uniforms
+from rpt_core.policy.engines.draws import BOUNDARY, cut_names, inverse_cdf, stream_keys, truncate, uniforms
 from rpt_core.policy.engines.engine import Drawn
 from rpt_core.policy.engines.graphs import Calls, CudaGraphs, Replays
 from rpt_core.policy.head import chunks, product, without
@@ -264,7 +263,7 @@ class _Answers:
         names = [
             (trunk.key, cut, answer)
             for trunk in trunks
-            for cut in _cut_names(trunk)
+            for cut in cut_names(trunk)
             for answer in range(sampling.group_size)
         ]
         self.keys = stream_keys(sampling.seed, step, names)
@@ -318,13 +317,3 @@ class _Answers:
             for ids, logp, stopped in pieces
         )
         return [[[next(samples) for _ in range(self.sampling.group_size)] for _ in t.cuts] for t in trunks]
-
-
-def _cut_names(trunk: Trunk) -> list[str]:
-    """Cuts by position, so that a stream does not depend on which other cuts are asked beside it."""
-    seen: Counter[int] = Counter()
-    names = []
-    for cut in trunk.cuts:
-        names.append(f"{cut.position}.{seen[cut.position]}")
-        seen[cut.position] += 1
-    return names

@@ -1,13 +1,13 @@
 """Cuts as a worker is asked about them, and its answers as samples. Token ids on both ways, never text."""
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
 from rpt_core.errors import RecipeError
+from rpt_core.policy.engines.draws import cut_names
 from rpt_core.policy.trunk import Sample, Sampling, Trunk
 from rpt_core.policy.work import Work
 
@@ -51,10 +51,7 @@ def questions_of(trunks: Sequence[Trunk], sampling: Sampling, step: int) -> list
         )
     questions = []
     for index, trunk in enumerate(trunks):
-        seen: Counter[int] = Counter()
-        for number, cut in enumerate(trunk.cuts):
-            name = f"{cut.position}.{seen[cut.position]}"
-            seen[cut.position] += 1
+        for number, (cut, name) in enumerate(zip(trunk.cuts, cut_names(trunk), strict=True)):
             stops = sampling.stop_ids if cut.stop_ids is None else cut.stop_ids
             seed = seed_of(sampling.seed, step, trunk.key, name)
             suffix = cut.suffix_ids + sampling.forced_ids
