@@ -24,10 +24,9 @@ import torch
 from torch import Tensor
 
 from rpt_core.artifacts.zero import Zero
-from rpt_core.errors import EngineError, RecipeError, ResumeError
+from rpt_core.errors import EngineError, RecipeError
 from rpt_core.policy.forward import BranchScores, DocumentScores, Layout
 from rpt_core.policy.load import save_policy
-from rpt_core.policy.loading.replace import misfit, replace_weights, stored_weights
 from rpt_core.policy.model import Policy
 from rpt_core.policy.scorer import Scorer, score_branches, score_documents
 from rpt_core.policy.trunk import Answers, Trunk
@@ -42,7 +41,7 @@ from rpt_core.train.backends.optimiser import (
     read_moments,
     write_moments,
 )
-from rpt_core.train.backends.ranks import Ranks, file_digest, init_ranks, weights_digest
+from rpt_core.train.backends.ranks import Ranks, adopt_weights, file_digest, init_ranks
 
 
 class DeepSpeedBackend:
@@ -170,13 +169,7 @@ class DeepSpeedBackend:
             ResumeError: they are another model's.
             EngineError: ranks read different ones.
         """
-        stored = stored_weights(folder)
-        if wrong := misfit(self.policy, stored):
-            raise ResumeError(
-                f"the checkpoint in {folder} belongs to another model: {wrong}. Start this recipe clean."
-            )
-        replace_weights(self.policy, stored)
-        self.ranks.refuse_unequal(weights_digest(self.policy), "weights")
+        stored = adopt_weights(self.policy, folder, self.ranks)
         if self.zero.stage:
             self.shards.assign(stored)
         self._policy_is_current = True

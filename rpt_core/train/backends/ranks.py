@@ -16,9 +16,10 @@ from typing import TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 
 from rpt_core.errors import CapacityError, EngineError, LostRankError, ResumeError, brief
+from rpt_core.policy.loading.replace import misfit, replace_weights, stored_weights
 from rpt_core.policy.model import Policy
 
 T = TypeVar("T")
@@ -166,6 +167,24 @@ def weights_digest(policy: Policy) -> str:
         whole.update(name.encode())
         whole.update(parameter.detach().reshape(-1).cpu().view(torch.uint8).numpy().tobytes())
     return whole.hexdigest()
+
+
+def adopt_weights(policy: Policy, folder: Path, ranks: Ranks) -> dict[str, Tensor]:
+    """Take the weights of a Hugging Face folder into a model, on every rank the same; what the folder holds.
+
+    Raises:
+        ResumeError: they are another model's.
+        EngineError: ranks read different ones.
+    """
+    stored = stored_weights(folder)
+    if wrong := misfit(policy, stored):
+        raise ResumeError(
+            f"the checkpoint in {folder} belongs to another model: {wrong}. Start this recipe clean."
+        )
+    replace_weights(policy, stored)
+    if ranks.world_size > 1:
+        ranks.refuse_unequal(weights_digest(policy), "weights")
+    return stored
 
 
 def file_digest(path: Path) -> str:

@@ -6,17 +6,15 @@ from pathlib import Path
 
 from torch import Tensor
 
-from rpt_core.errors import ResumeError
 from rpt_core.policy.forward import BranchScores, DocumentScores, Layout
 from rpt_core.policy.load import save_policy
-from rpt_core.policy.loading.replace import misfit, replace_weights, stored_weights
 from rpt_core.policy.model import Policy
 from rpt_core.policy.scorer import Scorer, score_branches, score_documents
 from rpt_core.policy.trunk import Answers, Trunk
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.backends.backend import T
 from rpt_core.train.backends.optimiser import STATE_FILE, Update
-from rpt_core.train.backends.ranks import ALONE, Ranks, file_digest, weights_digest
+from rpt_core.train.backends.ranks import ALONE, Ranks, adopt_weights, file_digest, weights_digest
 
 
 class TorchBackend:
@@ -89,13 +87,7 @@ class TorchBackend:
             ResumeError: they are another model's.
             EngineError: ranks read different ones.
         """
-        stored = stored_weights(folder)
-        if wrong := misfit(self.policy, stored):
-            raise ResumeError(
-                f"the checkpoint in {folder} belongs to another model: {wrong}. Start this recipe clean."
-            )
-        replace_weights(self.policy, stored)
-        self._refuse_unequal_weights()
+        adopt_weights(self.policy, folder, self.ranks)
 
     def save(self, folder: Path) -> None:
         """Write the moments."""
@@ -112,8 +104,4 @@ class TorchBackend:
         self.update.load(folder)
         if self.world_size > 1:
             self.ranks.refuse_unequal(file_digest(folder / STATE_FILE), "moments")
-            self._refuse_unequal_weights()
-
-    def _refuse_unequal_weights(self) -> None:
-        if self.world_size > 1:
             self.ranks.refuse_unequal(weights_digest(self.policy), "weights")
