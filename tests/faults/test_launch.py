@@ -276,7 +276,10 @@ def test_ranks_of_several_machines_meet_where_the_environment_says(tmp_path, mon
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", ["launcher", "agent", "rank 0", "rank 1"])
+@pytest.mark.parametrize(
+    "victim",
+    ["agent", *(pytest.param(name, marks=pytest.mark.long) for name in ("launcher", "rank 0", "rank 1"))],
+)
 def test_two_ranks_and_one_kill_9_leave_nothing(tmp_path, launcher, victim):
     process = launcher("gloo-long", 2)
     agent = next(p for p in psutil.Process(process.pid).children() if "torch.distributed.run" in p.cmdline())
