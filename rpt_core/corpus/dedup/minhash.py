@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from rpt_core.corpus.deferred import defer
+from rpt_core.deferred import defer
 
 defer("datasketch")
 from datasketch.minhash import MinHash  # noqa: E402  (after its package is deferred)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from rpt_core.corpus.deferred import defer
+from rpt_core.deferred import defer
 
 defer("nltk")
 from nltk.tokenize.punkt import (  # noqa: E402  (after its package is deferred)

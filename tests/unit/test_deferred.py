@@ -1,11 +1,11 @@
-"""Submodules without their packages, and what a data stage's processes do not import."""
+"""Submodules without their packages, packages hidden, and what a data stage's processes do not import."""
 
 import subprocess
 import sys
 
 import pytest
 
-from rpt_core.corpus.deferred import defer
+from rpt_core.deferred import defer, without
 
 PACKAGE = {
     "__init__.py": "import marks\nmarks.append('package')\nvalue = 3\nfrom odd_package.part import number\n",
@@ -60,6 +60,17 @@ def test_a_package_that_is_there_stays_as_it_is(marks):
 def test_a_package_that_is_nowhere_is_named():
     with pytest.raises(ModuleNotFoundError, match="'no_such_package'"):
         defer("no_such_package")
+
+
+def test_a_package_is_hidden_for_the_time_of_an_import(marks):
+    with without("odd_package", "marks"):
+        with pytest.raises(ModuleNotFoundError, match="odd_package"):
+            import odd_package
+        import marks as there  # it was loaded before, and stays
+    assert there is marks
+    import odd_package
+
+    assert odd_package.value == 3
 
 
 def test_flows_read_no_text_and_data_stages_import_no_statistics():
