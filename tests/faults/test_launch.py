@@ -159,7 +159,7 @@ def test_a_deadline_stops_the_same_way(tmp_path):
 
 def test_a_deaf_child_is_killed_after_its_grace(tmp_path):
     outcome = run(tmp_path, "deaf", stop_requested=lambda: steps(tmp_path) >= 0, stop_grace_seconds=1)
-    with pytest.raises(Stopped, match="goes on from the last one"):
+    with pytest.raises(Stopped, match="rerun to resume from the last one"):
         outcome.check()
     assert not left(tmp_path)
 

@@ -124,5 +124,5 @@ def test_a_stop_at_the_terminal_is_said_at_once_and_ends_in_75(terminal, moment)
     assert time.monotonic() - begin < 70
     sentence = terminal.said[terminal.said.rindex("rpt: ") :]
     assert "stopped" in sentence
-    assert re.search("same command|rerun to resume", sentence)
+    assert re.search("[Rr]erun (to|resumes)", sentence)
     assert "Traceback" not in terminal.said

@@ -38,7 +38,7 @@ def loop(
         if any(trainer.backend.all_gather(build.stopping())):
             if progress.step:
                 save(build, trainer, progress, record)
-            raise Stopped(f"stopped after step {progress.step} of {recipe.steps}; the same command goes on.")
+            raise Stopped(f"stopped after step {progress.step} of {recipe.steps}; rerun to resume.")
         clock, cursor, tokens_before = Clock(), progress.cursor, progress.tokens
         batch = _gather(trainer, build, progress, record, clock)
         with clock.phase("update"):
