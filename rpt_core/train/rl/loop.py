@@ -46,15 +46,15 @@ def loop(
         record.add(progress.step, cursor, batch)
         with clock.phase("sync"):
             hand_over(trainer, progress.step, build.scratch)
-        told, took = reported(trainer)
-        metrics |= told
+        counted, seconds = reported(trainer)
+        metrics |= counted
         done = trainer.is_done(progress)
         if recipe.evaluate_every and (done or progress.step % recipe.evaluate_every == 0):
             with clock.phase("eval"):
                 metrics |= _look(trainer)
             progress = keep_best(build, trainer, progress, metrics)
         timings = slowest(trainer.backend.all_gather(clock.read(progress.tokens - tokens_before)))
-        build.log(progress.step, metrics, timings | took)
+        build.log(progress.step, metrics, timings | seconds)
         build.progress(progress.step, recipe.steps, _note(metrics))
         if progress.step in milestones:
             publish(build, trainer, progress, metrics)
