@@ -55,7 +55,7 @@ class Planted:
                 for sample in range(samples):
                     thinks = bool(rng.random() < thinking)
                     chance = (right_thinking if thinks else right_direct) + self.lean[document]
-                    right = bool(rng.random() < np.clip(chance - 0.08 * (nats - 1.5), 0, 1))
+                    right = bool(rng.random() < chance - 0.08 * (nats - 1.5))
                     verdict = "correct" if right else "truncated" if rng.random() < 0.03 else "wrong"
                     rows.append(_row(mode, document, place, nats, sample, verdict, thinks, checkpoint))
         return rows

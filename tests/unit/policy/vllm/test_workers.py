@@ -280,7 +280,7 @@ def test_a_workers_surroundings_are_its_own(policy, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("kills", "steps"), [(5, 8), pytest.param(20, 18, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("kills", "steps"), [(4, 6), pytest.param(20, 18, marks=pytest.mark.long)])
 def test_a_training_whose_engine_is_killed_often_ends_as_one_whose_is_not(kills, steps, tmp_path):
     """As many answers as asked for, none lost, none counted wrong: rewards and weights are the same."""
     runs = {}
