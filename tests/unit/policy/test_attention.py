@@ -217,7 +217,9 @@ def test_a_group_reads_its_own_rows_and_gives_slots_back():
     torch.testing.assert_close(
         out.double(), wanted.transpose(1, 2).reshape(6, K * R, C), rtol=1e-5, atol=1e-5
     )
-    torch.testing.assert_close(norm.double(), wanted_norm.transpose(1, 2).reshape(6, -1), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(
+        norm.double(), wanted_norm.transpose(1, 2).reshape(6, -1), rtol=1e-5, atol=1e-5
+    )
     back = attention._back([(out, norm)], torch.tensor([1, 3, 0, 2]))
     assert torch.equal(back[0], out[[1, 3, 0, 2]])
     assert torch.equal(back[1], norm[[1, 3, 0, 2]])

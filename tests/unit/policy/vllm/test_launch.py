@@ -69,7 +69,8 @@ def test_a_workers_variables(monkeypatch):
 @pytest.mark.parametrize(
     ("visible", "first", "replica", "each", "devices"),
     [
-        ("4,6,7", 0, 0, 1, "4"), ("4,6,7", 1, 0, 1, "6"), ("4,6,7", 1, 1, 2, "4,6"), ("4,6,7", 0, 1, 2, "7,4"),
+        ("4,6,7", 0, 0, 1, "4"), ("4,6,7", 1, 0, 1, "6"), ("4,6,7", 1, 1, 2, "4,6"),
+        ("4,6,7", 0, 1, 2, "7,4"),
         ("", 0, 2, 1, "2"), (None, 1, 1, 2, "3,4"), (None, 0, 1, 3, "3,4,0"),
     ],
 )  # fmt: skip
@@ -96,9 +97,18 @@ def engine(tmp_path):
 
 @pytest.mark.parametrize(
     ("longest", "room"),
-    [(10, 512), (512, 512), (513, ROOM_MIN), (ROOM_MIN, ROOM_MIN), (ROOM_MIN + 1, 2 * ROOM_MIN), (4097, 8192)],
+    [
+        (10, 512),
+        (512, 512),
+        (513, ROOM_MIN),
+        (ROOM_MIN, ROOM_MIN),
+        (ROOM_MIN + 1, 2 * ROOM_MIN),
+        (4097, 8192),
+    ],
 )
-def test_workers_have_room_by_powers_of_two_and_no_more_than_places_where_those_suffice(engine, longest, room):
+def test_workers_have_room_by_powers_of_two_and_no_more_than_places_where_those_suffice(
+    engine, longest, room
+):
     dropped = []
     for replica in engine.replicas:
         replica.drop = lambda replica=replica: dropped.append(replica)

@@ -1,4 +1,4 @@
-"""One worker process behind its pipe, by scripts of a line: what is heard, how long is waited, what is left."""
+"""One worker process behind its pipe, by scripts of a line: what is heard, how long is waited, what stays."""
 
 import sys
 import time
@@ -35,25 +35,29 @@ def test_messages_go_both_ways_one_a_line(started):
 
 
 def test_several_messages_in_one_piece_are_heard_one_by_one(started):
-    worker = started("""import time; print('{"a": 1}\\n{"b": [2]}\\n{"c"', end='', flush=True); time.sleep(9)""")
+    worker = started(
+        """import time; print('{"a": 1}\\n{"b": [2]}\\n{"c"', end='', flush=True); time.sleep(9)"""
+    )
     assert [worker.hear(WAIT), worker.hear(WAIT)] == [("a", 1), ("b", [2])]
-    with pytest.raises(WorkerLost, match="^has said nothing for too long$"):
+    with pytest.raises(WorkerLost, match=r"^has said nothing for too long$"):
         worker.hear(0.05)
 
 
 def test_something_else_than_expected_is_told_with_both(started):
     worker = started("""print('{"opened": 4}'); print('{"slept": "%s"}' % ("y" * 99))""")
-    with pytest.raises(WorkerLost, match="^was to say opened 5 and said opened 4$"):
+    with pytest.raises(WorkerLost, match=r"^was to say opened 5 and said opened 4$"):
         worker.expect("opened", 5, WAIT)
-    with pytest.raises(WorkerLost, match=f"^was to say woken True and said slept {'y' * 80}$"):
+    with pytest.raises(WorkerLost, match=rf"^was to say woken True and said slept {'y' * 80}$"):
         worker.expect("woken", True, WAIT)
 
 
 def test_what_it_says_itself_is_a_failure_and_what_is_no_message_a_loss(started):
-    worker = started("""print('{"failed": "no memory"}'); print('x' * 99); print('[1]'); print('{"a":1,"b":2}')""")
-    with pytest.raises(WorkerFailed, match="^no memory$"):
+    worker = started(
+        """print('{"failed": "no memory"}'); print('x' * 99); print('[1]'); print('{"a":1,"b":2}')"""
+    )
+    with pytest.raises(WorkerFailed, match=r"^no memory$"):
         worker.hear(WAIT)
-    with pytest.raises(WorkerLost, match=f"^said b'{'x' * 80}', which is no message$"):
+    with pytest.raises(WorkerLost, match=rf"^said b'{'x' * 80}', which is no message$"):
         worker.hear(WAIT)
     for said in ("[1]", '{"a":1,"b":2}'):
         with pytest.raises(WorkerLost) as found:
@@ -63,16 +67,16 @@ def test_what_it_says_itself_is_a_failure_and_what_is_no_message_a_loss(started)
 
 def test_an_end_is_told_with_its_code(started):
     worker = started("raise SystemExit(3)")
-    with pytest.raises(WorkerLost, match="^ended with code 3$"):
+    with pytest.raises(WorkerLost, match=r"^ended with code 3$"):
         worker.hear(WAIT)
-    with pytest.raises(WorkerLost, match="^ended with code 3$"):
+    with pytest.raises(WorkerLost, match=r"^ended with code 3$"):
         worker.tell({"sleep": True}, WAIT)
 
 
 def test_a_pipe_that_is_closed_by_a_worker_that_lives_is_told(started, monkeypatch):
     monkeypatch.setattr(process, "EXIT_SECONDS", 0.05)
     worker = started("import os, time; os.close(1); time.sleep(60)")
-    with pytest.raises(WorkerLost, match="^closed its pipe$"):
+    with pytest.raises(WorkerLost, match=r"^closed its pipe$"):
         worker.hear(WAIT)
 
 

@@ -93,9 +93,7 @@ def test_beats_are_counted_and_at_least_half_a_second_apart(served, monkeypatch,
     # read at the draw's begin, at every None, and once more where a beat is said
     clock = iter([10.0, 10.5, 10.51, 10.52, 11.0, 11.03, 11.04])
     monkeypatch.setattr(rpt_serve, "time", SimpleNamespace(monotonic=lambda: next(clock)))
-    said, _ = served(
-        {"open": {**_folder(tmp_path), "version": 5}}, {"draw": {"ask": 7}}, answers=[None] * 4
-    )
+    said, _ = served({"open": {**_folder(tmp_path), "version": 5}}, {"draw": {"ask": 7}}, answers=[None] * 4)
     assert said[1:] == [{"beat": 1}, {"beat": 2}, {"drawn": 7}]
     assert list(clock) == []
 

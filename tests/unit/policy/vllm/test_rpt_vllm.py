@@ -68,7 +68,9 @@ def ours(monkeypatch):
         module = ModuleType(name)
         module.__dict__.update(content)
         monkeypatch.setitem(sys.modules, name, module)
-    spec = importlib.util.spec_from_file_location("_rpt_vllm", Path(rpt_serve.__file__).parent / "_rpt_vllm.py")
+    spec = importlib.util.spec_from_file_location(
+        "_rpt_vllm", Path(rpt_serve.__file__).parent / "_rpt_vllm.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.platform = platform
@@ -176,10 +178,10 @@ def test_a_tied_head_is_packed_again_on_a_cpu(ours, kind, tied, packs):
     model = SimpleNamespace(config=SimpleNamespace(tie_word_embeddings=tied), lm_head=head)
     worker = ours.Extension()
     worker.model_runner = SimpleNamespace(
-        reload_weights=lambda weights_path: loaded.append(weights_path), get_model=lambda: model
+        reload_weights=lambda **told: loaded.append(told), get_model=lambda: model
     )
     worker.reload("/new")
-    assert loaded == ["/new"]
+    assert loaded == [{"weights_path": "/new"}]
     assert packed == [head] * packs
     model.config = SimpleNamespace()  # which says nothing of ties
     worker.reload("/other")
