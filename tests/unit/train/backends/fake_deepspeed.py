@@ -24,7 +24,8 @@ class Engine:
         flats = SimpleNamespace(state={}, param_groups=groups)
         self.optimizer = SimpleNamespace(
             rule=rule, optimizer=flats, param_groups=groups, overflow=False, made_room=0,
-            check_grad_overflow=None, fp32_partitioned_groups_flat=[torch.zeros(4), torch.zeros(6)], state=flats.state,
+            check_grad_overflow=None, state=flats.state,
+            fp32_partitioned_groups_flat=[torch.zeros(4), torch.zeros(6)],
         )  # fmt: skip
         self.optimizer._lazy_init_hp_params_optimizer_state = self._room
 
