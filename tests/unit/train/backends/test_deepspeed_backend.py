@@ -30,7 +30,9 @@ def deepspeed(monkeypatch) -> DeepSpeed:
     fake = DeepSpeed()
     fake.install(monkeypatch)
     for name in ("DS_ACCELERATOR", "LOCAL_RANK"):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # so that what the back end sets is taken back
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(logging.getLogger("DeepSpeed"), "level", logging.DEBUG)
     return fake
 
 
