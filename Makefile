@@ -7,6 +7,8 @@ BIN := .venv/bin
 PACKAGES := flows tasks infra rpt_core
 PYTEST := $(BIN)/python -m pytest
 NOT_HERE := not long and not gpu and not s3 and not vllm
+# two processes, files in their order: xdist would put those of few tests last, which here are the long ones
+BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 vllm test-vllm bench-vllm bench-trainer bench-ranks bench-corpus gpu-bundle peers real-model models-table clean
@@ -37,12 +39,12 @@ lint: setup
 	@$(BIN)/codespell
 
 test-unit: setup
-	@$(PYTEST) -q -n 2 --dist loadfile -m "not slow and not faults and $(NOT_HERE)" tests/unit tests/contracts $(PACKAGES)
+	@$(PYTEST) -q $(BY_FILE) -m "not slow and not faults and $(NOT_HERE)" tests/unit tests/contracts $(PACKAGES)
 
 check: lint test-unit  ## the fast half: lint, types, import contract, unit tests
 
 test: lint  ## everything but what takes many minutes or a GPU
-	@$(PYTEST) -q -n 2 --dist loadfile -m "$(NOT_HERE)" tests $(PACKAGES)
+	@$(PYTEST) -q $(BY_FILE) -m "$(NOT_HERE)" tests $(PACKAGES)
 
 test-faults: setup  ## processes killed at every stage
 	@$(PYTEST) -q -m "faults and not gpu and not vllm" tests

@@ -1,7 +1,7 @@
 """Stages of a journey side by side: each begins when its inputs are made and the machine has room for it.
 
 Whatever ends one early ends all: a stage that fails, a signal, a cancel by Prefect. The others write their
-checkpoints first, so the same command goes on from there.
+checkpoints first, so a rerun resumes from there.
 """
 
 import contextvars
@@ -16,7 +16,7 @@ from infra.runs import stops
 from rpt_core.errors import Stopped
 
 T = TypeVar("T")
-_NOT_BEGUN = "stopped before the next stage began; what is finished is kept, and the same command goes on."
+_NOT_BEGUN = "stopped before the next stage began; what is finished is kept, and a rerun resumes."
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,9 @@ from rpt_core.artifacts.lineage import ancestors
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
-from rpt_core.corpus.dedup.overlap import EVALUATED
 from rpt_core.errors import EngineError
 from rpt_core.recipes.corpus import PrepareRecipe
-from rpt_core.recipes.splits import TRAINED
+from rpt_core.recipes.splits import EVALUATED, TRAINED
 from rpt_core.recipes.stages import stage_of
 from tasks.capacity import num_parameters
 from tasks.code import code_digest, environment

@@ -285,13 +285,13 @@ def _placement(text: str) -> Any:
     return parse_placement(text)
 
 
-_GOES_ON = "The same command goes on from what is finished."
+_RESUMES = "Rerun to resume from what is finished."
 _STOPPED = {
-    "run": _GOES_ON,
-    "demo": _GOES_ON,
-    "study": _GOES_ON,
-    "copy": "What was copied stays, and the same command goes on.",
-    "gc": "What was removed is gone, nothing else was touched, and the same command goes on.",
+    "run": _RESUMES,
+    "demo": _RESUMES,
+    "study": _RESUMES,
+    "copy": "What was copied stays, and a rerun resumes.",
+    "gc": "What was removed is gone, nothing else was touched, and a rerun resumes.",
     "track": "MLflow may show a part; the same command completes it.",
     "up": "Nothing of it is left running, and the same command starts it again.",
 }
@@ -363,7 +363,7 @@ def _service_away(error: BaseException) -> str | None:
             where = os.environ.get("PREFECT_API_URL") or "an address of its own"
             return (
                 f"Prefect's server at {where} did not answer ({kind.__name__}). "
-                "No finished work is lost: the same command goes on from what is finished."
+                "No finished work is lost: rerun to resume from what is finished."
             )
         cause = cause.__cause__ or cause.__context__
     return None

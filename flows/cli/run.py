@@ -136,15 +136,15 @@ def _unplanned(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _at_hand() -> None:
-    """No-op: Prefect can be reported to already."""
+def _no_op() -> None:
+    """Nothing to wait for: Prefect can be reported to already."""
 
 
 def run_recipe(
     name: str,
     to: str,
     overrides: Overrides,
-    ready: Callable[[], None] = _at_hand,
+    ready: Callable[[], None] = _no_op,
     placement: Placement = ANYWHERE,
 ) -> Artifact:
     """Make a stage of a named recipe through its flow, then say what came out.
@@ -184,7 +184,7 @@ def _flow(to: str) -> Callable[..., Artifact]:
     return partial(getattr(module, name), **options)
 
 
-def run_demo(seeds: list[int], ready: Callable[[], None] = _at_hand) -> None:
+def run_demo(seeds: list[int], ready: Callable[[], None] = _no_op) -> None:
     """The whole journey for one seed; for several, each up to its evaluation, and all of them compared."""
     if len(seeds) == 1:
         run_recipe("tiny_rpt", "report", Overrides(seed=seeds[0]), ready)
@@ -205,7 +205,7 @@ def run_study(
     arms: tuple[str, ...],
     overrides: Overrides,
     about: str,
-    ready: Callable[[], None] = _at_hand,
+    ready: Callable[[], None] = _no_op,
 ) -> None:
     """The arms of a study (all, where none is named) under some seeds, and the report that compares them."""
 

@@ -48,7 +48,7 @@ class ServerProcess:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         """The end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
 
@@ -96,7 +96,7 @@ class Stack:
         while not ready():
             if (service := self.dead()) is not None:
                 raise EngineError(
-                    f"{service.name} ended while starting:\n{service.last_words()}\n({service.log})"
+                    f"{service.name} ended while starting:\n{service.log_tail()}\n({service.log})"
                 )
             if time.monotonic() > give_up:
                 raise EngineError(
@@ -348,7 +348,7 @@ def _deploy(stack: Stack) -> None:
     stack.services.remove(service)  # it ends by itself
     stack.wait(lambda: service.process.poll() is not None, "`prefect deploy --all`")
     if service.process.returncode:
-        raise EngineError(f"`prefect deploy --all` failed:\n{service.last_words()}\n({service.log})")
+        raise EngineError(f"`prefect deploy --all` failed:\n{service.log_tail()}\n({service.log})")
 
 
 def _announce(note: TextIO, console: Console, links: Mapping[str, str]) -> None:
@@ -370,7 +370,7 @@ def _keep(stack: Stack) -> int:
     while (service := stack.dead()) is None:
         time.sleep(1.0)
     stack.console.print(
-        f"{service.name} died (exit code {service.process.returncode}):\n{service.last_words()}"
+        f"{service.name} died (exit code {service.process.returncode}):\n{service.log_tail()}"
     )
     return 1
 

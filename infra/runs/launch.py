@@ -32,7 +32,7 @@ EXIT_GRACE_SECONDS = 20.0
 LAST_LINES = 20
 _STATUSES: tuple[Status, ...] = ("failed", "stopped", "done")
 _LOST = LostRankError.__name__
-_NOT_BEGUN = "stopped before this stage began; everything before it is kept, and the same command goes on."
+_NOT_BEGUN = "stopped before this stage began; everything before it is kept, and a rerun resumes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class ProcessOutcome:
         """Raise what the child raised.
 
         Raises:
-            Stopped: the child stopped; the same command goes on from its last checkpoint.
+            Stopped: the child stopped; rerun to resume from its last checkpoint.
             RptError: the class the child named, with its message.
         """
         if self.status == "done":
@@ -291,10 +291,10 @@ def _read_outcome(
         message = first["message"].removesuffix(where) + where
         return ProcessOutcome(first["status"], first["error"], message, first["retryable"], seconds)
     if why_stopped:
-        message = f"{why_stopped} before a new checkpoint; the same command goes on from the last one."
+        message = f"{why_stopped} before a new checkpoint; rerun to resume from the last one."
         return ProcessOutcome("stopped", "Stopped", message, seconds=seconds)
     if code is not None and -code in stops.SIGNALS:  # it came before the process could take it
-        message = f"stopped by {signal.Signals(-code).name} before the first step; the same command goes on."
+        message = f"stopped by {signal.Signals(-code).name} before the first step; rerun to resume."
         return ProcessOutcome("stopped", "Stopped", message, seconds=seconds)
     return ProcessOutcome("failed", "EngineError", _died(workdir / LOG_FILE, code), seconds=seconds)
 
@@ -307,6 +307,6 @@ def _died(log: Path, code: int | None, who: str = "the training process") -> str
             how += " (somebody's kill -9, or the system ran out of memory)"
     last = "\n".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
     return (
-        f"{who} ended {how} without saying how it went. The same command goes on from its "
+        f"{who} ended {how} without saying how it went. Rerun to resume from its "
         f"last checkpoint. The end of its log {log}:\n{last}"
     )

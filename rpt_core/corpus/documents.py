@@ -98,7 +98,7 @@ class DocumentPasses:
         """Tell a watcher how far this is; end here when somebody asked for it."""
         self._build.progress(done, total, f"{doing} documents")
         if self._build.stopping():
-            raise Stopped(f"stopped while {doing} documents; the same command starts this stage again.")
+            raise Stopped(f"stopped while {doing} documents; rerun to start this stage again.")
 
     def _note(self, shard: Cleaned) -> None:
         """What later decisions need to know of rows that passed the filter."""

@@ -169,9 +169,9 @@ def _elsewhere(engine: RolloutEngine) -> float:
 def _log(build: Build, form: Form, scores: Scores, reports: Iterable[Report]) -> dict[str, float]:
     """The same numbers as metrics, milestones by step and the final model at step 0; the graders' timings."""
     metrics, timings = dict(form.headline(scores)), dict[str, float]()
-    for counted, took in reports:
+    for counted, seconds in reports:
         metrics |= counted
-        timings |= took
+        timings |= seconds
     build.log(0, metrics, timings)
     for one in scores.get("milestones", ()):
         build.log(one["step"], {**form.milestone(one), FLOPS: one[FLOPS]})

@@ -12,6 +12,8 @@ SPLIT_FIELDS = ("seed", "eval_share", "near_duplicate_jaccard", "num_permutation
 
 TRAINED = "trained."
 """Prefix of the input folders that hold the corpora a model was trained on."""
+EVALUATED = ("corpus", "problem_corpus")
+"""Inputs of an evaluation whose held-out rows are asked about."""
 
 Split = Literal["train", "eval"]
 

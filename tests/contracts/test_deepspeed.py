@@ -22,6 +22,7 @@ from tests.contracts.zero_ranks import (
     finish,
     learn,
     recorded,
+    results,
     start,
     trainer_of,
 )  # fmt: skip
@@ -84,7 +85,11 @@ def _losses_are(rows, expected):
 
 @pytest.fixture(scope="module")
 def together(alone, tmp_path_factory):
-    """Stages 1 and 3 on two ranks, twenty steps or the later ten, in one launch; what each job found."""
+    """Stages 1 and 3 on two ranks, twenty steps or the later ten, in one launch, whose last job kills rank 1.
+
+    Returns:
+        The folder, what each job found, and the exit codes.
+    """
     folder = tmp_path_factory.mktemp("together")
     (raw, _, _), (packed, _, _) = alone["raw"], alone["packed"]
     on = {**RAW, "batches": str(raw / "batches.pickle")}
@@ -93,7 +98,9 @@ def together(alone, tmp_path_factory):
         "three": Job("three", "deepspeed-zero3", **PACKED, batches=str(packed / "batches.pickle")),
         "three-from-torch": Job("three-from-torch", "deepspeed-zero3", **on, start=str(raw / "checkpoint")),
     }
-    return folder, carry_out(list(jobs.values()), folder)
+    killed = Job("killed", "deepspeed-zero3", **on, save_after=4, kill_after=6)
+    codes = finish(start([*jobs.values(), killed], folder), folder)
+    return folder, results(jobs, folder), codes
 
 
 @pytest.mark.parametrize(
@@ -102,7 +109,7 @@ def together(alone, tmp_path_factory):
 )
 def test_stages_1_and_3_train_and_export_as_torch_does(name, form, first, alone, together):
     torchs, _, rows = alone[form]
-    folder, found = together
+    folder, found, _ = together
     _check(found[name], rows[first:])
     _weights_are(folder / name / "model", torchs / "model")
     # bit for bit what rollouts are drawn with
@@ -140,17 +147,14 @@ def test_one_process_of_torch_goes_on_from_a_checkpoint_of_two_ranks(alone, toge
     _losses_are(found, rows[HALF:])
 
 
-def test_a_killed_rank_ends_the_other_and_leaves_a_checkpoint_to_go_on_from(alone, tmp_path):
+def test_a_killed_rank_ends_the_other_and_leaves_a_checkpoint_to_go_on_from(alone, together, tmp_path):
     torchs, _, rows = alone["raw"]
-    folder = _jobs(tmp_path / "raw", alone, "raw")
-    codes = finish(
-        start([Job("killed", "deepspeed-zero3", **RAW, save_after=4, kill_after=6)], folder), folder
-    )
+    folder, _, codes = together
     assert codes[1] == -signal.SIGKILL
     assert codes[0] > 0  # within the collectives' deadline, and not by our kill
     assert not list(folder.glob("killed.*.json"))
     on = Job("on", "", **RAW, start=str(folder / "killed" / "checkpoint"), last=9)
-    _losses_are(_by_torch(on, torchs / "batches.pickle", folder), rows[4:9])
+    _losses_are(_by_torch(on, torchs / "batches.pickle", tmp_path), rows[4:9])
 
 
 @pytest.mark.long

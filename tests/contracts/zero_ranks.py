@@ -200,12 +200,19 @@ def finish(processes, folder: Path, seconds: float = 800):
 def carry_out(jobs, folder: Path, world_size: int = 2):
     """What every rank found, by job."""
     codes = finish(start(jobs, folder, world_size), folder)
-    logs = "\n".join((folder / f"log.{rank}.txt").read_text()[-3000:] for rank in range(world_size))
-    assert codes == [0] * world_size, logs
-    return {
-        job.name: [json.loads((folder / f"{job.name}.{rank}.json").read_text()) for rank in range(world_size)]
-        for job in jobs
-    }
+    assert codes == [0] * world_size, logs(folder, world_size)
+    return results([job.name for job in jobs], folder, world_size)
+
+
+def logs(folder: Path, world_size: int = 2) -> str:
+    return "\n".join((folder / f"log.{rank}.txt").read_text()[-3000:] for rank in range(world_size))
+
+
+def results(names, folder: Path, world_size: int = 2):
+    """What every rank found, by job; it fails with the logs where one found nothing."""
+    files = {name: [folder / f"{name}.{rank}.json" for rank in range(world_size)] for name in names}
+    assert all(file.exists() for found in files.values() for file in found), logs(folder, world_size)
+    return {name: [json.loads(file.read_text()) for file in found] for name, found in files.items()}
 
 
 if __name__ == "__main__":

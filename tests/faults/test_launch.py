@@ -159,7 +159,7 @@ def test_a_deadline_stops_the_same_way(tmp_path):
 
 def test_a_deaf_child_is_killed_after_its_grace(tmp_path):
     outcome = run(tmp_path, "deaf", stop_requested=lambda: steps(tmp_path) >= 0, stop_grace_seconds=1)
-    with pytest.raises(Stopped, match="goes on from the last one"):
+    with pytest.raises(Stopped, match="rerun to resume from the last one"):
         outcome.check()
     assert not left(tmp_path)
 
@@ -276,7 +276,10 @@ def test_ranks_of_several_machines_meet_where_the_environment_says(tmp_path, mon
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", ["launcher", "agent", "rank 0", "rank 1"])
+@pytest.mark.parametrize(
+    "victim",
+    ["agent", *(pytest.param(name, marks=pytest.mark.long) for name in ("launcher", "rank 0", "rank 1"))],
+)
 def test_two_ranks_and_one_kill_9_leave_nothing(tmp_path, launcher, victim):
     process = launcher("gloo-long", 2)
     agent = next(p for p in psutil.Process(process.pid).children() if "torch.distributed.run" in p.cmdline())

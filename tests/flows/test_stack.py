@@ -242,10 +242,13 @@ def test_sigterm_cancels_what_runs_and_leaves_nothing(up):
     assert (up.folder / ".env").read_text() == "MINE=1\n"
 
 
+MOMENTS = [("SIGINT", 0.0), ("SIGINT", 0.7), ("SIGHUP", 1.5), ("SIGTERM", 9.0), ("SIGKILL", 9.0)]
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("number", "seconds"),
-    [("SIGINT", 0.0), ("SIGINT", 0.7), ("SIGHUP", 1.5), ("SIGINT", 4.0), ("SIGTERM", 9.0), ("SIGKILL", 9.0)],
+    [("SIGINT", 4.0), *(pytest.param(*moment, marks=pytest.mark.long) for moment in MOMENTS)],
 )
 def test_stopped_while_starting_it_leaves_nothing(tmp_path, number, seconds):
     stack = Up(tmp_path)

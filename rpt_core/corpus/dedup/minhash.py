@@ -11,8 +11,12 @@ import functools
 from collections.abc import Iterator
 
 import numpy as np
-from datasketch import MinHash
 from numpy.typing import NDArray
+
+from rpt_core.deferred import defer
+
+defer("datasketch")
+from datasketch.minhash import MinHash  # noqa: E402  (after its package is deferred)
 
 SCHEME = "affine32"
 SEED = 1

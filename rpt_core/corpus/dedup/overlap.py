@@ -13,13 +13,11 @@ from rpt_core.artifacts.build import Build
 from rpt_core.corpus.dedup.sketch import text_hashes
 from rpt_core.corpus.tables import read_rows
 from rpt_core.errors import RecipeError
-from rpt_core.recipes.splits import TRAINED
+from rpt_core.recipes.splits import EVALUATED, TRAINED
 
 _TABLES = {"documents": ("doc_id", "text", "title"), "problems": ("problem_id", "problem", "problem")}
 """Table -> its id, its text, and what to call a row by."""
 _SHOWN_CHARS = 60
-EVALUATED = ("corpus", "problem_corpus")
-"""Inputs of an evaluation whose held-out rows are asked about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,10 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from nltk.tokenize.punkt import (
+from rpt_core.deferred import defer
+
+defer("nltk")
+from nltk.tokenize.punkt import (  # noqa: E402  (after its package is deferred)
     _ORTHO_MAP,
     PunktLanguageVars,
     PunktParameters,
@@ -21,6 +24,8 @@ from nltk.tokenize.punkt import (
     PunktToken,
     PunktTrainer,
 )
+
+__all__ = ["PunktParameters", "learn", "tokenizer"]
 
 _HELD = 1 << 16
 """Words and tokens remembered; the rarest are asked again."""

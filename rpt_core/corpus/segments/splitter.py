@@ -15,11 +15,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from nltk.tokenize.punkt import PunktParameters
-
 from rpt_core.corpus.segments.clauses import unpointed
 from rpt_core.corpus.segments.displays import layout
-from rpt_core.corpus.segments.punkt import learn, tokenizer
+from rpt_core.corpus.segments.punkt import PunktParameters, learn, tokenizer
 from rpt_core.corpus.segments.sentence_ends import before_blanks, goes_on, loose, marked, writes_small
 from rpt_core.corpus.text.shield import cover, spans
 

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from rpt_core.artifacts.zero import Zero
+from rpt_core.deferred import without
 from rpt_core.errors import EngineError, RecipeError
 from rpt_core.policy.forward import BranchScores, DocumentScores, Layout
 from rpt_core.policy.load import save_policy
@@ -211,7 +212,8 @@ def imported(device: torch.device) -> Any:
     # torch 2.13 renames both collectives, and DeepSpeed 0.19 calls them thousands of times by the old names
     renamed = r".*(reduce_scatter|all_gather_into)_tensor. is deprecated"
     warnings.filterwarnings("ignore", renamed, FutureWarning)
-    import deepspeed
+    with without("mlflow"):  # its autotuner would import it, and is never called
+        import deepspeed
     from deepspeed.ops import __compatible_ops__
 
     # Else the first engine on a CPU builds an operation for inference in 73 CPU-seconds, with a compiler.

@@ -38,7 +38,7 @@ def loop(
         if any(trainer.backend.all_gather(build.stopping())):
             if progress.step:
                 save(build, trainer, progress, record)
-            raise Stopped(f"stopped after step {progress.step} of {recipe.steps}; the same command goes on.")
+            raise Stopped(f"stopped after step {progress.step} of {recipe.steps}; rerun to resume.")
         clock, cursor, tokens_before = Clock(), progress.cursor, progress.tokens
         batch = _gather(trainer, build, progress, record, clock)
         with clock.phase("update"):
@@ -46,15 +46,15 @@ def loop(
         record.add(progress.step, cursor, batch)
         with clock.phase("sync"):
             hand_over(trainer, progress.step, build.scratch)
-        told, took = reported(trainer)
-        metrics |= told
+        counted, seconds = reported(trainer)
+        metrics |= counted
         done = trainer.is_done(progress)
         if recipe.evaluate_every and (done or progress.step % recipe.evaluate_every == 0):
             with clock.phase("eval"):
                 metrics |= _look(trainer)
             progress = keep_best(build, trainer, progress, metrics)
         timings = slowest(trainer.backend.all_gather(clock.read(progress.tokens - tokens_before)))
-        build.log(progress.step, metrics, timings | took)
+        build.log(progress.step, metrics, timings | seconds)
         build.progress(progress.step, recipe.steps, _note(metrics))
         if progress.step in milestones:
             publish(build, trainer, progress, metrics)

@@ -114,14 +114,14 @@ class ColdStartData:
     def lessons(self, recipe: ColdStartRecipe, step: int) -> list[list[SupervisedExample]]:
         """The documents and the problems of one step; every epoch each once, in random order."""
         rng = np.random.default_rng([recipe.seed, step, 7])
-        stocks: tuple[tuple[Lessons, int], ...] = (
+        pools: tuple[tuple[Lessons, int], ...] = (
             (self.documents, recipe.documents_per_step),
             (self.problems, recipe.problems_per_step),
         )
         return [
-            [stock.lesson(int(index), rng) for index in shuffled(len(stock), num, step, recipe.seed)]
-            for stock, num in stocks
-            if num and len(stock)
+            [pool.lesson(int(index), rng) for index in shuffled(len(pool), num, step, recipe.seed)]
+            for pool, num in pools
+            if num and len(pool)
         ]
 
 
@@ -158,8 +158,8 @@ def _learn(
     backend: TrainerBackend, school: ColdStartData, recipe: ColdStartRecipe, build: Build, step: int
 ) -> Learned:
     """Leave the gradient of one step: mean over answer tokens, plus the documents' own loss."""
-    stocks = school.lessons(recipe, step)
-    lessons = [lesson for stock in stocks for lesson in stock]
+    pools = school.lessons(recipe, step)
+    lessons = [lesson for pool in pools for lesson in pool]
     batch = _Batch(
         sum(len(answer.ids) for lesson in lessons for at in lesson.answers for answer in at),
         sum(lesson.trunk.num_tokens - 1 for lesson in lessons),
@@ -168,12 +168,11 @@ def _learn(
     layout, budget = cast(Layout, build.numerics.layout), build.numerics.tokens_per_micro_batch
     # documents and problems apart: problems are short, and would be padded to a document's length
     shares = [
-        first_token_weights([a for x in stock for at in x.answers for a in at], recipe.think_share)
-        for stock in stocks
+        first_token_weights([a for x in pool for at in x.answers for a in at], recipe.think_share)
+        for pool in pools
     ]
     done = [
-        batch.learn(backend, stock, first, layout, budget)
-        for stock, first in zip(stocks, shares, strict=True)
+        batch.learn(backend, pool, first, layout, budget) for pool, first in zip(pools, shares, strict=True)
     ]
     names = ("loss", "nll_nats", "answer_nll_nats", "tokens")
     sums = {name: sum(one[i] for one in done) for i, name in enumerate(names)}

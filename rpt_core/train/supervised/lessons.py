@@ -55,7 +55,7 @@ class SupervisedExample:
 
 
 class Lessons(Protocol):
-    """A numbered stock of lessons; details such as the cut of the direct answer are drawn per visit."""
+    """A numbered pool of lessons; details such as the cut of the direct answer are drawn per visit."""
 
     def __len__(self) -> int: ...
 

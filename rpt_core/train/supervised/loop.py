@@ -88,7 +88,7 @@ def train_supervised(
                 _save(build, backend, step, num_tokens, flops)
                 saved = time.monotonic()
             if stopping:
-                raise Stopped(f"stopped after step {step} of {steps}; the same command goes on from there.")
+                raise Stopped(f"stopped after step {step} of {steps}; rerun to resume from there.")
     return Trained(last, num_tokens, flops)
 
 

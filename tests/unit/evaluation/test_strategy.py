@@ -56,11 +56,13 @@ def test_other_questions_cannot_be_compared():
 
 
 @pytest.mark.slow
-def test_intervals_of_the_parts_cover():
+@pytest.mark.parametrize(("num", "hits_min"), [(20, 16), pytest.param(60, 51, marks=pytest.mark.long)])
+def test_intervals_of_the_parts_cover(num, hits_min):
+    """Fewer than 16 of 20 intervals of 95 % cover once in 390 times, of 60 %, 95 times in 100."""
     big = Planted(4000, 5, seed=9)
     truth = split_gain(made(1, 0.3, 0.7, 0.2, big), made(2, 0.9, 0.8, 0.25, big), resamples=10)
     hits = np.zeros(3)
-    for seed in range(60):
+    for seed in range(num):
         questions = Planted(60, 3, seed=seed)
         split = split_gain(
             made(2 * seed, 0.3, 0.7, 0.2, questions), made(2 * seed + 1, 0.9, 0.8, 0.25, questions),
@@ -69,4 +71,4 @@ def test_intervals_of_the_parts_cover():
         for i, name in enumerate(("thinking_more", "thinking_better", "guessing_better")):
             part, wanted = getattr(split, name), getattr(truth, name).value
             hits[i] += part.low <= wanted <= part.high
-    assert np.all(hits >= 51), hits
+    assert np.all(hits >= hits_min), hits

@@ -148,7 +148,7 @@ def test_a_signal_between_two_stages_says_that_nothing_is_lost():
     def made(key: str, result: str) -> None:
         signal.raise_signal(signal.SIGTERM)
 
-    with stops.listening(), pytest.raises(Stopped, match="the same command goes on"):
+    with stops.listening(), pytest.raises(Stopped, match="a rerun resumes"):
         side_by_side([job("a"), job("b", "a")], WIDE, lambda key: lambda: key, made, 1.0)
 
 

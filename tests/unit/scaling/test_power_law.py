@@ -171,16 +171,21 @@ def draws_of(rng, truth, num_documents, items):
 
 
 @pytest.mark.slow
-def test_bootstrap_intervals_cover_and_flat_curves_are_not_fitted():
+@pytest.mark.parametrize(
+    ("num", "cover_min", "fitted_max"),
+    [(25, 0.80, 0.08), pytest.param(80, 0.87, 0.06, marks=pytest.mark.long)],
+)
+def test_bootstrap_intervals_cover_and_flat_curves_are_not_fitted(num, cover_min, fitted_max):
+    """Fewer than 20 of 25 intervals of 95 % cover once in 820 times, of 60 %, 97 times in 100."""
     rng = np.random.default_rng(3)
     steps = np.array([2, 4, 8, 12, 16, 24, 32, 40.0])
     truth = 0.8 - 0.5 * steps**-0.8
-    fits = [judge_power_law(steps, *draws_of(rng, truth, 150, 4)) for _ in range(80)]
+    fits = [judge_power_law(steps, *draws_of(rng, truth, 150, 4)) for _ in range(num)]
     assert all(fit.verdict == "fits" for fit in fits)
-    assert np.mean([fit.alpha.low <= 0.8 <= fit.alpha.high for fit in fits]) >= 0.87
-    assert np.mean([fit.ceiling and fit.ceiling.low <= 0.8 <= fit.ceiling.high for fit in fits]) >= 0.87
-    flat = [judge_power_law(steps, *draws_of(rng, np.full(8, 0.5), 150, 4)) for _ in range(80)]
-    assert np.mean([fit.verdict == "fits" for fit in flat]) <= 0.06
+    assert np.mean([fit.alpha.low <= 0.8 <= fit.alpha.high for fit in fits]) >= cover_min
+    assert np.mean([fit.ceiling and fit.ceiling.low <= 0.8 <= fit.ceiling.high for fit in fits]) >= cover_min
+    flat = [judge_power_law(steps, *draws_of(rng, np.full(8, 0.5), 150, 4)) for _ in range(num)]
+    assert np.mean([fit.verdict == "fits" for fit in flat]) <= fitted_max
 
 
 def test_a_law_is_a_curve():

@@ -1,9 +1,6 @@
 """Shards in other processes: the same results in the same order, whoever does them and whoever dies."""
 
 import bz2
-import os
-import signal
-import time
 from functools import partial
 from pathlib import Path
 
@@ -24,22 +21,9 @@ from rpt_core.corpus.wiki import parts as wiki_parts
 from rpt_core.errors import EngineError
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
 from rpt_core.sample.files import write_sample
+from tests.unit.infra.runs.shards import fragile, refuses
 
 pytestmark = pytest.mark.slow
-
-
-def fragile(folder: Path, dies_on: int, times: int, item: int) -> int:
-    """The item's square; a shard that takes its process with it some times."""
-    (folder / f"{item}-{os.getpid()}-{time.monotonic_ns()}").touch()
-    if item == dies_on and len(list(folder.glob(f"{item}-*"))) <= times:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return item * item
-
-
-def refuses(item: int) -> int:
-    if item == 2:
-        raise ValueError("two is no good")
-    return item
 
 
 def test_a_process_that_dies_takes_nothing_of_the_others_with_it(tmp_path):
