@@ -60,7 +60,7 @@ STEPS = (
     (ingest_stage, "ingest", "read: unpack, cut into pages, write"),
     (ingest_stage, "write_reading_card", "cards"),
     (wikipedia, "parse_page", "read: XML"),
-    (wikipedia, "to_text", "read: wikitext to prose"),
+    (wikipedia, "to_prose", "read: wikitext to prose"),
     (prepare_stage, "prepare", "prepare: the rest"),
     (shards, "normalise", "prepare: normal form"),
     (shards, "filtered", "prepare: measure, language, filter"),

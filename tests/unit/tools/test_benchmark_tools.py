@@ -6,7 +6,10 @@ import sys
 
 import pytest
 
+from rpt_core.recipes.corpus import SampleWorld
+from rpt_core.sample.files import write_sample
 from tests.benchmarks import table as tables
+from tests.benchmarks.corpus.cleanup import STEPS, clean_up
 from tests.benchmarks.corpus.planted import chance, jaccard, texts, write
 from tests.benchmarks.corpus.whole import removed, scores
 from tests.benchmarks.resident import peak_bytes
@@ -101,3 +104,14 @@ def test_a_childs_peak_is_its_own_and_not_its_parents():
         [sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT
     )
     assert peak_bytes() > len(held) > 2 * int(child.stdout)
+
+
+def test_the_clean_up_charges_every_step_it_names(tmp_path):
+    data = (
+        write_sample(SampleWorld(seed=1, num_documents=40, num_problems=10), tmp_path / "sample")
+        / "wikipedia"
+    )
+    (data / "samplewiki-truncated.xml.bz2").unlink()  # the size of the input is that of whole files
+    megabytes_a_second, seconds = clean_up(data, tmp_path)
+    assert megabytes_a_second > 0
+    assert set(seconds) == {step for _, _, step in STEPS}

@@ -9,7 +9,7 @@ import torch
 from rpt_core.errors import ResumeError
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.backends.muon import Muon, orthogonalised
-from rpt_core.train.backends.optimiser import Update, learning_rate
+from rpt_core.train.backends.optimiser import Update, learning_rate, write_moments
 from tests.toys import tiny_policy
 
 MUON = Optimiser(name="muon", learning_rate=3e-3, betas=(0.9, 0.95))
@@ -184,3 +184,89 @@ def test_a_matrix_without_a_gradient_stays():
     Muon([still, moving], 0.1).step()
     assert torch.equal(still, torch.ones(2, 3))
     assert not torch.equal(moving, torch.ones(2, 3))
+
+
+def test_the_recipes_betas_and_decay_are_adamws():
+    recipe = Optimiser(learning_rate=3e-3, betas=(0.7, 0.93), weight_decay=0.11)
+    (rule,) = Update(tiny_policy().model, recipe, 10).rules
+    (group,) = rule.param_groups
+    assert isinstance(rule, torch.optim.AdamW)
+    assert (group["lr"], group["betas"], group["weight_decay"]) == (3e-3, (0.7, 0.93), 0.11)
+
+
+def test_frozen_parameters_are_no_rules_business():
+    policy = tiny_policy()
+    policy.model.base_model.norm.weight.requires_grad_(False)
+    update = Update(policy.model, MUON, 10)
+    held = {id(p) for rule in update.rules for group in rule.param_groups for p in group["params"]}
+    assert "model.norm.weight" not in update.named
+    assert held == {id(p) for p in update.named.values()}
+
+
+def test_foreign_moments_are_named_with_their_shape(tmp_path):
+    policy = tiny_policy()
+    update = Update(policy.model, Optimiser(), 10)
+    name = "model.norm.weight"
+    for key, tensors in (
+        ("no.such/exp_avg", {"no.such/exp_avg": torch.zeros(2, 5)}),
+        (f"{name}/exp_avg", {f"{name}/exp_avg": torch.zeros(2, 5)}),
+    ):
+        write_moments(tmp_path, Optimiser(), tensors, {})
+        with pytest.raises(ResumeError) as said:
+            update.load(tmp_path)
+        assert str(said.value) == (
+            f"the checkpoint holds moments of {key.rpartition('/')[0]!r} with shape (2, 5), which this model "
+            "has not: it belongs to another model. Start this recipe clean."
+        )
+    write_moments(tmp_path, Optimiser(), {f"{name}/exp_avg": torch.full((32,), 2.5)}, {f"{name}/step": 3.0})
+    update.load(tmp_path)
+    state = update.rules[0].state[update.named[name]]
+    assert float(state["step"]) == 3.0
+    assert state["step"].dim() == 0
+    assert state["exp_avg"].tolist() == [2.5] * 32
+
+
+def test_muon_takes_a_closure_and_the_rate_and_decay_of_each_group():
+    """With a decay of 1 over the rate, what was there is gone: the update alone is left."""
+    torch.manual_seed(1)
+    matrix = torch.nn.Parameter(torch.randn(3, 7))
+    gradient = torch.randn(3, 7)
+
+    def closure() -> float:
+        matrix.grad = gradient.clone()
+        return 2.5
+
+    rule = Muon([matrix], 0.5, momentum=0.8, weight_decay=2.0)
+    assert rule.step(closure) == 2.5
+    expected = -0.5 * 0.2 * 7**0.5 * orthogonalised(gradient[None])[0]
+    torch.testing.assert_close(matrix.detach(), expected, rtol=1e-4, atol=1e-5)
+    buffer = rule.state[matrix]["momentum_buffer"]
+    torch.testing.assert_close(buffer, 0.2 * gradient)
+    assert Muon([torch.nn.Parameter(torch.zeros(2, 2))], 0.1).step() is None
+
+
+def test_muons_momentum_looks_ahead():
+    torch.manual_seed(2)
+    matrix = torch.nn.Parameter(torch.zeros(2, 5))
+    rule = Muon([matrix], 1.0, momentum=0.75, weight_decay=0.0)
+    first, second = torch.randn(2, 5), torch.randn(2, 5)
+    for gradient in (first, second):
+        matrix.grad = gradient.clone()
+        before = matrix.detach().clone()
+        rule.step()
+    buffer = 0.75 * 0.25 * first + 0.25 * second
+    direction = 0.25 * second + 0.75 * buffer
+    expected = before - 0.2 * 5**0.5 * orthogonalised(direction[None])[0]
+    torch.testing.assert_close(matrix.detach(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_newton_and_schulz_iterate_the_published_quintic():
+    """On a singular value x, ``a x + b x^3 + c x^5``; five times over."""
+    values = torch.tensor([0.8, 0.5, 0.1])
+    matrix = torch.zeros(1, 3, 4)
+    matrix[0, range(3), range(3)] = values
+    x = values / values.norm()
+    for _ in range(5):
+        x = 3.4445 * x - 4.7750 * x**3 + 2.0315 * x**5
+    found = orthogonalised(matrix)
+    torch.testing.assert_close(found[0].diagonal(), x, rtol=1e-4, atol=1e-5)

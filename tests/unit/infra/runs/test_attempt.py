@@ -3,10 +3,12 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from infra.metrics import tracking
+from infra.runs import attempt as attempts
 from infra.runs.attempt import Job, StoreBuild
 from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome, RowCounts
@@ -142,3 +144,52 @@ def test_word_of_progress_is_left_whole(store: Store, tmp_path: Path):
         "done": 3, "total": 8, "note": "answers",
     }  # fmt: skip
     assert [path.name for path in build.job.folder.glob("progress*")] == ["progress.json"]
+
+
+def test_an_attempt_says_what_it_was_and_where(store: Store, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(attempts.time, "monotonic", iter([100.0, 112.34567]).__next__)
+    monkeypatch.setattr(attempts.os, "uname", lambda: SimpleNamespace(nodename="node7"))
+    monkeypatch.setattr(attempts.os, "cpu_count", lambda: None)
+    build = attempt(store, tmp_path / "one")
+    build.first_step, build.last_step = 3, 8
+    assert build.attempt("failed") == Attempt(
+        started=STARTED, seconds=12.346, steps=(3, 8), outcome="failed",
+        host={"name": "node7", "cpus": 0, "ranks": NUMERICS.world_size},
+    )  # fmt: skip
+
+
+def test_progress_is_kept_by_numerics_whatever_the_number_of_ranks(store: Store, tmp_path: Path):
+    job = attempt(store, tmp_path / "one").job
+    many = job.model_copy(update={"numerics": NUMERICS.model_copy(update={"world_size": 7})})
+    other = job.model_copy(update={"numerics": NUMERICS.model_copy(update={"threads": 9})})
+    exact = job.model_copy(update={"numerics": None})
+    assert (many.world_size, exact.world_size, exact.key) == (7, 1, "exact")
+    assert many.key == NUMERICS.model_copy(update={"world_size": 1}).key() != other.key
+
+
+def test_what_is_published_is_what_the_job_says(store: Store, tmp_path: Path):
+    job = attempt(store, tmp_path / "one").job.model_copy(
+        update={"recipe": {"a": 3}, "environment": {"p": "3"}}
+    )
+    spent = (Attempt(started=STARTED, seconds=2.5, outcome="done"),)
+    folder = write(tmp_path / "made", w="weights")
+    (folder / "timings.jsonl").write_text("{}")
+    made = attempts.publish(store, job, folder, Outcome(tokens=70), spent)
+    assert made == store.manifest("toy", "f" * 64)
+    assert (made.kind, made.recipe, made.code, made.environment) == ("toy", {"a": 3}, "c", {"p": "3"})
+    assert (made.placement, made.numerics, made.parents) == (job.placement, NUMERICS, {})
+    assert (made.outcome, made.attempts) == (Outcome(tokens=70), spent)
+    assert [(entry.path, entry.volatile) for entry in made.files] == [
+        ("timings.jsonl", True),
+        ("w.txt", False),
+    ]
+    assert datetime.fromisoformat(made.created).microsecond == 0
+    store.verify(made)
+
+
+def test_an_attempt_stops_when_it_is_asked_to(store: Store, tmp_path: Path):
+    asked = []
+    build = StoreBuild(attempt(store, tmp_path / "one").job, store, lambda: bool(asked))
+    assert not build.stopping()
+    asked.append("now")
+    assert build.stopping()

@@ -1,0 +1,77 @@
+"""What a training holds: when it is done, how it draws, what it watches."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import pytest
+
+from rpt_core.recipes.reinforce import RlvrRecipe
+from rpt_core.train.rl.losses import PRESETS
+from rpt_core.train.rl.state import Progress, Trainer
+from tests.unit.train.rl.test_step import INPUT, RECIPE
+
+STOPS = SimpleNamespace(stop_ids=frozenset({1, 9}))
+RLVR = RlvrRecipe(corpus=INPUT, start=INPUT, steps=7, loss="dapo")
+
+
+def trainer(recipe=RECIPE, objective=STOPS, **changes) -> Trainer:
+    return Trainer(recipe.model_copy(update=changes), None, None, objective, None)
+
+
+@dataclass
+class Follows:
+    """An objective that follows the policy, by its entropies where it wants them."""
+
+    wants_entropies: bool
+    stop_ids = frozenset({1})
+
+    def observe(self, seen): ...
+    def state(self): ...
+    def restore(self, state): ...
+
+
+def test_a_training_begins_at_nothing():
+    assert Progress() == Progress(0, 0, 0, 0, 0, 0, 0.0, 0, 0.0)
+    assert (trainer().layout, trainer().tokens_per_micro_batch) == ("two-pass", 16_384)
+    assert (trainer().reference, trainer().average) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("step", "tokens", "most", "is_done"),
+    [(6, 0, 0, False), (7, 0, 0, True), (8, 0, 0, True), (2, 99, 100, False), (2, 100, 100, True),
+     (2, 10**9, 0, False)],
+)  # fmt: skip
+def test_it_is_done_after_its_steps_or_its_tokens(step, tokens, most, is_done):
+    found = trainer(steps=7, max_tokens=most).is_done(Progress(step=step, tokens=tokens))
+    assert found is is_done
+
+
+def test_problems_have_no_documents_loss_and_no_end_by_tokens():
+    one = trainer(RLVR)
+    assert (one.ntp_weight, one.ntp_text, one.watches_documents) == (0.0, "instructed", False)
+    assert one.is_done(Progress(step=6, tokens=10**12)) is False
+    assert one.is_done(Progress(step=7)) is True
+    assert one.preset is PRESETS["dapo"]
+
+
+@pytest.mark.parametrize("wants", [True, False])
+def test_documents_are_watched_for_their_loss_or_for_the_objective(wants):
+    assert trainer(objective=Follows(wants)).watches_documents is wants
+    assert trainer(objective=Follows(wants), ntp_weight=0.1).watches_documents is True
+    assert trainer(ntp_weight=0.1, ntp_text="raw").ntp_text == "raw"
+    assert trainer(ntp_weight=0.1).ntp_weight == 0.1
+
+
+def test_answers_are_drawn_as_the_recipe_says_and_never_truncated():
+    one = trainer(temperature=0.7, reasoning_tokens=11, group_size=5, seed=13)
+    found = one.sampling
+    assert (found.temperature, found.max_new_tokens, found.group_size, found.seed) == (0.7, 11, 5, 13)
+    assert (found.stop_ids, found.top_p, found.top_k, found.forced_ids) == ({1, 9}, 1.0, 0, ())
+    assert one.sampling_at(3) == found
+
+
+def test_an_objective_may_end_answers_sooner():
+    shorter = SimpleNamespace(stop_ids=frozenset({1}), longest_answer=lambda step: 20 - step)
+    one = trainer(objective=shorter, reasoning_tokens=11)
+    assert one.sampling_at(17).max_new_tokens == 3
+    assert one.sampling.max_new_tokens == 11
