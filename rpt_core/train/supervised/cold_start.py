@@ -138,7 +138,7 @@ def _documents(
     traced = TracedDocuments.open(
         corpus, "train", codec, prompt,
         window_tokens=window, thought_tokens_max=longest, kinds=recipe.trace_kinds,
-        manner=_manner(recipe, codec),
+        style=_style(recipe, codec),
     )  # fmt: skip
     if len(traced):
         return traced, True, {"traces": traced.balance}
@@ -148,7 +148,7 @@ def _documents(
     return plain, False, {"traces": traced.balance, "windows": RowCounts(rows_in=len(plain), kept=len(plain))}
 
 
-def _manner(recipe: ColdStartRecipe, codec: Codec) -> ThoughtStyle:
+def _style(recipe: ColdStartRecipe, codec: Codec) -> ThoughtStyle:
     lowest, highest = recipe.budget_words or (1, 0)
     budgeted = (next_token_prompt(recipe.prompt, codec, tokens) for tokens in range(lowest, highest + 1))
     return ThoughtStyle(recipe.long_share, recipe.long_passes, tuple(budgeted))

@@ -104,13 +104,13 @@ class TracedDocuments:
     codec: Codec
     balance: RowCounts
     """Traces in, shown, and left out by reason."""
-    manner: ThoughtStyle = ThoughtStyle()
+    style: ThoughtStyle = ThoughtStyle()
 
     @classmethod
     def open(
         cls, corpus: Path, split: Literal["train", "eval"], codec: Codec, prompt: Prompt, *,
         window_tokens: int, thought_tokens_max: int, kinds: Sequence[str] = (),
-        manner: ThoughtStyle = ThoughtStyle(),
+        style: ThoughtStyle = ThoughtStyle(),
     ) -> "TracedDocuments":  # fmt: skip
         """Read the traces of a split and find their tokens.
 
@@ -133,7 +133,7 @@ class TracedDocuments:
         dropped["other-split"] += sum(len(rows) for rows in by_document.values())
         left_out = {reason: n for reason, n in sorted(dropped.items()) if n}
         balance = RowCounts(rows_in=num, kept=shown, dropped=left_out)
-        return cls(tuple(windows), prompt, codec, balance, manner)
+        return cls(tuple(windows), prompt, codec, balance, style)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -145,9 +145,9 @@ class TracedDocuments:
         answers = []
         for place, (cut, thought) in enumerate(zip(window.cuts, window.thoughts, strict=True)):
             truth = tuple(window.document[cut : cut + int(rng.integers(1, 3))].tolist())
-            thought_ids = self.manner.thought(thought, rng)
+            thought_ids = self.style.thought(thought, rng)
             answers.append(_answers(thought_ids, truth, self.codec, direct=place == direct))
-        prompt = self.manner.prompt(self.prompt, rng)
+        prompt = self.style.prompt(self.prompt, rng)
         return _document_lesson(window.key, window.document, window.cuts, answers, prompt)
 
 

@@ -20,7 +20,7 @@ from rpt_core.train.supervised import base, judge, loop
 from rpt_core.train.supervised.cold_start import (
     _Batch,
     _context_tokens,
-    _manner,
+    _style,
     _token_weights,
     first_token_weights,
 )
@@ -75,11 +75,11 @@ def test_budgets_are_named_from_the_first_to_the_last(monkeypatch):
         lambda *given: asked.append(given) or f"prompt {given[2]}",
     )
     recipe = SimpleNamespace(budget_words=(3, 6), long_share=0.25, long_passes=(2, 5), prompt="compact")
-    found = _manner(recipe, "codec")
+    found = _style(recipe, "codec")
     assert (found.share, found.passes) == (0.25, (2, 5))
     assert found.budgeted == ("prompt 3", "prompt 4", "prompt 5", "prompt 6")
     assert asked[0] == ("compact", "codec", 3)
-    assert _manner(SimpleNamespace(**{**vars(recipe), "budget_words": None}), "codec").budgeted == ()
+    assert _style(SimpleNamespace(**{**vars(recipe), "budget_words": None}), "codec").budgeted == ()
 
 
 def test_ranks_add_up_their_shares():

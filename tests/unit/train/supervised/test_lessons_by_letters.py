@@ -62,10 +62,10 @@ def test_a_thought_comes_before_the_box_and_a_direct_answer_has_none():
 USUAL = ThoughtStyle()
 
 
-def traced(manner=USUAL) -> TracedDocuments:
+def traced(style=USUAL) -> TracedDocuments:
     document = np.array(ids("abcdefghijklmnop"), np.int32)
     window = _Traced("doc@0", document, (3, 6, 9), (ids("X"), ids("YY"), ids("ZZZ")))
-    return TracedDocuments((window,), PROMPT, Letters(), None, manner)
+    return TracedDocuments((window,), PROMPT, Letters(), None, style)
 
 
 def test_every_thought_of_a_window_is_shown_and_one_place_is_answered_directly():
@@ -89,10 +89,10 @@ def test_every_thought_of_a_window_is_shown_and_one_place_is_answered_directly()
 
 def test_traced_thoughts_take_the_manner_of_their_documents():
     other = Prompt((6,), (5, 5))
-    manner = ThoughtStyle(share=1.0, passes=(3, 3), budgeted=(other,))
+    style = ThoughtStyle(share=1.0, passes=(3, 3), budgeted=(other,))
     suffixes = set()
     for seed in range(20):
-        lesson = traced(manner).lesson(0, np.random.default_rng(seed))
+        lesson = traced(style).lesson(0, np.random.default_rng(seed))
         assert lesson.answers[1][0].ids[:7] == (*ids("YYYYYY"), THINK)
         suffixes.add((lesson.trunk.instruction_ids, lesson.trunk.cuts[0].suffix_ids))
     assert suffixes == {((6, 7), (8,)), ((6,), (5, 5))}

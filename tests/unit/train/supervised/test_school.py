@@ -79,7 +79,7 @@ def test_thoughts_of_the_corpus_come_first(corpus):
     assert (school.balance.rows_in, school.balance.kept) == (13, 10)
     given, more = corpus.asked["traced"]
     assert given == (corpus.folder, "train", "codec", Prompt((1, 2), (3, 4, 5)))
-    assert more.pop("manner").share == 0.0
+    assert more.pop("style").share == 0.0
     room = 150 - 30  # what a thought leaves of the model's longest row
     assert more == {
         "window_tokens": room - given[3].num_tokens, "thought_tokens_max": 30, "kinds": ("a-*",),

@@ -23,16 +23,16 @@ def test_the_usual_manner_draws_no_number():
 
 
 def test_detours_go_over_the_steps_again_and_end_where_they_should():
-    rng, manner = np.random.default_rng(0), ThoughtStyle(share=0.5, passes=(2, 4))
-    passes = [len(manner.thought((7, 8, 9), rng)) // 3 for _ in range(400)]
+    rng, style = np.random.default_rng(0), ThoughtStyle(share=0.5, passes=(2, 4))
+    passes = [len(style.thought((7, 8, 9), rng)) // 3 for _ in range(400)]
     assert set(passes) == {1, 2, 3, 4}
     assert passes.count(1) / 400 == pytest.approx(0.5, abs=0.08)
-    assert manner.thought((7, 8), rng)[-2:] == (7, 8)
+    assert style.thought((7, 8), rng)[-2:] == (7, 8)
 
 
 def test_every_second_document_names_some_budget():
-    rng, manner = np.random.default_rng(0), ThoughtStyle(budgeted=BUDGETED)
-    shown = [manner.prompt(USUAL, rng) for _ in range(400)]
+    rng, style = np.random.default_rng(0), ThoughtStyle(budgeted=BUDGETED)
+    shown = [style.prompt(USUAL, rng) for _ in range(400)]
     assert shown.count(USUAL) / 400 == pytest.approx(0.5, abs=0.08)
     assert set(shown) == {USUAL, *BUDGETED}
 
