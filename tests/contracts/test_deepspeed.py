@@ -85,7 +85,7 @@ def _losses_are(rows, expected):
 
 @pytest.fixture(scope="module")
 def together(alone, tmp_path_factory):
-    """Stages 1 and 3 on two ranks, twelve steps or the later six, in one launch, whose last job kills rank 1.
+    """Stages 1 and 3 on two ranks, twenty steps or the later ten, in one launch, whose last job kills rank 1.
 
     Returns:
         The folder, what each job found, and the exit codes.

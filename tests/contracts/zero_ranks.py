@@ -1,6 +1,6 @@
 """Ranks of DeepSpeed in processes of their own: what one does (``python -m``), and what starts them.
 
-A process takes jobs one after the other, for an import of DeepSpeed costs more than a training of 12 steps.
+A process takes jobs one after the other, for an import of DeepSpeed costs more than a training of 20 steps.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from rpt_core.train.rl.step import step
 from tests.toys import VOCAB, ToyObjective, tiny_policy
 from tests.unit.train.rl.test_step import RECIPE
 
-STEPS, HALF = 12, 6
+STEPS, HALF = 20, 10
 COLLECTIVE_SECONDS = 60
 ADAMW = Optimiser(
     learning_rate=2e-3, weight_decay=0.05, betas=(0.9, 0.95), grad_clip=0.2, warmup_steps=4,
