@@ -3,7 +3,15 @@
 import pytest
 
 from rpt_core.objectives.next_segment.guards import Guards, copied_share, least_tokens, refusal
-from rpt_core.objectives.next_token.budget import budget_at, length_reward, longest_answer, reward, waiting
+from rpt_core.objectives.next_token.budget import (
+    ThoughtBudget,
+    budget_at,
+    length_reward,
+    longest_answer,
+    reward,
+    waiting,
+)
+from rpt_core.objectives.objective import Verdict
 from rpt_core.recipes.objectives import Budget
 
 
@@ -85,3 +93,18 @@ def test_a_copy_is_counted_in_runs():
     assert copied_share([1, 2, 3, 4], [2, 3], 2) == pytest.approx(1 / 3)
     assert copied_share([], [1, 2], 2) == 0.0
     assert copied_share([1], [2, 1], 8) == 1.0
+
+
+def test_a_step_in_which_nobody_thought_waits_for_nothing():
+    budget = ThoughtBudget(Budget(first=400, decay=0.25, least=1, wait_share=0.5), steps=10)
+    assert budget.tokens(1) == 400
+    budget.observe(
+        [
+            [Verdict(1.0, "correct", 300, 320), Verdict(0.0, "wrong", 100, 110)],
+            [Verdict(1.0, "correct", 0, 9)],
+        ]
+    )
+    assert budget.mean_thought_tokens == 200  # the direct answer is none of them
+    assert (budget.tokens(1), budget.tokens(11)) == (400, 100)
+    budget.observe([[Verdict(1.0, "correct", 0, 7)]])
+    assert budget.mean_thought_tokens == 0.0

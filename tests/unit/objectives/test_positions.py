@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.next_token.positions import Positions, Rules, truth_ids
+from rpt_core.objectives.next_token.positions import Positions, Rules, Scored, truth_ids
 from rpt_core.objectives.next_token.question import NextToken
 from rpt_core.objectives.rounds import Rounds
 from rpt_core.objectives.windows import CODEC_KEY, CONTEXT_COLUMN, window_of
@@ -48,6 +48,30 @@ def test_every_token_is_eligible_or_refused_for_one_reason(folder: Path, codec: 
     assert found.balance.dropped["inside-a-character"] == 2
     markers = sum(len(codec.encode(text)) for text in ("</think>", "\\boxed{"))
     assert found.balance.dropped["answer-marker"] == markers
+
+
+def test_a_token_of_a_whole_character_does_not_begin_inside_one(folder: Path, tmp_path: Path):
+    codec = Codec.train(["éé è ü ö " * 60], 300, tmp_path)
+    ids = np.array(codec.encode("é è"), np.int32)
+    whole = [codec.token_bytes(int(index)) for index in ids]
+    assert any(one[-1] & 0xC0 == 0x80 and one[0] & 0xC0 != 0x80 for one in whole)
+    nats = np.full(len(ids), 2.0, np.float32)
+    refused: dict[str, int] = {}
+    found = Positions(folder, Rules(1.5, 64), codec)._eligible(Scored("d", ids, nats, nats), refused)
+    assert found.tolist() == list(range(1, len(ids)))
+    assert refused == {"no-token-before": 1}
+
+
+def test_a_document_without_a_problem_has_no_statement_to_leave_out(folder: Path, codec: Codec):
+    ids = np.array(codec.encode("壁 then"), np.int32)
+    inside = sum(codec.token_bytes(int(index))[0] & 0xC0 == 0x80 for index in ids)
+    assert inside == 2  # its first character is three tokens
+    nats = np.full(len(ids), 2.0, np.float32)
+    for contexts, reason in (({}, "inside-a-character"), ({"d": 1}, "problem-statement")):
+        refused: dict[str, int] = {}
+        positions = Positions(folder, Rules(1.5, 64), codec, contexts=contexts)
+        positions._eligible(Scored("d", ids, nats, nats), refused)
+        assert refused == {"no-token-before": 1, reason: 2}
 
 
 def test_held_out_documents_never_train(folder: Path, codec: Codec):

@@ -1,5 +1,6 @@
 """Segments at their edges: what a gap shows, how long a window is, what a local judge is asked."""
 
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -69,3 +70,28 @@ def test_a_local_judge_reads_a_reference_once_and_answers_in_order(monkeypatch):
         ("one", ["a", "long", "c"]),
         ("two", ["b"]),
     ]
+
+
+TRUTH = "It now shows 4. The hand moves 1 on."
+
+
+@pytest.mark.parametrize(
+    ("predicted", "said", "counted"),
+    [
+        ("The clock now shows 4.", "yes", {"audit/right": 1, "audit/false_rejects": 0}),
+        ("The clock now shows 4.", "no", {"audit/right": 1, "audit/false_rejects": 1}),
+        ("The clock now shows 5.", "yes", {"audit/wrong": 1, "audit/false_accepts": 1}),
+        ("The clock now shows 5.", "no", {"audit/wrong": 1, "audit/false_accepts": 0}),
+        ("The clock now shows 4.", "unparsed", {"audit/right": 1, "audit/false_rejects": 1}),
+    ],
+)
+def test_a_judge_is_held_against_what_the_world_knows(predicted, said, counted):
+    asked = SimpleNamespace(counts=Counter())
+    NextSegment._audit(asked, Pair(TRUTH, predicted, "prefix"), said)  # type: ignore[arg-type]
+    assert asked.counts == counted
+
+
+def test_a_text_that_is_not_of_the_world_audits_nobody():
+    asked = SimpleNamespace(counts=Counter())
+    NextSegment._audit(asked, Pair("Some other text.", "It now shows 4.", "prefix"), "yes")  # type: ignore[arg-type]
+    assert asked.counts == {}

@@ -15,7 +15,12 @@ IN_ORDER, REVERSED = ", ".join(NUMBERS), ", ".join(reversed(NUMBERS))
         ("ABC", "A, B, C", "correct"), ("A, C, B", "ABX", "wrong"), ("5", "5, 6", "wrong"),
         ("12_3", "12_4", "wrong"), ("101_2", "101_3", "wrong"),
         ("101_2", "5", "unparsed"), ("5", "101_2", "unparsed"),
+        ("101_2", "6", "unparsed"), ("6", "101_2", "unparsed"),
+        ("5_8", "5_9", "unparsed"), ("10_8", "13_5", "unparsed"),
         (rf"\{{{IN_ORDER}\}}", IN_ORDER, "correct"), (rf"\{{{IN_ORDER}\}}", REVERSED, "unparsed"),
+        (r"\{fall, rise\}", r"\{rise, fall\}", "unparsed"),
+        (r"\{rise, fall\}", r"\{fall, rise\}", "unparsed"),
+        (r"\{rise, fall\}", r"\{rise, fall\}", "correct"),
     ],
 )  # fmt: skip
 def test_a_pair_of_readings(given, known, verdict):

@@ -115,3 +115,14 @@ def test_groups_with_equal_rewards_are_dropped_from_their_step_on():
     late = Selection(drop_equal_from_step=3)
     assert kept_groups(scores, late, 2) == [True, True, True]
     assert kept_groups(scores, late, 3) == [True, False, False]
+
+
+def test_which_presets_divide_by_the_deviation_and_which_leave_an_answer_out():
+    by_deviation = {name for name, preset in PRESETS.items() if preset.by_deviation}
+    assert by_deviation == {
+        "grpo",
+        "dapo",
+        "gspo",
+        "cispo",
+    }  # Dr.GRPO, RLOO and RLP take the difference alone
+    assert {name for name, preset in PRESETS.items() if preset.leave_one_out} == {"rloo", "rlp"}
