@@ -195,11 +195,14 @@ def check_served(placement: Placement) -> None:
     check_zero(placement, package_version("deepspeed"))
     if placement.engine == "vllm":
         vllm_python()
-    elif placement.engine_replicas > 1 or placement.tensor_parallel > 1:
+        return
+    of_processes = ("engine_replicas", "tensor_parallel", "engine_memory_share")
+    asked_for = {name: getattr(placement, name) for name in of_processes}
+    if asked_for != {name: getattr(Placement(), name) for name in of_processes}:
+        fields = ", ".join(f"{name}={value}" for name, value in asked_for.items())
         raise CapacityError(
-            f"the placement asks for engine_replicas={placement.engine_replicas} and "
-            f"tensor_parallel={placement.tensor_parallel} of engine={placement.engine}, which draws in the "
-            "stage's own process. Set placement.engine to vllm, or both numbers to 1."
+            f"the placement asks for {fields} of engine={placement.engine}, which draws in the stage's own "
+            "process. Set placement.engine to vllm, or leave these fields out."
         )
 
 
@@ -314,4 +317,6 @@ def numerics_of(
         torch=machine.torch,
         device=machine.usable_gpus[0].name if gpus else machine.cpu,
         threads=int(explicit.threads),
+        engine_replicas=explicit.engine_replicas,
+        tensor_parallel=explicit.tensor_parallel,
     )

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 from infra.capacity import Work, check_capacity, needed_bytes
+from infra.machine import resolve_placement
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.policy.loading.stored import file_shapes, num_numbers
 from rpt_core.recipes.corpus import QualityRecipe
 from rpt_core.recipes.given import GivenModel
+from rpt_core.recipes.off_policy import refuse_shared
+from rpt_core.recipes.reinforce import RlRecipe
 from rpt_core.recipes.stages import stage_of
 from rpt_core.recipes.supervised import BaseRecipe, ModelShape
 from tasks.given_models import base_of
@@ -17,12 +20,15 @@ _MODEL_INPUTS = ("start", "base", "proxy", "model")
 
 
 def check(recipe: Recipe, placement: Placement) -> None:
-    """Refuse a stage whose model does not fit.
+    """Refuse a stage whose model does not fit, or whose engine cannot draw as the recipe says.
 
     Raises:
         CapacityError: says what is missing and where it would fit.
     """
     work, count = _work(recipe), num_parameters(recipe)
+    if isinstance(recipe, RlRecipe) and recipe.off_policy_steps:
+        explicit = resolve_placement(placement, count or None)
+        refuse_shared(recipe, explicit.engine, on_gpu=int(explicit.gpus) > 0)
     if work is not None and count:
         check_capacity(recipe.stage, count, work, placement, model=model_name(recipe))
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -49,8 +49,7 @@ def prefect_at_hand(home: Path) -> Iterator[Callable[[], None]]:
         ServiceError: the server that ``PREFECT_API_URL`` names does not answer.
     """
     checked_address(PREFECT)
-    with owned() as marks:
-        os.environ.update(marks)
+    with owned() as marks, _in_environment(marks):
         if live_api_url():
             try:
                 yield lambda: None
@@ -61,6 +60,21 @@ def prefect_at_hand(home: Path) -> Iterator[Callable[[], None]]:
         with listener(_FIRST_PORT) as line, _OwnServer(home, line) as server:
             os.environ[PREFECT] = server.url
             yield server.wait
+
+
+@contextmanager
+def _in_environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Variables that whatever is started inside inherits; afterwards they are what they were."""
+    before = {name: os.environ.pop(name, None) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def listener(preferred: int) -> socket.socket:

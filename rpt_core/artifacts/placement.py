@@ -4,12 +4,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from rpt_core.artifacts.recipe import Frozen, canonical_json
+from rpt_core.artifacts.recipe import Frozen, canonical_json, later
 
 ENGINES, BACKENDS = ("torch", "torch-copy", "vllm"), ("torch", "deepspeed")
 """What stages can really run under: rollouts in this process or vLLM's, torch's own optimisers or DeepSpeed.
 A manifest records what ``auto`` resolves to, so nothing may stand here that no stage carries out; the
 registries of :mod:`rpt_core.policy.engines` and :mod:`rpt_core.train.backends` hold the same names."""
+ENGINE_MEMORY_SHARE = 0.4
+"""Of a GPU that the trainer uses as well."""
 
 
 class Placement(Frozen):
@@ -28,6 +30,8 @@ class Placement(Frozen):
     """Processes of the engine that share the questions, each with the whole model (vLLM)."""
     tensor_parallel: int = Field(1, ge=1)
     """GPUs that hold the model of one process of the engine together (vLLM)."""
+    engine_memory_share: float = Field(ENGINE_MEMORY_SHARE, gt=0, le=1)
+    """Of each GPU's memory, what a process of the engine may take: weights, keys and values (vLLM)."""
     backend: Literal["auto", "torch", "deepspeed"] = "auto"
     """What takes the optimiser's step."""
     zero_stage: Literal["auto", 0, 1, 2, 3] = "auto"
@@ -81,6 +85,8 @@ class Numerics(Frozen):
     device: str
     """CPU model or GPU name."""
     threads: int
+    engine_replicas: int = later(1)
+    tensor_parallel: int = later(1)
 
     def key(self) -> str:
         """16 hex digits over all fields."""

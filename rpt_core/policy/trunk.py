@@ -111,6 +111,10 @@ class Sampling:
         if wrong:
             raise RecipeError(f"answers cannot be drawn with {', '.join(wrong)}; change the recipe.")
 
+    def stops(self, cut: Cut) -> frozenset[int]:
+        """Tokens that end an answer to ``cut``: its own, where it has any of its own."""
+        return self.stop_ids if cut.stop_ids is None else cut.stop_ids
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:

@@ -41,6 +41,9 @@ class RlRecipe(Recipe):
     """Optimiser steps on every batch of answers. At 1 the policy that is updated is the one that drew them
     and no ratio is ever clipped; further ones compare with it (:data:`rpt_core.train.rl.losses.PRESETS`).
     They share the step's learning rate: schedules, milestones and ``steps`` count batches."""
+    off_policy_steps: int = later(0, ge=0, le=1)
+    """Updates between drawing a step's first answers and learning from them. At 1 an engine with weights of
+    its own draws them during the update before (:mod:`rpt_core.train.rl.ahead`)."""
     kl_weight: float = Field(0.0, ge=0)
     """Weight of the divergence from the start model."""
     prompts_per_step: int = Field(256, ge=1)
@@ -104,6 +107,17 @@ class PolicyRecipe(TextRlRecipe):
     objective: TextObjective = RptObjective()
 
     @model_validator(mode="after")
+    def _questions_known_ahead(self) -> Self:
+        follows = self.objective.name == "rmt" or getattr(self.objective, "learnability", None) is not None
+        if self.off_policy_steps and (follows or self.objective.name == "ntp"):
+            why = "its questions follow the answers of the step before" if follows else "it asks nothing"
+            raise ValueError(
+                f"objective {self.objective.name} with off_policy_steps={self.off_policy_steps}: {why}, so "
+                "no answers can be drawn ahead. Set off_policy_steps=0."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _verifree_on_the_drawing_policy(self) -> Self:
         if self.objective.name != "verifree":
             return self
@@ -111,8 +125,9 @@ class PolicyRecipe(TextRlRecipe):
             "loss": self.loss,
             "temperature": self.temperature,
             "updates_per_batch": self.updates_per_batch,
+            "off_policy_steps": self.off_policy_steps,
         }
-        wanted = {"loss": "rloo", "temperature": 1.0, "updates_per_batch": 1}
+        wanted = {"loss": "rloo", "temperature": 1.0, "updates_per_batch": 1, "off_policy_steps": 0}
         if wrong := [f"{name}={value}" for name, value in asked.items() if value != wanted[name]]:
             raise ValueError(
                 f"objective verifree with {', '.join(wrong)}: its two terms belong to one gradient only for "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rpt_core.artifacts.build import Build
+from rpt_core.artifacts.placement import ENGINE_MEMORY_SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Serving:
     """Workers that share the questions."""
     tensor_parallel: int = 1
     """GPUs that hold one worker's weights together."""
+    memory_share: float = ENGINE_MEMORY_SHARE
+    """Of a GPU's memory, what a worker may take."""
     scratch: Path | None = None
     """Folder for logs and weights on their way; None for one among the system's temporary files."""
 
@@ -36,7 +39,11 @@ def serving(build: Build) -> Iterator[None]:
     """Engines opened inside run as the build's placement says, those of judges and scorers included."""
     placement = build.placement
     present = Serving(
-        build.numerics.engine, placement.engine_replicas, placement.tensor_parallel, build.scratch
+        engine=build.numerics.engine,
+        replicas=placement.engine_replicas,
+        tensor_parallel=placement.tensor_parallel,
+        memory_share=placement.engine_memory_share,
+        scratch=build.scratch,
     )
     token = _PRESENT.set(present)
     try:

@@ -271,11 +271,7 @@ class _Answers:
         """Which answer each of the model's rows draws."""
         self.going: Bools = np.ones(len(names), bool)
         """Of each of the model's rows, whether its answer has not ended."""
-        stops = [
-            sampling.stop_ids if cut.stop_ids is None else cut.stop_ids
-            for trunk in trunks
-            for cut in trunk.cuts
-        ]
+        stops = [sampling.stops(cut) for trunk in trunks for cut in trunk.cuts]
         distinct = list(dict.fromkeys(stops))
         self.stop_sets = [np.array(sorted(ids), np.int64) for ids in distinct]
         numbers = np.array([distinct.index(ids) for ids in stops], np.int64)

@@ -2,6 +2,7 @@
 
     model/                     Hugging Face folder (float32 safetensors, tokenizer)
     optimiser.safetensors      moments by parameter name
+    ahead.parquet              the next step's first answers, where they are drawn ahead
     objective.safetensors      what the objective has seen of the policy, where it follows it
     reference.safetensors      moving average that rewards stand on, where there is one
     progress.json              step, data cursor, totals, and the recipe they belong to
@@ -17,7 +18,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from safetensors.numpy import load_file, save_file
@@ -27,6 +28,7 @@ from rpt_core.artifacts.recipe import canonical_json
 from rpt_core.errors import ResumeError
 from rpt_core.objectives.objective import StatefulObjective
 from rpt_core.recipes.reinforce import RlRecipe
+from rpt_core.train.rl.ahead import save_ahead, saved_ahead
 from rpt_core.train.rl.record import Record
 from rpt_core.train.rl.reference import restore_reference, save_reference
 from rpt_core.train.rl.state import Progress, Trainer
@@ -99,7 +101,9 @@ def _write_progress(folder: Path, trainer: Trainer, progress: Progress) -> None:
     if isinstance(trainer.objective, StatefulObjective):
         save_file(trainer.objective.state(), folder / OBJECTIVE_FILE)
     save_reference(trainer, folder)
-    about = {"recipe": recipe_digest(trainer.recipe), "progress": asdict(progress)}
+    save_ahead(folder, progress.ahead)
+    counts = {one.name: getattr(progress, one.name) for one in fields(progress) if one.name != "ahead"}
+    about = {"recipe": recipe_digest(trainer.recipe), "progress": counts}
     (folder / PROGRESS_FILE).write_text(json.dumps(about, indent=1))
 
 
@@ -124,7 +128,7 @@ def saved_progress(folder: Path, recipe: RlRecipe) -> Progress:
             f"{about['recipe'][:12]}, this run is {digest[:12]}: its steps were others. Start this recipe "
             "clean."
         )
-    return Progress(**about["progress"])
+    return Progress(**about["progress"], ahead=saved_ahead(folder))
 
 
 def recipe_digest(recipe: RlRecipe) -> str:

@@ -80,7 +80,8 @@ class Batch:
 def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
     """Draw questions until enough groups are worth an update, or the refills are used up.
 
-    The same on every rank: questions are a function of step and cursor, and answers are all ranks'.
+    The same on every rank: questions are a function of step and cursor, and answers are all ranks'. Those
+    to the first questions may have been drawn before (``progress.ahead``); further ones are drawn now.
 
     Raises:
         StarvedError: the objective has no question to ask.
@@ -95,7 +96,8 @@ def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
                 f"the objective {trainer.objective.name} had no question to ask at step {step}: no position "
                 "is eligible. Lower its floor, or give it more text."
             )
-        found = answered(trainer, asked, trainer.sampling_at(step), step, clock)
+        ahead = None if documents else progress.ahead
+        found = answered(trainer, asked, trainer.sampling_at(step), step, clock, ahead=ahead)
         forwarded, flops = forwarded + found.forwarded, flops + found.flops
         with clock.phase("select"):
             documents += _select(trainer, step, asked, found.drawn, found.verdicts)

@@ -5,13 +5,13 @@ import time
 from rpt_core.artifacts.build import FLOPS, Build
 from rpt_core.errors import EngineError, JudgeError, Stopped
 from rpt_core.train.clock import Clock, slowest
+from rpt_core.train.rl.ahead import step_and_draw
 from rpt_core.train.rl.checkpoint import keep_best, publish, save
 from rpt_core.train.rl.gather import Batch, gather
 from rpt_core.train.rl.hand_over import hand_over
 from rpt_core.train.rl.online_eval import online_eval, reported
 from rpt_core.train.rl.record import Record
 from rpt_core.train.rl.state import Progress, Trainer
-from rpt_core.train.rl.step import step
 
 
 def loop(
@@ -41,8 +41,7 @@ def loop(
             raise Stopped(f"stopped after step {progress.step} of {recipe.steps}; rerun to resume.")
         clock, cursor, tokens_before = Clock(), progress.cursor, progress.tokens
         batch = _gather(trainer, build, progress, record, clock)
-        with clock.phase("update"):
-            progress, metrics = step(trainer, progress, batch)
+        progress, metrics = step_and_draw(trainer, progress, batch, clock)
         record.add(progress.step, cursor, batch)
         with clock.phase("sync"):
             hand_over(trainer, progress.step, build.scratch)

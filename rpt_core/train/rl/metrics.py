@@ -98,6 +98,12 @@ def _asked_for(batch: Batch) -> dict[str, float]:
     return found | {f"tier_share/{tier}": tiers.count(tier) / len(tiers) for tier in sorted(set(tiers))}
 
 
+def staleness(batch: Batch, step: int) -> dict[str, float]:
+    """Updates from the weights an answer was drawn under to those of ``step``, mean over answers."""
+    ages = [step - sample.version for group in batch.groups for sample in group.samples]
+    return {"staleness": float(np.mean(ages))} if ages else {}
+
+
 def means(learnt: Learnt) -> dict[str, float]:
     """The step's metrics, at the policy that drew the answers; how far it went, where it took several."""
     sums, tokens = learnt.first, max(learnt.first.answer_tokens, 1)

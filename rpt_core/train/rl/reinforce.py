@@ -16,9 +16,11 @@ from rpt_core.policy.engines.serving import serving
 from rpt_core.policy.forward import Layout, check_layout
 from rpt_core.policy.load import Precision, load_policy
 from rpt_core.policy.model import Policy
+from rpt_core.recipes.off_policy import refuse_shared
 from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlRecipe, RlvrRecipe
 from rpt_core.train.backends.ranks import init_ranks
 from rpt_core.train.backends.registry import open_backend
+from rpt_core.train.rl.ahead import refuse_followed
 from rpt_core.train.rl.checkpoint import (
     MODEL_FOLDER,
     publish_best,
@@ -118,10 +120,11 @@ def open_trainer(recipe: RlRecipe, build: Build, model: Path | None = None) -> T
     start = build.inputs["start"] / MODEL_FOLDER
     folder = model or start
     policy = _policy(build, folder)
+    refuse_shared(recipe, build.numerics.engine, on_gpu=policy.device.type == "cuda")
     with serving(build):
         objective = open_objective(recipe, build.inputs, policy.codec)
         engine = open_engine(build.numerics.engine, policy, folder)
-    return Trainer(
+    trainer = Trainer(
         recipe=recipe,
         policy=policy,
         engine=engine,
@@ -132,6 +135,8 @@ def open_trainer(recipe: RlRecipe, build: Build, model: Path | None = None) -> T
         reference=_policy(build, start) if recipe.kl_weight else None,
         average=None if objective.needs.reference_decay is None else _policy(build, start),
     )
+    refuse_followed(trainer)
+    return trainer
 
 
 def _policy(build: Build, folder: Path) -> Policy:

@@ -20,13 +20,13 @@ from rpt_core.errors import IntegrityError, RecipeError, Stopped
 from rpt_core.recipes.replay import Replay
 from rpt_core.train.backends.optimiser import STATE_FILE as MOMENTS_FILE
 from rpt_core.train.clock import Clock
+from rpt_core.train.rl.ahead import step_and_draw
 from rpt_core.train.rl.checkpoint import MODEL_FOLDER, restore_objective, saved_progress
 from rpt_core.train.rl.gather import Batch, gather
 from rpt_core.train.rl.hand_over import hand_over
 from rpt_core.train.rl.record import BATCHES_FILE, SCHEMA, answer_rows, batch_digest
 from rpt_core.train.rl.reinforce import open_trainer
 from rpt_core.train.rl.state import Progress, Trainer
-from rpt_core.train.rl.step import step
 
 ANSWERS_FILE = "answers.parquet"
 STEP_FILE = "step.json"
@@ -63,7 +63,7 @@ def _up_to(number: int, trainer: Trainer, progress: Progress, recorded: Recorded
     hand_over(trainer, begun, build.scratch)
     while progress.step + 1 < number:
         batch = _same_batch(trainer, progress, recorded, begun)
-        progress, _ = step(trainer, progress, batch)
+        progress, _ = step_and_draw(trainer, progress, batch, Clock())
         hand_over(trainer, progress.step, build.scratch)
         build.progress(progress.step - begun, number - begun, f"step {progress.step} as recorded")
         if any(trainer.backend.all_gather(build.stopping())):

@@ -4,15 +4,19 @@ Every rank is given the same questions and ends with the same answers and verdic
 by question, so which rank answers one changes nothing but the last bits of its arithmetic.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from rpt_core.objectives.objective import Asked, Drawn, Verdicts
-from rpt_core.policy.trunk import Sample, Sampling, Trunk
+from rpt_core.policy.engines.engine import RolloutEngine
+from rpt_core.policy.trunk import Sampling, Trunk
 from rpt_core.train.backends.shares import dealt, on_every_rank
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.evidence import measured
-from rpt_core.train.rl.state import Trainer
+from rpt_core.train.rl.state import DrawnAnswers, Trainer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class AnsweredQuestions:
 
 def answered(
     trainer: Trainer, asked: Sequence[Asked], sampling: Sampling, step: int, clock: Clock,
-    *, rewarded: bool = True,
+    *, rewarded: bool = True, ahead: DrawnAnswers | None = None,
 ) -> AnsweredQuestions:  # fmt: skip
     """Draw and judge the answers to some questions.
 
@@ -39,44 +43,71 @@ def answered(
         step: Keys the random streams.
         clock: Of this rank's work.
         rewarded: Whether what rewards stand on is measured; without it, right and wrong alone are told.
+        ahead: The answers of all ranks, where they have been drawn already; they are judged only.
 
     Raises:
         RptError: what went wrong on any rank, on all of them.
     """
-    sizes = [_most_tokens(one.trunk, sampling) for one in asked]
-    shares = dealt(sizes, trainer.backend.world_size)
-    mine = [asked[index] for index in shares[trainer.backend.rank]]
-    found = on_every_rank(_work(trainer, mine, sampling, step, clock, rewarded=rewarded), trainer.backend)
-    drawn: list[Sequence[Sequence[Sample]]] = [[] for _ in asked]
-    verdicts: Verdicts = [[] for _ in asked]
-    for share, part in zip(shares, found, strict=True):
-        for index, answers, judged in zip(share, part.drawn, part.verdicts, strict=True):
-            drawn[index], verdicts[index] = answers, judged
-    forwarded, flops = sum(part.forwarded for part in found), sum(part.flops for part in found)
-    return AnsweredQuestions(drawn, verdicts, forwarded, flops)
-
-
-def _work(
-    trainer: Trainer, asked: list[Asked], sampling: Sampling, step: int, clock: Clock, *, rewarded: bool
-) -> Callable[[], AnsweredQuestions]:
-    """One rank's part."""
+    shares = shares_of(asked, sampling, trainer.backend.world_size)
+    mine = shares[trainer.backend.rank]
+    own = [asked[index] for index in mine]
 
     def work() -> AnsweredQuestions:
-        if not asked:
-            return AnsweredQuestions([], [], 0, 0.0)
-        engine, objective = trainer.engine, trainer.objective
         with clock.phase("rollout"):
-            before = engine.num_forwarded, engine.flops
-            drawn = engine.generate([one.trunk for one in asked], sampling, step)
-            forwarded, flops = engine.num_forwarded - before[0], engine.flops - before[1]
-        with clock.phase("reward"):
-            evidence = None
-            if rewarded:
-                evidence, tokens, worked = measured(trainer, asked, objective.wanted(asked, drawn))
-                forwarded, flops = forwarded + tokens, flops + worked
-            return AnsweredQuestions(drawn, objective.verdicts(asked, drawn, evidence), forwarded, flops)
+            found = drawn_by(trainer.engine, own, sampling, step) if ahead is None else _some(ahead, mine)
+        return _judged(trainer, own, found, clock, rewarded=rewarded)
 
-    return work
+    parts = on_every_rank(work, trainer.backend)
+    before = (0, 0.0) if ahead is None else (ahead.forwarded, ahead.flops)
+    return AnsweredQuestions(
+        as_asked([part.drawn for part in parts], shares),
+        as_asked([part.verdicts for part in parts], shares),
+        sum((part.forwarded for part in parts), before[0]),
+        sum((part.flops for part in parts), before[1]),
+    )
+
+
+def shares_of(asked: Sequence[Asked], sampling: Sampling, world_size: int) -> list[list[int]]:
+    """Which rank draws the answers to which documents' questions: about as many tokens on each."""
+    return dealt([_most_tokens(one.trunk, sampling) for one in asked], world_size)
+
+
+def drawn_by(engine: RolloutEngine, asked: Sequence[Asked], sampling: Sampling, step: int) -> DrawnAnswers:
+    """The answers to some questions, and what it took; an engine that is asked nothing is left alone."""
+    if not asked:
+        return DrawnAnswers([], 0, 0.0)
+    before = engine.num_forwarded, engine.flops
+    drawn = engine.generate([one.trunk for one in asked], sampling, step)
+    return DrawnAnswers(drawn, engine.num_forwarded - before[0], engine.flops - before[1])
+
+
+def as_asked(parts: Sequence[Sequence[T]], shares: Sequence[Sequence[int]]) -> list[T]:
+    """What the ranks have for each document, in the order they were asked in."""
+    found = {
+        index: one
+        for share, part in zip(shares, parts, strict=True)
+        for index, one in zip(share, part, strict=True)
+    }
+    return [found[index] for index in range(len(found))]
+
+
+def _some(ahead: DrawnAnswers, documents: Sequence[int]) -> DrawnAnswers:
+    """The answers to some documents' questions; what they took is counted once, by :func:`answered`."""
+    return DrawnAnswers([ahead.drawn[index] for index in documents], 0, 0.0)
+
+
+def _judged(
+    trainer: Trainer, asked: Sequence[Asked], found: DrawnAnswers, clock: Clock, *, rewarded: bool
+) -> AnsweredQuestions:
+    """One rank's answers with their verdicts, under the policy as it is now."""
+    if not asked:
+        return AnsweredQuestions([], [], 0, 0.0)
+    objective, evidence, tokens, flops = trainer.objective, None, 0, 0.0
+    with clock.phase("reward"):
+        if rewarded:
+            evidence, tokens, flops = measured(trainer, asked, objective.wanted(asked, found.drawn))
+        verdicts = objective.verdicts(asked, found.drawn, evidence)
+    return AnsweredQuestions(found.drawn, verdicts, found.forwarded + tokens, found.flops + flops)
 
 
 def _most_tokens(trunk: Trunk, sampling: Sampling) -> int:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from rpt_core.objectives.objective import LimitsLength, Objective, StatefulObjective
+from rpt_core.objectives.objective import Drawn, LimitsLength, Objective, StatefulObjective
 from rpt_core.policy.engines.engine import RolloutEngine
 from rpt_core.policy.forward import Layout
 from rpt_core.policy.model import Policy
@@ -10,6 +10,16 @@ from rpt_core.policy.trunk import Sampling
 from rpt_core.recipes.reinforce import RlRecipe, TextRlRecipe
 from rpt_core.train.backends.backend import TrainerBackend
 from rpt_core.train.rl.losses import PRESETS, Preset
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnAnswers:
+    """Answers that nobody has judged yet, in the order asked; of one rank, or of all."""
+
+    drawn: Drawn
+    forwarded: int
+    """Tokens the engine forwarded for them."""
+    flops: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,9 @@ class Progress:
     best_step: int = 0
     """Step of the best online evaluation so far, where the recipe publishes it; 0 before the first."""
     best_accuracy: float = 0.0
+    ahead: DrawnAnswers | None = None
+    """The next step's first answers, where they were drawn during the last update
+    (:mod:`rpt_core.train.rl.ahead`)."""
 
 
 @dataclass(frozen=True, slots=True)

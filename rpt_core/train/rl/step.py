@@ -29,7 +29,7 @@ from rpt_core.train.rl.losses import (
     ratios,
     token_weights,
 )
-from rpt_core.train.rl.metrics import Learnt, Sums, describe, means, merged, totals
+from rpt_core.train.rl.metrics import Learnt, Sums, describe, means, merged, staleness, totals
 from rpt_core.train.rl.reference import follow
 from rpt_core.train.rl.state import Progress, Trainer
 
@@ -57,7 +57,8 @@ def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, 
     advanced = _advance(trainer, progress, batch, learnt)
     if advanced.empty_steps >= trainer.recipe.selection.max_empty_steps:
         raise StarvedError(_starved(advanced, batch))
-    return advanced, {**describe(batch), **(means(learnt) if learnt else {}), **totals(advanced)}
+    stale = staleness(batch, progress.step) if trainer.recipe.off_policy_steps else {}
+    return advanced, {**describe(batch), **stale, **(means(learnt) if learnt else {}), **totals(advanced)}
 
 
 def _learn(trainer: Trainer, batch: Batch, number: int) -> Learnt:
@@ -256,6 +257,7 @@ def _advance(trainer: Trainer, progress: Progress, batch: Batch, learnt: Learnt 
         used=progress.used + batch.num_kept,
         tokens=progress.tokens + batch.num_forwarded + forwarded,
         gflops=progress.gflops + (batch.flops + flops) / GIGA,
+        ahead=None,
     )
 
 
@@ -263,12 +265,14 @@ def _refuse_stale(trainer: Trainer, batch: Batch, version: int) -> None:
     """Refuse answers of an engine that did not follow; one that shares the weights cannot lag behind."""
     if trainer.engine.shares_weights:
         return
+    most = trainer.recipe.off_policy_steps
     versions = {sample.version for group in batch.groups for sample in group.samples}
-    if other := versions - {version}:
+    if other := {one for one in versions if not 0 <= version - one <= most}:
+        allowed = f" (off_policy_steps={most} allows {most} between them)" if most else ""
         raise EngineError(
             f"answers of step {version + 1} were drawn under the weights of step {min(other)}, and the "
-            f"trainer is at step {version}: the update would not be on the policy that was sampled. Look at "
-            "the engine's log for its last load; rerun to resume from the last checkpoint."
+            f"trainer is at step {version}{allowed}: the update would not be on the policy that was sampled. "
+            "Look at the engine's log for its last load; rerun to resume from the last checkpoint."
         )
 
 

@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 import torch
 
-from infra.machine import check_served
+from infra.machine import check_served, numerics_of
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import CapacityError
@@ -15,8 +15,11 @@ from rpt_core.policy.engines.copied import CopiedEngine
 from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.engines.serving import Serving, present_serving, serving
 from rpt_core.policy.engines.torch_engine import TorchEngine
+from rpt_core.policy.engines.vllm.launch import settings_of
+from rpt_core.policy.engines.vllm.weights import Weights
 from rpt_core.policy.load import save_policy
 from tests.toys import save_tiny_model, tiny_policy
+from tests.unit.infra.test_machine import LAPTOP
 
 
 def _build(tmp_path, engine, **placement):
@@ -26,10 +29,10 @@ def _build(tmp_path, engine, **placement):
 
 
 def test_the_stage_that_runs_says_how_and_only_while_it_runs(tmp_path):
-    build = _build(tmp_path, "vllm", engine_replicas=3, tensor_parallel=2)
-    assert present_serving() == Serving("torch", 1, 1, None)
+    build = _build(tmp_path, "vllm", engine_replicas=3, tensor_parallel=2, engine_memory_share=0.7)
+    assert present_serving() == Serving("torch", 1, 1, 0.4, None)
     with serving(build):
-        assert present_serving() == Serving("vllm", 3, 2, build.scratch)
+        assert present_serving() == Serving("vllm", 3, 2, 0.7, build.scratch)
         with serving(_build(tmp_path, "torch-copy")):
             assert present_serving().engine == "torch-copy"
         assert present_serving().engine == "vllm"
@@ -56,12 +59,34 @@ def test_a_checkpoint_under_test_is_in_the_module_and_in_the_engine(tmp_path):
         assert engine.version == 3
 
 
-@pytest.mark.parametrize("asked", [{"engine_replicas": 2}, {"tensor_parallel": 2, "engine": "torch"}])
+@pytest.mark.parametrize(
+    "asked",
+    [{"engine_replicas": 2}, {"tensor_parallel": 2, "engine": "torch"}, {"engine_memory_share": 0.5}],
+)
 def test_several_processes_of_an_engine_that_has_none_are_refused(asked):
     with pytest.raises(
         CapacityError, match=r"draws in the stage's own process\. Set placement.engine to vllm"
     ):
         check_served(Placement(**asked))
+
+
+def test_workers_take_the_share_of_memory_the_placement_gives_them(tmp_path):
+    policy = tiny_policy()
+    asked = Serving("vllm", tensor_parallel=2, memory_share=0.7)
+    found = settings_of(policy, Weights(tmp_path), [], 64, asked)
+    assert (found["memory_share"], found["tensor_parallel"]) == (0.7, 2)
+
+
+def test_the_number_of_workers_is_part_of_the_numerics(tmp_path, monkeypatch):
+    (tmp_path / "python").touch()
+    monkeypatch.setenv("RPT_VLLM_PYTHON", str(tmp_path / "python"))
+    one, several = (
+        numerics_of(Placement(engine="vllm", engine_replicas=n, tensor_parallel=n), 1e6, LAPTOP)
+        for n in (1, 2)
+    )
+    assert one.key() != several.key()
+    assert "engine_replicas" not in one.model_dump()
+    assert several.model_dump()["engine_replicas"] == several.model_dump()["tensor_parallel"] == 2
 
 
 def test_vllm_is_served_where_its_environment_is_and_refused_with_the_remedy_elsewhere(tmp_path, monkeypatch):

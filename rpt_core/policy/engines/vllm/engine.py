@@ -33,7 +33,7 @@ class _Opening:
     """What a worker that is started now opens; apart from the engine, which may be forgotten before it."""
 
     policy: Policy
-    tensor_parallel: int
+    serving: Serving
     weights: Weights
     never: torch.Tensor | None
     room: int = 0
@@ -41,7 +41,7 @@ class _Opening:
     def settings(self) -> Message:
         """The first message to it."""
         never = [] if self.never is None else self.never.tolist()
-        return launch.settings_of(self.policy, self.weights, never, self.room, self.tensor_parallel)
+        return launch.settings_of(self.policy, self.weights, never, self.room, self.serving)
 
 
 @dataclass
@@ -79,11 +79,11 @@ class VllmEngine:
         self._config = self._own / CONFIG
         shutil.copyfile(self.folder / CONFIG, self._config)
         self.replayable = self.policy.device.type == "cpu" and self.policy.compute_dtype == torch.float32
-        each = self.serving.tensor_parallel
-        self._opening = _Opening(self.policy, each, Weights(self.folder.resolve()), self.policy.unknown_ids)
+        weights = Weights(self.folder.resolve())
+        self._opening = _Opening(self.policy, self.serving, weights, self.policy.unknown_ids)
         self.replicas = [
             Replica(
-                self.command, launch.environment(self.policy, number, each),
+                self.command, launch.environment(self.policy, number, self.serving.tensor_parallel),
                 self._own / f"worker-{number}.log", self.patience, self._opening.settings,
             )
             for number in range(self.serving.replicas)

@@ -8,12 +8,11 @@ from typing import Any
 import torch
 
 from rpt_core.artifacts.interpreters import vllm_python
+from rpt_core.policy.engines.serving import Serving
 from rpt_core.policy.engines.vllm.weights import Weights
 from rpt_core.policy.model import Policy
 
 SCRIPT = Path(__file__).parent / "worker/rpt_serve.py"
-GPU_MEMORY_SHARE = 0.4
-"""Of a GPU that the trainer uses as well: weights, keys and values of the engine."""
 CACHE_ROOMS = 4
 """Sequences of full length that a CPU's key-value cache has room for."""
 CACHE_BYTES_MIN = 1 << 28
@@ -70,7 +69,7 @@ def _devices(env: Mapping[str, str], first: int, replica: int, each: int) -> str
 
 
 def settings_of(
-    policy: Policy, weights: Weights, never: list[int], room: int, tensor_parallel: int
+    policy: Policy, weights: Weights, never: list[int], room: int, serving: Serving
 ) -> dict[str, Any]:
     """The first message to a worker.
 
@@ -79,7 +78,7 @@ def settings_of(
         weights: Verified again by the worker.
         never: Tokens that are not drawn.
         room: Most tokens of a prompt with its answer.
-        tensor_parallel: GPUs that hold the weights together.
+        serving: GPUs that hold the weights together, and how much of their memory.
     """
     return {
         "folder": str(weights.folder),
@@ -89,8 +88,8 @@ def settings_of(
         "room": room,
         "extends": room > (places_of(policy) or room),
         "cache_bytes": max(CACHE_BYTES_MIN, CACHE_ROOMS * room * _cached_bytes(policy)),
-        "memory_share": GPU_MEMORY_SHARE,
-        "tensor_parallel": tensor_parallel,
+        "memory_share": serving.memory_share,
+        "tensor_parallel": serving.tensor_parallel,
         "never": never,
         "sleeps": policy.device.type == "cuda",
     }

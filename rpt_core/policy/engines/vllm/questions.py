@@ -52,10 +52,10 @@ def questions_of(trunks: Sequence[Trunk], sampling: Sampling, step: int) -> list
     questions = []
     for index, trunk in enumerate(trunks):
         for number, (cut, name) in enumerate(zip(trunk.cuts, cut_names(trunk), strict=True)):
-            stops = sampling.stop_ids if cut.stop_ids is None else cut.stop_ids
             seed = seed_of(sampling.seed, step, trunk.key, name)
             suffix = cut.suffix_ids + sampling.forced_ids
-            questions.append(EngineRequest(index, number, trunk.depth(cut), suffix, stops, seed))
+            depth, stops = trunk.depth(cut), sampling.stops(cut)
+            questions.append(EngineRequest(index, number, depth, suffix, stops, seed))
     return sorted(questions, key=lambda one: (one.trunk, one.depth, one.cut))
 
 

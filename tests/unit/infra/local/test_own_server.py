@@ -105,6 +105,16 @@ def test_a_server_that_dies_is_started_again_where_it_was(light, tmp_path: Path)
     assert len(light) == 3
 
 
+def test_it_leaves_no_marks_of_its_run_behind(light, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv(lifeline.RUN_TOKEN, "of another run")
+    monkeypatch.delenv(lifeline.LIFELINE)
+    with own_server.prefect_at_hand(tmp_path):
+        inside = os.environ[lifeline.RUN_TOKEN], os.environ[lifeline.LIFELINE]
+    assert "of another run" not in inside
+    assert os.environ[lifeline.RUN_TOKEN] == "of another run"
+    assert lifeline.LIFELINE not in os.environ
+
+
 def test_who_asks_between_two_lives_waits_for_the_second(light, tmp_path: Path):
     with own_server.prefect_at_hand(tmp_path) as ready:
         ready()
