@@ -1,1 +1,1 @@
-"""Benchmark packs: what each published benchmark is, how it is asked and how it is graded; one small file each."""
+"""Benchmark packs: what each benchmark is, how it is asked and graded; one small file each."""

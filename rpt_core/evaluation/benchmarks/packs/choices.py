@@ -9,8 +9,8 @@ from rpt_core.evaluation.benchmarks.packs.item import LETTERS, Item, Refusal, Sh
 from rpt_core.evaluation.benchmarks.packs.pack import NOTHING_DRAWN, ONCE, Message, Mode, Pack, Ranking
 
 LETTER, TEXT, BY_BYTE = "likelihood-letter", "likelihood", "likelihood-by-byte"
-"""Modes of the table of outcomes: choices listed and the letter ranked; choices' texts ranked after the question
-alone, by their log-probability, and by that over their UTF-8 bytes (Brown et al. 2020, section 2.4)."""
+"""Modes of the table of outcomes: choices listed and the letter ranked; choices' texts ranked after the
+question alone, by their log-probability, and by that over their UTF-8 bytes (Brown et al. 2020, 2.4)."""
 CHOICE_PLAIN = (
     "Answer the following multiple choice question. Reason step by step, and put the letter of the right "
     "option inside \\boxed{}.\n\n"

@@ -1,4 +1,4 @@
-"""The rows of a benchmark's folder, whatever its files are: JSON lines, JSON, CSV, Parquet, archives of CSV."""
+"""The rows of a benchmark's folder: JSON lines, JSON, CSV, Parquet, archives of CSV, JSON called text."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -56,8 +56,8 @@ def folder_of(data: Path, names: Sequence[str]) -> Path | None:
         found = [path for path in folders if squeezed(path.name) == squeezed(name)]
         if len(found) > 1:
             raise SourceError(
-                f"--data {data}: {' and '.join(path.name for path in found)} are folders of one benchmark, and "
-                "nobody knows which is meant. Take one of them away."
+                f"--data {data}: {' and '.join(path.name for path in found)} are folders of one benchmark, "
+                "and nobody knows which is meant. Take one of them away."
             )
         if found:
             return found[0]

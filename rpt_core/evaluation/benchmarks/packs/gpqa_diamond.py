@@ -33,7 +33,7 @@ class GpqaDiamond(Choices):
         if not stem or not all(texts):
             raise Refusal("missing-column")
         name = native_id(record, self.ids, stem, texts[0])
-        order = random.Random(f"gpqa/{name}").sample(range(4), 4)  # noqa: S311  (an order, no secret)
+        order = random.Random(f"gpqa/{name}").sample(range(4), 4)
         choices = tuple(texts[place] for place in order)
         topic = self.topic_of(record)
         return Item(name, stem, "ABCD"[order.index(0)], choices, topic=topic)

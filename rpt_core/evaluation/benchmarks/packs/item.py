@@ -23,8 +23,8 @@ class Item:
     """Known answer; of a choice, its letter."""
     choices: tuple[str, ...] = ()
     subject: str = ""
-    """What several items share beside their topic (a rule, a subject's source), so that their answers are alike:
-    errors are clustered by it. Empty where an item stands by itself."""
+    """What several items share, so that answers to them are alike (a rule, a subject): errors are clustered
+    by it. Empty where an item stands by itself."""
     topic: str = ""
     """What accuracies are also told by: a field, a level, a category."""
     context: str = ""
@@ -76,6 +76,6 @@ def native_id(record: Mapping[str, Any], columns: Iterable[str], *content: str) 
 
 
 def items_digest(items: Iterable[Item]) -> str:
-    """SHA-256 over everything that items say, in order of their ids; hex. The order of files does not matter."""
+    """SHA-256 over everything that items say, whatever the order of their files; hex."""
     rows = sorted((item.as_row() for item in items), key=lambda row: row[0])
     return hashlib.sha256(canonical_json(rows)).hexdigest()

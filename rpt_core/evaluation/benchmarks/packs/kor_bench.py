@@ -84,8 +84,8 @@ class KorBench(Pack):
     def message(self, item: Item, mode: Mode, shots: Sequence[Shot]) -> Message:
         """The rule, three solved questions of it where the mode says so, and the question."""
         head = (
-            f"Below is the rule of {_KINDS[item.topic]}. Answer the question by this rule alone, in the form it asks "
-            f"for.\n\n### Rule\n\n{item.context}\n\n"
+            f"Below is the rule of {_KINDS[item.topic]}. Answer the question by this rule alone, in the form "
+            f"it asks for.\n\n### Rule\n\n{item.context}\n\n"
         )
         solved = "".join(
             f"### Question\n\n{shot.question}\n\n### Answer\n\n{shot.answer}\n\n" for shot in shots

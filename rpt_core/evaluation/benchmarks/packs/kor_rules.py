@@ -1,9 +1,9 @@
-"""How KOR-Bench compares answers: rules of its five categories (Ma et al. 2024, appendix), by number where it does.
+"""How KOR-Bench compares answers: the rules of its five categories (Ma et al. 2024, and the authors' code).
 
-Most answers are compared by their spelling, without blanks, quotes and brackets. Where an answer may be written in
-several orders or forms, the number of the rule or question says how; formulas are compared as mathematics by our
-own grader instead of the authors' SymPy call. Arithmetic of a model is never handed to Python: its signs and
-numbers are read by :func:`value_of`.
+Most answers are compared by their spelling, without blanks, quotes and brackets. Where an answer may be
+written in several orders or forms, the number of the rule or question says how; formulas are compared as
+mathematics by our own grader instead of the authors' SymPy call. Arithmetic of a model is never handed to
+Python: its signs and numbers are read by :func:`value_of`.
 """
 
 import ast
@@ -22,9 +22,10 @@ LONGEST = 2000
 ARITHMETIC_MAX = 100
 """Characters of a sum; more is not worked out."""
 FORMULAS = frozenset(
-    "18 73 74 77 94 115 116 117 121 122 123 125 131 132 134 135 136 141 143 145 146 147 149 151 152 153 154 155 "
-    "156 160 161 162 164 165 166 170 206 209 211 212 213 214 215 217 218".split()
-)
+    map(str, [18, 73, 74, 77, 94, *range(115, 118), *range(121, 124), 125, 131, 132, 134, 135, 136, 141, 143,
+              *range(145, 148), 149, *range(151, 157), 160, 161, 162, 164, 165, 166, 170, 206, 209,
+              *range(211, 216), 217, 218])
+)  # fmt: skip
 """Questions of ``operation`` whose answers are formulas."""
 INEQUALITIES = frozenset({"178", "179"})
 _OPERATORS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
@@ -36,7 +37,7 @@ _OPERATORS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] =
 
 
 def bracketed(text: str) -> str | None:
-    """What stands in the last double brackets; without any, in a box or in single ones. None where nothing does.
+    """What stands in the last double brackets; without any, in a box or in single ones; None without any.
 
     Example:
         >>> bracketed("so [[x]] or rather [[N]]."), bracketed("[[[c*]p]]"), bracketed("N")
@@ -89,15 +90,20 @@ def _equal(said: str, known: str, category: str, rule: str, number: str) -> bool
     if category == "puzzle":
         return _PUZZLES.get(rule, _same_characters)(said, known)
     if category == "operation":
-        if number in INEQUALITIES:
-            return _inequalities(said) == _inequalities(known)
-        if rule == "18":
-            return sorted(re.sub(r"\W", "", said)) == sorted(re.sub(r"\W", "", known))
-        if rule in ("23", "24", "25"):
-            return re.findall(r"\d+", said) == re.findall(r"\d+", known)
-        if "or" in known:
-            said = said.replace("\\text{or}", "or")
-            return sorted(_clean(said).split("or")) == sorted(_clean(known).split("or"))
+        return _operation(said, known, rule, number)
+    return _clean(said) == _clean(known)
+
+
+def _operation(said: str, known: str, rule: str, number: str) -> bool:
+    if number in INEQUALITIES:
+        return _inequalities(said) == _inequalities(known)
+    if rule == "18":
+        return sorted(re.sub(r"\W", "", said)) == sorted(re.sub(r"\W", "", known))
+    if rule in ("23", "24", "25"):
+        return re.findall(r"\d+", said) == re.findall(r"\d+", known)
+    if "or" in known:
+        said = said.replace("\\text{or}", "or")
+        return sorted(_clean(said).split("or")) == sorted(_clean(known).split("or"))
     return _clean(said) == _clean(known)
 
 

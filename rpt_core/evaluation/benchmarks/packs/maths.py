@@ -11,12 +11,12 @@ from rpt_core.objectives.prompts import PROBLEM_PLAIN
 
 
 class Mathematics(Pack):
-    """Problems solved step by step; the boxed answer is graded (:mod:`rpt_core.objectives.problems.answer`)."""
+    """Problems solved step by step; the boxed answer is graded as in RLVR."""
 
     modes: ClassVar = {"reasoning": MATHS_64}
 
     def item(self, record: Mapping[str, object], file: str) -> Item:
-        """The row by the usual columns; an answer that stands only in the solution's box is taken from there."""
+        """The row by the usual columns; an answer that stands in the solution alone is its last box."""
         solution = record.get("solution")
         if not record.get("answer") and not record.get("final_answer") and isinstance(solution, str):
             record = {**record, "answer": boxed_answer(END_OF_THOUGHT + solution) or ""}

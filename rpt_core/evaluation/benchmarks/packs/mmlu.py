@@ -17,7 +17,7 @@ from rpt_core.evaluation.benchmarks.packs.pack import (
     Role,
 )
 
-_FILE = re.compile(r"([^/]+?)(?:_(?:test|dev|val))?\.csv(?:\.gz)?$")
+_FILE = re.compile(r"([^/]+?)(?:_(?:test|dev|val))?(?:\.(?:csv|jsonl?|txt|gz))+$")
 
 
 class Mmlu(Choices):

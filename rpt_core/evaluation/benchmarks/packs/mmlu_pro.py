@@ -77,7 +77,8 @@ class MmluPro(Choices):
         """The paper's first lines."""
         return (
             f"The following are multiple choice questions (with answers) about {item.topic}. Think step by "
-            'step and then finish your answer with "the answer is (X)" where X is the correct letter choice.\n\n'
+            'step and then finish your answer with "the answer is (X)" where X is the correct letter '
+            "choice.\n\n"
         )
 
 

@@ -13,8 +13,8 @@ _ASKED = {
     "question_type": ("open-ended", "not-open-ended"),
     "subject": ("math", "not-mathematics"),
 }
-"""Columns of the full data set, the value that is asked, and the reason of others; carriers of the subset have
-none of them."""
+"""Columns of the full data set, the value that is asked, and the reason of others; files of the subset alone
+have none of them."""
 
 
 class OlympiadBench(Mathematics):

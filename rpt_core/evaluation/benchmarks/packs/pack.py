@@ -2,8 +2,8 @@
 
 A pack is a subclass of :class:`Pack` in a file of its own and a row of
 :mod:`rpt_core.evaluation.benchmarks.packs.registry`. It knows no model and no tokenizer: it turns rows into
-items, items into words, and an answer's text into a verdict. Everything a pack says of its words is part of the
-identity of what is measured: another prompt is another evaluation.
+items, items into words, and an answer's text into a verdict. Its words are part of the identity of what is
+measured: another prompt is another evaluation.
 """
 
 import re
@@ -20,9 +20,9 @@ from rpt_core.objectives.problems.answer import Grade, grade_answers
 from rpt_core.objectives.problems.boxes import END_OF_THOUGHT, boxed_answer
 
 Mode = Literal["reasoning", "few-shot", "likelihood", "plain"]
-"""``reasoning``: a question in the model's chat form, solved step by step. ``few-shot``: solved examples and the
-question as plain text that a base model goes on with. ``likelihood``: the choices ranked by their probability.
-``plain``: every token of a text predicted."""
+"""``reasoning``: a question in the model's chat form, solved step by step. ``few-shot``: solved examples and
+the question as plain text that a base model goes on with. ``likelihood``: the choices ranked by their
+probability. ``plain``: every token of a text predicted."""
 MODES: tuple[Mode, ...] = get_args(Mode)
 Role = Literal["items", "training", "shots", "rules", "other"]
 
@@ -81,7 +81,7 @@ class Ranking:
     context: str
     continuations: tuple[str, ...]
     modes: tuple[str, ...]
-    """Names in the table of outcomes: by the sum of log-probabilities, and that over UTF-8 bytes where two stand."""
+    """Names in the table of outcomes: by summed log-probability and, second, by that over UTF-8 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ class Pack:
 
 
 class _Items:
-    """Items by id. What stands twice in one file is asked twice, as published; in another file it is a copy."""
+    """Items by id: what stands twice in one file is asked twice, in another file it is a copy."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, Item] = {}
