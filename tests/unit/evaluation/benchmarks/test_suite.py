@@ -30,7 +30,7 @@ MODEL = Artifact(kind="base", fingerprint="0" * 64, digest="0" * 64)
 OFTEN = Placement(checkpoint_seconds=1e-9)
 PROBLEMS = [{"question": f"the clock shows {n}. then?", "answer": f"it moves\n#### {n}"} for n in range(7)]
 CHOICES = [
-    {"question": f"it shows {n}?", "choice0": "the clock", "choice1": "noon", "choice2": "it", "choice3": "on",
+    {"question": f"it shows {n}?", "choice0": "the clock", "choice1": "noon", "choice2": "it", "choice3": "a",
      "answer": n % 4}
     for n in range(5)
 ]  # fmt: skip
