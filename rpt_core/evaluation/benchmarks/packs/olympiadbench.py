@@ -1,6 +1,7 @@
 """OlympiadBench: the open-ended, text-only, English problems of mathematics (He et al. 2024)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from rpt_core.evaluation.benchmarks.packs.item import Item, Refusal
@@ -33,4 +34,5 @@ class OlympiadBench(Mathematics):
             value = record.get(column)
             if isinstance(value, str) and value and not value.lower().startswith(wanted):
                 raise Refusal(reason)
-        return super().item(record, file)
+        found = super().item(record, file)
+        return replace(found, topic=str(record.get("subfield") or found.topic))

@@ -6,12 +6,12 @@ from typing import ClassVar
 from rpt_core.evaluation.benchmarks.packs.item import Item, Refusal
 from rpt_core.evaluation.benchmarks.packs.maths import Mathematics
 from rpt_core.evaluation.benchmarks.packs.pack import ONCE, Published
-from rpt_core.objectives.problems.answers.reading import Opaque, read_answer
+from rpt_core.objectives.problems.answers.reading import Quantity, read_answer
 from rpt_core.objectives.problems.answers.tokens import UnreadableError
 
 
 class OmniMath(Mathematics):
-    """Problems of the authors' rule file (2,821 of 4,428); of other files, those whose answer can be read.
+    """Problems of the authors' rule file (2,821 of 4,428); of other files, those with one exact answer.
 
     Problems of a file whose name says ``nonrule`` need a judge and are refused.
     """
@@ -29,19 +29,21 @@ class OmniMath(Mathematics):
         if "nonrule" in name:
             raise Refusal("not-rule-gradable")
         found = super().item(record, file)
-        if "rule" not in name and not is_readable(found.answer):
+        if "rule" not in name and not is_exact(found.answer):
             raise Refusal("not-rule-gradable")
         return found
 
 
-def is_readable(answer: str) -> bool:
-    r"""Whether an answer is mathematics that the grader reads, and not only compares by its spelling.
+def is_exact(answer: str) -> bool:
+    r"""Whether an answer is one number or expression, which a rule can grade.
+
+    Of the authors' rule file 98 % are (2,089 of a sample of 2,123), of problems outside it 14 % (9 of 63).
 
     Example:
-        >>> is_readable("\\frac{1}{2}"), is_readable("\\text{no such function exists}")
+        >>> is_exact("\\frac{1}{2}"), is_exact("\\text{no such function exists}")
         (True, False)
     """
     try:
-        return not isinstance(read_answer(answer), Opaque)
+        return isinstance(read_answer(answer), Quantity)
     except UnreadableError:
         return False
