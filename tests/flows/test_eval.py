@@ -20,7 +20,7 @@ from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand, model_called
 from tests.unit.evaluation.benchmarks.test_suite import CHOICES, PROBLEMS, write_lines
 from tests.unit.evaluation.folders import write_model
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 DRIVER = """
 import sys
 from pathlib import Path

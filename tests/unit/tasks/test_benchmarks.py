@@ -54,7 +54,7 @@ def test_settings_are_the_benchmarks_own_where_nobody_says_otherwise(store, tmp_
 def test_a_mode_or_examples_that_are_not_there_are_refused(store, tmp_path):
     with pytest.raises(RecipeError, match="math500 is not asked in the mode likelihood; it has reasoning"):
         recipe(store, tmp_path, "math500", mode="likelihood")
-    with pytest.raises(RecipeError, match="mmlu has 3 solved examples in .*, and 5 are asked for"):
+    with pytest.raises(RecipeError, match=r"mmlu has 3 solved examples in .*, and 5 are asked for"):
         recipe(store, tmp_path, mode="few-shot")
     assert recipe(store, tmp_path, mode="few-shot", shots=2).shots == 2
     assert recipe(store, tmp_path, mode="likelihood").shots == 3

@@ -34,7 +34,7 @@ def place(tmp_path: Path, monkeypatch) -> Path:
         (["tiny", "--on", "gsm8k", "--data", "absent"], "there is no such folder"),
         (["nothing-here", "--on", "gsm8k", "--data", "data"], "no artifact or ref is called 'nothing-here'"),
         (["tiny", "--on", "gsm8k", "--data", "data", "--mode", "guess"], "mode"),
-        (["tiny", "--on", "gsm8k", "--data", "data", "-n", "0"], "range"),
+        (["tiny", "--on", "gsm8k", "--data", "data", "-n", "0"], "'--samples' / '-n'"),
         (
             ["tiny", "--on", "gsm8k", "--data", "data", "--placement", "cards=1"],
             "sets no field of a placement",
