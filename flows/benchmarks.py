@@ -19,7 +19,7 @@ ANYWHERE = Placement()
 @flow(name="evaluate-benchmark", persist_result=False)
 def evaluate_benchmark(
     model: str = "tiny_rpt-base",
-    on: tuple[str, ...] = ("gsm8k",),
+    benchmarks: tuple[str, ...] = ("gsm8k",),
     data: str = "",
     options: BenchmarkOptions = DEFAULTS,
     placement: Placement = ANYWHERE,
@@ -28,13 +28,13 @@ def evaluate_benchmark(
 
     Args:
         model: A Hugging Face folder, an artifact, or a hub id.
-        on: Names of benchmarks; ``all`` for those that the folder has.
+        benchmarks: Their names; ``all`` for those that the folder has.
         data: Folder with one folder for each benchmark; empty to fetch them from the hub.
         options: How they are asked, in place of each benchmark's own.
         placement: Where and how it runs; ``auto`` fits the machine.
     """
     store, made = open_store(), list[Artifact]()
-    held = benchmarks_at_hand(on, data)
+    held = benchmarks_at_hand(benchmarks, data)
     asked = model_called(model, store)
     for one in held:
         recipe = benchmark_recipe(asked, one, options, placement, store)

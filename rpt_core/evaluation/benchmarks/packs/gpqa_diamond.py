@@ -1,13 +1,15 @@
 """GPQA Diamond: 198 questions of physics, chemistry and biology, four choices (Rein et al. 2023)."""
 
 import random
+import re
 from collections.abc import Mapping
 from typing import ClassVar
 
 from rpt_core.evaluation.benchmarks.packs.choices import Choices
 from rpt_core.evaluation.benchmarks.packs.item import Item, Refusal, native_id
-from rpt_core.evaluation.benchmarks.packs.pack import NOTHING_DRAWN, DefaultSampling, Published
+from rpt_core.evaluation.benchmarks.packs.pack import NOTHING_DRAWN, DefaultSampling, Published, Role
 
+_OTHERS = re.compile(r"gpqa_(?:main|extended|experts)")
 _WRONG = tuple(f"Incorrect Answer {number}" for number in (1, 2, 3))
 
 
@@ -25,6 +27,10 @@ class GpqaDiamond(Choices):
     modes: ClassVar = {"reasoning": DefaultSampling(8, 0.6, 0.95, 32_768), "likelihood": NOTHING_DRAWN}
     ids = ("Record ID", "id")
     of_topic = ("Subdomain", "High-level domain")
+
+    def role(self, file: str) -> Role:
+        """The main and the extended set, which the same archive holds, are not asked."""
+        return "other" if _OTHERS.search(file.lower()) else super().role(file)
 
     def item(self, record: Mapping[str, object], file: str) -> Item:
         """A row with its choices shuffled; the same order whatever else the file holds."""

@@ -171,7 +171,8 @@ class TestChoices:
         rows = [{**GPQA, "Record ID": f"rec{n}"} for n in range(40)]
         found = read(tmp_path / "a", "gpqa_diamond", gpqa_diamond__csv=rows)
         random.Random(0).shuffle(rows)
-        again = read(tmp_path / "b", "gpqa_diamond", gpqa_diamond__csv=rows[:20])
+        again = read(tmp_path / "b", "gpqa_diamond", gpqa_diamond__csv=rows[:20], gpqa_main__csv=rows)
+        assert again.rows_in == 20
         known = {item.item_id: item for item in found.items}
         assert all(known[item.item_id] == item for item in again.items)
         assert {item.answer for item in found.items} == set("ABCD")
