@@ -23,7 +23,8 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "gsm8k": ("test.jsonl", {"question": "Find x.", "answer": "so\n#### 42"}),
     "gpqa_diamond": (
         "gpqa_diamond.csv",
-        {"Question": "Find x.", "Correct Answer": "42", "Incorrect Answer 1": "43", "Incorrect Answer 2": "44",
+        {"Question": "Find x.", "Correct Answer": "42", "Incorrect Answer 1": "43",
+         "Incorrect Answer 2": "44",
          "Incorrect Answer 3": "45"},
     ),
     "kor_bench": (
