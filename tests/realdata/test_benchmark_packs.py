@@ -5,9 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from infra.storage.store import Store
+from rpt_core.artifacts.build import LocalBuild
+from rpt_core.artifacts.placement import Placement
 from rpt_core.evaluation.benchmarks.packs.item import Item
 from rpt_core.evaluation.benchmarks.packs.reading import find_folder, read_folder
 from rpt_core.evaluation.benchmarks.packs.registry import PACKS
+from rpt_core.evaluation.benchmarks.suite.stage import evaluate_benchmark
+from rpt_core.evaluation.items import read_items
+from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions
+from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand, model_called
+from tests.unit.evaluation.folders import write_model
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data"))
 HELD = {
@@ -72,3 +80,26 @@ def test_examples_of_a_subject_stand_before_its_own_questions():
         assert words.count("\nAnswer:") == 6
         about = item.topic.replace("_", " ")
         assert words.startswith(f"The following are multiple choice questions (with answers) about {about}.")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_rpt_eval_accounts_for_every_item_of_every_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("RPT_HOME", str(tmp_path / "home"))
+    write_model(tmp_path / "model")
+    store, placement = Store(str(tmp_path / "store"), tmp_path / "cache"), Placement(gpus=0)
+    options = BenchmarkOptions(samples=2, limit=2, max_new_tokens=4)
+    model, told = model_called(str(tmp_path / "model"), store), {}
+    for held in benchmarks_at_hand(("all",), str(DATA)):
+        recipe = benchmark_recipe(model, held, options, placement, store)
+        build = LocalBuild({}, tmp_path / recipe.benchmark, tmp_path / f"{recipe.benchmark}-scratch")
+        told[recipe.benchmark] = evaluate_benchmark(recipe, build).rows
+        rows = read_items(build.out)
+        answers = 2 if recipe.mode == "reasoning" else 1
+        assert len(rows) >= 2 * answers
+        assert len(set(rows["doc_id"].to_pylist())) == 2
+    assert set(told) == set(HELD)
+    for name, balance in told.items():
+        assert balance.rows_in == sum(HELD[name])
+        assert balance.kept == 2
+        assert balance.dropped["not-drawn"] == HELD[name][0] - 2

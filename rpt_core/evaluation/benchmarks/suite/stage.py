@@ -174,7 +174,7 @@ def evaluate_benchmark(recipe: BenchmarkRecipe, build: Build) -> Outcome:
     (build.out / SCORES_FILE).write_text(json.dumps(scores, indent=1, allow_nan=False))
     summary = headline(scores)
     build.log(0, {k: float(v) for k, v in summary.items() if isinstance(v, int | float)})
-    summary |= {f"reused_from_{name[:12]}": num for name, num in (progress.reused or {}).items()}
+    summary |= {f"reused_from_{name[:12]}": num for name, num in progress.reused.items()}
     return Outcome(
         rows=balance,
         flops=progress.flops + _flops(asking, before),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ OUTCOMES = pa.schema(
 def as_outcomes(rows: Iterable[OutcomeRow], engine: tuple[str, str]) -> pa.Table:
     """Rows as columns, each with the engine that drew it and its version."""
     held = list(rows)
-    columns = {field.name: [getattr(row, field.name) for row in held] for field in fields(OutcomeRow)}
+    columns = {one.name: [getattr(row, one.name) for row in held] for one in fields(OutcomeRow)}
     columns |= {"engine": [engine[0]] * len(held), "engine_version": [engine[1]] * len(held)}
     return pa.table({name: columns[name] for name in OUTCOMES.names}, schema=OUTCOMES)
 
@@ -94,7 +94,7 @@ class Progress:
     parts: int = 0
     flops: float = 0.0
     tokens: int = 0
-    reused: dict[str, int] | None = None
+    reused: dict[str, int] = field(default_factory=dict)
     """Samples taken over, by fingerprint of the evaluation they come from."""
 
     @classmethod
@@ -102,7 +102,7 @@ class Progress:
         """Go on from a saved folder, or begin."""
         folder.mkdir(parents=True, exist_ok=True)
         if saved is None:
-            return cls(folder, reused={})
+            return cls(folder)
         note: dict[str, Any] = json.loads((saved / "progress.json").read_text())
         for path in saved.glob("*.parquet"):
             (folder / path.name).write_bytes(path.read_bytes())
