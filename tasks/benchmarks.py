@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,15 @@ def _told(found: Found) -> str:
 def _held(pack: Pack, data: str) -> Held:
     folder = find_folder(pack, Path(data)) if data else fetched(pack)
     assert folder is not None, "looked for before"
-    return Held(pack, folder.absolute(), read_folder(pack, folder))
+    states = ((path, path.stat()) for path in sorted(folder.rglob("*")))
+    stamp = tuple((str(path), state.st_mtime_ns, state.st_size) for path, state in states)
+    return Held(pack, folder.absolute(), _read(pack.name, folder, stamp))
+
+
+@lru_cache(maxsize=2 * len(PACKS))
+def _read(name: str, folder: Path, _stamp: tuple[tuple[str, int, int], ...]) -> Found:
+    """Read once a process while its files do not change: a command checks them before its flow asks them."""
+    return read_folder(PACKS[name], folder)
 
 
 def fetched(pack: Pack) -> Path:
@@ -149,8 +158,7 @@ def benchmark_recipe(
         SourceError: the model is not there.
     """
     pack, found = held.pack, held.found
-    mode, usual = _mode(pack, options)
-    shots = _shots(held, mode, options)
+    mode, usual, shots = settings_of(held, options)
     recipe = BenchmarkRecipe.parse({
         **_sampling(mode, usual, options),
         "model": model,
@@ -175,14 +183,20 @@ def benchmark_recipe(
     return resolved.model_copy(update={"earlier": tuple(same)})
 
 
-def _mode(pack: Pack, options: BenchmarkOptions) -> tuple[Mode, DefaultSampling]:
+def settings_of(held: Held, options: BenchmarkOptions) -> tuple[Mode, DefaultSampling, int]:
+    """Mode, its usual sampling, and the number of solved examples.
+
+    Raises:
+        RecipeError: the benchmark has no such mode, or too few examples.
+    """
+    pack = held.pack
     mode = next(iter(pack.modes)) if options.mode == "auto" else options.mode
     if mode not in pack.modes:
         raise RecipeError(
             f"{pack.name} is not asked in the mode {mode}; it has {', '.join(pack.modes)}. Name the "
             "benchmarks of another mode in a command of their own."
         )
-    return mode, pack.modes[mode]
+    return mode, pack.modes[mode], _shots(held, mode, options)
 
 
 def _shots(held: Held, mode: Mode, options: BenchmarkOptions) -> int:

@@ -267,8 +267,8 @@ def evaluate_model(
     named = {name: value for name, value in given.items() if value is not None}
     from flows.cli.eval import checked, options_of, run_eval
 
-    options, names = options_of(mode=mode, limit=limit, seed=seed, **named), checked(model, on, data)
-    where = _placement(placement)
+    options, where = options_of(mode=mode, limit=limit, seed=seed, **named), _placement(placement)
+    names = checked(model, on, data, options)
     with _prefect() as ready:
         run_eval(model, names, data, options, where, ready, as_json=as_json)
 

@@ -13,7 +13,7 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import explain
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions
-from tasks.benchmarks import model_called, packs_called
+from tasks.benchmarks import benchmarks_at_hand, model_called, packs_called, settings_of
 from tasks.home import open_store
 
 SCORES_FILE = "scores.json"
@@ -61,8 +61,8 @@ def run_eval(
     console.print(last_line(found), soft_wrap=True, markup=False)
 
 
-def checked(model: str, on: str, data: str) -> tuple[str, ...]:
-    """The names of the benchmarks, once model, names and folders are known to be there.
+def checked(model: str, on: str, data: str, options: BenchmarkOptions) -> tuple[str, ...]:
+    """The names of the benchmarks, once model, items and settings are known to be there.
 
     Raises:
         RecipeError: one is not.
@@ -71,6 +71,8 @@ def checked(model: str, on: str, data: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in on.split(",") if part.strip())
     packs_called(names, data)
     model_called(model, open_store())
+    for held in benchmarks_at_hand(names, data):
+        settings_of(held, options)
     return names
 
 

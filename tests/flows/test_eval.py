@@ -66,7 +66,7 @@ def store_of(home: Path) -> Store:
 
 
 def asked(home: Path, on: str, options: BenchmarkOptions, capsys, *, as_json: bool = False) -> str:
-    names = command.checked(str(home / "tiny"), on, str(home / "data"))
+    names = command.checked(str(home / "tiny"), on, str(home / "data"), options)
     flow = benchmarks.evaluate_benchmark.fn
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(benchmarks, "evaluate_benchmark", flow)

@@ -13,9 +13,10 @@ def place(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.setenv("RPT_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("RPT_STORE", raising=False)
     monkeypatch.chdir(tmp_path)
-    for name in ("gsm8k", "holiday-pictures"):
+    for name in ("gsm8k", "holiday-pictures", "supergpqa"):
         (tmp_path / "data" / name).mkdir(parents=True)
     (tmp_path / "data" / "gsm8k" / "test.jsonl").write_text(json.dumps({"question": "P", "answer": "2"}))
+    (tmp_path / "data" / "supergpqa" / "notes.yaml").write_text("x: 1")
     (tmp_path / "other" / "x").mkdir(parents=True)
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "config.json").write_text("{}")
@@ -40,6 +41,14 @@ def place(tmp_path: Path, monkeypatch) -> Path:
             "sets no field of a placement",
         ),
         (["tiny"], "--on"),
+        (
+            ["tiny", "--on", "supergpqa", "--data", "data"],
+            "holds no item of supergpqa (0 rows, none refused)",
+        ),
+        (
+            ["tiny", "--on", "gsm8k", "--data", "data", "--mode", "likelihood"],
+            "is not asked in the mode likelihood",
+        ),
     ],
 )
 def test_wrong_words_end_in_a_sentence(place, words, says, capsys):
