@@ -7,6 +7,7 @@ from infra.machine import resolve_placement
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.policy.loading.stored import file_shapes, num_numbers
+from rpt_core.recipes.benchmark_evaluation import BenchmarkRecipe
 from rpt_core.recipes.corpus import QualityRecipe
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.off_policy import refuse_shared
@@ -63,7 +64,7 @@ def num_parameters(recipe: Recipe) -> float:
         return (
             _shape_size(recipe.model) if isinstance(recipe.model, ModelShape) else _given_size(recipe.model)
         )
-    if isinstance(recipe, QualityRecipe) and isinstance(recipe.model, GivenModel):
+    if isinstance(recipe, QualityRecipe | BenchmarkRecipe) and isinstance(recipe.model, GivenModel):
         return _given_size(recipe.model)
     inputs = recipe.inputs()
     for name in _MODEL_INPUTS:

@@ -235,6 +235,44 @@ def compare_two(first: Spoken, second: Spoken, as_json: Json = False) -> None:
     compare_artifacts(first, second, as_json=as_json)
 
 
+@app.command("eval")
+def evaluate_model(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A Hugging Face folder, an artifact, or a hub id.")
+    ],
+    on: Annotated[str, typer.Option("--on", help="Benchmarks, by commas; all for those that --data has.")],
+    data: Annotated[str, typer.Option(help="Folder of benchmarks' folders; else they are fetched.")] = "",
+    samples: Annotated[int | None, typer.Option("--samples", "-n", min=1, help="Answers to an item.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Items of each benchmark; 0 for all.")] = 0,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer.")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0, help="0 takes the likeliest token.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Share of the likeliest tokens that are drawn.")] = None,
+    mode: Annotated[str, typer.Option(help="reasoning, few-shot, likelihood or plain.")] = "auto",
+    shots: Annotated[
+        int | None, typer.Option(min=0, help="Solved examples, where the mode has some.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    placement: Placed = "",
+    as_json: Json = False,
+) -> None:
+    """Ask a model published benchmarks, without a recipe; what is left out is each benchmark's own.
+
+    mmlu, mmlu_pro, gpqa_diamond, supergpqa, kor_bench, math500, amc23, minerva, aime24, aime25,
+    olympiadbench, gsm8k, omni_math, next_token. The same command goes on where it was stopped.
+    """
+    given = {
+        "samples": samples, "temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens,
+        "shots": shots,
+    }  # fmt: skip
+    named = {name: value for name, value in given.items() if value is not None}
+    from flows.cli.eval import checked, options_of, run_eval
+
+    options, where = options_of(mode=mode, limit=limit, seed=seed, **named), _placement(placement)
+    names = checked(model, on, data, options)
+    with _prefect() as ready:
+        run_eval(model, names, data, options, where, ready, as_json=as_json)
+
+
 @app.command()
 def replay(
     ref: Spoken,
@@ -290,6 +328,7 @@ _STOPPED = {
     "run": _RESUMES,
     "demo": _RESUMES,
     "study": _RESUMES,
+    "eval": _RESUMES,
     "copy": "What was copied stays, and a rerun resumes.",
     "gc": "What was removed is gone, nothing else was touched, and a rerun resumes.",
     "track": "MLflow may show a part; the same command completes it.",

@@ -9,6 +9,7 @@ from typing import Literal
 
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.errors import RecipeError
+from rpt_core.recipes.benchmark_evaluation import BenchmarkRecipe
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, QualityRecipe
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
@@ -109,6 +110,10 @@ ROWS = (
     Stage(
         JudgedEvaluationRecipe, "rpt_core.evaluation.evaluate:evaluate",
         exact=False, experiment="rpt/eval", flow="evaluate-judged", work="score",
+    ),
+    Stage(
+        BenchmarkRecipe, "rpt_core.evaluation.benchmarks.suite.stage:evaluate_benchmark",
+        exact=False, experiment="rpt/eval", flow="evaluate-benchmark", work="score", title="Benchmark",
     ),
     Stage(
         ScalingRecipe, "rpt_core.scaling.fit:fit_scaling",

@@ -14,14 +14,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from rpt_core.evaluation.answers import GradedAnswer, ModelUnderTest
 from rpt_core.evaluation.benchmarks.known import KnownBenchmarks, by_benchmark, read_benchmarks
+from rpt_core.evaluation.benchmarks.likelihood import TOKENS_PER_BATCH, continuation_nats
 from rpt_core.evaluation.scores import mode_scores, outcomes
 from rpt_core.objectives.objective import Asked, Verdict, VerdictName
 from rpt_core.objectives.problems.question import Problem, read_problems
-from rpt_core.policy.forward import branch_logprobs
 from rpt_core.policy.parts import padded_batches
 from rpt_core.policy.trunk import Cut, Trunk
 
@@ -30,7 +29,6 @@ HELD_OUT = "held-out"
 CONTEXT = "Question: {stem}\nAnswer:"
 """Stands before an option as plain text, no instruction and no thought: lm-evaluation-harness, task ARC."""
 _LETTER = re.compile(r"^\(?([A-Z])[.):][ \t]*", re.MULTILINE)
-TOKENS_PER_BATCH = 16_384
 
 
 @dataclass
@@ -84,7 +82,6 @@ class Choice(KnownBenchmarks):
     def _parts(self, asked: Asked) -> tuple[str, list[str]]:
         return split_options(self.solve.codec.decode(asked.trunk.document_ids))
 
-    @torch.no_grad()
     def _ranked(self, some: list[Asked], model: ModelUnderTest, *, by_byte: bool) -> list[GradedAnswer]:
         """The likeliest option of each item: log P(option | question), or that over its UTF-8 bytes."""
         codec, parts = self.solve.codec, [self._parts(one) for one in some]
@@ -95,16 +92,14 @@ class Choice(KnownBenchmarks):
         ]
         texts = [[[f" {option}" for option in options]] for _, options in parts]
         ids = [[[codec.encode(text) for text in of_cut] for of_cut in of_trunk] for of_trunk in texts]
-        scored = branch_logprobs(model.policy, trunks, ids, with_document=False)
-        model.num_forwarded += scored.num_tokens
-        totals = np.bincount(
-            scored.answer_N.cpu().numpy(),
-            weights=scored.logprobs_N.double().cpu().numpy(),
-            minlength=scored.num_answers,
-        )
-        left, found = iter(totals.tolist()), list[GradedAnswer]()
-        for one, (of_cut,), (ids_of,) in zip(some, texts, ids, strict=True):
-            nats = [next(left) / (len(text.encode()) if by_byte else 1) for text in of_cut]
+        scored, num_tokens = continuation_nats(model.policy, trunks, [of_cut for (of_cut,) in ids])
+        model.num_forwarded += num_tokens
+        found = list[GradedAnswer]()
+        for one, (of_cut,), (ids_of,), whole in zip(some, texts, ids, scored, strict=True):
+            nats = [
+                one_nats / (len(text.encode()) if by_byte else 1)
+                for one_nats, text in zip(whole, of_cut, strict=True)
+            ]
             found.append(_graded(one, nats, [len(option) for option in ids_of]))
         return found
 

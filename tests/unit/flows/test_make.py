@@ -144,7 +144,9 @@ def test_a_plan_is_handed_over_to_its_own_recipe_and_placement(
     assert len(calls) == 3
 
 
-@pytest.mark.parametrize("name", [name for name, row in STAGES.items() if row.flow not in ("seeds", "study")])
+@pytest.mark.parametrize(
+    "name", [name for name, row in STAGES.items() if row.flow not in ("seeds", "study", "evaluate-benchmark")]
+)
 def test_a_stage_is_made_by_the_flow_of_its_row(name: str):
     flow = run._flow(name)
     assert flow.func.name == STAGES[name].flow

@@ -12,6 +12,7 @@ from flows.recipes.schedules import counts_in_steps
 from flows.recipes.trees import rewritten, stage, walk
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.errors import RecipeError
+from rpt_core.evaluation.benchmarks.packs.registry import PACKS
 from rpt_core.policy.loading.families import PARAMETERS, PROXIES, VOCABULARIES, parameters_of, vocabulary_of
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
@@ -222,6 +223,11 @@ def test_deployments_and_flows_name_recipes_that_have_their_stage():
     for deployment in page["deployments"]:
         file, _, function = deployment["entrypoint"].partition(":")
         stage_name = function.replace("_", "-")
+        if stage_name == "evaluate-benchmark":  # asks a model by its own name, without a recipe
+            asked = deployment["parameters"]
+            assert asked.get("model", "tiny_rpt-base").partition("-")[0] in NAMED
+            assert set(asked.get("benchmarks", [])) <= set(PACKS)
+            continue
         if stage_name in ("pipeline", "seeds", "study"):
             assert deployment["parameters"]["recipe"] in NAMED
             continue

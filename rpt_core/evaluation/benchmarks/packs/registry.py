@@ -1,0 +1,43 @@
+"""All benchmark packs, one row each."""
+
+import difflib
+
+from rpt_core.errors import RecipeError
+from rpt_core.evaluation.benchmarks.packs.aime24 import Aime24
+from rpt_core.evaluation.benchmarks.packs.aime25 import Aime25
+from rpt_core.evaluation.benchmarks.packs.amc23 import Amc23
+from rpt_core.evaluation.benchmarks.packs.files import squeezed
+from rpt_core.evaluation.benchmarks.packs.gpqa_diamond import GpqaDiamond
+from rpt_core.evaluation.benchmarks.packs.gsm8k import Gsm8k
+from rpt_core.evaluation.benchmarks.packs.kor_bench import KorBench
+from rpt_core.evaluation.benchmarks.packs.math500 import Math500
+from rpt_core.evaluation.benchmarks.packs.minerva import Minerva
+from rpt_core.evaluation.benchmarks.packs.mmlu import Mmlu
+from rpt_core.evaluation.benchmarks.packs.mmlu_pro import MmluPro
+from rpt_core.evaluation.benchmarks.packs.next_token import NextToken
+from rpt_core.evaluation.benchmarks.packs.olympiadbench import OlympiadBench
+from rpt_core.evaluation.benchmarks.packs.omni_math import OmniMath
+from rpt_core.evaluation.benchmarks.packs.pack import Pack
+from rpt_core.evaluation.benchmarks.packs.supergpqa import SuperGpqa
+
+PACKS: dict[str, Pack] = {
+    pack.name: pack
+    for pack in (
+        Mmlu(), MmluPro(), GpqaDiamond(), SuperGpqa(), KorBench(), Math500(), Amc23(), Minerva(), Aime24(),
+        Aime25(), OlympiadBench(), Gsm8k(), OmniMath(), NextToken(),
+    )
+}  # fmt: skip
+
+
+def pack_called(name: str) -> Pack:
+    """The pack of a name, ``-`` and ``_`` alike.
+
+    Raises:
+        RecipeError: there is none; the nearest names are shown.
+    """
+    for known, pack in PACKS.items():
+        if squeezed(known) == squeezed(name):
+            return pack
+    near = difflib.get_close_matches(name, PACKS, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise RecipeError(f"no benchmark is called {name!r}; there are {', '.join(PACKS)}.{hint}")

@@ -1,0 +1,101 @@
+"""Words as token ids: what a model is given before its answer."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rpt_core.evaluation.benchmarks.packs.item import Item
+from rpt_core.evaluation.benchmarks.packs.pack import Message
+from rpt_core.objectives.prompts import Prompt, compact, worded
+from rpt_core.policy.codec import Codec
+from rpt_core.policy.message import around_document, opening_ids
+from rpt_core.policy.trunk import Cut, Trunk
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """An item as a model is asked it."""
+
+    item: Item
+    trunk: Trunk
+    stops: tuple[str, ...] = ()
+    """Words that end an answer in plain text."""
+    in_thought: bool = False
+    """Whether the answer begins inside a thought."""
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """All tokens before the answer."""
+        (cut,) = self.trunk.cuts
+        return (*self.trunk.token_ids, *cut.suffix_ids)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the token ids, hex: what the model really read."""
+        return ids_digest(self.ids)
+
+
+def ids_digest(ids: tuple[int, ...]) -> str:
+    """SHA-256 over token ids, hex."""
+    return hashlib.sha256(np.array(ids, "<i4").tobytes()).hexdigest()
+
+
+@dataclass
+class Prompter:
+    """Puts messages into the form of one model."""
+
+    codec: Codec
+    benchmark: str
+    thought: str
+    """As in the recipe."""
+    _around: dict[tuple[str, str], Prompt] = field(default_factory=dict)
+
+    @property
+    def in_thought(self) -> bool:
+        """Whether prompts open a thought."""
+        auto = self.codec.is_compact or len(self.codec.control("think")) == 1
+        return auto if self.thought == "auto" else self.thought == "open"
+
+    def __call__(self, item: Item, message: Message) -> Prompted:
+        """An item's prompt, with a cut where the answer begins."""
+        key = f"{self.benchmark}/{item.item_id}"
+        if message.raw:
+            return Prompted(
+                item, self.plain(key, message.before + message.text + message.after), message.stops
+            )
+        around = self._prompt(message.before, message.after)
+        ids = tuple(self.codec.encode(message.text))
+        trunk = Trunk(key, around.instruction_ids, ids, (Cut(len(ids), around.suffix_ids),))
+        return Prompted(item, trunk, in_thought=self.in_thought)
+
+    def plain(self, key: str, text: str) -> Trunk:
+        """A text that is gone on with, nothing but BOS before it; encoded as one, as it would be read."""
+        ids = tuple(self.codec.encode(text))
+        return Trunk(key, self.codec.begin_ids, ids, (Cut(len(ids)),))
+
+    def _prompt(self, before: str, after: str) -> Prompt:
+        if (before, after) not in self._around:
+            self._around[before, after] = self._made(before, after)
+        return self._around[before, after]
+
+    def _made(self, before: str, after: str) -> Prompt:
+        if self.codec.is_compact:
+            return compact("rlvr", self.codec)
+        if self.in_thought:
+            return worded(before, after, self.codec)
+        head, tail = around_document(before, after, self.codec)
+        return Prompt(opening_ids(head, self.codec), tuple(self.codec.encode_template(tail)))
+
+
+def stop_ids(codec: Codec, stops: tuple[str, ...]) -> frozenset[int]:
+    """Tokens that end an answer: the model's own, and those within which stopping words begin and end.
+
+    Words that are spread over several tokens are looked for in the answer's text instead.
+    """
+    wanted = [stop.encode() for stop in stops]
+    held = (
+        token for token in range(len(codec) if wanted else 0)
+        if any(stop in codec.token_bytes(token) for stop in wanted)
+    )  # fmt: skip
+    return codec.end_ids | frozenset(held)

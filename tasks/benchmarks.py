@@ -1,0 +1,236 @@
+"""From what a person asks of a model and some benchmarks to recipes that can be fingerprinted."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from infra.local.state import made_state_folder
+from infra.machine import numerics_of
+from infra.network.download import download
+from infra.storage.store import Store
+from rpt_core.artifacts.manifest import Manifest
+from rpt_core.artifacts.placement import Placement
+from rpt_core.artifacts.recipe import Artifact
+from rpt_core.errors import RecipeError, SourceError
+from rpt_core.evaluation.benchmarks.packs.item import items_digest
+from rpt_core.evaluation.benchmarks.packs.pack import DefaultSampling, Found, Mode, Pack
+from rpt_core.evaluation.benchmarks.packs.reading import find_folder, prompt_digest, read_folder
+from rpt_core.evaluation.benchmarks.packs.registry import PACKS, pack_called
+from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions, BenchmarkRecipe
+from rpt_core.recipes.given import GivenModel
+from tasks import capacity
+from tasks.resolve import input_files, resolve_sources
+
+ALL = "all"
+"""In place of names: every benchmark that the folder has."""
+DRAWN: tuple[Mode, ...] = ("reasoning", "few-shot")
+TRAINED_TO_THINK = frozenset({"cold-start", "policy", "rlpt", "rlvr", "checkpoint"})
+"""Kinds of artifacts whose models learnt to answer inside a thought that the prompt opens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A benchmark whose items are at hand."""
+
+    pack: Pack
+    folder: Path
+    found: Found
+
+
+def model_called(word: str, store: Store) -> GivenModel | Artifact:
+    """A model by its Hugging Face folder, by an artifact's name, or by its hub id; asked for in this order.
+
+    Raises:
+        RecipeError: nothing goes by this name, or the artifact holds no model.
+    """
+    if (Path(word) / "config.json").is_file():
+        return GivenModel(name=word)
+    try:
+        manifest = store.find(word)
+    except RecipeError as unknown:
+        if word.count("/") == 1 and not word.startswith((".", "/", "~")) and not Path(word).exists():
+            return GivenModel(name=word)
+        raise RecipeError(
+            f"{word!r} is no Hugging Face folder (it has no config.json), and {unknown}"
+        ) from None
+    if not {entry.path for entry in manifest.files} & {"model/config.json", "config.json"}:
+        raise RecipeError(
+            f"{manifest.artifact.short} holds no model to ask; name a base, cold-start, policy, rlvr or "
+            "checkpoint. `rpt ls` lists them."
+        )
+    return manifest.artifact
+
+
+def packs_called(names: Sequence[str], data: str) -> list[Pack]:
+    """The packs of some names, each once; of a folder, those that have a folder in it. No item is read.
+
+    Raises:
+        RecipeError: a benchmark is unknown, or the folder has none for it.
+        SourceError: the folder is not there.
+    """
+    if list(names) == [ALL]:
+        if not data:
+            raise RecipeError("--on all asks what a folder has: name it with --data FOLDER.")
+        packs = [pack for pack in PACKS.values() if find_folder(pack, Path(data))]
+        if not packs:
+            raise RecipeError(f"--data {data}: no folder in it is named as a benchmark: {', '.join(PACKS)}.")
+        return packs
+    if not names:
+        raise RecipeError(f"--on names no benchmark; there are {', '.join(PACKS)}.")
+    packs = list({pack.name: pack for pack in map(pack_called, names)}.values())
+    if data and (missing := [pack.name for pack in packs if find_folder(pack, Path(data)) is None]):
+        raise RecipeError(
+            f"--data {data} holds no folder for {', '.join(missing)}, so there is nothing to ask. Put its "
+            f"files into {Path(data) / missing[0]}, or leave --data out to fetch them from the hub."
+        )
+    return packs
+
+
+def benchmarks_at_hand(names: Sequence[str], data: str) -> list[Held]:
+    """The named benchmarks with their items: from their folders below ``data``, or from the hub without one.
+
+    Raises:
+        RecipeError: as :func:`packs_called`, or a named benchmark has no item.
+        SourceError: the folder is not there, or the hub does not give a file.
+    """
+    held = [_held(pack, data) for pack in packs_called(names, data)]
+    if list(names) == [ALL]:
+        return [one for one in held if one.found.items]
+    for one in held:
+        if not one.found.items:
+            raise RecipeError(
+                f"{one.folder} holds no item of {one.pack.name} ({one.found.rows_in} rows, "
+                f"{_told(one.found)}). Put the published files there: {', '.join(one.pack.published.files)}."
+            )
+    return held
+
+
+def _told(found: Found) -> str:
+    return ", ".join(f"{num} {reason}" for reason, num in found.refused.items()) or "none refused"
+
+
+def _held(pack: Pack, data: str) -> Held:
+    folder = find_folder(pack, Path(data)) if data else fetched(pack)
+    assert folder is not None, "looked for before"
+    states = ((path, path.stat()) for path in sorted(folder.rglob("*")))
+    stamp = tuple((str(path), state.st_mtime_ns, state.st_size) for path, state in states)
+    return Held(pack, folder.absolute(), _read(pack.name, folder, stamp))
+
+
+@lru_cache(maxsize=2 * len(PACKS))
+def _read(name: str, folder: Path, _stamp: tuple[tuple[str, int, int], ...]) -> Found:
+    """Read once a process while its files do not change: a command checks them before its flow asks them."""
+    return read_folder(PACKS[name], folder)
+
+
+def fetched(pack: Pack) -> Path:
+    """The benchmark's published files, downloaded once.
+
+    Raises:
+        SourceError: the hub does not give one; where access is granted on request, put them into a folder.
+    """
+    from huggingface_hub import hf_hub_url
+
+    folder = made_state_folder() / "downloads" / "benchmarks" / pack.name
+    for file in pack.published.files:
+        place = folder / file
+        address = hf_hub_url(pack.published.hub, file, repo_type="dataset")
+        try:
+            download(address, place.parent, name=place.name)
+        except SourceError as error:
+            raise SourceError(
+                f"{pack.name} could not be fetched from the hub's data set {pack.published.hub}: {error} Or "
+                f"put its files into a folder {pack.name} below one you name with --data.",
+                retryable=error.retryable,
+            ) from None
+    return folder
+
+
+def benchmark_recipe(
+    model: GivenModel | Artifact, held: Held, options: BenchmarkOptions, placement: Placement, store: Store
+) -> BenchmarkRecipe:
+    """The resolved recipe of one benchmark, with the earlier evaluations it can take samples from.
+
+    Raises:
+        RecipeError: the benchmark cannot be asked in this mode.
+        SourceError: the model is not there.
+    """
+    pack, found = held.pack, held.found
+    mode, usual, shots = settings_of(held, options)
+    recipe = BenchmarkRecipe.parse({
+        **_sampling(mode, usual, options),
+        "model": model,
+        "benchmark": pack.name,
+        "mode": mode,
+        "shots": shots,
+        "thought": "open" if isinstance(model, Artifact) and model.kind in TRAINED_TO_THINK else "auto",
+        "limit": options.limit,
+        "seed": options.seed,
+        "items": items_digest(found.items),
+        "prompt": prompt_digest(pack, found, mode, shots),
+        "data": str(held.folder),
+        "files": input_files(held.folder),
+    })  # fmt: skip
+    numerics = numerics_of(placement, capacity.num_parameters(recipe) or None, many_ranks=False)
+    recipe = recipe.model_copy(update={"engine": numerics.engine, "dtype": numerics.dtype})
+    resolved = resolve_sources(recipe)
+    assert isinstance(resolved, BenchmarkRecipe)
+    if mode not in DRAWN:
+        return resolved
+    same = [one.artifact for one in _earlier(resolved, store) if one.numerics == numerics]
+    return resolved.model_copy(update={"earlier": tuple(same)})
+
+
+def settings_of(held: Held, options: BenchmarkOptions) -> tuple[Mode, DefaultSampling, int]:
+    """Mode, its usual sampling, and the number of solved examples.
+
+    Raises:
+        RecipeError: the benchmark has no such mode, or too few examples.
+    """
+    pack = held.pack
+    mode = next(iter(pack.modes)) if options.mode == "auto" else options.mode
+    if mode not in pack.modes:
+        raise RecipeError(
+            f"{pack.name} is not asked in the mode {mode}; it has {', '.join(pack.modes)}. Name the "
+            "benchmarks of another mode in a command of their own."
+        )
+    return mode, pack.modes[mode], _shots(held, mode, options)
+
+
+def _shots(held: Held, mode: Mode, options: BenchmarkOptions) -> int:
+    if mode not in ("few-shot", "likelihood"):
+        return 0
+    wanted = held.pack.num_shots if options.shots == "auto" else options.shots
+    given = len(held.pack.shots_for(held.found.items[0], held.found.shots, wanted))
+    if given < wanted and (mode == "few-shot" or options.shots != "auto"):
+        raise RecipeError(
+            f"{held.pack.name} has {given} solved examples in {held.folder}, and {wanted} are asked for. Put "
+            f"the split that holds them there ({', '.join(held.pack.published.files)}), or give "
+            f"--shots {given}."
+        )
+    return given
+
+
+def _sampling(mode: Mode, usual: DefaultSampling, options: BenchmarkOptions) -> dict[str, Any]:
+    names = ("samples", "temperature", "top_p", "max_new_tokens")
+    if mode not in DRAWN:
+        return {name: getattr(usual, name) for name in names}
+    asked = {name: getattr(options, name) for name in names}
+    return {name: getattr(usual, name) if one == "auto" else one for name, one in asked.items()}
+
+
+def _earlier(recipe: BenchmarkRecipe, store: Store) -> Iterator[Manifest]:
+    """Finished evaluations that differ in the number of samples or items alone."""
+    own, drawing = recipe.fingerprint(), recipe.drawing()
+    for fingerprint in sorted(store.objects.list(store.objects.key("artifacts", recipe.kind))):
+        manifest = store.manifest(recipe.kind, fingerprint)
+        if manifest is None or fingerprint == own:
+            continue
+        try:
+            other = BenchmarkRecipe.parse(manifest.recipe)
+        except RecipeError:
+            continue  # written by another version: none of its samples are this one's
+        if other.drawing() == drawing:
+            yield manifest

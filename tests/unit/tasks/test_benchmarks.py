@@ -1,0 +1,137 @@
+"""From what a person asks to a recipe: whose items, in which mode, by which identity."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from infra.storage.store import Store
+from rpt_core.artifacts.placement import Placement
+from rpt_core.artifacts.recipe import Artifact
+from rpt_core.errors import RecipeError, SourceError
+from rpt_core.evaluation.benchmarks.packs.registry import PACKS
+from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions, BenchmarkRecipe
+from rpt_core.recipes.given import GivenModel
+from tasks import benchmarks
+from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand, fetched, model_called
+from tests.unit.infra.storage.test_store import publish, write
+
+ROW = {"question": "Which?", "subject": "law", "choices": ["a", "b", "c", "d"], "answer": 1}
+ANYWHERE = Placement(gpus=0)
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch) -> Store:
+    monkeypatch.setenv("RPT_HOME", str(tmp_path / "home"))
+    for name, text in {"test": json.dumps(ROW) + "\n", "dev": (json.dumps(ROW) + "\n") * 3}.items():
+        path = tmp_path / "data" / "mmlu" / f"{name}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "data" / "math-500").mkdir()
+    (tmp_path / "data" / "math-500" / "test.jsonl").write_text('{"problem": "P", "answer": "2"}\n')
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "config.json").write_text("{}")
+    return Store(str(tmp_path / "store"), tmp_path / "cache")
+
+
+def recipe(
+    store: Store, tmp_path: Path, name: str = "mmlu", model: str = "tiny", **options
+) -> BenchmarkRecipe:
+    (held,) = benchmarks_at_hand((name,), str(tmp_path / "data"))
+    given = model_called(str(tmp_path / model), store)
+    return benchmark_recipe(given, held, BenchmarkOptions(**options), ANYWHERE, store)
+
+
+def test_settings_are_the_benchmarks_own_where_nobody_says_otherwise(store, tmp_path):
+    paper = recipe(store, tmp_path, "math500")
+    assert (paper.mode, paper.samples, paper.temperature, paper.top_p) == ("reasoning", 64, 0.6, 0.95)
+    assert (paper.max_new_tokens, paper.limit, paper.shots) == (32_768, 0, 0)
+    ours = recipe(store, tmp_path, "math500", samples=2, temperature=0, max_new_tokens=9, limit=3)
+    assert (ours.samples, ours.temperature, ours.top_p, ours.max_new_tokens, ours.limit) == (2, 0, 0.95, 9, 3)
+    assert (ours.engine, ours.dtype) == ("torch", "float32")
+
+
+def test_a_mode_or_examples_that_are_not_there_are_refused(store, tmp_path):
+    with pytest.raises(RecipeError, match="math500 is not asked in the mode likelihood; it has reasoning"):
+        recipe(store, tmp_path, "math500", mode="likelihood")
+    with pytest.raises(RecipeError, match=r"mmlu has 3 solved examples in .*, and 5 are asked for"):
+        recipe(store, tmp_path, mode="few-shot")
+    assert recipe(store, tmp_path, mode="few-shot", shots=2).shots == 2
+    assert recipe(store, tmp_path, mode="likelihood").shots == 3
+
+
+def test_identity_is_content_and_never_a_place(store, tmp_path):
+    known = recipe(store, tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data").rename(tmp_path / "elsewhere" / "data")
+    (tmp_path / "tiny").rename(tmp_path / "elsewhere" / "renamed")
+    (tmp_path / "elsewhere" / "data" / "mmlu" / "test.jsonl").rename(
+        tmp_path / "elsewhere" / "data" / "mmlu" / "test-0.jsonl"
+    )
+    moved = recipe(store, tmp_path / "elsewhere", model="renamed")
+    assert moved.fingerprint() == known.fingerprint()
+    (tmp_path / "elsewhere" / "renamed" / "config.json").write_text('{"x": 1}')
+    changed = [
+        recipe(store, tmp_path / "elsewhere", model="renamed"),
+        *(known.model_copy(update=one) for one in (
+            {"prompt": "0" * 64}, {"items": "0" * 64}, {"engine": "vllm"}, {"dtype": "bfloat16"}, {"seed": 1},
+            {"revision": 2}, {"temperature": 0.5}, {"top_p": 0.5}, {"max_new_tokens": 5}, {"shots": 1},
+        )),
+    ]  # fmt: skip
+    assert len({one.fingerprint() for one in changed}) == len(changed)
+    assert known.fingerprint() not in {one.fingerprint() for one in changed}
+    assert all(one.drawing() != known.drawing() for one in changed)
+    more = known.model_copy(update={"samples": 8, "limit": 1})
+    assert more.fingerprint() != known.fingerprint()
+    assert more.drawing() == known.drawing()
+
+
+def test_a_model_is_a_folder_an_artifact_or_a_hub_id(store, tmp_path):
+    assert model_called("org/model", store) == GivenModel(name="org/model")
+    manifest = publish(store, write(tmp_path / "a", x="hello"))
+    store.add_ref("math", manifest.artifact)
+    with pytest.raises(RecipeError, match="holds no model to ask"):
+        model_called("math", store)
+    (tmp_path / "b" / "model").mkdir(parents=True)
+    (tmp_path / "b" / "model" / "config.json").write_text("{}")
+    made = publish(store, tmp_path / "b", fingerprint="b" * 64)
+    store.add_ref("made", made.artifact)
+    found = model_called("made@1", store)
+    assert isinstance(found, Artifact)
+    with pytest.raises(RecipeError, match="is no Hugging Face folder"):
+        model_called("./nothing", store)
+
+
+def test_published_files_are_fetched_from_the_hub_with_their_folders(store, tmp_path, monkeypatch):
+    asked = []
+
+    def download(address, folder, name=""):
+        asked.append(address)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("{}\n")
+        return folder / name
+
+    monkeypatch.setattr(benchmarks, "download", download)
+    folder = fetched(PACKS["kor_bench"])
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jsonl")) == sorted(
+        PACKS["kor_bench"].published.files
+    )
+    assert all("/datasets/m-a-p/KOR-Bench/resolve/main/" in address for address in asked)
+
+    def refused(address, folder, name=""):
+        raise SourceError("it is refused (401).")
+
+    monkeypatch.setattr(benchmarks, "download", refused)
+    with pytest.raises(
+        SourceError, match=r"gpqa_diamond could not be fetched .* Or put its files into a folder"
+    ):
+        benchmarks_at_hand(("gpqa_diamond",), "")
+
+
+def test_a_benchmark_without_items_is_refused_with_what_was_looked_at(store, tmp_path):
+    (tmp_path / "data" / "supergpqa").mkdir()
+    (tmp_path / "data" / "supergpqa" / "five-shot.yaml").write_text("prompt: x\n")
+    with pytest.raises(RecipeError, match=r"holds no item of supergpqa \(0 rows, none refused\)"):
+        benchmarks_at_hand(("supergpqa",), str(tmp_path / "data"))
+    held = benchmarks_at_hand(("all",), str(tmp_path / "data"))
+    assert [one.pack.name for one in held] == ["mmlu", "math500"]
