@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rpt_core.evaluation.compare import PairedItems, pair_items
 from rpt_core.evaluation.intervals import Estimate, clustered_mean, clustered_ratio
-from rpt_core.evaluation.items import FINAL, tier_names
+from rpt_core.evaluation.items import FINAL, clusters, tier_names
 from rpt_core.evaluation.passk import pass_at_k, reportable_k
 from rpt_core.objectives.objective import VERDICTS
 from rpt_core.objectives.verdicts import length_shares
@@ -33,6 +33,7 @@ class Outcomes:
 
     item_ids: NDArray[np.str_]
     documents: NDArray[np.str_]
+    """What errors are clustered by: the document or problem, or the outermost level it is nested in."""
     tiers: NDArray[np.str_]
     entropies_nats: Floats
     """NaN for problems."""
@@ -109,7 +110,7 @@ def outcomes(items: pa.Table, mode: str, checkpoint: str = FINAL) -> Outcomes:
 
     return Outcomes(
         item_ids=ids,
-        documents=np.array(table["doc_id"], dtype=str)[first_I],
+        documents=clusters(table)[first_I],
         tiers=np.array(table["tier"], dtype=str)[first_I],
         entropies_nats=np.array(table["entropy_nats"].to_pylist(), dtype=np.float64)[first_I],
         samples=total(np.ones(len(table))),
