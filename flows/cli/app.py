@@ -235,6 +235,32 @@ def compare_two(first: Spoken, second: Spoken, as_json: Json = False) -> None:
     compare_artifacts(first, second, as_json=as_json)
 
 
+@app.command("try")
+def try_model(
+    ref: Annotated[str, typer.Argument(metavar="REF", help="An artifact, or a Hugging Face folder or id.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What the model is given.")],
+    form: Annotated[str, typer.Option("--as", metavar="FORM", help="plain, think or solve.")] = "plain",
+    samples: Annotated[int, typer.Option(min=1, help="Answers; several need a temperature.")] = 1,
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token.")] = 0.0,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 128,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
+    tokens: Annotated[bool, typer.Option("--tokens", help="Every token by itself.")] = False,
+    placement: Placed = "",
+    as_json: Json = False,
+) -> None:
+    """Give a model a text: it goes on (plain), thinks and predicts (think), or solves it (solve).
+
+    A thought is shown apart from the prediction or answer after it. Of what was said you read tokens,
+    log-probability and entropy in nats, at temperature 1: a sum, or with --tokens token by token.
+    """
+    from flows.cli.trial import try_text
+
+    try_text(
+        ref, text, _placement(placement), with_tokens=tokens, as_json=as_json, form=form, samples=samples,
+        temperature=temperature, max_new_tokens=max_new_tokens, seed=seed,
+    )  # fmt: skip
+
+
 @app.command()
 def replay(
     ref: Spoken,
