@@ -91,7 +91,7 @@ SCHEMA = pa.schema(
     ]
 )
 DECLARED = pa.schema([("subject", pa.string()), ("category", pa.string())])
-"""Columns of a table in which some item has one: a table without them is that of revision 1, byte for byte."""
+"""Columns of a table in which some item has one: a table without them has the bytes of revision 1."""
 LEVELS = ("category", "subject", "doc_id")
 """Columns by which items are nested, the outermost first."""
 
