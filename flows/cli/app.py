@@ -228,11 +228,40 @@ def copy_artifact(
 
 
 @app.command("compare")
-def compare_two(first: Spoken, second: Spoken, as_json: Json = False) -> None:
-    """Two artifacts of one kind: evaluations item by item, anything else by recipe, digests and results."""
+def compare_some(
+    first: Spoken,
+    others: Annotated[list[str], typer.Argument(metavar="REF...", help="What is held against it.")],
+    as_json: Json = False,
+) -> None:
+    """Artifacts of one kind: evaluations item by item, anything else by recipe, digests and results.
+
+    Several are each held against the first.
+    """
     from flows.cli.compare import compare_artifacts
 
-    compare_artifacts(first, second, as_json=as_json)
+    compare_artifacts(first, others, as_json=as_json)
+
+
+@app.command()
+def leaderboard(
+    refs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[REFS...]", help="Evaluations, models or studies; all there are without any."
+        ),
+    ] = None,
+    title: Annotated[str, typer.Option(help="Of the page.")] = "Leaderboard",
+    as_json: Json = False,
+) -> None:
+    """Evaluated checkpoints side by side: intervals, places that tests can tell apart, clean scores.
+
+    A question is touched when the text a checkpoint was trained on shares a run of 13 words with it; every
+    score stands there twice, on all questions and on those that are clean.
+    """
+    with _prefect() as ready:
+        from flows.cli.leaderboard import show_leaderboard
+
+        show_leaderboard(tuple(refs or ()), title, ready, as_json=as_json)
 
 
 @app.command("try")
@@ -316,6 +345,7 @@ _STOPPED = {
     "run": _GOES_ON,
     "demo": _GOES_ON,
     "study": _GOES_ON,
+    "leaderboard": _GOES_ON,
     "copy": "What was copied stays, and the same command goes on.",
     "gc": "What was removed is gone, nothing else was touched, and the same command goes on.",
     "track": "MLflow may show a part; the same command completes it.",

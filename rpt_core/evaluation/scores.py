@@ -149,8 +149,8 @@ def bins(thresholds_nats: Sequence[float]) -> dict[str, list[str]]:
 
 
 def tiers_of(found: Outcomes, thresholds_nats: Sequence[float]) -> dict[str, Outcomes]:
-    """The nested tiers that have an item; problems are one tier, ``all``."""
-    if len(found) and not found.tiers[0]:
+    """The nested tiers that have an item; problems, and whatever has no thresholds, are one tier, ``all``."""
+    if len(found) and not (found.tiers[0] and thresholds_nats):
         return {ALL: found}
     parts = {name: found.of_tiers(members) for name, members in nested_tiers(thresholds_nats).items()}
     return {name: part for name, part in parts.items() if len(part)}

@@ -1,6 +1,6 @@
 """Two evaluations of the same questions, line by line: every mode and tier both hold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -30,24 +30,34 @@ class Line:
 
 
 def lines(before: pa.Table, after: pa.Table, thresholds_nats: Sequence[float]) -> list[Line]:
-    """Paired, clustered comparisons of the final models.
+    """Paired, clustered comparisons of the final models of two evaluations; see :func:`lines_against`."""
+    return lines_against(before, {"": after}, thresholds_nats)[""]
+
+
+def lines_against(
+    before: pa.Table, others: Mapping[str, pa.Table], thresholds_nats: Sequence[float]
+) -> dict[str, list[Line]]:
+    """Paired, clustered comparisons of several evaluations with one, all held to one error rate.
 
     Tiers are the first evaluation's, should the two have been classed by different proxy models.
 
     Args:
         before: Table of outcomes of the first evaluation (``items.parquet``).
-        after: Of the second.
-        thresholds_nats: Of the entropy tiers, the same for both.
+        others: Of the others, by name.
+        thresholds_nats: Of the entropy tiers, the same for all.
 
     Raises:
-        RecipeError: the two have no mode in common, or were asked different questions in one.
+        RecipeError: two have no mode in common, or were asked different questions in one.
     """
-    parts = list(_parts(before, after, thresholds_nats))
-    decisions = decide([Claim(f"{mode}, {tier}", items) for mode, tier, items in parts])
-    return [
-        Line(mode, tier, compare(items), decision.adjusted_p_value, SIDES[decision.verdict])
-        for (mode, tier, items), decision in zip(parts, decisions, strict=True)
+    parts = [
+        (name, *part) for name, after in others.items() for part in _parts(before, after, thresholds_nats)
     ]
+    decisions = decide([Claim(f"{name} {mode}, {tier}", items) for name, mode, tier, items in parts])
+    found: dict[str, list[Line]] = {name: [] for name in others}
+    for (name, mode, tier, items), decision in zip(parts, decisions, strict=True):
+        line = Line(mode, tier, compare(items), decision.adjusted_p_value, SIDES[decision.verdict])
+        found[name].append(line)
+    return found
 
 
 def modes_of(items: pa.Table) -> list[str]:

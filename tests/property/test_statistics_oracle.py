@@ -22,7 +22,7 @@ from rpt_core.evaluation.populations import sampling_variance, whole_benchmark
 from rpt_core.evaluation.runs import compare_runs, over_runs
 from rpt_core.evaluation.scores import accuracy, outcomes
 
-FEW = settings(max_examples=40)
+FEW = settings(max_examples=25)
 EIGHTHS = st.integers(0, 8).map(lambda number: number / 8)
 
 
