@@ -235,7 +235,8 @@ def compare_some(
 ) -> None:
     """Artifacts of one kind: evaluations item by item, anything else by recipe, digests and results.
 
-    Several are each held against the first.
+    Several are each held against the first. Names joined by commas are the runs of one method, by seed: then
+    seeds are the unit, and methods are paired by seed.
     """
     from flows.cli.compare import compare_artifacts
 

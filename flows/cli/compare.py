@@ -20,10 +20,18 @@ MOST_CHARACTERS = 60
 def compare_artifacts(first: str, others: Sequence[str], *, as_json: bool) -> None:
     """Show where artifacts of one kind differ, each of the others beside the first.
 
+    Args:
+        first: A name; or several by commas, the evaluations of one method by seed.
+        others: The same of what is held against it.
+        as_json: One document.
+
     Raises:
         RecipeError: two are one artifact, are of two kinds, or are evaluations of different questions.
     """
     store = open_store()
+    if any("," in ref for ref in (first, *others)):
+        _compare_runs(store, first, others, as_json=as_json)
+        return
     one, rest = store.find(first), [store.find(other) for other in others]
     for ref, other in zip(others, rest, strict=True):
         _refuse_unlike(first, one, ref, other)
@@ -38,6 +46,46 @@ def compare_artifacts(first: str, others: Sequence[str], *, as_json: bool) -> No
     for other, page in zip(rest, pages, strict=True):
         console.print(f"first [bold]{one.artifact.short}[/]  second [bold]{other.artifact.short}[/]")
         _print(page, many=len(rest))
+
+
+def _compare_runs(store: Store, first: str, others: Sequence[str], *, as_json: bool) -> None:
+    """Methods under the same seeds, each a list of evaluations in one order: seeds are the unit.
+
+    Raises:
+        RecipeError: the lists differ in length, or one of what they name is no evaluation.
+    """
+    from rpt_core.evaluation.items import read_items
+    from rpt_core.evaluation.versus import run_lines
+
+    lists = [[store.find(ref.strip()) for ref in some.split(",")] for some in (first, *others)]
+    for manifest in (one for some in lists for one in some):
+        if not is_evaluation(manifest):
+            raise RecipeError(
+                f"{manifest.artifact.short} is no evaluation, so it has no mean to compare over seeds. Name "
+                "evaluations; `rpt ls` lists them."
+            )
+    tiers = list(_tiers(store, lists[0][0]).values())
+    before, *rest = ([read_items(store.materialise(one.artifact)) for one in some] for some in lists)
+    found = [[asdict(line) for line in run_lines(before, after, tiers)] for after in rest]
+    told = [{"second": ref, "lines": lines} for ref, lines in zip(others, found, strict=True)]
+    if as_json:
+        print_json({"first": first, "others": told})
+        return
+    for page in told:
+        console.print(f"first [bold]{first}[/]  second [bold]{page['second']}[/]", soft_wrap=True)
+        head = ["mode", "tier", "seeds", "first", "second", "difference", "95% interval", "p"]
+        print_table(head, map(_run_line, page["lines"]))
+    console.print("Paired by seed, in the order named; Student's interval and test over the runs' means.")
+
+
+def _run_line(line: dict[str, Any]) -> list[str]:
+    found = line["comparison"]
+    gain, p_value = found["difference"], found["p_value"]
+    return [
+        line["mode"], line["tier"], str(gain["num_items"]), f"{100 * line['before']:.1f}",
+        f"{100 * line['after']:.1f}", f"{100 * gain['value']:+.1f}", interval(gain, "+.1f"),
+        "-" if p_value is None else f"{p_value:.2g}",
+    ]  # fmt: skip
 
 
 def _refuse_unlike(first: str, one: Manifest, second: str, other: Manifest) -> None:
@@ -67,14 +115,14 @@ def _evaluations(store: Store, one: Manifest, others: Sequence[Manifest]) -> lis
                 "questions. Evaluate both with the same tiers_nats."
             )
     before = read_items(store.materialise(one.artifact))
-    after = {other.digest: read_items(store.materialise(other.artifact)) for other in others}
+    after = {str(i): read_items(store.materialise(other.artifact)) for i, other in enumerate(others)}
     found = lines_against(before, after, list(tiers.values()))
     return [
         {
-            "lines": [asdict(line) for line in found[digest]],
+            "lines": [asdict(line) for line in found[number]],
             "modes_of_one_only": sorted(set(modes_of(before)) ^ set(modes_of(items))),
         }
-        for digest, items in after.items()
+        for number, items in after.items()
     ]
 
 
@@ -141,15 +189,17 @@ def _address(manifest: Manifest) -> dict[str, Any]:
 
 def _print(pages: dict[str, Any], *, many: int) -> None:
     if "lines" in pages:
-        print_table(
-            ["mode", "tier", "items", "first", "second", "difference", "95% interval", "p", "second is"],
-            (_line(line) for line in pages["lines"]),
-        )
+        head = ["mode", "tier", "items", "first", "second", "difference", "95% interval", "p", "second is"]
+        checked = any(line["comparison"]["mcnemar_p_value"] is not None for line in pages["lines"])
+        head += ["McNemar"] if checked else []
+        print_table(head, (_line(line)[: len(head)] for line in pages["lines"]))
         over = "these lines" if many == 1 else f"the lines of all {many} tables"
         console.print(
             "Paired by item, clustered by document or problem, or by what these are nested in; p by sign "
             f"flips, after Holm's correction over {over}."
         )
+        if checked:
+            console.print("McNemar: a check for one answer an item; items as independent, uncorrected.")
         if alone := pages["modes_of_one_only"]:
             console.print(f"Asked of one only: {', '.join(alone)}.")
     for name in ("recipe", "digests", "numerics", "rows", "results"):
@@ -166,6 +216,7 @@ def _line(line: dict[str, Any]) -> list[str]:
     return [
         line["mode"], line["tier"], str(gain["num_items"]), *accuracies, f"{100 * gain['value']:+.1f}",
         interval(gain, "+.1f"), f"{line['adjusted_p_value']:.2g}", line["verdict"],
+        "-" if found["mcnemar_p_value"] is None else f"{found['mcnemar_p_value']:.2g}",
     ]  # fmt: skip
 
 

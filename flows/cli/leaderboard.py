@@ -64,7 +64,7 @@ def _rows(page: dict[str, Any]) -> Iterator[list[str]]:
 
 
 def _line(row: dict[str, Any], values: list[Any]) -> list[str]:
-    score, clean, (less, p_value) = row["accuracy"], row["accuracy, clean"], values[-2:]
+    score, clean, (less, p_value) = row["accuracy"], row["accuracy clean"], values[-2:]
     return [
         str(row["place"]), str(row["checkpoint"]), _percent(score), interval(score, ".1f"), _percent(clean),
         f"{100 * less['value']:+.1f}" if isinstance(less, dict) else "-",

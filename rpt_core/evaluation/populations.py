@@ -78,8 +78,8 @@ def whole_benchmark(
     if num == 1 and share < 1:
         return Estimate(value, None, None, None, 1, 1)
     variance = sampling_variance(means, samples, num_population, greedy=greedy)
-    exact = greedy and share == 1
-    least = 0.0 if exact else float(one_answer(means) / num) if share < 1 else 1 / float(samples.sum())
-    error = max(float(np.sqrt(variance)), least)
+    unasked = one_answer(means) / num_population if share < 1 else 0.0  # what one other item would change
+    redrawn = 0.0 if greedy else 1 / float(samples.sum())
+    error = max(float(np.sqrt(variance)), unasked, redrawn)
     reach = float(stats.t.ppf((1 + confidence) / 2, max(num - 1, 1))) * error
     return Estimate(value, error, max(0.0, value - reach), min(1.0, value + reach), num, num)

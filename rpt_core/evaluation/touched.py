@@ -5,7 +5,7 @@ Preparing a corpus removes rows that leak what it holds out, by the same rule
 it may never have heard of: benchmarks put into the evaluation later, and next tokens of held-out documents.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -138,7 +138,7 @@ def _touch(item: HeldOutItem, hit: Hit, row_id: str, source: str, shared: str) -
     return Touch(item.item_id, item.benchmark, row_id, source, len(hit.runs), round(hit.coverage, 4), shared)
 
 
-def _training_rows(corpus: Path) -> Iterator[Mapping[str, str]]:
+def _training_rows(corpus: Path) -> Iterator[dict[str, str]]:
     """Text of documents, and of problems with their solutions and answers, as far as training may read it."""
     for row in _rows(corpus / "documents.parquet", ["doc_id", "source", "text", "split"]):
         if row["split"] == "train":

@@ -10,6 +10,7 @@ import pyarrow as pa
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.compare import Claim, PairedComparison, PairedItems, Verdict, compare, decide
 from rpt_core.evaluation.items import FINAL
+from rpt_core.evaluation.runs import RunComparison, compare_runs
 from rpt_core.evaluation.scores import outcomes, paired, tiers_of
 
 Side = Literal["better", "worse", "undecided"]
@@ -58,6 +59,60 @@ def lines_against(
         line = Line(mode, tier, compare(items), decision.adjusted_p_value, SIDES[decision.verdict])
         found[name].append(line)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """Two methods under the same seeds, in one tier of one mode."""
+
+    mode: str
+    tier: str
+    before: float
+    """Mean over the runs of the first method."""
+    after: float
+    comparison: RunComparison
+
+
+def run_lines(
+    before: Sequence[pa.Table], after: Sequence[pa.Table], thresholds_nats: Sequence[float]
+) -> list[RunLine]:
+    """Two methods with seeds as the unit: every mode and tier that all runs were asked.
+
+    Args:
+        before: Tables of outcomes of the first method's runs, one a seed.
+        after: Of the second's, in the same order.
+        thresholds_nats: Of the entropy tiers.
+
+    Raises:
+        RecipeError: the methods have different numbers of runs, or no mode in common.
+    """
+    if len(before) != len(after):
+        raise RecipeError(
+            f"the first method has {len(before)} runs and the second {len(after)}: they cannot be paired by "
+            "seed. Name as many of each, in one order."
+        )
+    means = [[_run_means(table, thresholds_nats) for table in runs] for runs in (before, after)]
+    every = [one for runs in means for one in runs]
+    shared = [place for place in every[0] if all(place in one for one in every)]
+    if not shared:
+        raise RecipeError(
+            "the runs have no mode in common, so nothing can be compared. Evaluate all of them in one mode."
+        )
+    found = []
+    for place in shared:
+        first, second = (dict(enumerate(one[place] for one in runs)) for runs in means)
+        whole = (float(np.mean(list(side.values()))) for side in (first, second))
+        found.append(RunLine(*place, *whole, compare_runs(first, second)))
+    return found
+
+
+def _run_means(table: pa.Table, thresholds_nats: Sequence[float]) -> dict[tuple[str, str], float]:
+    """Mean score of one run, by mode and tier."""
+    return {
+        (mode, tier): float(np.mean(part.score / part.samples))
+        for mode in modes_of(table)
+        for tier, part in tiers_of(outcomes(table, mode), thresholds_nats).items()
+    }
 
 
 def modes_of(items: pa.Table) -> list[str]:

@@ -16,7 +16,7 @@ from rpt_core.report.models import Evaluated
 
 NAMES = {PLAIN: "next token, plain", REASONING: "next token, thinking", FORCED: "next token, made to think"}
 """What modes are called that a reader need not know by name."""
-DETERMINISTIC = frozenset({PLAIN, INSTRUCTED, "choice", "choice-normalised"})
+DETERMINISTIC = frozenset({PLAIN, "choice", "choice-normalised"})
 """Modes in which nothing is drawn."""
 BY_BENCHMARK = frozenset({"benchmarks", "choice", "choice-normalised", "choice-boxed"})
 """Modes whose items are those of several benchmarks, named ``aime24:<id>``."""
@@ -86,6 +86,8 @@ def parts(model: str, one: Evaluated) -> Iterator[tuple[str, Standing]]:
     """The benchmarks of an evaluation, each with its outcomes; at next tokens, where training asks."""
     recipe = one.source.manifest.recipe if one.source.manifest else {}
     for mode in modes_of(one.items):
+        if mode == INSTRUCTED:  # how an instruction changes plain prediction, which is no benchmark
+            continue
         found = outcomes(one.items, mode)
         if "floor_nats" in one.scores and len(found) and found.tiers[0]:
             found = found.above(one.floor_nats)

@@ -14,13 +14,13 @@ from rpt_core.evaluation.intervals import Estimate
 from rpt_core.evaluation.items import read_items
 from rpt_core.evaluation.populations import whole_benchmark
 from rpt_core.evaluation.ranking import Rank, Ranking, rank
-from rpt_core.evaluation.scores import accuracy
 from rpt_core.evaluation.touched import Touch, Touches, write_touched
 from rpt_core.objectives.objective import VERDICTS
 from rpt_core.pages.words import clip, p_value, points
 from rpt_core.recipes.leaderboard import Entry, LeaderboardRecipe
 from rpt_core.report.blocks import (
     NOTHING,
+    Block,
     Cell,
     Inline,
     KeyFigure,
@@ -118,24 +118,28 @@ def _board(column: Column, recipe: LeaderboardRecipe, touches: TrainingText) -> 
 
 def _overview(boards: Sequence[Board], models: Sequence[str]) -> Section:
     places = {model: _mean_place(boards, model) for model in models}
+    order = sorted(models, key=lambda model: (places[model], model))
+    head = ("checkpoint", *(board.name for board in boards))
 
-    def cell(board: Board, model: str) -> Inline:
-        standing = next((one for one in board.column.standings if one.model == model), None)
-        if standing is None:
-            return NOTHING
-        found = share(accuracy(standing.outcomes), standing.evaluation.source)
-        clean = board.scores[model]["clean"].get("accuracy")
-        facts = f"place {board.ranking.ranks[model]}", f"clean {share(clean).text if clean else NOTHING.text}"
-        return replace(found, facts=facts)
+    def rows(part: str) -> list[Row]:
+        return [(model, *(_overview_cell(board, model, part) for board in boards)) for model in order]
 
-    rows: list[Row] = [
-        (model, *(cell(board, model) for board in boards))
-        for model in sorted(models, key=lambda model: (places[model], model))
-    ]
-    caption = "Rows by their mean place, which is an order and no score. A dash: not asked, or nothing known."
-    return Section(
-        "Leaderboard", [Table(("checkpoint", *(board.name for board in boards)), rows, caption=caption)]
-    )
+    caption = "Rows by their mean place, which is an order and no score. A dash: not asked."
+    blocks: list[Block] = [Table(head, rows("all"), narrow=True, caption=caption)]
+    if any(scores["clean"]["num_items"] for board in boards for scores in board.scores.values()):
+        said = "The same on the questions alone that the model's training text does not touch."
+        caption = "A dash: what the model read is not known, or no question is known to be clean."
+        blocks += [said, Table(head, rows("clean"), narrow=True, caption=caption)]
+    return Section("Leaderboard", blocks)
+
+
+def _overview_cell(board: Board, model: str, part: str) -> Inline:
+    standing = next((one for one in board.column.standings if one.model == model), None)
+    if standing is None or (model in board.unchecked and part == "clean"):
+        return NOTHING
+    found = share(board.scores[model][part].get("accuracy"), standing.evaluation.source)
+    place = f" · place {board.ranking.ranks[model]}" if part == "all" else ""
+    return replace(found, detail=f"{found.detail}{place}")
 
 
 def _mean_place(boards: Sequence[Board], model: str) -> float:
@@ -163,11 +167,13 @@ def _details(board: Board) -> Section:
         cells += [share(_whole(standings[model]), source)] if population > len(some) else []
         return (model, *cells, _counts(board, model), *_less(board, first, model))
 
-    names = [f"{_called(name)}{part}" for name in shown for part in ("", ", clean")]
+    names = [f"{_called(name)}{part}" for name in shown for part in ("", " clean")]
     names += [f"on all {population}"] if population > len(some) else []
-    names += ["clean / touched / unknown", f"less {first}, points", "p, adjusted"]
+    names += ["clean / touched / ?", "less the first", "p, adjusted"]
     rows = [row(model, place) for model, place in board.ranking.ranks.items()]
-    return Section(board.name, [_asked(board, population), Table(("checkpoint", "place", *names), rows)])
+    return Section(
+        board.name, [_asked(board, population), Table(("checkpoint", "place", *names), rows, narrow=True)]
+    )
 
 
 def _whole(standing: Standing) -> Estimate:
@@ -192,7 +198,8 @@ def _asked(board: Board, population: int) -> str:
     )
     return (
         f"{len(found[0])}{drawn} questions in {len(np.unique(found[0].documents))} clusters, {answers}. "
-        f"Clean: those the model's training text does not touch.{about}"
+        f"Clean: those the model's training text does not touch; of those under ? nothing can be said.{about}"
+        " Less the first: points, paired by question."
     )
 
 
@@ -280,8 +287,7 @@ def _unread(models: Sequence[Model]) -> Iterator[str]:
     for model in models:
         for one in model.evaluations:
             verdicts = np.array(one.items["verdict"])
-            counts = {name: int(np.sum(verdicts == name)) for name in VERDICTS}
-            unread, total = sum(counts[name] for name in UNREAD), sum(counts.values())
+            unread, total = int(np.isin(verdicts, UNREAD).sum()), int(np.isin(verdicts, VERDICTS).sum())
             if total and unread > MAX_UNREAD_SHARE * total:
                 yield (
                     f"{unread / total:.1%} of the answers of {model.name} in {one.source.short} went unread; "

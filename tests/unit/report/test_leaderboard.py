@@ -73,7 +73,7 @@ def test_the_best_is_first_and_what_cannot_be_told_apart_shares_a_place(planted)
     assert [row["place"] for row in rows.values()] == ["1", "2–3", "2–3"]
     for row in rows.values():
         assert row["accuracy"]["low"] < row["accuracy"]["value"] < row["accuracy"]["high"]
-    assert rows["start"]["less trained, points"]["value"] == pytest.approx(
+    assert rows["start"]["less the first"]["value"] == pytest.approx(
         rows["start"]["accuracy"]["value"] - rows["trained"]["accuracy"]["value"]
     )
     assert rows["start"]["p, adjusted"] < 0.05
@@ -89,8 +89,8 @@ def test_the_overview_has_a_row_a_checkpoint_and_a_column_a_benchmark(planted):
     assert overview.keys() == {"start", "twin", "trained"}
     assert next(iter(overview)) == "trained"
     names = {"next token, plain", "next token, thinking", "next token, made to think", "problems"}
-    assert names < overview["start"].keys()
-    assert {f"first: {name}" for name in names} < outcome.summary.keys()
+    assert names <= overview["start"].keys()
+    assert {f"first: {name}" for name in names} <= outcome.summary.keys()
     html = Page((out / "report.html").read_text())
     assert html.open == []
     text = " ".join("".join(html.text).split())
@@ -114,11 +114,11 @@ def test_a_clean_score_stands_beside_each_one(tmp_path):
         },
     )
     rows = rows_of(page, "mmlu")
-    assert rows["reader"]["clean / touched / unknown"] == [2, 1, 1]
-    assert rows["other"]["clean / touched / unknown"] == [3, 0, 1]
+    assert rows["reader"]["clean / touched / ?"] == [2, 1, 1]
+    assert rows["other"]["clean / touched / ?"] == [3, 0, 1]
     assert rows["reader"]["accuracy"]["value"] == 0.5
-    assert rows["reader"]["accuracy, clean"]["value"] == 0.5
-    assert rows["other"]["accuracy, clean"]["value"] == pytest.approx(2 / 3)
+    assert rows["reader"]["accuracy clean"]["value"] == 0.5
+    assert rows["other"]["accuracy clean"]["value"] == pytest.approx(2 / 3)
     (example,) = rows_of(page, "Questions that training text touches").values()
     assert (example["question"], example["training row"]) == ("q0", "d0 web")
     assert example["shared words"] == " ".join(QUESTIONS["q0"].split()[:13])
@@ -141,7 +141,7 @@ def test_other_settings_and_other_questions_are_other_columns(tmp_path):
 
 
 def test_a_limit_says_which_claim_an_interval_is_about(tmp_path):
-    """Four of sixteen questions, asked greedily: the error about the sixteen is smaller than about any such."""
+    """Four of sixteen questions, asked greedily: the sixteen are known better than questions like them."""
     folder = quiz(tmp_path / "limited", "q0 q1 q2", temperature=0)
     scores = {"items": {"rows_in": 20, "kept": 4, "dropped": {"not-drawn": 12, "unread": 4}}}
     (folder / "scores.json").write_text(json.dumps(scores | {"is_training_file": True}))

@@ -130,3 +130,26 @@ def test_several_evaluations_are_each_held_against_the_first(store, folders, cap
     out = " ".join(capsys.readouterr().out.split())
     assert "the lines of all 2 tables" in out
     assert out.count("second evaluation/") == 2
+
+
+def test_runs_of_two_methods_are_paired_by_seed(store, tmp_path, capsys):
+    letters = {("start", 0): "a", ("start", 1): "b", ("after", 0): "d", ("after", 1): "e"}
+    for (name, seed), letter in letters.items():
+        folder = tmp_path / f"{name}{seed}"  # a world of its own for each seed
+        chances = BEFORE if name == "start" else AFTER
+        write_evaluation(folder, chances, seed=seed, planted=Planted(12, 2, seed=seed), manifest=False)
+        put(store, folder, "evaluation", letter)
+    assert run("compare", "aaaaaa,bbbbbb", "dddddd,eeeeee", "--json") == 0
+    (found,) = json.loads(capsys.readouterr().out)["others"]
+    thinking = next(line for line in found["lines"] if line["mode"] == "reasoning")
+    difference = thinking["comparison"]["difference"]
+    assert difference["num_items"] == 2
+    assert difference["value"] == pytest.approx(thinking["after"] - thinking["before"])
+    assert difference["low"] < difference["value"] < difference["high"]
+    assert run("compare", "aaaaaa,bbbbbb", "dddddd,eeeeee") == 0
+    assert "Paired by seed" in capsys.readouterr().out
+    assert run("compare", "aaaaaa,bbbbbb", "dddddd") == 2
+    assert "the first method has 2 runs and the second 1" in said(capsys)
+    put(store, write(tmp_path / "c", text="words"), "corpus", "c")
+    assert run("compare", "aaaaaa,cccccc", "dddddd,eeeeee") == 2
+    assert "corpus/cccccccccccc is no evaluation" in said(capsys)
