@@ -228,11 +228,67 @@ def copy_artifact(
 
 
 @app.command("compare")
-def compare_two(first: Spoken, second: Spoken, as_json: Json = False) -> None:
-    """Two artifacts of one kind: evaluations item by item, anything else by recipe, digests and results."""
+def compare_some(
+    first: Spoken,
+    others: Annotated[list[str], typer.Argument(metavar="REF...", help="What is held against it.")],
+    as_json: Json = False,
+) -> None:
+    """Artifacts of one kind: evaluations item by item, anything else by recipe, digests and results.
+
+    Several are each held against the first. Names joined by commas are the runs of one method, by seed: then
+    seeds are the unit, and methods are paired by seed.
+    """
     from flows.cli.compare import compare_artifacts
 
-    compare_artifacts(first, second, as_json=as_json)
+    compare_artifacts(first, others, as_json=as_json)
+
+
+@app.command()
+def leaderboard(
+    refs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[REFS...]", help="Evaluations, models or studies; all there are without any."
+        ),
+    ] = None,
+    title: Annotated[str, typer.Option(help="Of the page.")] = "Leaderboard",
+    as_json: Json = False,
+) -> None:
+    """Evaluated checkpoints side by side: intervals, places that tests can tell apart, clean scores.
+
+    A question is touched when the text a checkpoint was trained on shares a run of 13 words with it; every
+    score stands there twice, on all questions and on those that are clean.
+    """
+    with _prefect() as ready:
+        from flows.cli.leaderboard import show_leaderboard
+
+        show_leaderboard(tuple(refs or ()), title, ready, as_json=as_json)
+
+
+@app.command("try")
+def try_model(
+    ref: Annotated[str, typer.Argument(metavar="REF", help="An artifact, or a Hugging Face folder or id.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What the model is given.")],
+    form: Annotated[str, typer.Option("--as", metavar="FORM", help="plain, think or solve.")] = "plain",
+    samples: Annotated[int, typer.Option(min=1, help="Answers; several need a temperature.")] = 1,
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token.")] = 0.0,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 128,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
+    tokens: Annotated[bool, typer.Option("--tokens", help="Every token by itself.")] = False,
+    placement: Placed = "",
+    as_json: Json = False,
+) -> None:
+    """Give a model a text: it goes on (plain), thinks and predicts (think), or solves it (solve).
+
+    A thought is shown apart from the prediction or answer after it. Of what was said you read tokens,
+    log-probability and entropy in nats, at temperature 1: a sum, or with --tokens token by token.
+    """
+    from flows.cli.trial import try_text
+
+    try_text(
+        ref, text, _placement(placement), with_tokens=tokens, as_json=as_json, form=form, samples=samples,
+        temperature=temperature, max_new_tokens=max_new_tokens, seed=seed,
+    )  # fmt: skip
 
 
 @app.command("eval")
@@ -329,6 +385,7 @@ _STOPPED = {
     "demo": _RESUMES,
     "study": _RESUMES,
     "eval": _RESUMES,
+    "leaderboard": _RESUMES,
     "copy": "What was copied stays, and a rerun resumes.",
     "gc": "What was removed is gone, nothing else was touched, and a rerun resumes.",
     "track": "MLflow may show a part; the same command completes it.",

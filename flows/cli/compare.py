@@ -1,6 +1,7 @@
-"""`rpt compare`: two evaluations item by item; two of any other kind by recipe, digests and results."""
+"""`rpt compare`: evaluations item by item; artifacts of any other kind by recipe, digests and results."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,20 +10,85 @@ from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.errors import RecipeError
 from tasks.home import open_store
+from tasks.leaderboard import is_evaluation
 
 Difference = dict[str, Any]
 """``name``, and what the ``first`` and the ``second`` have under it; None where one has nothing."""
 MOST_CHARACTERS = 60
 
 
-def compare_artifacts(first: str, second: str, *, as_json: bool) -> None:
-    """Show where two artifacts of one kind differ.
+def compare_artifacts(first: str, others: Sequence[str], *, as_json: bool) -> None:
+    """Show where artifacts of one kind differ, each of the others beside the first.
+
+    Args:
+        first: A name; or several by commas, the evaluations of one method by seed.
+        others: The same of what is held against it.
+        as_json: One document.
 
     Raises:
-        RecipeError: both are one artifact, are of two kinds, or are evaluations of different questions.
+        RecipeError: two are one artifact, are of two kinds, or are evaluations of different questions.
     """
     store = open_store()
-    one, other = store.find(first), store.find(second)
+    if any("," in ref for ref in (first, *others)):
+        _compare_runs(store, first, others, as_json=as_json)
+        return
+    one, rest = store.find(first), [store.find(other) for other in others]
+    for ref, other in zip(others, rest, strict=True):
+        _refuse_unlike(first, one, ref, other)
+    pages = [_sides(one, other) for other in rest]
+    if is_evaluation(one):
+        pages = [lines | sides for lines, sides in zip(_evaluations(store, one, rest), pages, strict=True)]
+    if as_json:
+        head = {"kind": one.kind, "first": _address(one)}
+        told = [{"second": _address(other), **page} for other, page in zip(rest, pages, strict=True)]
+        print_json(head | (told[0] if len(told) == 1 else {"others": told}))
+        return
+    for other, page in zip(rest, pages, strict=True):
+        console.print(f"first [bold]{one.artifact.short}[/]  second [bold]{other.artifact.short}[/]")
+        _print(page, many=len(rest))
+
+
+def _compare_runs(store: Store, first: str, others: Sequence[str], *, as_json: bool) -> None:
+    """Methods under the same seeds, each a list of evaluations in one order: seeds are the unit.
+
+    Raises:
+        RecipeError: the lists differ in length, or one of what they name is no evaluation.
+    """
+    from rpt_core.evaluation.items import read_items
+    from rpt_core.evaluation.versus import run_lines
+
+    lists = [[store.find(ref.strip()) for ref in some.split(",")] for some in (first, *others)]
+    for manifest in (one for some in lists for one in some):
+        if not is_evaluation(manifest):
+            raise RecipeError(
+                f"{manifest.artifact.short} is no evaluation, so it has no mean to compare over seeds. Name "
+                "evaluations; `rpt ls` lists them."
+            )
+    tiers = list(_tiers(store, lists[0][0]).values())
+    before, *rest = ([read_items(store.materialise(one.artifact)) for one in some] for some in lists)
+    found = [[asdict(line) for line in run_lines(before, after, tiers)] for after in rest]
+    told = [{"second": ref, "lines": lines} for ref, lines in zip(others, found, strict=True)]
+    if as_json:
+        print_json({"first": first, "others": told})
+        return
+    for page in told:
+        console.print(f"first [bold]{first}[/]  second [bold]{page['second']}[/]", soft_wrap=True)
+        head = ["mode", "tier", "seeds", "first", "second", "difference", "95% interval", "p"]
+        print_table(head, map(_run_line, page["lines"]))
+    console.print("Paired by seed, in the order named; Student's interval and test over the runs' means.")
+
+
+def _run_line(line: dict[str, Any]) -> list[str]:
+    found = line["comparison"]
+    gain, p_value = found["difference"], found["p_value"]
+    return [
+        line["mode"], line["tier"], str(gain["num_items"]), f"{100 * line['before']:.1f}",
+        f"{100 * line['after']:.1f}", f"{100 * gain['value']:+.1f}", interval(gain, "+.1f"),
+        "-" if p_value is None else f"{p_value:.2g}",
+    ]  # fmt: skip
+
+
+def _refuse_unlike(first: str, one: Manifest, second: str, other: Manifest) -> None:
     if one.artifact == other.artifact:
         raise RecipeError(
             f"{first} and {second} are the same artifact, {one.artifact.short}: there is nothing to compare. "
@@ -33,35 +99,38 @@ def compare_artifacts(first: str, second: str, *, as_json: bool) -> None:
             f"{first} is of kind {one.kind}, {second} of kind {other.kind}: they hold different things. "
             "Name two artifacts of one kind."
         )
-    pages = _evaluations(store, one, other) if one.kind == "evaluation" else {}
-    pages |= _sides(one, other)
-    if as_json:
-        print_json({"kind": one.kind, "first": _address(one), "second": _address(other), **pages})
-        return
-    console.print(f"first [bold]{one.artifact.short}[/]  second [bold]{other.artifact.short}[/]")
-    _print(pages)
 
 
-def _evaluations(store: Store, one: Manifest, other: Manifest) -> dict[str, Any]:
-    """Paired lines; loads the science only here."""
+def _evaluations(store: Store, one: Manifest, others: Sequence[Manifest]) -> list[dict[str, Any]]:
+    """Paired lines of each other evaluation, decided together; loads the science only here."""
     from rpt_core.evaluation.items import read_items
-    from rpt_core.evaluation.versus import lines, modes_of
+    from rpt_core.evaluation.versus import lines_against, modes_of
 
-    folders = [store.materialise(each.artifact) for each in (one, other)]
-    scores = [json.loads((folder / "scores.json").read_text()) for folder in folders]
-    tiers, theirs = (score["thresholds_nats"] for score in scores)
-    if tiers != theirs:
-        raise RecipeError(
-            f"the tiers of {one.artifact.short} begin at {list(tiers.values())} nats, those of "
-            f"{other.artifact.short} at {list(theirs.values())}: the lines would be about different "
-            "questions. Evaluate both with the same tiers_nats."
-        )
-    before, after = (read_items(folder) for folder in folders)
-    alone = sorted(set(modes_of(before)) ^ set(modes_of(after)))
-    return {
-        "lines": [asdict(line) for line in lines(before, after, list(tiers.values()))],
-        "modes_of_one_only": alone,
-    }
+    tiers = _tiers(store, one)
+    for other in others:
+        if tiers != (theirs := _tiers(store, other)):
+            raise RecipeError(
+                f"the tiers of {one.artifact.short} begin at {list(tiers.values())} nats, those of "
+                f"{other.artifact.short} at {list(theirs.values())}: the lines would be about different "
+                "questions. Evaluate both with the same tiers_nats."
+            )
+    before = read_items(store.materialise(one.artifact))
+    after = {str(i): read_items(store.materialise(other.artifact)) for i, other in enumerate(others)}
+    found = lines_against(before, after, list(tiers.values()))
+    return [
+        {
+            "lines": [asdict(line) for line in found[number]],
+            "modes_of_one_only": sorted(set(modes_of(before)) ^ set(modes_of(items))),
+        }
+        for number, items in after.items()
+    ]
+
+
+def _tiers(store: Store, manifest: Manifest) -> dict[str, float]:
+    """Where the entropy tiers of an evaluation begin; of one without next tokens, nothing."""
+    path = store.materialise(manifest.artifact) / "scores.json"
+    scores = json.loads(path.read_text()) if path.exists() else {}
+    return dict(scores.get("thresholds_nats", {}))
 
 
 def _sides(one: Manifest, other: Manifest) -> dict[str, Any]:
@@ -118,16 +187,19 @@ def _address(manifest: Manifest) -> dict[str, Any]:
     return manifest.artifact.model_dump()
 
 
-def _print(pages: dict[str, Any]) -> None:
+def _print(pages: dict[str, Any], *, many: int) -> None:
     if "lines" in pages:
-        print_table(
-            ["mode", "tier", "items", "first", "second", "difference", "95% interval", "p", "second is"],
-            (_line(line) for line in pages["lines"]),
-        )
+        head = ["mode", "tier", "items", "first", "second", "difference", "95% interval", "p", "second is"]
+        checked = any(line["comparison"]["mcnemar_p_value"] is not None for line in pages["lines"])
+        head += ["McNemar"] if checked else []
+        print_table(head, (_line(line)[: len(head)] for line in pages["lines"]))
+        over = "these lines" if many == 1 else f"the lines of all {many} tables"
         console.print(
-            "Paired by item, clustered by document or problem; p by sign flips, after Holm's correction over "
-            "these lines."
+            "Paired by item, clustered by document or problem, or by what these are nested in; p by sign "
+            f"flips, after Holm's correction over {over}."
         )
+        if checked:
+            console.print("McNemar: a check for one answer an item; items as independent, uncorrected.")
         if alone := pages["modes_of_one_only"]:
             console.print(f"Asked of one only: {', '.join(alone)}.")
     for name in ("recipe", "digests", "numerics", "rows", "results"):
@@ -140,12 +212,19 @@ def _print(pages: dict[str, Any]) -> None:
 def _line(line: dict[str, Any]) -> list[str]:
     found = line["comparison"]
     gain = found["difference"]
-    interval = "-" if gain["low"] is None else f"{100 * gain['low']:+.1f} to {100 * gain['high']:+.1f}"
     accuracies = [f"{100 * found[side]['value']:.1f}" for side in ("before", "after")]
     return [
         line["mode"], line["tier"], str(gain["num_items"]), *accuracies, f"{100 * gain['value']:+.1f}",
-        interval, f"{line['adjusted_p_value']:.2g}", line["verdict"],
+        interval(gain, "+.1f"), f"{line['adjusted_p_value']:.2g}", line["verdict"],
+        "-" if found["mcnemar_p_value"] is None else f"{found['mcnemar_p_value']:.2g}",
     ]  # fmt: skip
+
+
+def interval(estimate: Any, form: str) -> str:
+    """Both ends of a 95 % interval in points; a dash where there is none."""
+    if not isinstance(estimate, dict) or estimate["low"] is None:
+        return "-"
+    return " to ".join(format(100 * estimate[end], form) for end in ("low", "high"))
 
 
 def _short(value: Any) -> str:

@@ -53,6 +53,9 @@ class PairedComparison:
     """Two-sided sign test: clusters that got better against clusters that got worse."""
     num_better: int
     num_worse: int
+    mcnemar_p_value: float | None = None
+    """McNemar's exact test over items, where every score is 0 or 1; a check, for it takes items as
+    independent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,22 @@ def compare(items: PairedItems, *, proportion: bool = True) -> PairedComparison:
         sign_p_value=float(stats.binomtest(better, better + worse).pvalue) if better + worse else 1.0,
         num_better=better,
         num_worse=worse,
+        mcnemar_p_value=mcnemar_p(items),
     )
+
+
+def mcnemar_p(items: PairedItems) -> float | None:
+    """McNemar's exact two-sided p-value of "as many items got right as got wrong"; None of other scores.
+
+    Example:
+        >>> one = np.array([0.0, 0.0, 0.0, 1.0])
+        >>> mcnemar_p(PairedItems(one, np.ones(4), np.array(list("abcd"))))
+        0.25
+    """
+    if not np.isin(np.concatenate([items.before, items.after]), (0.0, 1.0)).all():
+        return None
+    gained, lost = (int(np.sum(items.differences == side)) for side in (1.0, -1.0))
+    return float(stats.binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
 
 def sign_flip_p(totals_G: ArrayLike, seed: int = 0) -> float:

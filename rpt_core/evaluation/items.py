@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rpt_core.objectives.objective import VerdictName
 
@@ -56,6 +58,10 @@ class Item:
     """Length of what was predicted; 0 when nothing could be read."""
     char_offset: int | None = None
     """Code points of the document before the cut, so that what is known of places can be looked up."""
+    subject: str | None = None
+    """What several items share within a benchmark: a subject, or the passage they are asked about."""
+    category: str | None = None
+    """What several subjects share."""
 
 
 SCHEMA = pa.schema(
@@ -84,14 +90,40 @@ SCHEMA = pa.schema(
         ("char_offset", pa.int64()),
     ]
 )
+DECLARED = pa.schema([("subject", pa.string()), ("category", pa.string())])
+"""Columns of a table in which some item has one: a table without them has the bytes of revision 1."""
+LEVELS = ("category", "subject", "doc_id")
+"""Columns by which items are nested, the outermost first."""
 
 
 def as_table(items: Iterable[Item]) -> pa.Table:
     """Items as columns."""
     names = [field.name for field in fields(Item)]
     rows = [[getattr(item, name) for name in names] for item in items]
-    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-    return pa.table(dict(zip(names, map(list, columns), strict=True)), schema=SCHEMA)
+    found = zip(*rows, strict=True) if rows else ([] for _ in names)
+    columns = dict(zip(names, map(list, found), strict=True))
+    declared = [field for field in DECLARED if any(value is not None for value in columns[field.name])]
+    schema = pa.schema([*SCHEMA, *declared])
+    return pa.table({name: columns[name] for name in schema.names}, schema=schema)
+
+
+def clusters(items: pa.Table) -> NDArray[np.str_]:
+    """The outermost level that each row declares, by which its error is clustered: shape ``(rows,)``.
+
+    Items of one subject are alike, and so are subjects of one category: an error that is clustered further
+    inside than the benchmark is nested is too small (Miller 2024, "Adding Error Bars to Evals", section 2.2).
+
+    Example:
+        >>> table = pa.table({"doc_id": ["1", "2", "3"], "subject": ["law", "law", None]})
+        >>> clusters(table).tolist()
+        ['subject law', 'subject law', '3']
+    """
+    found = np.array(items["doc_id"].to_pylist(), dtype=object)
+    for level in reversed(LEVELS[:-1]):
+        if level in items.column_names:
+            for row, label in enumerate(items[level].to_pylist()):
+                found[row] = found[row] if label is None else f"{level} {label}"
+    return found.astype(str)
 
 
 def from_table(table: pa.Table) -> list[Item]:
@@ -101,7 +133,7 @@ def from_table(table: pa.Table) -> list[Item]:
 
 def write_items(tables: Sequence[pa.Table], folder: Path) -> pa.Table:
     """Write ``items.parquet`` and give back the whole table."""
-    table = pa.concat_tables(tables)
+    table = pa.concat_tables(tables, promote_options="default")
     pq.write_table(table, folder / ITEMS_FILE, compression="zstd")
     return table
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rpt_core.evaluation.compare import PairedItems, pair_items
 from rpt_core.evaluation.intervals import Estimate, clustered_mean, clustered_ratio
-from rpt_core.evaluation.items import FINAL, tier_names
+from rpt_core.evaluation.items import FINAL, clusters, tier_names
 from rpt_core.evaluation.passk import pass_at_k, reportable_k
 from rpt_core.objectives.objective import VERDICTS
 from rpt_core.objectives.verdicts import length_shares
@@ -33,6 +33,7 @@ class Outcomes:
 
     item_ids: NDArray[np.str_]
     documents: NDArray[np.str_]
+    """What errors are clustered by: the document or problem, or the outermost level it is nested in."""
     tiers: NDArray[np.str_]
     entropies_nats: Floats
     """NaN for problems."""
@@ -109,7 +110,7 @@ def outcomes(items: pa.Table, mode: str, checkpoint: str = FINAL) -> Outcomes:
 
     return Outcomes(
         item_ids=ids,
-        documents=np.array(table["doc_id"], dtype=str)[first_I],
+        documents=clusters(table)[first_I],
         tiers=np.array(table["tier"], dtype=str)[first_I],
         entropies_nats=np.array(table["entropy_nats"].to_pylist(), dtype=np.float64)[first_I],
         samples=total(np.ones(len(table))),
@@ -148,8 +149,8 @@ def bins(thresholds_nats: Sequence[float]) -> dict[str, list[str]]:
 
 
 def tiers_of(found: Outcomes, thresholds_nats: Sequence[float]) -> dict[str, Outcomes]:
-    """The nested tiers that have an item; problems are one tier, ``all``."""
-    if len(found) and not found.tiers[0]:
+    """The nested tiers that have an item; problems, and whatever has no thresholds, are one tier, ``all``."""
+    if len(found) and not (found.tiers[0] and thresholds_nats):
         return {ALL: found}
     parts = {name: found.of_tiers(members) for name, members in nested_tiers(thresholds_nats).items()}
     return {name: part for name, part in parts.items() if len(part)}

@@ -15,6 +15,7 @@ from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
+from rpt_core.recipes.leaderboard import LeaderboardRecipe
 from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.recipes.report import ArmsRecipe, ReportRecipe, SeedsRecipe
 from rpt_core.recipes.rlpt_report import RlptReportRecipe
@@ -134,6 +135,10 @@ ROWS = (
     Stage(
         ArmsRecipe, "rpt_core.report.study:write_report",
         exact=True, experiment="rpt/report", flow="study",
+    ),
+    Stage(
+        LeaderboardRecipe, "rpt_core.report.study:write_report",
+        exact=True, experiment="rpt/report", flow="leaderboard",
     ),
 )  # fmt: skip
 """In the order of a journey."""

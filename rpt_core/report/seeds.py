@@ -12,6 +12,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.evaluation.compare import Claim, PairedItems, Verdict, compare, decide
 from rpt_core.evaluation.intervals import Estimate
 from rpt_core.evaluation.items import REASONING
+from rpt_core.evaluation.runs import over_runs
 from rpt_core.evaluation.strategy import Split
 from rpt_core.pages.ink import as_png, as_svg, style
 from rpt_core.pages.words import ends, points
@@ -67,13 +68,11 @@ def mean_gain(gains: Sequence[Estimate]) -> MeanGain:
     known = [error for error in errors if error is not None]
     within = float(np.sqrt(np.sum(np.square(known)))) / num if len(known) == num else None
     one_answer = 1 / (num * min(gain.num_items for gain in gains))  # seeds that agree are no certainty
-    across = max(float(values.std(ddof=1) / np.sqrt(num)), one_answer) if num > 1 else None
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, num - 1)) if num > 1 else 0.0
     normal = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
     return MeanGain(
         value=mean,
         within=_around(mean, within, normal, items, clusters),
-        across=_around(mean, across, reach, num, num),
+        across=over_runs(values, least_error=one_answer, confidence=CONFIDENCE),
         least=float(values.min()),
     )
 

@@ -203,6 +203,10 @@ class Contamination:
             np.array_equal(window[i : i + len(answer)], answer) for i in range(len(window) - len(answer) + 1)
         )
 
+    def is_covered(self, item: int) -> bool:
+        """Whether an item can be met: it has telling runs, or is matched whole."""
+        return bool(self._sizes[item]) or any(item in short.items for short in self._short.values())
+
     def run_words(self, item: int) -> int:
         """Words in the runs an item is known by."""
         if self._sizes[item]:

@@ -231,6 +231,9 @@ def test_deployments_and_flows_name_recipes_that_have_their_stage():
         if stage_name in ("pipeline", "seeds", "study"):
             assert deployment["parameters"]["recipe"] in NAMED
             continue
+        if stage_name == "leaderboard":  # of what the store holds, whichever recipes made it
+            assert deployment["parameters"] == {}
+            continue
         if deployment["parameters"].get("kind") == "base":
             stage_name = "train-base"
         if f"{stage_name}/{deployment['name']}" not in READERS_OWN:

@@ -1,0 +1,142 @@
+"""A model found by the name a person gives it, opened in this process, and asked one thing."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from infra.capacity import check_capacity
+from infra.machine import numerics_of, resolve_placement
+from infra.storage.store import Store
+from rpt_core.artifacts.build import LocalBuild
+from rpt_core.artifacts.lineage import ancestors
+from rpt_core.artifacts.manifest import Manifest
+from rpt_core.artifacts.placement import Placement
+from rpt_core.artifacts.recipe import explain
+from rpt_core.errors import RecipeError
+from rpt_core.policy.loading.stored import file_shapes, num_numbers
+from rpt_core.recipes.objectives import NextTokenSettings, RlvrObjective, RptObjective, TextObjective
+from rpt_core.recipes.stages import STAGES
+
+if TYPE_CHECKING:
+    from rpt_core.evaluation.trial import Request, Said
+    from rpt_core.policy.trunk import Trunk
+
+CONFIG_FILE = "config.json"
+_OBJECTIVE: TypeAdapter[Any] = TypeAdapter(TextObjective)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundModel:
+    """A Hugging Face folder, and the artifact it is of, if any."""
+
+    name: str
+    folder: Path
+    manifest: Manifest | None = None
+
+
+def find_model(name: str, store: Store) -> FoundModel:
+    """What a name stands for: a Hugging Face folder, an artifact of the store, or a hub id.
+
+    Raises:
+        RecipeError: it is none of them, or an artifact that holds no model.
+    """
+    from rpt_core.policy.load import inside, model_folder
+
+    path = Path(name)
+    if (inside(path) / CONFIG_FILE).is_file():
+        return FoundModel(name, inside(path))
+    try:
+        manifest = store.find(name)
+    except RecipeError:
+        if path.exists() or _may_be_hub_id(name):
+            return FoundModel(name, model_folder(name))
+        raise
+    folder = inside(store.materialise(manifest.artifact))
+    if not (folder / CONFIG_FILE).is_file():
+        raise RecipeError(
+            f"{name} is {manifest.artifact.short}, and a {manifest.kind} holds no model to talk to. Name a "
+            "base, a cold-start, a policy, an rlvr or a checkpoint; `rpt ls` lists them."
+        )
+    return FoundModel(manifest.artifact.short, folder, manifest)
+
+
+def _may_be_hub_id(name: str) -> bool:
+    owner, _, model = name.partition("/")
+    kinds = {"checkpoint", *(stage.recipe.kind for stage in STAGES.values())}
+    return bool(model) and "/" not in model and "@" not in name and owner not in {*kinds, "", ".", "..", "~"}
+
+
+def trained_words(found: FoundModel, store: Store) -> tuple[NextTokenSettings, RlvrObjective]:
+    """In which words a model learnt to answer, about text and to problems; ``auto`` where nothing says so."""
+    next_token: NextTokenSettings | None = None
+    problem: RlvrObjective | None = None
+    for manifest in _line(found, store):
+        next_token = next_token or _next_token(manifest)
+        if problem is None and manifest.kind == "rlvr":
+            problem = RlvrObjective.model_validate(manifest.recipe["objective"])
+    return next_token or RptObjective(prompt="auto"), problem or RlvrObjective(prompt="auto")
+
+
+def _line(found: FoundModel, store: Store) -> Iterator[Manifest]:
+    """The model's manifest, and those of what it stands on."""
+    if found.manifest is not None:
+        yield found.manifest
+        for _, _, manifest in ancestors(found.manifest, store.load):
+            yield manifest
+
+
+def _next_token(manifest: Manifest) -> NextTokenSettings | None:
+    if manifest.kind == "cold-start":
+        return RptObjective(prompt=manifest.recipe["prompt"])
+    if manifest.kind != "policy":
+        return None
+    try:
+        settings = _OBJECTIVE.validate_python(manifest.recipe["objective"])
+    except ValidationError as error:
+        raise RecipeError(
+            f"the objective of {manifest.artifact.short} cannot be read ({explain(error)}), so the words it "
+            "learnt to answer to are not known. Ask it by the version that made it."
+        ) from None
+    return settings if isinstance(settings, NextTokenSettings) else None
+
+
+def try_model(
+    found: FoundModel, request: "Request", placement: Placement, store: Store
+) -> tuple["Trunk", list["Said"]]:
+    """Open a model here and put a text to it, in the words it learnt to answer to.
+
+    Raises:
+        RecipeError: it cannot be loaded, or the text does not fit.
+        CapacityError: it does not fit this machine, or the placement does not.
+    """
+    import torch
+
+    from rpt_core.evaluation.trial import answers
+    from rpt_core.policy.engines.registry import open_engine
+    from rpt_core.policy.engines.serving import serving
+    from rpt_core.policy.load import Precision, load_policy
+    from rpt_core.train.supervised.loop import device_of
+
+    size = float(sum(num_numbers(file_shapes(path)) for path in found.folder.glob("*.safetensors")))
+    if size:
+        check_capacity("try", size, "score", placement, model=f"the model {found.name}")
+    explicit = resolve_placement(placement, size or None, many_ranks=False)
+    numerics = numerics_of(placement, size or None, many_ranks=False)
+    if request.form != "plain":
+        next_token, problem = trained_words(found, store)
+        request = replace(request, next_token=next_token, problem=problem)
+    torch.set_num_threads(numerics.threads)
+    with tempfile.TemporaryDirectory(prefix="rpt-try-") as scratch:
+        folder = Path(scratch)
+        build = LocalBuild({}, folder / "out", folder / "scratch", explicit, numerics)
+        policy = load_policy(found.folder, cast(Precision, numerics.dtype), device_of(build))
+        with serving(build):
+            engine = open_engine(numerics.engine, policy, found.folder)
+            try:
+                return answers(policy, engine, request)
+            finally:
+                engine.close()
