@@ -67,14 +67,14 @@ def _compare_runs(store: Store, first: str, others: Sequence[str], *, as_json: b
     tiers = list(_tiers(store, lists[0][0]).values())
     before, *rest = ([read_items(store.materialise(one.artifact)) for one in some] for some in lists)
     found = [[asdict(line) for line in run_lines(before, after, tiers)] for after in rest]
-    told = [{"second": ref, "lines": lines} for ref, lines in zip(others, found, strict=True)]
+    told = list(zip(others, found, strict=True))
     if as_json:
-        print_json({"first": first, "others": told})
+        print_json({"first": first, "others": [{"second": ref, "lines": lines} for ref, lines in told]})
         return
-    for page in told:
-        console.print(f"first [bold]{first}[/]  second [bold]{page['second']}[/]", soft_wrap=True)
+    for ref, lines in told:
+        console.print(f"first [bold]{first}[/]  second [bold]{ref}[/]", soft_wrap=True)
         head = ["mode", "tier", "seeds", "first", "second", "difference", "95% interval", "p"]
-        print_table(head, map(_run_line, page["lines"]))
+        print_table(head, map(_run_line, lines))
     console.print("Paired by seed, in the order named; Student's interval and test over the runs' means.")
 
 

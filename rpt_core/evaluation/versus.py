@@ -101,8 +101,8 @@ def run_lines(
     found = []
     for place in shared:
         first, second = (dict(enumerate(one[place] for one in runs)) for runs in means)
-        whole = (float(np.mean(list(side.values()))) for side in (first, second))
-        found.append(RunLine(*place, *whole, compare_runs(first, second)))
+        mean, other = (float(np.mean(list(side.values()))) for side in (first, second))
+        found.append(RunLine(*place, mean, other, compare_runs(first, second)))
     return found
 
 
