@@ -18,6 +18,8 @@ from tasks import build as build_module
 from tests.flows.small_training import small_policy
 
 pytestmark = pytest.mark.slow
+ENGINES = {"policy": "torch", "base": "torch", "ahead": "torch-copy"}
+"""What draws the answers of each training; ``ahead`` draws a step's during the update before."""
 DRIVER = """
 import sys
 from pathlib import Path
@@ -27,7 +29,8 @@ from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.recipes.stages import STAGES
 recipe = STAGES[sys.argv[3]].recipe.model_validate_json(sys.argv[4])
-tasks.build.build_here(recipe, Placement(checkpoint_seconds=0.001), Store(sys.argv[1], Path(sys.argv[2])))
+placement = Placement(engine=sys.argv[5], checkpoint_seconds=0.001)
+tasks.build.build_here(recipe, placement, Store(sys.argv[1], Path(sys.argv[2])))
 """
 
 
@@ -45,9 +48,10 @@ def recipes(tmp_path_factory):
     )
     muon = Optimiser(name="muon", learning_rate=1e-3)
     base = BaseRecipe(corpus=policy.corpus, model=shape, steps=40, documents_per_step=2, optimiser=muon)
+    ahead = policy.model_copy(update={"off_policy_steps": 1})
     found = {
-        recipe.kind: (recipe, store.load(build_module.build_here(recipe, Placement(), store)))
-        for recipe in (policy, base)
+        name: (recipe, store.load(build_module.build_here(recipe, Placement(engine=ENGINES[name]), store)))
+        for name, recipe in (("policy", policy), ("base", base), ("ahead", ahead))
     }
     yield root, found
     patch.undo()
@@ -68,7 +72,7 @@ def emptied_of(kind: str, root: Path, tmp_path: Path) -> Store:
     return Store(str(target), tmp_path / "cache")
 
 
-def kill_at(store: Store, recipe: Recipe, step: int) -> None:
+def kill_at(store: Store, recipe: Recipe, step: int, engine: str) -> None:
     """Start the build in a process of its own and kill its training once ``step`` is saved."""
     driver = subprocess.Popen(
         [
@@ -79,6 +83,7 @@ def kill_at(store: Store, recipe: Recipe, step: int) -> None:
             str(store.cache),
             recipe.stage,
             recipe.model_dump_json(),
+            engine,
         ],
         env=dict(os.environ),
     )
@@ -100,14 +105,14 @@ def kill_at(store: Store, recipe: Recipe, step: int) -> None:
 EARLY, LATE = (pytest.param("policy", step, marks=pytest.mark.long) for step in (1, 5))
 
 
-@pytest.mark.parametrize(("kind", "step"), [EARLY, ("policy", 3), LATE, ("base", 17)])
-def test_killed_at_a_step_it_ends_in_the_same_weights(recipes, tmp_path, kind, step):
+@pytest.mark.parametrize(("name", "step"), [EARLY, ("policy", 3), LATE, ("base", 17), ("ahead", 2)])
+def test_killed_at_a_step_it_ends_in_the_same_weights(recipes, tmp_path, name, step):
     root, found = recipes
-    recipe, undisturbed = found[kind]
-    store = emptied_of(kind, root, tmp_path)
-    kill_at(store, recipe, step)
-    assert store.manifest(kind, recipe.fingerprint()) is None
-    resumed = store.load(build_module.build_here(recipe, Placement(), store))
+    recipe, undisturbed = found[name]
+    store = emptied_of(recipe.kind, root, tmp_path)
+    kill_at(store, recipe, step, ENGINES[name])
+    assert store.manifest(recipe.kind, recipe.fingerprint()) is None
+    resumed = store.load(build_module.build_here(recipe, Placement(engine=ENGINES[name]), store))
     assert resumed.digest == undisturbed.digest
     assert len(resumed.attempts) == 2
     assert resumed.attempts[1].steps[0] >= step

@@ -72,7 +72,8 @@ def _drawing(
 ) -> Iterator[Callable[[], DrawnAnswers | None]]:
     """Draw beside the block, which does not touch the engine; what is yielded waits for all ranks' answers.
 
-    Whatever ends the block, no draw is left under way.
+    Whatever ends the block, no draw is left under way. Where ``max_tokens`` ends the training, its last draw
+    is thrown away, and counted nowhere.
     """
     number, recipe, backend = progress.step + 2, trainer.recipe, trainer.backend
     if not recipe.off_policy_steps or number > recipe.steps:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import CapacityError, EngineError, RecipeError, Stopped
 from rpt_core.policy.engines import registry
+from rpt_core.policy.engines.vllm.process import PipeDeadlines
 from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.objectives import Learnability, NtpObjective, RmtObjective, RptObjective
 from rpt_core.recipes.off_policy import refuse_shared
@@ -28,7 +30,7 @@ from rpt_core.train.rl.state import DrawnAnswers, Progress
 from rpt_core.train.rl.step import step
 from tasks import capacity
 from tests.contracts.backends import Ranks, on_ranks
-from tests.contracts.engines import Dying, Owner, Stale
+from tests.contracts.engines import Dying, Owner, Stale, faked
 from tests.unit.train.rl.test_reinforce import (  # noqa: F401  (fixtures)
     SHORT,
     StoppingBuild,
@@ -238,6 +240,30 @@ def test_an_update_that_fails_leaves_no_draw_under_way():
         step_and_draw(trainer, Progress(), batch, Clock())
     assert closed
     assert _nothing_drawing()
+
+
+def test_a_draw_that_hangs_does_not_hold_up_an_end(tmp_path):
+    """The worker would be waited for ten minutes; the engine is closed under it instead."""
+    trainer = _trainer(Owner)
+    batch = gather(trainer, Progress(), Clock())
+    engine = faked(
+        trainer.policy, "hangs", times=1, folder=tmp_path, patience=PipeDeadlines(start=600, silence=600)
+    )
+    trainer = replace(trainer, engine=engine)
+    hangs = tmp_path / "faults" / "000"
+
+    def interrupted(number):
+        while hangs.exists():  # until the worker has taken its fault up
+            time.sleep(0.05)
+        raise KeyboardInterrupt
+
+    trainer.backend.step = interrupted
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        step_and_draw(trainer, Progress(), batch, Clock())
+    assert time.monotonic() - begun < 240
+    assert _nothing_drawing()
+    assert engine.replicas[0].worker is None
 
 
 def test_every_rank_draws_its_share_ahead_and_has_all_of_it():
