@@ -103,6 +103,7 @@ def test_parts_cover_every_sample_once_and_do_not_depend_on_how_many_there_are()
         assert sum(len(part.asked) * part.num_samples for part in parts) == 20 * samples
         assert len(set(numbers)) == len(numbers)
     eight, many = (list(parts_of(asked, samples)) for samples in (ROUND, 8 * ROUND))  # type: ignore[arg-type]
+    assert len(list(parts_of(asked, ROUND, on_gpu=True))) == 1  # type: ignore[arg-type]
     assert [len(part.asked) for part in eight] == [len(part.asked) for part in many if part.round == 0]
 
 
