@@ -50,12 +50,9 @@ def run_eval(
         print_json([one.plain() for one in found])
         return
     print_table(
-        [
-            "benchmark", "mode", "asked", "left out", "samples", "accuracy %", "95 % interval", "unread",
-            "seconds",
-        ],
+        ["benchmark", "mode", "asked", "left out", "n", "%", "95 % interval", "unread", "s"],
         (row for one in found for row in one.rows()),
-    )  # fmt: skip
+    )
     for one in found:
         console.print(one.artifact_line(), soft_wrap=True, markup=False)
     console.print(last_line(found), soft_wrap=True, markup=False)

@@ -23,8 +23,8 @@ from rpt_core.recipes.benchmark_evaluation import BenchmarkRecipe
 
 ROUND = 8
 """Samples of an item that are drawn together."""
-ANSWERS_AT_ONCE = 64
-"""Answers in one part of the table; fewer are lost by a kill, more are drawn faster."""
+ANSWERS_AT_ONCE, ANSWERS_ON_GPU = 64, 1024
+"""Answers in one part of the table: of few, little is lost by a kill; many are drawn faster."""
 TAIL_CHARS = 80
 Held = Mapping[tuple[str, int], OutcomeRow]
 """Rows of earlier evaluations, by item and number of the sample."""
@@ -44,9 +44,9 @@ class Part:
         return range(self.round * ROUND, self.round * ROUND + self.num_samples)
 
 
-def parts_of(asked: Sequence[Prompted], samples: int) -> Iterator[Part]:
+def parts_of(asked: Sequence[Prompted], samples: int, *, on_gpu: bool = False) -> Iterator[Part]:
     """All parts of an evaluation in their order: portion by portion, round by round."""
-    most = max(1, ANSWERS_AT_ONCE // min(samples, ROUND))
+    most = max(1, (ANSWERS_ON_GPU if on_gpu else ANSWERS_AT_ONCE) // min(samples, ROUND))
     for start in range(0, len(asked), most):
         for number in range(-(-samples // ROUND)):
             num = min(ROUND, samples - number * ROUND)

@@ -227,7 +227,8 @@ def _work(asking: Asking, build: Build) -> tuple[list[Work], int]:
     sampling = sampling_of(asking.recipe, asking.policy.codec, asking.longest, stops)
     drawing = Drawing(asking.pack, asking.mode, asking.policy.codec, asking.engine, sampling)
     held = _held(asking.recipe, build, prompted)
-    parts = parts_of(prompted, asking.recipe.samples)
+    on_gpu = asking.policy.device.type != "cpu"
+    parts = parts_of(prompted, asking.recipe.samples, on_gpu=on_gpu)
     return [partial(_draw, drawing, part, held) for part in parts], len(prompted)
 
 

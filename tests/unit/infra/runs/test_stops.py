@@ -33,10 +33,11 @@ COMMANDS = {
     "flows.cli.show.collect_garbage": ["gc"],
     "flows.cli.copies.copy_to": ["copy", "x", "elsewhere"],
     "flows.cli.compare.compare_artifacts": ["compare", "x", "y"],
+    "flows.cli.eval.checked": ["eval", "x", "--on", "gsm8k"],
     "flows.cli.replays.replay_step": ["replay", "x", "--step", "1"],
     "infra.local.stack.run_stack": ["up"],
 }
-GOES_ON = {"run", "demo", "study", "copy", "gc", "track"}
+GOES_ON = {"run", "demo", "study", "eval", "copy", "gc", "track"}
 
 
 @pytest.fixture(autouse=True)
