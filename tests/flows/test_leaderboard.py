@@ -1,10 +1,11 @@
-"""A leaderboard made as any stage is: in a child process, from the store, once."""
+"""A leaderboard made as any stage is, from the store and into it, once; here without a process of its own."""
 
-import pytest
-
+from infra.runs.attempt import Job
+from infra.runs.launch import ProcessOutcome
 from rpt_core.artifacts.placement import Placement
-from tasks.build import build_here
+from tasks import build as building
 from tasks.leaderboard import leaderboard_recipe
+from tasks.train_main import run
 from tests.unit.conftest import store  # noqa: F401  (a fixture)
 from tests.unit.evaluation.tables import AFTER, BEFORE, Planted, write_evaluation
 from tests.unit.evaluation.test_contamination import QUESTIONS, corpus
@@ -12,11 +13,16 @@ from tests.unit.flows.cli.test_copy_and_compare import put
 from tests.unit.infra.storage.test_store import write
 
 
-@pytest.mark.slow
-def test_a_leaderboard_is_made_once_and_links_its_numbers(store, tmp_path):  # noqa: F811
-    text = put(
-        store, corpus(tmp_path / "c", {"d": "Rivers, and what lives there."}, QUESTIONS), "corpus", "c"
-    )
+def in_this_process(command, *, workdir, **more) -> ProcessOutcome:
+    run(Job.model_validate_json((workdir / "job.json").read_text()), lambda: False)
+    return ProcessOutcome("done")
+
+
+def test_a_leaderboard_is_made_once_and_links_its_numbers(store, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(building, "launch", in_this_process)
+    monkeypatch.setattr(building, "track", lambda *words: None)
+    folder = corpus(tmp_path / "c", {"d": "Rivers, and what lives there."}, QUESTIONS)
+    text = put(store, folder, "corpus", "c")
     for name, chances, letters in (("start", BEFORE, "5a"), ("trained", AFTER, "eb")):
         model = put(
             store, write(tmp_path / name, w=name), "policy", letters[0], parents={"corpus": text.artifact}
@@ -25,8 +31,8 @@ def test_a_leaderboard_is_made_once_and_links_its_numbers(store, tmp_path):  # n
         parents = {"model": model.artifact, "corpus": text.artifact}
         put(store, folder, "evaluation", letters[1], recipe={"stage": "evaluate"}, parents=parents)
     recipe = leaderboard_recipe((), store)
-    made = build_here(recipe, Placement(), store)
-    assert build_here(recipe, Placement(), store) == made
+    made = building.build_here(recipe, Placement(), store)
+    assert building.build_here(recipe, Placement(), store) == made
     manifest = store.load(made)
     assert {entry.path for entry in manifest.files} >= {"report.html", "report.json", "touched.parquet"}
     assert manifest.outcome.summary["first: next token, thinking"] == f"policy/{'e' * 12}"
