@@ -7,15 +7,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from flows import benchmarks
 from flows.cli import eval as command
+from infra.runs.attempt import Job
 from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions, BenchmarkRecipe
 from tasks import build as build_module
+from tasks import train_main
 from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand, model_called
 from tests.unit.evaluation.benchmarks.test_suite import CHOICES, PROBLEMS, write_lines
 from tests.unit.evaluation.folders import write_model
@@ -26,6 +29,7 @@ import sys
 from pathlib import Path
 import tasks.build
 tasks.build.track = lambda *a, **k: ""
+from infra.runs.attempt import Job
 from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.recipes.benchmark_evaluation import BenchmarkRecipe
@@ -48,9 +52,16 @@ def home(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+def in_process(command: list[str], **_: object) -> SimpleNamespace:
+    """The stage of a job, run in this process instead of a child."""
+    train_main.run(Job.model_validate_json(Path(command[-1]).read_text()), lambda: False)
+    return SimpleNamespace(error="", message="", check=lambda: None)
+
+
 @pytest.fixture
 def built(home, monkeypatch) -> list[BenchmarkRecipe]:
     """What was asked to be made."""
+    monkeypatch.setattr(build_module, "launch", in_process)
     seen: list[BenchmarkRecipe] = []
 
     def make(recipe, name, placement):
