@@ -249,6 +249,7 @@ def test_the_audit_counts_what_the_judge_got_wrong():
     assert found["false_accepts"]["value"] == found["false_rejects"]["value"] == 0.5
     assert found["true_accuracy"]["value"] == 0.5
     assert audit([rows[0]] * 5)["false_accepts"] is None
+    assert audit([rows[0], rows[0], *rows[1:]])["num_wrong"] == 2  # of five: three are right
 
 
 def test_the_judge_is_compared_with_the_truth_model_by_model():

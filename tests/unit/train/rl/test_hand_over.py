@@ -56,6 +56,16 @@ def test_weights_travel_to_an_engine_that_lags_behind(tmp_path):
     assert step == 5
 
 
+def test_every_rank_reads_the_folder_of_the_first(tmp_path):
+    trainer, engine = served(version=4)
+    first, exported = tmp_path / "of-rank-0", []
+    trainer.backend.all_gather = lambda value: [value if value is None else str(first), value]
+    trainer.backend.export = exported.append
+    hand_over(trainer, 5, tmp_path)  # as rank 1 of 2
+    assert exported == [first]
+    assert [folder for _, _, folder in engine.loaded] == [first]
+
+
 def test_an_engine_that_is_there_already_is_only_looked_at(tmp_path):
     trainer, engine = served(version=5)
     hand_over(trainer, 5, tmp_path)
