@@ -159,6 +159,7 @@ def test_the_registry_is_the_only_door():
     texts = {path.relative_to(ROOT).as_posix(): path.read_text() for path in files}
     opening = {name for name, text in texts.items() if re.search(r"\bopen_engine\(", text)}
     assert opening == {
+        "rpt_core/evaluation/benchmarks/suite/stage.py",
         "rpt_core/evaluation/evaluate.py",
         "rpt_core/llm/local.py",
         "rpt_core/train/rl/reinforce.py",
