@@ -222,7 +222,7 @@ def last_words(text: str, offset: int, num_words: int = NGRAM_WORDS) -> str:
 
     Example:
         >>> last_words("It shows 3. It moves 2 on. It shows 5. So on.", 35, num_words=4)
-        '2 on. It shows 5'
+        'on. It shows 5'
     """
     start = max(0, offset - _BEFORE_CHARS)
     piece = text[start : offset + _AFTER_CHARS]

@@ -14,9 +14,7 @@ from fractions import Fraction
 
 from rpt_core.objectives.problems.answer import Grade, grade_answers
 
-_BRACKETS = re.compile(r"\[\[\s*(.*?)\s*\]\](?!\])", re.DOTALL)
-_BOXED = re.compile(r"\\boxed\{(.*?)\}\$?", re.DOTALL)
-_SINGLE = re.compile(r"\[\s*([^\[\]]+?)\s*\]", re.DOTALL)
+_SINGLE = re.compile(r"\[([^\[\]]++)\]")
 LONGEST = 2000
 """Characters of an answer; more is no answer to any of these questions."""
 ARITHMETIC_MAX = 100
@@ -43,10 +41,29 @@ def bracketed(text: str) -> str | None:
         >>> bracketed("so [[x]] or rather [[N]]."), bracketed("[[[c*]p]]"), bracketed("N")
         ('N', '[c*]p', None)
     """
-    for pattern in (_BRACKETS, _BOXED, _SINGLE):
-        if found := pattern.findall(text):
+    for found in (_between(text, "[[", "]]"), _between(text, "\\boxed{", "}"), _SINGLE.findall(text)):
+        if found:
             return str(found[-1]).strip()
     return None
+
+
+def _between(text: str, opening: str, closing: str) -> list[str]:
+    """What stands from each opening to the next closing, from left to right; ``]]]`` closes at its end.
+
+    Example:
+        >>> _between("[[a]] [[[b]]] [[c", "[[", "]]")
+        ['a', '[b]']
+    """
+    found, at = list[str](), 0
+    while (start := text.find(opening, at)) >= 0:
+        start += len(opening)
+        if (end := text.find(closing, start)) < 0:
+            break
+        while closing == "]]" and text.startswith("]", end + 2):
+            end += 1
+        found.append(text[start:end])
+        at = end + len(closing)
+    return found
 
 
 def graded(answered: Sequence[tuple[str, str, str, str, str]]) -> list[Grade]:

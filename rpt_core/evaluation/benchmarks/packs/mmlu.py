@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import ClassVar
 
 from rpt_core.evaluation.benchmarks.packs.choices import Choices, first_letter
@@ -17,7 +18,8 @@ from rpt_core.evaluation.benchmarks.packs.pack import (
     Role,
 )
 
-_FILE = re.compile(r"([^/]+?)(?:_(?:test|dev|val))?(?:\.(?:csv|jsonl?|txt|gz))+$")
+_SUFFIXES = (".csv", ".json", ".jsonl", ".txt", ".gz")
+_SPLITS = ("_test", "_dev", "_val")
 
 
 class Mmlu(Choices):
@@ -79,8 +81,12 @@ class Mmlu(Choices):
 def _subject(record: Mapping[str, object], file: str) -> str:
     if isinstance(given := record.get("subject"), str) and given:
         return given
-    match = _FILE.search(file)
-    return match[1] if match else ""
+    name = PurePosixPath(file)
+    if name.suffix not in _SUFFIXES:
+        return ""
+    while name.suffix in _SUFFIXES:
+        name = name.with_suffix("")
+    return next((name.name.removesuffix(split) for split in _SPLITS if name.name.endswith(split)), name.name)
 
 
 def _placed(record: Mapping[str, object]) -> Mapping[str, object]:

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import pytest
 
 from flows.cli import app as command_line
+from flows.cli.show import console
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
@@ -105,7 +106,7 @@ def test_a_leaderboard_that_is_made_is_shown_again_without_a_flow(
     assert run("leaderboard", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["artifact"]["kind"] == "leaderboard"
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(console, "width", 200)
     assert run("leaderboard") == 0
     out = capsys.readouterr().out
     lines = [line.split() for line in out.splitlines() if line.startswith("problems")]

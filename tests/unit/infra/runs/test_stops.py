@@ -34,10 +34,12 @@ COMMANDS = {
     "flows.cli.copies.copy_to": ["copy", "x", "elsewhere"],
     "flows.cli.compare.compare_artifacts": ["compare", "x", "y"],
     "flows.cli.eval.checked": ["eval", "x", "--on", "gsm8k"],
+    "flows.cli.leaderboard.show_leaderboard": ["leaderboard"],
+    "flows.cli.trial.try_text": ["try", "x", "y"],
     "flows.cli.replays.replay_step": ["replay", "x", "--step", "1"],
     "infra.local.stack.run_stack": ["up"],
 }
-GOES_ON = {"run", "demo", "study", "eval", "copy", "gc", "track"}
+GOES_ON = {"run", "demo", "study", "eval", "leaderboard", "copy", "gc", "track"}
 
 
 @pytest.fixture(autouse=True)

@@ -26,21 +26,24 @@ def _on(device, dtype=torch.float32, **text):
 
 def test_the_first_message_names_the_model_and_its_room(tmp_path):
     policy, weights = tiny_policy(), Weights(tmp_path, 3, {"model.safetensors": "abc"})
-    assert launch.settings_of(policy, weights, [5, 6], 300, 2) == {
+    assert launch.settings_of(policy, weights, [5, 6], 300, Serving("vllm", 1, 2, 0.3)) == {
         "folder": str(tmp_path), "version": 3, "digests": {"model.safetensors": "abc"}, "dtype": "float32",
-        "room": 300, "extends": False, "cache_bytes": 1 << 28, "memory_share": 0.4, "tensor_parallel": 2,
+        "room": 300, "extends": False, "cache_bytes": 1 << 28, "memory_share": 0.3, "tensor_parallel": 2,
         "never": [5, 6], "sleeps": False,
     }  # fmt: skip
     assert Weights(tmp_path) == Weights(tmp_path, 0, {})
-    assert launch.settings_of(policy, weights, [], 512, 1)["extends"] is False
-    assert launch.settings_of(policy, weights, [], 513, 1)["extends"] is True
+    assert launch.settings_of(policy, weights, [], 512, Serving())["extends"] is False
+    assert launch.settings_of(policy, weights, [], 513, Serving())["extends"] is True
     room = 1 << 20  # keys and values: 2 layers of 2 heads by 8 in 4 bytes, for 4 whole sequences
-    assert launch.settings_of(policy, weights, [], room, 1)["cache_bytes"] == 4 * room * 2 * 2 * 2 * 8 * 4
+    assert (
+        launch.settings_of(policy, weights, [], room, Serving())["cache_bytes"]
+        == 4 * room * 2 * 2 * 2 * 8 * 4
+    )
 
 
 def test_sizes_that_a_configuration_leaves_out():
     gpu = _on("cuda:1", torch.bfloat16, num_hidden_layers=3, num_attention_heads=5, hidden_size=35)
-    settings = launch.settings_of(gpu, Weights(launch.SCRIPT), [], 1 << 21, 1)
+    settings = launch.settings_of(gpu, Weights(launch.SCRIPT), [], 1 << 21, Serving())
     assert settings["cache_bytes"] == 4 * (1 << 21) * 2 * 3 * 5 * 7 * 2
     assert (settings["dtype"], settings["sleeps"], settings["extends"]) == ("bfloat16", True, False)
     assert launch.places_of(gpu) is None
@@ -90,7 +93,9 @@ def test_a_worker_imports_nothing_of_this_environment(monkeypatch, tmp_path):
 @pytest.fixture
 def engine(tmp_path):
     """An engine none of whose workers was started."""
-    engine = VllmEngine(tiny_policy(), None, Serving("vllm", 2, 3, tmp_path), [sys.executable, "-c", ""])
+    engine = VllmEngine(
+        tiny_policy(), None, Serving("vllm", 2, 3, scratch=tmp_path), [sys.executable, "-c", ""]
+    )
     with closing(engine):
         yield engine
 
@@ -144,7 +149,7 @@ def test_every_replica_has_a_log_and_devices_of_its_own(engine, tmp_path):
 
 def test_what_is_drawn_on_a_cpu_in_float32_alone_can_be_drawn_again(tmp_path):
     policy = replace(tiny_policy(), compute_dtype=torch.bfloat16)
-    with closing(VllmEngine(policy, None, Serving("vllm", 1, 1, tmp_path), ["serve"])) as engine:
+    with closing(VllmEngine(policy, None, Serving("vllm", scratch=tmp_path), ["serve"])) as engine:
         assert not engine.replayable
 
 
@@ -152,7 +157,7 @@ def test_weights_are_opened_from_the_folder_that_is_given(tmp_path):
     policy = tiny_policy()
     save_policy(policy, tmp_path / "model")
     (tmp_path / "scratch").mkdir()
-    serving = Serving("vllm", 1, 1, tmp_path / "scratch")
+    serving = Serving("vllm", scratch=tmp_path / "scratch")
     with closing(VllmEngine(policy, tmp_path / "model", serving, ["serve"])) as engine:
         (own,) = (tmp_path / "scratch").glob("vllm-*")
         assert engine._opening.settings()["folder"] == str(tmp_path / "model")

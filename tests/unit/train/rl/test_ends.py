@@ -146,7 +146,7 @@ class Way:
         self.done, self.told, self.stop_at, self.at = [], [], stop_at, 0
         monkeypatch.setattr(replay, "hand_over", lambda trainer, version, scratch: self.done.append(version))
         monkeypatch.setattr(replay, "_same_batch", self._same)
-        monkeypatch.setattr(replay, "step", self._step)
+        monkeypatch.setattr(replay, "step_and_draw", self._step)
         backend = SimpleNamespace(all_gather=lambda value: [value])
         self.trainer = SimpleNamespace(backend=backend)
         self.build = SimpleNamespace(
@@ -158,7 +158,7 @@ class Way:
     def _same(self, trainer, progress, recorded, begun):
         return f"batch {progress.step + 1} from {begun}"
 
-    def _step(self, trainer, progress, batch):
+    def _step(self, trainer, progress, batch, clock):
         self.at = progress.step + 1
         self.done.append(batch)
         return Progress(step=self.at), {}

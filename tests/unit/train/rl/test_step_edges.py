@@ -48,7 +48,8 @@ def test_a_starved_run_tells_the_verdicts_of_its_last_step():
 
 
 def test_answers_of_earlier_weights_are_refused_where_an_engine_can_lag():
-    away = SimpleNamespace(engine=SimpleNamespace(shares_weights=False))
+    in_turn = SimpleNamespace(off_policy_steps=0)
+    away = SimpleNamespace(engine=SimpleNamespace(shares_weights=False), recipe=in_turn)
     module._refuse_stale(away, batch(version=6), 6)
     with pytest.raises(EngineError) as said:
         module._refuse_stale(away, batch(version=4), 6)
