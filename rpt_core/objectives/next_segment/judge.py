@@ -1,4 +1,7 @@
-"""The generative reward: a judge says whether a prediction means the same as what the text goes on with.
+"""Whom the generative reward asks: a judge, and the cache that stands before it.
+
+The rule itself, prefix or strict, is in ``judge_prompt.py``; how a verdict becomes 1 or 0 in ``question.py``;
+which sentences are the reference in ``targets.py``.
 
 A :class:`Judge` answers what it is asked, or says why it could not. :class:`CachedJudge` stands before
 it: it asks about each distinct pair once, remembers, waits while a judge is away, and ends the step by

@@ -1,4 +1,4 @@
-"""What a judge is asked, and how its reply is read.
+"""The rule of the generative reward: what a judge is asked, prefix or strict, and how its reply is read.
 
 The two texts go into the prompt as JSON strings, so that neither can leave its place: a line break in a
 prediction stays inside its quotes and never begins a line of the prompt. The words are ours; fields,

@@ -1,5 +1,9 @@
 """RLPT: think, then write the next segment (ASR) or the missing one (MSR); right is what a judge says.
 
+    E_ASR[r(s_i given s_<i)] + lambda * E_MSR[r(s_i given s_<i, s_(i+1))]      (arXiv 2509.19249, section 3.1)
+
+The words around a text are in ``prompts.py``, the mix of both tasks in ``objective.py``.
+
 A document's segments are asked about on one trunk. An answer that cannot be read, or that a guard
 refuses, never reaches the judge; one that repeats the text word for word needs none.
 """

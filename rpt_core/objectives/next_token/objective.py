@@ -18,10 +18,10 @@ from rpt_core.objectives.evidence import Evidence, Needs, Wanted
 from rpt_core.objectives.next_token.budget import ThoughtBudget, longest_answer
 from rpt_core.objectives.next_token.positions import Positions
 from rpt_core.objectives.next_token.question import NextToken
+from rpt_core.objectives.next_token.samplers.curriculum import TieredSampler
 from rpt_core.objectives.next_token.samplers.learnable import LearnableSampler
 from rpt_core.objectives.next_token.samplers.rounds import RoundsSampler
 from rpt_core.objectives.next_token.samplers.sampler import Sampler, Visited
-from rpt_core.objectives.next_token.samplers.tiers import TieredSampler
 from rpt_core.objectives.objective import (
     Asked,
     Drawn,

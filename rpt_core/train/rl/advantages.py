@@ -1,4 +1,9 @@
-"""How much better than its group an answer was."""
+"""How much better than its group an answer was (DeepSeekMath, arXiv 2402.03300, section 4.1).
+
+A_i = (r_i - mean(r)) / (std(r) + delta)          GRPO
+A_i = r_i - mean(r)                               Dr. GRPO, arXiv 2503.20783
+A_i = G / (G - 1) * (r_i - mean(r))               RLOO, RLP: the mean of the G - 1 others
+"""
 
 from collections.abc import Sequence
 

@@ -2,7 +2,8 @@
 
 ``L = L_RL + lambda * L_NTP``. A document's tokens fall into two sets: those asked about, which only the
 policy loss learns from, and all others, which only this loss learns from (docs/methods.md, rule 3.5). It
-is a mean over the second set of the whole batch, so lambda does not depend on batch or document size. Where
+is a mean over the second set of the whole batch, so lambda does not depend on batch or document size;
+``step.py`` multiplies it by lambda (the recipe's ``ntp_weight``) and adds it to the policy's. Where
 the documents are read as the branches' own trunk it costs no forward pass; instruction tokens are never
 predicted, so they never carry loss.
 

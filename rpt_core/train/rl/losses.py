@@ -2,7 +2,10 @@
 
 Every loss is a sum over tokens of ``weight * term``: the term compares the new policy with the one
 that drew the answer, the weight is one over a denominator of the *whole* batch. A batch can then be
-split into any micro-batches without changing its gradient.
+split into any micro-batches without changing its gradient. With ``rho`` the ratio of both policies:
+
+    -min(rho * A, clip(rho, 1 - low, 1 + high) * A)     "clipped": GRPO, Dr. GRPO, DAPO, GSPO, RLOO, RLP
+    -stop_gradient(clip(rho, ...)) * A * log pi         "weighted": CISPO
 
 Letters: N answer tokens, A answers.
 """

@@ -18,7 +18,12 @@ from rpt_core.objectives.next_token.budget import (
 from rpt_core.objectives.next_token.objective import open_control, open_objective
 from rpt_core.objectives.next_token.positions import Positions, Rules
 from rpt_core.objectives.next_token.question import NextToken
-from rpt_core.objectives.next_token.samplers.tiers import TieredSampler, level_shares, next_level, tier_shares
+from rpt_core.objectives.next_token.samplers.curriculum import (
+    TieredSampler,
+    level_shares,
+    next_level,
+    tier_shares,
+)
 from rpt_core.objectives.objective import LimitsLength, Seen, StatefulObjective, Verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample

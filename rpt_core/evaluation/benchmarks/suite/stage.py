@@ -16,12 +16,14 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, cast
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.interpreters import vllm_python
 from rpt_core.artifacts.manifest import Outcome, RowCounts
+from rpt_core.corpus.dedup.decontaminate import HeldOutItem
 from rpt_core.errors import RecipeError, SourceError, Stopped
 from rpt_core.evaluation.benchmarks.packs.item import Item, items_digest
 from rpt_core.evaluation.benchmarks.packs.pack import Found, Mode, Pack
@@ -39,6 +41,7 @@ from rpt_core.evaluation.benchmarks.suite.table import (
     write_outcomes,
 )
 from rpt_core.evaluation.items import ITEMS_FILE
+from rpt_core.evaluation.touched import write_questions
 from rpt_core.policy.engines.engine import RolloutEngine
 from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.engines.serving import serving
@@ -167,6 +170,7 @@ def evaluate_benchmark(recipe: BenchmarkRecipe, build: Build) -> Outcome:
             raise Stopped(f"stopped after {number + 1} of {len(work)} parts; rerun to go on from there.")
     asking.engine.close()
     table = write_outcomes(progress.tables(), build.out)
+    _write_asked(asking, table, build.out)
     balance = asking.balance(asked)
     scores = scores_of(
         recipe, table, balance, is_training_file=asking.found.is_training_file, longest=asking.longest
@@ -181,6 +185,14 @@ def evaluate_benchmark(recipe: BenchmarkRecipe, build: Build) -> Outcome:
         tokens=progress.tokens + asking.engine.num_forwarded,
         summary=summary,
     )
+
+
+def _write_asked(asking: Asking, table: pa.Table, folder: Path) -> None:
+    """Write the questions asked, so that they can be held against training text; of texts there are none."""
+    if asking.mode != "plain":
+        asked, name = set(table["item_id"].to_pylist()), asking.pack.name
+        items = (one for one in asking.found.items if one.item_id in asked)
+        write_questions((HeldOutItem(one.item_id, name, one.question, one.answer) for one in items), folder)
 
 
 def _opened(recipe: BenchmarkRecipe, build: Build) -> Asking:

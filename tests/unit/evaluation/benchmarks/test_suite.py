@@ -20,6 +20,7 @@ from rpt_core.evaluation.benchmarks.suite import drawn, stage
 from rpt_core.evaluation.benchmarks.suite.drawn import ROUND, parts_of
 from rpt_core.evaluation.benchmarks.suite.stage import evaluate_benchmark
 from rpt_core.evaluation.items import ITEMS_FILE, SCHEMA
+from rpt_core.evaluation.touched import asked_items
 from rpt_core.objectives.objective import VERDICTS, Asked, Question
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.trunk import Cut, Trunk
@@ -82,6 +83,12 @@ def test_every_row_of_the_file_is_asked_or_left_out_for_a_reason(root, tmp_path)
     assert set(table["engine"].to_pylist()) == {"torch"}
     assert scores["items"]["kept"] == scores["modes"]["reasoning"]["num_items"] == 4
     assert all(table["answer"].to_pylist())
+    brought = {one.item_id: one for one in asked_items(tmp_path / "out", table)}
+    assert set(brought) == set(table["item_id"].to_pylist())  # what was asked, and nothing else
+    assert {one.benchmark for one in brought.values()} == {"gsm8k"}
+    assert {(one.problem, one.answer) for one in brought.values()} <= {
+        (f"the clock shows {n}. then?", str(n)) for n in range(7)
+    }
 
 
 def keyed(table: pa.Table) -> dict[tuple[str, int], dict[str, Any]]:
