@@ -224,9 +224,8 @@ def _sampling(mode: Mode, usual: DefaultSampling, options: BenchmarkOptions) -> 
 def _earlier(recipe: BenchmarkRecipe, store: Store) -> Iterator[Manifest]:
     """Finished evaluations that differ in the number of samples or items alone."""
     own, drawing = recipe.fingerprint(), recipe.drawing()
-    for fingerprint in sorted(store.objects.list(store.objects.key("artifacts", recipe.kind))):
-        manifest = store.manifest(recipe.kind, fingerprint)
-        if manifest is None or fingerprint == own:
+    for manifest in store.manifests():
+        if manifest.kind != recipe.kind or manifest.fingerprint == own:
             continue
         try:
             other = BenchmarkRecipe.parse(manifest.recipe)
