@@ -135,3 +135,9 @@ def test_a_benchmark_without_items_is_refused_with_what_was_looked_at(store, tmp
         benchmarks_at_hand(("supergpqa",), str(tmp_path / "data"))
     held = benchmarks_at_hand(("all",), str(tmp_path / "data"))
     assert [one.pack.name for one in held] == ["mmlu", "math500"]
+
+
+def test_a_manifest_that_cannot_be_read_hides_no_evaluation(store, tmp_path):
+    broken = store.objects.key("artifacts", "benchmark-evaluation", "e" * 64, "manifest.json")
+    assert store.objects.create(broken, b"{")
+    assert recipe(store, tmp_path, "math500").earlier == ()
