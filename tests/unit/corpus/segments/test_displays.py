@@ -1,12 +1,11 @@
 r"""Sentences round displayed formulas; every text here is invented."""
 
-import time
-
 import pytest
 
 from rpt_core.corpus.segments.displays import layout
 from rpt_core.corpus.segments.splitter import Splitter
 from rpt_core.corpus.text.shield import spans
+from tests.least_time import least_seconds
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +86,11 @@ def test_text_without_displays_is_told_nothing():
 def test_it_takes_linear_time(unit):
     text = "A ball.\n" + unit * (600_000 // len(unit))
     found = spans(text)
-    started = time.process_time()
-    layout(text, found)
-    assert time.process_time() - started < 5
+    assert least_seconds(lambda: layout(text, found), 5.0) < 5.0
 
 
 @pytest.mark.parametrize("blanks", ["\t", " ", " \t"])
 def test_blanks_after_a_formula_take_linear_time(blanks):
     text = "word $x$" + blanks * 100_000 + "word $$y$$" + blanks * 100_000 + ". word"
-    started = time.process_time()
-    layout(text, [(5, 8), (text.index("$$"), text.index("$$") + 5)])
-    assert time.process_time() - started < 1.0
+    formulas = [(5, 8), (text.index("$$"), text.index("$$") + 5)]
+    assert least_seconds(lambda: layout(text, formulas), 1.0) < 1.0

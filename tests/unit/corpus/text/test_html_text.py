@@ -1,10 +1,9 @@
 """Fragments of HTML as text: what stays, what goes, and that 120 KB of anything end at once."""
 
-import time
-
 import pytest
 
 from rpt_core.corpus.text.html_text import html_text
+from tests.least_time import least_seconds
 
 
 @pytest.mark.parametrize(
@@ -39,6 +38,5 @@ def test_what_stays_of_it(html, text):
      "<a b='", "<table><td>", "`", "$", " ", "<ul><li>"],
 )  # fmt: skip
 def test_any_120_kilobytes_end_within_seconds(unit):
-    started = time.process_time()
-    html_text(unit * (120_000 // len(unit)))
-    assert time.process_time() - started < 3
+    html = unit * (120_000 // len(unit))
+    assert least_seconds(lambda: html_text(html), 3.0) < 3.0
