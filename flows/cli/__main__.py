@@ -31,7 +31,8 @@ def main() -> None:
 
 def _run() -> int:
     try:
-        from flows.cli.app import app, guarded
+        from flows.cli.app import app
+        from flows.cli.guard import guarded
     except KeyboardInterrupt:
         print(f"{_STOPPED} Nothing was begun.", file=sys.stderr)
         return 75

@@ -5,7 +5,8 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from flows.cli.app import app, guarded
+from flows.cli.app import app
+from flows.cli.guard import guarded
 from infra.storage.store import Store
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.placement import Placement

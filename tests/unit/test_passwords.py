@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.cli.app import app, guarded
+from flows.cli.app import app
+from flows.cli.guard import guarded
 from infra.local.doctor import Check
 from infra.metrics.tracking import _guarded
 from infra.network.download import parse_address

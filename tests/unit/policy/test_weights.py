@@ -350,7 +350,8 @@ def test_the_stage_that_takes_a_model_refuses_it(copied, tmp_path):
 
 @pytest.mark.parametrize("kind", DAMAGE)
 def test_a_plan_names_broken_files_before_anything_is_built(copied, kind, monkeypatch, capsys, tmp_path):
-    from flows.cli.app import app, guarded
+    from flows.cli.app import app
+    from flows.cli.guard import guarded
 
     folder = copied("llama")
     configure(folder, max_position_embeddings=4096)

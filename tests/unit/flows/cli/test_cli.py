@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.cli.app import app, guarded
+from flows.cli.app import app
+from flows.cli.guard import guarded
 from flows.cli.show import dropped_rows
 from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Outcome, RowCounts

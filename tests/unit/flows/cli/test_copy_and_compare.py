@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.app import app, guarded
+from flows.cli.app import app
+from flows.cli.guard import guarded
 from infra.storage import copy as copying
 from infra.storage.store import Store
 from rpt_core.artifacts.build import MILESTONES_FILE

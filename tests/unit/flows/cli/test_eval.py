@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.app import app, guarded
+from flows.cli.app import app
+from flows.cli.guard import guarded
 
 
 @pytest.fixture

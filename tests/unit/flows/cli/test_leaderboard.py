@@ -5,7 +5,6 @@ from contextlib import nullcontext
 
 import pytest
 
-from flows.cli import app as command_line
 from flows.cli.show import console
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.digest import artifact_digest
@@ -82,7 +81,7 @@ def test_what_was_never_evaluated_is_refused(store, study):
 
 
 def test_an_empty_store_has_nothing_to_rank(store, monkeypatch, capsys):
-    monkeypatch.setattr(command_line, "_prefect", lambda: nullcontext(lambda: None))
+    monkeypatch.setattr("infra.local.own_server.prefect_at_hand", lambda _: nullcontext(lambda: None))
     assert run("leaderboard") == 2
     assert "there is nothing to rank" in said(capsys)
 
@@ -102,7 +101,10 @@ def test_a_leaderboard_that_is_made_is_shown_again_without_a_flow(
             code="c", environment={}, created="2026-11-29T00:00:00+00:00", attempts=(),
         )
     )  # fmt: skip
-    monkeypatch.setattr(command_line, "_prefect", lambda: nullcontext(lambda: pytest.fail("a flow is begun")))
+    monkeypatch.setattr(
+        "infra.local.own_server.prefect_at_hand",
+        lambda _: nullcontext(lambda: pytest.fail("a flow is begun")),
+    )
     assert run("leaderboard", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["artifact"]["kind"] == "leaderboard"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import app as cli
+from flows.cli.app import app
+from flows.cli.guard import guarded
 from infra.runs import stops
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -67,10 +68,10 @@ def interrupted(number: signal.Signals):
 def test_every_command_ends_in_a_sentence_and_75(place, monkeypatch, capsys, tmp_path):
     words = COMMANDS[place]
     monkeypatch.setenv("RPT_HOME", str(tmp_path))
-    monkeypatch.setattr(cli, "_prefect", lambda: nullcontext(lambda: None))
+    monkeypatch.setattr("infra.local.own_server.prefect_at_hand", lambda _: nullcontext(lambda: None))
     monkeypatch.setattr(sys, "argv", ["rpt", *words])
     monkeypatch.setattr(place, interrupted(SIGNALS[len(place) % 3]))
-    assert cli.guarded(lambda: cli.app(words, standalone_mode=False)) == 75
+    assert guarded(lambda: app(words, standalone_mode=False)) == 75
     said = capsys.readouterr().err
     assert said.startswith("rpt: stopped. ")
     assert said.count("\n") == 1
@@ -79,7 +80,7 @@ def test_every_command_ends_in_a_sentence_and_75(place, monkeypatch, capsys, tmp
 
 
 def test_no_command_was_forgotten():
-    known = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
+    known = {command.name or command.callback.__name__ for command in app.registered_commands}
     assert known == {words[0] for words in COMMANDS.values()}
 
 

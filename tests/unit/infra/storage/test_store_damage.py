@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.app import app, guarded
+from flows.cli.app import app
+from flows.cli.guard import guarded
 from infra.storage import garbage as collection
 from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Manifest

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.app import app, guarded
+from flows.cli.app import app
+from flows.cli.guard import guarded
 from infra.local.doctor import _store
 from infra.storage.keys import Keys
 from infra.storage.objects import Objects

@@ -1,0 +1,69 @@
+"""The commands that ask a model: one text, or whole benchmarks."""
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.words import Json, Placed, placement_of, prefect
+
+
+def try_model(
+    ref: Annotated[str, typer.Argument(metavar="REF", help="An artifact, or a Hugging Face folder or id.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What the model is given.")],
+    form: Annotated[str, typer.Option("--as", metavar="FORM", help="plain, think or solve.")] = "plain",
+    samples: Annotated[int, typer.Option(min=1, help="Answers; several need a temperature.")] = 1,
+    temperature: Annotated[float, typer.Option(min=0, help="0 takes the likeliest token.")] = 0.0,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 128,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
+    tokens: Annotated[bool, typer.Option("--tokens", help="Every token by itself.")] = False,
+    placement: Placed = "",
+    as_json: Json = False,
+) -> None:
+    """Give a model a text: it goes on (plain), thinks and predicts (think), or solves it (solve).
+
+    A thought is shown apart from the prediction or answer after it. Of what was said you read tokens,
+    log-probability and entropy in nats, at temperature 1: a sum, or with --tokens token by token.
+    """
+    from flows.cli.trial import try_text
+
+    try_text(
+        ref, text, placement_of(placement), with_tokens=tokens, as_json=as_json, form=form, samples=samples,
+        temperature=temperature, max_new_tokens=max_new_tokens, seed=seed,
+    )  # fmt: skip
+
+
+def evaluate_model(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A Hugging Face folder, an artifact, or a hub id.")
+    ],
+    on: Annotated[str, typer.Option("--on", help="Benchmarks, by commas; all for those that --data has.")],
+    data: Annotated[str, typer.Option(help="Folder of benchmarks' folders; else they are fetched.")] = "",
+    samples: Annotated[int | None, typer.Option("--samples", "-n", min=1, help="Answers to an item.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Items of each benchmark; 0 for all.")] = 0,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer.")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0, help="0 takes the likeliest token.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Share of the likeliest tokens that are drawn.")] = None,
+    mode: Annotated[str, typer.Option(help="reasoning, few-shot, likelihood or plain.")] = "auto",
+    shots: Annotated[
+        int | None, typer.Option(min=0, help="Solved examples, where the mode has some.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    placement: Placed = "",
+    as_json: Json = False,
+) -> None:
+    """Ask a model published benchmarks, without a recipe; what is left out is each benchmark's own.
+
+    mmlu, mmlu_pro, gpqa_diamond, supergpqa, kor_bench, math500, amc23, minerva, aime24, aime25,
+    olympiadbench, gsm8k, omni_math, next_token. The same command goes on where it was stopped.
+    """
+    given = {
+        "samples": samples, "temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens,
+        "shots": shots,
+    }  # fmt: skip
+    named = {name: value for name, value in given.items() if value is not None}
+    from flows.cli.eval import checked, options_of, run_eval
+
+    options, where = options_of(mode=mode, limit=limit, seed=seed, **named), placement_of(placement)
+    names = checked(model, on, data, options)
+    with prefect() as ready:
+        run_eval(model, names, data, options, where, ready, as_json=as_json)

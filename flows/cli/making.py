@@ -1,0 +1,105 @@
+"""The commands that build something: a journey, a study, a plan, the services."""
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.words import Json, Parameters, Placed, Spoken, overrides, placement_of, prefect, seed_of
+from infra.local.state import made_state_folder
+
+
+def demo(
+    seeds: Annotated[str, typer.Option(help="Seeds, by commas; several are compared in one report.")] = "0",
+) -> None:
+    """The whole journey on the built-in sample world; minutes on a laptop, no account, no network."""
+    numbers = [seed_of(part) for part in seeds.split(",")]
+    with prefect() as ready:
+        from flows.cli.run import run_demo
+
+        run_demo(numbers, ready)
+
+
+def study(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe; by the study, the tiny one.")] = "",
+    seeds: Annotated[str, typer.Option(help="Seeds, by commas.")] = "0,1,2",
+    about: Annotated[
+        str, typer.Option(help="mid-training, table-1, rewards, positions or next-segment.")
+    ] = "mid-training",
+    arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons, the reference first.")] = "",
+    param: Parameters = None,
+) -> None:
+    """Several trainings from one start model at equal tokens: RMT or RLPT and its parts, RPT's variants."""
+    numbers = tuple(seed_of(part) for part in seeds.split(","))
+    with prefect() as ready:
+        from flows.cli.run import run_study
+
+        usual = {"mid-training": "tiny_rmt", "next-segment": "tiny_rlpt"}
+        name = recipe or usual.get(about, "tiny_rpt")
+        some = tuple(part.strip() for part in arms.split(";") if part.strip())
+        run_study(name, numbers, some, overrides(param), about, ready)
+
+
+def plan(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe.")],
+    param: Parameters = None,
+    to: Annotated[str, typer.Option(help="Stop at this stage.")] = "report",
+    placement: Placed = "",
+    machine: Annotated[
+        str,
+        typer.Option("--machine", "--on-machine", metavar="NxKIND", help="Another one: 8xH100-80GB."),
+    ] = "",
+    answer_tokens: Annotated[
+        int, typer.Option(min=0, help="Mean length of an answer, for the hours; 0 for the longest.")
+    ] = 0,
+    document_tokens: Annotated[int, typer.Option(min=0, help="The same of a document.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """What would be reused and what built, with memory, hours and price; nothing is touched."""
+    from flows.cli.run import show_plan
+
+    where, means = placement_of(placement), (document_tokens, answer_tokens)
+    show_plan(recipe, to, overrides(param), where, machine, means, as_json=as_json)
+
+
+def run(
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe.")],
+    param: Parameters = None,
+    to: Annotated[str, typer.Option(help="Stop at this stage.")] = "report",
+    placement: Placed = "",
+) -> None:
+    """Make a recipe, and first whatever it stands on."""
+    with prefect() as ready:
+        from flows.cli.run import run_recipe
+
+        run_recipe(recipe, to, overrides(param), ready, placement_of(placement))
+
+
+def up() -> None:
+    """Prefect, MLflow and one worker per pool on this machine, until Ctrl-C."""
+    from infra.local.stack import run_stack
+
+    raise typer.Exit(run_stack(made_state_folder()))
+
+
+def doctor(
+    gpu: Annotated[
+        bool, typer.Option("--gpu", help="GPUs, driver, NCCL, DeepSpeed and vLLM instead.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """What works on this machine, what is missing, and the command that fixes it."""
+    from flows.cli.run import show_doctor
+
+    raise typer.Exit(show_doctor(as_json=as_json, gpu=gpu))
+
+
+def replay(
+    ref: Spoken,
+    step: Annotated[int, typer.Option(min=1, help="Of the training, from 1.")],
+    limit: Annotated[int, typer.Option(help="Answers to show.")] = 8,
+    as_json: Json = False,
+) -> None:
+    """Take one step of a finished training again: its questions, thoughts and verdicts, by their digest."""
+    from flows.cli.replays import replay_step
+
+    replay_step(ref, step, limit, as_json=as_json)
