@@ -22,6 +22,11 @@ PROCESS_BYTES = 10**9
 CPU_PARAMETERS_MAX = 10**9
 """Without a GPU a larger model is refused although it may fit: 2 cores give about 100 GFLOP/s, and one
 training step of the papers' size (256 x 8 answers) would take months."""
+_SHARED: dict[Work, str] = {
+    "train": "several that share its states by DeepSpeed's ZeRO (--placement backend=deepspeed,zero_stage=3)",
+    "score": "several that hold it together by vLLM (--placement engine=vllm,tensor_parallel=N)",
+}
+"""What takes the place of one large GPU."""
 _ROOM = 0.9
 _COMMON_GPU_BYTES = 80 * 10**9
 
@@ -101,9 +106,7 @@ def _refusal(
     gpu_needed = needed_bytes(num_parameters, work, "bfloat16")
     single = f"one GPU with at least {_gigabytes(gpu_needed / _ROOM)}"
     fits = gpu_needed <= _COMMON_GPU_BYTES * _ROOM
-    only = (
-        "" if fits else ", since a stage of this version runs on one GPU and shares no model between several"
-    )
+    only = "" if fits else f", or {_SHARED[work]} (rpt plan RECIPE --machine 8xH100-80GB says how many)"
     return (
         f"{stage} {verb} {model} of {_parameters(num_parameters)} parameters and needs about "
         f"{_gigabytes(needed)} for it; this machine has {have}. Missing: {missing}. Run it on a gpu-pool "

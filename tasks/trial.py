@@ -116,10 +116,10 @@ def try_model(
     import torch
 
     from rpt_core.evaluation.trial import answers
+    from rpt_core.policy.device import device_of
     from rpt_core.policy.engines.registry import open_engine
     from rpt_core.policy.engines.serving import serving
     from rpt_core.policy.load import Precision, load_policy
-    from rpt_core.train.supervised.loop import device_of
 
     size = float(sum(num_numbers(file_shapes(path)) for path in found.folder.glob("*.safetensors")))
     if size:

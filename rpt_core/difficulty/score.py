@@ -17,11 +17,11 @@ from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.difficulty.entropy import Floats, score_documents, spans
 from rpt_core.errors import RecipeError, StarvedError, Stopped
 from rpt_core.objectives.windows import CODEC_KEY
+from rpt_core.policy.device import device_of
 from rpt_core.policy.load import Precision, load_policy
 from rpt_core.policy.model import Policy
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.train.backends.ranks import init_ranks, refuse_apart, weights_digest
-from rpt_core.train.supervised.loop import device_of
 from rpt_core.train.supervised.windows import tokenised
 
 PART_TOKENS = 1 << 16

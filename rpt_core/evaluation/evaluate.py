@@ -23,12 +23,12 @@ from rpt_core.evaluation.checkpoints import Checkpoint, published, same_weights
 from rpt_core.evaluation.forms import Form, Scores, form_of, summarise
 from rpt_core.evaluation.items import FINAL, Item, as_table, from_table, write_items
 from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
+from rpt_core.policy.device import device_of
 from rpt_core.policy.engines.engine import RolloutEngine
 from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.engines.serving import serving
 from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.recipes.evaluation import EvaluationFields
-from rpt_core.train.supervised.loop import device_of
 
 SCORES_FILE = "scores.json"
 

@@ -26,13 +26,13 @@ from rpt_core.corpus.clean.scores import SCORES, SCORES_FILE
 from rpt_core.corpus.tables import read_rows
 from rpt_core.errors import Stopped
 from rpt_core.llm.endpoint import Service
+from rpt_core.policy.device import device_of
 from rpt_core.policy.engines.serving import serving
 from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.quality.rubric import RUBRIC_VERSION
 from rpt_core.quality.scorers import CachedScorer, LocalScorer, ServiceScorer
 from rpt_core.recipes.corpus import QualityRecipe
 from rpt_core.recipes.given import GivenModel
-from rpt_core.train.supervised.loop import device_of
 
 DOCUMENTS_AT_ONCE = 128
 """Scored together, and a row group of the table."""

@@ -9,8 +9,7 @@ finds in either text before its verdict: a bare verdict is easily fooled.
 
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
+from typing import cast
 
 from rpt_core.llm.local import LocalModel
 from rpt_core.llm.prompt import field
@@ -25,7 +24,7 @@ from rpt_core.objectives.next_segment.judge_prompt import (
 )
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.engines.serving import present_serving
-from rpt_core.policy.load import inside, load_policy
+from rpt_core.policy.load import Precision, inside, load_policy
 from rpt_core.policy.message import PLACE, around_document, opening_ids
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Cut, Trunk
@@ -56,14 +55,13 @@ class LocalJudge:
 
     @classmethod
     def load(cls, folder: Path, reply_tokens: int = 0) -> "LocalJudge":
-        """Read the model of an artifact's folder, or a Hugging Face folder; on a GPU where there is one.
+        """Read the model of an artifact's folder, or a Hugging Face folder.
 
-        Its replies are drawn by the engine of the stage that runs.
+        Device, precision and engine are those of the stage that runs.
         """
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = "bfloat16" if device == "cuda" else "float32"
-        policy = load_policy(inside(folder), dtype, device)  # type: ignore[arg-type]
-        return cls(policy, reply_tokens, engine=present_serving().engine, folder=inside(folder))
+        present = present_serving()
+        policy = load_policy(inside(folder), cast(Precision, present.dtype), present.device)
+        return cls(policy, reply_tokens, engine=present.engine, folder=inside(folder))
 
     @property
     def flops(self) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.placement import ENGINE_MEMORY_SHARE
+from rpt_core.policy.device import device_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,10 @@ class Serving:
     """GPUs that hold one worker's weights together."""
     memory_share: float = ENGINE_MEMORY_SHARE
     """Of a GPU's memory, what a worker may take."""
+    device: str = "cpu"
+    """Where models go that are loaded beside the trained one, a judge's."""
+    dtype: str = "float32"
+    """What they are held in."""
     scratch: Path | None = None
     """Folder for logs and weights on their way; None for one among the system's temporary files."""
 
@@ -43,6 +48,8 @@ def serving(build: Build) -> Iterator[None]:
         replicas=placement.engine_replicas,
         tensor_parallel=placement.tensor_parallel,
         memory_share=placement.engine_memory_share,
+        device=device_of(build).type,
+        dtype=build.numerics.dtype,
         scratch=build.scratch,
     )
     token = _PRESENT.set(present)

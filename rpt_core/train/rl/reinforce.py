@@ -11,6 +11,7 @@ from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import StarvedError
 from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
 from rpt_core.objectives.registry import open_objective
+from rpt_core.policy.device import device_of
 from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.engines.serving import serving
 from rpt_core.policy.forward import Layout, check_layout
@@ -31,7 +32,6 @@ from rpt_core.train.rl.checkpoint import (
 from rpt_core.train.rl.loop import loop
 from rpt_core.train.rl.record import Record
 from rpt_core.train.rl.state import Progress, Trainer
-from rpt_core.train.supervised.loop import device_of
 
 
 def train_policy(recipe: PolicyRecipe, build: Build) -> Outcome:

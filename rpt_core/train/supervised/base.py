@@ -12,6 +12,7 @@ from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import StarvedError
 from rpt_core.policy.codec import Codec
+from rpt_core.policy.device import device_of
 from rpt_core.policy.forward import document_scores
 from rpt_core.policy.load import load_policy, model_folder
 from rpt_core.policy.loading.faithful import refuse_unfaithful
@@ -33,7 +34,7 @@ from rpt_core.train.backends.backend import TrainerBackend
 from rpt_core.train.backends.ranks import init_ranks
 from rpt_core.train.backends.registry import open_backend
 from rpt_core.train.backends.shares import in_step, own_share
-from rpt_core.train.supervised.loop import Learned, device_of, train_supervised
+from rpt_core.train.supervised.loop import Learned, train_supervised
 from rpt_core.train.supervised.windows import Windows, shuffled, texts_of
 
 LOADED_SHARE = 0.5

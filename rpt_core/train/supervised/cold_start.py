@@ -21,6 +21,7 @@ from rpt_core.objectives.next_token.prompts import next_token_prompt
 from rpt_core.objectives.problems.question import read_problems
 from rpt_core.objectives.prompts import problem_prompt
 from rpt_core.policy.codec import Codec
+from rpt_core.policy.device import device_of
 from rpt_core.policy.forward import BranchScores, Layout
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.model import Policy
@@ -37,7 +38,7 @@ from rpt_core.train.supervised.lessons import (
     ThoughtStyle,
     TracedDocuments,
 )
-from rpt_core.train.supervised.loop import Learned, device_of, shared_batches, train_supervised
+from rpt_core.train.supervised.loop import Learned, shared_batches, train_supervised
 from rpt_core.train.supervised.segment_lessons import SegmentLessons
 from rpt_core.train.supervised.windows import Windows, shuffled
 

@@ -14,6 +14,7 @@ from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.objectives.evidence import JudgeVerdict, Pair
 from rpt_core.objectives.next_segment.judge_local import LocalJudge, ask_about
 from rpt_core.policy.codec import Codec
+from rpt_core.policy.device import device_of
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.judge import JudgeRecipe
@@ -21,7 +22,7 @@ from rpt_core.sample.pairs import WorldPair, drill, pair
 from rpt_core.train.backends.backend import TrainerBackend
 from rpt_core.train.backends.registry import open_backend
 from rpt_core.train.supervised.base import by_rank_0, initialise
-from rpt_core.train.supervised.loop import Learned, device_of, learn_answers, train_supervised
+from rpt_core.train.supervised.loop import Learned, learn_answers, train_supervised
 
 HELD_OUT_FROM = 1_000_000_000
 """Numbers of pairs from here on are never trained on."""

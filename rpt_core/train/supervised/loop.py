@@ -48,12 +48,6 @@ class Trained:
     """Operations of all attempts."""
 
 
-def device_of(build: Build) -> torch.device:
-    """Where this build's tensors go: a CUDA device, unless there is none or the placement wants none."""
-    wanted = build.placement.gpus != 0 and torch.cuda.is_available()
-    return torch.device("cuda" if wanted else "cpu")
-
-
 def train_supervised(
     build: Build, policy: Policy, backend: TrainerBackend, steps: int, learn: Callable[[int], Learned]
 ) -> Trained:

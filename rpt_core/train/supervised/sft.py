@@ -14,6 +14,7 @@ from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import RecipeError, SourceError, StarvedError
 from rpt_core.policy.codec import Codec
+from rpt_core.policy.device import device_of
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.message import PLACE
 from rpt_core.policy.tokens.chat import Message, render
@@ -21,7 +22,7 @@ from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.supervised import SftRecipe
 from rpt_core.train.backends.backend import TrainerBackend
 from rpt_core.train.backends.registry import open_backend
-from rpt_core.train.supervised.loop import Learned, device_of, learn_answers, train_supervised
+from rpt_core.train.supervised.loop import Learned, learn_answers, train_supervised
 from rpt_core.train.supervised.windows import shuffled
 
 ROLES = ("system", "user", "assistant")

@@ -173,7 +173,9 @@ def test_what_fits_passes(monkeypatch):
     monkeypatch.setattr(machine_module, "package_version", lambda name: "0.19.8")
     with pytest.raises(CapacityError, match="1 x NVIDIA H200") as found:  # DeepSpeed is there, and unused
         check_capacity("train-rpt", 14.8e9, "train", Placement(), NODE)
-    assert "runs on one GPU and shares no model" in str(found.value)
+    assert "backend=deepspeed,zero_stage=3" in str(found.value)
+    with pytest.raises(CapacityError, match=r"engine=vllm,tensor_parallel=N"):
+        check_capacity("score-quality", 140e9, "score", Placement(), NODE)
 
 
 def test_a_gpu_the_installed_torch_cannot_use_is_named():

@@ -10,6 +10,7 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import CapacityError
 from rpt_core.evaluation.answers import ModelUnderTest
+from rpt_core.objectives.next_segment import judge_local
 from rpt_core.objectives.next_segment.judge_local import LocalJudge
 from rpt_core.policy.engines.copied import CopiedEngine
 from rpt_core.policy.engines.registry import open_engine
@@ -17,7 +18,7 @@ from rpt_core.policy.engines.serving import Serving, present_serving, serving
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.engines.vllm.launch import settings_of
 from rpt_core.policy.engines.vllm.weights import Weights
-from rpt_core.policy.load import save_policy
+from rpt_core.policy.load import load_policy, save_policy
 from tests.toys import save_tiny_model, tiny_policy
 from tests.unit.infra.test_machine import LAPTOP
 
@@ -30,9 +31,9 @@ def _build(tmp_path, engine, **placement):
 
 def test_the_stage_that_runs_says_how_and_only_while_it_runs(tmp_path):
     build = _build(tmp_path, "vllm", engine_replicas=3, tensor_parallel=2, engine_memory_share=0.7)
-    assert present_serving() == Serving("torch", 1, 1, 0.4, None)
+    assert present_serving() == Serving("torch", 1, 1, 0.4, "cpu", "float32", None)
     with serving(build):
-        assert present_serving() == Serving("vllm", 3, 2, 0.7, build.scratch)
+        assert present_serving() == Serving("vllm", 3, 2, 0.7, "cpu", "float32", build.scratch)
         with serving(_build(tmp_path, "torch-copy")):
             assert present_serving().engine == "torch-copy"
         assert present_serving().engine == "vllm"
@@ -45,6 +46,20 @@ def test_a_local_judge_is_drawn_by_the_stages_engine(tmp_path):
     with serving(_build(tmp_path, "torch-copy")):
         judge = LocalJudge.load(tmp_path / "judge")
     assert type(judge.model._engine) is CopiedEngine
+
+
+@pytest.mark.parametrize(("gpus", "device"), [(0, "cpu"), ("auto", "cuda"), (2, "cuda")])
+def test_a_local_judge_lies_where_the_stages_own_model_does(tmp_path, monkeypatch, gpus, device):
+    asked = []
+    save_tiny_model(tmp_path / "judge")
+    here = load_policy(tmp_path / "judge")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(judge_local, "load_policy", lambda folder, *how: asked.append(how) or here)
+    build = _build(tmp_path, "torch", gpus=gpus)
+    build.numerics = build.numerics.model_copy(update={"dtype": "bfloat16"})
+    with serving(build):
+        LocalJudge.load(tmp_path / "judge")
+    assert asked == [("bfloat16", device)]
 
 
 def test_a_checkpoint_under_test_is_in_the_module_and_in_the_engine(tmp_path):

@@ -42,6 +42,7 @@ from rpt_core.evaluation.benchmarks.suite.table import (
 )
 from rpt_core.evaluation.items import ITEMS_FILE
 from rpt_core.evaluation.touched import write_questions
+from rpt_core.policy.device import device_of
 from rpt_core.policy.engines.engine import RolloutEngine
 from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.engines.serving import serving
@@ -49,7 +50,6 @@ from rpt_core.policy.load import Precision, inside, load_policy, model_folder
 from rpt_core.policy.model import Policy
 from rpt_core.recipes.benchmark_evaluation import BenchmarkRecipe
 from rpt_core.recipes.given import GivenModel
-from rpt_core.train.supervised.loop import device_of
 
 SCORES_FILE = "scores.json"
 PROMPT_ROOM = 2048

@@ -10,6 +10,7 @@ import torch
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import EngineError, Stopped
+from rpt_core.policy.device import device_of
 from rpt_core.policy.forward import document_scores
 from rpt_core.policy.parts import Part
 from rpt_core.policy.trunk import Trunk
@@ -25,7 +26,7 @@ from rpt_core.train.supervised.cold_start import (
     first_token_weights,
 )
 from rpt_core.train.supervised.lessons import Answer, SupervisedExample
-from rpt_core.train.supervised.loop import Learned, _assert_finite, _merged, device_of, train_supervised
+from rpt_core.train.supervised.loop import Learned, _assert_finite, _merged, train_supervised
 from tests.toys import tiny_policy
 
 THINKING, DIRECT = Answer((5, 6, 7), True), Answer((8, 9), False)
