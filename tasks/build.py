@@ -128,6 +128,7 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
             stop_grace_seconds=placement.stop_grace_seconds if job.numerics else 1.0,
             deadline_seconds=placement.deadline_hours * 3600,
             on_poll=look,
+            preload=_preloaded(job),
         )
     if outcome.error == EngineError.__name__:
         raise EngineError(f"{outcome.message}\nThe log of this attempt is {folder / 'log.txt'}.")
@@ -136,6 +137,14 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
     shutil.rmtree(folder.parent)
     store.drop_progress(fingerprint)
     return manifest
+
+
+def _preloaded(job: Job) -> tuple[str, ...]:
+    """What a stage of one process on a CPU is forked with; a GPU's context does not outlive a fork."""
+    if job.numerics is None or job.world_size > 1 or job.placement.gpus != 0:
+        return ()
+    own = (named.partition(":")[0] for named in (job.recipe_class, job.function))
+    return ("infra.runs.attempt", "infra.runs.workers", "tasks.ranks", *own)
 
 
 def _job(recipe: Recipe, placement: Placement, store: Store, fingerprint: str, folder: Path) -> Job:

@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psutil
 
-from infra.runs import lifeline, stops
+from infra.runs import lifeline, stops, warm
 from infra.runs.child import RANKS_FOLDER, Status, outcome_file
 from infra.runs.nodes import nodes_of, torchrun
 from rpt_core.errors import BY_NAME, EngineError, LostRankError, SourceError, Stopped, StoreError
@@ -65,7 +66,7 @@ class ProcessOutcome:
 class _Child:
     """A started child and what is needed to watch, stop and end it."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | warm.Forked
     token: str
     workdir: Path
     log_offset: int
@@ -186,6 +187,7 @@ def launch(
     on_line: Callable[[str], None] | None = None,
     on_poll: Callable[[], None] | None = None,
     stop_requested: Callable[[], bool] = stops.asked,
+    preload: Sequence[str] = (),
 ) -> ProcessOutcome:
     """Run ``command`` to its end and say how it ended; no process of it is alive afterwards.
 
@@ -198,6 +200,8 @@ def launch(
         on_line: Called with every line the child logs.
         on_poll: Called about four times a second from the caller's own thread.
         stop_requested: Looked at as often; true stops the child. By default, whether a signal asked for it.
+        preload: Modules to fork it with, where it can be forked (:mod:`infra.runs.warm`); none for a program
+            of its own.
 
     Returns:
         ``done``, ``stopped`` or ``failed``; :meth:`ProcessOutcome.check` raises the latter two.
@@ -210,7 +214,7 @@ def launch(
     why_stopped, lost = "", None
     if stop_requested():
         return ProcessOutcome("stopped", "Stopped", _NOT_BEGUN)
-    with stops.noted(stop_grace_seconds), _running(command, workdir, env or {}) as child:
+    with stops.noted(stop_grace_seconds), _running(command, workdir, env or {}, preload) as child:
         try:
             while child.process.poll() is None and not child.told() and child.lost() is None:
                 time.sleep(POLL_SECONDS)
@@ -244,7 +248,9 @@ def _tell(child: _Child, on_line: Callable[[str], None] | None, on_poll: Callabl
 
 
 @contextmanager
-def _running(command: Sequence[str], workdir: Path, env: Mapping[str, str]) -> Iterator[_Child]:
+def _running(
+    command: Sequence[str], workdir: Path, env: Mapping[str, str], preload: Sequence[str]
+) -> Iterator[_Child]:
     """Start the child; on leaving, nothing of it is alive."""
     workdir.mkdir(parents=True, exist_ok=True)
     for old in workdir.glob("outcome*.json"):
@@ -254,23 +260,40 @@ def _running(command: Sequence[str], workdir: Path, env: Mapping[str, str]) -> I
         log.write(f"$ {shlex.join(command)}\n".encode())
         log.flush()  # before the child writes there
         offset = log.tell()
-        with (
-            stops.held_back()
-        ):  # until the child can take them: a starting interpreter would end in a traceback
-            process = subprocess.Popen(  # noqa: S603  (the command is ours)
-                command,
-                env={**os.environ, **env, **marks},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a Ctrl-C at the terminal reaches the launcher alone, which decides
-            )
+        process = _started(command, {**os.environ, **env, **marks}, log, preload)
         try:
             yield _Child(process, marks[lifeline.RUN_TOKEN], workdir, offset)
         finally:
             lifeline.sweep(marks[lifeline.RUN_TOKEN])
             with suppress(subprocess.TimeoutExpired):  # stuck in the kernel: nothing more can be done here
                 process.wait(10)
+
+
+def _started(
+    command: Sequence[str], env: Mapping[str, str], log: IO[bytes], preload: Sequence[str]
+) -> subprocess.Popen[bytes] | warm.Forked:
+    """A fork of a server that has imported what it needs, or a program; its signals wait until it takes them.
+
+    A starting interpreter would end in a traceback.
+    """
+    module = command[command.index("-m") + 1] if preload and warm.available(env) else ""
+    if module:
+        try:
+            server = warm.server_for(env)
+            server.preload([*preload, module])
+            with stops.held_back():
+                return server.fork(module, command[command.index(module) + 1 :], env, log.fileno())
+        except warm.ColdError:  # it starts all the same, some seconds later
+            pass
+    with stops.held_back():
+        return subprocess.Popen(  # noqa: S603  (the command is ours)
+            command,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a Ctrl-C at the terminal reaches the launcher alone, which decides
+        )
 
 
 def _read_outcome(

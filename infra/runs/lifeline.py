@@ -34,6 +34,7 @@ LIFELINE = "RPT_LIFELINE"
 RUN_HOST = "RPT_RUN_HOST"
 """The launcher's machine. Ranks on another one cannot see its pipe, and end with the process that started
 them there, which torchrun and srun end with the launcher's."""
+MARKS = (RUN_TOKEN, LIFELINE, RUN_HOST)
 TICK_SECONDS = 0.5
 SWEEP_ROUNDS = 20
 _PREFIX = "rpt-line-"

@@ -29,6 +29,7 @@ import psutil
 from infra.runs import lifeline
 from infra.storage import garbage
 from infra.storage.store import Store
+from tests.stage_process import is_stage
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALLEST = (
@@ -216,7 +217,7 @@ def of(journey: Journey, victim: str, rpt: int) -> list[int]:
             words = process.cmdline()
         except psutil.Error:
             continue
-        if "tasks.train_main" in words:
+        if is_stage(process):
             found["stage"].append(process.pid)
         elif "uvicorn" in words:
             found["server"].append(process.pid)

@@ -22,6 +22,7 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
 from tasks import build as build_module
 from tests.faults.test_launch import left
+from tests.stage_process import stages_of
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -40,9 +41,8 @@ tasks.build.build_here(recipe, Placement(workers=2), Store(sys.argv[1], Path(sys
 
 def child_of(driver: subprocess.Popen) -> psutil.Process:
     for _ in range(3600):
-        for process in psutil.Process(driver.pid).children(recursive=True):
-            if "tasks.train_main" in process.cmdline():
-                return process
+        for process in stages_of(driver.pid):
+            return process
         time.sleep(0.05)
     raise AssertionError("the stage never started")
 

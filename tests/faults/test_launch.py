@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.runs import lifeline, stops
+from infra.runs import lifeline, stops, warm
 from infra.runs.launch import launch, rank_command, training_env
 from rpt_core.errors import EngineError, SourceError, StarvedError, Stopped
 
@@ -23,8 +23,16 @@ import sys
 from pathlib import Path
 from infra.runs.launch import launch, rank_command, training_env
 launch(rank_command("tests.faults.toy_train", sys.argv[1:3], int(sys.argv[3])), workdir=Path(sys.argv[1]),
-       env=training_env(), stop_grace_seconds=5)
+       env=training_env(), stop_grace_seconds=5, preload=sys.argv[4:])
 """
+FORKED = ("infra.runs.attempt",)
+"""What a stage is forked with."""
+
+
+@pytest.fixture(params=[(), FORKED], ids=["program", "fork"])
+def preload(request) -> tuple[str, ...]:
+    """How the child begins: as a program, or as a fork of a server."""
+    return request.param
 
 
 def left(folder: Path) -> list[str]:
@@ -33,11 +41,18 @@ def left(folder: Path) -> list[str]:
     for process in psutil.process_iter():
         try:
             mine = f"RPT_TEST_MARK={folder}" in "\n".join(f"{k}={v}" for k, v in process.environ().items())
-            if mine and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+            mine = mine and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE
+            if mine and not _is_server(process):
                 found.append(f"{process.pid} {process.cmdline()}")
         except (psutil.Error, OSError):
             continue
     return found
+
+
+def _is_server(process: psutil.Process) -> bool:
+    """Whether it is what this very process forks stages from, which stays."""
+    forked = lifeline.RUN_TOKEN in process.environ()
+    return process.ppid() == os.getpid() and warm.__name__ in process.cmdline() and not forked
 
 
 def run(folder: Path, mode: str, world_size: int = 1, **options):
@@ -65,9 +80,9 @@ def launcher(tmp_path):
     """A launcher in its own process, to be killed; yields a starter."""
     started = []
 
-    def start(mode: str, world_size: int = 1) -> subprocess.Popen:
+    def start(mode: str, world_size: int = 1, preload: tuple[str, ...] = ()) -> subprocess.Popen:
         env = {**os.environ, "RPT_TEST_MARK": str(tmp_path)}
-        command = [sys.executable, "-c", LAUNCHER, str(tmp_path), mode, str(world_size)]
+        command = [sys.executable, "-c", LAUNCHER, str(tmp_path), mode, str(world_size), *preload]
         started.append(subprocess.Popen(command, env=env, start_new_session=True))
         wait_for(lambda: all(steps(tmp_path, rank) >= 0 for rank in range(world_size)), 60)
         return started[0]
@@ -82,9 +97,9 @@ def gone(folder: Path, seconds: float = 10.0) -> None:
     wait_for(lambda: not left(folder), seconds)
 
 
-def test_done_tells_lines_and_polls(tmp_path):
+def test_done_tells_lines_and_polls(tmp_path, preload):
     lines, polls = [], []
-    outcome = run(tmp_path, "done", on_line=lines.append, on_poll=lambda: polls.append(1))
+    outcome = run(tmp_path, "done", on_line=lines.append, on_poll=lambda: polls.append(1), preload=preload)
     assert outcome.status == "done"
     outcome.check()
     assert lines == ["step 0", "step 1", "step 2", "step 3"]
@@ -92,43 +107,45 @@ def test_done_tells_lines_and_polls(tmp_path):
     assert not left(tmp_path)
 
 
-def test_an_error_of_ours_crosses_with_its_class_and_words(tmp_path):
+def test_an_error_of_ours_crosses_with_its_class_and_words(tmp_path, preload):
     with pytest.raises(StarvedError, match="five empty steps: 40 wrong"):
-        run(tmp_path, "starved").check()
+        run(tmp_path, "starved", preload=preload).check()
 
 
-def test_a_retryable_error_stays_retryable(tmp_path):
+def test_a_retryable_error_stays_retryable(tmp_path, preload):
     with pytest.raises(SourceError) as raised:
-        run(tmp_path, "away").check()
+        run(tmp_path, "away", preload=preload).check()
     assert raised.value.retryable
     assert raised.value.exit_code == 75
 
 
-def test_a_bug_is_an_engine_error_and_its_traceback_is_in_the_log(tmp_path):
+def test_a_bug_is_an_engine_error_and_its_traceback_is_in_the_log(tmp_path, preload):
     with pytest.raises(EngineError, match="ZeroDivisionError: a bug of ours"):
-        run(tmp_path, "bug").check()
+        run(tmp_path, "bug", preload=preload).check()
     assert "toy_train.py" in (tmp_path / "log.txt").read_text()
 
 
-def test_killed_without_a_word_shows_the_last_lines(tmp_path):
+def test_killed_without_a_word_shows_the_last_lines(tmp_path, preload):
     with pytest.raises(EngineError, match=r"SIGKILL(?s:.*)step 0"):
-        run(tmp_path, "oom").check()
+        run(tmp_path, "oom", preload=preload).check()
     assert not left(tmp_path)
 
 
-def test_a_program_that_cannot_start_is_an_engine_error(tmp_path):
+def test_a_program_that_cannot_start_is_an_engine_error(tmp_path, preload):
     with pytest.raises(EngineError, match="No module named"):
-        launch(rank_command("tests.faults.no_such_module", []), workdir=tmp_path).check()
+        launch(rank_command("tests.faults.no_such_module", []), workdir=tmp_path, preload=preload).check()
 
 
-def test_an_old_outcome_is_not_taken_for_the_new_one(tmp_path):
+def test_an_old_outcome_is_not_taken_for_the_new_one(tmp_path, preload):
     (tmp_path / "outcome.json").write_text(json.dumps({"status": "done"}))
     with pytest.raises(EngineError):
-        run(tmp_path, "oom").check()
+        run(tmp_path, "oom", preload=preload).check()
 
 
-def test_a_stop_is_heard_and_saves(tmp_path):
-    outcome = run(tmp_path, "long", stop_requested=lambda: steps(tmp_path) >= 2, stop_grace_seconds=20)
+def test_a_stop_is_heard_and_saves(tmp_path, preload):
+    outcome = run(
+        tmp_path, "long", stop_requested=lambda: steps(tmp_path) >= 2, stop_grace_seconds=20, preload=preload
+    )
     with pytest.raises(Stopped, match="stopped after step"):
         outcome.check()
     assert (tmp_path / "saved").exists()
@@ -152,47 +169,51 @@ def test_a_signal_to_a_child_whose_interpreter_is_starting_waits_for_it(tmp_path
     assert "Traceback" not in (tmp_path / "log.txt").read_text()
 
 
-def test_a_deadline_stops_the_same_way(tmp_path):
-    assert run(tmp_path, "long", deadline_seconds=2, stop_grace_seconds=20).status == "stopped"
+def test_a_deadline_stops_the_same_way(tmp_path, preload):
+    assert (
+        run(tmp_path, "long", deadline_seconds=2, stop_grace_seconds=20, preload=preload).status == "stopped"
+    )
     assert (tmp_path / "saved").exists()
 
 
-def test_a_deaf_child_is_killed_after_its_grace(tmp_path):
-    outcome = run(tmp_path, "deaf", stop_requested=lambda: steps(tmp_path) >= 0, stop_grace_seconds=1)
+def test_a_deaf_child_is_killed_after_its_grace(tmp_path, preload):
+    outcome = run(
+        tmp_path, "deaf", stop_requested=lambda: steps(tmp_path) >= 0, stop_grace_seconds=1, preload=preload
+    )
     with pytest.raises(Stopped, match="rerun to resume from the last one"):
         outcome.check()
     assert not left(tmp_path)
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit, RuntimeError])
-def test_an_interrupted_wait_stops_the_child_and_goes_on_raising(tmp_path, raised):
+def test_an_interrupted_wait_stops_the_child_and_goes_on_raising(tmp_path, raised, preload):
     def interrupt() -> None:
         if steps(tmp_path) >= 2:
             raise raised
 
     with pytest.raises(raised):
-        run(tmp_path, "long", on_poll=interrupt, stop_grace_seconds=20)
+        run(tmp_path, "long", on_poll=interrupt, stop_grace_seconds=20, preload=preload)
     assert (tmp_path / "saved").exists()
     assert not left(tmp_path)
 
 
 @pytest.mark.parametrize("mode", ["family", "daemon"])
-def test_grandchildren_in_other_sessions_go_too(tmp_path, mode):
-    run(tmp_path, mode, stop_requested=lambda: steps(tmp_path) >= 1, stop_grace_seconds=20)
+def test_grandchildren_in_other_sessions_go_too(tmp_path, mode, preload):
+    run(tmp_path, mode, stop_requested=lambda: steps(tmp_path) >= 1, stop_grace_seconds=20, preload=preload)
     assert not left(tmp_path)
 
 
 @pytest.mark.parametrize("mode", ["long", "family", "deaf"])
-def test_kill_9_of_the_launcher_takes_the_run_with_it(tmp_path, launcher, mode):
-    process = launcher(mode)
+def test_kill_9_of_the_launcher_takes_the_run_with_it(tmp_path, launcher, mode, preload):
+    process = launcher(mode, preload=preload)
     assert len(left(tmp_path)) >= 3
     process.kill()
     process.wait()
     gone(tmp_path)
 
 
-def test_kill_9_of_launcher_and_watcher_leaves_it_to_the_child_itself(tmp_path, launcher):
-    process = launcher("long")
+def test_kill_9_of_launcher_and_watcher_leaves_it_to_the_child_itself(tmp_path, launcher, preload):
+    process = launcher("long", preload=preload)
     watcher = next(p for p in psutil.Process(process.pid).children() if lifeline.__file__ in p.cmdline())
     watcher.kill()
     process.kill()
@@ -200,7 +221,7 @@ def test_kill_9_of_launcher_and_watcher_leaves_it_to_the_child_itself(tmp_path, 
     gone(tmp_path)
 
 
-def test_ctrl_c_stops_the_child_through_the_launcher(tmp_path):
+def test_ctrl_c_stops_the_child_through_the_launcher(tmp_path, preload):
     """The child has its own session: only the launcher hears the terminal."""
     # A suite started in the background inherits an ignored SIGINT, and would wait for ever.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -208,7 +229,7 @@ def test_ctrl_c_stops_the_child_through_the_launcher(tmp_path):
     timer.start()
     try:
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path, "long", stop_grace_seconds=20)
+            run(tmp_path, "long", stop_grace_seconds=20, preload=preload)
     finally:
         signal.signal(signal.SIGINT, before)
     assert (tmp_path / "saved").exists()

@@ -52,9 +52,13 @@ def _work(folder: Path, mode: str, stopping) -> None:
         time.sleep(0.05)
 
 
-if __name__ == "__main__":
+def main() -> None:
     where, what = Path(sys.argv[1]), sys.argv[2]
     with child.reporting(where) as stopping:
         _work(where, what, stopping)
     if what == "lingers":
         time.sleep(300)
+
+
+if __name__ == "__main__":
+    main()

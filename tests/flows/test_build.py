@@ -18,6 +18,7 @@ from rpt_core.recipes.stages import STAGES, Stage
 from tasks import build as build_module
 from tests.flows.toy import ToyRecipe
 from tests.least_time import least_seconds
+from tests.stage_process import stages_of
 
 TOY = Stage(ToyRecipe, "tests.flows.toy:toy", exact=False, experiment="rpt/test", flow="toy")
 
@@ -91,9 +92,8 @@ def start_driver(store: Store) -> subprocess.Popen:
 def child_of(driver: subprocess.Popen) -> psutil.Process:
     """The stage's process, once it has begun."""
     for _ in range(1200):
-        for process in psutil.Process(driver.pid).children(recursive=True):
-            if "tasks.train_main" in process.cmdline():
-                return process
+        for process in stages_of(driver.pid):
+            return process
         time.sleep(0.05)
     raise AssertionError("the stage never started")
 

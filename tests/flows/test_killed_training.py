@@ -16,6 +16,7 @@ from rpt_core.artifacts.recipe import Recipe
 from rpt_core.recipes.supervised import BaseRecipe, ModelShape, Optimiser
 from tasks import build as build_module
 from tests.flows.small_training import small_policy
+from tests.stage_process import stages_of
 
 pytestmark = pytest.mark.slow
 ENGINES = {"policy": "torch", "base": "torch", "ahead": "torch-copy"}
@@ -91,11 +92,7 @@ def kill_at(store: Store, recipe: Recipe, step: int, engine: str) -> None:
     while not any(int(path.stem) >= step for path in saved.glob("*/*.json")):
         assert driver.poll() is None, "the build ended before it could be killed"
         time.sleep(0.002)
-    (training,) = (
-        process
-        for process in psutil.Process(driver.pid).children(recursive=True)
-        if "tasks.train_main" in process.cmdline()
-    )
+    (training,) = stages_of(driver.pid)
     training.kill()
     driver.wait(60)
     assert driver.returncode != 0
