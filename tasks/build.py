@@ -141,7 +141,7 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
 
 def _preloaded(job: Job) -> tuple[str, ...]:
     """What a stage of one process on a CPU is forked with; a GPU's context does not outlive a fork."""
-    if job.numerics is None or job.world_size > 1 or job.placement.gpus != 0:
+    if job.numerics is not None and (job.world_size > 1 or job.placement.gpus != 0):
         return ()
     own = (named.partition(":")[0] for named in (job.recipe_class, job.function))
     return ("infra.runs.attempt", "infra.runs.workers", "tasks.ranks", *own)
