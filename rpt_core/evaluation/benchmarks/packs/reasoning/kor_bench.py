@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from rpt_core.evaluation.benchmarks.packs.files import Row
 from rpt_core.evaluation.benchmarks.packs.item import Item, Refusal, Shot
-from rpt_core.evaluation.benchmarks.packs.kor_rules import bracketed, graded
 from rpt_core.evaluation.benchmarks.packs.pack import (
     GREEDY_EXAMPLES,
     ONCE,
@@ -18,6 +17,7 @@ from rpt_core.evaluation.benchmarks.packs.pack import (
     Published,
     Role,
 )
+from rpt_core.evaluation.benchmarks.packs.reasoning.kor_rules import bracketed, graded
 from rpt_core.objectives.problems.answer import Grade
 from rpt_core.objectives.problems.boxes import END_OF_THOUGHT
 
