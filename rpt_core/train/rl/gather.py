@@ -15,8 +15,8 @@ from rpt_core.objectives.objective import (
 )
 from rpt_core.policy.trunk import Sample
 from rpt_core.train.clock import Clock
+from rpt_core.train.rl.losses.selection import kept_groups
 from rpt_core.train.rl.rollouts import answered
-from rpt_core.train.rl.selection import kept_groups
 from rpt_core.train.rl.state import Progress, Trainer
 
 

@@ -18,10 +18,10 @@ from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.objectives import VeriFreeObjective
 from rpt_core.recipes.reinforce import Selection
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.advantages import group_advantages
 from rpt_core.train.rl.gather import gather
 from rpt_core.train.rl.lessons import lesson_of, scales_of
-from rpt_core.train.rl.losses import PRESETS, policy_terms
+from rpt_core.train.rl.losses.advantages import group_advantages
+from rpt_core.train.rl.losses.policy import PRESETS, policy_terms
 from rpt_core.train.rl.reinforce import open_trainer, train_policy
 from rpt_core.train.rl.state import Progress
 from rpt_core.train.rl.step import accumulate

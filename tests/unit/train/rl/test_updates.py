@@ -17,7 +17,7 @@ from rpt_core.train.backends.optimiser import learning_rate
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.gather import gather
 from rpt_core.train.rl.lessons import lesson_of, scales_of
-from rpt_core.train.rl.losses import PRESETS
+from rpt_core.train.rl.losses.policy import PRESETS
 from rpt_core.train.rl.reinforce import train_policy
 from rpt_core.train.rl.replay import STEP_FILE, TRAINED, read_batches, replay
 from rpt_core.train.rl.state import Progress
