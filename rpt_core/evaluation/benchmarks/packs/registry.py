@@ -8,7 +8,7 @@ from rpt_core.evaluation.benchmarks.packs.knowledge.gpqa_diamond import GpqaDiam
 from rpt_core.evaluation.benchmarks.packs.knowledge.mmlu import Mmlu
 from rpt_core.evaluation.benchmarks.packs.knowledge.mmlu_pro import MmluPro
 from rpt_core.evaluation.benchmarks.packs.knowledge.supergpqa import SuperGpqa
-from rpt_core.evaluation.benchmarks.packs.language.next_token import NextToken
+from rpt_core.evaluation.benchmarks.packs.language.next_token import NextTokenPack
 from rpt_core.evaluation.benchmarks.packs.mathematics.aime24 import Aime24
 from rpt_core.evaluation.benchmarks.packs.mathematics.aime25 import Aime25
 from rpt_core.evaluation.benchmarks.packs.mathematics.amc23 import Amc23
@@ -24,7 +24,7 @@ PACKS: dict[str, Pack] = {
     pack.name: pack
     for pack in (
         Mmlu(), MmluPro(), GpqaDiamond(), SuperGpqa(), KorBench(), Math500(), Amc23(), Minerva(), Aime24(),
-        Aime25(), OlympiadBench(), Gsm8k(), OmniMath(), NextToken(),
+        Aime25(), OlympiadBench(), Gsm8k(), OmniMath(), NextTokenPack(),
     )
 }  # fmt: skip
 

@@ -29,14 +29,20 @@ from rpt_core.evaluation.benchmarks.packs.item import Item, items_digest
 from rpt_core.evaluation.benchmarks.packs.pack import Found, Mode, Pack
 from rpt_core.evaluation.benchmarks.packs.reading import read_folder
 from rpt_core.evaluation.benchmarks.packs.registry import pack_called
-from rpt_core.evaluation.benchmarks.suite.drawn import ANSWERS_AT_ONCE, Drawing, Part, parts_of, sampling_of
+from rpt_core.evaluation.benchmarks.suite.drawn import (
+    ANSWERS_AT_ONCE,
+    Drawing,
+    SamplingRound,
+    parts_of,
+    sampling_of,
+)
 from rpt_core.evaluation.benchmarks.suite.places import guess
 from rpt_core.evaluation.benchmarks.suite.prompts import Prompted, Prompter
 from rpt_core.evaluation.benchmarks.suite.ranked import Ranked, rank, ranked_of
 from rpt_core.evaluation.benchmarks.suite.scores import headline, scores_of
 from rpt_core.evaluation.benchmarks.suite.table import (
+    EvaluationProgress,
     OutcomeRow,
-    Progress,
     as_outcomes,
     write_outcomes,
 )
@@ -154,7 +160,7 @@ def evaluate_benchmark(recipe: BenchmarkRecipe, build: Build) -> Outcome:
     before = asking.policy.work.flops
     work, asked = _work(asking, build)
     saved = build.resume()
-    progress = Progress.open(build.scratch / "parts", saved.folder if saved else None)
+    progress = EvaluationProgress.open(build.scratch / "parts", saved.folder if saved else None)
     engine = recipe.engine, engine_version(build)
     told, first = time.monotonic(), progress.parts
     for number, one in list(enumerate(work))[first:]:
@@ -266,7 +272,7 @@ def _held(recipe: BenchmarkRecipe, build: Build, prompted: Sequence[Prompted]) -
     return held
 
 
-def _draw(drawing: Drawing, part: Part, held: Held) -> tuple[list[OutcomeRow], int, Counter[str]]:
+def _draw(drawing: Drawing, part: SamplingRound, held: Held) -> tuple[list[OutcomeRow], int, Counter[str]]:
     mine = {
         key: held[key]
         for one in part.asked
@@ -287,7 +293,7 @@ def _guess(asking: Asking, items: Sequence[Item]) -> tuple[list[OutcomeRow], int
     return rows, forwarded, Counter()
 
 
-def _save(build: Build, progress: Progress, asking: Asking, before: float) -> None:
+def _save(build: Build, progress: EvaluationProgress, asking: Asking, before: float) -> None:
     """Keep what was answered so far, and what it cost."""
     kept = progress.flops, progress.tokens
     progress.flops += _flops(asking, before)
