@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rpt_core.artifacts.recipe import canonical_json
-from rpt_core.train.rl.gather import Answered, Batch, Group
+from rpt_core.train.rl.collect import Answered, Batch, Group
 
 ROLLOUTS_FILE = "rollouts.parquet"
 BATCHES_FILE = "batches.parquet"
