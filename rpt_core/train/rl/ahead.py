@@ -55,7 +55,7 @@ def step_and_draw(
 
     Raises:
         EngineError: as ``step``; or the draw failed on any rank. The step is then taken in the weights and
-            its next answers are lost with the engine: a training goes on from its last checkpoint, where it
+            its next answers are lost with the engine: a training resumes from its last checkpoint, where it
             has both or neither, and ends in the same bytes.
         StarvedError: as ``step``.
     """

@@ -22,7 +22,7 @@ def loop(
     Args:
         trainer: Its policy changes in place.
         build: Where metrics, checkpoints and milestones go.
-        progress: Where to go on from.
+        progress: Where to resume from.
         record: What the steps saw, added to.
         milestones: Steps after which the model is published.
 

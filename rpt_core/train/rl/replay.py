@@ -67,7 +67,7 @@ def _up_to(number: int, trainer: Trainer, progress: Progress, recorded: Recorded
         hand_over(trainer, progress.step, build.scratch)
         build.progress(progress.step - begun, number - begun, f"step {progress.step} as recorded")
         if any(trainer.backend.all_gather(build.stopping())):
-            raise Stopped(f"stopped after step {progress.step}; the same command begins again.")
+            raise Stopped(f"stopped after step {progress.step}; rerun to begin again.")
     return _same_batch(trainer, progress, recorded, begun)
 
 

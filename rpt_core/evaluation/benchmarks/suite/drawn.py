@@ -3,7 +3,7 @@
 Samples of an item are drawn in rounds of :data:`ROUND`: sample ``k`` is number ``k % ROUND`` of round
 ``k // ROUND``, and its random stream is keyed by seed, round, item and number. So 8 samples are the first 8
 of 64, whatever is drawn beside them. Items are asked some at a time, in a fixed order; a round of such a
-portion is one part of the table, and an evaluation that was interrupted goes on from the last part.
+portion is one part of the table, and an evaluation that was interrupted resumes from the last part.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,7 @@
 """Stage ``evaluate-benchmark``: one model, one published benchmark, every item accounted for.
 
 Writes ``items.parquet`` (one row per answer) and ``scores.json`` (what follows from it). An evaluation that
-was killed goes on from its last part of the table and ends in the same bytes; samples of earlier evaluations
+was killed resumes from its last part of the table and ends in the same bytes; samples of earlier evaluations
 that differ in the number of samples or items alone are taken over, and the outcome says how many of which.
 """
 
@@ -120,7 +120,7 @@ class Asking:
     def _first(self, made: Callable[[Item], Any]) -> Iterator[Any]:
         """The first items that can be asked, up to the recipe's limit, in an order drawn by seed.
 
-        Fewer items are the first of more, so that an evaluation of more goes on from one of fewer.
+        Fewer items are the first of more, so that an evaluation of more resumes from one of fewer.
         """
         num = 0
         for item in sorted(self.found.items, key=partial(_place, self.recipe.seed)):
@@ -173,7 +173,7 @@ def evaluate_benchmark(recipe: BenchmarkRecipe, build: Build) -> Outcome:
             _save(build, progress, asking, before)
             told = time.monotonic()
         if build.stopping() and number + 1 < len(work):
-            raise Stopped(f"stopped after {number + 1} of {len(work)} parts; rerun to go on from there.")
+            raise Stopped(f"stopped after {number + 1} of {len(work)} parts; rerun to resume from there.")
     asking.engine.close()
     table = write_outcomes(progress.tables(), build.out)
     _write_asked(asking, table, build.out)

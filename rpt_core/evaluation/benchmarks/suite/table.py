@@ -114,7 +114,7 @@ class EvaluationProgress:
         self.parts += 1
 
     def note(self) -> None:
-        """Write what is needed beside the parts to go on."""
+        """Write what is needed beside the parts to resume."""
         said = {name: value for name, value in asdict(self).items() if name != "folder"}
         (self.folder / "progress.json").write_text(json.dumps(said))
 
