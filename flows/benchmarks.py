@@ -9,8 +9,9 @@ from flows.make import make_recipe
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions
-from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand, model_called
+from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand
 from tasks.home import open_store
+from tasks.models import find_model
 
 DEFAULTS = BenchmarkOptions()
 ANYWHERE = Placement()
@@ -35,7 +36,7 @@ def evaluate_benchmark(
     """
     store, made = open_store(), list[Artifact]()
     held = benchmarks_at_hand(benchmarks, data)
-    asked = model_called(model, store)
+    asked = find_model(model, store).source
     for one in held:
         recipe = benchmark_recipe(asked, one, options, placement, store)
         made.append(make_recipe(recipe, f"{spoken(model)}-{one.pack.name}", placement))

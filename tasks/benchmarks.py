@@ -39,30 +39,6 @@ class Held:
     found: Found
 
 
-def model_called(word: str, store: Store) -> GivenModel | Artifact:
-    """A model by its Hugging Face folder, by an artifact's name, or by its hub id; asked for in this order.
-
-    Raises:
-        RecipeError: nothing goes by this name, or the artifact holds no model.
-    """
-    if (Path(word) / "config.json").is_file():
-        return GivenModel(name=word)
-    try:
-        manifest = store.find(word)
-    except RecipeError as unknown:
-        if word.count("/") == 1 and not word.startswith((".", "/", "~")) and not Path(word).exists():
-            return GivenModel(name=word)
-        raise RecipeError(
-            f"{word!r} is no Hugging Face folder (it has no config.json), and {unknown}"
-        ) from None
-    if not {entry.path for entry in manifest.files} & {"model/config.json", "config.json"}:
-        raise RecipeError(
-            f"{manifest.artifact.short} holds no model to ask; name a base, cold-start, policy, rlvr or "
-            "checkpoint. `rpt ls` lists them."
-        )
-    return manifest.artifact
-
-
 def packs_called(names: Sequence[str], data: str) -> list[Pack]:
     """The packs of some names, each once; of a folder, those that have a folder in it. No item is read.
 

@@ -1,6 +1,7 @@
 """Which checkpoints of a store were evaluated, and what each was trained on: the recipe of a leaderboard."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from infra.storage.store import Store
 from rpt_core.artifacts.lineage import ancestors
@@ -8,7 +9,10 @@ from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.corpus import PrepareRecipe
+from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.leaderboard import Entry, LeaderboardRecipe
+from tasks.models import find_named
+from tasks.resolve import model_digest
 
 ITEMS_FILE = "items.parquet"
 """The table of outcomes, by which an evaluation of any kind is known."""
@@ -27,7 +31,8 @@ def leaderboard_recipe(refs: Sequence[str], store: Store, title: str = "Leaderbo
     """The recipe over what some names stand for; without names, over every evaluation of the store.
 
     Args:
-        refs: Evaluations; models, for all of their evaluations; reports and studies, for those they stand on.
+        refs: Evaluations; models, folders and hub ids too, for all of their evaluations; reports and studies,
+            for those they stand on.
         store: Where they lie.
         title: Of the page.
 
@@ -53,17 +58,28 @@ def leaderboard_recipe(refs: Sequence[str], store: Store, title: str = "Leaderbo
 
 
 def _named(ref: str, store: Store, everything: Iterable[Manifest]) -> list[Manifest]:
-    manifest = store.find(ref)
-    if is_evaluation(manifest):
-        return [manifest]
-    found = [one for one in everything if _model(one) and _model(one) == manifest.artifact]
-    found = found or [one for _, _, one in ancestors(manifest, store.load) if is_evaluation(one)]
+    named = find_named(ref, store)
+    if isinstance(named.source, GivenModel):
+        found = _of_given(named.source, everything)
+    elif named.manifest and is_evaluation(named.manifest):
+        return [named.manifest]
+    else:
+        found = [one for one in everything if _model(one) == named.source]
+    if named.manifest and not found:
+        found = [one for _, _, one in ancestors(named.manifest, store.load) if is_evaluation(one)]
     if not found:
         raise RecipeError(
-            f"{ref} is {manifest.artifact.short}, which was never evaluated and stands on no evaluation. "
+            f"{ref} is {named.name}, which was never evaluated and stands on no evaluation. "
             "Name an evaluation, a model that has one, or a study; `rpt ls` lists what is there."
         )
     return found
+
+
+def _of_given(model: GivenModel, everything: Iterable[Manifest]) -> list[Manifest]:
+    """Evaluations of a model from elsewhere: of the folder's content, or of a hub id whatever its commit."""
+    stated = [(one, one.recipe.get("model")) for one in everything if _model(one) is None]
+    field, wanted = ("digest", model_digest(model)) if Path(model.name).is_dir() else ("name", model.name)
+    return [one for one, given in stated if isinstance(given, dict) and given.get(field) == wanted]
 
 
 def _model(manifest: Manifest) -> Artifact | None:

@@ -17,6 +17,7 @@ from rpt_core.recipes.benchmark_evaluation import BenchmarkRecipe
 from rpt_core.recipes.corpus import IngestRecipe, InputFile, QualityRecipe
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.supervised import BaseRecipe, SftRecipe
+from tasks.models import is_hub_id
 
 _COMMIT_DIGITS = 40
 _LISTS = (".urls", _PAPERS := ".arxiv")
@@ -162,9 +163,10 @@ def model_digest(model: GivenModel) -> str:
             )
         rows = [[file.name, file.sha256] for file in input_files(folder)]
         return hashlib.sha256(canonical_json(rows)).hexdigest()
-    if model.name.startswith((".", "/", "~")) or model.name.count("/") != 1:
+    if not is_hub_id(model.name):
         raise SourceError(
-            f"the model {model.name!r} is neither a folder here nor a hub id such as org/model."
+            f"the model {model.name!r} is neither a folder here nor a hub id such as org/model. "
+            "Give the folder that holds config.json and model.safetensors."
         )
     return _hub_commit(model)
 

@@ -1,8 +1,8 @@
-"""A model found by the name a person gives it, opened in this process, and asked one thing."""
+"""A model opened in this process and asked one thing, in the words it learnt to answer to."""
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,55 +19,13 @@ from rpt_core.artifacts.recipe import explain
 from rpt_core.errors import RecipeError
 from rpt_core.policy.loading.stored import file_shapes, num_numbers
 from rpt_core.recipes.objectives import NextTokenSettings, RlvrObjective, RptObjective, TextObjective
-from rpt_core.recipes.stages import STAGES
+from tasks.models import FoundModel
 
 if TYPE_CHECKING:
     from rpt_core.evaluation.trial import Request, Said
     from rpt_core.policy.trunk import Trunk
 
-CONFIG_FILE = "config.json"
 _OBJECTIVE: TypeAdapter[Any] = TypeAdapter(TextObjective)
-
-
-@dataclass(frozen=True, slots=True)
-class FoundModel:
-    """A Hugging Face folder, and the artifact it is of, if any."""
-
-    name: str
-    folder: Path
-    manifest: Manifest | None = None
-
-
-def find_model(name: str, store: Store) -> FoundModel:
-    """What a name stands for: a Hugging Face folder, an artifact of the store, or a hub id.
-
-    Raises:
-        RecipeError: it is none of them, or an artifact that holds no model.
-    """
-    from rpt_core.policy.load import inside, model_folder
-
-    path = Path(name)
-    if (inside(path) / CONFIG_FILE).is_file():
-        return FoundModel(name, inside(path))
-    try:
-        manifest = store.find(name)
-    except RecipeError:
-        if path.exists() or _may_be_hub_id(name):
-            return FoundModel(name, model_folder(name))
-        raise
-    folder = inside(store.materialise(manifest.artifact))
-    if not (folder / CONFIG_FILE).is_file():
-        raise RecipeError(
-            f"{name} is {manifest.artifact.short}, and a {manifest.kind} holds no model to talk to. Name a "
-            "base, a cold-start, a policy, an rlvr or a checkpoint; `rpt ls` lists them."
-        )
-    return FoundModel(manifest.artifact.short, folder, manifest)
-
-
-def _may_be_hub_id(name: str) -> bool:
-    owner, _, model = name.partition("/")
-    kinds = {"checkpoint", *(stage.recipe.kind for stage in STAGES.values())}
-    return bool(model) and "/" not in model and "@" not in name and owner not in {*kinds, "", ".", "..", "~"}
 
 
 def trained_words(found: FoundModel, store: Store) -> tuple[NextTokenSettings, RlvrObjective]:
@@ -105,9 +63,16 @@ def _next_token(manifest: Manifest) -> NextTokenSettings | None:
 
 
 def try_model(
-    found: FoundModel, request: "Request", placement: Placement, store: Store
+    found: FoundModel, folder: Path, request: "Request", placement: Placement, store: Store
 ) -> tuple["Trunk", list["Said"]]:
     """Open a model here and put a text to it, in the words it learnt to answer to.
+
+    Args:
+        found: Which it is.
+        folder: With its files.
+        request: What it is asked.
+        placement: Where and how it runs.
+        store: With what it was made of.
 
     Raises:
         RecipeError: it cannot be loaded, or the text does not fit.
@@ -121,7 +86,7 @@ def try_model(
     from rpt_core.policy.engines.serving import serving
     from rpt_core.policy.load import Precision, load_policy
 
-    size = float(sum(num_numbers(file_shapes(path)) for path in found.folder.glob("*.safetensors")))
+    size = float(sum(num_numbers(file_shapes(path)) for path in folder.glob("*.safetensors")))
     if size:
         check_capacity("try", size, "score", placement, model=f"the model {found.name}")
     explicit = resolve_placement(placement, size or None, many_ranks=False)
@@ -131,11 +96,10 @@ def try_model(
         request = replace(request, next_token=next_token, problem=problem)
     torch.set_num_threads(numerics.threads)
     with tempfile.TemporaryDirectory(prefix="rpt-try-") as scratch:
-        folder = Path(scratch)
-        build = LocalBuild({}, folder / "out", folder / "scratch", explicit, numerics)
-        policy = load_policy(found.folder, cast(Precision, numerics.dtype), device_of(build))
+        build = LocalBuild({}, Path(scratch) / "out", Path(scratch) / "scratch", explicit, numerics)
+        policy = load_policy(folder, cast(Precision, numerics.dtype), device_of(build))
         with serving(build):
-            engine = open_engine(numerics.engine, policy, found.folder)
+            engine = open_engine(numerics.engine, policy, folder)
             try:
                 return answers(policy, engine, request)
             finally:

@@ -19,7 +19,7 @@ def try_model(
     placement: Placed = "",
     as_json: Json = False,
 ) -> None:
-    """Give a model a text: it goes on (plain), thinks and predicts (think), or solves it (solve).
+    """Give a model a text: it continues it (plain), thinks and predicts (think), or solves it (solve).
 
     A thought is shown apart from the prediction or answer after it. Of what was said you read tokens,
     log-probability and entropy in nats, at temperature 1: a sum, or with --tokens token by token.
@@ -54,7 +54,7 @@ def evaluate_model(
     """Ask a model published benchmarks, without a recipe; what is left out is each benchmark's own.
 
     mmlu, mmlu_pro, gpqa_diamond, supergpqa, kor_bench, math500, amc23, minerva, aime24, aime25,
-    olympiadbench, gsm8k, omni_math, next_token. The same command goes on where it was stopped.
+    olympiadbench, gsm8k, omni_math, next_token. Rerun to resume.
     """
     given = {
         "samples": samples, "temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens,

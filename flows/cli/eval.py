@@ -13,8 +13,9 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import explain
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions
-from tasks.benchmarks import benchmarks_at_hand, model_called, packs_called, settings_of
+from tasks.benchmarks import benchmarks_at_hand, packs_called, settings_of
 from tasks.home import open_store
+from tasks.models import find_model
 
 SCORES_FILE = "scores.json"
 
@@ -67,7 +68,7 @@ def checked(model: str, on: str, data: str, options: BenchmarkOptions) -> tuple[
     """
     names = tuple(part.strip() for part in on.split(",") if part.strip())
     packs_called(names, data)
-    model_called(model, open_store())
+    find_model(model, open_store())
     for held in benchmarks_at_hand(names, data):
         settings_of(held, options)
     return names

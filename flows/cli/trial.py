@@ -35,14 +35,16 @@ def try_text(
         RecipeError: there is no such model, or the text cannot be put to it.
     """
     from rpt_core.evaluation.trial import Request
-    from tasks.trial import find_model, try_model
+    from tasks.models import find_model, local_folder
+    from tasks.trial import try_model
 
     _refuse_no_unicode(text)
     request, store = Request(text, **asked), open_store()
     found = find_model(name, store)
-    trunk, answers = try_model(found, request, placement, store)
+    folder = local_folder(found, store)
+    trunk, answers = try_model(found, folder, request, placement, store)
     if as_json:
-        model = found.manifest.artifact.model_dump() if found.manifest else {"folder": str(found.folder)}
+        model = found.manifest.artifact.model_dump() if found.manifest else {"folder": str(folder)}
         rows = [_plain(said) for said in answers]
         print_json(
             {"model": model, "as": request.form, "text_tokens": len(trunk.document_ids), "answers": rows}

@@ -111,5 +111,5 @@ def about_surroundings(error: OSError) -> tuple[str, int] | None:
         return None
     what = f"{error.strerror}: {str(error.filename)[:200]!r}" if error.filename else str(error.strerror)
     if name in _FULL:
-        return f"{what}. Free some space; the same command then goes on.", EXIT_TRY_AGAIN
-    return f"{what}. Fix it or name another place; the same command then goes on.", EXIT_YOUR_INPUT
+        return f"{what}. Free some space, then rerun to resume.", EXIT_TRY_AGAIN
+    return f"{what}. Fix it or name another place, then rerun to resume.", EXIT_YOUR_INPUT

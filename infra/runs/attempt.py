@@ -67,7 +67,7 @@ class Job(Frozen):
 
     @property
     def key(self) -> str:
-        """Where this attempt's progress is kept: by numerics, since other numerics cannot go on from it.
+        """Where this attempt's progress is kept: by numerics, since other numerics cannot resume from it.
 
         The number of ranks is left out: no part of a checkpoint depends on it.
         """

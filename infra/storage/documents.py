@@ -173,7 +173,7 @@ def progress_files(document: StoredDocument) -> tuple[FileEntry, ...]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         why = document.problem or f"{type(error).__name__}, {len(document.data)} bytes"
         raise IntegrityError(
-            f"{document.name} is no record of a checkpoint ({why}). Remove it: the build goes on from an "
+            f"{document.name} is no record of a checkpoint ({why}). Remove it: the build resumes from an "
             "earlier one."
         ) from None
 

@@ -281,12 +281,17 @@ class Store:
             )
         manifest = self.manifest(*hits[0]) if hits else None
         if manifest is None:
-            near = difflib.get_close_matches(
-                wanted.partition("@")[0], self.objects.list(self.objects.key("refs")), cutoff=0.4
-            )
+            near = difflib.get_close_matches(wanted.partition("@")[0], self._names_like(wanted), cutoff=0.4)
             hint = f" Near: {', '.join(near)}." if near else " `rpt ls` lists what is there."
             raise RecipeError(f"no artifact or ref is called {wanted!r} in {self.objects.url}.{hint}")
         return manifest
+
+    def _names_like(self, wanted: str) -> list[str]:
+        """What could have been meant: ``kind/ab12`` of every artifact for a word with a slash, else refs."""
+        if "/" not in wanted:
+            return self.objects.list(self.objects.key("refs"))
+        kinds = self.objects.list(self.objects.key("artifacts"))
+        return [f"{k}/{f[:12]}" for k in kinds for f in self.objects.list(self.objects.key("artifacts", k))]
 
     # -- progress of unfinished builds ----------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 """What applies a function to items and gives the results in their order, as Python's ``map`` does."""
 
 STATE_FOLDER = "state"
-"""In a milestone: what a training goes on from, beside the model."""
+"""In a milestone: what a training resumes from, beside the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Build(Protocol):
     ) -> None:
         """Publish ``folder`` (a Hugging Face model folder) as a ``checkpoint`` artifact of this build.
 
-        ``state`` is a folder with what a training goes on from; it becomes :data:`STATE_FOLDER`.
+        ``state`` is a folder with what a training resumes from; it becomes :data:`STATE_FOLDER`.
         """
 
     def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

@@ -21,7 +21,7 @@ from rpt_core.evaluation.benchmarks.protocol import Benchmark, Report, Setting
 from rpt_core.evaluation.benchmarks.registry import open_benchmarks, table_modes
 from rpt_core.evaluation.checkpoints import Checkpoint, published, same_weights
 from rpt_core.evaluation.forms import Form, Scores, form_of, summarise
-from rpt_core.evaluation.items import FINAL, Item, as_table, from_table, write_items
+from rpt_core.evaluation.items import FINAL, ItemRow, as_table, from_table, write_items
 from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
 from rpt_core.policy.device import device_of
 from rpt_core.policy.engines.engine import RolloutEngine
@@ -64,17 +64,17 @@ class Evaluation:
                 repeated = [of_checkpoint(item, tail=None, thought=None) for item in items]
                 self._add(repeated, f"{mode}, repeated")
 
-    def _add(self, items: list[Item], note: str) -> None:
+    def _add(self, items: list[ItemRow], note: str) -> None:
         self.tables.append(as_table(items))
         self.done += len(items)
         self.build.progress(self.done, self.total, note)
         if self.build.stopping():
             raise Stopped(f"stopped after {self.done} of {self.total} answers; rerun to start again.")
 
-    def _item(self, mode: str, checkpoint: Checkpoint, answer: GradedAnswer) -> Item:
+    def _item(self, mode: str, checkpoint: Checkpoint, answer: GradedAnswer) -> ItemRow:
         question, verdict, key = answer.question, answer.verdict, self.benchmarks[mode].key(answer)
         shown = checkpoint.name == FINAL
-        item = Item(
+        item = ItemRow(
             checkpoint=checkpoint.name,
             step=checkpoint.step,
             gflops=checkpoint.gflops,

@@ -15,7 +15,7 @@ from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.evaluation.benchmarks.protocol import Benchmark
 from rpt_core.evaluation.benchmarks.registry import table_modes
 from rpt_core.evaluation.checkpoints import Checkpoint
-from rpt_core.evaluation.items import FINAL, JUDGED, PLAIN, REASONING, Item, tier_names
+from rpt_core.evaluation.items import FINAL, JUDGED, PLAIN, REASONING, ItemRow, tier_names
 from rpt_core.objectives.objective import Question
 from rpt_core.recipes.evaluation import EvaluationFields, EvaluationRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
@@ -36,7 +36,7 @@ class Form:
     """Metrics of the final model."""
     milestone: Callable[[Scores], dict[str, float]]
     """Metrics of one checkpoint, from its part of the scores."""
-    row: Callable[[Item, Question], Item]
+    row: Callable[[ItemRow, Question], ItemRow]
     """An item as the stage's table holds it."""
 
 

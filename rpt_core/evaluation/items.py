@@ -22,7 +22,7 @@ FINAL = "final"
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ItemRow:
     """One answer to one question, in one mode, by one checkpoint."""
 
     checkpoint: str
@@ -96,9 +96,9 @@ LEVELS = ("category", "subject", "doc_id")
 """Columns by which items are nested, the outermost first."""
 
 
-def as_table(items: Iterable[Item]) -> pa.Table:
+def as_table(items: Iterable[ItemRow]) -> pa.Table:
     """Items as columns."""
-    names = [field.name for field in fields(Item)]
+    names = [field.name for field in fields(ItemRow)]
     rows = [[getattr(item, name) for name in names] for item in items]
     found = zip(*rows, strict=True) if rows else ([] for _ in names)
     columns = dict(zip(names, map(list, found), strict=True))
@@ -126,9 +126,9 @@ def clusters(items: pa.Table) -> NDArray[np.str_]:
     return found.astype(str)
 
 
-def from_table(table: pa.Table) -> list[Item]:
+def from_table(table: pa.Table) -> list[ItemRow]:
     """The items of :func:`as_table` again."""
-    return [Item(**row) for row in table.to_pylist()]
+    return [ItemRow(**row) for row in table.to_pylist()]
 
 
 def write_items(tables: Sequence[pa.Table], folder: Path) -> pa.Table:

@@ -45,7 +45,7 @@ class Pairing:
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
+class ColumnRanking:
     """One column of a leaderboard."""
 
     pairings: tuple[Pairing, ...]
@@ -58,7 +58,7 @@ class Ranking:
         return next((one for one in self.pairings if {one.first, one.second} == names), None)
 
 
-def rank(models: Mapping[str, Outcomes]) -> Ranking:
+def rank(models: Mapping[str, Outcomes]) -> ColumnRanking:
     """Compare every model with every other on the same questions, and give each the places it may have.
 
     Each pair is tested by sign flips over clusters (:func:`rpt_core.evaluation.compare.sign_flip_p`); Holm's
@@ -87,7 +87,7 @@ def rank(models: Mapping[str, Outcomes]) -> Ranking:
             beats[winner] += 1
             beaten[loser] += 1
     ranks = {name: Rank(1 + beaten[name], len(models) - beats[name]) for name in models}
-    return Ranking(pairings, {name: ranks[name] for name in _in_order(models, ranks)})
+    return ColumnRanking(pairings, {name: ranks[name] for name in _in_order(models, ranks)})
 
 
 def _in_order(models: Mapping[str, Outcomes], ranks: Mapping[str, Rank]) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""One text put to one model: it goes on, thinks and predicts, or solves; and how sure it was of what it said.
+"""One text put to one model, which continues it, thinks and predicts, or solves, and how sure it was.
 
 Words, engines and scoring are those of training and evaluation: an answer is drawn by a rollout engine, and
 its tokens are scored by the pass that updates use, at temperature 1 and without truncation, so that a greedy
@@ -42,8 +42,8 @@ class Request:
 
     text: str
     form: Form = "plain"
-    """``plain``: the text goes on. ``think``: a thought, then what comes next in the text. ``solve``: the
-    text is a problem; a thought, then the boxed answer."""
+    """``plain``: the text is continued. ``think``: a thought, then what comes next in the text. ``solve``:
+    the text is a problem; a thought, then the boxed answer."""
     samples: int = 1
     temperature: float = GREEDY
     """0 takes the likeliest token every time."""
@@ -56,7 +56,7 @@ class Request:
 
     def __post_init__(self) -> None:
         if not self.text.strip():
-            raise RecipeError("the text is empty: there is nothing to go on from. Give some words.")
+            raise RecipeError("the text is empty: there is nothing to continue. Give some words.")
         if self.form not in FORMS:
             raise RecipeError(
                 f"a model cannot be asked as {self.form!r}; it can as {', '.join(FORMS)}. Take one of them."

@@ -12,7 +12,7 @@ from rpt_core.planning.shape import Shape
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class KnownModel:
     """One configuration, the hub ids that have it, and where the sizes were read."""
 
     names: tuple[str, ...]
@@ -59,40 +59,40 @@ def _family(*sizes: str) -> tuple[str, ...]:
     return tuple(f"Qwen/Qwen3-{size}" for size in sizes)
 
 
-TABLE: tuple[Published, ...] = (
-    Published(
+TABLE: tuple[KnownModel, ...] = (
+    KnownModel(
         _family("0.6B", "0.6B-Base"), _qwen3(1024, 28, 16, 3072, tied=True), _KERAS.format("marin's Levanter")
     ),
-    Published(
+    KnownModel(
         _family("1.7B", "1.7B-Base"), _qwen3(2048, 28, 16, 6144, tied=True), _KERAS.format("marin's Levanter")
     ),
-    Published(
+    KnownModel(
         _family("4B", "4B-Base", "4B-Instruct-2507"), _qwen3(2560, 36, 32, 9728, tied=True),
         _KERAS.format(_CONFIGS),
     ),
-    Published(_family("8B", "8B-Base"), _qwen3(4096, 36, 32, 12_288, tied=False), _KERAS.format(_CONFIGS)),
-    Published(_family("14B", "14B-Base"), _qwen3(5120, 40, 40, 17_408, tied=False), _KERAS.format(_CONFIGS)),
-    Published(
+    KnownModel(_family("8B", "8B-Base"), _qwen3(4096, 36, 32, 12_288, tied=False), _KERAS.format(_CONFIGS)),
+    KnownModel(_family("14B", "14B-Base"), _qwen3(5120, 40, 40, 17_408, tied=False), _KERAS.format(_CONFIGS)),
+    KnownModel(
         ("Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-7B-Instruct"), _qwen2(3584, 28, 28, 4, 18_944), _CONFIGS
     ),
-    Published(
+    KnownModel(
         ("Qwen/Qwen2.5-32B", "Qwen/Qwen2.5-32B-Instruct"), _qwen2(5120, 64, 40, 8, 27_648), _CONFIGS
     ),
-    Published(
+    KnownModel(
         ("deepseek-ai/DeepSeek-R1-Distill-Qwen-14B",), _qwen2(5120, 48, 40, 8, 13_824),
         f"Qwen2.5-14B, which it was trained from: {_CONFIGS}",
     ),
-    Published(
+    KnownModel(
         ("deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B",), _qwen2(1536, 28, 12, 2, 8960, vocab=151_936),
         f"Qwen2.5-Math-1.5B, which it was trained from, with a head of its own: {_TUNE.format('qwen2_5')}",
     ),
-    Published(("meta-llama/Llama-3.2-3B",), _llama(3072, 28, 24, 128), _CONFIGS),
-    Published(("meta-llama/Llama-3.2-1B",), _llama(2048, 16, 32, 64), _TUNE.format("llama3_2")),
-    Published(
+    KnownModel(("meta-llama/Llama-3.2-3B",), _llama(3072, 28, 24, 128), _CONFIGS),
+    KnownModel(("meta-llama/Llama-3.2-1B",), _llama(2048, 16, 32, 64), _TUNE.format("llama3_2")),
+    KnownModel(
         ("allenai/OLMo-2-1124-7B", "allenai/OLMo-2-1124-7B-Instruct"), _olmo2(4096, 32, 32, 32, 11_008),
         "allenai/OLMo-core, TransformerConfig.olmo2_7B",
     ),
-    Published(
+    KnownModel(
         ("allenai/OLMo-2-0325-32B", "allenai/OLMo-2-0325-32B-Instruct"), _olmo2(5120, 64, 40, 8, 27_648),
         "allenai/OLMo-core, TransformerConfig.olmo2_32B",
     ),

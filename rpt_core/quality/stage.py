@@ -1,7 +1,7 @@
 """Stage ``score-quality``: a language model's points for every document, kept as a table.
 
 Documents are scored some at a time, always the same ones together, and what is scored is saved: a run that
-was killed goes on after its last checkpoint and asks again only about what came later. With a model held
+was killed resumes after its last checkpoint and asks again only about what came later. With a model held
 here the table is the same under the same numerics, whether or not a run was interrupted. A service may
 answer otherwise another time; its scores are what it said, and a corpus is prepared from this table.
 """

@@ -13,7 +13,7 @@ from rpt_core.recipes.rlpt_objective import RlptObjective
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, Optimiser, SftRecipe
 
 LossName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "rlp"]
-"""A row of :data:`rpt_core.train.rl.losses.PRESETS`."""
+"""A row of :data:`rpt_core.train.rl.losses.policy.PRESETS`."""
 
 
 class Selection(Frozen):
@@ -39,8 +39,9 @@ class RlRecipe(Recipe):
     loss: LossName = "grpo"
     updates_per_batch: int = later(1, ge=1)
     """Optimiser steps on every batch of answers. At 1 the policy that is updated is the one that drew them
-    and no ratio is ever clipped; further ones compare with it (:data:`rpt_core.train.rl.losses.PRESETS`).
-    They share the step's learning rate: schedules, milestones and ``steps`` count batches."""
+    and no ratio is ever clipped; further ones compare with it
+    (:data:`rpt_core.train.rl.losses.policy.PRESETS`). They share the step's learning rate:
+    schedules, milestones and ``steps`` count batches."""
     off_policy_steps: int = later(0, ge=0, le=1)
     """Updates between drawing a step's first answers and learning from them. At 1 an engine with weights of
     its own draws them during the update before (:mod:`rpt_core.train.rl.ahead`)."""

@@ -13,7 +13,7 @@ from rpt_core.evaluation.contamination import contaminated, measures
 from rpt_core.evaluation.intervals import Estimate
 from rpt_core.evaluation.items import read_items
 from rpt_core.evaluation.populations import whole_benchmark
-from rpt_core.evaluation.ranking import Rank, Ranking, rank
+from rpt_core.evaluation.ranking import ColumnRanking, Rank, rank
 from rpt_core.evaluation.touched import Touch, Touches, write_touched
 from rpt_core.objectives.objective import VERDICTS
 from rpt_core.pages.words import clip, p_value, points
@@ -46,7 +46,7 @@ class Board:
     """One column with everything that is said of it."""
 
     column: Column
-    ranking: Ranking
+    ranking: ColumnRanking
     scores: Mapping[str, Mapping[str, Any]]
     """By model, the scores of :func:`rpt_core.evaluation.contamination.contaminated`."""
     unchecked: frozenset[str]

@@ -28,7 +28,7 @@ from rpt_core.policy.trunk import Sampling, Trunk
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.ahead import step_and_draw
-from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.hand_over import hand_over
 from rpt_core.train.rl.state import Progress
 from tests.benchmarks.engines import verdict
@@ -109,7 +109,7 @@ def trained(engine: Remote, off_policy_steps: int, seed: int, steps: int, tokens
         hand_over(trainer, 0, Path(scratch))
         for _ in range(steps):
             clock = Clock()
-            batch = gather(trainer, progress, clock)
+            batch = collect(trainer, progress, clock)
             progress, metrics = step_and_draw(trainer, progress, batch, clock)
             with clock.phase("sync"):
                 hand_over(trainer, progress.step, Path(scratch))

@@ -21,7 +21,7 @@ from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.backends.torch_backend import TorchBackend
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.state import Progress, Trainer
 from rpt_core.train.rl.step import step
 from tests.toys import NO_CODEC, ByGroup
@@ -164,7 +164,7 @@ class Ours:
         drawing = Stopwatch(self.trainer.engine.generate)
         self.trainer.engine.generate = drawing  # type: ignore[method-assign]
         try:
-            batch = gather(self.trainer, self.progress, Clock())
+            batch = collect(self.trainer, self.progress, Clock())
         finally:
             self.trainer.engine.generate = drawing.timed  # type: ignore[method-assign]
         self.progress, _ = step(self.trainer, self.progress, batch)

@@ -18,7 +18,7 @@ from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.backends.registry import BACKENDS, open_backend
 from rpt_core.train.backends.shares import dealt, on_every_rank, own_share
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.lessons import lesson_of, scales_of
 from rpt_core.train.rl.loop import loop
 from rpt_core.train.rl.record import Record
@@ -155,7 +155,7 @@ def test_what_no_back_end_does_is_refused_with_both_values():
 def test_the_gradient_of_a_batch_dealt_over_ranks_is_the_whole_batchs(world_size, loss):
     """Before, each rank took the denominators of its own share: 107 % off at two ranks."""
     trainer = make_trainer(RECIPE.model_copy(update={"loss": loss, "ntp_weight": 0.3}))
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     lessons = [lesson_of(trainer, document) for document in batch.documents]
     scales = scales_of(trainer, lessons)
     accumulate(trainer, lessons, scales)
@@ -221,7 +221,7 @@ def test_ranks_of_a_collective_back_end_make_the_same_passes_and_learn_the_same(
     def run(trainer):
         progress, rows = Progress(), []
         for _ in range(2):
-            progress, metrics = step(trainer, progress, gather(trainer, progress, Clock()))
+            progress, metrics = step(trainer, progress, collect(trainer, progress, Clock()))
             rows.append(metrics)
         return rows
 
@@ -269,7 +269,7 @@ def test_two_ranks_train_as_one_does():
     def run(trainer):
         progress, rows = Progress(), []
         for _ in range(4):
-            progress, metrics = step(trainer, progress, gather(trainer, progress, Clock()))
+            progress, metrics = step(trainer, progress, collect(trainer, progress, Clock()))
             rows.append(metrics)
         return progress, rows
 

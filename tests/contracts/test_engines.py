@@ -23,7 +23,7 @@ from rpt_core.policy.trunk import Sampling
 from rpt_core.recipes.replay import Replay
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.hand_over import canary, hand_over
 from rpt_core.train.rl.reinforce import train_policy
 from rpt_core.train.rl.replay import TRAINED, replay
@@ -183,7 +183,7 @@ def _train(trainer, steps, scratch):
     progress, gaps, rewards = Progress(), [], []
     hand_over(trainer, 0, scratch)
     for _ in range(steps):
-        progress, metrics = step(trainer, progress, gather(trainer, progress, Clock()))
+        progress, metrics = step(trainer, progress, collect(trainer, progress, Clock()))
         hand_over(trainer, progress.step, scratch)
         gaps.append(metrics.get("mismatch_nats", 0.0))
         rewards.append(metrics["reward_mean"])
@@ -225,7 +225,7 @@ def test_an_engine_that_does_not_follow_is_refused_after_its_first_step(engine, 
 def test_answers_of_other_weights_reach_no_update():
     """An engine whose answers name another version than the trainer's is refused by step itself."""
     trainer = _trainer(Owner)
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     before = trainer.policy.output_weight.clone()
     with pytest.raises(EngineError, match="answers of step 6 were drawn under the weights of step 0"):
         step(trainer, Progress(step=5), batch)

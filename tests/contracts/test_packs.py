@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rpt_core.corpus.files.streams import BrokenInput
-from rpt_core.evaluation.benchmarks.packs.files import Row
+from rpt_core.evaluation.benchmarks.packs.files import FileRow
 from rpt_core.evaluation.benchmarks.packs.item import Item
 from rpt_core.evaluation.benchmarks.packs.pack import MODES, Pack
 from rpt_core.evaluation.benchmarks.packs.reading import words_of
@@ -31,12 +31,12 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
         "cipher/sample.jsonl", {"idx": "1", "question": "Find x.", "answer": "[[42]]", "rule_id": "1"},
     ),
 }  # fmt: skip
-RULE = Row("cipher/rule.jsonl", {"idx": "1", "rule_content": "Count by sixes."})
+RULE = FileRow("cipher/rule.jsonl", {"idx": "1", "rule_content": "Count by sixes."})
 
 
-def rows_of(pack: Pack, *more: Row) -> list[Row]:
+def rows_of(pack: Pack, *more: FileRow) -> list[FileRow]:
     """The pack's row, what it stands on, and others."""
-    return [*([RULE] if pack.name == "kor_bench" else []), Row(*ROWS[pack.name]), *more]
+    return [*([RULE] if pack.name == "kor_bench" else []), FileRow(*ROWS[pack.name]), *more]
 
 
 @pytest.fixture(params=PACKS)
@@ -52,7 +52,7 @@ def item(pack: Pack) -> Item:
 
 def test_a_row_is_an_item_and_a_broken_or_empty_one_is_counted(pack, item):
     file, _ = ROWS[pack.name]
-    found = pack.read_rows(rows_of(pack, Row(file, {}), Row(file, BrokenInput("bad-json", "x"))))
+    found = pack.read_rows(rows_of(pack, FileRow(file, {}), FileRow(file, BrokenInput("bad-json", "x"))))
     assert found.items == (item,)
     assert found.rows_in == 3 == len(found.items) + sum(found.refused.values())
     assert found.refused["bad-json"] == 1

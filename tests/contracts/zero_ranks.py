@@ -24,7 +24,7 @@ from rpt_core.train.backends.deepspeed_backend import opened
 from rpt_core.train.backends.ranks import SECONDS_VARIABLE, Ranks, end_ranks, init_ranks
 from rpt_core.train.backends.torch_backend import TorchBackend
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.state import Progress, Trainer
 from rpt_core.train.rl.step import step
 from tests.toys import VOCAB, ToyObjective, tiny_policy
@@ -89,14 +89,14 @@ def recorded(job: Job, folder: Path):
     trainer = trainer_of(job, TorchBackend)
     progress, batches, rows = Progress(), [], []
     for number in range(1, STEPS + 1):
-        batches.append(gather(trainer, progress, Clock()))
+        batches.append(collect(trainer, progress, Clock()))
         progress, metrics = step(trainer, progress, batches[-1])
         rows.append(metrics)
         if number == HALF:
             write_checkpoint(trainer, progress, folder / "checkpoint")
     (folder / "batches.pickle").write_bytes(pickle.dumps(batches))
     trainer.backend.export(folder / "model")
-    return gather(trainer, progress, Clock()), rows
+    return collect(trainer, progress, Clock()), rows
 
 
 def write_checkpoint(trainer, progress, folder: Path) -> None:
@@ -141,7 +141,7 @@ def work(job: Job, folder: Path) -> None:
     backend = trainer.backend
     with backend.whole():
         ours = digest(dict(trainer.policy.model.named_parameters()))
-        drawn = gather(trainer, progress, Clock())
+        drawn = collect(trainer, progress, Clock())
     samples = [sample for group in drawn.groups for sample in group.samples]
     found = {
         "rows": rows,

@@ -19,7 +19,8 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions, BenchmarkRecipe
 from tasks import build as build_module
 from tasks import train_main
-from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand, model_called
+from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand
+from tasks.models import find_model
 from tests.unit.evaluation.benchmarks.test_suite import CHOICES, PROBLEMS, write_lines
 from tests.unit.evaluation.folders import write_model
 
@@ -112,7 +113,7 @@ def test_killed_anywhere_it_goes_on_and_ends_in_the_same_bytes(home, tmp_path):
     options = BenchmarkOptions(samples=64, max_new_tokens=40)
     store = store_of(home)
     (held,) = benchmarks_at_hand(("gsm8k",), str(home / "data"))
-    model = model_called(str(home / "tiny"), store)
+    model = find_model(str(home / "tiny"), store).source
     recipe = benchmark_recipe(model, held, options, Placement(checkpoint_seconds=0.001), store)
     whole = store.load(build_module.build_here(recipe, Placement(), store))
     (tmp_path / "recipe.json").write_text(recipe.model_dump_json())

@@ -17,7 +17,7 @@ from rpt_core.artifacts.recipe import canonical_json
 from rpt_core.recipes.reinforce import Selection
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.record import batch_digest
 from rpt_core.train.rl.state import Progress
 from rpt_core.train.rl.step import step
@@ -46,7 +46,7 @@ def run(layout: str = "two-pass") -> dict[str, Any]:
     trainer = make_trainer(GOLDEN, reference=tiny_policy(sharpness=1.5), layout=layout)
     progress, losses, batches = Progress(), [], []
     for _ in range(STEPS):
-        batch = gather(trainer, progress, Clock())
+        batch = collect(trainer, progress, Clock())
         progress, learnt = step(trainer, progress, batch)
         losses.append(learnt["loss"])
         batches.append(batch_digest(batch))

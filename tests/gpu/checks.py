@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.attention.flex_attention import create_block_mask
 from transformers import AutoModelForCausalLM
 
-from rpt_core.policy import attention
+from rpt_core.policy import normed_attention
 from rpt_core.policy.attention import ATTENTION
 from rpt_core.policy.engines import torch_engine
 from rpt_core.policy.engines.draws import inverse_cdf, stream_keys, uniforms
@@ -94,7 +94,7 @@ def rows(device: str) -> str:
 def sliced_attention(device: str) -> str:
     """Queries taken in slices, their probabilities computed again, give what all at once give."""
     whole = _scored(policy_on("cpu"), "two-pass")
-    with patch.dict(attention.SCORES_MOST, dict.fromkeys(attention.SCORES_MOST, 3000)):
+    with patch.dict(normed_attention.SCORES_MOST, dict.fromkeys(normed_attention.SCORES_MOST, 3000)):
         sliced = _scored(policy_on(device), "two-pass")
     error = relative_error(sliced[1], whole[1])
     assert error < 1e-3, f"gradients {error:.1e} apart"

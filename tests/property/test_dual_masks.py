@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rpt_core.policy.forward import DocumentScores
 from rpt_core.policy.layout import lay_out
 from rpt_core.policy.trunk import Cut, Trunk
-from rpt_core.train.rl import dual
+from rpt_core.train.rl.losses import dual
 
 
 @st.composite

@@ -16,7 +16,7 @@ from statsmodels.stats.multitest import multipletests
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.compare import PairedItems, compare, holm, mcnemar_p, sign_flip_p
 from rpt_core.evaluation.intervals import clustered_mean, one_answer
-from rpt_core.evaluation.items import Item, as_table
+from rpt_core.evaluation.items import ItemRow, as_table
 from rpt_core.evaluation.passk import pass_at_k
 from rpt_core.evaluation.populations import sampling_variance, whole_benchmark
 from rpt_core.evaluation.runs import compare_runs, over_runs
@@ -55,7 +55,7 @@ nested_rows = st.lists(
 def test_the_error_of_nested_items_is_that_of_the_outermost_level(rows):
     """Questions in passages, in subjects, in categories: the sandwich over categories, and no other."""
     items = [
-        Item(
+        ItemRow(
             checkpoint="final", step=None, gflops=None, mode="quiz", item_id=f"{number:03d}",
             doc_id=f"{passage}.{subject}.{category}", position=None, entropy_nats=None, tier="", sample=0,
             verdict="correct" if right else "wrong", score=float(right), thinks=False, thought_tokens=0,

@@ -14,7 +14,8 @@ from rpt_core.evaluation.benchmarks.packs.registry import PACKS
 from rpt_core.evaluation.benchmarks.suite.stage import evaluate_benchmark
 from rpt_core.evaluation.items import read_items
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions
-from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand, model_called
+from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand
+from tasks.models import find_model
 from tests.unit.evaluation.folders import write_model
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data"))
@@ -89,7 +90,7 @@ def test_rpt_eval_accounts_for_every_item_of_every_file(tmp_path, monkeypatch):
     write_model(tmp_path / "model")
     store, placement = Store(str(tmp_path / "store"), tmp_path / "cache"), Placement(gpus=0)
     options = BenchmarkOptions(samples=2, limit=2, max_new_tokens=4)
-    model, told = model_called(str(tmp_path / "model"), store), {}
+    model, told = find_model(str(tmp_path / "model"), store).source, {}
     for held in benchmarks_at_hand(("all",), str(DATA)):
         recipe = benchmark_recipe(model, held, options, placement, store)
         build = LocalBuild({}, tmp_path / recipe.benchmark, tmp_path / f"{recipe.benchmark}-scratch")

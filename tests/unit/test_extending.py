@@ -14,7 +14,7 @@ from types import ModuleType
 import pyarrow.parquet as pq
 import pytest
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from safetensors.torch import load_file
 
 from flows.recipes.named import NAMED
@@ -37,7 +37,7 @@ from rpt_core.train.rl.reinforce import train_policy
 from tests.conftest import ROOT
 from tests.contracts import test_backends, test_benchmarks, test_engines
 from tests.contracts.test_benchmarks import TEXT, root  # noqa: F401  (fixture)
-from tests.toys import tiny_policy
+from tests.toys import judge_group, tiny_policy
 from tests.unit.evaluation.folders import write_corpus, write_model
 from tests.unit.objectives.test_objectives import answer, policy_recipe
 from tests.unit.train.rl.test_reinforce import _metrics
@@ -88,6 +88,10 @@ def module_name(path: str) -> str:
     return path.removesuffix(".py").replace("/", ".")
 
 
+def last_name(path: str) -> str:
+    return path.rpartition("/")[2].removesuffix(".py")
+
+
 @pytest.fixture
 def added(monkeypatch, tmp_path_factory) -> Callable[[str], dict[str, ModuleType]]:
     """Add what a section adds, for the length of a test: the modules as they are then, by last name."""
@@ -104,16 +108,19 @@ def added(monkeypatch, tmp_path_factory) -> Callable[[str], dict[str, ModuleType
         guide = GUIDES[title]
         new = ModuleType(module_name(guide.path))
         monkeypatch.setitem(sys.modules, new.__name__, new)
-        found = {"new": run(guide.path, guide.block, new)}
-        for diff in guide.diffs:
-            path, text = patched(diff)
+        found: dict[str, ModuleType] = {}
+        changed = dict(map(patched, guide.diffs))
+        beside = [path for path in changed if "recipes" in path or "artifacts" in path]
+        for path in beside:
             module = import_module(module_name(path))
-            if "recipes" in path or "artifacts" in path:
-                module = ModuleType(module.__name__)
-            else:
-                saved = dict(vars(module))
-                undo.append((module, saved))
-            found[path.rpartition("/")[2].removesuffix(".py")] = run(path, text, module)
+            copy = found[last_name(path)] = run(path, changed.pop(path), ModuleType(module.__name__))
+            for name in vars(copy).keys() - vars(module).keys():
+                monkeypatch.setattr(module, name, getattr(copy, name), raising=False)
+        found["new"] = run(guide.path, guide.block, new)
+        for path, text in changed.items():
+            module = import_module(module_name(path))
+            undo.append((module, dict(vars(module))))
+            found[last_name(path)] = run(path, text, module)
         return found
 
     undo: list[tuple[ModuleType, dict[str, object]]] = []
@@ -124,8 +131,10 @@ def added(monkeypatch, tmp_path_factory) -> Callable[[str], dict[str, ModuleType
         vars(module).update(saved)
 
 
-def test_there_are_five_guides():
-    assert list(GUIDES) == ["A source", "A reward", "A benchmark", "An engine", "A back end"]
+def test_there_are_six_guides():
+    assert list(GUIDES) == [
+        "A source", "A reward", "A reward with a setting", "A benchmark", "An engine", "A back end",
+    ]  # fmt: skip
 
 
 @each_guide
@@ -229,6 +238,32 @@ def test_a_reward_trains_a_tiny_model(added, tmp_path, monkeypatch):
         load_file(folder / "model/model.safetensors") for folder in (tmp_path / "in", build.out)
     )
     assert any(not torch.equal(start[name], trained[name]) for name in start)
+
+
+def thrift(modules, **settings):
+    given = {"name": "thrift", "prompt": "compact", "entropy_floor_nats": 1.0, **settings}
+    return TypeAdapter(modules["objectives"].TextObjective).validate_python(given)
+
+
+def test_a_reward_with_a_setting_charges_for_the_thought(added, codec, inputs):
+    modules = added("A reward with a setting")
+    with pytest.raises(ValidationError, match="token_price"):
+        thrift(modules, token_price=-1)
+    recipe = policy_recipe()
+    assert thrift(modules).token_price == 0.005
+    for price, score in ((0.01, lambda n: 1 - 0.01 * n), (1.0, lambda n: 0.0), (0.0, lambda n: 1.0)):
+        settings = thrift(modules, token_price=price)
+        objective = open_objective(recipe.model_copy(update={"objective": settings}), inputs, codec)
+        assert objective.name == "thrift"
+        (asked, *_), _ = objective.draw(1, 0, 1)
+        truth = codec.decode([asked.questions[0].truth_ids[0]])
+        samples = [answer(codec, " so", truth), answer(codec, " so it is", truth), answer(codec, " so", "?!")]
+        short, long, wrong = judge_group(objective, asked, 0, samples)
+        assert 0 < short.thought_tokens < long.thought_tokens
+        assert short.score == pytest.approx(score(short.thought_tokens))
+        assert long.score == pytest.approx(score(long.thought_tokens))
+        assert (wrong.verdict, wrong.score) == ("wrong", 0.0)
+        assert {short.verdict, long.verdict} == {"correct"}
 
 
 @pytest.fixture

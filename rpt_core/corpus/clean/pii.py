@@ -159,7 +159,7 @@ PHONE = Recogniser(
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PiiSpan:
     """One value: its type and where it stands."""
 
     name: str
@@ -167,27 +167,27 @@ class Found:
     end: int
 
 
-def find(text: str, phones: bool = False, shielded: list[tuple[int, int]] | None = None) -> list[Found]:
+def find(text: str, phones: bool = False, shielded: list[tuple[int, int]] | None = None) -> list[PiiSpan]:
     """Every value of every type, in order; of overlapping ones the earlier, then the longer.
 
     Secrets are looked for in code too; nothing else is.
     """
     covered = cover(text, shielded)
-    found: list[Found] = []
+    found: list[PiiSpan] = []
     for recogniser in (*RECOGNISERS, PHONE) if phones else RECOGNISERS:
         read = text if recogniser.name == "SECRET" else covered
         if recogniser.hint.search(read):
             found += [
-                Found(recogniser.name, *match.span())
+                PiiSpan(recogniser.name, *match.span())
                 for match in recogniser.pattern.finditer(read)
                 if recogniser.check(match, read)
             ]
-    found += [Found("NATIONAL_ID", *span) for span in numbers.named(covered)]
+    found += [PiiSpan("NATIONAL_ID", *span) for span in numbers.named(covered)]
     return _disjoint(found)
 
 
-def _disjoint(found: list[Found]) -> list[Found]:
-    kept: list[Found] = []
+def _disjoint(found: list[PiiSpan]) -> list[PiiSpan]:
+    kept: list[PiiSpan] = []
     for value in sorted(found, key=lambda value: (value.start, -value.end)):
         if not kept or value.start >= kept[-1].end:
             kept.append(value)

@@ -38,7 +38,7 @@ KEPT, EXACT, NEAR, SAME_ID = 0, 1, 2, 3
 class Resolution:
     """What became of every row, in order of arrival."""
 
-    ids: "Column"
+    ids: "ColumnFile"
     """16 bytes a row, left on disk."""
     verdict: NDArray[np.uint8]
     """KEPT, EXACT, NEAR or SAME_ID."""
@@ -70,12 +70,12 @@ class DuplicateFinder:
         folder.mkdir(parents=True, exist_ok=True)
         self._jaccard = jaccard
         self._bands = Bands(folder, num_bands(num_permutations))
-        self._ids = Column(folder / "ids.u8", np.uint8, 16)
-        self._texts = Column(folder / "texts.u64", np.uint64, 2)
-        self._guards = Column(folder / "guards.u64", np.uint64)
-        self._priorities = Column(folder / "priorities.i32", np.int32)
-        self._num_shingles = Column(folder / "num-shingles.i64", np.int64)
-        self._shingles = Column(folder / "shingles.u32", np.uint32)
+        self._ids = ColumnFile(folder / "ids.u8", np.uint8, 16)
+        self._texts = ColumnFile(folder / "texts.u64", np.uint64, 2)
+        self._guards = ColumnFile(folder / "guards.u64", np.uint64)
+        self._priorities = ColumnFile(folder / "priorities.i32", np.int32)
+        self._num_shingles = ColumnFile(folder / "num-shingles.i64", np.int64)
+        self._shingles = ColumnFile(folder / "shingles.u32", np.uint32)
 
     def add(self, sketches: Sketches) -> None:
         """Take in a batch."""
@@ -114,7 +114,7 @@ class DuplicateFinder:
         return clusters.roots()
 
 
-class Column:
+class ColumnFile:
     """One number, or a few, of every row, in a file."""
 
     def __init__(self, path: Path, dtype: DTypeLike, width: int = 1) -> None:

@@ -96,7 +96,7 @@ class Ranks:
             raise LostRankError(
                 f"rank {self.rank} lost touch with the other {self.world_size - 1} in {name} "
                 f"({brief(error)}). Another rank ended, or did not come there within its deadline "
-                f"({SECONDS_VARIABLE}={_seconds():g}); the same command goes on from the last checkpoint."
+                f"({SECONDS_VARIABLE}={_seconds():g}); rerun to resume from the last checkpoint."
             ) from error
 
 
@@ -145,17 +145,17 @@ def end_ranks() -> None:
 
 
 def refuse_apart(places: Sequence[int]) -> None:
-    """Refuse to go on where ranks found different checkpoints.
+    """Refuse to resume where ranks found different checkpoints.
 
     Args:
-        places: By rank, the step (or whatever counts) it goes on from.
+        places: By rank, the step (or whatever counts) it resumes from.
 
     Raises:
         ResumeError: they differ.
     """
     if len(set(places)) > 1:
         raise ResumeError(
-            f"ranks go on from different places ({', '.join(map(str, places))}, by rank): some could not "
+            f"ranks resume from different places ({', '.join(map(str, places))}, by rank): some could not "
             "read the last checkpoint. Look at the log for the one passed over; all need the same store."
         )
 

@@ -26,7 +26,7 @@ from rpt_core.objectives.objective import Drawn, StatefulObjective
 from rpt_core.policy.trunk import Sample
 from rpt_core.train.backends.shares import on_every_rank
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.gather import Batch
+from rpt_core.train.rl.collect import Batch
 from rpt_core.train.rl.rollouts import as_asked, drawn_by, shares_of
 from rpt_core.train.rl.state import DrawnAnswers, Progress, Trainer
 from rpt_core.train.rl.step import step
@@ -55,7 +55,7 @@ def step_and_draw(
 
     Raises:
         EngineError: as ``step``; or the draw failed on any rank. The step is then taken in the weights and
-            its next answers are lost with the engine: a training goes on from its last checkpoint, where it
+            its next answers are lost with the engine: a training resumes from its last checkpoint, where it
             has both or neither, and ends in the same bytes.
         StarvedError: as ``step``.
     """

@@ -43,7 +43,7 @@ them; the moments of larger ones would be most of the store, and a replay begins
 
 
 def save(build: Build, trainer: Trainer, progress: Progress, record: Record) -> None:
-    """Keep everything the training needs to go on after ``progress.step``."""
+    """Keep everything the training needs to resume after ``progress.step``."""
     folder = build.scratch / "checkpoint"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -97,7 +97,7 @@ def publish_best(build: Build, progress: Progress) -> None:
 
 
 def _write_progress(folder: Path, trainer: Trainer, progress: Progress) -> None:
-    """What a training is drawn from beside its weights; with the moments, it can go on from there."""
+    """What a training is drawn from beside its weights; with the moments, it can resume from there."""
     if isinstance(trainer.objective, StatefulObjective):
         save_file(trainer.objective.state(), folder / OBJECTIVE_FILE)
     save_reference(trainer, folder)

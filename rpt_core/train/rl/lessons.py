@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from rpt_core.objectives.objective import ForcedTarget
 from rpt_core.policy.trunk import Cut, Trunk
-from rpt_core.train.rl import dual
-from rpt_core.train.rl.advantages import group_advantages
-from rpt_core.train.rl.gather import Answered
-from rpt_core.train.rl.losses import denominator
+from rpt_core.train.rl.collect import Answered
+from rpt_core.train.rl.losses import dual
+from rpt_core.train.rl.losses.advantages import group_advantages
+from rpt_core.train.rl.losses.policy import denominator
 from rpt_core.train.rl.state import Trainer
 
 

@@ -7,7 +7,7 @@ from rpt_core.errors import EngineError, JudgeError, Stopped
 from rpt_core.train.clock import Clock, slowest
 from rpt_core.train.rl.ahead import step_and_draw
 from rpt_core.train.rl.checkpoint import keep_best, publish, save
-from rpt_core.train.rl.gather import Batch, gather
+from rpt_core.train.rl.collect import Batch, collect
 from rpt_core.train.rl.hand_over import hand_over
 from rpt_core.train.rl.online_eval import online_eval, reported
 from rpt_core.train.rl.record import Record
@@ -22,7 +22,7 @@ def loop(
     Args:
         trainer: Its policy changes in place.
         build: Where metrics, checkpoints and milestones go.
-        progress: Where to go on from.
+        progress: Where to resume from.
         record: What the steps saw, added to.
         milestones: Steps after which the model is published.
 
@@ -40,7 +40,7 @@ def loop(
                 save(build, trainer, progress, record)
             raise Stopped(f"stopped after step {progress.step} of {recipe.steps}; rerun to resume.")
         clock, cursor, tokens_before = Clock(), progress.cursor, progress.tokens
-        batch = _gather(trainer, build, progress, record, clock)
+        batch = _collect(trainer, build, progress, record, clock)
         progress, metrics = step_and_draw(trainer, progress, batch, clock)
         record.add(progress.step, cursor, batch)
         with clock.phase("sync"):
@@ -64,11 +64,11 @@ def loop(
     return progress
 
 
-def _gather(trainer: Trainer, build: Build, progress: Progress, record: Record, clock: Clock) -> Batch:
+def _collect(trainer: Trainer, build: Build, progress: Progress, record: Record, clock: Clock) -> Batch:
     """The next batch; a judge that stays away or an engine that dies costs no step that was taken."""
     try:
         with trainer.backend.whole():
-            return gather(trainer, progress, clock)
+            return collect(trainer, progress, clock)
     except (JudgeError, EngineError):
         if progress.step:
             save(build, trainer, progress, record)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rpt_core.artifacts.recipe import canonical_json
-from rpt_core.train.rl.gather import Answered, Batch, Group
+from rpt_core.train.rl.collect import Answered, Batch, Group
 
 ROLLOUTS_FILE = "rollouts.parquet"
 BATCHES_FILE = "batches.parquet"
@@ -51,7 +51,7 @@ class Record:
     """The first answers to the first questions of every step, and every step's digest."""
 
     def __init__(self, earlier: Path | None = None) -> None:
-        """Begin empty, or go on from the tables in the folder of a checkpoint."""
+        """Begin empty, or resume from the tables in the folder of a checkpoint."""
         self._rows = pq.read_table(earlier / ROLLOUTS_FILE).to_pylist() if earlier else []
         self._batches = pq.read_table(earlier / BATCHES_FILE).to_pylist() if earlier else []
 

@@ -22,7 +22,7 @@ from rpt_core.train.backends.optimiser import STATE_FILE as MOMENTS_FILE
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.ahead import step_and_draw
 from rpt_core.train.rl.checkpoint import MODEL_FOLDER, restore_objective, saved_progress
-from rpt_core.train.rl.gather import Batch, gather
+from rpt_core.train.rl.collect import Batch, collect
 from rpt_core.train.rl.hand_over import hand_over
 from rpt_core.train.rl.record import BATCHES_FILE, SCHEMA, answer_rows, batch_digest
 from rpt_core.train.rl.reinforce import open_trainer
@@ -67,7 +67,7 @@ def _up_to(number: int, trainer: Trainer, progress: Progress, recorded: Recorded
         hand_over(trainer, progress.step, build.scratch)
         build.progress(progress.step - begun, number - begun, f"step {progress.step} as recorded")
         if any(trainer.backend.all_gather(build.stopping())):
-            raise Stopped(f"stopped after step {progress.step}; the same command begins again.")
+            raise Stopped(f"stopped after step {progress.step}; rerun to begin again.")
     return _same_batch(trainer, progress, recorded, begun)
 
 
@@ -102,7 +102,7 @@ def _begin(recipe: Replay, build: Build) -> tuple[Trainer, Progress]:
 
 
 def _same_batch(trainer: Trainer, progress: Progress, recorded: Recorded, begun: int) -> Batch:
-    batch, number = gather(trainer, progress, Clock()), progress.step + 1
+    batch, number = collect(trainer, progress, Clock()), progress.step + 1
     found, wanted = batch_digest(batch), recorded[number]["digest"]
     if found != wanted:
         raise IntegrityError(

@@ -9,7 +9,7 @@ from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sampling
 from rpt_core.recipes.reinforce import RlRecipe, TextRlRecipe
 from rpt_core.train.backends.backend import TrainerBackend
-from rpt_core.train.rl.losses import PRESETS, Preset
+from rpt_core.train.rl.losses.policy import PRESETS, Preset
 
 
 @dataclass(frozen=True, slots=True)

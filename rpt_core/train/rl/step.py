@@ -18,10 +18,10 @@ from rpt_core.objectives.objective import Seen, StatefulObjective
 from rpt_core.policy.forward import BranchScores, DocumentScores, branch_logprobs
 from rpt_core.policy.parts import Part, has_branches, micro_batches, smallest
 from rpt_core.train.backends.shares import in_step, own_share
-from rpt_core.train.rl import dual
-from rpt_core.train.rl.gather import Batch
+from rpt_core.train.rl.collect import Batch
 from rpt_core.train.rl.lessons import PolicyExample, Scales, lesson_of, scales_of
-from rpt_core.train.rl.losses import (
+from rpt_core.train.rl.losses import dual
+from rpt_core.train.rl.losses.policy import (
     clipped,
     importance_weights,
     kl_terms,

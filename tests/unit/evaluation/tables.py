@@ -16,7 +16,7 @@ from rpt_core.evaluation.benchmarks.next_token import NextTokens
 from rpt_core.evaluation.benchmarks.problems import Problems
 from rpt_core.evaluation.checkpoints import Checkpoint
 from rpt_core.evaluation.forms import summarise
-from rpt_core.evaluation.items import FINAL, Item, as_table, tier_of, write_items
+from rpt_core.evaluation.items import FINAL, ItemRow, as_table, tier_of, write_items
 from rpt_core.recipes.evaluation import EvaluationRecipe
 
 SAMPLES = 8
@@ -43,7 +43,7 @@ class Planted:
         seed: int,
         checkpoint: Checkpoint | None = None,
         samples: int = SAMPLES,
-    ) -> list[Item]:
+    ) -> list[ItemRow]:
         """Rows of one mode; harder tiers are right a little less often."""
         rng = np.random.default_rng(
             [seed, len(mode), checkpoint.step if checkpoint and checkpoint.step else 0]
@@ -61,14 +61,14 @@ class Planted:
         return rows
 
 
-def _row(mode, document, place, nats, sample, verdict, thinks, checkpoint) -> Item:
+def _row(mode, document, place, nats, sample, verdict, thinks, checkpoint) -> ItemRow:
     is_place = mode != "problems"
     shown = checkpoint is None
     truth = f" {document % 12 + 1}"
     name = f"doc{document:03d}"
     is_right = verdict == "correct"
     is_odd = (document + place + sample) % 4 == 0
-    return Item(
+    return ItemRow(
         checkpoint=FINAL if shown else checkpoint.name,
         step=None if shown else checkpoint.step,
         gflops=None if shown else checkpoint.gflops,

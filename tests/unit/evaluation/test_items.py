@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pyarrow.parquet as pq
 
-from rpt_core.evaluation.items import SCHEMA, Item, as_table, from_table, write_items
+from rpt_core.evaluation.items import SCHEMA, ItemRow, as_table, from_table, write_items
 from rpt_core.evaluation.scores import accuracy, outcomes
 
 
-def item(name: str, *, right: bool, **more) -> Item:
-    return Item(
+def item(name: str, *, right: bool, **more) -> ItemRow:
+    return ItemRow(
         checkpoint="final", step=None, gflops=None, mode="mmlu", item_id=name, doc_id=name, position=None,
         entropy_nats=None, tier="", sample=0, verdict="correct" if right else "wrong", score=float(right),
         thinks=False, thought_tokens=0, answer_tokens=3, first_token=None, prediction="A", truth="A", **more,
@@ -38,7 +38,7 @@ def test_levels_come_back(tmp_path):
 
 
 def test_errors_are_clustered_by_the_outermost_level():
-    def num_clusters(items: list[Item]) -> int:
+    def num_clusters(items: list[ItemRow]) -> int:
         return accuracy(outcomes(as_table(items), "mmlu")).num_clusters
 
     assert num_clusters(NESTED) == 2

@@ -6,7 +6,7 @@ import pytest
 
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.compare import compare, holm
-from rpt_core.evaluation.items import Item, as_table, from_table
+from rpt_core.evaluation.items import ItemRow, as_table, from_table
 from rpt_core.evaluation.scores import (
     accuracy_given,
     bins,
@@ -41,9 +41,9 @@ ANSWERS = {
 
 def rows(
     mode: str = "reasoning", checkpoint: str = "final", *, text: bool = True, gain: float = 0.0
-) -> list[Item]:
+) -> list[ItemRow]:
     return [
-        Item(
+        ItemRow(
             checkpoint=checkpoint, step=None, gflops=None, mode=mode, item_id=name, doc_id=TIERS[name][0],
             position=3 if text else None, entropy_nats=TIERS[name][2] if text else None,
             tier=TIERS[name][1] if text else "", sample=sample, verdict=verdict, score=score + gain,
@@ -203,14 +203,16 @@ def test_a_line_says_which_way_the_second_model_moved(gain: float, verdict: str)
         row = rows(text=False)[0]
         fields = {name: getattr(row, name) for name in row.__dataclass_fields__}
         ids = [f"p{number:02d}" for number in range(12)]
-        return as_table([Item(**{**fields, "item_id": i, "doc_id": i, "score": 0.5 + gain}) for i in ids])
+        return as_table([ItemRow(**{**fields, "item_id": i, "doc_id": i, "score": 0.5 + gain}) for i in ids])
 
     (line,) = lines(many(0.0), many(gain), NATS)
     assert (line.mode, line.tier, line.verdict) == ("reasoning", "all", verdict)
 
 
 def test_tiers_are_those_of_the_first_evaluation():
-    moved = [Item(**{**{n: getattr(r, n) for n in r.__dataclass_fields__}, "tier": "easy"}) for r in rows()]
+    moved = [
+        ItemRow(**{**{n: getattr(r, n) for n in r.__dataclass_fields__}, "tier": "easy"}) for r in rows()
+    ]
     found = lines(as_table(rows()), as_table(moved), NATS)
     assert [(line.tier, line.comparison.after.num_items) for line in found] == [
         ("easy", 4), ("medium", 3), ("hard", 2),

@@ -8,7 +8,7 @@ import torch
 from torch.nn.attention.flex_attention import create_block_mask
 
 from rpt_core.errors import RecipeError
-from rpt_core.policy import attention
+from rpt_core.policy import attention, normed_attention
 from rpt_core.policy.attention import (
     UNSEEN,
     Branches,
@@ -17,12 +17,12 @@ from rpt_core.policy.attention import (
     FixedDecode,
     Local,
     Masked,
-    attend_with_norm,
     bias,
     tree_attention,
 )
 from rpt_core.policy.flex import BLOCK, STRIP, Flex, block_mask, flex_mask
 from rpt_core.policy.layout import lay_out, visible
+from rpt_core.policy.normed_attention import attend_with_norm
 from tests.toys import random_tree
 
 B, K, R, M, D, C = 2, 3, 2, 5, 7, 4
@@ -55,7 +55,7 @@ ALL_AT_ONCE, TWO_QUERIES, ONE_QUERY = 1 << 62, 2 * B * K * R * D + 5, 1
 @pytest.mark.parametrize("most", [ALL_AT_ONCE, TWO_QUERIES, ONE_QUERY])
 @pytest.mark.parametrize("masked", [True, False])
 def test_values_normalisers_and_gradients_are_the_formulas(monkeypatch, most, masked):
-    monkeypatch.setitem(attention.SCORES_MOST, "cpu", most)
+    monkeypatch.setitem(normed_attention.SCORES_MOST, "cpu", most)
     q, k, v, sees = _random()
     slopes = torch.Generator().manual_seed(1)
     d_out = torch.randn((B, K * R, M, C), generator=slopes)
@@ -84,22 +84,25 @@ def test_queries_are_taken_in_slices_of_as_many_scores_as_may_be(monkeypatch):
         each - 1: [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)],
     }  # fmt: skip
     for most, slices in wanted.items():
-        monkeypatch.setitem(attention.SCORES_MOST, "cpu", most)
-        assert [(one.start, one.stop) for one in attention._slices(q, k)] == slices
+        monkeypatch.setitem(normed_attention.SCORES_MOST, "cpu", most)
+        assert [(one.start, one.stop) for one in normed_attention._slices(q, k)] == slices
         if most == each - 1:
-            assert [(s.start, s.stop) for s in attention._slices(q[:, :, :, :0], k)] == [(0, 1)]
-    assert attention._slices(q[:0], k) == [slice(0, each - 1)]  # nothing at all is one slice
-    monkeypatch.delitem(attention.SCORES_MOST, "cpu")
-    monkeypatch.setitem(attention.SCORES_MOST, "cuda", each * 4)
-    assert attention._slices(q, k) == [slice(0, 4), slice(4, 8)]  # a device that is not listed is a GPU
+            assert [(s.start, s.stop) for s in normed_attention._slices(q[:, :, :, :0], k)] == [(0, 1)]
+    assert normed_attention._slices(q[:0], k) == [slice(0, each - 1)]  # nothing at all is one slice
+    monkeypatch.delitem(normed_attention.SCORES_MOST, "cpu")
+    monkeypatch.setitem(normed_attention.SCORES_MOST, "cuda", each * 4)
+    assert normed_attention._slices(q, k) == [
+        slice(0, 4),
+        slice(4, 8),
+    ]  # an unlisted device is a GPU
 
 
 def test_only_what_is_computed_at_once_keeps_its_probabilities(monkeypatch):
     q, k, v, sees = _random()
     grouped = q.view(B, K, R, M, C)
     for most, kept in ((ALL_AT_ONCE, (B, K, R, M, D)), (TWO_QUERIES, None)):
-        monkeypatch.setitem(attention.SCORES_MOST, "cpu", most)
-        _, _, weights = attention._attend_in_slices(grouped, k, v, bias(sees), SCALING)
+        monkeypatch.setitem(normed_attention.SCORES_MOST, "cpu", most)
+        _, _, weights = normed_attention._attend_in_slices(grouped, k, v, bias(sees), SCALING)
         assert (None if weights is None else weights.shape) == kept
 
 

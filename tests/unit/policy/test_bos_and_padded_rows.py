@@ -23,7 +23,7 @@ from rpt_core.policy.plain import PlainProbabilities
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.backends.torch_backend import TorchBackend
-from rpt_core.train.rl import dual
+from rpt_core.train.rl.losses import dual
 from rpt_core.train.supervised.sft import tokenised
 from tests.tiny_tokenizers import BOS, MISTRAL, begins_with_bos, byte_level, save, save_model
 

@@ -12,7 +12,7 @@ from rpt_core.policy.forward import branch_logprobs, document_scores
 from rpt_core.policy.plain import PlainProbabilities
 from rpt_core.policy.trunk import Sampling
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.state import Progress
 from rpt_core.train.rl.step import step
 from tests.toys import SHAPES, random_tree, tiny_policy
@@ -105,7 +105,7 @@ def test_a_whole_step_is_charged_with_its_reference_and_its_further_updates(upda
     recipe = RECIPE.model_copy(update={"kl_weight": 0.1, "ntp_weight": 0.2, "updates_per_batch": updates})
     trainer = make_trainer(recipe, reference=tiny_policy(sharpness=1.5))
     with torch_counts(trainer.policy) as found:
-        batch = gather(trainer, Progress(), Clock())
+        batch = collect(trainer, Progress(), Clock())
         progress, _ = step(trainer, Progress(), batch)
     assert trainer.reference.work.flops > 0
     assert progress.gflops == pytest.approx((found["ours"] + trainer.reference.work.flops) / 1e9, rel=1e-9)

@@ -7,14 +7,12 @@ import pytest
 
 from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
-from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RecipeError, SourceError
 from rpt_core.evaluation.benchmarks.packs.registry import PACKS
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions, BenchmarkRecipe
-from rpt_core.recipes.given import GivenModel
 from tasks import benchmarks
-from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand, fetched, model_called
-from tests.unit.infra.storage.test_store import publish, write
+from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand, fetched
+from tasks.models import find_model
 
 ROW = {"question": "Which?", "subject": "law", "choices": ["a", "b", "c", "d"], "answer": 1}
 ANYWHERE = Placement(gpus=0)
@@ -38,7 +36,7 @@ def recipe(
     store: Store, tmp_path: Path, name: str = "mmlu", model: str = "tiny", **options
 ) -> BenchmarkRecipe:
     (held,) = benchmarks_at_hand((name,), str(tmp_path / "data"))
-    given = model_called(str(tmp_path / model), store)
+    given = find_model(str(tmp_path / model), store).source
     return benchmark_recipe(given, held, BenchmarkOptions(**options), ANYWHERE, store)
 
 
@@ -84,22 +82,6 @@ def test_identity_is_content_and_never_a_place(store, tmp_path):
     more = known.model_copy(update={"samples": 8, "limit": 1})
     assert more.fingerprint() != known.fingerprint()
     assert more.drawing() == known.drawing()
-
-
-def test_a_model_is_a_folder_an_artifact_or_a_hub_id(store, tmp_path):
-    assert model_called("org/model", store) == GivenModel(name="org/model")
-    manifest = publish(store, write(tmp_path / "a", x="hello"))
-    store.add_ref("math", manifest.artifact)
-    with pytest.raises(RecipeError, match="holds no model to ask"):
-        model_called("math", store)
-    (tmp_path / "b" / "model").mkdir(parents=True)
-    (tmp_path / "b" / "model" / "config.json").write_text("{}")
-    made = publish(store, tmp_path / "b", fingerprint="b" * 64)
-    store.add_ref("made", made.artifact)
-    found = model_called("made@1", store)
-    assert isinstance(found, Artifact)
-    with pytest.raises(RecipeError, match="is no Hugging Face folder"):
-        model_called("./nothing", store)
 
 
 def test_published_files_are_fetched_from_the_hub_with_their_folders(store, tmp_path, monkeypatch):

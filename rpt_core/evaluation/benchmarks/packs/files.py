@@ -22,7 +22,7 @@ TEXT_BYTES_MAX = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FileRow:
     """One row of a file, or what could not be read in its place."""
 
     name: str
@@ -64,7 +64,7 @@ def folder_of(data: Path, names: Sequence[str]) -> Path | None:
     return None
 
 
-def rows_in(folder: Path, header: Sequence[str] = (), *, texts: bool = False) -> Iterator[Row]:
+def rows_in(folder: Path, header: Sequence[str] = (), *, texts: bool = False) -> Iterator[FileRow]:
     """Every row of every table in a folder, by name of the file; what is no table is passed over.
 
     Args:
@@ -74,15 +74,15 @@ def rows_in(folder: Path, header: Sequence[str] = (), *, texts: bool = False) ->
     """
     for source in find_sources(folder):
         if source.form == "csv":
-            yield from (Row(source.name, record) for record in _csv(open_chunks(source.path), header))
+            yield from (FileRow(source.name, record) for record in _csv(open_chunks(source.path), header))
         elif source.form in _TABLES:
-            yield from (Row(source.name, record) for record in read_records(source))
+            yield from (FileRow(source.name, record) for record in read_records(source))
         elif source.form == "tar":
             yield from _archived(source, header)
         elif source.form == "text" and _holds_json(source):
-            yield from (Row(source.name, record) for record in read_records(source))
+            yield from (FileRow(source.name, record) for record in read_records(source))
         elif texts and source.form in ("text", "markdown"):
-            yield Row(source.name, _whole(source))
+            yield FileRow(source.name, _whole(source))
 
 
 def _whole(source: Source) -> dict[str, Any] | BrokenInput:
@@ -92,11 +92,11 @@ def _whole(source: Source) -> dict[str, Any] | BrokenInput:
         return broken
 
 
-def _archived(source: Source, header: Sequence[str]) -> Iterator[Row]:
+def _archived(source: Source, header: Sequence[str]) -> Iterator[FileRow]:
     tree = read_tree(open_chunks(source.path), (".csv",))
-    yield from (Row(source.name, broken) for broken in tree.refused)
+    yield from (FileRow(source.name, broken) for broken in tree.refused)
     for name, data in sorted(tree.files.items()):
-        yield from (Row(name, record) for record in _csv(iter([data]), header))
+        yield from (FileRow(name, record) for record in _csv(iter([data]), header))
 
 
 def _csv(chunks: Iterator[bytes], header: Sequence[str]) -> Iterator[dict[str, Any] | BrokenInput]:

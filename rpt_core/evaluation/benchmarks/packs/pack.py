@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
 from rpt_core.corpus.files.streams import BrokenInput
-from rpt_core.evaluation.benchmarks.packs.files import Row
+from rpt_core.evaluation.benchmarks.packs.files import FileRow
 from rpt_core.evaluation.benchmarks.packs.item import Item, Refusal, Shot
 from rpt_core.objectives.problems.answer import Grade, grade_answers
 from rpt_core.objectives.problems.boxes import END_OF_THOUGHT, boxed_answer
@@ -129,9 +129,9 @@ class Pack:
             return "shots"
         return "training" if self.has_training_split and "train" in words else "items"
 
-    def read_rows(self, rows: Iterable[Row]) -> Found:
+    def read_rows(self, rows: Iterable[FileRow]) -> Found:
         """The items and examples among the rows of a benchmark's folder, and what is neither, by reason."""
-        by_role: dict[Role, list[Row]] = {}
+        by_role: dict[Role, list[FileRow]] = {}
         for row in rows:
             by_role.setdefault(self.role(row.name), []).append(row)
         mine = by_role.get("items") or by_role.get("training") or []
@@ -149,7 +149,7 @@ class Pack:
             is_training_file=bool(mine) and not by_role.get("items"),
         )
 
-    def _shots(self, rows: Iterable[Row]) -> tuple[Shot, ...]:
+    def _shots(self, rows: Iterable[FileRow]) -> tuple[Shot, ...]:
         found = list[Shot]()
         for row in rows:
             try:
@@ -221,7 +221,7 @@ class _Items:
         self.by_id[name], self._files[name] = replace(item, item_id=name), file
 
 
-def _readable(row: Row) -> dict[str, object]:
+def _readable(row: FileRow) -> dict[str, object]:
     if isinstance(row.record, BrokenInput):
         raise row.record
     return row.record

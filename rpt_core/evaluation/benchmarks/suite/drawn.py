@@ -3,7 +3,7 @@
 Samples of an item are drawn in rounds of :data:`ROUND`: sample ``k`` is number ``k % ROUND`` of round
 ``k // ROUND``, and its random stream is keyed by seed, round, item and number. So 8 samples are the first 8
 of 64, whatever is drawn beside them. Items are asked some at a time, in a fixed order; a round of such a
-portion is one part of the table, and an evaluation that was interrupted goes on from the last part.
+portion is one part of the table, and an evaluation that was interrupted resumes from the last part.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ Held = Mapping[tuple[str, int], OutcomeRow]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SamplingRound:
     """A round of a portion of the items."""
 
     asked: tuple[Prompted, ...]
@@ -44,13 +44,13 @@ class Part:
         return range(self.round * ROUND, self.round * ROUND + self.num_samples)
 
 
-def parts_of(asked: Sequence[Prompted], samples: int, *, on_gpu: bool = False) -> Iterator[Part]:
+def parts_of(asked: Sequence[Prompted], samples: int, *, on_gpu: bool = False) -> Iterator[SamplingRound]:
     """All parts of an evaluation in their order: portion by portion, round by round."""
     most = max(1, (ANSWERS_ON_GPU if on_gpu else ANSWERS_AT_ONCE) // min(samples, ROUND))
     for start in range(0, len(asked), most):
         for number in range(-(-samples // ROUND)):
             num = min(ROUND, samples - number * ROUND)
-            yield Part(tuple(asked[start : start + most]), number, num)
+            yield SamplingRound(tuple(asked[start : start + most]), number, num)
 
 
 def sampling_of(recipe: BenchmarkRecipe, codec: Codec, longest: int, stops: tuple[str, ...]) -> Sampling:
@@ -77,13 +77,13 @@ class Drawing:
     engine: RolloutEngine
     sampling: Sampling
 
-    def __call__(self, part: Part, held: Held) -> list[OutcomeRow]:
+    def __call__(self, part: SamplingRound, held: Held) -> list[OutcomeRow]:
         """The rows of a part, by item and sample; those held already are not drawn again."""
         missing = [one for one in part.asked if any(_key(one, k) not in held for k in part.numbers)]
         fresh = self._drawn(missing, part) if missing else {}
         return [held.get(_key(one, k)) or fresh[_key(one, k)] for one in part.asked for k in part.numbers]
 
-    def _drawn(self, asked: Sequence[Prompted], part: Part) -> dict[tuple[str, int], OutcomeRow]:
+    def _drawn(self, asked: Sequence[Prompted], part: SamplingRound) -> dict[tuple[str, int], OutcomeRow]:
         sampling = replace(self.sampling, group_size=part.num_samples)
         drawn = self.engine.generate([one.trunk for one in asked], sampling, part.round)
         answers = [
@@ -114,7 +114,9 @@ class Drawing:
             return None
         return self.pack.said(text, answer.asked.item, self.mode, in_thought=answer.asked.in_thought)
 
-    def _row(self, answer: "_Answer", said: str | None, grade: Grade | None, part: Part) -> OutcomeRow:
+    def _row(
+        self, answer: "_Answer", said: str | None, grade: Grade | None, part: SamplingRound
+    ) -> OutcomeRow:
         asked, item, (text, ended) = answer.asked, answer.asked.item, answer.text
         thinks = asked.in_thought or END_OF_THOUGHT.decode() in text
         name = _verdict(grade, ended=ended)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rpt_core.evaluation.benchmarks.packs.item import Item
-from rpt_core.evaluation.benchmarks.packs.next_token import TIERS_NATS, TOP_K
+from rpt_core.evaluation.benchmarks.packs.language.next_token import TIERS_NATS, TOP_K
 from rpt_core.evaluation.benchmarks.suite.prompts import ids_digest
 from rpt_core.evaluation.benchmarks.suite.table import OutcomeRow
 from rpt_core.evaluation.items import tier_of

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rpt_core.artifacts.manifest import RowCounts
-from rpt_core.evaluation.benchmarks.packs.choices import BY_BYTE, LETTER, TEXT
-from rpt_core.evaluation.benchmarks.packs.next_token import TIERS_NATS
+from rpt_core.evaluation.benchmarks.packs.knowledge.choices import BY_BYTE, LETTER, TEXT
+from rpt_core.evaluation.benchmarks.packs.language.next_token import TIERS_NATS
 from rpt_core.evaluation.items import FINAL
 from rpt_core.evaluation.scores import accuracy, mode_scores, outcomes
 from rpt_core.recipes.benchmark_evaluation import BenchmarkRecipe

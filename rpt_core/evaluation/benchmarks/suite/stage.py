@@ -1,7 +1,7 @@
 """Stage ``evaluate-benchmark``: one model, one published benchmark, every item accounted for.
 
 Writes ``items.parquet`` (one row per answer) and ``scores.json`` (what follows from it). An evaluation that
-was killed goes on from its last part of the table and ends in the same bytes; samples of earlier evaluations
+was killed resumes from its last part of the table and ends in the same bytes; samples of earlier evaluations
 that differ in the number of samples or items alone are taken over, and the outcome says how many of which.
 """
 
@@ -29,14 +29,20 @@ from rpt_core.evaluation.benchmarks.packs.item import Item, items_digest
 from rpt_core.evaluation.benchmarks.packs.pack import Found, Mode, Pack
 from rpt_core.evaluation.benchmarks.packs.reading import read_folder
 from rpt_core.evaluation.benchmarks.packs.registry import pack_called
-from rpt_core.evaluation.benchmarks.suite.drawn import ANSWERS_AT_ONCE, Drawing, Part, parts_of, sampling_of
+from rpt_core.evaluation.benchmarks.suite.drawn import (
+    ANSWERS_AT_ONCE,
+    Drawing,
+    SamplingRound,
+    parts_of,
+    sampling_of,
+)
 from rpt_core.evaluation.benchmarks.suite.places import guess
 from rpt_core.evaluation.benchmarks.suite.prompts import Prompted, Prompter
 from rpt_core.evaluation.benchmarks.suite.ranked import Ranked, rank, ranked_of
 from rpt_core.evaluation.benchmarks.suite.scores import headline, scores_of
 from rpt_core.evaluation.benchmarks.suite.table import (
+    EvaluationProgress,
     OutcomeRow,
-    Progress,
     as_outcomes,
     write_outcomes,
 )
@@ -114,7 +120,7 @@ class Asking:
     def _first(self, made: Callable[[Item], Any]) -> Iterator[Any]:
         """The first items that can be asked, up to the recipe's limit, in an order drawn by seed.
 
-        Fewer items are the first of more, so that an evaluation of more goes on from one of fewer.
+        Fewer items are the first of more, so that an evaluation of more resumes from one of fewer.
         """
         num = 0
         for item in sorted(self.found.items, key=partial(_place, self.recipe.seed)):
@@ -154,7 +160,7 @@ def evaluate_benchmark(recipe: BenchmarkRecipe, build: Build) -> Outcome:
     before = asking.policy.work.flops
     work, asked = _work(asking, build)
     saved = build.resume()
-    progress = Progress.open(build.scratch / "parts", saved.folder if saved else None)
+    progress = EvaluationProgress.open(build.scratch / "parts", saved.folder if saved else None)
     engine = recipe.engine, engine_version(build)
     told, first = time.monotonic(), progress.parts
     for number, one in list(enumerate(work))[first:]:
@@ -167,7 +173,7 @@ def evaluate_benchmark(recipe: BenchmarkRecipe, build: Build) -> Outcome:
             _save(build, progress, asking, before)
             told = time.monotonic()
         if build.stopping() and number + 1 < len(work):
-            raise Stopped(f"stopped after {number + 1} of {len(work)} parts; rerun to go on from there.")
+            raise Stopped(f"stopped after {number + 1} of {len(work)} parts; rerun to resume from there.")
     asking.engine.close()
     table = write_outcomes(progress.tables(), build.out)
     _write_asked(asking, table, build.out)
@@ -266,7 +272,7 @@ def _held(recipe: BenchmarkRecipe, build: Build, prompted: Sequence[Prompted]) -
     return held
 
 
-def _draw(drawing: Drawing, part: Part, held: Held) -> tuple[list[OutcomeRow], int, Counter[str]]:
+def _draw(drawing: Drawing, part: SamplingRound, held: Held) -> tuple[list[OutcomeRow], int, Counter[str]]:
     mine = {
         key: held[key]
         for one in part.asked
@@ -287,7 +293,7 @@ def _guess(asking: Asking, items: Sequence[Item]) -> tuple[list[OutcomeRow], int
     return rows, forwarded, Counter()
 
 
-def _save(build: Build, progress: Progress, asking: Asking, before: float) -> None:
+def _save(build: Build, progress: EvaluationProgress, asking: Asking, before: float) -> None:
     """Keep what was answered so far, and what it cost."""
     kept = progress.flops, progress.tokens
     progress.flops += _flops(asking, before)

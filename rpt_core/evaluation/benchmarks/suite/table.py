@@ -87,7 +87,7 @@ def write_outcomes(tables: Sequence[pa.Table], folder: Path) -> pa.Table:
 
 
 @dataclass
-class Progress:
+class EvaluationProgress:
     """How far an evaluation has come: parts of the table in a folder, and what they cost."""
 
     folder: Path
@@ -98,7 +98,7 @@ class Progress:
     """Samples taken over, by fingerprint of the evaluation they come from."""
 
     @classmethod
-    def open(cls, folder: Path, saved: Path | None) -> "Progress":
+    def open(cls, folder: Path, saved: Path | None) -> "EvaluationProgress":
         """Go on from a saved folder, or begin."""
         folder.mkdir(parents=True, exist_ok=True)
         if saved is None:
@@ -114,7 +114,7 @@ class Progress:
         self.parts += 1
 
     def note(self) -> None:
-        """Write what is needed beside the parts to go on."""
+        """Write what is needed beside the parts to resume."""
         said = {name: value for name, value in asdict(self).items() if name != "folder"}
         (self.folder / "progress.json").write_text(json.dumps(said))
 

@@ -168,6 +168,6 @@ class Replica:
         tail = self.worker.tail() if self.worker else ""
         self.drop()
         return EngineError(
-            f"a vLLM worker {why}. No answer was lost or counted; the same command goes on from the last "
+            f"a vLLM worker {why}. No answer was lost or counted; rerun to resume from the last "
             f"checkpoint. The end of its log {self.log}:\n{tail}"
         )

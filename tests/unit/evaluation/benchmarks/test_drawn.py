@@ -7,7 +7,7 @@ import pytest
 from rpt_core.evaluation.benchmarks.packs.item import Item
 from rpt_core.evaluation.benchmarks.packs.pack import Message
 from rpt_core.evaluation.benchmarks.packs.registry import PACKS
-from rpt_core.evaluation.benchmarks.suite.drawn import ROUND, Drawing, Part, parts_of, sampling_of
+from rpt_core.evaluation.benchmarks.suite.drawn import ROUND, Drawing, SamplingRound, parts_of, sampling_of
 from rpt_core.evaluation.benchmarks.suite.prompts import Prompter
 from rpt_core.objectives.problems.answer import Grade
 from rpt_core.policy.codec import Codec
@@ -46,7 +46,7 @@ def drawn(codec: Codec, mode: str, thought: str, *answers: tuple[str, str], held
     prompter = Prompter(codec, pack.name, thought)
     asked = prompter(ITEM, pack.message(ITEM, mode, ()))
     drawing = Drawing(pack, mode, codec, engine, sampling_of(RECIPE, codec, 50, asked.stops))
-    return drawing(Part((asked,), 0, len(answers)), held or {}), engine
+    return drawing(SamplingRound((asked,), 0, len(answers)), held or {}), engine
 
 
 def test_what_an_answer_is_worth_depends_on_its_end_its_thought_and_its_box(codec):

@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from rpt_core.errors import RecipeError, SourceError
-from rpt_core.evaluation.benchmarks.packs.choices import BY_BYTE, LETTER, TEXT
 from rpt_core.evaluation.benchmarks.packs.files import folder_of
-from rpt_core.evaluation.benchmarks.packs.gsm8k import EXAMPLES
 from rpt_core.evaluation.benchmarks.packs.item import Item, items_digest
-from rpt_core.evaluation.benchmarks.packs.kor_rules import bracketed, graded, value_of
+from rpt_core.evaluation.benchmarks.packs.knowledge.choices import BY_BYTE, LETTER, TEXT
+from rpt_core.evaluation.benchmarks.packs.mathematics.gsm8k import EXAMPLES
 from rpt_core.evaluation.benchmarks.packs.pack import Found
 from rpt_core.evaluation.benchmarks.packs.reading import prompt_digest, read_folder
+from rpt_core.evaluation.benchmarks.packs.reasoning.kor_rules import bracketed, graded, value_of
 from rpt_core.evaluation.benchmarks.packs.registry import PACKS, pack_called
 
 NAMES = (

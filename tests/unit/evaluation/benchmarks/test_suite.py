@@ -15,7 +15,7 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RecipeError, SourceError, Stopped
 from rpt_core.evaluation.answers import next_token_guesses
-from rpt_core.evaluation.benchmarks.packs.choices import BY_BYTE, LETTER, TEXT
+from rpt_core.evaluation.benchmarks.packs.knowledge.choices import BY_BYTE, LETTER, TEXT
 from rpt_core.evaluation.benchmarks.suite import drawn, stage
 from rpt_core.evaluation.benchmarks.suite.drawn import ROUND, parts_of
 from rpt_core.evaluation.benchmarks.suite.stage import evaluate_benchmark

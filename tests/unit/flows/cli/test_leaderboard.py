@@ -11,8 +11,10 @@ from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import RecipeError
+from rpt_core.recipes.given import GivenModel
 from rpt_core.report.study import write_report
 from tasks.leaderboard import leaderboard_recipe
+from tasks.resolve import model_digest
 from tests.unit.evaluation.tables import AFTER, BEFORE, Planted, write_evaluation
 from tests.unit.evaluation.test_contamination import QUESTIONS, corpus
 from tests.unit.flows.cli.test_copy_and_compare import put, run, said
@@ -71,6 +73,24 @@ def test_the_whole_store_is_ranked_with_what_each_model_read(store, study):
 )
 def test_names_stand_for_evaluations_models_and_studies(store, study, refs, names):
     assert [entry.name for entry in leaderboard_recipe(refs, store).entries] == names
+
+
+def test_a_model_from_elsewhere_is_ranked_by_its_folder_or_hub_id(store, study, folders, tmp_path):
+    """By what is in a folder, wherever it lies; by a hub id's name, whatever commit was evaluated."""
+    here = tmp_path / "here"
+    write(here, w="x")
+    (here / "config.json").write_text("{}")
+    digest = model_digest(GivenModel(name=str(here)))
+    for letter, stated in (("1", ("elsewhere/mine", digest)), ("2", ("org/theirs", "0" * 40))):
+        model = dict(zip(("name", "digest"), stated, strict=True))
+        put(store, folders / "more", "evaluation", letter, recipe={"stage": "evaluate", "model": model})
+    for ref, name in ((str(here), "mine"), ("org/theirs", "theirs")):
+        (entry,) = leaderboard_recipe((ref,), store).entries
+        assert entry.name == name
+    (here / "config.json").write_text('{"changed": 1}')
+    for ref in (str(here), "org/nobody"):
+        with pytest.raises(RecipeError, match="was never evaluated"):
+            leaderboard_recipe((ref,), store)
 
 
 def test_what_was_never_evaluated_is_refused(store, study):

@@ -53,7 +53,8 @@ def test_an_artifact_thinks_and_solves(store, trained, form, capsys):
 
 
 def test_the_words_are_those_the_artifact_learnt(store, trained):
-    from tasks.trial import find_model, trained_words
+    from tasks.models import find_model
+    from tasks.trial import trained_words
 
     policy, cold = (trained_words(find_model(name, store), store)[0] for name in ("mine-policy", "555555"))
     assert (policy.name, policy.budget.first, policy.prompt) == ("rmt", 20, "compact")
@@ -80,4 +81,4 @@ def test_what_cannot_be_asked_ends_in_a_sentence(store, trained, words, says, ca
 def test_what_holds_no_model_is_named(store, tmp_path, capsys):
     put(store, write(tmp_path / "c", text="words"), "corpus", "c")
     assert run("try", "corpus/cccccc", "x") == 2
-    assert "a corpus holds no model to talk to" in said(capsys)
+    assert "which holds no model" in said(capsys)

@@ -42,6 +42,8 @@ def test_near_names_are_told_and_where_there_is_none_the_list(store: Store, tmp_
         store.find("mathematic@latest")
     with pytest.raises(RecipeError, match="`rpt ls` lists"):
         store.find("zzzzzzzz")
+    with pytest.raises(RecipeError, match=rf"Near: {one.artifact.short}"):
+        store.find(f"{one.kind}/{one.fingerprint[:5]}")
 
 
 def test_versions_count_from_one_and_a_latest_is_not_written_twice(store: Store, tmp_path: Path):

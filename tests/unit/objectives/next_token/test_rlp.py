@@ -15,9 +15,9 @@ from rpt_core.policy.trunk import Sample
 from rpt_core.recipes.objectives import RlpObjective
 from rpt_core.recipes.reinforce import Selection
 from rpt_core.recipes.replay import Replay
-from rpt_core.train.rl.advantages import group_advantages
 from rpt_core.train.rl.evidence import measured
-from rpt_core.train.rl.losses import PRESETS
+from rpt_core.train.rl.losses.advantages import group_advantages
+from rpt_core.train.rl.losses.policy import PRESETS
 from rpt_core.train.rl.reference import REFERENCE_FILE, follow
 from rpt_core.train.rl.reinforce import open_trainer, train_policy
 from rpt_core.train.rl.replay import FROM, TRAINED, read_batches, replay

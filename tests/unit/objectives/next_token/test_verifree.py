@@ -18,10 +18,10 @@ from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.objectives import VeriFreeObjective
 from rpt_core.recipes.reinforce import Selection
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.advantages import group_advantages
-from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.lessons import lesson_of, scales_of
-from rpt_core.train.rl.losses import PRESETS, policy_terms
+from rpt_core.train.rl.losses.advantages import group_advantages
+from rpt_core.train.rl.losses.policy import PRESETS, policy_terms
 from rpt_core.train.rl.reinforce import open_trainer, train_policy
 from rpt_core.train.rl.state import Progress
 from rpt_core.train.rl.step import accumulate
@@ -127,7 +127,7 @@ def row_logprobs(trainer, document, cut, given, scored):
 def test_a_step_has_the_printed_gradient_however_it_is_split(tmp_path, folders):  # noqa: F811
     recipe = small(objective=PAPER.model_copy(update={"target_tokens": 3}))
     trainer = open_trainer(recipe, LocalBuild(folders, tmp_path / "out", tmp_path / "scratch"))
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     assert any(verdict.score > 0 for group in batch.groups for verdict in group.verdicts)
     printed_loss(trainer, batch).backward()
     expected = gradients(trainer.policy)

@@ -132,8 +132,8 @@ def test_a_rank_that_cannot_be_reached_is_an_error_of_its_own(monkeypatch):
         Ranks(2, 4).all_gather(1)
     assert str(said.value) == (
         f"rank 2 lost touch with the other 3 in all_gather ({brief(said.value.__cause__)}). Another rank "
-        "ended, or did not come there within its deadline (RPT_COLLECTIVE_SECONDS=12.5); the same command "
-        "goes on from the last checkpoint."
+        "ended, or did not come there within its deadline (RPT_COLLECTIVE_SECONDS=12.5); rerun to resume "
+        "from the last checkpoint."
     )
     assert "connection closed by peer" in str(said.value)
     parameter = torch.nn.Parameter(torch.ones(2))

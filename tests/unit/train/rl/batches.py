@@ -2,7 +2,7 @@
 
 from rpt_core.objectives.objective import Asked, Question, Verdict
 from rpt_core.policy.trunk import Cut, Sample, Trunk
-from rpt_core.train.rl.gather import Answered, Batch, Group
+from rpt_core.train.rl.collect import Answered, Batch, Group
 
 
 def sample(length: int, finish: str = "stop", version: int = 0) -> Sample:

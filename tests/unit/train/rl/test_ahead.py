@@ -21,7 +21,7 @@ from rpt_core.recipes.replay import Replay
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.ahead import AHEAD_FILE, refuse_followed, save_ahead, saved_ahead, step_and_draw
-from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.hand_over import hand_over
 from rpt_core.train.rl.reinforce import train_policy
 from rpt_core.train.rl.replay import TRAINED, replay
@@ -99,7 +99,7 @@ def test_answers_drawn_during_an_update_are_those_of_the_weights_before_it(tmp_p
     hand_over(side_by_side, 0, tmp_path)
     for _ in range(4):
         progress, metrics = step_and_draw(
-            side_by_side, progress, gather(side_by_side, progress, Clock()), Clock()
+            side_by_side, progress, collect(side_by_side, progress, Clock()), Clock()
         )
         hand_over(side_by_side, progress.step, tmp_path)
         ages.append(metrics["staleness"])
@@ -108,7 +108,7 @@ def test_answers_drawn_during_an_update_are_those_of_the_weights_before_it(tmp_p
     progress = Progress()
     hand_over(in_turn, 0, tmp_path)
     for number in range(2, 6):
-        batch = gather(in_turn, progress, Clock())
+        batch = collect(in_turn, progress, Clock())
         asked, _ = in_turn.objective.draw(number, batch.cursor, AHEAD.prompts_per_step)
         coming = drawn_by(in_turn.engine, asked, in_turn.sampling, number)
         progress, _ = step(in_turn, progress, batch)
@@ -131,7 +131,7 @@ def test_the_engine_draws_while_the_policy_is_updated():
 
         return meeting
 
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     trainer.engine.generate = met(drawing, updating, generate)
     trainer.backend.step = met(updating, drawing, take)
     progress, _ = step_and_draw(trainer, Progress(), batch, Clock())
@@ -143,11 +143,11 @@ def test_only_a_step_s_first_round_is_drawn_ahead(tmp_path):
     recipe = AHEAD.model_copy(update={"selection": Selection(max_refills=2)})
     trainer = _trainer(recipe=recipe)
     hand_over(trainer, 0, tmp_path)
-    progress, _ = step_and_draw(trainer, Progress(), gather(trainer, Progress(), Clock()), Clock())
+    progress, _ = step_and_draw(trainer, Progress(), collect(trainer, Progress(), Clock()), Clock())
     hand_over(trainer, 1, tmp_path)
     trainer.objective.score_all = 0.5
     before = trainer.engine.num_forwarded
-    batch = gather(trainer, progress, Clock())
+    batch = collect(trainer, progress, Clock())
     versions = [group.samples[0].version for group in batch.groups]
     first = sum(len(of_one) for of_one in progress.ahead.drawn)
     assert 8 <= first < len(versions)
@@ -160,8 +160,8 @@ def test_only_a_step_s_first_round_is_drawn_ahead(tmp_path):
 def test_stale_answers_weigh_what_they_would_now():
     """One update apart, the ratio of probabilities is no longer 1, and its weight is capped."""
     trainer = _trainer(recipe=AHEAD.model_copy(update={"importance_cap": 1.0}))
-    progress, fresh = step_and_draw(trainer, Progress(), gather(trainer, Progress(), Clock()), Clock())
-    _, stale = step_and_draw(trainer, progress, gather(trainer, progress, Clock()), Clock())
+    progress, fresh = step_and_draw(trainer, Progress(), collect(trainer, Progress(), Clock()), Clock())
+    _, stale = step_and_draw(trainer, progress, collect(trainer, progress, Clock()), Clock())
     assert fresh["ratio_error_max"] < 1e-4 < 1e-2 < stale["ratio_error_max"]
     assert stale["mismatch_kl"] > 10 * abs(fresh["mismatch_kl"])
 
@@ -169,7 +169,7 @@ def test_stale_answers_weigh_what_they_would_now():
 @pytest.mark.parametrize(("at", "named"), [(3, "step 1"), (0, "step 1")])
 def test_older_answers_and_those_of_the_future_are_refused(at, named):
     trainer = _trainer()
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     for group in batch.groups:
         group.samples[:] = [replace(one, version=1) for one in group.samples]
     with pytest.raises(EngineError, match=rf"weights of {named}, .* at step {at} .*=1 allows 1 between"):
@@ -230,7 +230,7 @@ def test_an_update_that_fails_leaves_no_draw_under_way():
     trainer = _trainer()
     closed = []
     trainer.engine.close = lambda: closed.append(True)
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
 
     def interrupted(number):
         raise KeyboardInterrupt
@@ -245,7 +245,7 @@ def test_an_update_that_fails_leaves_no_draw_under_way():
 def test_a_draw_that_hangs_does_not_hold_up_an_end(tmp_path):
     """The worker would be waited for ten minutes; the engine is closed under it instead."""
     trainer = _trainer(Owner)
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     engine = faked(
         trainer.policy, "hangs", times=1, folder=tmp_path, patience=PipeDeadlines(start=600, silence=600)
     )
@@ -268,13 +268,13 @@ def test_a_draw_that_hangs_does_not_hold_up_an_end(tmp_path):
 
 def test_every_rank_draws_its_share_ahead_and_has_all_of_it():
     one = _trainer()
-    alone, _ = step_and_draw(one, Progress(), gather(one, Progress(), Clock()), Clock())
+    alone, _ = step_and_draw(one, Progress(), collect(one, Progress(), Clock()), Clock())
     ranks = Ranks(2)
     trainers = on_ranks(make_trainer(AHEAD), ranks, Owner)
 
     def train(rank):
         trainer = trainers[rank]
-        batch = gather(trainer, Progress(), Clock())
+        batch = collect(trainer, Progress(), Clock())
         before = trainer.engine.num_forwarded
         progress, _ = step_and_draw(trainer, Progress(), batch, Clock())
         return progress, trainer.engine.num_forwarded - before
@@ -298,7 +298,7 @@ def test_a_draw_that_fails_on_one_rank_ends_all():
 
     def train(rank):
         trainer = trainers[rank]
-        batch = gather(trainer, Progress(), Clock())
+        batch = collect(trainer, Progress(), Clock())
         try:
             step_and_draw(trainer, Progress(), batch, Clock())
         except EngineError as error:

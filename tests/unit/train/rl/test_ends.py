@@ -178,7 +178,7 @@ def test_a_replay_takes_the_steps_before_and_draws_the_one_asked_for(monkeypatch
 
 
 def test_a_replay_can_be_stopped(monkeypatch):
-    with pytest.raises(Stopped, match="stopped after step 3; the same command begins again"):
+    with pytest.raises(Stopped, match="stopped after step 3; rerun to begin again"):
         Way(monkeypatch, stop_at=3).go(9, 2)
 
 

@@ -9,9 +9,9 @@ import pytest
 from rpt_core.objectives.objective import ForcedTarget
 from rpt_core.policy.tails import Tail
 from rpt_core.recipes.reinforce import Selection
-from rpt_core.train.rl.advantages import group_advantages
 from rpt_core.train.rl.lessons import lesson_of, scales_of
-from rpt_core.train.rl.losses import PRESETS
+from rpt_core.train.rl.losses.advantages import group_advantages
+from rpt_core.train.rl.losses.policy import PRESETS
 from tests.unit.train.rl.batches import ROWS, batch
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rpt_core.train.rl.gather import Batch
+from rpt_core.train.rl.collect import Batch
 from rpt_core.train.rl.metrics import Learnt, Sums, describe, means, merged, totals
 from rpt_core.train.rl.state import Progress
 from tests.unit.train.rl.batches import FIRST, batch, group

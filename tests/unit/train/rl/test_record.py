@@ -6,7 +6,7 @@ import pytest
 
 from rpt_core.objectives.objective import Asked
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.gather import Batch, gather
+from rpt_core.train.rl.collect import Batch, collect
 from rpt_core.train.rl.online_eval import online_eval
 from rpt_core.train.rl.record import answer_rows, batch_digest
 from rpt_core.train.rl.state import Progress
@@ -15,7 +15,7 @@ from tests.unit.train.rl.test_step import RECIPE, make_trainer
 
 @pytest.fixture(scope="module")
 def batch() -> Batch:
-    return gather(make_trainer(), Progress(), Clock())
+    return collect(make_trainer(), Progress(), Clock())
 
 
 def with_group(batch: Batch, **changes) -> Batch:
@@ -82,5 +82,5 @@ def test_a_quick_look_depends_on_the_weights_and_not_on_the_seed():
     one, two = (make_trainer(RECIPE.model_copy(update={"seed": seed})) for seed in (0, 1))
     assert online_eval(one) == online_eval(two)
     assert online_eval(one) == online_eval(one)
-    samples = [[s for g in gather(t, Progress(), Clock()).groups for s in g.samples] for t in (one, two)]
+    samples = [[s for g in collect(t, Progress(), Clock()).groups for s in g.samples] for t in (one, two)]
     assert samples[0] != samples[1]

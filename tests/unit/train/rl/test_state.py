@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from rpt_core.recipes.reinforce import RlvrRecipe
-from rpt_core.train.rl.losses import PRESETS
+from rpt_core.train.rl.losses.policy import PRESETS
 from rpt_core.train.rl.state import Progress, Trainer
 from tests.unit.train.rl.test_step import INPUT, RECIPE
 

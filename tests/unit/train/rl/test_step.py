@@ -14,7 +14,7 @@ from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.backends.torch_backend import TorchBackend
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.lessons import lesson_of, scales_of
 from rpt_core.train.rl.state import Progress, Trainer
 from rpt_core.train.rl.step import accumulate, step
@@ -46,7 +46,7 @@ def _gradient(trainer, batch):
 def test_the_split_into_micro_batches_changes_nothing(loss, layout):
     recipe = RECIPE.model_copy(update={"loss": loss, "ntp_weight": 0.3})
     trainer = make_trainer(recipe, layout=layout)
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     whole, expected = _gradient(trainer, batch)
     for budget in (1, 25, 40, 100):  # 25 and less: single documents are split by branches
         sums, found = _gradient(replace(trainer, tokens_per_micro_batch=budget), batch)
@@ -71,7 +71,7 @@ def test_every_answer_is_in_one_part_and_every_document_counts_once():
 def test_equal_rewards_give_no_gradient_at_all():
     trainer = make_trainer(RECIPE.model_copy(update={"selection": Selection(drop_equal_from_step=99)}))
     trainer.objective.score_all = 1.0
-    sums, found = _gradient(trainer, gather(trainer, Progress(), Clock()))
+    sums, found = _gradient(trainer, collect(trainer, Progress(), Clock()))
     assert sums.answer_tokens > 0
     assert all(not gradient.any() for gradient in found.values())
 
@@ -80,7 +80,7 @@ def test_dropped_groups_do_not_reach_the_update():
     trainer = make_trainer()
     trainer.objective.score_all = 0.0
     before = [p.clone() for p in trainer.policy.model.parameters()]
-    progress, metrics = step(trainer, Progress(), gather(trainer, Progress(), Clock()))
+    progress, metrics = step(trainer, Progress(), collect(trainer, Progress(), Clock()))
     assert metrics["kept_fraction"] == 0
     assert progress.empty_steps == 1
     assert all(torch.equal(p, q) for p, q in zip(before, trainer.policy.model.parameters(), strict=True))
@@ -88,7 +88,7 @@ def test_dropped_groups_do_not_reach_the_update():
 
 def test_the_optimised_policy_is_the_sampled_one():
     trainer = make_trainer(RECIPE.model_copy(update={"temperature": 0.8}))
-    _, metrics = step(trainer, Progress(), gather(trainer, Progress(), Clock()))
+    _, metrics = step(trainer, Progress(), collect(trainer, Progress(), Clock()))
     assert metrics["ratio_error_max"] < 1e-5
 
 
@@ -96,7 +96,7 @@ def test_reward_rises():
     recipe = RECIPE.model_copy(update={"optimiser": Optimiser(learning_rate=1e-2)})
     trainer, progress, rewards = make_trainer(recipe), Progress(), []
     for _ in range(20):
-        progress, metrics = step(trainer, progress, gather(trainer, progress, Clock()))
+        progress, metrics = step(trainer, progress, collect(trainer, progress, Clock()))
         rewards.append(metrics["reward_mean"])
     assert sum(rewards[-3:]) / 3 > sum(rewards[:3]) / 3 + 0.2
 
@@ -105,12 +105,12 @@ def test_refills_draw_what_is_missing():
     recipe = RECIPE.model_copy(update={"selection": Selection(max_refills=2)})
     trainer = make_trainer(recipe)
     trainer.objective.score_all = 0.0
-    batch = gather(trainer, Progress(cursor=10), Clock())
+    batch = collect(trainer, Progress(cursor=10), Clock())
     assert trainer.objective.draws == [(1, 10, 8), (1, 18, 8), (1, 26, 8)]
     assert batch.cursor == 34
     trainer.objective.draws.clear()
     trainer.objective.score_all = None
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     wanted = [num for _, _, num in trainer.objective.draws]
     assert wanted[0] == 8
     assert len(wanted) > 1
@@ -125,7 +125,7 @@ def test_next_token_loss_covers_every_token_but_those_asked_about():
     trainer.objective.score_all = 0.5
     recipe = trainer.recipe.model_copy(update={"selection": Selection(drop_equal_from_step=99)})
     trainer = replace(trainer, recipe=recipe)
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     sums, found = _gradient(trainer, batch)
     trainer.policy.model.zero_grad()
     total, count = 0, 0
@@ -145,7 +145,7 @@ def test_next_token_loss_covers_every_token_but_those_asked_about():
 def test_the_reference_pulls_back():
     recipe = RECIPE.model_copy(update={"kl_weight": 0.5})
     trainer = make_trainer(recipe, reference=tiny_policy(sharpness=1.5))
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     sums, _ = _gradient(trainer, batch)
     assert sums.kl == pytest.approx(0, abs=1e-6)
     with torch.no_grad():
@@ -158,7 +158,7 @@ def test_the_reference_pulls_back():
 def test_masked_answers_are_pulled_back_by_nothing():
     recipe = RECIPE.model_copy(update={"kl_weight": 0.5, "selection": Selection(mask_truncated=True)})
     trainer = make_trainer(recipe, reference=tiny_policy(sharpness=1.2))
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     lessons = [lesson_of(trainer, document) for document in batch.documents]
     assert any(not counts for one in lessons for cut in one.counted for counts in cut)
     trainer.policy.model.zero_grad()
@@ -178,7 +178,7 @@ def test_masked_answers_are_pulled_back_by_nothing():
 
 def test_the_gap_between_engine_and_trainer_is_logged():
     trainer = make_trainer()
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     _, metrics = step(trainer, Progress(), batch)
     assert abs(metrics["mismatch_kl"]) < 1e-6
     with torch.no_grad():
@@ -192,9 +192,9 @@ def test_steps_without_anything_to_compare_end_the_run_with_their_verdicts():
     trainer.objective.score_all = 0.0
     progress = Progress()
     for _ in range(2):
-        progress, _ = step(trainer, progress, gather(trainer, progress, Clock()))
+        progress, _ = step(trainer, progress, collect(trainer, progress, Clock()))
     with pytest.raises(StarvedError, match=r"3 steps in a row, up to step 3, .* \d+ (wrong|truncated)"):
-        step(trainer, progress, gather(trainer, progress, Clock()))
+        step(trainer, progress, collect(trainer, progress, Clock()))
 
 
 def test_empty_steps_count_in_a_row_only():
@@ -202,14 +202,14 @@ def test_empty_steps_count_in_a_row_only():
     progress, empty = Progress(), []
     for score in (0.0, None, 0.0, None):
         trainer.objective.score_all = score
-        progress, _ = step(trainer, progress, gather(trainer, progress, Clock()))
+        progress, _ = step(trainer, progress, collect(trainer, progress, Clock()))
         empty.append(progress.empty_steps)
     assert empty == [1, 0, 1, 0]
 
 
 def test_every_metric_of_a_step_is_that_of_its_answers():
     trainer = make_trainer()
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     progress, metrics = step(trainer, Progress(), batch)
     groups = [group for document in batch.documents for group in document.groups]
     verdicts = [verdict for group in groups for verdict in group.verdicts]
@@ -232,12 +232,12 @@ def test_every_metric_of_a_step_is_that_of_its_answers():
 def test_no_question_ends_the_run_by_name():
     trainer = make_trainer(objective=ToyObjective(VOCAB, num_documents=0))
     with pytest.raises(StarvedError, match="no position is eligible"):
-        gather(trainer, Progress(), Clock())
+        collect(trainer, Progress(), Clock())
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_weights():
     trainer = make_trainer()
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     with torch.no_grad():
         trainer.policy.model.base_model.norm.weight[0] = math.nan
     before = trainer.policy.output_weight.clone()
@@ -248,7 +248,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_weights():
 
 def test_an_engine_with_other_weights_is_noticed():
     trainer = make_trainer()
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     with torch.no_grad():
         trainer.policy.output_weight.mul_(6)
     with pytest.raises(EngineError, match=r"engine and trainer differ by .* \(at most 0\.5\)"):
@@ -259,7 +259,7 @@ def test_an_engine_with_other_weights_is_noticed():
 
 def test_flops_count_what_was_forwarded():
     trainer = make_trainer()
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     progress, metrics = step(trainer, Progress(), batch)
     work = (
         trainer.policy.work

@@ -11,7 +11,7 @@ from rpt_core.errors import EngineError
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl import step as module
-from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.lessons import lesson_of, scales_of
 from rpt_core.train.rl.metrics import Learnt, Sums
 from rpt_core.train.rl.state import Progress
@@ -95,7 +95,7 @@ FORMS = {
 def test_collective_ranks_make_equal_passes_and_learn_what_one_process_learns(form):
     """Three ranks, more micro-batches on some than on others; fillers leave loss and gradient alone."""
     trainer = make_trainer(RECIPE.model_copy(update=FORMS[form]), tokens_per_micro_batch=45)
-    drawn = gather(trainer, Progress(), Clock())
+    drawn = collect(trainer, Progress(), Clock())
     lessons = [lesson_of(trainer, document) for document in drawn.documents]
     whole = accumulate(trainer, lessons, scales_of(trainer, lessons))
     expected = gradients(trainer.policy)
@@ -122,7 +122,7 @@ def test_collective_ranks_make_equal_passes_and_learn_what_one_process_learns(fo
 
 def test_steps_of_two_ranks_end_in_equal_weights_and_metrics():
     trainer = make_trainer(RECIPE.model_copy(update={"updates_per_batch": 2}))
-    drawn = gather(trainer, Progress(), Clock())
+    drawn = collect(trainer, Progress(), Clock())
     ranks = Ranks(2)
     trainers = on_ranks(trainer, ranks, TorchEngine)
     found = ranks.run(lambda rank: step(trainers[rank], Progress(), drawn))

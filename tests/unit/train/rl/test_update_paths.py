@@ -13,7 +13,7 @@ from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.sample.world import documents
 from rpt_core.train.backends.torch_backend import TorchBackend
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.state import Progress, Trainer
 from rpt_core.train.rl.step import step
 from tests.toys import ByGroup, save_tiny_model
@@ -77,7 +77,7 @@ def test_every_layout_learns_the_same_from_the_same_answers(start):
     first = {name: p.detach().clone() for name, p in trainers["rows"].policy.model.named_parameters()}
     progress = dict.fromkeys(trainers, Progress())
     for _ in range(STEPS):
-        batch = gather(trainers["two-pass"], progress["two-pass"], Clock())
+        batch = collect(trainers["two-pass"], progress["two-pass"], Clock())
         losses = {}
         for layout, trainer in trainers.items():
             progress[layout], metrics = step(trainer, progress[layout], batch)

@@ -15,9 +15,9 @@ from rpt_core.recipes.replay import Replay
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.backends.optimiser import learning_rate
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.lessons import lesson_of, scales_of
-from rpt_core.train.rl.losses import PRESETS
+from rpt_core.train.rl.losses.policy import PRESETS
 from rpt_core.train.rl.reinforce import train_policy
 from rpt_core.train.rl.replay import STEP_FILE, TRAINED, read_batches, replay
 from rpt_core.train.rl.state import Progress
@@ -33,7 +33,7 @@ FAR = RECIPE.model_copy(update={"optimiser": Optimiser(learning_rate=3e-2)})
 def moved(loss, **more):
     """A trainer one update after its batch was drawn, the batch's lessons, and the sums of that update."""
     trainer = make_trainer(FAR.model_copy(update={"loss": loss}), **more)
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     lessons = [lesson_of(trainer, document) for document in batch.documents]
     sums = accumulate(trainer, lessons, scales_of(trainer, lessons))
     trainer.backend.step(1)
@@ -88,7 +88,7 @@ def test_losses_coincide_at_one_update_and_part_at_two():
     firsts, seconds = {}, {}
     for loss in PRESETS:
         trainer = make_trainer(FAR.model_copy(update={"loss": loss}))
-        batch = gather(trainer, Progress(), Clock())
+        batch = collect(trainer, Progress(), Clock())
         lessons = [lesson_of(trainer, document) for document in batch.documents]
         sums = accumulate(trainer, lessons, scales_of(trainer, lessons))
         firsts[loss] = gradients(trainer.policy)
@@ -162,7 +162,7 @@ def test_the_recipe_caps_the_weight_of_what_an_engine_thought_unlikely(cap):
 def test_further_updates_are_counted_and_told(updates):
     recipe = FAR.model_copy(update={"updates_per_batch": updates})
     trainer = make_trainer(recipe)
-    batch = gather(trainer, Progress(), Clock())
+    batch = collect(trainer, Progress(), Clock())
     _, once = step(make_trainer(FAR), Progress(), batch)
     before = trainer.backend.update.rules[0].state
     assert not before
@@ -217,7 +217,7 @@ def test_the_field_leaves_fingerprints_alone():
 def test_a_judge_beside_the_training_is_charged_over_all_attempts(tmp_path, start, toy, monkeypatch):  # noqa: F811
     """Apart from the training's own axis: what a judge remembers, and so its work, differs by attempt."""
     report = {"judge/calls": 2.0, JUDGE_GFLOPS: 1.5}
-    monkeypatch.setattr(ToyObjective, "report", lambda self, gather=None: ({}, report), raising=False)
+    monkeypatch.setattr(ToyObjective, "report", lambda self, collect=None: ({}, report), raising=False)
     cut = _build(tmp_path / "cut", start, StoppingBuild)
     with pytest.raises(Exception, match="stopped after step 3"):
         train_policy(SHORT, cut)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rpt_core.recipes.reinforce import Selection
-from rpt_core.train.rl.advantages import is_equal
+from rpt_core.train.rl.losses.advantages import is_equal
 
 
 def kept_groups(scores: Sequence[Sequence[float]], selection: Selection, step: int) -> list[bool]:

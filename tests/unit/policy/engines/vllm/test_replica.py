@@ -149,8 +149,8 @@ def test_the_end_of_the_log_is_told_with_the_reason(place, workers):
     with pytest.raises(EngineError) as found:
         _drawn(place)
     assert str(found.value) == (
-        "a vLLM worker could not serve the model: no such device. No answer was lost or counted; the same "
-        f"command goes on from the last checkpoint. The end of its log {place.log}:\nthe end of the log"
+        "a vLLM worker could not serve the model: no such device. No answer was lost or counted; rerun to "
+        f"resume from the last checkpoint. The end of its log {place.log}:\nthe end of the log"
     )
     assert workers.made[0].ended == ["killed"]
     assert place.num_lost == 0

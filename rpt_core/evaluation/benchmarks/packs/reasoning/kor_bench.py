@@ -5,9 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from rpt_core.evaluation.benchmarks.packs.files import Row
+from rpt_core.evaluation.benchmarks.packs.files import FileRow
 from rpt_core.evaluation.benchmarks.packs.item import Item, Refusal, Shot
-from rpt_core.evaluation.benchmarks.packs.kor_rules import bracketed, graded
 from rpt_core.evaluation.benchmarks.packs.pack import (
     GREEDY_EXAMPLES,
     ONCE,
@@ -18,6 +17,7 @@ from rpt_core.evaluation.benchmarks.packs.pack import (
     Published,
     Role,
 )
+from rpt_core.evaluation.benchmarks.packs.reasoning.kor_rules import bracketed, graded
 from rpt_core.objectives.problems.answer import Grade
 from rpt_core.objectives.problems.boxes import END_OF_THOUGHT
 
@@ -53,7 +53,7 @@ class KorBench(Pack):
         roles: dict[str, Role] = {"rule": "rules", "three": "shots", "sample": "items"}
         return next((role for word, role in roles.items() if stem.startswith(word)), "other")
 
-    def read_rows(self, rows: Iterable[Row]) -> Found:
+    def read_rows(self, rows: Iterable[FileRow]) -> Found:
         """Samples with the rule each stands under; one whose rule is not there is refused."""
         held = list(rows)
         rules = {

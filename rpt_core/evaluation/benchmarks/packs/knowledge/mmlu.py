@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import ClassVar
 
-from rpt_core.evaluation.benchmarks.packs.choices import Choices, first_letter
 from rpt_core.evaluation.benchmarks.packs.item import Item, Shot
+from rpt_core.evaluation.benchmarks.packs.knowledge.choices import Choices, first_letter
 from rpt_core.evaluation.benchmarks.packs.pack import (
     NOTHING_DRAWN,
     ONCE,

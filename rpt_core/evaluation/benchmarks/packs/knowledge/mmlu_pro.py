@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-from rpt_core.evaluation.benchmarks.packs.choices import Choices, listed
 from rpt_core.evaluation.benchmarks.packs.item import Item, Shot
+from rpt_core.evaluation.benchmarks.packs.knowledge.choices import Choices, listed
 from rpt_core.evaluation.benchmarks.packs.pack import (
     NOTHING_DRAWN,
     ONCE,

@@ -1,6 +1,6 @@
 """MATH-500: 500 test problems of MATH (Hendrycks et al. 2021; Lightman et al. 2023)."""
 
-from rpt_core.evaluation.benchmarks.packs.maths import Mathematics
+from rpt_core.evaluation.benchmarks.packs.mathematics.problems import Mathematics
 from rpt_core.evaluation.benchmarks.packs.pack import Published
 
 

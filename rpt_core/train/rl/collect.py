@@ -1,4 +1,4 @@
-"""One step's questions: drawn, answered, judged, and those worth an update picked out."""
+"""Collect the rollouts of one step: draw questions, answer, judge, and pick the groups worth an update."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,8 +15,8 @@ from rpt_core.objectives.objective import (
 )
 from rpt_core.policy.trunk import Sample
 from rpt_core.train.clock import Clock
+from rpt_core.train.rl.losses.selection import kept_groups
 from rpt_core.train.rl.rollouts import answered
-from rpt_core.train.rl.selection import kept_groups
 from rpt_core.train.rl.state import Progress, Trainer
 
 
@@ -77,8 +77,8 @@ class Batch:
         return {name: found[name] for name in VERDICTS} | ({"scored": n} if (n := found["scored"]) else {})
 
 
-def gather(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
-    """Draw questions until enough groups are worth an update, or the refills are used up.
+def collect(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
+    """Collect rollouts: draw questions until enough groups are worth an update, or the refills are used up.
 
     The same on every rank: questions are a function of step and cursor, and answers are all ranks'. Those
     to the first questions may have been drawn before (``progress.ahead``); further ones are drawn now.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rpt_core.evaluation.benchmarks.packs.item import Item, Shot
-from rpt_core.evaluation.benchmarks.packs.maths import Mathematics
+from rpt_core.evaluation.benchmarks.packs.mathematics.problems import Mathematics
 from rpt_core.evaluation.benchmarks.packs.pack import GREEDY_EXAMPLES, ONCE, Message, Mode, Published
 
 _ANSWER_IS = re.compile(r"answer is\s*(-?[$]?[0-9][0-9.,]*)", re.IGNORECASE)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from rpt_core.evaluation.benchmarks.packs.item import Item, Refusal
-from rpt_core.evaluation.benchmarks.packs.maths import Mathematics
+from rpt_core.evaluation.benchmarks.packs.mathematics.problems import Mathematics
 from rpt_core.evaluation.benchmarks.packs.pack import ONCE, Published
 
 _ASKED = {

@@ -1,6 +1,6 @@
 """AIME 2024: 30 problems, each answer a whole number from 0 to 999."""
 
-from rpt_core.evaluation.benchmarks.packs.maths import Mathematics
+from rpt_core.evaluation.benchmarks.packs.mathematics.problems import Mathematics
 from rpt_core.evaluation.benchmarks.packs.pack import Published
 
 

@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
-from rpt_core.evaluation.benchmarks.packs.choices import Choices
 from rpt_core.evaluation.benchmarks.packs.item import Item, Refusal, native_id
+from rpt_core.evaluation.benchmarks.packs.knowledge.choices import Choices
 from rpt_core.evaluation.benchmarks.packs.pack import NOTHING_DRAWN, DefaultSampling, Published, Role
 
 _OTHERS = re.compile(r"gpqa_(?:main|extended|experts)")

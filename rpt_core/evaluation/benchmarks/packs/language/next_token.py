@@ -13,7 +13,7 @@ TOP_K = 16
 _TEXTS = ("text", "content", "solution", "document")
 
 
-class NextToken(Pack):
+class NextTokenPack(Pack):
     """Texts of a folder of its own, or the solutions of Omni-MATH where there is none; an item is a text."""
 
     name = "next_token"

@@ -1,6 +1,6 @@
 """AMC 2023: 40 problems of the AMC 12 with a whole number as the answer."""
 
-from rpt_core.evaluation.benchmarks.packs.maths import Mathematics
+from rpt_core.evaluation.benchmarks.packs.mathematics.problems import Mathematics
 from rpt_core.evaluation.benchmarks.packs.pack import Published
 
 

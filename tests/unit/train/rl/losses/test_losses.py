@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from rpt_core.recipes.reinforce import Selection
-from rpt_core.train.rl.advantages import group_advantages
-from rpt_core.train.rl.losses import (
+from rpt_core.train.rl.losses.advantages import group_advantages
+from rpt_core.train.rl.losses.policy import (
     PRESETS,
     answer_means,
     denominator,
@@ -15,7 +15,7 @@ from rpt_core.train.rl.losses import (
     policy_terms,
     token_weights,
 )
-from rpt_core.train.rl.selection import kept_groups
+from rpt_core.train.rl.losses.selection import kept_groups
 
 LENGTHS = [3, 1, 5, 2]
 ANSWER = np.repeat(np.arange(4), LENGTHS)

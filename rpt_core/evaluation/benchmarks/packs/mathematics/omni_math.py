@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from rpt_core.evaluation.benchmarks.packs.item import Item, Refusal
-from rpt_core.evaluation.benchmarks.packs.maths import Mathematics
+from rpt_core.evaluation.benchmarks.packs.mathematics.problems import Mathematics
 from rpt_core.evaluation.benchmarks.packs.pack import ONCE, Published
 from rpt_core.objectives.problems.answers.reading import Quantity, read_answer
 from rpt_core.objectives.problems.answers.tokens import UnreadableError

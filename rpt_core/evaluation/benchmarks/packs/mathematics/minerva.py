@@ -1,6 +1,6 @@
 """Minerva: 272 problems of undergraduate courses (OCWCourses; Lewkowycz et al. 2022, appendix)."""
 
-from rpt_core.evaluation.benchmarks.packs.maths import Mathematics
+from rpt_core.evaluation.benchmarks.packs.mathematics.problems import Mathematics
 from rpt_core.evaluation.benchmarks.packs.pack import Published
 
 

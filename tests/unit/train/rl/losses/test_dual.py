@@ -15,7 +15,7 @@ from rpt_core.recipes.objectives import Budget, Curriculum, NtpObjective, RmtObj
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from rpt_core.recipes.supervised import Optimiser
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.gather import gather
+from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.lessons import lesson_of, scales_of
 from rpt_core.train.rl.reinforce import train_policy
 from rpt_core.train.rl.state import Progress
@@ -62,7 +62,7 @@ def test_one_pass_gives_value_and_gradient_of_two(text, budget):
     both = make_trainer(
         RECIPE.model_copy(update=changes | {"ntp_weight": 0.3}), tokens_per_micro_batch=budget
     )
-    batch = gather(alone, Progress(), Clock())
+    batch = collect(alone, Progress(), Clock())
     policy, policy_gradient = gradient_of(alone, batch)
     ntp, ntp_gradient = separate_pass(alone, batch, raw=text == "raw")
     sums, found = gradient_of(both, batch)
@@ -73,7 +73,7 @@ def test_one_pass_gives_value_and_gradient_of_two(text, budget):
 
 
 def test_the_instructed_form_costs_no_token_and_the_raw_form_its_own_pass():
-    batch = gather(make_trainer(), Progress(), Clock())
+    batch = collect(make_trainer(), Progress(), Clock())
     tokens = {}
     for name, changes in {
         "none": {},

@@ -1,6 +1,6 @@
 """SuperGPQA: 285 graduate disciplines, up to ten choices (M-A-P 2025)."""
 
-from rpt_core.evaluation.benchmarks.packs.choices import Choices
+from rpt_core.evaluation.benchmarks.packs.knowledge.choices import Choices
 from rpt_core.evaluation.benchmarks.packs.pack import Published
 
 

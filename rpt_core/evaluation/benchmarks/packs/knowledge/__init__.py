@@ -1,0 +1,1 @@
+"""Packs of questions with lettered choices."""

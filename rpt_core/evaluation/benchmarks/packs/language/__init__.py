@@ -1,0 +1,1 @@
+"""Packs that ask plain text itself."""

@@ -1,0 +1,1 @@
+"""Packs of problems with one exact answer."""

@@ -1,0 +1,1 @@
+"""KOR-Bench: questions under a rule nobody has read before."""
