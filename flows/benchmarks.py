@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.make import make_recipe
+from flows.make import ANYWHERE, make_recipe
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions
@@ -14,7 +14,6 @@ from tasks.home import open_store
 from tasks.models import find_model
 
 DEFAULTS = BenchmarkOptions()
-ANYWHERE = Placement()
 
 
 @flow(name="evaluate-benchmark", persist_result=False)
@@ -23,7 +22,7 @@ def evaluate_benchmark(
     benchmarks: tuple[str, ...] = ("gsm8k",),
     data: str = "",
     options: BenchmarkOptions = DEFAULTS,
-    placement: Placement = ANYWHERE,
+    placement: Placement | None = None,
 ) -> list[Artifact]:
     """Ask one model some published benchmarks; one artifact each.
 
@@ -32,9 +31,10 @@ def evaluate_benchmark(
         benchmarks: Their names; ``all`` for those that the folder has.
         data: Folder with one folder for each benchmark; empty to fetch them from the hub.
         options: How they are asked, in place of each benchmark's own.
-        placement: Where and how it runs; ``auto`` fits the machine.
+        placement: Where and how it runs; None takes all of it from the machine.
     """
     store, made = open_store(), list[Artifact]()
+    placement = placement or ANYWHERE
     held = benchmarks_at_hand(benchmarks, data)
     asked = find_model(model, store).source
     for one in held:

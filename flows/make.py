@@ -20,6 +20,8 @@ from tasks.build import build
 from tasks.home import open_store
 from tasks.resolve import resolve_sources
 
+ANYWHERE = Placement()
+"""All of it taken from the machine."""
 MEMORY_SHARE = 0.8
 """Of the machine's memory, for stages that run side by side."""
 

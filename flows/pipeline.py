@@ -2,24 +2,24 @@
 
 from prefect import flow
 
-from flows.make import make
+from flows.make import ANYWHERE, make
 from flows.recipes import Overrides
+from flows.recipes.choices import AnyRecipe
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 
 DEFAULTS = Overrides()
-ANYWHERE = Placement()
 
 
 @flow(name="pipeline", persist_result=False)
 def pipeline(
-    recipe: str = "tiny_rpt", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+    recipe: AnyRecipe = "tiny_rpt", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:
     """The whole journey: text, base, difficulty, cold start, RPT, RLVR, benchmarks, scaling law, report.
 
     Args:
         recipe: Name of a recipe; ``rpt ls --recipes`` lists them.
         overrides: Your own data, model, seed or single fields in place of the recipe's.
-        placement: Where and how it runs; ``auto`` fits the machine.
+        placement: Where and how it runs; None takes all of it from the machine.
     """
-    return make(recipe, "report", overrides, placement)
+    return make(recipe, "report", overrides, placement or ANYWHERE)

@@ -2,21 +2,21 @@
 
 from prefect import flow
 
-from flows.make import make_recipe
+from flows.make import ANYWHERE, make_recipe
 from flows.recipes import Overrides, over_seeds
+from flows.recipes.choices import AnyRecipe
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 
 DEFAULTS = Overrides()
-ANYWHERE = Placement()
 
 
 @flow(name="seeds", persist_result=False)
 def seeds(
-    recipe: str = "tiny_rpt",
+    recipe: AnyRecipe = "tiny_rpt",
     seeds: tuple[int, ...] = (0, 1, 2),
     overrides: Overrides = DEFAULTS,
-    placement: Placement = ANYWHERE,
+    placement: Placement | None = None,
 ) -> Artifact:
     """One journey under several seeds, up to the evaluation of the policy: is the gain there every time?
 
@@ -24,6 +24,6 @@ def seeds(
         recipe: Name of a recipe; ``rpt ls --recipes`` lists them.
         seeds: Data, model and training all follow the seed.
         overrides: Your own data, model or single fields in place of the recipe's.
-        placement: Where and how it runs; ``auto`` fits the machine.
+        placement: Where and how it runs; None takes all of it from the machine.
     """
-    return make_recipe(over_seeds(recipe, seeds, overrides), recipe, placement)
+    return make_recipe(over_seeds(recipe, seeds, overrides), recipe, placement or ANYWHERE)

@@ -9,19 +9,26 @@ from typing import Literal, TypeVar
 
 from prefect import flow
 
-from flows.make import make
+from flows.make import ANYWHERE, make
 from flows.recipes import Overrides
+from flows.recipes.choices import (
+    AnyRecipe,
+    JudgedRecipe,
+    RatedRecipe,
+    ScoredRecipe,
+    SegmentRecipe,
+    TokenRecipe,
+)
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 
 DEFAULTS = Overrides()
-ANYWHERE = Placement()
 ARGUMENTS = """
 
     Args:
         recipe: Name of a recipe; ``rpt ls --recipes`` lists them.
         overrides: Your own data, model, seed or single fields in place of the recipe's.
-        placement: Where and how it runs; ``auto`` fits the machine.
+        placement: Where and how it runs; None takes all of it from the machine.
     """
 """What every flow here is given. Prefect reads it from the docstring and shows it in the form of a run."""
 Function = TypeVar("Function", bound=Callable[..., Artifact])
@@ -36,45 +43,45 @@ def documented(function: Function) -> Function:
 @flow(name="ingest-corpus", persist_result=False)
 @documented
 def ingest_corpus(
-    recipe: str = "tiny_rpt", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+    recipe: AnyRecipe = "tiny_rpt", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:
     """Read dumps, e-prints, problem sets and plain text into documents."""
-    return make(recipe, "ingest-corpus", overrides, placement)
+    return make(recipe, "ingest-corpus", overrides, placement or ANYWHERE)
 
 
 @flow(name="prepare-corpus", persist_result=False)
 @documented
 def prepare_corpus(
-    recipe: str = "tiny_rpt", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+    recipe: AnyRecipe = "tiny_rpt", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:
     """Clean, filter, de-duplicate, decontaminate, mask, split and segment what was read."""
-    return make(recipe, "prepare-corpus", overrides, placement)
+    return make(recipe, "prepare-corpus", overrides, placement or ANYWHERE)
 
 
 @flow(name="score-quality", persist_result=False)
 @documented
 def score_quality(
-    recipe: str = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+    recipe: RatedRecipe = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:
     """Let a language model score every document, where the recipe of the corpus asks for it."""
-    return make(recipe, "score-quality", overrides, placement)
+    return make(recipe, "score-quality", overrides, placement or ANYWHERE)
 
 
 @flow(name="score-difficulty", persist_result=False)
 @documented
 def score_difficulty(
-    recipe: str = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+    recipe: ScoredRecipe = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:
     """Give every token of the corpus its entropy under the proxy model (RPT, section 3.3)."""
-    return make(recipe, "score-difficulty", overrides, placement)
+    return make(recipe, "score-difficulty", overrides, placement or ANYWHERE)
 
 
 @flow(name="cold-start", persist_result=False)
 def cold_start(
-    recipe: str = "tiny_rpt",
+    recipe: AnyRecipe = "tiny_rpt",
     kind: Literal["base", "cold-start"] = "cold-start",
     overrides: Overrides = DEFAULTS,
-    placement: Placement = ANYWHERE,
+    placement: Placement | None = None,
 ) -> Artifact:
     """A model to start from: the base (from scratch or given), or the base with supervised traces.
 
@@ -82,78 +89,78 @@ def cold_start(
         recipe: Name of a recipe; ``rpt ls --recipes`` lists them.
         kind: Which of the two.
         overrides: Your own data, model, seed or single fields in place of the recipe's.
-        placement: Where and how it runs; ``auto`` fits the machine.
+        placement: Where and how it runs; None takes all of it from the machine.
     """
-    return make(recipe, "train-base" if kind == "base" else "cold-start", overrides, placement)
+    return make(recipe, "train-base" if kind == "base" else "cold-start", overrides, placement or ANYWHERE)
 
 
 @flow(name="train-rpt", persist_result=False)
 @documented
 def train_rpt(
-    recipe: str = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+    recipe: TokenRecipe = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:
     """Reinforcement pre-training: think before every hard token, rewarded for the truth (RPT, section 3)."""
-    return make(recipe, "train-rpt", overrides, placement)
+    return make(recipe, "train-rpt", overrides, placement or ANYWHERE)
 
 
 @flow(name="train-rlpt", persist_result=False)
 @documented
 def train_rlpt(
-    recipe: str = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+    recipe: SegmentRecipe = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:
     """Next-segment reasoning: think, write the next or missing segment, be judged (RLPT, section 3)."""
-    return make(recipe, "train-rlpt", overrides, placement)
+    return make(recipe, "train-rlpt", overrides, placement or ANYWHERE)
 
 
 @flow(name="train-judge", persist_result=False)
 @documented
 def train_judge(
-    recipe: str = "tiny_rlpt", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+    recipe: JudgedRecipe = "tiny_rlpt", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:
     """The sample world's own judge, taught from pairs whose truth is known."""
-    return make(recipe, "train-judge", overrides, placement)
+    return make(recipe, "train-judge", overrides, placement or ANYWHERE)
 
 
 @flow(name="sft", persist_result=False)
 @documented
 def sft(
-    recipe: str = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+    recipe: RatedRecipe = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:
     """Supervised fine-tuning on conversations: the cold start of RLPT's paper."""
-    return make(recipe, "sft", overrides, placement)
+    return make(recipe, "sft", overrides, placement or ANYWHERE)
 
 
 @flow(name="finetune-rlvr", persist_result=False)
 @documented
 def finetune_rlvr(
-    recipe: str = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+    recipe: AnyRecipe = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:
     """Reinforcement learning with verifiable rewards, from the pre-trained policy (RPT, section 4.3)."""
-    return make(recipe, "finetune-rlvr", overrides, placement)
+    return make(recipe, "finetune-rlvr", overrides, placement or ANYWHERE)
 
 
 @flow(name="evaluate", persist_result=False)
 @documented
 def evaluate(
-    recipe: str = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+    recipe: TokenRecipe = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:
     """Next-token accuracy by difficulty and exact answers on held-out problems, with intervals."""
-    return make(recipe, "evaluate", overrides, placement)
+    return make(recipe, "evaluate", overrides, placement or ANYWHERE)
 
 
 @flow(name="evaluate-judged", persist_result=False)
 @documented
 def evaluate_judged(
-    recipe: str = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+    recipe: SegmentRecipe = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:
     """Next and missing segments of held-out text by a judge's word, and exact answers to problems."""
-    return make(recipe, "evaluate-judged", overrides, placement)
+    return make(recipe, "evaluate-judged", overrides, placement or ANYWHERE)
 
 
 @flow(name="fit-scaling", persist_result=False)
 @documented
 def fit_scaling(
-    recipe: str = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+    recipe: TokenRecipe = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:
     """Fit accuracy over training compute, P(C) = A / C^alpha + P* (RPT, section 4.2)."""
-    return make(recipe, "fit-scaling", overrides, placement)
+    return make(recipe, "fit-scaling", overrides, placement or ANYWHERE)

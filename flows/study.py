@@ -2,24 +2,24 @@
 
 from prefect import flow
 
-from flows.make import make_recipe
+from flows.make import ANYWHERE, make_recipe
 from flows.recipes import Overrides, over_arms
+from flows.recipes.choices import AnyRecipe
 from flows.recipes.named import MID_TRAINING
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 
 DEFAULTS = Overrides()
-ANYWHERE = Placement()
 
 
 @flow(name="study", persist_result=False)
 def study(
-    recipe: str = "tiny_rmt",
+    recipe: AnyRecipe = "tiny_rmt",
     seeds: tuple[int, ...] = (0, 1, 2),
     arms: tuple[str, ...] = (),
     about: str = MID_TRAINING,
     overrides: Overrides = DEFAULTS,
-    placement: Placement = ANYWHERE,
+    placement: Placement | None = None,
 ) -> Artifact:
     """Several trainings from one start model at equal training tokens, in one report.
 
@@ -34,6 +34,6 @@ def study(
         arms: What is compared: the reference first, then the method, then the rest; empty for all.
         about: Which study.
         overrides: Your own data, model or single fields in place of the recipe's.
-        placement: Where and how it runs; ``auto`` fits the machine.
+        placement: Where and how it runs; None takes all of it from the machine.
     """
-    return make_recipe(over_arms(recipe, seeds, arms, overrides, about), recipe, placement)
+    return make_recipe(over_arms(recipe, seeds, arms, overrides, about), recipe, placement or ANYWHERE)

@@ -186,12 +186,6 @@ def check_served(placement: Placement) -> None:
                 f"the placement asks for {name}={asked}, and no stage of this version can run so: there is "
                 f"{name}={can}. Set placement.{name} to {can}, or leave it at auto."
             )
-    for name, number, least in (("gpus", placement.gpus, 0), ("ranks", placement.ranks, 1)):
-        if number != "auto" and number < least:
-            raise CapacityError(
-                f"the placement asks for {name}={number}, and no stage of this version can run so: {name} is "
-                f"{least} or more. Set placement.{name} to a number of them, or leave it at auto."
-            )
     check_zero(placement, package_version("deepspeed"))
     if placement.engine == "vllm":
         vllm_python()

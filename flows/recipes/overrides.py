@@ -19,6 +19,7 @@ class Overrides(Frozen):
     model: str = ""
     """A Hugging Face folder or hub id instead of the recipe's model."""
     seed: int | None = Field(None, ge=0, le=SEED_MAX)
+    """Of data, models and training; None for the recipe's."""
     fields: dict[str, Any] = {}
     """Any other field, by the kind of artifact it shapes: ``{"policy.steps": 20}``."""
 

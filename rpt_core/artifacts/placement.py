@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from rpt_core.artifacts.number_or_auto import Count, Positive
 from rpt_core.artifacts.recipe import Frozen, canonical_json, later
 
 ENGINES, BACKENDS = ("torch", "torch-copy", "vllm"), ("torch", "deepspeed")
@@ -19,9 +20,9 @@ class Placement(Frozen):
 
     pool: str = "auto"
     """Prefect work pool: ``cpu-pool`` or ``gpu-pool``."""
-    gpus: int | Literal["auto"] = "auto"
+    gpus: Count = "auto"
     """CUDA devices of a machine to use; ``auto`` takes what is there, and one where a stage uses no more."""
-    ranks: int | Literal["auto"] = "auto"
+    ranks: Positive = "auto"
     """Training processes, each with a GPU of its own where GPUs are used; ``auto`` is one for every GPU.
     Stages that run in one process (:mod:`rpt_core.recipes.stages`) do so whatever stands here."""
     engine: Literal["auto", "torch", "torch-copy", "vllm"] = "auto"
@@ -42,8 +43,10 @@ class Placement(Frozen):
     layout: Literal["auto", "two-pass", "packed", "rows"] = "auto"
     """How a document and its branches are laid out in one update."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    tokens_per_micro_batch: int | Literal["auto"] = "auto"
-    threads: int | Literal["auto"] = "auto"
+    """What products are taken in; ``auto`` is float32 on a CPU and bfloat16 on a GPU."""
+    tokens_per_micro_batch: Positive = "auto"
+    """Tokens of a document and its answers that are updated on at once."""
+    threads: Positive = "auto"
     """CPU threads of a training process; ``auto`` is one."""
     workers: int = Field(1, ge=1)
     """Processes that read, clean, mask and cut documents; one is the stage's own."""
@@ -52,7 +55,7 @@ class Placement(Frozen):
 
     Ray's machines read the data where they see it under the same path; else the stage reads it itself.
     """
-    stages_at_once: int | Literal["auto"] = "auto"
+    stages_at_once: Positive = "auto"
     """Stages of a journey that may run side by side; ``auto``: as many as cores and memory allow, one at a
     time on a GPU."""
     checkpoint_seconds: float = Field(30.0, gt=0)
@@ -62,9 +65,11 @@ class Placement(Frozen):
     garbage collection."""
     checkpoint_activations: bool = False
     """Compute activations again in the backward pass instead of keeping them; needs the packed layout."""
-    stop_grace_seconds: float = Field(60.0, gt=0)
-    """How long a stopped process may take to write its last checkpoint."""
+    stop_grace_seconds: float = Field(25.0, gt=0)
+    """How long a stopped process may take to write its last checkpoint. Prefect's process worker kills a
+    cancelled run after 30 s: take more only where its own grace is longer."""
     deadline_hours: float = Field(24.0, gt=0)
+    """After so many hours a stage is stopped as if a person asked for it; a rerun resumes."""
 
     def without_training(self) -> "Placement":
         """For a stage that takes no optimiser step: its manifest names no back end that did not run."""

@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from rpt_core.artifacts.number_or_auto import Count, NotNegative, Positive, Share
 from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
 from rpt_core.recipes.corpus import InputFile
 from rpt_core.recipes.given import GivenModel
@@ -14,15 +15,20 @@ class BenchmarkOptions(Frozen):
 
     mode: Literal["auto", "reasoning", "few-shot", "likelihood", "plain"] = "auto"
     """``auto``: the first that a benchmark has. A benchmark without the mode that is asked for is refused."""
-    samples: int | Literal["auto"] = "auto"
-    temperature: float | Literal["auto"] = "auto"
-    top_p: float | Literal["auto"] = "auto"
-    max_new_tokens: int | Literal["auto"] = "auto"
-    shots: int | Literal["auto"] = "auto"
+    samples: Positive = "auto"
+    """Answers to each item."""
+    temperature: NotNegative = "auto"
+    """Of what is drawn; 0 takes the likeliest token."""
+    top_p: Share = "auto"
+    """Share of the likeliest tokens that are drawn."""
+    max_new_tokens: Positive = "auto"
+    """Longest answer."""
+    shots: Count = "auto"
     """Solved examples, where the mode has some."""
     limit: int = Field(0, ge=0)
     """Items of each benchmark; 0 for all."""
     seed: int = 0
+    """Of what is drawn."""
 
 
 class BenchmarkRecipe(Recipe):

@@ -75,7 +75,7 @@ def test_durations_of_a_placement_are_positive(field: str):
 
 def test_usual_durations_and_counts():
     usual = Placement()
-    assert (usual.checkpoint_seconds, usual.stop_grace_seconds, usual.deadline_hours) == (30.0, 60.0, 24.0)
+    assert (usual.checkpoint_seconds, usual.stop_grace_seconds, usual.deadline_hours) == (30.0, 25.0, 24.0)
     assert (usual.keep_checkpoints, usual.workers, usual.engine_replicas, usual.tensor_parallel) == (
         3,
         1,

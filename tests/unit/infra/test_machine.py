@@ -107,25 +107,6 @@ def test_memory_is_weighed_by_rank():
         check_capacity("train-rpt", 4e8, "train", Placement(ranks=2), LAPTOP)
 
 
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        (Placement(ranks=0), "ranks=0"),
-        (Placement(gpus=-1), "gpus=-1"),
-    ],
-)
-def test_what_no_stage_can_carry_out_is_refused_in_the_plan(asked, said):
-    target = named_recipe()
-    for refused in (
-        lambda: fitted(target, asked),
-        lambda: resolve_placement(asked, 7e9, NODE),
-        lambda: numerics_of(asked, None, NODE),
-    ):
-        with pytest.raises(CapacityError, match=f"asks for {said}, and no stage of this version") as found:
-            refused()
-        assert found.value.exit_code == 2
-
-
 def test_a_plan_of_one_stage_is_refused_too(tmp_path, monkeypatch):
     monkeypatch.setenv("RPT_HOME", str(tmp_path))
     monkeypatch.setenv("RPT_VLLM_PYTHON", str(tmp_path / "python"))

@@ -58,7 +58,11 @@ def home(tmp_path: Path) -> Path:
         (["demo", "--seeds", "one"], 2, "is no whole number"),
         (["plan", "rpt_14b"], 2, "no GPU"),
         (["plan", "tiny_rpt", "--placement", "engine_replicas=2"], 2, "draws in the stage's own process"),
-        (["plan", "tiny_rpt", "--placement", "ranks=0"], 2, "asks for ranks=0, and no stage of this"),
+        (
+            ["plan", "tiny_rpt", "--placement", "ranks=0"],
+            2,
+            "ranks=0: input should be greater than or equal to 1",
+        ),
         (["plan", "tiny_rpt", "--placement", "engine=sglang"], 2, "it is one of auto, torch, torch-copy"),
         (["run", "tiny_rpt", "--placement", "cards=1"], 2, "'cards=1' sets no field of a placement"),
     ],

@@ -238,7 +238,7 @@ def test_deployments_and_flows_name_recipes_that_have_their_stage():
             stage_name = "train-base"
         if f"{stage_name}/{deployment['name']}" not in READERS_OWN:
             stage(any_journey(deployment["parameters"]["recipe"]), stage_name)
-        default = re.search(rf'def {function}\(\s+recipe: str = "(\w+)"', (ROOT / file).read_text())
+        default = re.search(rf'def {function}\(\s+recipe: \w+ = "(\w+)"', (ROOT / file).read_text())
         assert default
         stage(any_journey(default[1]), function.replace("_", "-"))
 

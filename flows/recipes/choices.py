@@ -1,0 +1,33 @@
+"""Which recipes a flow may be given: the form of a run offers them as a choice and refuses any other.
+
+They are the recipes whose journey has the flow's stage (``tests/unit/flows/test_forms.py`` walks them all).
+They are written out because every command imports the flows, and walking takes half a second.
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+_TINY_TOKENS = ("tiny_rpt", "tiny_real", "tiny_rmt")
+_TOKENS = (*_TINY_TOKENS, "rpt_small", "rpt_14b", "rmt_small", "rmt_14b", "rmt_qwen3_14b")
+_PAPER_SEGMENTS = ("rlpt_small", "rlpt_3b", "rlpt_4b", "rlpt_8b")
+_SEGMENTS = ("tiny_rlpt", *_PAPER_SEGMENTS)
+
+if TYPE_CHECKING:
+    AnyRecipe = str
+    TokenRecipe = str
+    SegmentRecipe = str
+    ScoredRecipe = str
+    RatedRecipe = str
+    JudgedRecipe = str
+else:
+    AnyRecipe = Literal[(*_TOKENS, *_SEGMENTS)]
+    """Of every journey: with text, a base model and RLVR."""
+    TokenRecipe = Literal[_TOKENS]
+    """Of journeys that train RPT or RMT, evaluate next tokens and fit a scaling law."""
+    SegmentRecipe = Literal[_SEGMENTS]
+    """Of journeys that train RLPT and evaluate segments by a judge."""
+    ScoredRecipe = Literal[(*_TOKENS, "tiny_rlpt")]
+    """Of journeys with a proxy that scores the difficulty of every token."""
+    RatedRecipe = Literal[_PAPER_SEGMENTS]
+    """Of journeys that score the quality of documents and fine-tune on conversations."""
+    JudgedRecipe = Literal["tiny_rlpt"]
+    """Of journeys that train a judge of their own."""
