@@ -6,6 +6,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.make import ANYWHERE, make_recipe
+from flows.names import run_name
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions
@@ -16,7 +17,7 @@ from tasks.models import find_model
 DEFAULTS = BenchmarkOptions()
 
 
-@flow(name="evaluate-benchmark", persist_result=False)
+@flow(name="evaluate-benchmark", flow_run_name=run_name, persist_result=False)
 def evaluate_benchmark(
     model: str = "tiny_rpt-base",
     benchmarks: tuple[str, ...] = ("gsm8k",),

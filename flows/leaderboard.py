@@ -3,13 +3,14 @@
 from prefect import flow
 
 from flows.make import ANYWHERE, make_recipe
+from flows.names import run_name
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from tasks.home import open_store
 from tasks.leaderboard import NAME, leaderboard_recipe
 
 
-@flow(name="leaderboard", persist_result=False)
+@flow(name="leaderboard", flow_run_name=run_name, persist_result=False)
 def leaderboard(
     refs: tuple[str, ...] = (), title: str = "Leaderboard", placement: Placement | None = None
 ) -> Artifact:

@@ -16,14 +16,16 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.recipes.stages import stage_of
 from tasks import capacity
-from tasks.build import build
+from tasks.build import Spoken, build
 from tasks.home import open_store
 from tasks.resolve import resolve_sources
+from tasks.run_log import leave_out_tracebacks_of_ours, say
 
 ANYWHERE = Placement()
 """All of it taken from the machine."""
 MEMORY_SHARE = 0.8
 """Of the machine's memory, for stages that run side by side."""
+leave_out_tracebacks_of_ours()
 
 
 def chosen(name: str, stage_name: str, overrides: Overrides) -> Recipe:
@@ -181,11 +183,15 @@ def make_recipe(target: Recipe, name: str, placement: Placement) -> Artifact:
     made = {_key(line.recipe): line.artifact for line in todo.lines if line.artifact}
     recipes = {_key(recipe): recipe for recipe in walk(todo.target)}
     unnamed = list(recipes)
+    for key, artifact in made.items():
+        say("%s: reused %s", role(recipes[key]), artifact.short)
 
     def begin(key: str) -> Callable[[], Artifact]:
         resolved = resolved_recipe(recipes[key], made, store)
         assert resolved is not None, "inputs come before what needs them"
-        return partial(build.with_options(name=recipes[key].stage), resolved, placement)
+        spoken = Spoken(name, role(recipes[key]), getattr(recipes[key], "seed", None))
+        task = build.with_options(name=recipes[key].stage, task_run_name=str(spoken))
+        return partial(task, resolved, placement, spoken)
 
     def keep(key: str, artifact: Artifact) -> None:
         made[key] = artifact

@@ -3,6 +3,7 @@
 from prefect import flow
 
 from flows.make import ANYWHERE, make
+from flows.names import run_name
 from flows.recipes import Overrides
 from flows.recipes.choices import AnyRecipe
 from rpt_core.artifacts.placement import Placement
@@ -11,7 +12,7 @@ from rpt_core.artifacts.recipe import Artifact
 DEFAULTS = Overrides()
 
 
-@flow(name="pipeline", persist_result=False)
+@flow(name="pipeline", flow_run_name=run_name, persist_result=False)
 def pipeline(
     recipe: AnyRecipe = "tiny_rpt", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:

@@ -3,6 +3,7 @@
 from prefect import flow
 
 from flows.make import ANYWHERE, make_recipe
+from flows.names import run_name
 from flows.recipes import Overrides, over_seeds
 from flows.recipes.choices import AnyRecipe
 from rpt_core.artifacts.placement import Placement
@@ -11,7 +12,7 @@ from rpt_core.artifacts.recipe import Artifact
 DEFAULTS = Overrides()
 
 
-@flow(name="seeds", persist_result=False)
+@flow(name="seeds", flow_run_name=run_name, persist_result=False)
 def seeds(
     recipe: AnyRecipe = "tiny_rpt",
     seeds: tuple[int, ...] = (0, 1, 2),

@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 from prefect import flow
 
 from flows.make import ANYWHERE, make
+from flows.names import run_name
 from flows.recipes import Overrides
 from flows.recipes.choices import (
     AnyRecipe,
@@ -40,7 +41,7 @@ def documented(function: Function) -> Function:
     return function
 
 
-@flow(name="ingest-corpus", persist_result=False)
+@flow(name="ingest-corpus", flow_run_name=run_name, persist_result=False)
 @documented
 def ingest_corpus(
     recipe: AnyRecipe = "tiny_rpt", overrides: Overrides = DEFAULTS, placement: Placement | None = None
@@ -49,7 +50,7 @@ def ingest_corpus(
     return make(recipe, "ingest-corpus", overrides, placement or ANYWHERE)
 
 
-@flow(name="prepare-corpus", persist_result=False)
+@flow(name="prepare-corpus", flow_run_name=run_name, persist_result=False)
 @documented
 def prepare_corpus(
     recipe: AnyRecipe = "tiny_rpt", overrides: Overrides = DEFAULTS, placement: Placement | None = None
@@ -58,7 +59,7 @@ def prepare_corpus(
     return make(recipe, "prepare-corpus", overrides, placement or ANYWHERE)
 
 
-@flow(name="score-quality", persist_result=False)
+@flow(name="score-quality", flow_run_name=run_name, persist_result=False)
 @documented
 def score_quality(
     recipe: RatedRecipe = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
@@ -67,7 +68,7 @@ def score_quality(
     return make(recipe, "score-quality", overrides, placement or ANYWHERE)
 
 
-@flow(name="score-difficulty", persist_result=False)
+@flow(name="score-difficulty", flow_run_name=run_name, persist_result=False)
 @documented
 def score_difficulty(
     recipe: ScoredRecipe = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
@@ -76,7 +77,7 @@ def score_difficulty(
     return make(recipe, "score-difficulty", overrides, placement or ANYWHERE)
 
 
-@flow(name="cold-start", persist_result=False)
+@flow(name="cold-start", flow_run_name=run_name, persist_result=False)
 def cold_start(
     recipe: AnyRecipe = "tiny_rpt",
     kind: Literal["base", "cold-start"] = "cold-start",
@@ -94,7 +95,7 @@ def cold_start(
     return make(recipe, "train-base" if kind == "base" else "cold-start", overrides, placement or ANYWHERE)
 
 
-@flow(name="train-rpt", persist_result=False)
+@flow(name="train-rpt", flow_run_name=run_name, persist_result=False)
 @documented
 def train_rpt(
     recipe: TokenRecipe = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
@@ -103,7 +104,7 @@ def train_rpt(
     return make(recipe, "train-rpt", overrides, placement or ANYWHERE)
 
 
-@flow(name="train-rlpt", persist_result=False)
+@flow(name="train-rlpt", flow_run_name=run_name, persist_result=False)
 @documented
 def train_rlpt(
     recipe: SegmentRecipe = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
@@ -112,7 +113,7 @@ def train_rlpt(
     return make(recipe, "train-rlpt", overrides, placement or ANYWHERE)
 
 
-@flow(name="train-judge", persist_result=False)
+@flow(name="train-judge", flow_run_name=run_name, persist_result=False)
 @documented
 def train_judge(
     recipe: JudgedRecipe = "tiny_rlpt", overrides: Overrides = DEFAULTS, placement: Placement | None = None
@@ -121,7 +122,7 @@ def train_judge(
     return make(recipe, "train-judge", overrides, placement or ANYWHERE)
 
 
-@flow(name="sft", persist_result=False)
+@flow(name="sft", flow_run_name=run_name, persist_result=False)
 @documented
 def sft(
     recipe: RatedRecipe = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
@@ -130,7 +131,7 @@ def sft(
     return make(recipe, "sft", overrides, placement or ANYWHERE)
 
 
-@flow(name="finetune-rlvr", persist_result=False)
+@flow(name="finetune-rlvr", flow_run_name=run_name, persist_result=False)
 @documented
 def finetune_rlvr(
     recipe: AnyRecipe = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
@@ -139,7 +140,7 @@ def finetune_rlvr(
     return make(recipe, "finetune-rlvr", overrides, placement or ANYWHERE)
 
 
-@flow(name="evaluate", persist_result=False)
+@flow(name="evaluate", flow_run_name=run_name, persist_result=False)
 @documented
 def evaluate(
     recipe: TokenRecipe = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
@@ -148,7 +149,7 @@ def evaluate(
     return make(recipe, "evaluate", overrides, placement or ANYWHERE)
 
 
-@flow(name="evaluate-judged", persist_result=False)
+@flow(name="evaluate-judged", flow_run_name=run_name, persist_result=False)
 @documented
 def evaluate_judged(
     recipe: SegmentRecipe = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
@@ -157,7 +158,7 @@ def evaluate_judged(
     return make(recipe, "evaluate-judged", overrides, placement or ANYWHERE)
 
 
-@flow(name="fit-scaling", persist_result=False)
+@flow(name="fit-scaling", flow_run_name=run_name, persist_result=False)
 @documented
 def fit_scaling(
     recipe: TokenRecipe = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement | None = None

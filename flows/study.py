@@ -3,6 +3,7 @@
 from prefect import flow
 
 from flows.make import ANYWHERE, make_recipe
+from flows.names import run_name
 from flows.recipes import Overrides, over_arms
 from flows.recipes.choices import AnyRecipe
 from flows.recipes.named import MID_TRAINING
@@ -12,7 +13,7 @@ from rpt_core.artifacts.recipe import Artifact
 DEFAULTS = Overrides()
 
 
-@flow(name="study", persist_result=False)
+@flow(name="study", flow_run_name=run_name, persist_result=False)
 def study(
     recipe: AnyRecipe = "tiny_rmt",
     seeds: tuple[int, ...] = (0, 1, 2),

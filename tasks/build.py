@@ -4,12 +4,14 @@ import fcntl
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -18,6 +20,7 @@ from infra.local.state import made_state_folder
 from infra.machine import numerics_of, resolve_placement
 from infra.metrics.projection import View
 from infra.metrics.tracking import LiveView, track
+from infra.runs import stops
 from infra.runs.attempt import RESULT_FILE, Job, publish
 from infra.runs.launch import DATA_ENV, launch, rank_command, training_env
 from infra.storage.store import Store
@@ -26,17 +29,44 @@ from rpt_core.artifacts.lineage import ancestors
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
-from rpt_core.errors import EngineError
+from rpt_core.errors import EngineError, Stopped
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.splits import EVALUATED, TRAINED
 from rpt_core.recipes.stages import stage_of
 from tasks.capacity import num_parameters
 from tasks.code import code_digest, environment
 from tasks.home import open_store
+from tasks.run_log import say
 from tasks.views import prefect_tags, show_finished
-from tasks.watch import StageWatch
+from tasks.watch import StageWatch, tell
 
 _RETRIES = 2
+_LOCK_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What people call a stage of a journey; nothing of it is in the artifact."""
+
+    recipe: str = ""
+    """Name of the recipe."""
+    role: str = ""
+    """In the journey (:func:`flows.make.role`)."""
+    seed: int | None = None
+
+    def __str__(self) -> str:
+        """In one line, for a list of runs."""
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        return f"{self.recipe}-{self.role}{seed}"
+
+    def tags(self) -> dict[str, str]:
+        """As MLflow tags, to search and group runs by."""
+        named = {"rpt.recipe": self.recipe, "rpt.role": self.role}
+        seed = {} if self.seed is None else {"rpt.seed": str(self.seed)}
+        return {name: value for name, value in {**named, **seed}.items() if value}
+
+
+UNSPOKEN = Spoken()
 
 
 def retryable(task: Any, task_run: Any, state: Any) -> bool:
@@ -55,42 +85,70 @@ def retryable(task: Any, task_run: Any, state: Any) -> bool:
     retry_delay_seconds=5,
     retry_condition_fn=retryable,
 )
-def build(recipe: Recipe, placement: Placement) -> Artifact:
+def build(recipe: Recipe, placement: Placement, spoken: Spoken = UNSPOKEN) -> Artifact:
     """Make the artifact of a recipe whose inputs are resolved; once, however often it is called."""
-    return build_here(recipe, placement, open_store())
+    return build_here(recipe, placement, open_store(), spoken)
 
 
-def build_here(recipe: Recipe, placement: Placement, store: Store) -> Artifact:
+def build_here(recipe: Recipe, placement: Placement, store: Store, spoken: Spoken = UNSPOKEN) -> Artifact:
     """The same without Prefect.
 
     Raises:
         RptError: what the stage itself raised, by class and message.
     """
     fingerprint = recipe.fingerprint()
-    with _alone(fingerprint):
+    with _alone(fingerprint, recipe.stage):
         manifest = store.manifest(recipe.kind, fingerprint)
-        if manifest is None:
+        if manifest is not None:
+            say("%s: reused %s, which was made meanwhile", recipe.stage, manifest.artifact.short)
+        else:
             store.objects.probe()
-            manifest = _attempt(recipe, placement, store, fingerprint)
-            track(store, manifest, stage_of(recipe).experiment, prefect_tags())
-            show_finished(manifest, store)
+            tags = {**spoken.tags(), **prefect_tags()}
+            manifest = _attempt(recipe, placement, store, fingerprint, tags)
+            shown = track(store, manifest, stage_of(recipe).experiment, tags)
+            show_finished(manifest, store, shown)
     return manifest.artifact
 
 
 @contextmanager
-def _alone(fingerprint: str) -> Iterator[None]:
+def _alone(fingerprint: str, title: str) -> Iterator[None]:
     """One builder of a thing at a time on this machine: it saves work, nothing depends on it."""
     path = made_state_folder() / "locks" / fingerprint[:32]
     path.parent.mkdir(exist_ok=True)
     while True:
-        with path.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with path.open("a+") as lock:
+            _wait_for(lock, title)
             if not _is_still(lock.fileno(), path):  # the builder before took its lock away
                 continue
             try:
+                lock.truncate(0)
+                lock.write(f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
+                lock.flush()
                 yield
             finally:
                 path.unlink(missing_ok=True)
+            return
+
+
+def _wait_for(lock: TextIO, title: str) -> None:
+    """Take a lock; where another build has it, say who and since when, and look for a stop while waiting.
+
+    Raises:
+        Stopped: a stop was asked for meanwhile.
+    """
+    told = False
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not told:
+                told = True
+                lock.seek(0)
+                tell(f"{title} waits for another build of it: {lock.read() or 'just begun'}")
+            if stops.asked():
+                raise Stopped("stopped while another build of the same was waited for.") from None
+            time.sleep(_LOCK_SECONDS)
+        else:
             return
 
 
@@ -102,7 +160,9 @@ def _is_still(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: str) -> Manifest:
+def _attempt(
+    recipe: Recipe, placement: Placement, store: Store, fingerprint: str, tags: Mapping[str, str]
+) -> Manifest:
     """Run the stage in a child process, in a folder of its own, and publish what it wrote."""
     folder = made_state_folder() / "scratch" / fingerprint[:24] / uuid.uuid4().hex[:12]
     shutil.rmtree(folder.parent, ignore_errors=True)  # dead attempts: what was worth keeping is in the store
@@ -111,8 +171,8 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
     job.out.mkdir()
     path = folder / "job.json"
     path.write_text(job.model_dump_json())
-    live = LiveView(_view(job, stage_of(recipe).experiment))
-    with StageWatch(recipe.stage, folder) as watch:
+    live = LiveView(_view(job, stage_of(recipe).experiment, tags))
+    with live, StageWatch(recipe.stage, folder) as watch:
 
         def look() -> None:
             watch.poll()
@@ -130,9 +190,9 @@ def _attempt(recipe: Recipe, placement: Placement, store: Store, fingerprint: st
             on_poll=look,
             preload=_preloaded(job),
         )
-    if outcome.error == EngineError.__name__:
-        raise EngineError(f"{outcome.message}\nThe log of this attempt is {folder / 'log.txt'}.")
-    outcome.check()
+        if outcome.error == EngineError.__name__:
+            raise EngineError(f"{outcome.message}\nThe log of this attempt is {folder / 'log.txt'}.")
+        outcome.check()
     manifest = _publish(job, store)
     shutil.rmtree(folder.parent)
     store.drop_progress(fingerprint)
@@ -176,7 +236,7 @@ def _job(recipe: Recipe, placement: Placement, store: Store, fingerprint: str, f
     )
 
 
-def _view(job: Job, experiment: str) -> View:
+def _view(job: Job, experiment: str, tags: Mapping[str, str]) -> View:
     """What MLflow shows of a stage while it runs."""
     return View(
         experiment=experiment,
@@ -185,7 +245,7 @@ def _view(job: Job, experiment: str) -> View:
         recipe=job.recipe,
         folder=job.out,
         started=job.started,
-        tags={"rpt.code": job.code[:16], **prefect_tags()},
+        tags={"rpt.code": job.code[:16], **tags},
     )
 
 

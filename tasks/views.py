@@ -5,8 +5,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
 from prefect.context import TaskRunContext
+from prefect.utilities.urls import url_for
 
 from infra.storage.store import Store
 from rpt_core.artifacts.build import PAGE_FILE
@@ -28,15 +34,17 @@ def best_effort(what: str, call: Callable[[], Any]) -> Any:
 
 
 def prefect_tags() -> dict[str, str]:
-    """The flow run this happens in, as MLflow tags; empty outside Prefect."""
+    """The flow run this happens in, and its page, as MLflow tags; empty outside Prefect."""
     context = TaskRunContext.get()
     if context is None or context.task_run.flow_run_id is None:
         return {}
-    return {"prefect.flow_run_id": str(context.task_run.flow_run_id)}
+    number = context.task_run.flow_run_id
+    page = url_for("flow-run", obj_id=number)
+    return {"prefect.flow_run_id": str(number), **({"prefect.url": page} if page else {})}
 
 
 class ProgressView:
-    """A Prefect progress artifact, updated every few seconds; nothing outside a task run."""
+    """A Prefect progress artifact, updated every few seconds, 100 at the end; nothing outside a task run."""
 
     def __init__(self, title: str) -> None:
         """Prepare a view of the stage called ``title``."""
@@ -58,10 +66,29 @@ class ProgressView:
         else:
             best_effort("progress", lambda: update_progress_artifact(self.artifact_id, progress=percent))
 
+    def finish(self) -> None:
+        """Show that all of it is done."""
+        if self.artifact_id is not None:
+            best_effort("progress", lambda: update_progress_artifact(self.artifact_id, progress=100.0))
 
-def show_finished(manifest: Manifest, store: Store) -> None:
-    """A page about a finished artifact, under a key that groups its versions by kind."""
+
+def show_finished(manifest: Manifest, store: Store, shown: str = "") -> None:
+    """A page about a finished artifact, under a key that groups its versions by kind, and a link to MLflow.
+
+    Args:
+        manifest: Of the artifact.
+        store: Where it is.
+        shown: Address of its run in MLflow; empty where no server shows it.
+    """
     if TaskRunContext.get() is not None:
+        if shown:
+            best_effort(
+                "link",
+                lambda: create_link_artifact(
+                    shown, link_text="metrics in MLflow", key=f"{manifest.kind}-mlflow",
+                    description=manifest.artifact.short,
+                ),
+            )  # fmt: skip
 
         def create() -> None:
             text = "\n\n".join([page(manifest), *own_pages(manifest, store)])

@@ -4,14 +4,24 @@ import json
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from infra.runs.attempt import PROGRESS_FILE
+from tasks.run_log import say
 from tasks.views import ProgressView
 
 QUIET_SECONDS = 2.0
@@ -55,8 +65,46 @@ class _Board:
 _board = _Board()
 
 
+def tell(sentence: str) -> None:
+    """Say something of a stage to whoever looks: on standard error, and in the log of a Prefect run."""
+    console.print(f"  {sentence}", soft_wrap=True)
+    say("%s", sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a stage says of itself at one moment."""
+
+    at: float
+    """Seconds, of a clock that only goes forward."""
+    done: float = 0.0
+    total: float = 0.0
+    note: str = "starting"
+    resumed_at: int | None = None
+    """Step of the checkpoint it resumed from."""
+
+    def since(self, begun: float, first: "Seen") -> str:
+        """One line: done of total, what it notes, how long it takes, at which rate, and what is left.
+
+        Args:
+            begun: When the stage was started.
+            first: The first moment at which it said anything; imports before it say nothing of its rate.
+        """
+        share = f"{self.done:,.0f}/{self.total:,.0f} " if self.total else ""
+        times = [f"{self.at - begun:.0f} s"]
+        if self.done > first.done and self.at > first.at:
+            rate = (self.done - first.done) / (self.at - first.at)
+            times.append(f"{rate:.3g} a second")
+            if self.total > self.done:
+                times.append(f"about {(self.total - self.done) / rate:,.0f} s left")
+        return f"{share}{self.note} ({', '.join(times)})"
+
+
 class StageWatch:
-    """Shows the progress a stage leaves in its attempt's folder; used as a context around the launch."""
+    """Shows the progress a stage leaves in its attempt's folder; used as a context around the launch.
+
+    On a terminal as a bar, elsewhere as a line now and then; the same lines go to the log of a Prefect run.
+    """
 
     def __init__(self, title: str, folder: Path) -> None:
         """Watch ``folder`` for the stage called ``title``."""
@@ -66,6 +114,8 @@ class StageWatch:
         self.told = self.begin
         self.line: TaskID | None = None
         self.view = ProgressView(title)
+        self.first: Seen | None = None
+        self.last = Seen(self.begin)
 
     def __enter__(self) -> Self:
         return self
@@ -75,31 +125,46 @@ class StageWatch:
     ) -> None:
         if self.line is not None:
             _board.remove(self.line)
+        if error is None:
+            self.view.finish()
+            if self.first is not None:
+                self._look()
+                say("%s: %s", self.title, self.last.since(self.begin, self.first))
 
     def poll(self) -> None:
         """Look once; cheap enough to be called several times a second."""
         now = time.monotonic()
         if now - self.begin < QUIET_SECONDS:
             return
-        done, total, note = self._read()
-        self.view.tell(done, total)
+        self._look()
+        self.view.tell(self.last.done, self.last.total)
         if sys.stderr.isatty():
-            self._draw(done, total, note)
-        elif now - self.told >= _PLAIN_EVERY_SECONDS:
+            self._draw()
+        if now - self.told >= _PLAIN_EVERY_SECONDS:
             self.told = now
-            share = f"{done:,.0f}/{total:,.0f} " if total else ""
-            console.print(f"  {self.title}: {share}{note} ({now - self.begin:.0f} s)")
+            line = self.last.since(self.begin, self.first or self.last)
+            if not sys.stderr.isatty():
+                console.print(f"  {self.title}: {line}", soft_wrap=True)
+            say("%s: %s", self.title, line)
 
-    def _draw(self, done: float, total: float, note: str) -> None:
+    def _draw(self) -> None:
         if self.line is None:
             self.line = _board.add(self.title)
-        _board.update(self.line, done, total, note)
+        _board.update(self.line, self.last.done, self.last.total, self.last.note)
 
-    def _read(self) -> tuple[float, float, str]:
+    def _look(self) -> None:
+        """Read what the stage says now; the file is replaced whole, so never read half."""
         if not self.file.exists():
-            return 0.0, 0.0, "starting"
+            self.last = Seen(time.monotonic())
+            return
         state = json.loads(self.file.read_text())
-        return float(state["done"]), float(state["total"]), str(state["note"])
+        self.last = Seen(
+            time.monotonic(), float(state["done"]), float(state["total"]), state["note"], state["resumed_at"]
+        )
+        if self.first is None:
+            self.first = self.last
+            if self.last.resumed_at is not None:
+                say("%s: resumed at step %d", self.title, self.last.resumed_at)
 
 
 def _new_progress() -> Progress:
@@ -109,6 +174,7 @@ def _new_progress() -> Progress:
         TaskProgressColumn(),
         TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
         console=console,
         transient=True,
     )

@@ -29,6 +29,18 @@ RESULT = "result/"
 """Before the names of a finished artifact's single numbers."""
 FINGERPRINT_TAG = "rpt.fingerprint"
 _LINES_TAG, _PREFIX_TAG, _DIGEST_TAG = "rpt.lines", "rpt.prefix", "rpt.digest"
+_KIND_TAG, _KIND = "mlflow.experimentKind", "custom_model_development"
+"""Opens an experiment on its table of runs; without it MLflow 3 shows an empty page about traces."""
+_RUNNING = "RUNNING"
+NOTES = {
+    "rpt/data": "Corpora: rows in, kept and dropped. `rpt show REF` reads what was dropped, and why.",
+    "rpt/train": "Trainings, over steps and, as `<metric>_by_gflops`, over computing. The tags `rpt.recipe`, "
+    "`rpt.role`, `rpt.seed` and `rpt.ref` say what a run is: group by `rpt.seed` to compare over seeds.",
+    "rpt/eval": "Evaluations: every number under `result/`, with its interval (`_low`, `_high`).",
+    "rpt/scaling": "Fits of accuracy over computing: `alpha`, `a` and `p_star` with `_low` and `_high`, rival "
+    "laws, and the tag `law_verdict`.",
+}
+"""What stands above an experiment's table."""
 _METRICS_PER_BATCH, _PARAMS_PER_BATCH, _PARAM_CHARACTERS = 1000, 100, 500
 
 
@@ -51,6 +63,14 @@ class View:
     """Single numbers of a finished artifact."""
     digest: str = ""
     """Digest of a finished artifact; empty while the build runs."""
+
+    @property
+    def name(self) -> str:
+        """Of the run: what people call it, else its kind and the beginning of its fingerprint."""
+        recipe, role, seed = (self.tags.get(f"rpt.{part}", "") for part in ("recipe", "role", "seed"))
+        if not recipe:
+            return f"{self.kind}-{self.fingerprint[:8]}"
+        return f"{recipe}-{role}" + (f" seed {seed}" if seed else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +108,18 @@ def project(view: View, uri: str, home: Path, pictures: Sequence[Path] = ()) -> 
     return f"{uri}/#/experiments/{experiment}/runs/{run_id}" if uri.startswith("http") else ""
 
 
+def end(view: View, uri: str, home: Path, status: str) -> None:
+    """Say in MLflow how a build ended that made nothing: ``KILLED`` when it was stopped, else ``FAILED``.
+
+    A later attempt that resumes makes it ``RUNNING`` again.
+    """
+    with _client(uri, home) as client:
+        experiment = client.get_experiment_by_name(view.experiment)
+        for run in _runs_of(client, experiment.experiment_id, view) if experiment else ():
+            if run.info.status == _RUNNING:
+                client.set_terminated(run.info.run_id, status)
+
+
 def _bring_up_to_date(
     client: "MlflowClient", run: "Run", view: View, record: Sequence[bytes], pictures: Sequence[Path]
 ) -> None:
@@ -109,6 +141,7 @@ def _client(uri: str, home: Path) -> Iterator["MlflowClient"]:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecations inside MLflow's own imports and queries
         import mlflow
@@ -139,16 +172,22 @@ def _one_creator(home: Path) -> Iterator[None]:
 
 def _open_run(client: "MlflowClient", experiment: str, view: View, record: Sequence[bytes]) -> "Run":
     """The build's run, as long as what it shows is a prefix of the record; otherwise a new one."""
-    found = client.search_runs(
-        [experiment], f"tags.`{FINGERPRINT_TAG}` = '{view.fingerprint}'", max_results=10
-    )
-    for run in found:
+    for run in _runs_of(client, experiment, view):
         shown = int(run.data.tags.get(_LINES_TAG, "0"))
         behind = shown > len(record) and not view.digest
         if behind or _sha256(record[:shown]) == run.data.tags.get(_PREFIX_TAG, _sha256([])):
+            if run.info.status != _RUNNING and not run.data.tags.get(_DIGEST_TAG):
+                client.update_run(run.info.run_id, status=_RUNNING)
             return run
         client.delete_run(run.info.run_id)
     return _new_run(client, experiment, view)
+
+
+def _runs_of(client: "MlflowClient", experiment: str, view: View) -> Sequence["Run"]:
+    found = client.search_runs(
+        [experiment], f"tags.`{FINGERPRINT_TAG}` = '{view.fingerprint}'", max_results=10
+    )
+    return list(found)
 
 
 def _new_run(client: "MlflowClient", experiment: str, view: View) -> "Run":
@@ -157,10 +196,11 @@ def _new_run(client: "MlflowClient", experiment: str, view: View) -> "Run":
     run = client.create_run(
         experiment,
         start_time=_milliseconds(view.started),
-        run_name=f"{view.kind}-{view.fingerprint[:8]}",
+        run_name=view.name,
         tags={
             FINGERPRINT_TAG: view.fingerprint,
             "rpt.kind": view.kind,
+            "rpt.ref": f"{view.kind}/{view.fingerprint[:12]}",
             "git_sha": _git_sha(),
             **_as_tags(view.tags),
         },
@@ -177,11 +217,14 @@ def _experiment(client: "MlflowClient", uri: str, name: str, home: Path) -> str:
 
     found = client.get_experiment_by_name(name)
     if found is not None:
+        if found.tags.get(_KIND_TAG) != _KIND:  # of an earlier version
+            client.set_experiment_tag(found.experiment_id, _KIND_TAG, _KIND)
         return str(found.experiment_id)
     here = uri.startswith("sqlite:") or urlsplit(uri).hostname in ("127.0.0.1", "localhost")
     location = (home / "mlflow-files").as_uri() if here else None
     try:
-        return str(client.create_experiment(name, artifact_location=location))
+        tags = {_KIND_TAG: _KIND, "mlflow.note.content": NOTES.get(name, "")}
+        return str(client.create_experiment(name, artifact_location=location, tags=tags))
     except mlflow.MlflowException:  # somebody created it in between
         again = client.get_experiment_by_name(name)
         if again is None:

@@ -17,15 +17,16 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from infra.local.links import MLFLOW, checked_address, live_tracking_uri
 from infra.local.state import sqlite_uri, state_folder
-from infra.metrics.projection import RESULT, View, project
+from infra.metrics.projection import RESULT, View, end, project
 from rpt_core.addresses import without_password
 from rpt_core.artifacts.manifest import FileEntry, Manifest
 from rpt_core.artifacts.recipe import Artifact
-from rpt_core.errors import RptError, ServiceError, SourceError, first_line
+from rpt_core.errors import RptError, ServiceError, SourceError, Stopped, first_line
 
 _AGAIN_AFTER_SECONDS = 60.0
 """After an outage MLflow is left alone for this long."""
@@ -99,18 +100,33 @@ def _track(store: Artifacts, manifest: Manifest, experiment: str, tags: Mapping[
 
 
 class LiveView:
-    """Shows a running stage every so often; call :meth:`poll` as often as you like."""
+    """Shows a running stage every so often; call :meth:`poll` as often as you like.
+
+    Used as a context: what ends without an artifact is shown as stopped or failed, not as running for ever.
+    """
 
     def __init__(self, view: View, every_seconds: float = 20.0) -> None:
         """Nothing is imported or written before the first period has passed."""
         self.view = view
         self.every_seconds = every_seconds
         self._next = time.monotonic() + every_seconds
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and self._shown:
+            status = "FAILED" if isinstance(error, Exception) and not isinstance(error, Stopped) else "KILLED"
+            _guarded(lambda: end(self.view, tracking_uri(), state_folder(), status))
 
     def poll(self) -> None:
         """Project what has been logged since the last time, at most once a period."""
         if time.monotonic() >= self._next:
             _guarded(lambda: project(self.view, tracking_uri(), state_folder()))
+            self._shown = True
             self._next = time.monotonic() + self.every_seconds
 
 
@@ -145,14 +161,14 @@ _one_writer = threading.Lock()
 """Stages may run side by side, and MLflow's file of a database takes one writer at a time."""
 
 
-def _guarded(work: Callable[[], str]) -> str:
+def _guarded(work: Callable[[], str | None]) -> str:
     """Run ``work``; on failure warn once, then skip MLflow for :data:`_AGAIN_AFTER_SECONDS`."""
     global _down_until  # noqa: PLW0603  (one MLflow per process)
     if time.monotonic() < _down_until:
         return ""
     try:
         with _one_writer:
-            return work()
+            return work() or ""
     except Exception as error:  # noqa: BLE001  (best effort is the contract; the cause is told)
         first = _down_until == 0.0
         _down_until = time.monotonic() + _AGAIN_AFTER_SECONDS

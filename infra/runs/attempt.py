@@ -108,7 +108,8 @@ class StoreBuild(LocalBuild):
     def progress(self, done: float, total: float, note: str = "") -> None:
         """Write the progress file that the launcher shows; replaced atomically, so never read half."""
         temporary = self.job.folder / f"{PROGRESS_FILE}.tmp"
-        temporary.write_text(json.dumps({"done": done, "total": total, "note": note}))
+        resumed = self.first_step if self.earlier else None
+        temporary.write_text(json.dumps({"done": done, "total": total, "note": note, "resumed_at": resumed}))
         temporary.replace(self.job.folder / PROGRESS_FILE)
 
     def save(self, step: int, folder: Path) -> None:

@@ -18,6 +18,7 @@ from rpt_core.artifacts.build import FLOPS, METRICS_FILE, LocalBuild
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome, RowCounts
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Ref
+from rpt_core.errors import EngineError, Stopped
 from rpt_core.recipes.scaling import ScalingRecipe
 from rpt_core.scaling.fit import fit_scaling
 from rpt_core.train.rl.reinforce import train_policy
@@ -67,6 +68,58 @@ def the_run(client, view: View):
     runs = client.search_runs([experiment.experiment_id], f"tags.`rpt.fingerprint` = '{view.fingerprint}'")
     assert len(runs) == 1
     return runs[0]
+
+
+def test_a_run_is_called_as_people_speak_of_it_and_found_by_its_tags(home, client, view):
+    log(view, range(1, 3))
+    tags = {"rpt.recipe": "tiny_rpt", "rpt.role": "policy", "rpt.seed": "3", "prefect.url": "http://x/runs/1"}
+    project(replace(view, tags=tags), sqlite_uri(home), home)
+    run = the_run(client, view)
+    assert run.info.run_name == "tiny_rpt-policy seed 3"
+    assert {name: run.data.tags[name] for name in tags} == tags
+    assert run.data.tags["rpt.ref"] == f"policy/{view.fingerprint[:12]}"
+
+
+def test_an_experiment_opens_on_its_runs_and_says_what_they_are(home, client, view):
+    project(replace(view, experiment="rpt/scaling"), sqlite_uri(home), home)
+    found = client.get_experiment_by_name("rpt/scaling")
+    assert found.tags["mlflow.experimentKind"] == "custom_model_development"
+    assert "p_star" in found.tags["mlflow.note.content"]
+
+
+def test_an_experiment_of_an_earlier_version_opens_on_its_runs_too(home, client, view):
+    number = client.create_experiment("rpt/earlier")
+    project(replace(view, experiment="rpt/earlier"), sqlite_uri(home), home)
+    assert client.get_experiment(number).tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [(Stopped("stopped"), "KILLED"), (KeyboardInterrupt(), "KILLED"), (EngineError("died"), "FAILED")],
+)
+def test_what_ends_without_an_artifact_does_not_run_for_ever(home, client, view, monkeypatch, raised, status):
+    monkeypatch.setattr(tracking, "tracking_uri", lambda: sqlite_uri(home))
+    monkeypatch.setattr(tracking, "state_folder", lambda: home)
+    log(view, range(1, 3))
+
+    def attempt() -> None:
+        with LiveView(view, every_seconds=0) as live:
+            live.poll()
+            assert the_run(client, view).info.status == "RUNNING"
+            raise raised
+
+    with pytest.raises(type(raised)):
+        attempt()
+    assert the_run(client, view).info.status == status
+    with LiveView(view, every_seconds=0) as again:  # a later attempt resumes
+        again.poll()
+        assert the_run(client, view).info.status == "RUNNING"
+
+
+def test_what_was_never_shown_is_not_begun_by_its_end(home, client, view, monkeypatch):
+    monkeypatch.setattr(tracking, "tracking_uri", lambda: pytest.fail("MLflow is asked"))
+    with pytest.raises(Stopped), LiveView(view):
+        raise Stopped("at once")
 
 
 def test_every_metric_is_shown_over_steps_and_over_computing(home, client, view):
