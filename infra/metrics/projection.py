@@ -37,8 +37,8 @@ NOTES = {
     "rpt/train": "Trainings, over steps and, as `<metric>_by_gflops`, over computing. The tags `rpt.recipe`, "
     "`rpt.role`, `rpt.seed` and `rpt.ref` say what a run is: group by `rpt.seed` to compare over seeds.",
     "rpt/eval": "Evaluations: every number under `result/`, with its interval (`_low`, `_high`).",
-    "rpt/scaling": "Fits of accuracy over computing: `alpha`, `a` and `p_star` with `_low` and `_high`, rival "
-    "laws, and the tag `law_verdict`.",
+    "rpt/scaling": "Fits of accuracy over computing: `alpha`, `a`, `p_star` with `_low` and `_high`, rivals, "
+    "and the tag `law_verdict`.",
 }
 """What stands above an experiment's table."""
 _METRICS_PER_BATCH, _PARAMS_PER_BATCH, _PARAM_CHARACTERS = 1000, 100, 500

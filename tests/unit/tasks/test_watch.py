@@ -71,10 +71,15 @@ def test_a_stage_that_fails_is_not_shown_as_done(tmp_path, said, clock, monkeypa
     told = []
     monkeypatch.setattr(watch.ProgressView, "finish", lambda self: told.append("100"))
     write(tmp_path, 3, 48)
-    with pytest.raises(EngineError), StageWatch("train-rpt", tmp_path) as seen:
-        clock.now += 5
-        seen.poll()
-        raise EngineError("gone")
+
+    def attempt() -> None:
+        with StageWatch("train-rpt", tmp_path) as seen:
+            clock.now += 5
+            seen.poll()
+            raise EngineError("gone")
+
+    with pytest.raises(EngineError):
+        attempt()
     assert told == said == []
 
 
