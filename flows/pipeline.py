@@ -1,5 +1,7 @@
 """Flow `pipeline`: a whole journey. ``flows/recipes/named.py: tiny_rpt`` writes one out, stage by stage."""
 
+import sys
+
 from prefect import flow
 
 from flows.make import ANYWHERE, make
@@ -24,3 +26,9 @@ def pipeline(
         placement: Where and how it runs; None takes all of it from the machine.
     """
     return make(recipe, "report", overrides, placement or ANYWHERE)
+
+
+if __name__ == "__main__":
+    from flows.cli.__main__ import as_run
+
+    as_run("report", "tiny_rpt", sys.argv[1:])

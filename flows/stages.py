@@ -4,10 +4,11 @@ What the stages of a journey are, and with which numbers, is written out in ``fl
 says which of them to make.
 """
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
-from prefect import flow
+from prefect import Flow, flow
 
 from flows.make import ANYWHERE, make
 from flows.names import run_name
@@ -22,6 +23,7 @@ from flows.recipes.choices import (
 )
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
+from rpt_core.errors import EXIT_YOUR_INPUT
 
 DEFAULTS = Overrides()
 ARGUMENTS = """
@@ -165,3 +167,23 @@ def fit_scaling(
 ) -> Artifact:
     """Fit accuracy over training compute, P(C) = A / C^alpha + P* (RPT, section 4.2)."""
     return make(recipe, "fit-scaling", overrides, placement or ANYWHERE)
+
+
+def main(words: Sequence[str]) -> None:
+    """``python -m flows.stages train-rpt [RECIPE] [OPTIONS of rpt run]``, with the flow's own default recipe.
+
+    Never returns.
+    """
+    from flows.cli.__main__ import as_run
+
+    flows = {one.name: one for one in globals().values() if isinstance(one, Flow)}
+    if not words or words[0] not in flows:
+        known = ", ".join(flows)
+        print(f"usage: python -m flows.stages STAGE [RECIPE] [OPTIONS]; STAGE: {known}.", file=sys.stderr)
+        raise SystemExit(EXIT_YOUR_INPUT)
+    name = words[0]
+    as_run(name, str(flows[name].parameters.properties["recipe"]["default"]), words[1:])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -6,6 +6,7 @@ where a ``typer.py`` among somebody's data would be run as ours; the installed `
 
 import os
 import sys
+from collections.abc import Sequence
 
 _STOPPED = "rpt: stopped."
 
@@ -27,6 +28,19 @@ def main() -> None:
     if "prefect" in sys.modules:  # its own hooks at exit wait without limit for a server that is gone
         os._exit(code)
     sys.exit(code)
+
+
+def as_run(stage: str, recipe: str, words: Sequence[str]) -> None:
+    """Run ``rpt run RECIPE --to STAGE WORDS``, for a flow's file that is run by itself; never returns.
+
+    Args:
+        stage: The last one.
+        recipe: Where the words begin with no other.
+        words: Of the command line.
+    """
+    chosen = [words[0], *words[1:]] if words and not words[0].startswith("-") else [recipe, *words]
+    sys.argv = ["rpt", "run", *chosen, "--to", stage]
+    main()
 
 
 def _run() -> int:

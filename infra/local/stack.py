@@ -22,6 +22,7 @@ from typing import TextIO
 
 from rich.console import Console
 
+from infra.local.automations import HEARTBEAT_SECONDS, ensure_automations
 from infra.local.links import MLFLOW, PREFECT, add_lines, answers, remove_lines
 from infra.local.prefect_api import PrefectApi
 from infra.local.state import prefect_settings, sqlite_uri
@@ -139,7 +140,7 @@ def server_settings(home: Path) -> dict[str, str]:
     return {
         **prefect_settings(home),
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
     }
 
 
@@ -300,6 +301,7 @@ def _start(stack: Stack, api: PrefectApi, mlflow_url: str) -> None:
     limits = {"cpu-pool": this_machine().cores, "gpu-pool": 1}
     for pool in POOLS:
         api.ensure_process_pool(pool, limits[pool])
+    ensure_automations(api)
     stack.console.print(f"starting workers and deploying prefect.yaml ... ({time.monotonic() - begin:.0f} s)")
     for pool in POOLS:
         stack.start(

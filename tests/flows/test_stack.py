@@ -15,9 +15,10 @@ import psutil
 import pytest
 
 from infra.local import links
+from infra.local.automations import ZOMBIES, ensure_automations
 from infra.local.prefect_api import PrefectApi
 from infra.local.stack import POOLS, REPOSITORY, free_port, reserved_port
-from rpt_core.errors import RecipeError
+from rpt_core.errors import EngineError, RecipeError
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 UP = "import sys; from flows.__main__ import main; sys.argv = ['rpt', 'up']; main()"
@@ -135,6 +136,30 @@ def up(tmp_path_factory):
             if stack.process.poll() is None:
                 stack.stop()
             assert not of_home(stack.home)
+
+
+def test_the_server_shows_choices_refuses_wrong_values_and_keeps_order(up):
+    """What the form of a run is made of, and what it is held against before a run exists."""
+    found = up.api.call("GET", "/deployments/name/train-rpt/local")
+    assert "tiny_rpt" in found["parameter_openapi_schema"]["properties"]["recipe"]["enum"]
+    assert found["description"].startswith("Reinforcement pre-training")
+    assert "Args:" not in found["description"]
+    before = len(up.api.call("POST", "/flow_runs/filter", {"limit": 200}))
+    for wrong in ({"recipe": "tiny_rtp"}, {"overrides": {"sed": 1}}, {"placement": {"workers": 0}}):
+        with pytest.raises(EngineError, match=r"answered 4(09|22)"):
+            up.api.call("POST", f"/deployments/{found['id']}/create_flow_run", {"parameters": wrong})
+    assert len(up.api.call("POST", "/flow_runs/filter", {"limit": 200})) == before
+    first = up.api.call("GET", "/deployments/name/pipeline/local")
+    assert "start-here" in first["tags"]
+    assert [schedule["active"] for schedule in first["schedules"]] == [False]
+    assert up.api.call("GET", "/deployments/name/pipeline/prod")["work_pool_name"] == "gpu-pool"
+
+
+def test_a_run_that_is_lost_without_a_word_is_marked_by_the_server(up):
+    (found,) = up.api.call("POST", "/automations/filter", {})
+    assert found["name"] == ZOMBIES["name"]
+    assert found["trigger"]["within"] == 90
+    assert ensure_automations(up.api) == []  # once, however often the stack is started
 
 
 def wait_until_signals_are_taken(pid: int) -> None:

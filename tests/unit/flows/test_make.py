@@ -19,6 +19,7 @@ from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.report import ReportRecipe
 from rpt_core.recipes.stages import STAGES
+from tasks.build import Spoken
 from tests.unit.infra.storage.test_store import write
 
 
@@ -76,9 +77,11 @@ def built(store: Store, tmp_path: Path, monkeypatch) -> list[Recipe]:
     asked: list[Recipe] = []
 
     class Build:
-        def with_options(self, name: str):
-            def one(recipe: Recipe, placement: Placement) -> Artifact:
+        def with_options(self, name: str, task_run_name: str):
+            def one(recipe: Recipe, placement: Placement, spoken: Spoken) -> Artifact:
                 assert name == recipe.stage
+                assert task_run_name == str(spoken)
+                assert spoken.role == make.role(recipe)
                 asked.append(recipe)
                 return put(store, recipe, tmp_path)
 
@@ -87,6 +90,19 @@ def built(store: Store, tmp_path: Path, monkeypatch) -> list[Recipe]:
     monkeypatch.setattr(make, "open_store", lambda: store)
     monkeypatch.setattr(make, "build", Build())
     return asked
+
+
+@pytest.mark.parametrize(
+    ("spoken", "words", "tags"),
+    [
+        (Spoken("tiny", "policy", 0), "tiny-policy, seed 0",
+         {"rpt.recipe": "tiny", "rpt.role": "policy", "rpt.seed": "0"}),
+        (Spoken("tiny", "report"), "tiny-report", {"rpt.recipe": "tiny", "rpt.role": "report"}),
+    ],
+)  # fmt: skip
+def test_a_stage_is_called_by_recipe_role_and_seed(spoken, words, tags):
+    assert (str(spoken), spoken.tags()) == (words, tags)
+    assert Spoken().tags() == {}
 
 
 def test_a_journey_names_what_it_made_by_its_role(store: Store, built: list[Recipe]):
