@@ -64,7 +64,7 @@ def prepare_corpus(
 @flow(name="score-quality", flow_run_name=run_name, persist_result=False)
 @documented
 def score_quality(
-    recipe: RatedRecipe = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
+    recipe: AnyRecipe = "rlpt_4b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:
     """Let a language model score every document, where the recipe of the corpus asks for it."""
     return make(recipe, "score-quality", overrides, placement or ANYWHERE)

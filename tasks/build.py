@@ -36,6 +36,7 @@ from rpt_core.recipes.stages import stage_of
 from tasks.capacity import num_parameters
 from tasks.code import code_digest, environment
 from tasks.home import open_store
+from tasks.rows import balance
 from tasks.run_log import say
 from tasks.views import prefect_tags, show_finished
 from tasks.watch import StageWatch, tell
@@ -107,6 +108,8 @@ def build_here(recipe: Recipe, placement: Placement, store: Store, spoken: Spoke
             manifest = _attempt(recipe, placement, store, fingerprint, tags)
             shown = track(store, manifest, stage_of(recipe).experiment, tags)
             show_finished(manifest, store, shown)
+            for line in balance(manifest):
+                tell(f"{recipe.stage}: {line}")
     return manifest.artifact
 
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     JudgedRecipe = str
 else:
     AnyRecipe = Literal[(*_TOKENS, *_SEGMENTS)]
-    """Of every journey: with text, a base model and RLVR."""
+    """Of every journey: with text, a base model and RLVR. Any of them scores the quality of its
+    documents, too, where a reader's own fields ask for it."""
     TokenRecipe = Literal[_TOKENS]
     """Of journeys that train RPT or RMT, evaluate next tokens and fit a scaling law."""
     SegmentRecipe = Literal[_SEGMENTS]
@@ -28,6 +29,6 @@ else:
     ScoredRecipe = Literal[(*_TOKENS, "tiny_rlpt")]
     """Of journeys with a proxy that scores the difficulty of every token."""
     RatedRecipe = Literal[_PAPER_SEGMENTS]
-    """Of journeys that score the quality of documents and fine-tune on conversations."""
+    """Of journeys that fine-tune on conversations."""
     JudgedRecipe = Literal["tiny_rlpt"]
     """Of journeys that train a judge of their own."""

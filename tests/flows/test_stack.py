@@ -26,7 +26,7 @@ FLOWS = {
     "ingest-corpus", "prepare-corpus", "score-difficulty", "cold-start", "train-rpt", "finetune-rlvr",
     "evaluate", "fit-scaling", "pipeline",
 }  # fmt: skip
-ON_GPU = {"cold-start", "score-difficulty", "train-rpt", "finetune-rlvr", "evaluate"}
+ON_GPU = {"cold-start", "score-difficulty", "train-rpt", "finetune-rlvr", "evaluate", "pipeline", "seeds"}
 TRIVIAL = """
 import time
 from pathlib import Path

@@ -12,7 +12,6 @@ from rpt_core.artifacts.placement import Placement
 STAGE_FLOWS = {
     "ingest-corpus": stages.ingest_corpus,
     "prepare-corpus": stages.prepare_corpus,
-    "score-quality": stages.score_quality,
     "score-difficulty": stages.score_difficulty,
     "train-base": stages.cold_start,
     "train-rpt": stages.train_rpt,
@@ -24,7 +23,7 @@ STAGE_FLOWS = {
     "evaluate-judged": stages.evaluate_judged,
     "fit-scaling": stages.fit_scaling,
 }
-WHOLE = (pipeline.pipeline, seeds.seeds, study.study)
+WHOLE = (pipeline.pipeline, seeds.seeds, study.study, stages.score_quality)
 OTHERS = (benchmarks.evaluate_benchmark, leaderboard.leaderboard)
 
 
@@ -57,7 +56,7 @@ def test_a_flow_offers_the_recipes_whose_journey_has_its_stage(stage, with_stage
 
 
 @pytest.mark.parametrize("flow", WHOLE, ids=lambda flow: flow.name)
-def test_a_whole_journey_may_be_any(flow):
+def test_a_whole_journey_or_one_with_a_stage_of_the_readers_own_may_be_any(flow):
     assert sorted(form(flow)["properties"]["recipe"]["enum"]) == sorted(NAMED)
 
 

@@ -163,6 +163,7 @@ def evaluate_benchmark(recipe: BenchmarkRecipe, build: Build) -> Outcome:
     progress = EvaluationProgress.open(build.scratch / "parts", saved.folder if saved else None)
     engine = recipe.engine, engine_version(build)
     told, first = time.monotonic(), progress.parts
+    build.progress(first, len(work), recipe.benchmark)
     for number, one in list(enumerate(work))[first:]:
         rows, forwarded, reused = one()
         progress.add(as_outcomes(rows, engine))
