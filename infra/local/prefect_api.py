@@ -1,4 +1,4 @@
-"""The five things the local stack asks of a Prefect server, over its public REST interface.
+"""What the local stack asks of a Prefect server, over its public REST interface.
 
 Importing Prefect's own client would take longer than all of these calls together.
 """
@@ -14,6 +14,8 @@ from rpt_core.errors import EngineError, RecipeError
 
 _ANSWER_SECONDS = 30.0
 ACTIVE = ("RUNNING", "PENDING", "CANCELLING")
+URGENT = "urgent"
+"""The work queue of each pool whose runs are begun before those of ``default``."""
 
 
 class PrefectApi:
@@ -49,7 +51,7 @@ class PrefectApi:
             raise EngineError(f"Prefect at {self.url} does not answer ({error}); its log says why.") from None
 
     def ensure_process_pool(self, name: str, concurrency: int) -> None:
-        """Create a work pool of type process, or set the limit of the one that is there.
+        """Create a work pool of type process, or set the limit of the one that is there, and its queues.
 
         Raises:
             RecipeError: a pool of this name has another type; it may be somebody's real cluster.
@@ -67,6 +69,22 @@ class PrefectApi:
             )
         elif pool["concurrency_limit"] != concurrency:
             self.call("PATCH", f"/work_pools/{name}", {"concurrency_limit": concurrency})
+        self._ensure_urgent_queue(name)
+
+    def _ensure_urgent_queue(self, pool: str) -> None:
+        """Create a pool's queue for runs that go first; one that is there stays as somebody set it.
+
+        Priority 1 is the highest. Prefect gives it to ``default``, too, and moves that to 2 for us.
+        """
+        if self.call("GET", f"/work_pools/{pool}/queues/{URGENT}") is None:
+            what = (
+                "Runs here are begun before those of the queue `default`; none that runs is stopped for them."
+            )
+            self.call(
+                "POST",
+                f"/work_pools/{pool}/queues",
+                {"name": URGENT, "priority": 1, "description": what},
+            )
 
     def online_workers(self, pool: str) -> int:
         """Workers of a pool that have reported lately."""

@@ -1,0 +1,57 @@
+"""Pools and queues that the local stack asks a Prefect server for."""
+
+from typing import Any
+
+import pytest
+
+from infra.local.prefect_api import URGENT, PrefectApi
+from rpt_core.errors import RecipeError
+
+
+class Server(PrefectApi):
+    """Answers from a table of what is there; keeps what it was asked to change."""
+
+    def __init__(self, there: dict[str, Any]) -> None:
+        super().__init__("http://nowhere/api")
+        self.there = there
+        self.changes: list[tuple[str, str, Any]] = []
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        if method == "GET":
+            return self.there.get(path)
+        self.changes.append((method, path, body))
+        return None
+
+
+POOL, QUEUE = "/work_pools/cpu-pool", f"/work_pools/cpu-pool/queues/{URGENT}"
+PROCESS = {"type": "process", "concurrency_limit": 2}
+
+
+def test_a_new_pool_gets_its_limit_and_a_queue_that_goes_first():
+    server = Server({})
+    server.ensure_process_pool("cpu-pool", 2)
+    pool, queue = server.changes
+    assert pool == ("POST", "/work_pools/", {"name": "cpu-pool", **PROCESS})
+    assert queue[:2] == ("POST", f"{POOL}/queues")
+    assert (queue[2]["name"], queue[2]["priority"]) == ("urgent", 1)
+
+
+@pytest.mark.parametrize(
+    ("there", "methods"),
+    [
+        ({POOL: PROCESS, QUEUE: {"priority": 5}}, []),  # somebody's own priority stays
+        ({POOL: PROCESS}, ["POST"]),
+        ({POOL: {**PROCESS, "concurrency_limit": 9}, QUEUE: {}}, ["PATCH"]),
+    ],
+)
+def test_only_what_is_missing_is_made(there, methods):
+    server = Server(there)
+    server.ensure_process_pool("cpu-pool", 2)
+    assert [method for method, _, _ in server.changes] == methods
+
+
+def test_a_pool_of_another_type_is_left_without_a_queue():
+    server = Server({POOL: {**PROCESS, "type": "kubernetes"}})
+    with pytest.raises(RecipeError, match="'kubernetes'"):
+        server.ensure_process_pool("cpu-pool", 2)
+    assert server.changes == []
