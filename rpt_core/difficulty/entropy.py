@@ -1,6 +1,6 @@
 """How hard every token of some texts is to guess, for a model that has read only what stands before it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +47,12 @@ def spans(document: int, num_tokens: int, context_tokens: int, stride_tokens: in
 
 @torch.no_grad()
 def score_documents(
-    policy: Policy, documents: Sequence[Sequence[int]], windows: Sequence[Span], top_k: int, budget: int
+    policy: Policy,
+    documents: Sequence[Sequence[int]],
+    windows: Sequence[Span],
+    top_k: int,
+    budget: int,
+    scored: Callable[[int], None] = lambda num_windows: None,
 ) -> tuple[list[Floats], list[Floats], int]:
     """Entropy of the ``top_k`` likeliest next tokens, renormalised, and negative log-likelihood.
 
@@ -60,6 +65,7 @@ def score_documents(
         windows: Windows over the documents.
         top_k: Likeliest tokens kept (RPT, section 3.3).
         budget: Most tokens of a forward pass, padding included.
+        scored: Told after every forward pass how many windows are scored.
 
     Returns:
         Entropies and negative log-likelihoods in nats by document, NaN for the first token, which nothing
@@ -70,7 +76,7 @@ def score_documents(
     """
     entropies = [np.full(len(ids), np.nan, np.float32) for ids in documents]
     nlls = [np.full(len(ids), np.nan, np.float32) for ids in documents]
-    forwarded = 0
+    forwarded = num_windows = 0
     for bucket in buckets(windows, budget, len(policy.begin_ids)):
         trunks = [
             Trunk(str(s.document), policy.begin_ids, tuple(documents[s.document][s.start : s.end]))
@@ -90,6 +96,8 @@ def score_documents(
             fresh = at >= span.new
             entropies[span.document][at[fresh]] = entropy_M[of][fresh]
             nlls[span.document][at[fresh]] = nll_M[of][fresh]
+        num_windows += len(bucket)
+        scored(num_windows)
     return entropies, nlls, forwarded
 
 

@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import cast
@@ -111,12 +112,14 @@ def score_difficulty(recipe: DifficultyRecipe, build: Build) -> Outcome:
     chunks = _chunks(build.inputs["corpus"], policy, skip=tally.documents)
     while some := list(islice(chunks, ranks.world_size)):
         mine = some[ranks.rank] if ranks.rank < len(some) else []
-        scored = _scored(policy, mine, recipe, build.numerics.tokens_per_micro_batch)
+        tell = partial(_tell, build, tally, sum(map(len, some)), total)
+        tell(0.0)
+        scored = _scored(policy, mine, recipe, build.numerics.tokens_per_micro_batch, tell)
         for documents, part in zip(some, ranks.all_gather(scored), strict=False):
             tally.add(documents, part)
             if ranks.rank == 0:
                 pq.write_table(_table(documents, part), parts / f"{tally.parts - 1:06d}.parquet")
-        build.progress(tally.documents, total, f"{tally.tokens} tokens")
+        _tell(build, tally, 0, total, 0.0)
         stopping = any(ranks.all_gather(build.stopping()))
         due = ranks.all_gather(time.monotonic() - saved > build.placement.checkpoint_seconds)[0]
         if stopping or due:
@@ -133,6 +136,11 @@ def score_difficulty(recipe: DifficultyRecipe, build: Build) -> Outcome:
     if ranks.rank == 0:
         _join(parts, tally.parts, build.out / "tokens.parquet", policy.codec.fingerprint())
     return _outcome(tally, policy)
+
+
+def _tell(build: Build, tally: DifficultyProgress, at_hand: int, total: int, share: float) -> None:
+    """Show the documents scored, and a share of those at hand: a small corpus is one part, minutes long."""
+    build.progress(tally.documents + share * at_hand, total, f"{tally.tokens} tokens")
 
 
 def _outcome(tally: DifficultyProgress, policy: Policy) -> Outcome:
@@ -185,14 +193,18 @@ def _chunks(corpus: Path, policy: Policy, skip: int) -> Iterator[Documents]:
         yield chunk
 
 
-def _scored(policy: Policy, documents: Documents, recipe: DifficultyRecipe, budget: int) -> ScoredPart:
-    """The scores of one part; of no documents, nothing."""
+def _scored(
+    policy: Policy, documents: Documents, recipe: DifficultyRecipe, budget: int, tell: Callable[[float], None]
+) -> ScoredPart:
+    """The scores of one part, telling the share of it that is done; of no documents, nothing."""
     kept = _scorable(documents)
     room = recipe.context_tokens - len(policy.begin_ids)
     windows = [list(spans(n, len(ids), room, recipe.stride_tokens)) for n, (_, ids) in enumerate(kept)]
     flat = [span for of in windows for span in of]
     before = policy.work.flops
-    entropies, nlls, forwarded = score_documents(policy, [ids for _, ids in kept], flat, recipe.top_k, budget)
+    entropies, nlls, forwarded = score_documents(
+        policy, [ids for _, ids in kept], flat, recipe.top_k, budget, lambda num: tell(num / len(flat))
+    )
     long = sum(len(of) > 1 for of in windows)
     return ScoredPart(entropies, nlls, len(flat), long, forwarded, policy.work.flops - before)
 

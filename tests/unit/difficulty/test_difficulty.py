@@ -131,6 +131,22 @@ def build_in(folder: Path, corpus: Path, proxy: Path) -> LocalBuild:
     return LocalBuild({"corpus": corpus, "proxy": proxy}, folder / "out", folder / "scratch")
 
 
+def test_the_stage_shows_how_far_it_is_within_a_part(corpus: Path, proxy: Path, tmp_path: Path, monkeypatch):
+    shown = []
+    build = build_in(tmp_path, corpus, proxy)
+    small = build.numerics.model_copy(update={"tokens_per_micro_batch": 512})
+    monkeypatch.setattr(build, "numerics", small)
+    monkeypatch.setattr(build, "progress", lambda done, total, note="": shown.append((done, total, note)))
+    score_difficulty(recipe(), build)
+    done = [row[0] for row in shown]
+    documents = pq.read_metadata(corpus / "documents.parquet").num_rows
+    assert {total for _, total, _ in shown} == {documents}
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, documents)
+    assert len({one for one in done if 0 < one < documents}) > 3
+    assert shown[0][2] == "0 tokens"
+
+
 def test_the_stage_scores_both_splits_and_counts(corpus: Path, proxy: Path, tmp_path: Path):
     build = build_in(tmp_path, corpus, proxy)
     outcome = score_difficulty(recipe(), build)
