@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from infra.metrics.lineage import show_lineage
 from rpt_core.artifacts.build import FLOPS, METRICS_FILE, SECONDS, TIMINGS_FILE
 from rpt_core.artifacts.recipe import Artifact
 
@@ -250,6 +251,7 @@ def _finish(
     _tag(client, run, _as_tags(view.tags))
     for picture in pictures:
         client.log_artifact(run.info.run_id, str(picture))
+    show_lineage(client, run, view.recipe, view.folder)
     client.set_terminated(run.info.run_id, "FINISHED", end_time=last.milliseconds)
 
 

@@ -31,6 +31,8 @@ from rpt_core.errors import RptError, ServiceError, SourceError, Stopped, first_
 _AGAIN_AFTER_SECONDS = 60.0
 """After an outage MLflow is left alone for this long."""
 _PICTURES = frozenset({".png", ".svg", ".html"})
+_NUMBERS = frozenset({"fit.json"})
+"""The points and laws behind a figure, to load beside another fit's."""
 _log = logging.getLogger("rpt.tracking")
 
 
@@ -188,4 +190,8 @@ def tracking_uri() -> str:
 
 
 def _pictures(folder: Path, files: Sequence[FileEntry]) -> list[Path]:
-    return [folder / entry.path for entry in files if Path(entry.path).suffix in _PICTURES]
+    return [
+        folder / entry.path
+        for entry in files
+        if Path(entry.path).suffix in _PICTURES or entry.path in _NUMBERS
+    ]
