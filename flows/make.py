@@ -16,10 +16,11 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.recipes.stages import stage_of
 from tasks import capacity
-from tasks.build import Spoken, build
+from tasks.build import build
 from tasks.home import open_store
 from tasks.resolve import resolve_sources
 from tasks.run_log import leave_out_tracebacks_of_ours, say
+from tasks.spoken import Spoken, role
 
 ANYWHERE = Placement()
 """All of it taken from the machine."""
@@ -221,12 +222,6 @@ def _job(key: str, recipe: Recipe, placement: Placement) -> JourneyStage:
     explicit = resolve_placement(placement, capacity.num_parameters(recipe) or None)
     cores = this_machine().cores if explicit.gpus else int(explicit.threads)
     return JourneyStage(key, needs, cores, max(capacity.demand(recipe), PROCESS_BYTES))
-
-
-def role(recipe: Recipe) -> str:
-    """What a journey calls a thing: its kind, and for an evaluation also the kind of model it judges."""
-    model = recipe.inputs().get("model")
-    return f"{recipe.kind}-of-{model.kind}" if isinstance(model, Recipe | Artifact) else recipe.kind
 
 
 def _key(recipe: Recipe) -> str:

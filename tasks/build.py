@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -38,36 +37,12 @@ from tasks.code import code_digest, environment
 from tasks.home import open_store
 from tasks.rows import balance
 from tasks.run_log import say
+from tasks.spoken import UNSPOKEN, Spoken
 from tasks.views import prefect_tags, show_finished
 from tasks.watch import StageWatch, tell
 
 _RETRIES = 2
 _LOCK_SECONDS = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """What people call a stage of a journey; nothing of it is in the artifact."""
-
-    recipe: str = ""
-    """Name of the recipe."""
-    role: str = ""
-    """In the journey (:func:`flows.make.role`)."""
-    seed: int | None = None
-
-    def __str__(self) -> str:
-        """In one line, for a list of runs."""
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        return f"{self.recipe}-{self.role}{seed}"
-
-    def tags(self) -> dict[str, str]:
-        """As MLflow tags, to search and group runs by."""
-        named = {"rpt.recipe": self.recipe, "rpt.role": self.role}
-        seed = {} if self.seed is None else {"rpt.seed": str(self.seed)}
-        return {name: value for name, value in {**named, **seed}.items() if value}
-
-
-UNSPOKEN = Spoken()
 
 
 def retryable(task: Any, task_run: Any, state: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from flows.agreement import check_journey
 from flows.cli.estimates import lines, plain
 from flows.cli.show import console, number, print_json, print_table, relative
-from flows.make import Planned, check_capacity, chosen, handed_over, prepared, role
+from flows.make import Planned, check_capacity, chosen, handed_over, prepared
 from flows.recipes import Overrides, over_arms, over_seeds
 from flows.recipes.trees import walk
 from infra.local.state import made_state_folder
@@ -24,6 +24,7 @@ from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.stages import STAGES
 from tasks.estimate import PlanQuery, estimate
 from tasks.home import open_store
+from tasks.spoken import role
 
 ANYWHERE = Placement()
 SIZES = ("steps", "prompts_per_step", "group_size", "num_positions", "num_targets", "samples")

@@ -25,6 +25,7 @@ from rpt_core.corpus.reasons import REASONS
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.stages import STAGES
 from tasks.home import open_store
+from tasks.spoken import spoken_of
 
 console = Console(highlight=False)
 DROPPED_FILE = "dropped.parquet"
@@ -257,7 +258,8 @@ def track_again(ref: str) -> None:
     store = open_store()
     manifest = store.find(ref)
     stage = STAGES.get(str(manifest.recipe.get("stage")))
-    track(store, manifest, stage.experiment if stage else "rpt/train", strict=True)
+    tags = spoken_of(manifest, store).tags()
+    track(store, manifest, stage.experiment if stage else "rpt/train", tags, strict=True)
     console.print(f"{manifest.artifact.short} stands in MLflow.")
 
 

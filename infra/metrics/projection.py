@@ -37,7 +37,7 @@ NOTES = {
     "rpt/data": "Corpora: rows in, kept and dropped. `rpt show REF` reads what was dropped, and why.",
     "rpt/train": "Trainings, over steps and, as `<metric>_by_gflops`, over computing. The tags `rpt.recipe`, "
     "`rpt.role`, `rpt.seed` and `rpt.ref` say what a run is: group by `rpt.seed` to compare over seeds.",
-    "rpt/eval": "Evaluations: every number under `result/`, with its interval (`_low`, `_high`).",
+    "rpt/eval": "Evaluations: every number under `result/`; where it has an interval, `_low` and `_high`.",
     "rpt/scaling": "Fits of accuracy over computing: `alpha`, `a`, `p_star` with `_low` and `_high`, rivals, "
     "and the tag `law_verdict`.",
 }

@@ -19,7 +19,7 @@ from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.report import ReportRecipe
 from rpt_core.recipes.stages import STAGES
-from tasks.build import Spoken
+from tasks.spoken import Spoken, role
 from tests.unit.infra.storage.test_store import write
 
 
@@ -81,7 +81,7 @@ def built(store: Store, tmp_path: Path, monkeypatch) -> list[Recipe]:
             def one(recipe: Recipe, placement: Placement, spoken: Spoken) -> Artifact:
                 assert name == recipe.stage
                 assert task_run_name == str(spoken)
-                assert spoken.role == make.role(recipe)
+                assert spoken.role == role(recipe)
                 asked.append(recipe)
                 return put(store, recipe, tmp_path)
 
