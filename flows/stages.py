@@ -123,6 +123,15 @@ def sft(
     return make(recipe, "sft", overrides, placement)
 
 
+@flow(name="score-pass-rate", persist_result=False)
+@documented
+def score_pass_rate(
+    recipe: str = "rlvr_small", overrides: Overrides = DEFAULTS, placement: Placement = ANYWHERE
+) -> Artifact:
+    """How often the start model solves each training problem: the difficulty filter of finetune-rlvr."""
+    return make(recipe, "score-pass-rate", overrides, placement)
+
+
 @flow(name="finetune-rlvr", persist_result=False)
 @documented
 def finetune_rlvr(
