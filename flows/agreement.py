@@ -15,7 +15,7 @@ from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.objectives import PromptName
-from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
+from rpt_core.recipes.reinforce import PassRateRecipe, PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape
 from tasks.given_models import base_of, has_control_tokens, longest_row, vocabulary
 
@@ -24,6 +24,7 @@ PROMPTS = {
     "policy": ("objective.prompt",),
     "rlpt": ("objective.prompt",),
     "rlvr": ("objective.prompt",),
+    "pass-rates": ("objective.prompt",),
     "evaluation": ("objective.prompt", "problems.prompt"),
     "judged-evaluation": ("objective.prompt", "problems.prompt"),
 }
@@ -104,7 +105,7 @@ def _asked(node: Recipe) -> Iterator[tuple[str, str]]:
         yield "text", node.objective.prompt
     if isinstance(node, RlptRecipe | JudgedEvaluationRecipe):
         yield "segments", node.objective.prompt
-    if isinstance(node, RlvrRecipe):
+    if isinstance(node, RlvrRecipe | PassRateRecipe):
         yield "problems", node.objective.prompt
     if isinstance(node, EvaluationRecipe | JudgedEvaluationRecipe) and SOLVED & set(node.modes):
         yield "problems", node.problems.prompt

@@ -15,6 +15,8 @@ from flows.names import run_name
 from flows.recipes import Overrides
 from flows.recipes.choices import (
     AnyRecipe,
+    EvaluatedRecipe,
+    FilteredRecipe,
     JudgedRecipe,
     RatedRecipe,
     ScoredRecipe,
@@ -133,6 +135,15 @@ def sft(
     return make(recipe, "sft", overrides, placement or ANYWHERE)
 
 
+@flow(name="score-pass-rate", flow_run_name=run_name, persist_result=False)
+@documented
+def score_pass_rate(
+    recipe: FilteredRecipe = "rlvr_small", overrides: Overrides = DEFAULTS, placement: Placement | None = None
+) -> Artifact:
+    """How often the start model solves each training problem: the difficulty filter of finetune-rlvr."""
+    return make(recipe, "score-pass-rate", overrides, placement or ANYWHERE)
+
+
 @flow(name="finetune-rlvr", flow_run_name=run_name, persist_result=False)
 @documented
 def finetune_rlvr(
@@ -145,7 +156,7 @@ def finetune_rlvr(
 @flow(name="evaluate", flow_run_name=run_name, persist_result=False)
 @documented
 def evaluate(
-    recipe: TokenRecipe = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
+    recipe: EvaluatedRecipe = "rpt_14b", overrides: Overrides = DEFAULTS, placement: Placement | None = None
 ) -> Artifact:
     """Next-token accuracy by difficulty and exact answers on held-out problems, with intervals."""
     return make(recipe, "evaluate", overrides, placement or ANYWHERE)

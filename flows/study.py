@@ -26,7 +26,9 @@ def study(
 
     About ``mid-training``: RMT against RPT, and what is left of it part by part. About ``table-1``: RPT,
     plain and reasoning, beside continual next-token training. About ``rewards`` or ``positions``: RPT's
-    variants. About ``next-segment``: RLPT beside its start, its controls and its ablations.
+    variants. About ``rlvr``: verifiable rewards from RPT, from the start model and from continual next-token
+    training, at equal operations. About ``next-segment``: RLPT beside its start, its controls and its
+    ablations.
 
     Args:
         recipe: Name of an RMT recipe; of an RLPT recipe for ``next-segment``, of an RPT recipe for the

@@ -23,7 +23,7 @@ def study(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe; by the study, the tiny one.")] = "",
     seeds: Annotated[str, typer.Option(help="Seeds, by commas.")] = "0,1,2",
     about: Annotated[
-        str, typer.Option(help="mid-training, table-1, rewards, positions or next-segment.")
+        str, typer.Option(help="mid-training, table-1, rewards, positions, rlvr or next-segment.")
     ] = "mid-training",
     arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons, the reference first.")] = "",
     param: Parameters = None,

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 _TINY_TOKENS = ("tiny_rpt", "tiny_real", "tiny_rmt")
 _TOKENS = (*_TINY_TOKENS, "rpt_small", "rpt_14b", "rmt_small", "rmt_14b", "rmt_qwen3_14b")
+_PAPER_FILTERED = ("tiny_rlvr", "rlvr_small")
 _PAPER_SEGMENTS = ("rlpt_small", "rlpt_3b", "rlpt_4b", "rlpt_8b")
+_FILTERED = ("tiny_rlvr", "rlvr_small")
 _SEGMENTS = ("tiny_rlpt", *_PAPER_SEGMENTS)
 
 if TYPE_CHECKING:
@@ -18,12 +20,14 @@ if TYPE_CHECKING:
     ScoredRecipe = str
     RatedRecipe = str
     JudgedRecipe = str
+    FilteredRecipe = str
+    EvaluatedRecipe = str
 else:
-    AnyRecipe = Literal[(*_TOKENS, *_SEGMENTS)]
+    AnyRecipe = Literal[(*_TOKENS, *_SEGMENTS, *_FILTERED)]
     """Of every journey: with text, a base model and RLVR. Any of them scores the quality of its
     documents, too, where a reader's own fields ask for it."""
     TokenRecipe = Literal[_TOKENS]
-    """Of journeys that train RPT or RMT, evaluate next tokens and fit a scaling law."""
+    """Of journeys that train RPT or RMT and fit a scaling law."""
     SegmentRecipe = Literal[_SEGMENTS]
     """Of journeys that train RLPT and evaluate segments by a judge."""
     ScoredRecipe = Literal[(*_TOKENS, "tiny_rlpt")]
@@ -32,3 +36,7 @@ else:
     """Of journeys that fine-tune on conversations."""
     JudgedRecipe = Literal["tiny_rlpt"]
     """Of journeys that train a judge of their own."""
+    FilteredRecipe = Literal[_FILTERED]
+    """Of journeys that filter problems by the start model's pass rate."""
+    EvaluatedRecipe = Literal[(*_TOKENS, *_FILTERED)]
+    """Of journeys that evaluate next tokens or problems without a judge."""

@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Callable
 from typing import Any
 
-from flows.recipes import papers, rlpt, rmt, rpt, tiny
+from flows.recipes import papers, rlpt, rlvr, rmt, rpt, tiny
 from flows.recipes.overrides import Overrides, overridden
 from flows.recipes.papers import OMNI_MATH, report
 from flows.recipes.trees import rewritten
@@ -20,12 +20,15 @@ from rpt_core.recipes.objectives import Budget, RptObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
 from rpt_core.recipes.report import ArmsRecipe, ReportRecipe, SeedsRecipe
 from rpt_core.recipes.rlpt_report import RlptReportRecipe
+from rpt_core.recipes.rlvr_report import RlvrReportRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape
 
 MID_TRAINING = "mid-training"
 """The study of RMT's parts."""
 NEXT_SEGMENT = "next-segment"
 """The study of RLPT, its controls and its parts."""
+BETTER_START = "rlvr"
+"""The study of what is the better start for verifiable rewards."""
 R1_DISTILL_14B = "deepseek-ai/DeepSeek-R1-Distill-Qwen-14B"
 """RPT's base model, and RMT's first."""
 
@@ -151,6 +154,11 @@ def rmt_qwen3_14b(*, data: str = OMNI_MATH, model: str = "Qwen/Qwen3-14B", seed:
     return rewritten(journey, "report", {"title": "RMT, Qwen3 14B"})
 
 
+def tiny_rlvr(*, data: str = "", model: str = "", seed: int = 0) -> RlvrReportRecipe:
+    """RLVR on the built-in sample world, with a difficulty filter by the start model's own pass rate."""
+    return rlvr.filtered(tiny_rpt(data=data, model=model, seed=seed))
+
+
 def over_seeds(name: str, seeds: tuple[int, ...], overrides: Overrides) -> SeedsRecipe:
     """The same journey under several seeds: each cold start and each policy, evaluated and compared."""
     runs = [journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
@@ -169,7 +177,7 @@ def over_arms(
     arms: tuple[str, ...],
     overrides: Overrides,
     about: str = MID_TRAINING,
-) -> ArmsRecipe | RlptReportRecipe:
+) -> ArmsRecipe | RlptReportRecipe | RlvrReportRecipe:
     """The arms of a study under several seeds: trained from one start model each, evaluated and compared.
 
     Args:
@@ -187,12 +195,14 @@ def over_arms(
         found = [any_journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
         return rlpt.compared(found, seeds, arms)
     runs = [journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
+    if about == BETTER_START:
+        return rlvr.compared(runs, seeds, arms)
     if about == MID_TRAINING:
         own = rmt.OWN.get(name, {})
         return rmt.compared(runs, seeds, arms or tuple(rmt.ARMS), own)
     study = next((one for one in rpt.STUDIES if one == about), None)
     if study is None:
-        known = ", ".join((MID_TRAINING, NEXT_SEGMENT, *rpt.STUDIES))
+        known = ", ".join((MID_TRAINING, NEXT_SEGMENT, BETTER_START, *rpt.STUDIES))
         raise RecipeError(f"no study is about {about!r}; there are {known}.")
     return rpt.compared(runs, seeds, study, arms)
 
@@ -207,6 +217,8 @@ NAMED: dict[str, Callable[..., Recipe]] = {
     "rmt_14b": rmt_14b,
     "rmt_qwen3_14b": rmt_qwen3_14b,
     **rlpt.NAMED,
+    "tiny_rlvr": tiny_rlvr,
+    **rlvr.NAMED,
 }
 
 

@@ -72,6 +72,11 @@ def prepare(recipe: PrepareRecipe, build: Build) -> Outcome:
         "segments": report.num_segments,
         "pii_masked": sum(report.pii.values()),
     }
+    if recipe.held_out is not None:
+        summary |= {
+            "held_out_items": len(contamination.items),
+            "leaks": counts.dropped.get("benchmark-leak", 0),
+        }
     return Outcome(rows=counts, summary=summary)
 
 

@@ -50,7 +50,8 @@ def prepare_problems(
         item for item in _held_out(recipe, folder / "problems.parquet", resolution)
         if item.problem not in {text for _, text in shared}
     ]  # fmt: skip
-    contamination = Contamination.index([*benchmarks, *own], recipe.decontaminate_ngram)
+    further = _further(build.inputs["held_out"]) if recipe.held_out is not None else ()
+    contamination = Contamination.index([*benchmarks, *further, *own], recipe.decontaminate_ngram)
     for item in contamination.items:
         report.items[item.benchmark] += 1
     leaks = _scan(folder / "problems.parquet", recipe, resolution, contamination)
@@ -137,6 +138,14 @@ def _benchmarks(path: Path, out: Path, ledger: Ledger) -> Iterator[HeldOutItem]:
             yield HeldOutItem(
                 row["problem_id"], row["benchmark"], normalise(row["problem"]), normalise(row["answer"])
             )
+
+
+def _further(folder: Path) -> Iterator[HeldOutItem]:
+    """Items of benchmarks in use elsewhere: read for the check alone, no rows of this corpus."""
+    for table in ("benchmarks", "problems"):
+        for row in read_rows(folder / f"{table}.parquet"):
+            name = row.get("benchmark") or row["source"]
+            yield HeldOutItem(row["problem_id"], name, normalise(row["problem"]), normalise(row["answer"]))
 
 
 def _held_out(recipe: PrepareRecipe, path: Path, resolution: Resolution) -> Iterator[HeldOutItem]:

@@ -19,7 +19,7 @@ from rpt_core.recipes.evaluation import EvaluationFields, EvaluationRecipe
 from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.objectives import NtpObjective, RlpObjective, RmtObjective
-from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlRecipe, TextRlRecipe
+from rpt_core.recipes.reinforce import PassRateRecipe, PolicyRecipe, RlptRecipe, RlRecipe, TextRlRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape, Optimiser, SftRecipe
 
 
@@ -84,8 +84,8 @@ def job_of(
     if isinstance(recipe, DifficultyRecipe):
         load = Load(documents=visited, trunk=recipe.context_tokens, trains=False, scores_document=True)
         return StageJob(load, 1 if visited else 0, scored=_at_mean(load, given))
-    if isinstance(recipe, QualityRecipe):
-        return _rated(recipe, visited, given) if recipe.model is not None else None
+    if isinstance(recipe, PassRateRecipe | QualityRecipe):
+        return _answered(recipe, visited, given)
     learnt = _supervised(recipe, given)
     if learnt is None:
         return None
@@ -195,12 +195,28 @@ def _supervised(recipe: Recipe, assumed: Assumed) -> Load | None:
     return None
 
 
+def _answered(recipe: PassRateRecipe | QualityRecipe, visited: int, assumed: Assumed) -> StageJob | None:
+    if isinstance(recipe, PassRateRecipe):
+        return _solved(recipe, assumed)
+    return _rated(recipe, visited, assumed) if recipe.model is not None else None
+
+
 def _rated(recipe: QualityRecipe, visited: int, assumed: Assumed) -> StageJob:
     load = Load(
         documents=visited, trunk=assumed.document, suffix=0, group=1, answer=recipe.reply_tokens,
         trains=False, draws=True,
     )  # fmt: skip
     return StageJob(load, 1 if visited else 0, (load,))
+
+
+def _solved(recipe: PassRateRecipe, assumed: Assumed) -> StageJob:
+    load = Load(
+        documents=recipe.num_problems, trunk=min(recipe.context_tokens, assumed.problem),
+        suffix=_suffix(recipe, assumed), group=recipe.samples, answer=recipe.reasoning_tokens,
+        trains=False, draws=True,
+    )  # fmt: skip
+    mean = _at_mean(load, replace(assumed, document_tokens=0))
+    return StageJob(load, 1 if recipe.num_problems else 0, (mean,))
 
 
 def _evaluated(recipe: EvaluationFields, judge: Shape | None, assumed: Assumed) -> StageJob:

@@ -130,6 +130,9 @@ class PrepareRecipe(Recipe):
     """MinHash permutations, as 14 bands x 8 rows by default (ours; RLPT 3.1 gives none)."""
     decontaminate_ngram: int = Field(13, ge=4)
     """Documents that share a run of this many words with a held-out problem are dropped."""
+    held_out: IngestRecipe | Ref | Artifact | None = later(None)
+    """Further benchmarks in use, as read from their own files (``held_out={"data": FOLDER}``): their items
+    are all held out, so documents and training problems that share text with one are dropped and counted."""
     mask_pii: bool = True
     mask_phones: bool = False
     """Most of what looks like a phone number in encyclopaedic text is none."""

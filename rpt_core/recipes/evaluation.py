@@ -59,8 +59,8 @@ class EvaluationRecipe(EvaluationFields):
     kind: ClassVar[str] = "evaluation"
 
     stage: Literal["evaluate"] = "evaluate"
-    difficulty: DifficultyRecipe | Ref | Artifact
-    """Classes the positions; the same one for all models that are compared."""
+    difficulty: DifficultyRecipe | Ref | Artifact | None = later(None)
+    """Classes the positions; the same one for all models that are compared. Problems need none."""
     model: PolicyRecipe | RlvrRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
     objective: TextObjective = RptObjective()
     modes: tuple[
@@ -78,6 +78,16 @@ class EvaluationRecipe(EvaluationFields):
     """Held-out positions above the lowest threshold, drawn once by seed."""
     milestones: bool = False
     """Also evaluate, in reasoning mode, every published checkpoint of the model's training."""
+
+    @model_validator(mode="after")
+    def _classed(self) -> Self:
+        on_text = {"plain", "reasoning", "forced"} & set(self.modes)
+        if self.difficulty is None and (on_text or self.milestones):
+            raise ValueError(
+                f"modes {', '.join(self.modes)} ask about positions by their difficulty, and there is none: "
+                "give difficulty, or modes of problems alone"
+            )
+        return self
 
 
 def refuse_overlap(model: object, *evaluated: object) -> None:

@@ -1,6 +1,6 @@
 """Recipes of reinforcement learning: on text, and on problems with verifiable answers."""
 
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -55,6 +55,9 @@ class RlRecipe(Recipe):
     """Longest answer, thought and prediction together."""
     context_tokens: int = Field(4096, ge=16)
     steps: int = Field(1000, ge=1)
+    max_gflops: float = later(0.0, ge=0)
+    """Training ends after the step that reaches this many operations (1e9; answers drawn and updates), or
+    after ``steps``; 0 for no such end. Arms that are compared at equal FLOPs share it."""
     evaluate_every: int = Field(0, ge=0)
     """Steps between quick held-out evaluations during training; 0 for none."""
     publish_best: bool = later(False)
@@ -160,13 +163,91 @@ class RlptRecipe(JudgeFields, TextRlRecipe):
     publish_best: bool = False
 
 
+Trained = PolicyRecipe | RlptRecipe | SftRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
+"""A model to go on from: to be made, a version in the store, or an artifact; a folder is a base given."""
+
+
+class PassRateRecipe(Recipe):
+    """How often a model solves each training problem: what a difficulty filter reads (``score-pass-rate``).
+
+    Made once and only read by trainings, so another range of rates, or another training on the same problems,
+    asks no model again.
+    """
+
+    kind: ClassVar[str] = "pass-rates"
+
+    stage: Literal["score-pass-rate"] = "score-pass-rate"
+    corpus: PrepareRecipe | Ref | Artifact
+    model: Trained
+    """Inside an RLVR recipe it may be left out, as may the corpus and how it is asked: then they are those of
+    the training, and the model is the one it starts from."""
+    objective: RlvrObjective = RlvrObjective()
+    samples: int = Field(8, ge=1)
+    """Answers to each problem."""
+    num_problems: int = Field(0, ge=0)
+    """Training problems asked, drawn by seed so that fewer are a part of more; 0 for all."""
+    temperature: float = Field(0.8, gt=0)
+    reasoning_tokens: int = Field(8192, ge=1)
+    context_tokens: int = Field(4096, ge=16)
+    seed: int = 0
+
+
 class RlvrRecipe(RlRecipe):
     """Reinforcement learning with verifiable rewards on problems, from any trained model."""
 
     kind: ClassVar[str] = "rlvr"
 
     stage: Literal["finetune-rlvr"] = "finetune-rlvr"
-    start: PolicyRecipe | RlptRecipe | SftRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
+    start: Trained
     objective: RlvrObjective = RlvrObjective()
     prompts_per_step: int = Field(64, ge=1)
     steps: int = Field(60, ge=1)
+    pass_rates: PassRateRecipe | Ref | Artifact | None = later(None)
+    """How often a model solves each problem. Problems without a rate are left out as ``no-pass-rate``."""
+    pass_rate_min: float = later(0.05, ge=0, le=1)
+    """Problems solved less often are left out as ``too-hard``: at 8 samples, those that were never solved."""
+    pass_rate_max: float = later(0.95, ge=0, le=1)
+    """Problems solved more often are left out as ``too-easy``: at 8 samples, those always solved."""
+    overlong_tokens: int = later(0, ge=0)
+    """Soft overlong punishment (DAPO, arXiv 2503.14476, eq. 13): an answer that reaches into this many last
+    tokens of ``reasoning_tokens`` loses reward on a straight line, ``overlong_penalty`` at the limit; 0 for
+    none. Overlong filtering, which leaves cut answers out of the loss, is ``selection.mask_truncated``."""
+    overlong_penalty: float = later(1.0, gt=0)
+    """What an answer that was cut off loses."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rates_of_the_start(cls, data: Any) -> Any:
+        """Pass rates without a model are of the start model, asked as the training asks."""
+        rates = data.get("pass_rates") if isinstance(data, dict) else None
+        if not isinstance(rates, dict) or "fingerprint" in rates or "ref" in rates:
+            return data
+        shared = ("corpus", "objective", "temperature", "reasoning_tokens", "context_tokens", "seed")
+        own = {name: data[name] for name in shared if name in data} | {"model": data.get("start")}
+        return {**data, "pass_rates": {**own, **rates}}
+
+    @model_validator(mode="after")
+    def _filtered_by_rates(self) -> Self:
+        low, high = self.pass_rate_min, self.pass_rate_max
+        if low > high:
+            raise ValueError(f"pass_rate_min {low} is above pass_rate_max {high}: no problem is in between")
+        if self.pass_rates is None and not {"pass_rate_min", "pass_rate_max"}.isdisjoint(_changed(self)):
+            raise ValueError("pass_rate_min and pass_rate_max need pass_rates, for example pass_rates={}")
+        rates = self.pass_rates
+        if isinstance(rates, PassRateRecipe) and rates.corpus != self.corpus:
+            raise ValueError("pass_rates are of another corpus than the training's: make the two equal")
+        return self
+
+    @model_validator(mode="after")
+    def _overlong_inside_the_answer(self) -> Self:
+        if self.overlong_tokens > self.reasoning_tokens:
+            raise ValueError(
+                f"overlong_tokens {self.overlong_tokens} of an answer of at most {self.reasoning_tokens} "
+                "tokens: the punishment would begin before the answer; give fewer"
+            )
+        return self
+
+
+def _changed(recipe: RlvrRecipe) -> set[str]:
+    """Fields that are not at their defaults."""
+    return set(recipe.model_dump(exclude_defaults=True))

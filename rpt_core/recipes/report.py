@@ -19,6 +19,7 @@ PAGES = {
     "report": "rpt_core.report.journey:study",
     "report-seeds": "rpt_core.report.seeds:study",
     "report-rlpt": "rpt_core.report.rlpt:study",
+    "report-rlvr": "rpt_core.report.rlvr:study",
     "leaderboard": "rpt_core.report.leaderboard:study",
 }
 """By stage, the ``module:function`` that says what the page holds."""

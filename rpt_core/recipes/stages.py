@@ -16,9 +16,10 @@ from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.leaderboard import LeaderboardRecipe
-from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
+from rpt_core.recipes.reinforce import PassRateRecipe, PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.recipes.report import ArmsRecipe, ReportRecipe, SeedsRecipe
 from rpt_core.recipes.rlpt_report import RlptReportRecipe
+from rpt_core.recipes.rlvr_report import RlvrReportRecipe
 from rpt_core.recipes.scaling import ScalingRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, SftRecipe
 
@@ -101,6 +102,10 @@ ROWS = (
         exact=False, experiment="rpt/train", flow="sft", work="train",
     ),
     Stage(
+        PassRateRecipe, "rpt_core.evaluation.pass_rates:score_pass_rate",
+        exact=False, experiment="rpt/data", flow="score-pass-rate", work="score", title="Pass rates scored",
+    ),
+    Stage(
         RlvrRecipe, "rpt_core.train.rl.reinforce:finetune_rlvr", many_ranks=True,
         exact=False, experiment="rpt/train", flow="finetune-rlvr", work="train", title="Verifiable rewards",
     ),
@@ -127,6 +132,10 @@ ROWS = (
     Stage(
         RlptReportRecipe, "rpt_core.report.study:write_report",
         exact=True, experiment="rpt/report", flow="pipeline",
+    ),
+    Stage(
+        RlvrReportRecipe, "rpt_core.report.study:write_report",
+        exact=True, experiment="rpt/report", flow="study",
     ),
     Stage(
         SeedsRecipe, "rpt_core.report.study:write_report",

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import cast
@@ -10,6 +11,7 @@ from rpt_core.artifacts.build import GIGA, METRICS_FILE, TIMINGS_FILE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import StarvedError
 from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
+from rpt_core.objectives.problems.objective import Rlvr
 from rpt_core.objectives.registry import open_objective
 from rpt_core.policy.device import device_of
 from rpt_core.policy.engines.registry import open_engine
@@ -106,7 +108,7 @@ def _train(recipe: RlRecipe, build: Build, milestones: frozenset[int]) -> Outcom
     record.write(build.out)
     if progress.best_step and progress.best_step not in milestones:
         publish_best(build, progress)
-    return _outcome(progress, build)
+    return _outcome(progress, build, _filtered(recipe, trainer))
 
 
 def open_trainer(recipe: RlRecipe, build: Build, model: Path | None = None) -> Trainer:
@@ -153,7 +155,17 @@ def _policy(build: Build, folder: Path) -> Policy:
     return policy
 
 
-def _outcome(progress: Progress, build: Build) -> Outcome:
+def _filtered(recipe: RlRecipe, trainer: Trainer) -> dict[str, int]:
+    """Training problems the difficulty filter was given, kept and left out by reason; none without one."""
+    objective = trainer.objective
+    if not isinstance(recipe, RlvrRecipe) or recipe.pass_rates is None or not isinstance(objective, Rlvr):
+        return {}
+    balance = objective.balance
+    dropped = {f"problems_{reason}": num for reason, num in balance.dropped.items()}
+    return {"problems": balance.rows_in, "problems_kept": balance.kept, **dropped}
+
+
+def _outcome(progress: Progress, build: Build, filtered: Mapping[str, int] | None = None) -> Outcome:
     rows = [json.loads(line) for line in (build.out / METRICS_FILE).read_text().splitlines()]
     looks = [row["eval/accuracy"] for row in rows if "eval/accuracy" in row]
     last = rows[-1]
@@ -161,6 +173,7 @@ def _outcome(progress: Progress, build: Build) -> Outcome:
         "steps": progress.step,
         **{name: last[name] for name in ("reward_mean", "kept_fraction", "think_share") if name in last},
         "gflops": progress.gflops,
+        **(filtered or {}),
     }
     if looks:
         summary |= {"eval_accuracy_first": looks[0], "eval_accuracy_last": looks[-1]}

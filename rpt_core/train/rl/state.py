@@ -83,9 +83,11 @@ class Trainer:
         return self.ntp_weight > 0 or wanted
 
     def is_done(self, progress: Progress) -> bool:
-        """Whether the training has reached its last step, or used up its tokens."""
-        most = self.recipe.max_tokens if isinstance(self.recipe, TextRlRecipe) else 0
-        return progress.step >= self.recipe.steps or bool(most and progress.tokens >= most)
+        """Whether the training has reached its last step, or used up its tokens or operations."""
+        tokens = self.recipe.max_tokens if isinstance(self.recipe, TextRlRecipe) else 0
+        gflops = self.recipe.max_gflops
+        used_up = bool(tokens and progress.tokens >= tokens) or bool(gflops and progress.gflops >= gflops)
+        return used_up or progress.step >= self.recipe.steps
 
     def sampling_at(self, step: int) -> Sampling:
         """How a step's answers are drawn; an objective may end them sooner than the recipe does."""

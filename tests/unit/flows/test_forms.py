@@ -13,6 +13,7 @@ STAGE_FLOWS = {
     "ingest-corpus": stages.ingest_corpus,
     "prepare-corpus": stages.prepare_corpus,
     "score-difficulty": stages.score_difficulty,
+    "score-pass-rate": stages.score_pass_rate,
     "train-base": stages.cold_start,
     "train-rpt": stages.train_rpt,
     "train-rlpt": stages.train_rlpt,
@@ -41,7 +42,7 @@ def with_stage() -> dict[str, list[str]]:
     """Stage -> names of the recipes whose journey has it."""
     found: dict[str, list[str]] = {}
     for name in NAMED:
-        overrides = Overrides(data="somewhere") if name == "tiny_real" else Overrides()
+        overrides = Overrides(data="somewhere") if name in ("tiny_real", "rlvr_small") else Overrides()
         for stage in {recipe.stage for recipe in walk(any_journey(name, overrides))}:
             found.setdefault(stage, []).append(name)
     return found

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rpt_core.artifacts.recipe import Artifact
@@ -14,6 +16,7 @@ from rpt_core.objectives.next_token.templates import TEMPLATES
 from rpt_core.objectives.objective import Asked, Reporting
 from rpt_core.objectives.problems import objective as rlvr
 from rpt_core.objectives.problems.answer import Grade
+from rpt_core.objectives.problems.pass_rates import RATES_FILE, SCHEMA
 from rpt_core.objectives.problems.question import Problem, Solve
 from rpt_core.objectives.prompts import boxed, problem_prompt
 from rpt_core.policy.codec import Codec
@@ -187,6 +190,52 @@ def test_a_problem_fits_with_the_words_around_it_or_not_at_all(codec: Codec):
     assert not solve.fits(problem, whole - 1)
     trunk = solve.ask(problem).trunk
     assert len(trunk.token_ids) + len(trunk.cuts[0].suffix_ids) == whole
+
+
+def write_rates(folder: Path, rates: dict[str, int]) -> Path:
+    """Right answers of eight, by problem."""
+    folder.mkdir()
+    rows = [
+        {"problem_id": name, "samples": 8, "correct": num, "truncated": 0, "unread": 0, "mean_tokens": 1.0}
+        for name, num in rates.items()
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), folder / RATES_FILE)
+    return folder
+
+
+def test_a_filter_by_pass_rate_leaves_out_what_teaches_nothing_and_counts_it(codec, inputs, tmp_path):
+    ids = sorted({a.trunk.key for a in rlvr.open_objective(rlvr_recipe(), inputs, codec).draw(1, 0, 18)[0]})
+    rates = dict(zip(ids, [0, 0, 8, *[4] * (len(ids) - 4)], strict=False))  # the last has no rate
+    filtered = {**inputs, "pass_rates": write_rates(tmp_path / "rates", rates)}
+    objective = rlvr.open_objective(rlvr_recipe(pass_rates=NOWHERE), filtered, codec)
+    assert objective.balance.dropped == {"no-pass-rate": 1, "too-easy": 1, "too-hard": 2}
+    assert objective.balance.rows_in == 18
+    drawn = {a.trunk.key for a in objective.draw(1, 0, objective.balance.kept)[0]}
+    assert drawn == set(ids[3:-1])
+    held_out = rlvr.open_objective(rlvr_recipe(), inputs, codec).held_out(100)
+    assert objective.held_out(100) == held_out  # what is held out is asked whatever its rate
+
+
+def test_a_filter_that_leaves_nothing_is_a_named_end(codec, inputs, tmp_path):
+    filtered = {**inputs, "pass_rates": write_rates(tmp_path / "rates", {"another": 4})}
+    with pytest.raises(StarvedError, match=r"by their pass rates .* 18 are no-pass-rate\. Widen"):
+        rlvr.open_objective(rlvr_recipe(pass_rates=NOWHERE), filtered, codec)
+
+
+def test_long_answers_lose_reward_and_stay_as_right_as_they_are(codec, inputs):
+    changes = {"overlong_tokens": 10, "overlong_penalty": 0.5, "reasoning_tokens": 20}
+    plain, soft = (
+        rlvr.open_objective(rlvr_recipe(**one), inputs, codec) for one in ({"reasoning_tokens": 20}, changes)
+    )
+    (one, *_), _ = plain.draw(1, 0, 1)
+    end = answer(codec, "", one.questions[0].truth).token_ids
+    filler = tuple(codec.encode(" x"))[:1]
+    samples = [Sample((*filler * (n - len(end)), *end), (0.0,) * n, "stop") for n in (len(end), 15)]
+    cut = Sample(filler * 20, (0.0,) * 20, "length")
+    for objective, lost in ((plain, (0.0, 0.0, 0.0)), (soft, (0.0, 0.25, 0.5))):
+        found = judge_group(objective, one, 0, [*samples, cut])
+        assert [v.verdict for v in found] == ["correct", "correct", "truncated"]
+        assert [v.score for v in found] == [1.0 - lost[0], 1.0 - lost[1], 0.0 - lost[2]]
 
 
 def test_problems_too_long_for_the_context_are_counted(codec: Codec, inputs):

@@ -46,6 +46,14 @@ def test_it_is_done_after_its_steps_or_its_tokens(step, tokens, most, is_done):
     assert found is is_done
 
 
+@pytest.mark.parametrize(("gflops", "is_done"), [(99.9, False), (100.0, True), (250.0, True)])
+def test_it_is_done_at_its_operations_on_text_and_on_problems(gflops, is_done):
+    for recipe in (RECIPE, RLVR):
+        limited = trainer(recipe, steps=7, max_gflops=100.0)
+        assert limited.is_done(Progress(step=2, gflops=gflops)) is is_done
+        assert trainer(recipe, steps=7).is_done(Progress(step=2, gflops=gflops)) is False
+
+
 def test_problems_have_no_documents_loss_and_no_end_by_tokens():
     one = trainer(RLVR)
     assert (one.ntp_weight, one.ntp_text, one.watches_documents) == (0.0, "instructed", False)
