@@ -18,6 +18,7 @@ from rpt_core.recipes.corpus import QualityRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.report import ReportRecipe
 from rpt_core.recipes.rlpt_report import RlptReportRecipe
+from rpt_core.recipes.rlvr_report import RlvrReportRecipe
 from rpt_core.recipes.supervised import SftRecipe
 from tasks.given_models import base_of
 
@@ -63,6 +64,11 @@ REQUIRED = {
         "cold.optimiser.schedule", "judge.model.name", "examiner.model.name", "training.objective.rule",
         "training.objective.msr_share", "evaluation.top_p", "training.optimiser.schedule",
     ],
+    "rlvr_small": words("""
+        start.model.name problems.documents.data rates.samples rlvr.loss rlvr.prompts_per_step rlvr.group_size
+        rlvr.temperature rlvr.reasoning_tokens rlvr.kl_weight rlvr.steps rlvr.pass_rate_min rlvr.pass_rate_max
+        rlvr.overlong_tokens rlvr.selection.mask_truncated rlvr.optimiser.learning_rate
+    """),
 }  # fmt: skip
 """Fields of the papers' tables; a table on the page that leaves one out fails."""
 
@@ -115,6 +121,11 @@ def parts_of(name: str) -> dict[str, Recipe]:
     """The recipes the page speaks of, by its words for them."""
     journey = any_journey(name)
     rlvr = stage(journey, "finetune-rlvr")
+    if isinstance(journey, RlvrReportRecipe):
+        return {
+            "problems": rlvr.corpus, "start": base_of(rlvr), "rates": rlvr.pass_rates, "rlvr": rlvr,
+            "evaluation": journey.arms[0].evaluations[0],
+        }  # fmt: skip
     training = stage(journey, "train-rlpt" if isinstance(journey, RlptReportRecipe) else "train-rpt")
     parts: dict[str, Any] = {
         "corpus": training.corpus, "problems": rlvr.corpus, "start": base_of(training.start),
