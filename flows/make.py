@@ -17,6 +17,7 @@ from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.recipes.stages import stage_of
 from tasks import capacity
 from tasks.build import build
+from tasks.dispatch import HERE, build_on_pool, check_on_pool, runs_on_pool
 from tasks.home import open_store
 from tasks.resolve import resolve_sources
 from tasks.run_log import leave_out_tracebacks_of_ours, say
@@ -49,12 +50,13 @@ def fitted(target: Recipe, placement: Placement) -> Recipe:
     Raises:
         RecipeError: its stages do not fit each other; no input was touched.
         CapacityError: a model does not fit this machine, or no stage can run as the placement asks; no input
-            was touched.
+            was touched. Where the placement names a pool, its machines say so (:func:`make_recipe`).
         SourceError: data or a model is not there.
     """
     check_journey(target)
-    check_served(placement)
-    check_capacity(target, placement)
+    if placement.pool == HERE:
+        check_served(placement)
+        check_capacity(target, placement)
     return mapped(target, _each_once(resolve_sources))
 
 
@@ -179,6 +181,8 @@ def make_recipe(target: Recipe, name: str, placement: Placement) -> Artifact:
     A plan that was handed over is carried out once: later the store may hold more, and the inputs may differ.
     What is made is spoken of as ``<name>-<role>@<version>``.
     """
+    if placement.pool != HERE:
+        _check_on_pool(target, placement)
     todo = _handed_over.pop(_plan_key(target, placement), None) or prepared(target, placement)
     store = open_store()
     made = {_key(line.recipe): line.artifact for line in todo.lines if line.artifact}
@@ -191,8 +195,12 @@ def make_recipe(target: Recipe, name: str, placement: Placement) -> Artifact:
         resolved = resolved_recipe(recipes[key], made, store)
         assert resolved is not None, "inputs come before what needs them"
         spoken = Spoken(name, role(recipes[key]), getattr(recipes[key], "seed", None))
-        task = build.with_options(name=recipes[key].stage, task_run_name=str(spoken))
-        return partial(task, resolved, placement, spoken)
+        recipe, title = recipes[key], str(spoken)
+        if runs_on_pool(recipe, placement):
+            handed = build_on_pool.with_options(name=recipe.stage, task_run_name=title)
+            return partial(handed, resolved, placement, spoken, capacity.need_of(recipe))
+        here = build.with_options(name=recipe.stage, task_run_name=title)
+        return partial(here, resolved, placement, spoken)
 
     def keep(key: str, artifact: Artifact) -> None:
         made[key] = artifact
@@ -207,6 +215,12 @@ def make_recipe(target: Recipe, name: str, placement: Placement) -> Artifact:
     return made[_key(todo.target)]
 
 
+def _check_on_pool(target: Recipe, placement: Placement) -> None:
+    """Ask the pool's machines about the models of a journey, each size once."""
+    needs = [capacity.need_of(recipe) for recipe in walk(target) if runs_on_pool(recipe, placement)]
+    check_on_pool(list(dict.fromkeys(need for need in needs if need)), placement)
+
+
 def room_for(placement: Placement) -> Room:
     """What stages that run at once may take of this machine."""
     machine, most = this_machine(), placement.stages_at_once
@@ -217,6 +231,8 @@ def room_for(placement: Placement) -> Room:
 def _job(key: str, recipe: Recipe, placement: Placement) -> JourneyStage:
     """A stage and what it takes; one on a GPU takes all, for each is given the same devices."""
     needs = frozenset(_key(value) for value in recipe.inputs().values() if isinstance(value, Recipe))
+    if runs_on_pool(recipe, placement):
+        return JourneyStage(key, needs, 0, 0)
     if stage_of(recipe).work is None:
         return JourneyStage(key, needs, placement.workers, PROCESS_BYTES)
     explicit = resolve_placement(placement, capacity.num_parameters(recipe) or None)

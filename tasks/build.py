@@ -41,7 +41,7 @@ from tasks.spoken import UNSPOKEN, Spoken
 from tasks.views import prefect_tags, show_finished
 from tasks.watch import StageWatch, tell
 
-_RETRIES = 2
+RETRIES = 2
 _LOCK_SECONDS = 0.25
 
 
@@ -57,7 +57,7 @@ def retryable(task: Any, task_run: Any, state: Any) -> bool:
 @task(
     cache_policy=NO_CACHE,
     persist_result=False,
-    retries=_RETRIES,
+    retries=RETRIES,
     retry_delay_seconds=5,
     retry_condition_fn=retryable,
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 from infra.capacity import Work, check_capacity, needed_bytes
 from infra.machine import resolve_placement
 from rpt_core.artifacts.placement import Placement
-from rpt_core.artifacts.recipe import Recipe
+from rpt_core.artifacts.recipe import Frozen, Recipe
 from rpt_core.policy.loading.stored import file_shapes, num_numbers
 from rpt_core.recipes.benchmark_evaluation import BenchmarkRecipe
 from rpt_core.recipes.corpus import QualityRecipe
@@ -20,18 +20,45 @@ _MODEL_INPUTS = ("start", "base", "proxy", "model")
 """Inputs that are models, by the role they have in a stage."""
 
 
+class ModelNeed(Frozen):
+    """What one stage's model asks of a machine, in numbers."""
+
+    stage: str
+    model: str
+    """What to call it in a message."""
+    num_parameters: float
+    work: Work
+
+
+def need_of(recipe: Recipe) -> ModelNeed | None:
+    """What a stage whose inputs are still recipes asks of its machine; None where no size is known."""
+    work, count = _work(recipe), num_parameters(recipe)
+    if work is None or not count:
+        return None
+    return ModelNeed(stage=recipe.stage, model=model_name(recipe), num_parameters=count, work=work)
+
+
+def check_need(need: ModelNeed, placement: Placement) -> None:
+    """Refuse a model that this machine cannot hold.
+
+    Raises:
+        CapacityError: says what is missing and where it would fit.
+    """
+    check_capacity(need.stage, need.num_parameters, need.work, placement, model=need.model)
+
+
 def check(recipe: Recipe, placement: Placement) -> None:
     """Refuse a stage whose model does not fit, or whose engine cannot draw as the recipe says.
 
     Raises:
         CapacityError: says what is missing and where it would fit.
     """
-    work, count = _work(recipe), num_parameters(recipe)
+    need = need_of(recipe)
     if isinstance(recipe, RlRecipe) and recipe.off_policy_steps:
-        explicit = resolve_placement(placement, count or None)
+        explicit = resolve_placement(placement, need.num_parameters if need else None)
         refuse_shared(recipe, explicit.engine, on_gpu=int(explicit.gpus) > 0)
-    if work is not None and count:
-        check_capacity(recipe.stage, count, work, placement, model=model_name(recipe))
+    if need:
+        check_need(need, placement)
 
 
 def demand(recipe: Recipe) -> int:

@@ -19,7 +19,8 @@ class Placement(Frozen):
     """Where a stage runs. Every field defaults to ``auto``: taken from the machine and the model's size."""
 
     pool: str = "auto"
-    """Prefect work pool: ``cpu-pool`` or ``gpu-pool``."""
+    """Prefect work pool whose workers make the stages that hold a model, each by a run of its own
+    (``gpu-pool``); ``auto``: all stages of a journey run where its flow does."""
     gpus: Count = "auto"
     """CUDA devices of a machine to use; ``auto`` takes what is there, and one where a stage uses no more."""
     ranks: Positive = "auto"

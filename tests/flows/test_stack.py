@@ -24,9 +24,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 UP = "import sys; from flows.__main__ import main; sys.argv = ['rpt', 'up']; main()"
 FLOWS = {
     "ingest-corpus", "prepare-corpus", "score-difficulty", "cold-start", "train-rpt", "finetune-rlvr",
-    "evaluate", "fit-scaling", "pipeline",
+    "evaluate", "fit-scaling", "pipeline", "build-stage", "check-pool",
 }  # fmt: skip
-ON_GPU = {"cold-start", "score-difficulty", "train-rpt", "finetune-rlvr", "evaluate", "pipeline", "seeds"}
+ON_POOL = {"build-stage", "check-pool"}
+ON_GPU = {"cold-start", "score-difficulty", "train-rpt", "finetune-rlvr", "evaluate", *ON_POOL}
 TRIVIAL = """
 import time
 from pathlib import Path
@@ -199,7 +200,8 @@ def test_every_flow_is_deployed_twice_on_the_pool_it_needs(up):
         flow, kind = name.split("/")
         pool = "gpu-pool" if kind == "prod" and flow in ON_GPU else "cpu-pool"
         assert found[name]["work_pool_name"] == pool
-        assert found[name]["parameters"]["recipe"] == ("tiny_rpt" if kind == "local" else "rpt_14b")
+        if flow not in ON_POOL:
+            assert found[name]["parameters"]["recipe"] == ("tiny_rpt" if kind == "local" else "rpt_14b")
         steps = found[name]["pull_steps"]
         assert [step["directory"] for step in steps[0].values()] == [str(REPOSITORY)]
 
@@ -245,6 +247,46 @@ def test_the_papers_recipe_is_refused_within_a_minute_saying_what_to_do(up):
     [message] = [run["state"]["message"] for run in runs]
     for part in ("CapacityError", "no GPU", "gpu-pool", "tiny_rpt"):
         assert part in message
+
+
+def runs_of(up: Up, flow: str) -> list[dict]:
+    """All runs of a flow, the latest first."""
+    asked = {"flows": {"name": {"any_": [flow]}}, "sort": "START_TIME_DESC"}
+    return up.api.call("POST", "/flow_runs/filter", asked)
+
+
+def test_a_journey_of_the_papers_size_is_refused_by_the_pool_before_it_reads_anything(up):
+    if any(Path("/dev").glob("nvidia[0-9]")):
+        pytest.skip("this machine has a GPU")
+    done = up.prefect("deployment", "run", "pipeline/prod", "--watch")
+    assert done.returncode == 1, done.stdout + done.stderr
+    [refused] = runs_of(up, "pipeline")
+    assert "CapacityError" in refused["state"]["message"]
+    assert "no GPU" in refused["state"]["message"]
+    [asked] = runs_of(up, "check-pool")
+    assert (asked["work_pool_name"], asked["state_type"]) == ("gpu-pool", "FAILED")
+    assert runs_of(up, "build-stage") == []
+
+
+def test_stages_with_a_model_run_on_the_pool_that_the_placement_names(up):
+    """A journey on cpu-pool reads its text there and has its model trained by a run on gpu-pool, once."""
+    fields = {"documents.sample.num_documents": 200, "base.steps": 3}
+    given = {
+        "recipe": "tiny_rpt", "kind": "base", "overrides": {"seed": 5, "fields": fields},
+        "placement": {"pool": "gpu-pool"},
+    }  # fmt: skip
+    for _ in range(2):
+        done = up.prefect("deployment", "run", "cold-start/local", "--params", json.dumps(given), "--watch")
+        assert done.returncode == 0, (
+            done.stdout + done.stderr + (up.home / "logs/worker-cpu-pool.log").read_text()
+        )
+    [trained] = runs_of(up, "build-stage")
+    assert (trained["work_pool_name"], trained["state_type"]) == ("gpu-pool", "COMPLETED")
+    assert trained["name"] == "tiny_rpt-base, seed 5"
+    parents = runs_of(up, "cold-start")
+    assert [run["work_pool_name"] for run in parents] == ["cpu-pool", "cpu-pool"]
+    tasks = up.api.call("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [trained["id"]]}}})
+    assert [task["name"] for task in tasks] == ["tiny_rpt-base, seed 5"]
 
 
 def test_sigterm_cancels_what_runs_and_leaves_nothing(up):

@@ -22,6 +22,7 @@ from rpt_core.recipes.objectives import RmtObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.recipes.stages import STAGES, Stage
 from rpt_core.recipes.supervised import BaseRecipe
+from tasks.dispatch import BUILD_STAGE, CHECK_POOL
 from tasks.given_models import base_of
 
 ROOT = Path(__file__).parents[4]
@@ -213,6 +214,8 @@ def test_the_words_a_refusal_names_mend_it():
     check_journey(any_journey("tiny_rpt", Overrides(fields={**fields, **named})))
 
 
+ON_POOL = {BUILD_STAGE, CHECK_POOL}
+"""What a journey has run on the pool its placement names."""
 READERS_OWN = {"score-quality/local"}
 """Deployments whose stage the reader adds to the recipe by fields of their own."""
 
@@ -227,6 +230,9 @@ def test_deployments_and_flows_name_recipes_that_have_their_stage():
             asked = deployment["parameters"]
             assert asked.get("model", "tiny_rpt-base").partition("-")[0] in NAMED
             assert set(asked.get("benchmarks", [])) <= set(PACKS)
+            continue
+        if stage_name in ON_POOL:  # given its recipe by a journey
+            assert deployment["parameters"] == {}
             continue
         if stage_name in ("pipeline", "seeds", "study"):
             assert deployment["parameters"]["recipe"] in NAMED
@@ -257,7 +263,7 @@ def test_every_flow_of_the_table_is_deployed_under_its_name():
         file, _, function = deployment["entrypoint"].partition(":")
         deployed.add((flows_in(file)[function], deployment["name"]))
     assert len(deployed) == len(page["deployments"])
-    assert {flow for flow, _ in deployed} == {row.flow for row in STAGES.values()}
+    assert {flow for flow, _ in deployed} == {row.flow for row in STAGES.values()} | ON_POOL
     assert ("train-rpt", "prod") in deployed
 
 
