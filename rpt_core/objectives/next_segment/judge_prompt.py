@@ -1,5 +1,12 @@
 """The rule of the generative reward: what a judge is asked, prefix or strict, and how its reply is read.
 
+    prefix   r = 1 if the judge says that y means the same as an initial part of R, else 0
+    strict   r = 1 if the judge says that y means the same as all of R, else 0
+
+with y the prediction and R the reference: under *prefix* the segment asked about and those after it, s_i,
+s_(i+1), ... (``targets.py``), for MSR and under *strict* s_i alone. What a guard refuses earns 0 and what
+repeats the text word for word earns 1, both without the judge (``question.py``).
+
 The two texts go into the prompt as JSON strings, so that neither can leave its place: a line break in a
 prediction stays inside its quotes and never begins a line of the prompt. The words are ours; fields,
 scores and the one-line reply follow RLPT's appendix (arXiv 2509.19249).

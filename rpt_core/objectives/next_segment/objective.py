@@ -1,4 +1,8 @@
-"""RLPT as an objective: which segments of a corpus are asked about, and by whom answers are judged."""
+"""RLPT as an objective: which segments of a corpus are asked about, and by whom answers are judged.
+
+What both tasks are, ASR and MSR, is in ``question.py``, the rule of the reward in ``judge_prompt.py``. Here
+they are mixed: of all questions ``msr_share = lambda / (1 + lambda)`` are MSR.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,5 +1,7 @@
 """The words around a document for next-segment reasoning: ASR and MSR on one trunk.
 
+What both tasks predict, and from what, is in ``question.py``.
+
 In the paper ASR puts its task before the context and MSR after it (RLPT, section 3.2). Here both stand
 after the cut, so that questions of either kind share the document before it; headings, the <MASK> line
 and the answer's markers are the paper's, the sentences are ours.

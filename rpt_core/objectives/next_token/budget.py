@@ -1,6 +1,6 @@
 """The dynamic token budget of RMT (arXiv 2509.24375): how long a thought should be, what its length earns.
 
-    B_t = max(B_min, floor(B_0 * gamma ** (t / T)))              the budget at step t of T
+    B_t = max(B_min, floor(B_0 * gamma ** (t / T)))              the budget when t of T steps are done
     r_len = r_max * max(0, 1 - |l - B_t| / B_t)                  a triangle over the thought's length l
     r = (1 - w) * r_match + w * r_len                            the composite reward
 

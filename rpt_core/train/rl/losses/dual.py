@@ -1,9 +1,11 @@
 """The dual objective of RMT: next-token loss on every document token that was not asked about.
 
-``L = L_RL + lambda * L_NTP``. A document's tokens fall into two sets: those asked about, which only the
-policy loss learns from, and all others, which only this loss learns from (docs/methods.md, rule 3.5). It
-is a mean over the second set of the whole batch, so lambda does not depend on batch or document size;
-``step.py`` multiplies it by lambda (the recipe's ``ntp_weight``) and adds it to the policy's. Where
+    L = L_RL + lambda * L_NTP,   L_NTP = -mean over t in D of log p_theta(x_t | x_<t)
+
+A document's tokens fall into two sets: those asked about, which only the policy loss learns from, and D, all
+others, which only this loss learns from (docs/methods.md, rule 3.5). The mean is over the whole batch, so
+lambda does not depend on batch or document size. :func:`own_loss` is its sum; ``lessons.py`` counts D, and
+``step.py`` divides by that, multiplies by lambda (the recipe's ``ntp_weight``) and adds L_RL. Where
 the documents are read as the branches' own trunk it costs no forward pass; instruction tokens are never
 predicted, so they never carry loss.
 

@@ -2,10 +2,19 @@
 
 Every loss is a sum over tokens of ``weight * term``: the term compares the new policy with the one
 that drew the answer, the weight is one over a denominator of the *whole* batch. A batch can then be
-split into any micro-batches without changing its gradient. With ``rho`` the ratio of both policies:
+split into any micro-batches without changing its gradient. With ``rho`` the ratio of both policies and ``A``
+the answer's advantage (``advantages.py``), the terms:
 
     -min(rho * A, clip(rho, 1 - low, 1 + high) * A)     "clipped": GRPO, Dr. GRPO, DAPO, GSPO, RLOO, RLP
     -stop_gradient(clip(rho, ...)) * A * log pi         "weighted": CISPO
+
+and the weights, with n_i the tokens of the i-th of K answers that count:
+
+    1 / sum_i(n_i)              mean over "tokens": GRPO, DAPO, CISPO
+    1 / (K * n_i)               mean over "answers": GSPO, RLP
+    1 / (K * longest allowed)   "constant": Dr. GRPO, RLOO
+
+``lessons.py`` takes the denominators of the batch, ``step.py`` adds the products up.
 
 Letters: N answer tokens, A answers.
 """
