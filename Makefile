@@ -6,12 +6,12 @@
 BIN := .venv/bin
 PACKAGES := flows tasks infra rpt_core
 PYTEST := $(BIN)/python -m pytest
-NOT_HERE := not long and not gpu and not s3 and not vllm
+NOT_HERE := not long and not gpu and not s3 and not vllm and not browser
 # two processes, files in their order: xdist would put those of few tests last, which here are the long ones
 BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 vllm test-vllm bench-vllm bench-trainer bench-ranks bench-corpus gpu-bundle peers real-model models-table clean
+.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 vllm test-vllm test-browser bench-vllm bench-trainer bench-ranks bench-corpus gpu-bundle peers real-model models-table clean
 
 help:  ## what there is to do
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -47,7 +47,7 @@ test: lint  ## everything but what takes many minutes or a GPU
 	@$(PYTEST) -q $(BY_FILE) -m "$(NOT_HERE)" tests $(PACKAGES)
 
 test-faults: setup  ## processes killed at every stage
-	@$(PYTEST) -q -m "faults and not gpu and not vllm" tests
+	@$(PYTEST) -q -m "faults and not gpu and not vllm and not browser" tests
 
 test-long: setup  ## kills at further steps, RPT's table 1, and other tests of many minutes
 	@$(PYTEST) -q -m "long and not gpu and not vllm" tests
@@ -63,6 +63,10 @@ test-vllm: setup vllm  ## the engine vllm with the real vLLM
 
 bench-vllm: setup vllm  ## learning with vLLM's answers beside the torch engine's: 8 seeds of a short training
 	@$(BIN)/python -m tests.benchmarks.engines $(BENCH_ARGS)
+
+test-browser: setup  ## Prefect's and MLflow's pages against a real `rpt up`, in headless Chromium
+	@$(BIN)/python -c 'import playwright' 2>/dev/null || $(BIN)/pip install -q '.[browser]' -c constraints.txt
+	@$(PYTEST) -q -m browser tests/browser
 
 test-s3: setup  ## the store against a real S3 server (RPT_TEST_S3)
 	@$(PYTEST) -q -m s3 tests

@@ -5,6 +5,9 @@ from typing import Any
 
 from prefect import runtime
 
+MOST_FIELDS = 2
+"""Of those a run changes, in its name; a list of runs has little room."""
+
 
 def run_name() -> str:
     """Name of the flow run that begins now, of its parameters."""
@@ -12,7 +15,7 @@ def run_name() -> str:
 
 
 def named(parameters: Mapping[str, Any]) -> str:
-    """A run's name.
+    """A run's name: two fields by name, or three, and of more how many there are.
 
     Example:
         >>> named({"recipe": "tiny_rpt", "overrides": {"seed": 1, "fields": {"policy.steps": 20}}})
@@ -33,5 +36,8 @@ def named(parameters: Mapping[str, Any]) -> str:
     if overrides.get("seed") is not None:
         parts.append(f"seed {overrides['seed']}")
     parts += [f"{name}={overrides[name]}" for name in ("data", "model") if overrides.get(name)]
-    parts += [f"{name}={value}" for name, value in (overrides.get("fields") or {}).items()]
+    fields = [f"{name}={value}" for name, value in (overrides.get("fields") or {}).items()]
+    parts += fields[:MOST_FIELDS]
+    if more := fields[MOST_FIELDS:]:
+        parts.append(f"{len(more)} more fields" if len(more) > 1 else more[0])
     return ", ".join(parts)[:200]

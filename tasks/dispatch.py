@@ -102,7 +102,7 @@ def check_on_pool(needs: Sequence[ModelNeed], placement: Placement) -> None:
         "needs": [need.model_dump(mode="json") for need in needs],
         "placement": _there(placement),
     }
-    name = f"can {placement.pool} hold {len(needs)} models"
+    name = f"does {placement.pool} hold {', '.join(dict.fromkeys(need.stage for need in needs))}"
     run = _run(CHECK_POOL, placement.pool, parameters, "check", name)
     ended = _waited_for(run, placement.stop_grace_seconds, begin_within=CHECK_SECONDS)
     if ended.state is not None and ended.state.is_cancelled():

@@ -1,27 +1,23 @@
 """The local stack as a user meets it: `rpt up`, deployments, a watched run, Ctrl-C; and nothing left."""
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
 import pytest
 
 from infra.local import links
 from infra.local.automations import ZOMBIES, ensure_automations
-from infra.local.prefect_api import PrefectApi
 from infra.local.stack import POOLS, REPOSITORY, free_port, reserved_port
 from rpt_core.errors import EngineError, RecipeError
+from tests.local_stack import Up, of_home
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-UP = "import sys; from flows.__main__ import main; sys.argv = ['rpt', 'up']; main()"
 FLOWS = {
     "ingest-corpus", "prepare-corpus", "score-difficulty", "cold-start", "train-rpt", "finetune-rlvr",
     "evaluate", "fit-scaling", "pipeline", "build-stage", "check-pool",
@@ -50,70 +46,6 @@ pull:
 deployments:
   - {name: here, entrypoint: "trivial.py:trivial", work_pool: {name: cpu-pool}}
 """
-
-
-def of_home(home: Path) -> list[str]:
-    """Processes that carry this state folder in their environment."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("RPT_HOME") == str(home) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(f"{process.pid} {process.cmdline()[:6]}")
-        except (psutil.Error, OSError):
-            continue
-    return found
-
-
-class Up:
-    """A running `rpt up` in its own folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.home = folder / "state é"
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "MLFLOW_", "RPT_"))}
-        self.log = (folder / "up.log").open("w")
-        self.process = self.spawn(self.log)
-
-    def spawn(self, output) -> subprocess.Popen:
-        env = {**self.env, "RPT_HOME": str(self.home)}
-        command = [sys.executable, "-c", UP]
-        return subprocess.Popen(command, cwd=self.folder, env=env, stdout=output, stderr=subprocess.STDOUT)
-
-    def wait_until_up(self) -> None:
-        give_up = time.monotonic() + 480
-        while "Ctrl-C stops" not in self.said():
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < give_up, self.said()
-            time.sleep(0.2)
-
-    def said(self) -> str:
-        return (self.folder / "up.log").read_text()
-
-    @property
-    def links(self) -> dict[str, str]:
-        return links.read_env(self.folder / ".env")
-
-    @property
-    def api(self) -> PrefectApi:
-        return PrefectApi(self.links[links.PREFECT])
-
-    def prefect(self, *arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess:
-        """The command a user types: Prefect finds the server by .env in the folder it is started in."""
-        command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
-        return subprocess.run(
-            command,
-            cwd=cwd or self.folder,
-            env={**self.env, **env},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        code = self.process.wait(150)
-        self.log.close()
-        return code
 
 
 @pytest.fixture(scope="module")
@@ -249,23 +181,17 @@ def test_the_papers_recipe_is_refused_within_a_minute_saying_what_to_do(up):
         assert part in message
 
 
-def runs_of(up: Up, flow: str) -> list[dict]:
-    """All runs of a flow, the latest first."""
-    asked = {"flows": {"name": {"any_": [flow]}}, "sort": "START_TIME_DESC"}
-    return up.api.call("POST", "/flow_runs/filter", asked)
-
-
 def test_a_journey_of_the_papers_size_is_refused_by_the_pool_before_it_reads_anything(up):
     if any(Path("/dev").glob("nvidia[0-9]")):
         pytest.skip("this machine has a GPU")
     done = up.prefect("deployment", "run", "pipeline/prod", "--watch")
     assert done.returncode == 1, done.stdout + done.stderr
-    [refused] = runs_of(up, "pipeline")
+    [refused] = up.runs("pipeline")
     assert "CapacityError" in refused["state"]["message"]
     assert "no GPU" in refused["state"]["message"]
-    [asked] = runs_of(up, "check-pool")
+    [asked] = up.runs("check-pool")
     assert (asked["work_pool_name"], asked["state_type"]) == ("gpu-pool", "FAILED")
-    assert runs_of(up, "build-stage") == []
+    assert up.runs("build-stage") == []
 
 
 def test_stages_with_a_model_run_on_the_pool_that_the_placement_names(up):
@@ -280,10 +206,10 @@ def test_stages_with_a_model_run_on_the_pool_that_the_placement_names(up):
         assert done.returncode == 0, (
             done.stdout + done.stderr + (up.home / "logs/worker-cpu-pool.log").read_text()
         )
-    [trained] = runs_of(up, "build-stage")
+    [trained] = up.runs("build-stage")
     assert (trained["work_pool_name"], trained["state_type"]) == ("gpu-pool", "COMPLETED")
     assert trained["name"] == "tiny_rpt-base, seed 5"
-    parents = runs_of(up, "cold-start")
+    parents = up.runs("cold-start")
     assert [run["work_pool_name"] for run in parents] == ["cpu-pool", "cpu-pool"]
     tasks = up.api.call("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [trained["id"]]}}})
     assert [task["name"] for task in tasks] == ["tiny_rpt-base, seed 5"]

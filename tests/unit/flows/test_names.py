@@ -20,6 +20,10 @@ from flows.recipes import Overrides
         ({"refs": (), "title": "Leaderboard"}, "Leaderboard"),
         ({"recipe": "tiny_rpt", "overrides": {"fields": {"policy.steps": 2, "rlvr.steps": 3}}},
          "tiny_rpt, policy.steps=2, rlvr.steps=3"),
+        ({"recipe": "tiny_rpt", "overrides": {"seed": 1, "fields": {"a": 1, "b": 2, "c": 3}}},
+         "tiny_rpt, seed 1, a=1, b=2, c=3"),
+        ({"recipe": "tiny_rpt", "overrides": {"fields": {"a": 1, "b": {"c": 2}, "d": 3, "e": 4}}},
+         "tiny_rpt, a=1, b={'c': 2}, 2 more fields"),
     ],
 )  # fmt: skip
 def test_a_run_is_called_by_what_it_changes(parameters, name):

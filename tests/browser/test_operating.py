@@ -1,0 +1,247 @@
+"""A day of an operator and an analyst, in a browser: Prefect's and MLflow's pages against a real `rpt up`.
+
+Skipped by name where playwright or Chromium is not there: `make test-browser` installs the first; the second
+is a package of the system (`apt-get install chromium`, or RPT_CHROMIUM=PATH).
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.links import MLFLOW, PREFECT
+from infra.storage.store import Store
+from tests.faults.random_kills import SMALLEST
+from tests.local_stack import Up, of_home
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed: make test-browser"
+)
+CHROMIUM = os.environ.get("RPT_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: RPT_CHROMIUM=PATH"),
+]
+PATIENCE_MS = 120_000
+SEEDS = (5, 6)
+
+
+def literal(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+FIELDS = {name: literal(value) for name, _, value in (field.partition("=") for field in SMALLEST)}
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory) -> Iterator[Up]:
+    stack = Up(tmp_path_factory.mktemp("operated"))
+    try:
+        stack.wait_until_up()
+        yield stack
+    finally:
+        if stack.process.poll() is None:
+            stack.stop()
+        assert not of_home(stack.home)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as engine:
+        chromium = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, request) -> Iterator[Any]:
+    """A page at 1280 pixels; what it showed at the end is kept where RPT_SCREENSHOTS names a folder."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1400})
+    page.set_default_timeout(PATIENCE_MS)
+    yield page
+    if folder := os.environ.get("RPT_SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{request.node.name}.png")
+    page.close()
+
+
+def ui(up: Up) -> str:
+    return up.links[PREFECT].removesuffix("/api")
+
+
+def deployment(up: Up, flow: str, name: str) -> str:
+    """Address of a deployment's page."""
+    for found in up.api.call("POST", "/deployments/filter", {"limit": 200}):
+        if found["name"] == name and found["entrypoint"].endswith(f":{flow}"):
+            return f"{ui(up)}/deployments/deployment/{found['id']}"
+    raise AssertionError(f"{flow}/{name} is not deployed")
+
+
+def fill_form(page, address: str, recipe: str, seed: int, fields: dict[str, Any]) -> None:
+    """The form of a run, filled in as a person does; not sent."""
+    page.goto(f"{address}/run")
+    page.get_by_role("button", name="int", exact=True).click()
+    page.locator("input[type=number]").first.fill(str(seed))
+    page.locator(".p-code-input textarea").first.fill(json.dumps(fields))
+    choose(page, recipe)
+
+
+def choose(page, recipe: str) -> list[str]:
+    """Open the choice of recipes, take one, and give all that were offered."""
+    page.locator(".p-select-button__control").first.click()
+    page.keyboard.press("ArrowDown")
+    options = page.locator(".p-select-option__text")
+    options.first.wait_for()
+    offered = options.all_inner_texts()
+    page.locator(".p-select-option").get_by_text(recipe, exact=True).click()
+    return offered
+
+
+def send(page) -> str:
+    """Send the form; the id of the run it began."""
+    page.get_by_role("button", name="Submit").click()
+    link = (
+        page.get_by_role("link", name="View run").or_(page.locator("a[href*='/runs/flow-run/']").first).first
+    )
+    link.wait_for()
+    return link.get_attribute("href").rpartition("/")[2]
+
+
+def state_of(up: Up, run: str) -> dict[str, Any]:
+    return up.api.call("GET", f"/flow_runs/{run}")["state"]
+
+
+def wait_for(up: Up, run: str, wanted: str, seconds: float = 600) -> None:
+    give_up = time.monotonic() + seconds
+    while (state := state_of(up, run))["type"] != wanted:
+        assert state["type"] not in {"FAILED", "CRASHED"} - {wanted}, state["message"]
+        assert time.monotonic() < give_up, state
+        time.sleep(1.0)
+
+
+@pytest.fixture(scope="module")
+def journeys(up, browser) -> dict[int, str]:
+    """A small journey under each of two seeds, begun by the form; by seed the run's id."""
+    page = browser.new_page(viewport={"width": 1280, "height": 1400})
+    page.set_default_timeout(PATIENCE_MS)
+    begun = {}
+    for seed in SEEDS:
+        fill_form(page, deployment(up, "pipeline", "local"), "tiny_rpt", seed, FIELDS)
+        begun[seed] = send(page)
+    page.close()
+    for run in begun.values():
+        wait_for(up, run, "COMPLETED")
+    return begun
+
+
+def test_a_form_offers_recipes_and_refuses_a_wrong_value_before_a_run_exists(up, page):
+    address = deployment(up, "train_rpt", "local")
+    fill_form(page, address, "tiny_rmt", -1, {})
+    page.get_by_role("button", name="Submit").click()
+    page.get_by_text("-1 is not valid under any of the given schemas").wait_for()
+    assert up.runs("train-rpt") == []
+    page.reload()
+    page.get_by_role("button", name="int", exact=True).wait_for()
+    offered = choose(page, "tiny_rmt")
+    assert {"tiny_rpt", "tiny_rmt", "rpt_14b"} <= set(offered)
+    assert "tiny_rlpt" not in offered  # its journey trains RLPT
+
+
+def test_a_run_begun_by_the_form_tells_of_itself_and_leads_to_mlflow(up, page, journeys):
+    page.goto(f"{ui(up)}/runs/flow-run/{journeys[5]}")
+    for told in ("prepare-corpus: ", "train-rpt: ", "Finished in state Completed()"):
+        page.get_by_text(told).first.wait_for()
+    page.get_by_text("Artifacts", exact=True).last.click()
+    page.get_by_text("policy-mlflow", exact=True).first.click()
+    link = page.get_by_role("link", name="metrics in MLflow")
+    address = link.get_attribute("href")
+    assert address.startswith(up.links[MLFLOW])
+    page.goto(address)
+    page.get_by_text("tiny_rpt-policy").first.wait_for()
+    page.get_by_text("reward").first.wait_for()
+
+
+def mlflow_runs(up: Up, role: str) -> list[Any]:
+    """Finished runs of a role, by MLflow's own client."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(up.links[MLFLOW])
+    experiments = [one.experiment_id for one in client.search_experiments()]
+    return client.search_runs(experiments, f"tags.`rpt.role` = '{role}' and attributes.status = 'FINISHED'")
+
+
+@pytest.mark.parametrize("role", ["policy", "scaling"])
+def test_two_runs_are_compared_side_by_side(up, page, journeys, role):
+    runs = mlflow_runs(up, role)
+    assert len(runs) == len(SEEDS)
+    ids, experiments = [run.info.run_id for run in runs], sorted({run.info.experiment_id for run in runs})
+    page.goto(
+        f"{up.links[MLFLOW]}/#/compare-runs?runs={json.dumps(ids)}&experiments={json.dumps(experiments)}"
+    )
+    for run in runs:
+        page.get_by_text(run.info.run_id[:8]).first.wait_for()
+    shared = set.intersection(*(set(run.data.metrics) for run in runs))
+    wanted = {"policy": {"reward_mean"}, "scaling": {"alpha", "alpha_low", "alpha_high"}}[role]
+    assert wanted <= shared
+    for name in wanted:
+        page.get_by_text(name, exact=True).first.wait_for()
+
+
+def test_the_report_of_a_run_is_opened(up, page, journeys, tmp_path):
+    store = Store(str(up.home / "store"), tmp_path / "cache")
+    reports = [one for name, one in store.refs().items() if name == "tiny_rpt-report"]
+    newest = list(reports[0].values())[-1]
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto((store.materialise(newest) / "report.html").as_uri())
+    assert "RPT" in page.locator("h1").first.inner_text()
+    assert page.locator("svg").count() > 0
+    assert errors == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_a_schedule_is_made_and_seen(up, page):
+    page.goto(deployment(up, "train_rpt", "local"))
+    page.get_by_role("button", name="Schedule", exact=True).click()
+    page.get_by_placeholder("Enter a unique identifier for this schedule").fill("every-hour")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("every-hour", exact=True).wait_for()
+    upcoming = page.get_by_text("Upcoming", exact=True)
+    upcoming.click()
+    [made] = [
+        one
+        for one in up.api.call("POST", "/deployments/filter", {"limit": 200})
+        if one["name"] == "local" and one["entrypoint"].endswith(":train_rpt")
+    ]
+    [schedule] = made["schedules"]
+    assert (schedule["slug"], schedule["active"], schedule["schedule"]["interval"]) == (
+        "every-hour",
+        True,
+        3600.0,
+    )
+    up.api.call("DELETE", f"/deployments/{made['id']}/schedules/{schedule['id']}")
+
+
+def test_a_run_is_cancelled_and_its_rerun_resumes(up, page):
+    fields = {**FIELDS, "base.steps": 4000}
+    fill_form(page, deployment(up, "cold_start", "local"), "tiny_rpt", 7, fields)
+    run = send(page)
+    page.goto(f"{ui(up)}/runs/flow-run/{run}")
+    page.get_by_text("train-base: ").first.wait_for()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel", exact=False).last.click()
+    wait_for(up, run, "CANCELLED", seconds=90)
+    fill_form(page, deployment(up, "cold_start", "local"), "tiny_rpt", 7, fields)
+    again = send(page)
+    page.goto(f"{ui(up)}/runs/flow-run/{again}")
+    page.get_by_text("resumed at step").first.wait_for()
+    up.api.cancel(again)
+    wait_for(up, again, "CANCELLED", seconds=90)
