@@ -105,14 +105,15 @@ def choose(page, recipe: str) -> list[str]:
     return offered
 
 
-def send(page) -> str:
+def send(up: Up, page, flow: str) -> str:
     """Send the form; the id of the run it began."""
+    before = {run["id"] for run in up.runs(flow)}
     page.get_by_role("button", name="Submit").click()
-    link = (
-        page.get_by_role("link", name="View run").or_(page.locator("a[href*='/runs/flow-run/']").first).first
-    )
-    link.wait_for()
-    return link.get_attribute("href").rpartition("/")[2]
+    give_up = time.monotonic() + PATIENCE_MS / 1000
+    while not (new := {run["id"] for run in up.runs(flow)} - before):
+        assert time.monotonic() < give_up, page.inner_text("body")
+        time.sleep(0.5)
+    return new.pop()
 
 
 def state_of(up: Up, run: str) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def journeys(up, browser) -> dict[int, str]:
     begun = {}
     for seed in SEEDS:
         fill_form(page, deployment(up, "pipeline", "local"), "tiny_rpt", seed, FIELDS)
-        begun[seed] = send(page)
+        begun[seed] = send(up, page, "pipeline")
     page.close()
     for run in begun.values():
         wait_for(up, run, "COMPLETED")
@@ -233,14 +234,14 @@ def test_a_schedule_is_made_and_seen(up, page):
 def test_a_run_is_cancelled_and_its_rerun_resumes(up, page):
     fields = {**FIELDS, "base.steps": 4000}
     fill_form(page, deployment(up, "cold_start", "local"), "tiny_rpt", 7, fields)
-    run = send(page)
+    run = send(up, page, "cold-start")
     page.goto(f"{ui(up)}/runs/flow-run/{run}")
     page.get_by_text("train-base: ").first.wait_for()
     page.get_by_role("button", name="Cancel", exact=True).click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel", exact=False).last.click()
     wait_for(up, run, "CANCELLED", seconds=90)
     fill_form(page, deployment(up, "cold_start", "local"), "tiny_rpt", 7, fields)
-    again = send(page)
+    again = send(up, page, "cold-start")
     page.goto(f"{ui(up)}/runs/flow-run/{again}")
     page.get_by_text("resumed at step").first.wait_for()
     up.api.cancel(again)
