@@ -17,7 +17,7 @@ from rpt_core.errors import StoreError
 from tests.unit.infra.storage import test_store
 from tests.unit.infra.storage.test_store import publish, write
 
-store, s3_endpoint = test_store.store, test_store.s3_endpoint  # fixtures
+store, s3_endpoint, real_s3 = test_store.store, test_store.s3_endpoint, test_store.real_s3  # fixtures
 HOUR = 3600.0
 
 
