@@ -52,8 +52,8 @@ def one_winner(objects: Objects) -> None:
         if won != [content]:
             raise StoreError(
                 f"the store {objects.url} told {len(won)} of {_RACERS} simultaneous writers that they alone "
-                "had created a key, where it must tell one: two builders could destroy each other's work. Turn "
-                "bucket versioning off or use another store."
+                "had created a key, where it must tell one: two builders could destroy each other's work. "
+                "Turn bucket versioning off or use another store."
             )
 
 
