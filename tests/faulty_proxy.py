@@ -46,8 +46,9 @@ class Fault(StrEnum):
 
 HARMLESS = frozenset({Fault.SLOW, Fault.DRIP})
 """Work comes to its end however often they happen."""
-LYING = frozenset({Fault.SHORT, Fault.FLIPPED, Fault.PORTAL})
-"""The reply looks whole; only what is known of its content tells."""
+LYING = frozenset({Fault.SHORT, Fault.FLIPPED, Fault.PORTAL, Fault.TWO_REPLIES})
+"""The reply looks whole; only what is known of its content tells. One given twice answers
+the next request, too."""
 
 
 @dataclass(frozen=True)

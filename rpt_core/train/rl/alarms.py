@@ -17,7 +17,7 @@ from rpt_core.errors import RecipeError
 WINDOW_STEPS = 10
 FALL = 0.5
 """Share of its best mean that the reward has lost when it counts as collapsed."""
-_STANDARD_ERRORS = 5.0
+_STANDARD_ERRORS = 6.0
 """How far it must have fallen beyond noise; many, since the best of all windows is partly luck."""
 DRIFT_SHARE = 0.5
 """Share of ``mismatch_nats_max``, at which a training stops by itself; from here an engine drifts."""
