@@ -172,6 +172,8 @@ class Keys:
             head = self.call("look up a key", lambda: self.fs.call_s3("head_object", Bucket=bucket, Key=name))
         except FileNotFoundError:
             return None
+        if "LastModified" not in head:
+            raise self._no_s3("a look at a key")
         return Stored(key, int(head["ContentLength"]), head["LastModified"].timestamp(), head.get("ETag", ""))
 
     def read(self, key: str) -> bytes | None:
@@ -230,11 +232,7 @@ class Keys:
         while True:
             page = self.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
             if "IsTruncated" not in page:
-                raise StoreError(
-                    f"the store {self.url} answered a listing with something else, as a login page of a "
-                    "network does. Try again when it can be reached.",
-                    retryable=True,
-                )
+                raise self._no_s3("a listing")
             for each in page.get("Contents", ()):
                 modified = each["LastModified"].timestamp()
                 name = f"{bucket}/{each['Key']}"
@@ -243,6 +241,13 @@ class Keys:
             if not page["IsTruncated"]:
                 return
             more["ContinuationToken"] = page["NextContinuationToken"]
+
+    def _no_s3(self, asked: str) -> StoreError:
+        return StoreError(
+            f"the store {self.url} answered {asked} with something else, as a login page of a network does. "
+            "Try again when it can be reached.",
+            retryable=True,
+        )
 
     def remove(self, key: str, *, recursive: bool = False) -> None:
         """Remove one key, or all below it."""
