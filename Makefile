@@ -68,7 +68,8 @@ test-browser: setup  ## Prefect's and MLflow's pages against a real `rpt up`, in
 	@$(BIN)/python -c 'import playwright' 2>/dev/null || $(BIN)/pip install -q '.[browser]' -c constraints.txt
 	@$(PYTEST) -q -m browser tests/browser
 
-test-s3: setup  ## the store against a real S3 server (RPT_TEST_S3)
+test-s3: setup  ## the store against a real S3 server (SeaweedFS, in .venv-s3): contract, faults, kills, a journey
+	@sh infra/setup_s3.sh
 	@$(PYTEST) -q -m s3 tests
 
 bench-trainer: setup  ## our trainer beside TRL's, in an environment of TRL's own (.venv-trl)
@@ -94,5 +95,5 @@ models-table: setup  ## docs/models.md again: what becomes of every causal langu
 	@$(BIN)/python -m tests.tools.models_table --fresh
 
 clean:  ## remove .venv and caches; results in .rpt stay
-	@rm -rf .venv .venv-vllm .venv-trl .venv-peers .venv-text-dedup build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-s3 .venv-vllm .venv-trl .venv-peers .venv-text-dedup build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find $(PACKAGES) tests -name __pycache__ -prune -exec rm -rf {} +

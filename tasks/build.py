@@ -32,6 +32,7 @@ from rpt_core.errors import EngineError, Stopped
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.splits import EVALUATED, TRAINED
 from rpt_core.recipes.stages import stage_of
+from tasks.alerts import AlertWatch
 from tasks.capacity import num_parameters
 from tasks.code import code_digest, environment
 from tasks.home import open_store
@@ -150,11 +151,14 @@ def _attempt(
     path = folder / "job.json"
     path.write_text(job.model_dump_json())
     live = LiveView(_view(job, stage_of(recipe).experiment, tags))
-    with live, StageWatch(recipe.stage, folder) as watch:
+    limit = getattr(recipe, "mismatch_nats_max", None)
+    alerts = AlertWatch(recipe.stage, fingerprint, job.out, limit)
+    with live, alerts, StageWatch(recipe.stage, folder) as watch:
 
         def look() -> None:
             watch.poll()
             live.poll()
+            alerts.poll()
 
         outcome = launch(
             rank_command("tasks.train_main", [str(path)], job.world_size),

@@ -235,9 +235,10 @@ def show_doctor(*, as_json: bool, gpu: bool = False) -> int:
     """Print the checks, of the surroundings or of what runs on GPUs; 0 when nothing is broken."""
     from infra.local.doctor import examine
     from infra.local.gpus import examine_gpus
+    from infra.storage.examine import examine as examine_store
 
-    def probe() -> None:
-        open_store().objects.probe()
+    def probe() -> str:
+        return f"{(objects := open_store().objects).url}: {examine_store(objects)}"
 
     checks = examine_gpus() if gpu else examine(probe)
     if as_json:

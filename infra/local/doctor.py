@@ -57,11 +57,12 @@ class Check:
             object.__setattr__(self, name, without_password(getattr(self, name)))
 
 
-def examine(probe_store: Callable[[], object]) -> list[Check]:
+def examine(probe_store: Callable[[], str]) -> list[Check]:
     """Look at everything once; takes about ten seconds, since Prefect and MLflow are really imported.
 
     Args:
-        probe_store: Raises an :class:`rpt_core.errors.RptError` when the object store cannot be used.
+        probe_store: Says what the object store was found good at, or raises an
+            :class:`rpt_core.errors.RptError` when it cannot be used.
     """
     checks = [_python(), *map(_package, PACKAGES), _torch(), _memory(), _disk(), _sqlite()]
     checks += [_imports("prefect"), _imports("mlflow"), _store(probe_store), _links(), *_ports()]
@@ -164,12 +165,12 @@ def _imports(package: str) -> Check:
     return Check(name, "ok", "loads")
 
 
-def _store(probe: Callable[[], object]) -> Check:
+def _store(probe: Callable[[], str]) -> Check:
     try:
-        probe()
+        found = probe()
     except RptError as error:
         return Check("store", "fail", str(error), "set RPT_STORE to a folder or bucket that can be written")
-    return Check("store", "ok", "refuses to create a key twice, as publishing needs")
+    return Check("store", "ok", found)
 
 
 def _links() -> Check:

@@ -77,6 +77,8 @@ _AGAIN = "Try again when it can be reached."
 def _cause(error: Exception, url: str) -> tuple[str, str] | None:  # noqa: PLR0911  (one line a cause)
     """Why, and what fixes it."""
     name, bucket = type(error).__name__, url.partition("://")[2].partition("/")[0]
+    if name == "FlexibleChecksumError" or "range is not satisfiable" in str(error):
+        return "its reply was damaged on the way", _AGAIN
     if isinstance(error, PermissionError):
         return "it refuses us", f"Check {S3_CREDENTIALS}."
     if isinstance(error, FileNotFoundError):

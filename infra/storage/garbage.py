@@ -11,6 +11,7 @@ from infra.storage.documents import Fault, progress_files
 from infra.storage.keys import Stored
 from infra.storage.local_files import walk_files
 from infra.storage.store import Store
+from infra.storage.uploads import take_back
 from rpt_core.artifacts.names import is_sha256
 from rpt_core.errors import IntegrityError
 
@@ -90,13 +91,14 @@ def remove(store: Store, garbage: Garbage) -> list[Stored]:
 
 
 def sweep(store: Store, home: Path, older_than_seconds: float) -> int:
-    """Remove what processes that were killed left on this machine; returns how many things went.
+    """Remove what processes that were killed left, here and on S3; returns how many things went.
 
-    Half-written files of a store in a folder, half-filled copies in the cache, locks nobody waits for, and
-    empty scratch folders. All are younger than the age while somebody works on them.
+    Uploads in parts that were never completed (:mod:`infra.storage.uploads`), half-written files of a store
+    in a folder, half-filled copies in the cache, locks nobody waits for, and empty scratch folders. All are
+    younger than the age while somebody works on them.
     """
     horizon = time.time() - older_than_seconds
-    num = 0
+    num = take_back(store.objects, horizon)
     for path in _leftovers(store, home):
         if _last_touched(path) < horizon:
             if path.is_dir() and not path.is_symlink():

@@ -172,6 +172,8 @@ class Keys:
             head = self.call("look up a key", lambda: self.fs.call_s3("head_object", Bucket=bucket, Key=name))
         except FileNotFoundError:
             return None
+        if "LastModified" not in head:
+            raise self._no_s3("a look at a key")
         return Stored(key, int(head["ContentLength"]), head["LastModified"].timestamp(), head.get("ETag", ""))
 
     def read(self, key: str) -> bytes | None:
@@ -200,29 +202,51 @@ class Keys:
 
     def list(self, key: str) -> list[str]:
         """Names directly below a key, sorted."""
-        if self.is_local and not Path(key).is_dir():
-            return []
-        try:
-            if self.is_local:
-                names = self.call("list keys", lambda: os.listdir(key))
-            else:
-                found = self.call("list keys", lambda: self.fs.ls(key, detail=False, refresh=True))
-                names = [path.rstrip("/").rsplit("/", 1)[-1] for path in found if path != key]
-        except FileNotFoundError:
-            return []
-        return sorted(name for name in names if not name.endswith(".tmp"))
+        if self.is_local:
+            if not Path(key).is_dir():
+                return []
+            names = self.call("list keys", lambda: os.listdir(key))
+        else:
+            names = self.call("list keys", lambda: [_last(each) for each in self._listed_there(key, "/")])
+        return sorted({name for name in names if name and not name.endswith(".tmp")})
 
     def walk(self, key: str) -> tuple[Stored, ...]:
         """Every key below one, sorted; on S3 a thousand keys a request. Half-written files are left out."""
         if self.is_local:
             return self.call("list keys", lambda: tuple(_stored(Path(key))))
-        try:
-            found = self.call("list keys", lambda: self.fs.find(key, detail=True))
-        except FileNotFoundError:
-            return ()
-        return tuple(
-            Stored(name, int(each["size"]), each["LastModified"].timestamp(), each.get("ETag", ""))
-            for name, each in sorted(found.items())
+        found = self.call("list keys", lambda: [each for each in self._listed_there(key) if _last(each)])
+        return tuple(sorted(each for each in found if isinstance(each, Stored)))
+
+    def _listed_there(self, key: str, delimiter: str = "") -> Iterator["Stored | str"]:
+        """What S3 lists below a key: objects, and with a delimiter the folders between.
+
+        Asked for here and not through the file system's own listing, which shows an emptied folder as a
+        thing in itself where the server keeps one, and takes a page of another kind for an empty listing.
+        A folder's own mark, an object whose name ends in a slash, has no name below the key.
+
+        Raises:
+            StoreError: the answer is no listing.
+        """
+        bucket, prefix, _ = self.fs.split_path(f"{key}/")
+        more: dict[str, str] = {"Delimiter": delimiter} if delimiter else {}
+        while True:
+            page = self.fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
+            if "IsTruncated" not in page:
+                raise self._no_s3("a listing")
+            for each in page.get("Contents", ()):
+                modified = each["LastModified"].timestamp()
+                name = f"{bucket}/{each['Key']}"
+                yield Stored(name, int(each["Size"]), modified, each.get("ETag", ""))
+            yield from (f"{bucket}/{each['Prefix']}"[:-1] for each in page.get("CommonPrefixes", ()))
+            if not page["IsTruncated"]:
+                return
+            more["ContinuationToken"] = page["NextContinuationToken"]
+
+    def _no_s3(self, asked: str) -> StoreError:
+        return StoreError(
+            f"the store {self.url} answered {asked} with something else, as a login page of a network does. "
+            "Try again when it can be reached.",
+            retryable=True,
         )
 
     def remove(self, key: str, *, recursive: bool = False) -> None:
@@ -252,6 +276,11 @@ class Keys:
                 "could destroy finished work. Turn bucket versioning off or use another store."
             )
         self._probed = True
+
+
+def _last(listed: Stored | str) -> str:
+    """The name of what was listed, in its folder; empty for a folder's own mark."""
+    return (listed.key if isinstance(listed, Stored) else listed).rpartition("/")[2]
 
 
 def regular_file(path: Path) -> Stored | None:

@@ -9,18 +9,16 @@ the stage it was meant for, done with its work is told apart and is none of the 
 """
 
 import argparse
-import logging
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +27,7 @@ import psutil
 from infra.runs import lifeline
 from infra.storage import garbage
 from infra.storage.store import Store
+from tests.s3_servers import environment, moto, seaweedfs
 from tests.stage_process import is_stage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -359,47 +358,19 @@ def tell(kill: Kill) -> None:
     )
 
 
-@contextmanager
-def moto_store() -> Iterator[str]:
-    """Address of an empty bucket of a moto server."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for every request
-    before = dict(os.environ)
-    os.environ.update(
-        AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
-        AWS_ACCESS_KEY_ID="test",
-        AWS_SECRET_ACCESS_KEY="test",
-        AWS_DEFAULT_REGION="us-east-1",
-    )
-    try:
-        client = boto3.client("s3")
-        client.create_bucket(Bucket="kills")
-        client.close()
-        yield "s3://kills"
-    finally:
-        server.stop()
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def run(kills: int, seed: int, folder: Path) -> list[Round]:
-    """All of it; prints as it goes."""
+def run(kills: int, seed: int, folder: Path, real: bool = False) -> list[Round]:
+    """All of it; prints as it goes. With a real S3 server, all rounds are over that."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # a background shell's: children would inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     rng, rounds = random.Random(seed), list[Round]()
     wanted, seconds = undisturbed(folder / "undisturbed")
     assert [name for name in wanted if name.startswith("report/")], f"no report among {sorted(wanted)}"
     print(f"undisturbed: {len(wanted)} artifacts, the report among them, in {seconds:.0f} s", flush=True)
-    with moto_store() as bucket:
+    serving = seaweedfs(folder / "server") if real else moto()
+    with serving as server, environment(server.environment()):
+        bucket = f"s3://{server.new_bucket()}"
         while (spent := sum(len(one.kills) for one in rounds)) < kills:
-            store = f"{bucket}/{len(rounds)}" if len(rounds) % 2 else ""
+            store = f"{bucket}/{len(rounds)}" if real or len(rounds) % 2 else ""
             print(f"round {len(rounds) + 1}, {'s3' if store else 'file'} store", flush=True)
             journey = Journey(folder / str(len(rounds)), store)
             rounds.append(Round("s3" if store else "file", wanted))
@@ -440,11 +411,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--real", action="store_true", help="over SeaweedFS (sh infra/setup_s3.sh)")
     parser.add_argument("--folder", type=Path, help="where state goes, kept afterwards")
     given = parser.parse_args()
     begin = time.monotonic()
     folder = given.folder or Path(tempfile.mkdtemp(prefix="rpt-kills-"))
-    rounds = run(given.kills, given.seed, folder)
+    rounds = run(given.kills, given.seed, folder, given.real)
     print(figures(rounds), f"\nseconds {time.monotonic() - begin:.0f}; {folder}", flush=True)
     bad = any(
         one.differing or one.left or any(kill.faults for kill in (*one.kills, *one.too_late))

@@ -1,8 +1,7 @@
 """The store: created once, read verified, spoken versions, progress; on a folder and on S3."""
 
-import os
-import socket
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
 from rpt_core.artifacts.placement import Numerics, Placement
 from rpt_core.errors import IntegrityError, RecipeError, StoreError
+from tests.s3_servers import S3Server, environment, moto, seaweedfs
 
 NUMERICS = Numerics(
     backend="torch",
@@ -66,40 +66,31 @@ def publish(
 
 
 @pytest.fixture(scope="module")
-def s3_endpoint():
+def s3_endpoint() -> Iterator[str]:
     """A moto server on a free port."""
-    from moto.server import ThreadedMotoServer
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
-    server.start()
-    saved = dict(os.environ)
-    os.environ.update(
-        AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}",
-        AWS_ACCESS_KEY_ID="test",
-        AWS_SECRET_ACCESS_KEY="test",
-        AWS_DEFAULT_REGION="us-east-1",
-    )
-    yield f"http://127.0.0.1:{port}"
-    server.stop()
-    os.environ.clear()
-    os.environ.update(saved)
+    with moto() as server, environment(server.environment()):
+        yield server.url
 
 
-@pytest.fixture(params=["file", "s3"])
-def store(request, tmp_path: Path) -> Store:
+@pytest.fixture(scope="module")
+def real_s3(tmp_path_factory) -> Iterator[S3Server]:
+    """SeaweedFS, for the length of a module."""
+    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture(params=["file", "s3", pytest.param("real", marks=pytest.mark.s3)])
+def store(request, tmp_path: Path) -> Iterator[Store]:
+    """On a folder, on moto and on a real server."""
     if request.param == "file":
-        return Store(str(tmp_path / "store"), tmp_path / "cache")
-    request.getfixturevalue("s3_endpoint")
-    import boto3
-
-    bucket = f"b{abs(hash(request.node.name)) % 10**9}-{os.getpid()}-{threading.get_ident() % 10**6}"
-    client = boto3.client("s3")
-    client.create_bucket(Bucket=bucket)
-    client.close()
-    return Store(f"s3://{bucket}/team", tmp_path / "cache")
+        yield Store(str(tmp_path / "store"), tmp_path / "cache")
+        return
+    if request.param == "s3":
+        server = S3Server(request.getfixturevalue("s3_endpoint"))
+    else:
+        server = request.getfixturevalue("real_s3")
+    with environment(server.environment()):
+        yield Store(f"s3://{server.new_bucket()}/team", tmp_path / "cache")
 
 
 def test_what_is_published_is_read_back_verified(store: Store, tmp_path: Path):

@@ -8,7 +8,7 @@ import pytest
 
 from infra.runs.attempt import Job
 from infra.runs.attempt import publish as publish_folder
-from infra.storage import garbage
+from infra.storage import garbage, uploads
 from infra.storage.store import Store
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
@@ -17,7 +17,7 @@ from rpt_core.errors import StoreError
 from tests.unit.infra.storage import test_store
 from tests.unit.infra.storage.test_store import publish, write
 
-store, s3_endpoint = test_store.store, test_store.s3_endpoint  # fixtures
+store, s3_endpoint, real_s3 = test_store.store, test_store.s3_endpoint, test_store.real_s3  # fixtures
 HOUR = 3600.0
 
 
@@ -162,3 +162,35 @@ def test_a_truncated_blob_is_put_again(tmp_path):
     blob.write_text("he")
     manifest = publish(store, folder)
     store.verify(manifest)
+
+
+def test_an_upload_that_was_never_completed_is_taken_back(store):
+    assert uploads.unfinished(store.objects) == ()
+    if store.objects.is_local:
+        assert uploads.take_back(store.objects, time.time() + HOUR) == 0
+        return
+    fs, (bucket, name, _) = store.objects.fs, store.objects.fs.split_path(store.objects.blob_key("a" * 64))
+    for key in (name, name, f"elsewhere/{name}"):
+        begun = fs.call_s3("create_multipart_upload", Bucket=bucket, Key=key)
+        fs.call_s3(
+            "upload_part", Bucket=bucket, Key=key, UploadId=begun["UploadId"], PartNumber=1, Body=b"half"
+        )
+    found = uploads.unfinished(store.objects)
+    assert [(each.bucket, each.name) for each in found] == [(bucket, name)] * 2, "another's are not ours"
+    if all(each.begun > time.time() - HOUR for each in found):  # moto shows 2010 for all
+        assert uploads.take_back(store.objects, time.time() - HOUR) == 0, "somebody may be at it"
+    assert garbage.sweep(store, store.cache, -HOUR) == 2
+    assert uploads.unfinished(store.objects) == ()
+    assert [each["Key"] for each in fs.call_s3("list_multipart_uploads", Bucket=bucket)["Uploads"]] == [
+        f"elsewhere/{name}"
+    ]
+
+
+def test_a_login_that_may_not_list_uploads_is_said_and_nothing_else_stops(tmp_path, monkeypatch, caplog):
+    def refused(keys):
+        raise StoreError("the store s3://b/x cannot list uploads, since it refuses us: Access Denied.")
+
+    monkeypatch.setattr(uploads, "unfinished", refused)
+    store = Store(str(tmp_path / "store"), tmp_path / "cache")
+    assert garbage.sweep(store, tmp_path, 0.0) == 0
+    assert "never completed are left as they are" in caplog.text

@@ -1,0 +1,121 @@
+"""Prefect as an operator sets it up: messages of alerts and stops, and the store's keys in a block."""
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from infra.local.automations import block_id, ensure_automations, notifications
+from rpt_core.errors import RecipeError
+from tests.flows import test_stack
+from tests.flows.test_secrets import FIELDS, places_of, stored
+from tests.local_server import Quiet, serving
+from tests.s3_servers import seaweedfs
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+up = test_stack.up  # fixture: `rpt up`
+WAIT_SECONDS = 300
+
+
+def block(api, kind: str, name: str, data: dict[str, Any]) -> str:
+    """Save a block as the UI does; its name with its type."""
+    found = api.call("GET", f"/block_types/slug/{kind}")
+    (schema, *_) = api.call(
+        "POST", "/block_schemas/filter", {"block_schemas": {"block_type_id": {"any_": [found["id"]]}}}
+    )
+    body = {"name": name, "data": data, "block_type_id": found["id"], "block_schema_id": schema["id"]}
+    api.call("POST", "/block_documents/", body)
+    return f"{kind}/{name}"
+
+
+class Hook(Quiet):
+    """Where messages arrive."""
+
+    got: list[dict[str, Any]] = []
+
+    def do_POST(self) -> None:
+        self.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.answer(200)
+
+
+@pytest.fixture
+def hook() -> Iterator[str]:
+    with serving(Hook) as url:
+        yield url
+
+
+def arrived(subject: str) -> dict[str, Any]:
+    """The message with these words in its subject."""
+    give_up = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < give_up:
+        for message in Hook.got:
+            if subject in message["subject"]:
+                return message
+        time.sleep(0.3)
+    raise AssertionError(f"no message about {subject!r} among {Hook.got}")
+
+
+def test_an_alert_and_a_run_that_failed_are_messages(up, hook):
+    with pytest.raises(RecipeError, match="has no block 'slack-webhook/none'"):
+        block_id(up.api, "slack-webhook/none")
+    wanted = {"subject": "{{subject}}", "body": "{{body}}"}
+    named = block(up.api, "custom-webhook", "team", {"name": "team", "url": hook, "json_data": wanted})
+    made = ensure_automations(up.api, notifications(block_id(up.api, named)))
+    assert made == ["rpt: notify of alerts", "rpt: notify of runs that stop"]
+    time.sleep(3)  # the server looks for new triggers now and then
+    payload = {
+        "kind": "reward-collapse",
+        "step": 21,
+        "text": "the reward fell to 0.1",
+        "url": "http://x/runs/1",
+    }
+    event = {
+        "id": str(uuid.uuid4()), "event": "rpt.alert.reward-collapse", "payload": payload, "related": [],
+        "occurred": datetime.now(UTC).isoformat(),
+        "resource": {"prefect.resource.id": "rpt.training.ffff", "prefect.resource.name": "train-rpt"},
+    }  # fmt: skip
+    up.api.call("POST", "/events", [event])
+    told = arrived("train-rpt: reward-collapse")
+    assert told["body"] == "step 21: the reward fell to 0.1\nhttp://x/runs/1"
+
+    flow = up.api.call("POST", "/flows/", {"name": "train-rpt"})["id"]
+    body = {"flow_id": flow, "name": "tiny_rpt-seed3", "tags": ["rpt"], "state": {"type": "RUNNING"}}
+    number = up.api.call("POST", "/flow_runs/", body)["id"]
+    failed = {"type": "FAILED", "name": "Failed", "message": "StarvedError: found nothing to learn from"}
+    up.api.call("POST", f"/flow_runs/{number}/set_state", {"state": failed, "force": True})
+    told = arrived("tiny_rpt-seed3 ended as Failed")
+    assert told["body"].startswith("StarvedError: found nothing to learn from\nhttp")
+    assert number in told["body"]
+
+
+@pytest.mark.s3
+def test_keys_of_the_store_come_from_a_block_and_are_written_nowhere(up, tmp_path):
+    with seaweedfs(tmp_path / "seaweedfs") as server:
+        url = f"s3://{server.new_bucket()}/team"
+        block(up.api, "secret", "rpt-s3-secret", {"value": server.secret_key})
+        found = up.api.call("GET", "/deployments/name/ingest-corpus/local")
+        env = {
+            **server.environment(),
+            "AWS_SECRET_ACCESS_KEY": "{{ prefect.blocks.secret.rpt-s3-secret }}",
+            "RPT_STORE": url,
+        }
+        up.api.call("PATCH", f"/deployments/{found['id']}", {"job_variables": {"env": env}})
+        parameters = {"recipe": "tiny_rpt", "overrides": {"fields": FIELDS}}
+        run = up.api.call("POST", f"/deployments/{found['id']}/create_flow_run", {"parameters": parameters})
+        give_up = time.monotonic() + 2 * WAIT_SECONDS
+        while run["state_type"] not in ("COMPLETED", "FAILED", "CRASHED"):
+            assert time.monotonic() < give_up, up.said()[-3000:]
+            time.sleep(1)
+            run = up.api.call("GET", f"/flow_runs/{run['id']}")
+        wanted = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "limit": 200}
+        logs = json.dumps(up.api.call("POST", "/logs/filter", wanted))
+        assert run["state_type"] == "COMPLETED", logs[-3000:]
+        objects = stored(server, url, tmp_path)
+        assert len(objects) > 3
+        assert not any(server.secret_key.encode() in data for data in objects)
+        assert server.secret_key not in json.dumps(run) + logs + up.said()
+        assert places_of(server.secret_key, up.home) == []
