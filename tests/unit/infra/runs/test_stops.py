@@ -28,6 +28,8 @@ COMMANDS = {
     "flows.cli.show.show_lineage": ["lineage", "x"],
     "flows.cli.show.show_why": ["why", "x"],
     "flows.cli.show.show_cost": ["cost", "x"],
+    "flows.cli.watching.watch_stage": ["watch"],
+    "flows.cli.exports.export_model": ["export", "x", "folder"],
     "flows.cli.show.show_report": ["report", "x"],
     "flows.cli.show.track_again": ["track", "x"],
     "flows.cli.show.verify_artifact": ["verify", "x"],
