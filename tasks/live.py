@@ -51,8 +51,8 @@ class Attempted:
             return True
         return False
 
-    def watched(self) -> Watched:
-        """What it has done so far."""
+    def watched(self, store: Store) -> Watched:
+        """What it has done so far; its answers are those of the latest checkpoint."""
         path = self.folder / PROGRESS_FILE
         state: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
         begun = datetime.fromisoformat(self.job.started)
@@ -64,7 +64,7 @@ class Attempted:
             note=str(state.get("note", "")),
             seconds=max((datetime.now(UTC) - begun).total_seconds(), 0.0),
             metrics=read_metrics(self.job.out / METRICS_FILE),
-            rollouts=_latest(self.folder / "scratch" / "checkpoint" / ROLLOUTS),
+            rollouts=_latest(store.progress_file(self.job.fingerprint, self.job.key, f"state/{ROLLOUTS}")),
         )
 
 
@@ -96,7 +96,7 @@ def watch(ref: str, store: Store) -> Iterator[Watched]:
         yield finished(store.find(ref), store)
         return
     while attempt.folder.exists():
-        seen = attempt.watched()
+        seen = attempt.watched(store)
         manifest = store.manifest(attempt.job.kind, attempt.job.fingerprint)
         if manifest is not None:
             break
@@ -121,7 +121,7 @@ def finished(manifest: Manifest, store: Store) -> Watched:
         note="finished",
         seconds=sum(attempt.seconds for attempt in manifest.attempts),
         metrics=metrics,
-        rollouts=_latest(folder / ROLLOUTS),
+        rollouts=_latest((folder / ROLLOUTS).read_bytes() if (folder / ROLLOUTS).exists() else None),
     )
 
 
@@ -140,13 +140,10 @@ def _running(ref: str) -> Attempted | None:
     return next(iter([*trainings, *named]), None)
 
 
-def _latest(path: Path) -> list[dict[str, Any]]:
-    """The last answers of a table that is written anew at every checkpoint, and may be half written now."""
-    if not path.exists():
+def _latest(table: bytes | None) -> list[dict[str, Any]]:
+    """The first answer to each of the last questions of a table of rollouts."""
+    if table is None:
         return []
-    try:
-        rows = pq.read_table(path).to_pylist()
-    except (pa.ArrowInvalid, OSError):  # looked at while it was being written: the next look reads it
-        return []
-    rows.sort(key=lambda row: -row["step"])
-    return rows[:NUM_ROLLOUTS]
+    rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(table)).to_pylist()
+    by_question = {(row["step"], row["doc_id"], row["position"]): row for row in reversed(rows)}
+    return sorted(by_question.values(), key=lambda row: -row["step"])[:NUM_ROLLOUTS]

@@ -28,6 +28,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("cost", reading.cost),
     ("report", reading.report),
     ("watch", reading.watch),
+    ("site", reading.site),
     ("track", reading.track),
     ("verify", reading.verify),
     ("copy", reading.copy_artifact),

@@ -80,6 +80,17 @@ def watch(
     watch_stage(ref, every, once=once)
 
 
+def site(
+    folder: Annotated[
+        str, typer.Argument(metavar="[FOLDER]", help="New, or a site made before; in the state folder else.")
+    ] = "",
+) -> None:
+    """An index page of all runs and reports of the store, static: any web server or file share shows it."""
+    from flows.cli.sites import show_site
+
+    show_site(folder)
+
+
 def track(ref: Spoken) -> None:
     """Project an artifact's metrics to MLflow again, from its own record."""
     from flows.cli.show import track_again

@@ -50,7 +50,10 @@ def reward(
     else:
         texts = [_decoded(ids) for ids in completion_ids]
     rows = zip(texts, kind, truth, boundaries, newline_escapes, strict=True)
-    return [float(text is not None and is_right(text, *row)) for text, *row in rows]
+    return [
+        float(text is not None and is_right(text, of, known, ends, escapes))
+        for text, of, known, ends, escapes in rows
+    ]
 
 
 def is_right(text: str, kind: str, truth: str, boundaries: list[int], newline_escapes: bool) -> bool:

@@ -124,14 +124,18 @@ def _chart(metrics: Sequence[Mapping[str, float]], curves: Sequence[tuple[str, s
     for (name, words), colour in zip(curves, COLOURS, strict=False):
         rows = [row for row in metrics if name in row]
         steps, values = [row["step"] for row in rows], [row[name] for row in rows]
-        axes.plot(steps, values, color=colour, linewidth=1.8)
-        (dots,) = axes.plot(steps, values, "o", color=colour, markersize=4, label=words)
+        axes.plot(steps, values, color=colour, linewidth=1.8, label=words)
+        (dots,) = axes.plot(steps, values, "o", color=colour, markersize=4)
         marks = [
             Mark(f"step {step:.0f}, {words}: {value:.4g}", {"step": step, "metric": words, "value": value})
             for step, value in zip(steps, values, strict=True)
         ]
         mark(axes, dots, marks)
+    first, last = (f(row["step"] for row in metrics) for f in (min, max))
+    axes.set_xlim(first - 0.5, last + 0.5)
     axes.set_xlabel("step")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, borderaxespad=0.0)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, frameon=False, borderaxespad=0.0, handlelength=1.0
+    )
     return figure
