@@ -327,8 +327,7 @@ def _done(stages: Sequence[StageRow]) -> Section:
         rows,
         total=("together", "", "", "", flops(total[0]), count(total[1])),
         words=frozenset({3}),
-        caption="Seconds, attempts and dates differ from run to run and are no part of this page: they stand "
-        f"beside it in {TIMINGS_PAGE}.",
+        caption=f"Attempts and dates of each stage stand beside this page in {TIMINGS_PAGE}.",
     )
     lead = "Every stage, what went in, what was kept, and why the rest was not."
     return Section("What was done", [lead, table])
