@@ -52,11 +52,17 @@ def plan(
         int, typer.Option(min=0, help="Mean length of an answer, for the hours; 0 for the longest.")
     ] = 0,
     document_tokens: Annotated[int, typer.Option(min=0, help="The same of a document.")] = 0,
+    peek: Annotated[
+        bool, typer.Option("--peek", help="Read the first rows of the text: kept, dropped, examples.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """What would be reused and what built, with memory, hours and price; nothing is touched."""
-    from flows.cli.run import show_plan
+    from flows.cli.run import show_peek, show_plan
 
+    if peek:
+        show_peek(recipe, to, overrides(param), as_json=as_json)
+        return
     where, means = placement_of(placement), (document_tokens, answer_tokens)
     show_plan(recipe, to, overrides(param), where, machine, means, as_json=as_json)
 

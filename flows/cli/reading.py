@@ -67,6 +67,30 @@ def report(ref: Spoken) -> None:
     show_report(ref)
 
 
+def watch(
+    ref: Annotated[
+        str, typer.Argument(metavar="[REF]", help="Also a kind that runs now; without it, what runs.")
+    ] = "",
+    every: Annotated[int, typer.Option(min=1, help="Seconds between two looks.")] = 5,
+    once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,
+) -> None:
+    """A training while it goes on: reward, lengths and the last answers, as a page that refreshes itself."""
+    from flows.cli.watching import watch_stage
+
+    watch_stage(ref, every, once=once)
+
+
+def site(
+    folder: Annotated[
+        str, typer.Argument(metavar="[FOLDER]", help="New, or a site made before; in the state folder else.")
+    ] = "",
+) -> None:
+    """An index page of all runs and reports of the store, static: any web server or file share shows it."""
+    from flows.cli.sites import show_site
+
+    show_site(folder)
+
+
 def track(ref: Spoken) -> None:
     """Project an artifact's metrics to MLflow again, from its own record."""
     from flows.cli.show import track_again
@@ -90,6 +114,18 @@ def copy_artifact(
     from flows.cli.copies import copy_to
 
     copy_to(ref, store, as_json=as_json)
+
+
+def export_model(
+    ref: Spoken,
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="New, or empty.")],
+    questions: Annotated[int, typer.Option(min=0, help="Of each split, at most; 0 for none.")] = 1000,
+    as_json: Json = False,
+) -> None:
+    """A model for transformers and vLLM, with its card, its training's questions and their reward for TRL."""
+    from flows.cli.exports import export_model as export
+
+    export(ref, folder, questions, as_json=as_json)
 
 
 def compare_some(

@@ -86,6 +86,25 @@ def show_plan(
         raise refused
 
 
+def show_peek(name: str, to: str, overrides: Overrides, *, as_json: bool) -> None:
+    """Print what reading and cleaning would do with the first rows of a recipe's text.
+
+    Args:
+        name: Of the recipe.
+        to: The last stage.
+        overrides: What the reader puts in place of the recipe's own.
+        as_json: For machines.
+    """
+    from flows.cli.peeking import as_plain, print_peek
+    from tasks.peek import peek
+
+    looked = peek(walk(chosen(name, to, overrides)))
+    if as_json:
+        print_json(as_plain(looked))
+    else:
+        print_peek(looked)
+
+
 def _refusal_here(target: Recipe, placement: Placement) -> CapacityError | None:
     """Why the journey cannot be made on this machine."""
     try:

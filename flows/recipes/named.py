@@ -18,7 +18,14 @@ from rpt_core.errors import RecipeError
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.objectives import Budget, RptObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
-from rpt_core.recipes.report import ArmsRecipe, ReportRecipe, SeedsRecipe
+from rpt_core.recipes.report import (
+    SAMPLE_WORLD,
+    ArmsRecipe,
+    PageRecipe,
+    ReportRecipe,
+    SeedsRecipe,
+    short_name,
+)
 from rpt_core.recipes.rlpt_report import RlptReportRecipe
 from rpt_core.recipes.rlvr_report import RlvrReportRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape
@@ -248,5 +255,16 @@ def any_journey(name: str, overrides: Overrides | None = None) -> Recipe:
     given = {key: value for key, value in (("data", chosen.data), ("model", chosen.model)) if value}
     if chosen.seed is not None:
         given["seed"] = chosen.seed  # type: ignore[assignment]
-    recipe = NAMED[name](**given)
-    return overridden(recipe, chosen.fields)
+    return overridden(_titled(NAMED[name](**given), chosen), chosen.fields)
+
+
+def _titled(recipe: Recipe, chosen: Overrides) -> Recipe:
+    """A page about somebody's own text or model is not headed by those of the recipe."""
+    assert isinstance(recipe, PageRecipe)
+    title = recipe.title
+    if chosen.data:
+        own = short_name(chosen.data)
+        title = title.replace(SAMPLE_WORLD, own) if SAMPLE_WORLD in title else f"{title}: {own}"
+    if chosen.model:
+        title = f"{title}, with {short_name(chosen.model)}"
+    return recipe.model_copy(update={"title": title})

@@ -324,6 +324,16 @@ class Store:
         note: dict[str, Any] = json.loads(data).get("note", {})
         return note
 
+    def progress_file(self, fingerprint: str, numerics: str, path: str) -> bytes | None:
+        """One file of the latest checkpoint; None without one, or where it has no such file."""
+        for step in self.progress_steps(fingerprint, numerics)[-1:]:
+            key = self.objects.key("progress", fingerprint, numerics, f"{step:09d}.json")
+            data = self.objects.read(key) or b'{"files": []}'  # forgotten since it was listed
+            for entry in progress_files(StoredDocument(key, data)):
+                if entry.path == path:
+                    return self.objects.read(self.objects.blob_key(entry.blob))
+        return None
+
     def forget_progress(self, fingerprint: str, numerics: str, keep: int) -> None:
         """Forget all checkpoints of a build but the last ``keep`` (blobs fall to garbage collection).
 

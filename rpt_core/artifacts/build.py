@@ -34,9 +34,11 @@ VIEW_FILES = frozenset({"card.html", "card.json", PAGE_FILE})
 """Told from an artifact's other files and its outcome: a nicer page makes no other artifact."""
 MILESTONES_FILE = "milestones.json"
 """In a trained artifact: step -> address of the checkpoint published at that step."""
+REPORT_PAGE = "report.html"
+"""What a report says, with the hours it took; its text and numbers also stand in files that have none."""
 TIMINGS_PAGE = "timings.html"
 """Beside a report: the seconds, attempts and dates of what it stands on."""
-VOLATILE_FILES = frozenset({TIMINGS_FILE, TIMINGS_PAGE, "environment.json", "log.txt"}) | VIEW_FILES
+VOLATILE_FILES = VIEW_FILES | {TIMINGS_FILE, REPORT_PAGE, TIMINGS_PAGE, "environment.json", "log.txt"}
 """Outside the artifact's digest."""
 
 

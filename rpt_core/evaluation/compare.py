@@ -33,11 +33,19 @@ class PairedItems:
     before: Floats
     after: Floats
     clusters: NDArray[np.str_]
+    are_shares: bool = True
+    """Whether every score lies in [0, 1], as the share of right answers does and a length does not."""
 
     @property
     def differences(self) -> Floats:
         """After minus before, item by item."""
         return self.after - self.before
+
+    @property
+    def mean_difference(self) -> Estimate:
+        """Its clustered interval, within what is possible."""
+        found = clustered_mean(self.differences, self.clusters)
+        return found.within(-1.0, 1.0) if self.are_shares else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,19 +118,14 @@ def pair_items(
     )
 
 
-def compare(items: PairedItems, *, proportion: bool = True) -> PairedComparison:
-    """The paired difference, its clustered interval and two exact tests.
-
-    Args:
-        items: As of :func:`pair_items`.
-        proportion: Whether scores lie in [0, 1] (affects the two single estimates only).
-    """
+def compare(items: PairedItems) -> PairedComparison:
+    """The paired difference, its clustered interval and two exact tests."""
     totals_G = cluster_totals(items.differences, items.clusters)[:, 0]
     better, worse = int(np.sum(totals_G > 1e-12)), int(np.sum(totals_G < -1e-12))
     return PairedComparison(
-        before=clustered_mean(items.before, items.clusters, proportion=proportion),
-        after=clustered_mean(items.after, items.clusters, proportion=proportion),
-        difference=clustered_mean(items.differences, items.clusters),
+        before=clustered_mean(items.before, items.clusters, proportion=items.are_shares),
+        after=clustered_mean(items.after, items.clusters, proportion=items.are_shares),
+        difference=items.mean_difference,
         p_value=sign_flip_p(totals_G),
         sign_p_value=float(stats.binomtest(better, better + worse).pvalue) if better + worse else 1.0,
         num_better=better,
@@ -237,7 +240,7 @@ def decide(claims: Sequence[Claim]) -> list[Decision]:
     p_values = [sign_flip_p(totals_G) for totals_G in shifted]
     decisions = []
     for claim, p_value, adjusted in zip(claims, p_values, holm(p_values), strict=True):
-        difference = clustered_mean(claim.items.differences, claim.items.clusters)
+        difference = claim.items.mean_difference
         side: Verdict = "holds" if difference.value > claim.at_least else "fails"
         verdict = side if adjusted < ALPHA else "undecided"
         decisions.append(Decision(claim.name, verdict, claim.at_least, difference, p_value, adjusted))

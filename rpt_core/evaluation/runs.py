@@ -54,7 +54,8 @@ class RunComparison:
     """Two methods under the same seeds."""
 
     difference: Estimate
-    """After minus before, mean over seeds, with Student's interval of the seeds' differences."""
+    """After minus before, mean over seeds, with Student's interval of the seeds' differences, within what
+    shares can differ by."""
     p_value: float | None
     """Two-sided paired t-test of no difference; None with one seed, or where no seed differs from another."""
 
@@ -63,7 +64,7 @@ def compare_runs(before: Mapping[int, float], after: Mapping[int, float]) -> Run
     """The difference of two methods over seeds, paired by seed.
 
     Args:
-        before: Seed -> the run's mean score.
+        before: Seed -> the run's mean score, a share.
         after: The same of the other method.
 
     Raises:
@@ -80,7 +81,7 @@ def compare_runs(before: Mapping[int, float], after: Mapping[int, float]) -> Run
         )
     seeds = sorted(before)
     differences = np.array([after[seed] - before[seed] for seed in seeds])
-    difference = over_runs(differences)
+    difference = over_runs(differences).within(-1.0, 1.0)
     error = difference.standard_error
     if not error:
         return RunComparison(difference, None)

@@ -67,15 +67,17 @@ def split_gain(
     ]
     totals_GS = cluster_totals(np.column_stack(columns), before.documents)
 
-    def part(function: Callable[[Floats], Floats]) -> Estimate:
-        return cluster_bootstrap(totals_GS, function, resamples=resamples, seed=seed, num_items=len(before))
+    def part(function: Callable[[Floats], Floats], least: float = -1.0) -> Estimate:
+        return cluster_bootstrap(
+            totals_GS, function, resamples=resamples, seed=seed, num_items=len(before)
+        ).within(least, 1.0)
 
     return Split(
         gain=part(lambda t: t[:, C1] / t[:, N1] - t[:, C0] / t[:, N0]),
         thinking_more=part(lambda t: _parts(t)[0]),
         thinking_better=part(lambda t: _parts(t)[1]),
         guessing_better=part(lambda t: _parts(t)[2]),
-        forced=part(lambda t: t[:, CF] / t[:, NF]) if forced else None,
+        forced=part(lambda t: t[:, CF] / t[:, NF], 0.0) if forced else None,
         habit=part(lambda t: t[:, CF] / t[:, NF] - t[:, C0] / t[:, N0]) if forced else None,
         beyond_habit=part(lambda t: t[:, C1] / t[:, N1] - t[:, CF] / t[:, NF]) if forced else None,
     )

@@ -17,6 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from rpt_core.pages.marks import Chart, named
+
 PIXELS_PER_INCH = 72
 """Figures are laid out in CSS pixels; an SVG of Matplotlib has 72 units to the inch."""
 
@@ -83,9 +85,9 @@ def style() -> AbstractContextManager[None]:
     return mpl.rc_context(STYLE)
 
 
-def new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Chart:
     """An empty figure of some CSS pixels, bound to no window and no global state."""
-    figure = Figure(figsize=(width / PIXELS_PER_INCH, height / PIXELS_PER_INCH), dpi=PIXELS_PER_INCH)
+    figure = Chart(figsize=(width / PIXELS_PER_INCH, height / PIXELS_PER_INCH), dpi=PIXELS_PER_INCH)
     FigureCanvasAgg(figure)
     return figure
 
@@ -111,14 +113,14 @@ def as_data_uri(figure: Figure, name: str) -> str:
 
 
 def as_svg(figure: Figure, name: str, label: str) -> str:
-    """The figure as an SVG element for a page: colours are variables, type is the page's.
+    """The figure as an SVG element for a page: colours are variables, type is the page's, marks have titles.
 
     Args:
         figure: Drawn with :data:`LIGHT`.
         name: Distinct per figure of a page; keeps the ids inside apart.
         label: What it shows, for readers who do not see it.
     """
-    svg = _drawn(figure, name, transparent=True)
+    svg = named(_drawn(figure, name, transparent=True), figure, name)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'font: ([\d.]+px) [^;"]*', r"font-size: \1; font-family: inherit", svg)
     for field in fields(Palette):

@@ -1,5 +1,6 @@
 """Numbers and texts as a page writes them: the filters of its templates."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,22 @@ def flops_of(value: float) -> str:
     return short_number(value) if value else DASH
 
 
+def duration(seconds: float) -> str:
+    """Seconds in the two largest units that fit.
+
+    Example:
+        >>> duration(7.4), duration(671), duration(8130), duration(200_000)
+        ('7 s', '11 min 11 s', '2 h 15 min', '2 d 7 h')
+    """
+    left = round(seconds)
+    if left < 60:
+        return f"{left} s"
+    for size, unit, smaller, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if left >= size:
+            return f"{left // size} {unit} {left % size // smaller} {part}"
+    raise AssertionError(seconds)
+
+
 def clip(text: str | None, length: int, from_end: bool = False) -> str:
     """At most ``length`` characters, with an ellipsis where something was left out.
 
@@ -135,8 +152,27 @@ def no_interval(estimate: Any) -> str:
     return "no interval" if clusters is None else f"no interval: too few clusters ({clusters})"
 
 
+def slug(text: str) -> str:
+    """A name for a file or an id: small letters, digits and hyphens.
+
+    Example:
+        >>> slug("held-out accuracy, training's judge")
+        'held-out-accuracy-training-s-judge'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def sort_key(cell: Any) -> str:
+    """The number a cell of a table is sorted by; empty where it holds words."""
+    value = getattr(cell, "value", None)
+    value = value.get("value") if isinstance(value, Mapping) else getattr(value, "value", value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:.12g}" if is_number else ""
+
+
 FILTERS: dict[str, Callable[..., str]] = {
-    function.__name__: function for function in (count_of, flops_of, clip, visible, cell)
+    function.__name__: function
+    for function in (count_of, flops_of, clip, visible, cell, slug, sort_key, short_number, duration)
 }
 
 

@@ -27,6 +27,7 @@ class LeaderboardRecipe(PageRecipe):
     kind: ClassVar[str] = "leaderboard"
 
     stage: Literal["leaderboard"] = "leaderboard"
+    revision: int = 2
     title: str = "Leaderboard"
     entries: tuple[Entry, ...] = Field(min_length=1)
     ngram_words: int = Field(13, ge=4)

@@ -1,7 +1,9 @@
 """Recipes of the pages: one journey, the same journey under several seeds, and studies of several models."""
 
 from collections import Counter
+from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -15,6 +17,8 @@ START = "start model"
 ALWAYS_THINKS = "start that always thinks"
 """Name of the baseline that the last claim of table 1 is about."""
 
+SAMPLE_WORLD = "the sample world"
+"""What pages call the built-in text."""
 PAGES = {
     "report": "rpt_core.report.journey:study",
     "report-seeds": "rpt_core.report.seeds:study",
@@ -30,6 +34,17 @@ STUDIES = {
     "positions": "rpt_core.report.rpt:positions",
 }
 """The same of comparisons of next-token trainings, by study."""
+
+
+def short_name(place: str) -> str:
+    """What a page calls somebody's data or model: the last part of its path or address, without a query.
+
+    Example:
+        >>> short_name("my/notes/"), short_name("https://host/a.bz2?k=1"), short_name("x.xml#yymm=1..2")
+        ('notes', 'a.bz2', 'x.xml')
+    """
+    path = urlsplit(place).path if "://" in place else place.partition("#")[0]
+    return PurePosixPath(path.replace("\\", "/")).name or place
 
 
 def _known_study(name: str) -> str:
@@ -66,7 +81,7 @@ class ReportRecipe(PageRecipe):
     kind: ClassVar[str] = "report"
 
     stage: Literal["report"] = "report"
-    revision: int = 3
+    revision: int = 4
     title: str = "Reinforcement learning on plain text"
     method: str = later("RPT")
     """What the page calls the training between the two."""
@@ -89,7 +104,7 @@ class SeedsRecipe(PageRecipe):
     kind: ClassVar[str] = "seeds-report"
 
     stage: Literal["report-seeds"] = "report-seeds"
-    revision: int = 3
+    revision: int = 4
     title: str = "The same journey, several seeds"
     method: str = later("RPT")
     """What the page calls the training between the two."""
@@ -173,7 +188,7 @@ class ArmsRecipe(StudyRecipe):
     least_arms: ClassVar[int] = 2
 
     stage: Literal["report-arms"] = "report-arms"
-    revision: int = 3
+    revision: int = 4
     title: str = "One start model, several trainings"
     models: tuple[TextModel, ...]
     study: StudyName = "mid-training"

@@ -26,6 +26,6 @@ class RlptReportRecipe(StudyRecipe):
     kind: ClassVar[str] = "rlpt-report"
 
     stage: Literal["report-rlpt"] = "report-rlpt"
-    revision: int = 3
+    revision: int = 4
     title: str = "Reinforcement learning on pre-training data"
     models: tuple[JudgedModel, ...]

@@ -19,5 +19,6 @@ class RlvrReportRecipe(StudyRecipe):
     kind: ClassVar[str] = "rlvr-report"
 
     stage: Literal["report-rlvr"] = "report-rlvr"
+    revision: int = 2
     title: str = "Verifiable rewards from several start models"
     models: tuple[SolvingModel, ...]

@@ -31,7 +31,7 @@ from rpt_core.report.blocks import (
     share,
 )
 from rpt_core.report.models import HABITS, Evaluated, Model, Models, TrainingLog, habits, pair, right
-from rpt_core.report.study import Study, Summary, claims_section, claims_summary, ended, shortfalls
+from rpt_core.report.study import CUT, Study, Summary, claims_section, claims_summary, ended, shortfalls
 
 
 def page(
@@ -80,21 +80,23 @@ def page(
         ],
         short=shortfalls(models.all, decisions, num_seeds=len(recipe.seeds)),
         footer=f"Positions of {models.start.evaluations[0].floor_nats:g} nats and more under the proxy "
-        "model, the ones training asks about. All arms are judged by one rule: the prefix reward of RPT.",
+        "model, the ones training asks about. All arms are judged by one rule: the prefix reward of RPT. "
+        f"{CUT}",
         summary=_summary(models, change, ratio) | claims_summary(decisions),
     )
 
 
 def thought_tokens(found: Outcomes) -> Estimate:
     """Mean length of a thought, over all answers; 0 for those without one."""
-    return clustered_ratio(found.thought_tokens, found.samples, found.documents)
+    return clustered_ratio(found.thought_tokens, found.samples, found.documents).within(0.0, np.inf)
 
 
 def length_ratio(reference: Outcomes, method: Outcomes, seed: int) -> Estimate:
     """The method's thinking as a share of the reference's, by documents resampled together."""
     lengths = np.column_stack([reference.thought_tokens, method.thought_tokens])
     totals = cluster_totals(lengths, reference.documents)
-    return cluster_bootstrap(totals, lambda t: t[:, 1] / t[:, 0], seed=seed, num_items=len(reference))
+    found = cluster_bootstrap(totals, lambda t: t[:, 1] / t[:, 0], seed=seed, num_items=len(reference))
+    return found.within(0.0, np.inf)
 
 
 def milestones(one: Evaluated, trained: TrainingLog) -> Iterator[tuple[float, int, float]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, TypeVar
 
+from rpt_core.pages.marks import csv_uri
 from rpt_core.pages.words import DASH, amount_text, count_of, ends, flops_of, percent, percent_bare, points
 from rpt_core.report.sources import SourceArtifact
 
@@ -140,6 +141,15 @@ class Card:
     caption: str = ""
     width: int = 0
     """The most pixels it may take; 0 for all there are."""
+    file: str = "figure"
+    """Name that its numbers are downloaded under, without an ending."""
+    data: Sequence[Mapping[str, Any]] = ()
+    """The numbers that are drawn, a row a mark."""
+
+    @property
+    def download(self) -> str:
+        """An address that holds the numbers as CSV."""
+        return csv_uri(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +158,11 @@ class Columns:
 
     kind: ClassVar[str] = "columns"
     blocks: "Sequence[Block]"
+
+    @property
+    def look(self) -> str:
+        """How many there are, in words of the style sheet."""
+        return "three" if len(self.blocks) == 3 else "two"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +193,7 @@ class Section:
     blocks: Sequence[Block]
 
 
-LOOK = frozenset({"svg", "width", "narrow", "words"})
+LOOK = frozenset({"svg", "width", "narrow", "words", "file"})
 """Fields that only say how a block is drawn."""
 
 

@@ -92,5 +92,9 @@ def _closed(known: Sequence[tuple[Outcomes, list[Bound]]]) -> tuple[Cell, ...]:
 
 
 def share_closed(found: Outcomes, without_I: Floats, best_I: Floats) -> Estimate:
-    """How far accuracy is on the way from one bound to the other, clustered by document."""
-    return clustered_ratio(right(found) - without_I, best_I - without_I, found.documents)
+    """How far accuracy is on the way from one bound to the other, clustered by document.
+
+    Where thinking is always right nothing is beyond the whole way; below the first bound there is room.
+    """
+    closed = clustered_ratio(right(found) - without_I, best_I - without_I, found.documents)
+    return closed.within(-np.inf, 1.0) if (best_I == 1).all() else closed

@@ -21,12 +21,11 @@ from rpt_core.evaluation.scores import (
     tiers_of,
 )
 from rpt_core.evaluation.strategy import Split, split_gain
-from rpt_core.pages.ink import as_png, as_svg, style
+from rpt_core.pages.ink import as_png, style
 from rpt_core.pages.words import count_of, points
 from rpt_core.recipes.report import START, ReportRecipe
 from rpt_core.report import figures
 from rpt_core.report.blocks import (
-    Card,
     Cell,
     Columns,
     Inline,
@@ -43,7 +42,16 @@ from rpt_core.report.blocks import (
 from rpt_core.report.excerpts import law_section, patterns_section, rollouts_section, undecided_laws
 from rpt_core.report.models import Evaluated, Model, pair, thinks
 from rpt_core.report.sources import StageRow, fact, journey, lineage, source_of
-from rpt_core.report.study import Study, Summary, claims_section, claims_summary, ended, questions, shortfalls
+from rpt_core.report.study import (
+    CUT,
+    Study,
+    Summary,
+    claims_section,
+    claims_summary,
+    ended,
+    questions,
+    shortfalls,
+)
 from rpt_core.scaling.fit import read_fit
 
 MODES = {
@@ -102,7 +110,7 @@ def study(recipe: ReportRecipe, build: Build) -> Study:
         short=shortfalls(models, decisions, *undecided_laws(fit)),
         footer=f"Positions of {after.floor_nats:g} nats and more under the proxy model are the ones training "
         "asks about; claims and the split are about them. Intervals: Korn and Graubard for shares, Student "
-        "for differences, bootstrap over documents for the split and the law.",
+        f"for differences, bootstrap over documents for the split and the law. {CUT}",
         summary=_summary(before, after, split) | claims_summary(decisions),
         picture=image,
         picture_label="Accuracy by difficulty, and over training compute",
@@ -172,8 +180,6 @@ def _facts(before: Evaluated, after: Evaluated, finetuned: Evaluated) -> Iterato
 
 
 def _found(judged: Sequence[Evaluated], fit: dict[str, Any]) -> Section:
-    accuracies = as_svg(figures.accuracy_figure(judged), "accuracy", "Held-out accuracy by tier and mode")
-    curve = as_svg(figures.curve_figure(fit), "curve", "Accuracy over training compute, with fitted laws")
     points_are = (
         "Points are checkpoints of one training, answering the same questions. A curve with a band is the "
         "fitted law; dotted points have none."
@@ -184,9 +190,15 @@ def _found(judged: Sequence[Evaluated], fit: dict[str, Any]) -> Section:
         "answers, or is made to."
     )
     cards = (
-        Card(accuracies, "Accuracy by difficulty"),
-        Card(curve, "Accuracy over training compute", points_are),
-    )
+        figures.card(
+            figures.accuracy_figure(judged), "accuracy", "Held-out accuracy by tier and mode",
+            "Accuracy by difficulty",
+        ),
+        figures.card(
+            figures.curve_figure(fit), "curve", "Accuracy over training compute, with fitted laws",
+            "Accuracy over training compute", points_are,
+        ),
+    )  # fmt: skip
     return Section("What was found", [lead, Columns(cards)])
 
 
@@ -209,8 +221,10 @@ def _strategy(before: Evaluated, after: Evaluated, split: Split) -> Section:
     ]
     free = [accuracy(one.outcomes(REASONING)) for one in (before, after)]
     figure = figures.strategy_figure(split, free[0], free[1])
-    card = Card(
-        as_svg(figure, "strategy", "The gain: habit of thinking, and beyond it"),
+    card = figures.card(
+        figure,
+        "strategy",
+        "The gain: habit of thinking, and beyond it",
         f"From start to trained, positions of {after.floor_nats:g} nats and more",
         "The bars are the cut free of choice: a model free to think chooses where it does, a model made to "
         "think does not.",
@@ -313,8 +327,7 @@ def _done(stages: Sequence[StageRow]) -> Section:
         rows,
         total=("together", "", "", "", flops(total[0]), count(total[1])),
         words=frozenset({3}),
-        caption="Seconds, attempts and dates differ from run to run and are no part of this page: they stand "
-        f"beside it in {TIMINGS_PAGE}.",
+        caption=f"Attempts and dates of each stage stand beside this page in {TIMINGS_PAGE}.",
     )
     lead = "Every stage, what went in, what was kept, and why the rest was not."
     return Section("What was done", [lead, table])

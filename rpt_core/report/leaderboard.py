@@ -36,7 +36,7 @@ from rpt_core.report.clean import TrainingText
 from rpt_core.report.columns import Column, Standing, columns_of
 from rpt_core.report.models import Evaluated, Model
 from rpt_core.report.sources import source_of
-from rpt_core.report.study import MAX_UNREAD_SHARE, UNREAD, Study, Summary
+from rpt_core.report.study import CUT, MAX_UNREAD_SHARE, UNREAD, Study, Summary
 
 _SHOWN_CHARS = 160
 
@@ -89,7 +89,8 @@ def study(recipe: LeaderboardRecipe, build: Build) -> Study:
         sections=[_overview(boards, list(evaluations)), *map(_details, boards), *_examples(boards)],
         short=list(_short(boards, models)),
         footer="Next tokens: positions where training asks. 95 % intervals, clustered by the outermost level "
-        "that a benchmark declares (document, problem, subject or category): about questions like these.",
+        "that a benchmark declares (document, problem, subject or category): about questions like these. "
+        f"{CUT}",
         summary=_summary(boards),
     )
 

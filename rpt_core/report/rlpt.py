@@ -15,13 +15,13 @@ from rpt_core.evaluation.items import JUDGED, PROBLEMS
 from rpt_core.evaluation.items import JUDGED_FORCED as FORCED
 from rpt_core.evaluation.passk import pass_at_k
 from rpt_core.evaluation.scores import Outcomes, accuracy
-from rpt_core.pages.ink import as_png, as_svg, style
+from rpt_core.pages.ink import as_png, style
 from rpt_core.pages.words import percent
 from rpt_core.recipes.rlpt_report import CONTROLS, RLVR_ALONE, SUPERVISED, THEN_RLVR, RlptReportRecipe
-from rpt_core.report.blocks import Block, Card, Cell, Row, Section, Table, by_seed, count, gain, say, share
-from rpt_core.report.figures import training_figure
+from rpt_core.report.blocks import Block, Cell, Columns, Row, Section, Table, by_seed, count, gain, say, share
+from rpt_core.report.figures import card, training_figure
 from rpt_core.report.models import Model, Models, habits, pair
-from rpt_core.report.study import Study, claims_section, ended, shortfalls
+from rpt_core.report.study import CUT, Study, claims_section, ended, shortfalls
 
 TRIES = 8
 """k of pass@k."""
@@ -47,8 +47,11 @@ def study(recipe: RlptReportRecipe, build: Build) -> Study:
     change = compare(pair(before, after)).difference
     with style():
         figure = training_figure(models.arms, PANELS)
-        drawing = as_svg(figure, "panels", "reward, answer length and held-out accuracy")
         image = as_png(figure)
+        panels = [
+            card(training_figure(models.arms, {key: label}), label, f"{label}, over training tokens")
+            for key, label in PANELS.items()
+        ]
     said = "A judge takes RLPT's next segment for the truth {} points more often than its cold start's."
     fixed = (
         "Fixed before any number was seen; paired by question, clustered by document, one error rate for all "
@@ -63,13 +66,13 @@ def study(recipe: RlptReportRecipe, build: Build) -> Study:
         decisions=decisions,
         sections=[
             _every_model(models.all),
-            Section("Over training", ["By training tokens, mean over seeds.", Card(drawing)]),
+            Section("Over training", ["By training tokens, mean over seeds.", Columns(panels)]),
             *_fooled(models, recipe.seeds),
             claims_section(decisions, fixed),
         ],
         short=shortfalls(models.all, decisions, *_short(models), num_seeds=len(recipe.seeds)),
         footer="Segments that hold a token above the floor under the proxy model, each asked with and "
-        "without the segment after it.",
+        f"without the segment after it. {CUT}",
         summary={
             "judged_accuracy_before": accuracy(before).value,
             "judged_accuracy_after": accuracy(after).value,

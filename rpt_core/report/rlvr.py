@@ -21,7 +21,7 @@ from rpt_core.recipes.rlvr_report import RlvrReportRecipe
 from rpt_core.report.blocks import Cell, Inline, Row, Section, Table, by_seed, chip, flops, say, share
 from rpt_core.report.models import Model, Models
 from rpt_core.report.sources import SourceArtifact, lineage, source_of
-from rpt_core.report.study import Study, Summary, claims_section, claims_summary, shortfalls
+from rpt_core.report.study import CUT, Study, Summary, claims_section, claims_summary, shortfalls
 
 TRIES = (1, 8)
 """k of pass@k."""
@@ -79,7 +79,8 @@ def study(recipe: RlvrReportRecipe, build: Build) -> Study:
         short=shortfalls(
             models.all, decisions, *([] if settled else [few]), num_seeds=seeds if settled else 0
         ),
-        footer="Held-out problems, graded by the last closed box; intervals are over problems of all seeds.",
+        footer="Held-out problems, graded by the last closed box; intervals are over problems of all seeds. "
+        f"{CUT}",
         summary=_summary(models) | claims_summary(decisions) | ({} if settled else {"verdict": TOO_FEW}),
     )
 

@@ -4,6 +4,7 @@ The claims are fixed here, before any number is seen.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -65,11 +66,12 @@ def _shorter(reference: Outcomes, method: Outcomes, share: float) -> PairedItems
     In units of the reference's mean length, so that a difference reads as points of it.
     """
     unit = float(np.sum(reference.thought_tokens) / np.sum(reference.samples))
-    return pair(
+    lengths = pair(
         method, reference,
         lambda found: found.thought_tokens / found.samples / unit,
         lambda found: share * found.thought_tokens / found.samples / unit,
     )  # fmt: skip
+    return replace(lengths, are_shares=False)
 
 
 def _against_paper(arms: Sequence[Model]) -> Iterator[str]:

@@ -14,14 +14,14 @@ from rpt_core.evaluation.intervals import Estimate
 from rpt_core.evaluation.items import REASONING
 from rpt_core.evaluation.runs import over_runs
 from rpt_core.evaluation.strategy import Split
-from rpt_core.pages.ink import as_png, as_svg, style
+from rpt_core.pages.ink import as_png, style
 from rpt_core.pages.words import ends, points
 from rpt_core.recipes.report import START, SeedsRecipe
 from rpt_core.report.blocks import Card, Cell, Inline, KeyFigure, Section, Table, chip, gain, say, share
-from rpt_core.report.figures import seeds_figure
+from rpt_core.report.figures import card, seeds_figure
 from rpt_core.report.journey import split_of
 from rpt_core.report.models import Evaluated, Model, pair
-from rpt_core.report.study import FEW_SEEDS, Study, Summary, claims_section, ended, questions, shortfalls
+from rpt_core.report.study import CUT, FEW_SEEDS, Study, Summary, claims_section, ended, questions, shortfalls
 
 CONFIDENCE = 0.95
 
@@ -32,7 +32,8 @@ class MeanGain:
 
     value: float
     within: Estimate
-    """These seeds, other documents: the error of each seed's gain, averaged."""
+    """These seeds, other documents: the error of each seed's gain, averaged; both ends within what shares
+    can differ by."""
     across: Estimate
     """Other seeds: Student's interval of the seeds' gains. None in its ends with one seed."""
     least: float
@@ -71,8 +72,8 @@ def mean_gain(gains: Sequence[Estimate]) -> MeanGain:
     normal = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
     return MeanGain(
         value=mean,
-        within=_around(mean, within, normal, items, clusters),
-        across=over_runs(values, least_error=one_answer, confidence=CONFIDENCE),
+        within=_around(mean, within, normal, items, clusters).within(-1.0, 1.0),
+        across=over_runs(values, least_error=one_answer, confidence=CONFIDENCE).within(-1.0, 1.0),
         least=float(values.min()),
     )
 
@@ -131,7 +132,7 @@ def study(recipe: SeedsRecipe, build: Build) -> Study:
     )
     with style():
         figure = seeds_figure([(one.name, one.split) for one in seeds], mean.across)
-        drawing = as_svg(figure, "seeds", "Gain of each seed with its interval, and their mean")
+        drawing = card(figure, "seeds", "Gain of each seed with its interval, and their mean", width=640)
         image = as_png(figure)
     least, verdict = points(recipe.least_gain), chip(mean.verdict(recipe.least_gain))
     exact = " (interval over seeds). Seed by seed, with exact tests and Holm's correction:"
@@ -152,7 +153,7 @@ def study(recipe: SeedsRecipe, build: Build) -> Study:
         ],
         short=[*_short(recipe, mean, seeds), *shortfalls(models, decisions, num_seeds=0)],
         footer=f"Positions of {after[0].floor_nats:g} nats and more under the proxy model, the ones training "
-        "asks about.",
+        f"asks about. {CUT}",
         summary=_summary(recipe, mean, beyond, seeds),
         picture=image,
         picture_label="Gain by seed",
@@ -191,7 +192,7 @@ def _facts(mean: MeanGain, habit: MeanGain | None, beyond: MeanGain | None, sure
 
 
 def _gains(
-    recipe: SeedsRecipe, seeds: Sequence[Seed], means: Sequence[MeanGain | None], drawing: str
+    recipe: SeedsRecipe, seeds: Sequence[Seed], means: Sequence[MeanGain | None], drawing: Card
 ) -> Section:
     columns = {
         "questions": lambda one: questions(one.gain.as_json()),
@@ -211,7 +212,7 @@ def _gains(
         "interval of the mean is over seeds: other seeds would mean other worlds, weights and answers."
     )
     table = Table.of("seed", seeds, columns, total=total, narrow=True, caption=caption)
-    return Section("Gain by seed", [lead, Card(drawing, width=640), table])
+    return Section("Gain by seed", [lead, drawing, table])
 
 
 def _thinking(seeds: Sequence[Seed]) -> Section:

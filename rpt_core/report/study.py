@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import Any
 
-from rpt_core.artifacts.build import TIMINGS_PAGE, Build
+from rpt_core.artifacts.build import REPORT_PAGE, TIMINGS_PAGE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.evaluation.compare import Decision
 from rpt_core.evaluation.items import PROBLEMS, REASONING
@@ -20,15 +20,21 @@ from rpt_core.pages.words import environment, p_value, points, render
 from rpt_core.recipes.report import PageRecipe
 from rpt_core.report.blocks import Cell, Inline, KeyFigure, Section, Table, chip, gain, plain
 from rpt_core.report.models import Evaluated, Model
+from rpt_core.report.ran import what_it_took, what_ran
 from rpt_core.report.sources import StageRow, lineage
 
-PAGE, TEXT, PICTURE, JSON = "report.html", "report.md", "report.png", "report.json"
+PAGE, TEXT, PICTURE, JSON = REPORT_PAGE, "report.md", "report.png", "report.json"
 Summary = dict[str, float | int | str | bool | None]
 
 UNREAD = ("unparsed", "truncated", "timed out")
 MAX_UNREAD_SHARE = 0.02
 FEW_PLACES, FEW_PROBLEMS = 500, 100
 FEW_SEEDS = 5
+CUT = (
+    "An interval ends where its number does (shares at 0 and 100 %, their differences at ±100 points): no "
+    "true value lies beyond, so the cut leaves its coverage as it is."
+)
+"""Why no page shows a difference of 104 points, which Student's interval of few documents may reach."""
 
 
 @dataclass(frozen=True)
@@ -58,28 +64,33 @@ class Study:
 def write_report(recipe: PageRecipe, build: Build) -> Outcome:
     """Write ``report.html`` (self-contained), ``report.md``, ``report.json`` and perhaps ``report.png``.
 
-    They say the same of equal artifacts, byte for byte. What differs from run to run (seconds, attempts,
-    dates) goes into ``timings.html``, which is volatile. Every number links to the artifact it came from, by
-    the ``manifest.json`` of its input's folder; an input without one is named among the shortfalls.
+    Text, JSON and picture say the same of equal artifacts, byte for byte. The page says it, too, and above
+    it how long everything took, which differs from run to run: it is volatile, and so is ``timings.html``
+    with every attempt. Every number links to the artifact it came from, by the ``manifest.json`` of its
+    input's folder; an input without one is named among the shortfalls.
 
     Raises:
         RecipeError: two models did not answer the same questions.
     """
     study: Study = resolve_name(recipe.page)(recipe, build)
     roles = {one.source.fingerprint: one.name for model in study.models for one in model.evaluations}
-    context = {
+    sources = lineage(build.inputs)
+    context: dict[str, Any] = {
         "title": study.title,
         "light": LIGHT.css(),
         "dark": DARK.css(),
         "study": study,
-        "sources": lineage(build.inputs),
+        "sources": sources,
+        "ran": what_ran(sources),
+        "took": what_it_took(sources),
         "roles": roles,
         "names": {stage.source.fingerprint: stage.name for stage in study.stages} | roles,
     }
     templates = environment("rpt_core.report")
     render(build.out / PAGE, templates.get_template("study.html.j2").render(context))
     render(build.out / TEXT, templates.get_template("study.md.j2").render(context))
-    (build.out / JSON).write_text(json.dumps(_as_json(study), indent=1, ensure_ascii=False, allow_nan=False))
+    said = {"ran": {line.name: line.text for line in context["ran"]}, **_as_json(study)}
+    (build.out / JSON).write_text(json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False))
     if study.picture:
         (build.out / PICTURE).write_bytes(study.picture)
     if study.stages:

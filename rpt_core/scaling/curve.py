@@ -7,8 +7,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
+from rpt_core.artifacts.build import GIGA
 from rpt_core.pages.ink import LIGHT, as_png, bare, new_figure, style
-from rpt_core.pages.words import short_number
+from rpt_core.pages.marks import Mark, mark
+from rpt_core.pages.words import ends, percent, percent_bare, short_number
 
 COLOURS = (LIGHT.easy, LIGHT.medium, LIGHT.hard)
 
@@ -34,10 +36,10 @@ def plot_curve(axes: Axes, fit: dict[str, Any]) -> None:
     """
     bare(axes)
     drawn = [(tier, found) for tier, found in fit["tiers"].items() if found["points"]]
-    for index, (_, found) in enumerate(drawn):
+    for index, (tier, found) in enumerate(drawn):
         colour = COLOURS[index % len(COLOURS)]
         _plot_law(axes, found["power_law"], colour)
-        _plot_points(axes, found, colour, shift=1 + 0.02 * (index - (len(drawn) - 1) / 2))
+        _plot_points(axes, tier, found, colour, shift=1 + 0.02 * (index - (len(drawn) - 1) / 2))
     if not drawn:
         axes.text(
             0.5,
@@ -60,7 +62,7 @@ def plot_curve(axes: Axes, fit: dict[str, Any]) -> None:
         )  # fmt: skip
 
 
-def _plot_points(axes: Axes, found: dict[str, Any], colour: str, shift: float) -> None:
+def _plot_points(axes: Axes, tier: str, found: dict[str, Any], colour: str, shift: float) -> None:
     points = found["points"]
     x = [point["gflops"] * shift for point in points]
     y = [point["value"] for point in points]
@@ -71,7 +73,18 @@ def _plot_points(axes: Axes, found: dict[str, Any], colour: str, shift: float) -
     )  # fmt: skip
     if found["power_law"]["curve"] is None:
         axes.plot(x, y, color=colour, linewidth=1.0, linestyle=(0, (1, 3)))
-    axes.plot(x, y, "o", color=colour, markersize=6.5, markeredgecolor=LIGHT.paper, markeredgewidth=1.2)
+    (dots,) = axes.plot(
+        x, y, "o", color=colour, markersize=6.5, markeredgecolor=LIGHT.paper, markeredgewidth=1.2
+    )
+    mark(axes, dots, [_mark(tier, point) for point in points])
+
+
+def _mark(tier: str, point: dict[str, Any]) -> Mark:
+    """A checkpoint in words and numbers."""
+    words = f"{tier}, {short_number(point['gflops'] * GIGA)} operations: {percent(point['value'])}"
+    interval = f" [{ends(point, percent_bare)}]"
+    row = {name: point.get(name) for name in ("step", "gflops", "value", "low", "high") if name in point}
+    return Mark(words + interval, {"tier": tier} | row)
 
 
 def _plot_law(axes: Axes, law: dict[str, Any], colour: str) -> None:

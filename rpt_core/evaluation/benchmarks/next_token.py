@@ -10,7 +10,7 @@ from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import StarvedError
 from rpt_core.evaluation.answers import GradedAnswer, ModelUnderTest, next_token_guesses
 from rpt_core.evaluation.benchmarks.protocol import Benchmark, Key, Setting
-from rpt_core.evaluation.compare import compare
+from rpt_core.evaluation.intervals import clustered_mean
 from rpt_core.evaluation.items import FORCED, INSTRUCTED, PLAIN, REASONING, tier_of
 from rpt_core.evaluation.questions import at_most, draw_by_window
 from rpt_core.evaluation.scores import mode_scores, outcomes, paired, tiers_of
@@ -123,7 +123,8 @@ class NextTokens(Benchmark):
         if not len(instructed):
             return {}
         parts = tiers_of(raw, self.tiers_nats), tiers_of(instructed, self.tiers_nats)
-        changes = {tier: compare(paired(parts[0][tier], parts[1][tier])).difference for tier in parts[0]}
+        pairs = {tier: paired(parts[0][tier], parts[1][tier]) for tier in parts[0]}
+        changes = {tier: clustered_mean(one.differences, one.clusters) for tier, one in pairs.items()}
         return {"instructed_minus_plain": {tier: change.as_json() for tier, change in changes.items()}}
 
     @property

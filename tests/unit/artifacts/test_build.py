@@ -111,5 +111,6 @@ def test_a_milestone_is_a_model_and_perhaps_a_state(build: LocalBuild, tmp_path:
 
 def test_views_and_timings_make_no_other_artifact():
     assert {
-        "timings.jsonl", "timings.html", "environment.json", "log.txt", "card.html", "card.json", "page.md",
+        "timings.jsonl", "timings.html", "report.html", "environment.json", "log.txt", "card.html",
+        "card.json", "page.md",
     } == VOLATILE_FILES  # fmt: skip

@@ -1,5 +1,6 @@
 """Paired tests against enumeration, SciPy and statsmodels."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -9,7 +10,8 @@ from statsmodels.stats.multitest import multipletests
 
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.compare import Claim, PairedItems, compare, decide, holm, pair_items, sign_flip_p
-from rpt_core.evaluation.intervals import cluster_totals
+from rpt_core.evaluation.intervals import cluster_totals, clustered_mean
+from rpt_core.evaluation.runs import compare_runs
 
 
 def enumerated_p(totals):
@@ -81,7 +83,7 @@ def test_pairing_is_tighter_than_two_intervals():
     rng = np.random.default_rng(7)
     clusters = np.arange(60).astype(str)
     before = rng.random(60)
-    result = compare(PairedItems(before, before + 0.05, clusters), proportion=False)
+    result = compare(PairedItems(before, before + 0.05, clusters, are_shares=False))
     assert result.difference.standard_error < 0.001 < result.before.standard_error
 
 
@@ -171,3 +173,20 @@ def test_a_p_value_is_none_above_one(num):
     for seed in range(20):
         totals = np.random.default_rng(seed).integers(-1, 2, num) / 3
         assert 2.0 ** (1 - num) <= sign_flip_p(totals) <= 1.0
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_interval_of_few_documents_stays_within_what_shares_can_differ_by(sign):
+    documents = np.array(["a", "b"])
+    low, high = np.array([0.0, 0.0]), np.array([1.0, 0.1])
+    before, after = (low, high) if sign > 0 else (high, low)
+    items = PairedItems(before, after, documents)
+    whole = clustered_mean(items.differences, documents)
+    assert max(abs(whole.low), abs(whole.high)) > 1, "Student's interval reaches beyond"
+    (decision,) = decide([Claim("it differs", items)])
+    for found in (compare(items).difference, decision.difference):
+        assert -1 <= found.low <= found.value <= found.high <= 1
+        assert (found.low, found.high) == (max(whole.low, -1), min(whole.high, 1)), "cut, and not moved"
+    assert compare(replace(items, are_shares=False)).difference == whole, "lengths have no such ends"
+    seeds = compare_runs({0: 0.0, 1: 0.0}, {0: 1.0, 1: 0.1}).difference
+    assert (seeds.low, seeds.high) == (-1, 1)

@@ -1,0 +1,1 @@
+"""A model taken out of the store: its card, the questions it was trained on, and their reward."""

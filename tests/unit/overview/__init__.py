@@ -1,0 +1,1 @@
+"""Tests of the pages over what runs and what was made."""
