@@ -145,7 +145,7 @@ class Asking:
 
     @cached_property
     def _prompter(self) -> Prompter:
-        return Prompter(self.policy.codec, self.pack.name, self.recipe.thought)
+        return Prompter(self.policy.codec, self.pack.name, self.recipe.form)
 
 
 def evaluate_benchmark(recipe: BenchmarkRecipe, build: Build) -> Outcome:
