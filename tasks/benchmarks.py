@@ -177,8 +177,8 @@ def form_of(model: GivenModel | Artifact, options: BenchmarkOptions, store: Stor
     codec = _codec(model, store)
     if options.prompt == "chat" and codec.chat_template is None:
         raise RecipeError(
-            "--prompt chat asks in the model's chat template, and its tokenizer has none. Take --prompt plain, "
-            "or put chat_template into its tokenizer_config.json."
+            "--prompt chat asks in the model's chat template, and its tokenizer has none. Take --prompt "
+            "plain, or put chat_template into its tokenizer_config.json."
         )
     return usual_form(codec) if options.prompt == "auto" else options.prompt
 

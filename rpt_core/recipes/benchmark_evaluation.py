@@ -58,8 +58,8 @@ class BenchmarkRecipe(Recipe):
     """Solved examples before a question, where the mode has some."""
     form: Literal["think", "chat", "plain"] = "think"
     """Of the prompt. ``think``: the project's own, which opens a thought; what follows the thought counts.
-    ``chat``: one message in the model's chat template. ``plain``: headings without a template. Solved examples,
-    ranked choices and texts are ``plain``."""
+    ``chat``: one message in the model's chat template. ``plain``: headings without a template. Solved
+    examples, ranked choices and texts are ``plain``."""
     samples: int = Field(1, ge=1)
     """Answers to each item; sample ``k`` of an item is a function of seed, item and ``k`` alone."""
     temperature: float = Field(0.6, ge=0)

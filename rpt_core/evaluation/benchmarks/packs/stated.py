@@ -1,7 +1,7 @@
 r"""What an answer without a thought says in the end: boxed, stated in words, or standing last.
 
-A model that was not trained on this project's prompts seldom boxes its answer. It is read as evaluations of such
-models read it, most explicit first:
+A model that was not trained on this project's prompts seldom boxes its answer. It is read as evaluations of
+such models read it, most explicit first:
 
 1. the last closed box;
 2. what follows the last ``answer is``, ``answer:`` or ``####`` (lm-evaluation-harness: GSM8K, filter
@@ -9,7 +9,8 @@ models read it, most explicit first:
 3. in an answer that came to its end, the last number, formula or letter (lm-evaluation-harness: GSM8K,
    filter ``flexible-extract``, and ``hendrycks_math``; MMLU-Pro's authors).
 
-An answer that was cut off can have stated its answer before; what merely stands last in it is where it was cut.
+An answer that was cut off can have stated its answer before; what merely stands last in it is where it was
+cut.
 """
 
 import re
@@ -50,8 +51,8 @@ def stated_value(text: str, *, ended: bool) -> str | None:
     Example:
         >>> stated_value("So 2 + 3 = 5.\n\nThe final answer is $160.", ended=True)
         '160'
-        >>> stated_value("It is 7 apples. Wait, 5 + 1 = 6", ended=True), stated_value("5 + 1 = 6", ended=False)
-        ('6', None)
+        >>> [stated_value("It is 7. Wait, 5 + 1 = 6", ended=ended) for ended in (True, False)]
+        ['6', None]
         >>> stated_value("Therefore \\[x = \\frac{1}{2}\\]", ended=True)
         '\\frac{1}{2}'
     """
