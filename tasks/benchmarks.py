@@ -25,13 +25,12 @@ from rpt_core.policy.tokens.vocabulary import TOKENIZER_FILES
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions, BenchmarkRecipe
 from rpt_core.recipes.given import GivenModel
 from tasks import capacity
+from tasks.models import TRAINED_TO_THINK
 from tasks.resolve import input_files, resolve_sources
 
 ALL = "all"
 """In place of names: every benchmark that the folder has."""
 DRAWN: tuple[Mode, ...] = ("reasoning", "few-shot")
-TRAINED_TO_THINK = frozenset({"cold-start", "policy", "rlpt", "rlvr", "checkpoint"})
-"""Kinds of artifacts whose models learnt to answer inside a thought that the prompt opens."""
 
 
 @dataclass(frozen=True, slots=True)
