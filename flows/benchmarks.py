@@ -10,7 +10,7 @@ from flows.names import run_name
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions
-from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand
+from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand, form_of
 from tasks.home import open_store
 from tasks.models import find_model
 
@@ -38,6 +38,7 @@ def evaluate_benchmark(
     placement = placement or ANYWHERE
     held = benchmarks_at_hand(benchmarks, data)
     asked = find_model(model, store).source
+    options = options.model_copy(update={"prompt": form_of(asked, options, store)})
     for one in held:
         recipe = benchmark_recipe(asked, one, options, placement, store)
         made.append(make_recipe(recipe, f"{spoken(model)}-{one.pack.name}", placement))

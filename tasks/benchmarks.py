@@ -18,16 +18,19 @@ from rpt_core.evaluation.benchmarks.packs.item import items_digest
 from rpt_core.evaluation.benchmarks.packs.pack import DefaultSampling, Found, Mode, Pack
 from rpt_core.evaluation.benchmarks.packs.reading import find_folder, prompt_digest, read_folder
 from rpt_core.evaluation.benchmarks.packs.registry import PACKS, pack_called
+from rpt_core.evaluation.benchmarks.suite.prompts import Form, usual_form
+from rpt_core.policy.codec import Codec
+from rpt_core.policy.load import inside, model_folder
+from rpt_core.policy.tokens.vocabulary import TOKENIZER_FILES
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions, BenchmarkRecipe
 from rpt_core.recipes.given import GivenModel
 from tasks import capacity
+from tasks.models import TRAINED_TO_THINK
 from tasks.resolve import input_files, resolve_sources
 
 ALL = "all"
 """In place of names: every benchmark that the folder has."""
 DRAWN: tuple[Mode, ...] = ("reasoning", "few-shot")
-TRAINED_TO_THINK = frozenset({"cold-start", "policy", "rlpt", "rlvr", "checkpoint"})
-"""Kinds of artifacts whose models learnt to answer inside a thought that the prompt opens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +137,15 @@ def benchmark_recipe(
         SourceError: the model is not there.
     """
     pack, found = held.pack, held.found
-    mode, usual, shots = settings_of(held, options)
+    form = form_of(model, options, store)
+    mode, usual, shots = settings_of(held, options, form)
     recipe = BenchmarkRecipe.parse({
         **_sampling(mode, usual, options),
         "model": model,
         "benchmark": pack.name,
         "mode": mode,
         "shots": shots,
-        "thought": "open" if isinstance(model, Artifact) and model.kind in TRAINED_TO_THINK else "auto",
+        "form": form if mode == "reasoning" else "plain",
         "limit": options.limit,
         "seed": options.seed,
         "items": items_digest(found.items),
@@ -159,20 +163,63 @@ def benchmark_recipe(
     return resolved.model_copy(update={"earlier": tuple(same)})
 
 
-def settings_of(held: Held, options: BenchmarkOptions) -> tuple[Mode, DefaultSampling, int]:
+def form_of(model: GivenModel | Artifact, options: BenchmarkOptions, store: Store) -> Form:
+    """The form of a model's prompts: the one that is asked for, or what fits the model.
+
+    Raises:
+        RecipeError: the model's tokenizer cannot be read, or a chat form is asked for that it does not have.
+    """
+    if options.prompt == "auto" and isinstance(model, Artifact) and model.kind in TRAINED_TO_THINK:
+        return "think"
+    if options.prompt in ("think", "plain"):
+        return options.prompt
+    codec = _codec(model, store)
+    if options.prompt == "chat" and codec.chat_template is None:
+        raise RecipeError(
+            "--prompt chat asks in the model's chat template, and its tokenizer has none. Take --prompt "
+            "plain, or put chat_template into its tokenizer_config.json."
+        )
+    return usual_form(codec) if options.prompt == "auto" else options.prompt
+
+
+def _codec(model: GivenModel | Artifact, store: Store) -> Codec:
+    """A model's tokenizer; of a hub id its files alone are fetched."""
+    if isinstance(model, Artifact):
+        return Codec.load(inside(store.materialise(model)))
+    files = (*TOKENIZER_FILES, "config.json")
+    return Codec.load(model_folder(model.name, model.hub_revision, files=files))
+
+
+def settings_of(held: Held, options: BenchmarkOptions, form: Form) -> tuple[Mode, DefaultSampling, int]:
     """Mode, its usual sampling, and the number of solved examples.
 
     Raises:
-        RecipeError: the benchmark has no such mode, or too few examples.
+        RecipeError: the benchmark has no such mode, or too few examples; or what is given with solved
+            examples is to have another form than plain.
     """
     pack = held.pack
-    mode = next(iter(pack.modes)) if options.mode == "auto" else options.mode
+    mode = _usual_mode(held, form) if options.mode == "auto" else options.mode
     if mode not in pack.modes:
         raise RecipeError(
             f"{pack.name} is not asked in the mode {mode}; it has {', '.join(pack.modes)}. Name the "
             "benchmarks of another mode in a command of their own."
         )
+    if options.mode in ("few-shot", "likelihood") and options.prompt in ("think", "chat"):
+        raise RecipeError(
+            f"--mode {options.mode} is asked in plain text, and --prompt {options.prompt} is another form. "
+            "Leave one of the two out."
+        )
     return mode, pack.modes[mode], _shots(held, mode, options)
+
+
+def _usual_mode(held: Held, form: Form) -> Mode:
+    """A benchmark's first mode; solved examples where a base model is asked and they are at hand."""
+    pack, found = held.pack, held.found
+    if form == "plain" and "few-shot" in pack.modes:
+        given = pack.shots_for(found.items[0], found.shots, pack.num_shots)
+        if len(given) == pack.num_shots:
+            return "few-shot"
+    return next(iter(pack.modes))
 
 
 def _shots(held: Held, mode: Mode, options: BenchmarkOptions) -> int:

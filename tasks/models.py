@@ -14,6 +14,8 @@ CONFIG_FILE = "config.json"
 """Every Hugging Face folder has it."""
 _INSIDE = "model"
 """Folder of the model inside an artifact."""
+TRAINED_TO_THINK = frozenset({"cold-start", "policy", "rlpt", "rlvr", "checkpoint"})
+"""Kinds of artifacts whose models learnt to answer inside a thought that the prompt opens."""
 _KINDS = frozenset({"checkpoint", *(stage.recipe.kind for stage in STAGES.values())})
 
 

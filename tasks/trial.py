@@ -19,7 +19,7 @@ from rpt_core.artifacts.recipe import explain
 from rpt_core.errors import RecipeError
 from rpt_core.policy.loading.stored import file_shapes, num_numbers
 from rpt_core.recipes.objectives import NextTokenSettings, RlvrObjective, RptObjective, TextObjective
-from tasks.models import FoundModel
+from tasks.models import TRAINED_TO_THINK, FoundModel
 
 if TYPE_CHECKING:
     from rpt_core.evaluation.trial import Request, Said
@@ -28,15 +28,22 @@ if TYPE_CHECKING:
 _OBJECTIVE: TypeAdapter[Any] = TypeAdapter(TextObjective)
 
 
-def trained_words(found: FoundModel, store: Store) -> tuple[NextTokenSettings, RlvrObjective]:
-    """In which words a model learnt to answer, about text and to problems; ``auto`` where nothing says so."""
+def trained_words(found: FoundModel, store: Store) -> tuple[NextTokenSettings, RlvrObjective | None]:
+    """In which words a model learnt to answer, about text and to problems.
+
+    ``auto`` where nothing says so; for problems None where the model never learnt to think here.
+    """
+    learnt = False
     next_token: NextTokenSettings | None = None
     problem: RlvrObjective | None = None
     for manifest in _line(found, store):
+        learnt = learnt or manifest.kind in TRAINED_TO_THINK
         next_token = next_token or _next_token(manifest)
         if problem is None and manifest.kind == "rlvr":
             problem = RlvrObjective.model_validate(manifest.recipe["objective"])
-    return next_token or RptObjective(prompt="auto"), problem or RlvrObjective(prompt="auto")
+    if problem is None and learnt:
+        problem = RlvrObjective(prompt="auto")
+    return next_token or RptObjective(prompt="auto"), problem
 
 
 def _line(found: FoundModel, store: Store) -> Iterator[Manifest]:

@@ -47,6 +47,7 @@ def evaluate_model(
     shots: Annotated[
         int | None, typer.Option(min=0, help="Solved examples, where the mode has some.")
     ] = None,
+    prompt: Annotated[str, typer.Option(help="think, chat or plain; else what fits the model.")] = "auto",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     placement: Placed = "",
     as_json: Json = False,
@@ -63,7 +64,8 @@ def evaluate_model(
     named = {name: value for name, value in given.items() if value is not None}
     from flows.cli.eval import checked, options_of, run_eval
 
-    options, where = options_of(mode=mode, limit=limit, seed=seed, **named), placement_of(placement)
+    options = options_of(mode=mode, prompt=prompt, limit=limit, seed=seed, **named)
+    where = placement_of(placement)
     names = checked(model, on, data, options)
     with prefect() as ready:
         run_eval(model, names, data, options, where, ready, as_json=as_json)

@@ -13,7 +13,7 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import explain
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions
-from tasks.benchmarks import benchmarks_at_hand, packs_called, settings_of
+from tasks.benchmarks import benchmarks_at_hand, form_of, packs_called, settings_of
 from tasks.home import open_store
 from tasks.models import find_model
 
@@ -68,9 +68,11 @@ def checked(model: str, on: str, data: str, options: BenchmarkOptions) -> tuple[
     """
     names = tuple(part.strip() for part in on.split(",") if part.strip())
     packs_called(names, data)
-    find_model(model, open_store())
+    store = open_store()
+    asked = find_model(model, store).source
+    form = form_of(asked, options, store)
     for held in benchmarks_at_hand(names, data):
-        settings_of(held, options)
+        settings_of(held, options, form)
     return names
 
 
@@ -108,6 +110,7 @@ class _Told:
         for number, (mode, told) in enumerate(self.scores["modes"].items()):
             for tier, estimate in (told.get("accuracy") or {"all": None}).items():
                 shown = mode if tier == "all" else f"{mode}, {tier}"
+                shown += f", {self.scores['prompt']}" if mode == "reasoning" else ""
                 value, interval = _shown(estimate)
                 ends = [str(self.scores["unread"]), f"{self.seconds:.0f}"] if number == 0 else ["", ""]
                 samples = str(told.get("samples_per_item", 0))

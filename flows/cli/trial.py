@@ -83,7 +83,10 @@ def _print(said: Any, form: str, *, with_tokens: bool) -> None:
         unread = "none could be read" if said.finish == "stop" else "none: it was cut off before its end"
         print_table(
             ["", ""],
-            [["thought", said.thought], [name, repr(said.prediction) if said.is_read else unread]],
+            [
+                ["thought", said.thought] if said.thought else ["said", said.text],
+                [name, repr(said.prediction) if said.is_read else unread],
+            ],
         )
     if with_tokens:
         print_table(

@@ -13,10 +13,15 @@ from typing import Literal, get_args
 import torch
 
 from rpt_core.errors import RecipeError
+from rpt_core.evaluation.benchmarks.packs.item import Item
+from rpt_core.evaluation.benchmarks.packs.pack import Message
+from rpt_core.evaluation.benchmarks.packs.stated import after_thought, stated_value
+from rpt_core.evaluation.benchmarks.suite.prompts import Prompter, usual_form
 from rpt_core.objectives.next_token.prefix import read
 from rpt_core.objectives.next_token.question import NextToken
 from rpt_core.objectives.problems.boxes import boxed_answer
 from rpt_core.objectives.problems.question import Problem, Solve
+from rpt_core.objectives.prompts import PROBLEM_PLAIN
 from rpt_core.objectives.verdicts import END_OF_THOUGHT, Reading, answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.engines.engine import RolloutEngine
@@ -43,7 +48,8 @@ class Request:
     text: str
     form: Form = "plain"
     """``plain``: the text is continued. ``think``: a thought, then what comes next in the text. ``solve``:
-    the text is a problem; a thought, then the boxed answer."""
+    the text is a problem; a thought, then the boxed answer. A model that was not trained to think solves it
+    in its own form, and its answer is read as ``rpt eval`` reads it."""
     samples: int = 1
     temperature: float = GREEDY
     """0 takes the likeliest token every time."""
@@ -51,8 +57,9 @@ class Request:
     seed: int = 0
     next_token: NextTokenSettings = field(default_factory=lambda: RptObjective(prompt="auto"))
     """In which words ``think`` asks."""
-    problem: RlvrObjective = field(default_factory=lambda: RlvrObjective(prompt="auto"))
-    """In which words ``solve`` asks."""
+    problem: RlvrObjective | None = None
+    """In which words ``solve`` asks; None where the model learnt none of ours, so that the form that fits it
+    is taken, as by ``rpt eval``."""
 
     def __post_init__(self) -> None:
         if not self.text.strip():
@@ -146,13 +153,22 @@ def answers(policy: Policy, engine: RolloutEngine, request: Request) -> tuple[Tr
 
 def trunk_of(request: Request, codec: Codec) -> Trunk:
     """The text with the words around it, cut at its end."""
+    if _is_in_words(request, codec):
+        ask = Prompter(codec, "try", usual_form(codec))
+        return ask(Item("try", request.text, ""), Message(PROBLEM_PLAIN, request.text)).trunk
     if request.form == "solve":
-        return Solve.of(request.problem, codec).ask(Problem("try", request.text, "", "")).trunk
+        objective = request.problem or RlvrObjective(prompt="auto")
+        return Solve.of(objective, codec).ask(Problem("try", request.text, "", "")).trunk
     ids = tuple(codec.encode(request.text))
     if request.form == "plain":
         return Trunk("try", codec.begin_ids, ids, (Cut(len(ids)),))
     prompt = NextToken.of(request.next_token, codec).prompt
     return Trunk("try", prompt.instruction_ids, ids, (Cut(len(ids), prompt.suffix_ids),))
+
+
+def _is_in_words(request: Request, codec: Codec) -> bool:
+    """Whether a problem is put to a model that neither learnt our words nor opens thoughts."""
+    return request.form == "solve" and request.problem is None and usual_form(codec) != "think"
 
 
 def refuse_too_long(policy: Policy, trunk: Trunk, request: Request) -> None:
@@ -190,6 +206,11 @@ def _said(request: Request, codec: Codec, sample: Sample, scores: list[tuple[flo
     )
     if request.form == "plain":
         return Said(text, "", text, True, sample.finish, tokens)
+    if _is_in_words(request, codec):
+        rest = after_thought(text)
+        value = None if rest is None else stated_value(rest, ended=sample.finish == "stop")
+        thought = text[: len(text) - len(rest or "")].removesuffix(END_OF_THOUGHT.decode())
+        return Said(text, thought, value or "", value is not None, sample.finish, tokens)
     reading = _reading(request, content) if sample.finish == "stop" else None
     found = verdict(sample, codec, reading, None)
     return Said(text, found.thought, found.prediction, reading is not None, sample.finish, tokens)

@@ -1,5 +1,6 @@
 """Models from and to Hugging Face folders, with everything refused by name that would be silently wrong."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -73,8 +74,13 @@ def inside(folder: Path) -> Path:
     return folder / "model" if (folder / "model").is_dir() else folder
 
 
-def model_folder(name: Path | str, revision: str = "main") -> Path:
+def model_folder(name: Path | str, revision: str = "main", *, files: Sequence[str] = HUB_FILES) -> Path:
     """The local folder of a model: itself, or a hub repository fetched into the hub's own cache.
+
+    Args:
+        name: Folder or hub id.
+        revision: Branch, tag or commit of a hub id.
+        files: Patterns of what is fetched of a hub repository.
 
     Raises:
         RecipeError: there is neither such a folder nor such a repository.
@@ -90,7 +96,7 @@ def model_folder(name: Path | str, revision: str = "main") -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(str(name), revision=revision, allow_patterns=list(HUB_FILES)))
+        return Path(snapshot_download(str(name), revision=revision, allow_patterns=list(files)))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise RecipeError(
             f"the model {name} (revision {revision}) is neither a folder here nor to be had from the hub: "

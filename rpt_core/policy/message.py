@@ -13,6 +13,11 @@ def opening_ids(head: str, codec: Codec) -> tuple[int, ...]:
     return tuple(codec.opening(head, of_template=codec.chat_template is not None))
 
 
+def under_headings(before: str, after: str) -> tuple[str, str]:
+    """What stands before and after the document where no chat template is used."""
+    return before, f"{after}\n\n### Answer\n"
+
+
 def around_document(before: str, after: str, codec: Codec) -> tuple[str, str]:
     """What the model's chat template puts before and after the document; plain headings without one.
 
@@ -20,7 +25,7 @@ def around_document(before: str, after: str, codec: Codec) -> tuple[str, str]:
         RecipeError: the template raises, or does not show the user's message exactly once.
     """
     if codec.chat_template is None:
-        return before, f"{after}\n\n### Answer\n"
+        return under_headings(before, after)
     content = f"{before}{PLACE}{after}"
     rendered = render(codec.chat_template, [{"role": "user", "content": content}], codec.special_names())
     head, _, tail = rendered.partition(PLACE)

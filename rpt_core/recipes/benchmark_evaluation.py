@@ -14,7 +14,12 @@ class BenchmarkOptions(Frozen):
     """How several benchmarks are asked; what is left out is each benchmark's own."""
 
     mode: Literal["auto", "reasoning", "few-shot", "likelihood", "plain"] = "auto"
-    """``auto``: the first that a benchmark has. A benchmark without the mode that is asked for is refused."""
+    """``auto``: the first that a benchmark has; of plain prompts ``few-shot``, where it has that. A benchmark
+    without the mode that is asked for is refused."""
+    prompt: Literal["auto", "think", "chat", "plain"] = "auto"
+    """Form of the prompt, as :attr:`BenchmarkRecipe.form`. ``auto`` looks at the model: ``think`` where this
+    project trained it to, or its tokenizer has a token ``<think>``; ``chat`` where it has a chat template;
+    ``plain`` for a base model."""
     samples: Positive = "auto"
     """Answers to each item."""
     temperature: NotNegative = "auto"
@@ -42,6 +47,7 @@ class BenchmarkRecipe(Recipe):
     location_fields: ClassVar[frozenset[str]] = frozenset({"data", "files", "earlier"})
 
     stage: Literal["evaluate-benchmark"] = "evaluate-benchmark"
+    revision: int = 2
     model: GivenModel | Ref | Artifact
     """A finished artifact with a model in it, or a Hugging Face folder or hub id, of which only the content
     counts."""
@@ -50,9 +56,10 @@ class BenchmarkRecipe(Recipe):
     mode: Literal["reasoning", "few-shot", "likelihood", "plain"] = "reasoning"
     shots: int = Field(0, ge=0)
     """Solved examples before a question, where the mode has some."""
-    thought: Literal["auto", "open", "free"] = "auto"
-    """Whether an answer begins inside a thought. ``open``: the prompt opens one, and the answer counts after
-    its end. ``free``: the model does as it likes. ``auto``: open where the tokenizer has a token for it."""
+    form: Literal["think", "chat", "plain"] = "think"
+    """Of the prompt. ``think``: the project's own, which opens a thought; what follows the thought counts.
+    ``chat``: one message in the model's chat template. ``plain``: headings without a template. Solved
+    examples, ranked choices and texts are ``plain``."""
     samples: int = Field(1, ge=1)
     """Answers to each item; sample ``k`` of an item is a function of seed, item and ``k`` alone."""
     temperature: float = Field(0.6, ge=0)

@@ -246,6 +246,8 @@ class _Rows:
         """Tokens of some rows and their log-probabilities."""
         logits_JV = product(hidden_JE, self.head_VE.mT).div_(self.sampling.temperature)
         logits_JV = without(logits_JV, self.policy.unknown_ids)
+        if self.sampling.top_k == 1 and not forced and (likeliest_J := _likeliest(logits_JV)) is not None:
+            return likeliest_J, logits_JV.new_zeros(len(likeliest_J))
         logp_JV = truncate(logits_JV, self.sampling.top_k, self.sampling.top_p).log_softmax(1)
         if forced:
             tokens_J = torch.full_like(numbers_J, forced[0], dtype=torch.int64)
@@ -253,6 +255,18 @@ class _Rows:
             tokens_J, distance_J = inverse_cdf(logp_JV.exp(), numbers_J)
             self.close.add_((distance_J < BOUNDARY).sum())
         return tokens_J, logp_JV.gather(1, tokens_J[:, None]).squeeze(1)
+
+
+def _likeliest(logits_JV: Tensor) -> Tensor | None:
+    """Each row's likeliest token on a CPU, without the passes that a draw takes; None where there are two.
+
+    On a GPU always None: a step that is recorded cannot look at its numbers.
+    """
+    if logits_JV.is_cuda:
+        return None
+    most_J1, tokens_J1 = logits_JV.max(1, keepdim=True)
+    is_alone = int((logits_JV == most_J1).sum()) == len(logits_JV)
+    return tokens_J1.squeeze(1) if is_alone else None
 
 
 class _Answers:

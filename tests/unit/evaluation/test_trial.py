@@ -10,10 +10,14 @@ from rpt_core.errors import RecipeError
 from rpt_core.evaluation.trial import Request, answers, trunk_of
 from rpt_core.objectives.next_token.prompts import next_token_prompt
 from rpt_core.objectives.prompts import problem_prompt
+from rpt_core.policy.codec import Codec
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.load import load_policy
+from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sample
-from rpt_core.recipes.objectives import Budget, RmtObjective
+from rpt_core.recipes.objectives import Budget, RlvrObjective, RmtObjective
+from tests.tiny_tokenizers import CHATML, byte_level, save
+from tests.toys import tiny_policy
 from tests.unit.evaluation.folders import write_model
 
 TEXT = "the clock shows three"
@@ -86,6 +90,23 @@ def test_a_solution_is_the_last_closed_box(policy):
     engine = Says(" add</think>\\boxed{5}, no, \\boxed{4} and \\boxed{", policy.codec)
     (said,) = answers(policy, engine, request)[1]
     assert (said.thought, said.prediction, said.is_read) == (" add", "4", True)
+
+
+@pytest.mark.parametrize(("template", "form"), [(CHATML, "chat"), (None, "plain")])
+def test_a_model_from_elsewhere_solves_in_its_own_form(tmp_path, template, form):
+    codec = Codec.load(save(byte_level(), tmp_path, template=template))
+    tiny = tiny_policy(vocab=len(codec))
+    elsewhere = Policy(tiny.model, codec, tiny.config)
+    request = Request("2 + 2?", form="solve")
+    trunk, (said,) = answers(elsewhere, Says("2 + 2 = 4.\n\nThe final answer is 4.", codec), request)
+    words = codec.decode([*trunk.token_ids, *trunk.cuts[0].suffix_ids])
+    assert ("<|im_start|>user" in words) == (form == "chat")
+    assert "<think>" not in words
+    assert (said.thought, said.prediction, said.is_read) == ("", "4", True)
+    learnt = Request("2 + 2?", form="solve", problem=RlvrObjective(prompt="auto"))
+    trunk, (said,) = answers(elsewhere, Says("The final answer is 4.", codec), learnt)
+    assert codec.decode(trunk.cuts[0].suffix_ids).rstrip().endswith("<think>")
+    assert not said.is_read
 
 
 def test_the_words_are_those_of_training(policy):

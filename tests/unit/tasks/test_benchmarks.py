@@ -13,9 +13,17 @@ from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions, BenchmarkRec
 from tasks import benchmarks
 from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand, fetched
 from tasks.models import find_model
+from tests.tiny_tokenizers import CHATML, byte_level, save
+from tests.unit.evaluation.folders import write_model
 
 ROW = {"question": "Which?", "subject": "law", "choices": ["a", "b", "c", "d"], "answer": 1}
 ANYWHERE = Placement(gpus=0)
+
+
+def write_folder(folder: Path, template: str | None) -> None:
+    """What of a model is looked at before it is loaded."""
+    save(byte_level(), folder, template=template)
+    (folder / "config.json").write_text("{}")
 
 
 @pytest.fixture
@@ -27,8 +35,7 @@ def store(tmp_path, monkeypatch) -> Store:
         path.write_text(text)
     (tmp_path / "data" / "math-500").mkdir()
     (tmp_path / "data" / "math-500" / "test.jsonl").write_text('{"problem": "P", "answer": "2"}\n')
-    (tmp_path / "tiny").mkdir()
-    (tmp_path / "tiny" / "config.json").write_text("{}")
+    write_folder(tmp_path / "tiny", CHATML)
     return Store(str(tmp_path / "store"), tmp_path / "cache")
 
 
@@ -58,6 +65,27 @@ def test_a_mode_or_examples_that_are_not_there_are_refused(store, tmp_path):
     assert recipe(store, tmp_path, mode="likelihood").shots == 3
 
 
+def test_the_form_of_the_prompt_fits_the_model_and_is_part_of_its_identity(store, tmp_path):
+    chat = recipe(store, tmp_path, "mmlu")
+    assert (chat.form, chat.mode) == ("chat", "reasoning")
+    plain = recipe(store, tmp_path, "mmlu", prompt="plain")
+    assert (plain.form, plain.mode) == ("plain", "reasoning")  # three examples, and the benchmark has five
+    assert plain.drawing() != chat.drawing()
+    assert recipe(store, tmp_path, "math500", prompt="think").form == "think"
+    assert recipe(store, tmp_path, "mmlu", mode="likelihood").form == "plain"
+    write_folder(tmp_path / "base", None)
+    (tmp_path / "data" / "mmlu" / "dev.jsonl").write_text((json.dumps(ROW) + "\n") * 5)
+    base = recipe(store, tmp_path, "mmlu", model="base")
+    assert (base.form, base.mode, base.shots) == ("plain", "few-shot", 5)
+    assert recipe(store, tmp_path, "math500", model="base").form == "plain"
+    write_model(tmp_path / "ours")
+    assert recipe(store, tmp_path, "mmlu", model="ours").form == "think"
+    with pytest.raises(RecipeError, match=r"its tokenizer has none\. Take --prompt plain"):
+        recipe(store, tmp_path, "mmlu", model="base", prompt="chat")
+    with pytest.raises(RecipeError, match="--mode likelihood is asked in plain text, and --prompt chat"):
+        recipe(store, tmp_path, "mmlu", mode="likelihood", prompt="chat")
+
+
 def test_identity_is_content_and_never_a_place(store, tmp_path):
     known = recipe(store, tmp_path)
     (tmp_path / "elsewhere").mkdir()
@@ -73,7 +101,8 @@ def test_identity_is_content_and_never_a_place(store, tmp_path):
         recipe(store, tmp_path / "elsewhere", model="renamed"),
         *(known.model_copy(update=one) for one in (
             {"prompt": "0" * 64}, {"items": "0" * 64}, {"engine": "vllm"}, {"dtype": "bfloat16"}, {"seed": 1},
-            {"revision": 2}, {"temperature": 0.5}, {"top_p": 0.5}, {"max_new_tokens": 5}, {"shots": 1},
+            {"revision": 3}, {"temperature": 0.5}, {"top_p": 0.5}, {"max_new_tokens": 5}, {"shots": 1},
+            {"form": "plain"},
         )),
     ]  # fmt: skip
     assert len({one.fingerprint() for one in changed}) == len(changed)

@@ -16,8 +16,9 @@ from typing import ClassVar, Literal, get_args
 from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.evaluation.benchmarks.packs.files import FileRow
 from rpt_core.evaluation.benchmarks.packs.item import Item, Refusal, Shot
+from rpt_core.evaluation.benchmarks.packs.stated import after_thought, last_box
 from rpt_core.objectives.problems.answer import Grade, grade_answers
-from rpt_core.objectives.problems.boxes import END_OF_THOUGHT, boxed_answer
+from rpt_core.objectives.problems.boxes import boxed_answer
 
 Mode = Literal["reasoning", "few-shot", "likelihood", "plain"]
 """``reasoning``: a question in the model's chat form, solved step by step. ``few-shot``: solved examples and
@@ -188,16 +189,27 @@ class Pack:
         """The first ``most`` examples that belong to an item."""
         return [shot for shot in shots if shot.of in ("", item.subject)][:most]
 
-    def said(self, text: str, item: Item, mode: Mode, *, in_thought: bool) -> str | None:
+    def said(
+        self, text: str, item: Item, mode: Mode, *, in_thought: bool = False, ended: bool = True
+    ) -> str | None:
         """What an answer says in the end; None where that cannot be read.
 
         Args:
             text: The whole answer.
             item: What was asked.
             mode: How.
-            in_thought: Whether the answer began inside a thought, which then has to end first.
+            in_thought: Whether the answer began inside a thought, which then has to end first; only a box
+                after it counts, as in training.
+            ended: Whether it came to its end; one that was cut off says only what it states as its answer.
         """
-        return boxed_answer(text if in_thought or END_OF_THOUGHT in text else END_OF_THOUGHT + text)
+        if in_thought:
+            return boxed_answer(text) if ended else None
+        rest = after_thought(text)
+        return None if rest is None else self.stated(rest, item, ended=ended)
+
+    def stated(self, text: str, item: Item, *, ended: bool) -> str | None:
+        """What an answer without a thought says: its last closed box, unless the pack reads more."""
+        return last_box(text)
 
     def grades(self, answered: Sequence[tuple[str, Item]]) -> list[Grade]:
         """The verdict on each answer that could be read, beside its item."""

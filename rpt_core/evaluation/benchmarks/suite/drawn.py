@@ -110,9 +110,8 @@ class Drawing:
 
     def _said(self, answer: "_Answer") -> str | None:
         text, ended = answer.text
-        if not ended:
-            return None
-        return self.pack.said(text, answer.asked.item, self.mode, in_thought=answer.asked.in_thought)
+        asked = answer.asked
+        return self.pack.said(text, asked.item, self.mode, in_thought=asked.in_thought, ended=ended)
 
     def _row(
         self, answer: "_Answer", said: str | None, grade: Grade | None, part: SamplingRound
@@ -159,10 +158,8 @@ def _key(asked: Prompted, number: int) -> tuple[str, int]:
 
 
 def _verdict(grade: Grade | None, *, ended: bool) -> VerdictName:
-    if not ended:
-        return "truncated"
     if grade is None:
-        return "unparsed"
+        return "unparsed" if ended else "truncated"
     if grade.timed_out:
         return "timed out"
     return {"correct": "correct", "wrong": "wrong"}.get(grade.match, "unparsed")  # type: ignore[return-value]

@@ -2,15 +2,20 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
+from rpt_core.errors import RecipeError
 from rpt_core.evaluation.benchmarks.packs.item import Item
 from rpt_core.evaluation.benchmarks.packs.pack import Message
 from rpt_core.objectives.prompts import Prompt, compact, worded
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.message import around_document, opening_ids
+from rpt_core.policy.message import around_document, opening_ids, under_headings
 from rpt_core.policy.trunk import Cut, Trunk
+
+Form = Literal["think", "chat", "plain"]
+THOUGHT = "<think>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +52,16 @@ class Prompter:
 
     codec: Codec
     benchmark: str
-    thought: str
+    form: Form
     """As in the recipe."""
     _around: dict[tuple[str, str], Prompt] = field(default_factory=dict)
 
-    @property
-    def in_thought(self) -> bool:
-        """Whether prompts open a thought."""
-        auto = self.codec.is_compact or len(self.codec.control("think")) == 1
-        return auto if self.thought == "auto" else self.thought == "open"
-
     def __call__(self, item: Item, message: Message) -> Prompted:
-        """An item's prompt, with a cut where the answer begins."""
+        """An item's prompt, with a cut where the answer begins.
+
+        Raises:
+            RecipeError: the model cannot be asked in this form.
+        """
         key = f"{self.benchmark}/{item.item_id}"
         if message.raw:
             return Prompted(
@@ -67,12 +70,16 @@ class Prompter:
         around = self._prompt(message.before, message.after)
         ids = tuple(self.codec.encode(message.text))
         trunk = Trunk(key, around.instruction_ids, ids, (Cut(len(ids), around.suffix_ids),))
-        return Prompted(item, trunk, in_thought=self.in_thought)
+        return Prompted(item, trunk, in_thought=self._opens_thought(around))
 
     def plain(self, key: str, text: str) -> Trunk:
         """A text that is gone on with, nothing but BOS before it; encoded as one, as it would be read."""
         ids = tuple(self.codec.encode(text))
         return Trunk(key, self.codec.begin_ids, ids, (Cut(len(ids)),))
+
+    def _opens_thought(self, around: Prompt) -> bool:
+        """Whether an answer begins inside a thought; some chat templates open one by themselves."""
+        return self.form == "think" or self.codec.decode(around.suffix_ids).rstrip().endswith(THOUGHT)
 
     def _prompt(self, before: str, after: str) -> Prompt:
         if (before, after) not in self._around:
@@ -80,12 +87,26 @@ class Prompter:
         return self._around[before, after]
 
     def _made(self, before: str, after: str) -> Prompt:
-        if self.codec.is_compact:
-            return compact("rlvr", self.codec)
-        if self.in_thought:
-            return worded(before, after, self.codec)
-        head, tail = around_document(before, after, self.codec)
-        return Prompt(opening_ids(head, self.codec), tuple(self.codec.encode_template(tail)))
+        codec = self.codec
+        if self.form == "think":
+            return compact("rlvr", codec) if codec.is_compact else worded(before, after, codec)
+        if self.form == "plain":
+            head, tail = under_headings(before, after)
+            return Prompt(tuple(codec.opening(head)), tuple(codec.encode_template(tail)))
+        if codec.chat_template is None:
+            raise RecipeError(
+                "the form chat stands for a model's chat template, and this model has none. Ask it with "
+                "--prompt plain, or put chat_template into its tokenizer_config.json."
+            )
+        head, tail = around_document(before, after, codec)
+        return Prompt(opening_ids(head, codec), tuple(codec.encode_template(tail)))
+
+
+def usual_form(codec: Codec) -> Form:
+    """The form in which a model is asked that nobody says anything else of."""
+    if codec.is_compact or len(codec.control("think")) == 1:
+        return "think"
+    return "plain" if codec.chat_template is None else "chat"
 
 
 def stop_ids(codec: Codec, stops: tuple[str, ...]) -> frozenset[int]:

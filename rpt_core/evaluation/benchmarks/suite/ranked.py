@@ -6,14 +6,13 @@ from math import isfinite
 
 import numpy as np
 
-from rpt_core.evaluation.benchmarks.likelihood import TOKENS_PER_BATCH, continuation_nats
+from rpt_core.evaluation.benchmarks.likelihood import nats_after
 from rpt_core.evaluation.benchmarks.packs.item import LETTERS, Item, Shot
 from rpt_core.evaluation.benchmarks.packs.pack import Pack, Ranking
 from rpt_core.evaluation.benchmarks.suite.prompts import Prompter, ids_digest
 from rpt_core.evaluation.benchmarks.suite.table import OutcomeRow
 from rpt_core.objectives.objective import VerdictName
 from rpt_core.policy.model import Policy
-from rpt_core.policy.parts import padded_batches
 from rpt_core.policy.trunk import Trunk
 
 
@@ -44,14 +43,7 @@ def ranked_of(pack: Pack, item: Item, shots: Sequence[Shot], prompter: Prompter)
 
 def rank(policy: Policy, some: Sequence[Ranked]) -> tuple[list[OutcomeRow], int]:
     """One row for every context and mode, in order, and the tokens forwarded."""
-    nats: dict[int, list[float]] = {}
-    forwarded = 0
-    for batch in padded_batches([one.num_tokens for one in some], TOKENS_PER_BATCH):
-        scored, tokens = continuation_nats(
-            policy, [some[i].trunk for i in batch], [some[i].ids for i in batch]
-        )
-        nats |= zip(batch, scored, strict=True)
-        forwarded += tokens
+    nats, forwarded = nats_after(policy, [one.trunk.token_ids for one in some], [one.ids for one in some])
     return [row for i, one in enumerate(some) for row in _rows(one, nats[i])], forwarded
 
 

@@ -32,6 +32,7 @@ def scores_of(
     return {
         "benchmark": recipe.benchmark,
         "mode": recipe.mode,
+        "prompt": recipe.form,
         "is_training_file": is_training_file,
         "items": balance.model_dump(),
         "sampling": {

@@ -103,8 +103,12 @@ class Asking:
         return list(self._first(self._prompt))
 
     def ranked(self) -> list[list[Ranked]]:
-        """Items whose choices are ranked, each with its contexts."""
-        return list(self._first(self._ranking))
+        """Items whose choices are ranked, each with its contexts; those of a subject follow one another.
+
+        They stand after the same examples, which are forwarded once for all of a part.
+        """
+        ranked: list[list[Ranked]] = list(self._first(self._ranking))
+        return sorted(ranked, key=lambda of_item: of_item[0].item.subject)
 
     def texts(self) -> list[Item]:
         """Texts whose tokens are predicted."""
@@ -145,7 +149,7 @@ class Asking:
 
     @cached_property
     def _prompter(self) -> Prompter:
-        return Prompter(self.policy.codec, self.pack.name, self.recipe.thought)
+        return Prompter(self.policy.codec, self.pack.name, self.recipe.form)
 
 
 def evaluate_benchmark(recipe: BenchmarkRecipe, build: Build) -> Outcome:

@@ -8,7 +8,7 @@ from rpt_core.evaluation.benchmarks.packs.item import Item
 from rpt_core.evaluation.benchmarks.packs.pack import Message
 from rpt_core.evaluation.benchmarks.packs.registry import PACKS
 from rpt_core.evaluation.benchmarks.suite.drawn import ROUND, Drawing, SamplingRound, parts_of, sampling_of
-from rpt_core.evaluation.benchmarks.suite.prompts import Prompter
+from rpt_core.evaluation.benchmarks.suite.prompts import Form, Prompter
 from rpt_core.objectives.problems.answer import Grade
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
@@ -41,9 +41,9 @@ class Says:
         return Sample(ids, (-0.5,) * len(ids), "stop" if finish == "stop" else "length")
 
 
-def drawn(codec: Codec, mode: str, thought: str, *answers: tuple[str, str], held=None):
+def drawn(codec: Codec, mode: str, form: Form, *answers: tuple[str, str], held=None):
     pack, engine = PACKS["gsm8k"], Says(codec, *answers)
-    prompter = Prompter(codec, pack.name, thought)
+    prompter = Prompter(codec, pack.name, form)
     asked = prompter(ITEM, pack.message(ITEM, mode, ()))
     drawing = Drawing(pack, mode, codec, engine, sampling_of(RECIPE, codec, 50, asked.stops))
     return drawing(SamplingRound((asked,), 0, len(answers)), held or {}), engine
@@ -51,7 +51,7 @@ def drawn(codec: Codec, mode: str, thought: str, *answers: tuple[str, str], held
 
 def test_what_an_answer_is_worth_depends_on_its_end_its_thought_and_its_box(codec):
     rows, _ = drawn(
-        codec, "reasoning", "auto",
+        codec, "reasoning", "think",
         ("hm</think>so \\boxed{4}", "stop"), ("hm</think>so \\boxed{5}", "stop"), ("so \\boxed{4}", "stop"),
         ("hm</think>so \\boxed{4} and", "length"), ("hm</think>no box", "stop"),
     )  # fmt: skip
@@ -67,7 +67,7 @@ def test_what_an_answer_is_worth_depends_on_its_end_its_thought_and_its_box(code
 
 def test_an_answer_in_plain_text_ends_where_the_model_asks_itself(codec):
     rows, _ = drawn(
-        codec, "few-shot", "free",
+        codec, "few-shot", "plain",
         (" 3 + 1 = 4. The answer is 4.\n\nQ: noon? The answer is 9.", "length"), (" The answer is 9", "stop"),
         (" so it shows", "stop"), (" so it shows", "length"),
     )  # fmt: skip
@@ -76,21 +76,31 @@ def test_an_answer_in_plain_text_ends_where_the_model_asks_itself(codec):
     assert not any(row.thinks for row in rows)
 
 
+def test_an_answer_without_a_thought_says_its_answer_in_words(codec):
+    rows, _ = drawn(
+        codec, "reasoning", "plain",
+        ("It moves. The final answer is 4.", "stop"), ("3 + 2 = 5", "stop"), ("3 + 1 = 4 and", "length"),
+        ("The answer is 4. It moves", "length"), ("no number", "stop"),
+    )  # fmt: skip
+    assert [row.verdict for row in rows] == ["correct", "wrong", "truncated", "correct", "unparsed"]
+    assert [row.prediction for row in rows] == ["4", "5", "", "4", ""]
+
+
 def test_a_lack_of_time_is_told_apart(codec, monkeypatch):
     monkeypatch.setattr(type(PACKS["gsm8k"]), "grades", lambda *_: [Grade("unparsed", timed_out=True)])
-    rows, _ = drawn(codec, "reasoning", "auto", ("hm</think>\\boxed{4}", "stop"))
+    rows, _ = drawn(codec, "reasoning", "think", ("hm</think>\\boxed{4}", "stop"))
     assert [row.verdict for row in rows] == ["timed out"]
 
 
 def test_a_round_is_drawn_whole_or_not_at_all(codec):
-    rows, engine = drawn(codec, "reasoning", "auto", ("a", "stop"), ("b", "stop"))
+    rows, engine = drawn(codec, "reasoning", "think", ("a", "stop"), ("b", "stop"))
     assert engine.asked == [("gsm8k/one", 0, 2)]
     held = {(row.item_id, row.sample): row for row in rows}
-    again, engine = drawn(codec, "reasoning", "auto", ("x", "stop"), ("y", "stop"), held=held)
+    again, engine = drawn(codec, "reasoning", "think", ("x", "stop"), ("y", "stop"), held=held)
     assert again == rows
     assert engine.asked == []
     del held["one", 1]
-    mixed, engine = drawn(codec, "reasoning", "auto", ("x", "stop"), ("y", "stop"), held=held)
+    mixed, engine = drawn(codec, "reasoning", "think", ("x", "stop"), ("y", "stop"), held=held)
     assert [row.answer for row in mixed] == ["a", "y"]
     assert engine.asked == [("gsm8k/one", 0, 2)]
 
@@ -115,11 +125,11 @@ def test_temperature_0_takes_the_likeliest_token(codec):
     assert usual.stop_ids == codec.end_ids
 
 
-def test_a_prompt_opens_a_thought_where_the_model_has_a_token_for_it(codec, tmp_path: Path):
-    asked = Prompter(codec, "gsm8k", "auto")(ITEM, Message("Solve.\n", ITEM.question))
+def test_a_prompt_of_the_form_think_opens_a_thought(codec, tmp_path: Path):
+    asked = Prompter(codec, "gsm8k", "think")(ITEM, Message("Solve.\n", ITEM.question))
     assert asked.in_thought
     assert codec.decode(asked.ids).endswith("<think>") or codec.control("think")[0] == asked.ids[-1]
-    plain = Prompter(codec, "gsm8k", "auto")(ITEM, Message("", "Q: x\nA:", raw=True, stops=("Q:",)))
+    plain = Prompter(codec, "gsm8k", "plain")(ITEM, Message("", "Q: x\nA:", raw=True, stops=("Q:",)))
     assert not plain.in_thought
     assert codec.decode(plain.ids) == "Q: x\nA:"
     assert plain.digest != asked.digest

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,6 +16,12 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RecipeError, SourceError, Stopped
 from rpt_core.evaluation.answers import next_token_guesses
+from rpt_core.evaluation.benchmarks.likelihood import (
+    SHARED_LEAST,
+    continuation_nats,
+    nats_after,
+    shared_beginnings,
+)
 from rpt_core.evaluation.benchmarks.packs.knowledge.choices import BY_BYTE, LETTER, TEXT
 from rpt_core.evaluation.benchmarks.suite import drawn, stage
 from rpt_core.evaluation.benchmarks.suite.drawn import ROUND, parts_of
@@ -168,7 +175,7 @@ def test_samples_of_an_earlier_evaluation_are_taken_over_and_said_to_be(root, tm
 def test_nothing_is_taken_over_under_another_prompt(root, tmp_path, monkeypatch):
     run(root, tmp_path / "few", recipe_of(root, limit=2))
     known = Artifact(kind="benchmark-evaluation", fingerprint="ab" * 32, digest="0" * 64)
-    other = recipe_of(root, limit=2, thought="free", mode="few-shot", shots=1, earlier=(known,))
+    other = recipe_of(root, limit=2, form="plain", mode="few-shot", shots=1, earlier=(known,))
     outcome, _, _ = run(root, tmp_path / "other", other, **{"earlier.0": tmp_path / "few"})
     assert not [name for name in outcome.summary if name.startswith("reused")]
     assert other.drawing() != recipe_of(root).drawing()
@@ -214,7 +221,7 @@ def test_next_tokens_are_those_of_the_plain_text(root, tmp_path):
 
 def test_items_that_do_not_fit_are_counted(root, tmp_path, monkeypatch):
     monkeypatch.setattr(stage.Asking, "places", property(lambda self: 40))
-    outcome, table, scores = run(root, tmp_path / "out", recipe_of(root, max_new_tokens=100, thought="free"))
+    outcome, table, scores = run(root, tmp_path / "out", recipe_of(root, max_new_tokens=100, form="plain"))
     assert outcome.rows.kept + outcome.rows.dropped.get("prompt-too-long", 0) == len(PROBLEMS)
     assert scores["sampling"]["max_new_tokens"] == 20
     assert len(table) == 2 * outcome.rows.kept
@@ -225,3 +232,22 @@ def test_changed_files_and_another_engine_are_refused(root, tmp_path):
         run(root, tmp_path / "a", recipe_of(root, items="0" * 64))
     with pytest.raises(RecipeError, match="planned for vllm in float32"):
         run(root, tmp_path / "b", recipe_of(root, engine="vllm"))
+
+
+def test_contexts_that_begin_alike_are_ranked_as_each_by_itself(root):
+    policy = load_policy(root / "model")
+    rng = np.random.default_rng(0)
+
+    def ids(num: int) -> tuple[int, ...]:
+        return tuple(rng.integers(10, 200, num).tolist())
+
+    examples = ids(SHARED_LEAST + 40)
+    contexts = [examples + ids(num) for num in (9, 30, 0)] + [ids(20), ids(90)]
+    options = [[ids(num) for num in (1, 3, 2)] for _ in contexts]
+    groups = shared_beginnings(contexts)
+    assert sorted(len(some) for _, some in groups) == [1, 1, 3]
+    found, forwarded = nats_after(policy, contexts, options)
+    for context, of, nats in zip(contexts, options, found, strict=True):
+        (alone,), _ = continuation_nats(policy, [Trunk("t", context, (), (Cut(0),))], [of])
+        assert nats == pytest.approx(alone, abs=1e-4)
+    assert forwarded < sum(map(len, contexts)) + 5 * 6 - len(examples)

@@ -7,6 +7,7 @@ import pytest
 
 from flows.cli.app import app
 from flows.cli.guard import guarded
+from tests.tiny_tokenizers import byte_level, save
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def place(tmp_path: Path, monkeypatch) -> Path:
     (tmp_path / "data" / "gsm8k" / "test.jsonl").write_text(json.dumps({"question": "P", "answer": "2"}))
     (tmp_path / "data" / "supergpqa" / "notes.yaml").write_text("x: 1")
     (tmp_path / "other" / "x").mkdir(parents=True)
-    (tmp_path / "tiny").mkdir()
+    save(byte_level(), tmp_path / "tiny", template=None)
     (tmp_path / "tiny" / "config.json").write_text("{}")
     return tmp_path
 
@@ -36,6 +37,8 @@ def place(tmp_path: Path, monkeypatch) -> Path:
         (["tiny", "--on", "gsm8k", "--data", "absent"], "there is no such folder"),
         (["nothing-here", "--on", "gsm8k", "--data", "data"], "no artifact or ref is called 'nothing-here'"),
         (["tiny", "--on", "gsm8k", "--data", "data", "--mode", "guess"], "mode"),
+        (["tiny", "--on", "gsm8k", "--data", "data", "--prompt", "guess"], "prompt"),
+        (["tiny", "--on", "gsm8k", "--data", "data", "--prompt", "chat"], "its tokenizer has none"),
         (["tiny", "--on", "gsm8k", "--data", "data", "-n", "0"], "'--samples' / '-n'"),
         (
             ["tiny", "--on", "gsm8k", "--data", "data", "--placement", "cards=1"],

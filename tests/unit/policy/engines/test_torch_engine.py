@@ -8,6 +8,7 @@ import torch
 from scipy.stats import chisquare
 
 from rpt_core.errors import EngineError, RecipeError
+from rpt_core.policy.engines import torch_engine
 from rpt_core.policy.engines.draws import BOUNDARY, inverse_cdf, stream_keys, truncate, uniforms
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import branch_logprobs
@@ -120,6 +121,19 @@ def test_truncated_sampling_keeps_the_head_and_its_own_logprobs():
     best = TorchEngine(policy).generate(trunks, replace(SAMPLING, top_k=1), 1)
     assert {x for trunk in best for group in trunk for s in group for x in s.logprobs} == {0.0}
     assert _ids(best)[0][0][0] == _ids(best)[0][0][1]
+
+
+def test_the_likeliest_token_is_that_of_the_draw_it_saves_ties_included(monkeypatch):
+    policy, (trunks, _) = tiny_policy(sharpness=2.0), random_tree(0, CUTS)
+    greedy = replace(SAMPLING, top_k=1)
+    quick = _ids(TorchEngine(policy).generate(trunks, greedy, 1))
+    with torch.no_grad():
+        policy.output_weight[40:] = policy.output_weight[:24]  # two of each, so that most draws have a tie
+    tied = _ids(TorchEngine(policy).generate(trunks, greedy, 1))
+    monkeypatch.setattr(torch_engine, "_likeliest", lambda _: None)
+    assert _ids(TorchEngine(policy).generate(trunks, greedy, 1)) == tied
+    policy = tiny_policy(sharpness=2.0)
+    assert _ids(TorchEngine(policy).generate(trunks, greedy, 1)) == quick
 
 
 def test_top_p_keeps_the_smallest_head_that_reaches_the_mass():

@@ -7,6 +7,7 @@ from typing import ClassVar
 from rpt_core.corpus.files.choices import letter_of, options_of, without_letters
 from rpt_core.evaluation.benchmarks.packs.item import LETTERS, Item, Refusal, Shot, native_id
 from rpt_core.evaluation.benchmarks.packs.pack import NOTHING_DRAWN, ONCE, Message, Mode, Pack, Ranking
+from rpt_core.evaluation.benchmarks.packs.stated import stated_letter
 
 LETTER, TEXT, BY_BYTE = "likelihood-letter", "likelihood", "likelihood-by-byte"
 """Modes of the table of outcomes: choices listed and the letter ranked; choices' texts ranked after the
@@ -68,6 +69,10 @@ class Choices(Pack):
     def message(self, item: Item, mode: Mode, shots: Sequence[Shot]) -> Message:
         """The question with its choices, each behind its letter."""
         return Message(CHOICE_PLAIN, listed(item.question, item.choices))
+
+    def stated(self, text: str, item: Item, *, ended: bool) -> str | None:
+        """The last box, else the letter that is stated or stands last."""
+        return stated_letter(text, item.letters, ended=ended)
 
     def rankings(self, item: Item, shots: Sequence[Shot]) -> list[Ranking]:
         """Letters after the listed choices, and texts after the question alone."""

@@ -64,12 +64,14 @@ class Mmlu(Choices):
             return Message("", self.context(item, shots), raw=True, stops=("\n",))
         return super().message(item, mode, shots)
 
-    def said(self, text: str, item: Item, mode: Mode, *, in_thought: bool) -> str | None:
+    def said(
+        self, text: str, item: Item, mode: Mode, *, in_thought: bool = False, ended: bool = True
+    ) -> str | None:
         """The letter after ``Answer:``, or the boxed one."""
         return (
             first_letter(text)
             if mode == "few-shot"
-            else super().said(text, item, mode, in_thought=in_thought)
+            else super().said(text, item, mode, in_thought=in_thought, ended=ended)
         )
 
     def header(self, item: Item) -> str:

@@ -59,12 +59,14 @@ class MmluPro(Choices):
             return Message("", opened, raw=True, stops=("\n\n", "Question:"))
         return super().message(item, mode, shots)
 
-    def said(self, text: str, item: Item, mode: Mode, *, in_thought: bool) -> str | None:
+    def said(
+        self, text: str, item: Item, mode: Mode, *, in_thought: bool = False, ended: bool = True
+    ) -> str | None:
         """The letter after ``the answer is``, or the boxed one."""
         if mode == "few-shot":
             match = _ANSWER_IS.search(text)
             return match[1] if match else None
-        return super().said(text, item, mode, in_thought=in_thought)
+        return super().said(text, item, mode, in_thought=in_thought, ended=ended)
 
     def context(self, item: Item, shots: Sequence[Shot]) -> str:
         """Header, worked examples and the question, up to ``Answer:``."""

@@ -83,9 +83,12 @@ class Gsm8k(Mathematics):
             return Message("", f"{solved}Q: {item.question}\nA:", raw=True, stops=("\n\n", "Q:"))
         return super().message(item, mode, shots)
 
-    def said(self, text: str, item: Item, mode: Mode, *, in_thought: bool) -> str | None:
+    def said(
+        self, text: str, item: Item, mode: Mode, *, in_thought: bool = False, ended: bool = True
+    ) -> str | None:
         """The number after ``the answer is``, or the boxed one."""
         if mode == "few-shot":
             match = _ANSWER_IS.search(text)
-            return match[1].rstrip(".,") if match else None
-        return super().said(text, item, mode, in_thought=in_thought)
+            is_whole = match is not None and (ended or match.end() < len(text))
+            return match[1].rstrip(".,") if match and is_whole else None
+        return super().said(text, item, mode, in_thought=in_thought, ended=ended)

@@ -6,6 +6,7 @@ from typing import ClassVar
 from rpt_core.corpus.files.problems import parse_problem
 from rpt_core.evaluation.benchmarks.packs.item import Item, Shot, native_id
 from rpt_core.evaluation.benchmarks.packs.pack import MATHS_64, Message, Mode, Pack
+from rpt_core.evaluation.benchmarks.packs.stated import stated_value
 from rpt_core.objectives.problems.boxes import END_OF_THOUGHT, boxed_answer
 from rpt_core.objectives.prompts import PROBLEM_PLAIN
 
@@ -27,3 +28,7 @@ class Mathematics(Pack):
     def message(self, item: Item, mode: Mode, shots: Sequence[Shot]) -> Message:
         """The words that RLVR trains with (:mod:`rpt_core.objectives.prompts`)."""
         return Message(PROBLEM_PLAIN, item.question)
+
+    def stated(self, text: str, item: Item, *, ended: bool) -> str | None:
+        """The last box, else the number or formula that is stated or stands last."""
+        return stated_value(text, ended=ended)

@@ -18,6 +18,7 @@ from rpt_core.evaluation.benchmarks.packs.pack import (
     Role,
 )
 from rpt_core.evaluation.benchmarks.packs.reasoning.kor_rules import bracketed, graded
+from rpt_core.evaluation.benchmarks.packs.stated import after_thought
 from rpt_core.objectives.problems.answer import Grade
 from rpt_core.objectives.problems.boxes import END_OF_THOUGHT
 
@@ -95,12 +96,16 @@ class KorBench(Pack):
             return Message("", f"{asked}\n\n### Answer\n\n", raw=True, stops=("\n\n", "###"))
         return Message("", asked)
 
-    def said(self, text: str, item: Item, mode: Mode, *, in_thought: bool) -> str | None:
+    def said(
+        self, text: str, item: Item, mode: Mode, *, in_thought: bool = False, ended: bool = True
+    ) -> str | None:
         """What stands in the last double brackets, after the thought where there is one."""
-        _, ended, rest = text.partition(END_OF_THOUGHT)
-        if in_thought and not ended:
+        if in_thought and not (ended and END_OF_THOUGHT in text):
             return None
-        return bracketed(rest if ended else text)
+        rest = after_thought(text)
+        if rest is None or not (ended or "[[" in rest):  # single brackets stand in workings too
+            return None
+        return bracketed(rest)
 
     def grades(self, answered: Sequence[tuple[str, Item]]) -> list[Grade]:
         """By each category's own rules."""
