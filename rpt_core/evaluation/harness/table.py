@@ -1,0 +1,98 @@
+"""What the harness said of each item, as rows of the table of outcomes, and the scores that follow."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from rpt_core.artifacts.manifest import RowCounts
+from rpt_core.evaluation.benchmarks.suite.scores import counts
+from rpt_core.evaluation.benchmarks.suite.table import OutcomeRow
+from rpt_core.evaluation.items import FINAL
+from rpt_core.evaluation.scores import mode_scores
+from rpt_core.objectives.objective import VerdictName
+
+UNREAD = "[invalid]"
+"""What the harness's filters give where they find no answer."""
+Record = Mapping[str, Any]
+
+
+def rows_of_record(record: Record, thinks_of: Sequence[str] = ()) -> Iterator[OutcomeRow]:
+    """One row for each number that a task gives an item, in a mode of the metric's name.
+
+    A metric that is 0 or 1 is a verdict; any other number is a score without one. What is no number of a single
+    item (a perplexity's sums, the pairs that a corpus metric is made of) has no row here.
+    """
+    for metric, value in record["metrics"].items():
+        if isinstance(value, bool | int | float) and np.isfinite(value):
+            yield _row(record, metric, float(value))
+
+
+def mode_of(metric: str, filtered: str) -> str:
+    """A mode of the table of outcomes.
+
+    Example:
+        >>> mode_of("acc", "none"), mode_of("exact_match", "strict-match")
+        ('acc', 'exact_match, strict-match')
+    """
+    return metric if filtered == "none" else f"{metric}, {filtered}"
+
+
+def _row(record: Record, metric: str, value: float) -> OutcomeRow:
+    texts = record["continuations"]
+    nats = tuple(float(one[0][0]) for one in record["resps"]) if texts else None
+    best = int(np.argmax(nats)) if nats else 0
+    said = texts[best].strip() if texts else _plain(record["filtered"][0])
+    is_read = texts is not None or said != UNREAD
+    name: VerdictName = _verdict(value, is_read=is_read)
+    return OutcomeRow(
+        mode=mode_of(metric, record["filter"]),
+        item_id=f"{record['task']}:{record['doc_id']}",
+        doc_id=f"{record['task']}:{record['doc_id']}",
+        sample=0,
+        verdict=name,
+        score=value,
+        thought_tokens=0,
+        answer_tokens=int(record["tokens"]),
+        prediction=said if is_read else "",
+        truth=_truth(record),
+        prompt_digest=record["prompt_digest"],
+        topic=record["task"],
+        answer="" if texts else _plain(record["resps"][0][0]),
+        option_nats=nats,
+    )
+
+
+def _verdict(value: float, *, is_read: bool) -> VerdictName:
+    if not is_read:
+        return "unparsed"
+    return {1.0: "correct", 0.0: "wrong"}.get(value, "scored")  # type: ignore[return-value]
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else str(value)
+
+
+def _truth(record: Record) -> str:
+    target, texts = record["target"], record["continuations"]
+    if texts and isinstance(target, int) and 0 <= target < len(texts):
+        return str(texts[target]).strip()
+    return _plain(target)
+
+
+def scores_of(
+    task: str, table: pa.Table, balance: RowCounts, answer: Mapping[str, Any], *, is_training_file: bool
+) -> dict[str, Any]:
+    """Everything ``scores.json`` says: as of other benchmarks, and beside it the harness's own results."""
+    modes = list(dict.fromkeys(table["mode"].to_pylist()))
+    told = {mode: mode_scores(table, mode, FINAL, (), sampled=False) for mode in modes}
+    return {
+        "benchmark": task,
+        "mode": "harness",
+        "is_training_file": is_training_file,
+        "items": balance.model_dump(),
+        "modes": told,
+        **(counts(table, modes[0]) if modes else {"answered": 0, "unread": 0}),
+        "harness": {name: one for name, one in answer.items() if name != "work"},
+    }
