@@ -45,7 +45,7 @@ class HarnessTask(Frozen):
 class HarnessRecipe(AsksModel):
     """Answers of one model to one task, or group of tasks, of lm-evaluation-harness.
 
-    The definition of the task is the harness's, of the version that is named; the rows are those of ``files``.
+    The definition of the task is that of the harness's version; the rows are those of ``files``.
     """
 
     kind: ClassVar[str] = "harness-evaluation"

@@ -1,8 +1,7 @@
 """Our numbers beside lm-evaluation-harness's, item by item, under the same prompts; `make bench-harness`.
 
-Three ways to the same items of one checkpoint: the harness with its own model of Transformers (``hf``), the harness
-with our engine behind its interface (``rpt``), and our own evaluation (``rpt eval``). What differs is told with its
-cause.
+Three ways to the same items of one checkpoint: the harness with its own model of Transformers (``hf``), the
+harness with our engine behind its interface (``rpt``), and our own evaluation (``rpt eval``).
 
     python -m tests.benchmarks.harness --model FOLDER --data FOLDER --out FOLDER
 """
@@ -29,9 +28,6 @@ from rpt_core.evaluation.items import ITEMS_FILE
 from rpt_core.recipes.benchmark_evaluation import BenchmarkRecipe
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.harness_evaluation import HarnessTask
-
-ROUNDING_NATS = 1e-3
-"""Two sums of log-probabilities that differ by less differ by rounding."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +68,8 @@ def compare(ours: dict, theirs: dict) -> dict[str, Comparison]:
     """By task and filter: how two answers of the harness agree."""
     assert ours.keys() == theirs.keys(), "the same items were asked"
     by_mode: dict[str, list] = {}
-    for key in ours:
-        by_mode.setdefault(f"{key[0]}, {key[2]}", []).append((ours[key], theirs[key]))
+    for key, one in ours.items():
+        by_mode.setdefault(f"{key[0]}, {key[2]}", []).append((one, theirs[key]))
     return {mode: _compared(pairs) for mode, pairs in by_mode.items()}
 
 
@@ -100,7 +96,9 @@ def _compared(pairs) -> Comparison:
 
 
 def _where(left: str, right: str) -> str:
-    at = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
+    at = next(
+        (i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right))
+    )
     return f"from character {at}: {left[at - 20 : at + 20]!r} and {right[at - 20 : at + 20]!r}"
 
 
@@ -157,8 +155,10 @@ def small_data(data: Path, out: Path, problems: int, subject: str) -> Path:
     rows = [row.record for row in islice(rows_in(data / "gsm8k"), 64 + problems)]
     for name, some in (("train", rows[:64]), ("test", rows[64:])):
         (out / "gsm8k" / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in some))
-    task = HarnessTask(name=subject, definition="", dataset="cais/mmlu", config=subject, asked="test", examples="dev",
-                       splits=("test", "dev"))  # fmt: skip
+    task = HarnessTask(
+        name=subject, definition="", dataset="cais/mmlu", config=subject, asked="test", examples="dev",
+        splits=("test", "dev"),
+    )  # fmt: skip
     for split, some in local_splits(data / "mmlu", task).rows.items():
         (out / "mmlu").mkdir(exist_ok=True)
         lines = (json.dumps({**row, "subject": subject}) + "\n" for row in some)

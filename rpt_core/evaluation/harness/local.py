@@ -1,8 +1,8 @@
 """Data of the harness's tasks out of local files: rows by split, under the columns its definitions read.
 
 A folder ``gsm8k`` or ``openai__gsm8k`` stands for the data set ``openai/gsm8k``. Its files may have any form
-that is read elsewhere; a file's path says which split it is and, where a task names a configuration (``anatomy``
-of ``cais/mmlu``), which of them.
+that is read elsewhere; a file's path says which split it is and, where a task names a configuration
+(``anatomy`` of ``cais/mmlu``), which of them.
 """
 
 import json
@@ -16,12 +16,12 @@ from typing import Any
 from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.errors import SourceError
 from rpt_core.evaluation.benchmarks.packs.files import folder_of, rows_in, squeezed
-from rpt_core.evaluation.benchmarks.packs.item import LETTERS
+from rpt_core.evaluation.benchmarks.packs.item import LETTERS, Refusal
 from rpt_core.evaluation.benchmarks.packs.knowledge.mmlu import Mmlu
 from rpt_core.recipes.harness_evaluation import HarnessTask
 
 HELD_FOR_EXAMPLES = 64
-"""Rows of a training file that give examples where the split that is asked is not there; the others are asked."""
+"""Rows of a training file that give examples where it is all there is; the others are asked."""
 WHOLE = frozenset({"", "main", "default", "all"})
 """Configurations that mean every row of a folder which tells none apart."""
 SPLIT_WORDS = {"validation": {"validation", "val", "valid"}}
@@ -64,10 +64,10 @@ def local_splits(folder: Path, task: HarnessTask) -> LocalSplits:
         split = split_of(name, task.splits)
         if split is None:
             continue
-        if isinstance(record, BrokenInput):
-            refused[record.reason] += split == task.asked
-        else:
-            rows.setdefault(split, []).append(shape(record))
+        try:
+            rows.setdefault(split, []).append(shape(_readable(record)))
+        except (BrokenInput, Refusal) as broken:
+            refused[broken.reason] += split == task.asked
     seen = task.asked not in rows and task.examples in rows
     if seen:
         every = rows[task.examples]
@@ -80,6 +80,12 @@ def local_splits(folder: Path, task: HarnessTask) -> LocalSplits:
             f"{', '.join(rows) or 'none'}. Put the published files there, each named after its split."
         )
     return LocalSplits(rows, seen, {reason: num for reason, num in refused.items() if num})
+
+
+def _readable(record: Row | BrokenInput) -> Row:
+    if isinstance(record, BrokenInput):
+        raise record
+    return record
 
 
 def _of_configuration(
@@ -125,10 +131,19 @@ def split_of(name: str, splits: Iterable[str]) -> str | None:
 
 
 def _mmlu_row(record: Row) -> Row:
-    """As ``cais/mmlu`` has it: choices as a list, the answer as a place."""
-    answer = record["answer"]
-    place = LETTERS.index(answer) if answer in LETTERS and answer else int(answer)
-    return {"question": record["question"], "choices": Mmlu().choices_of(record), "answer": place}
+    """As ``cais/mmlu`` has it: choices as a list, the answer as a place.
+
+    Raises:
+        Refusal: it is no question with a right choice.
+    """
+    choices, answer = Mmlu().choices_of(record), str(record.get("answer", "")).strip()
+    places = {
+        **{str(at): at for at in range(len(choices))},
+        **dict(zip(LETTERS, range(len(choices)), strict=False)),
+    }
+    if "question" not in record or answer not in places:
+        raise Refusal("missing-column")
+    return {"question": record["question"], "choices": choices, "answer": places[answer]}
 
 
 SHAPES: dict[str, Callable[[Row], Row]] = {"cais/mmlu": _mmlu_row}

@@ -1,8 +1,8 @@
 """A policy and its engine as a model of lm-evaluation-harness (0.4.13); imported only in its environment.
 
 What is asked goes through the folder's own tokenizer as the harness's own Hugging Face model does it: control
-tokens in a text are control tokens, contexts are cut on the left, a context and its continuation are encoded as
-one text. So both score the same token ids, and what differs is rounding.
+tokens in a text are control tokens, contexts are cut on the left, a context and its continuation are encoded
+as one text. So both score the same token ids, and what differs is rounding.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from lm_eval.models.utils import (
 
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.benchmarks.suite.prompts import ids_digest, stop_ids
-from rpt_core.evaluation.harness.scoring import Ids, continuations, fit
+from rpt_core.evaluation.harness.scoring import continuations, fit
 from rpt_core.policy.engines.engine import RolloutEngine
 from rpt_core.policy.model import Policy
 from rpt_core.policy.tokens.chat import render
@@ -203,8 +203,8 @@ def sampling_of(
     known = {"do_sample", "temperature", "top_p", "top_k"}
     if unknown := sorted(set(kwargs) - known):
         raise RecipeError(
-            f"the task draws answers with {', '.join(unknown)}, and the engine knows {', '.join(sorted(known))}. "
-            "Leave the task out."
+            f"the task draws answers with {', '.join(unknown)}, and the engine knows "
+            f"{', '.join(sorted(known))}. Leave the task out."
         )
     greedy = not kwargs.get("do_sample") or not kwargs.get("temperature")
     return Sampling(

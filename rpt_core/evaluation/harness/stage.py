@@ -84,7 +84,9 @@ def _job(recipe: HarnessRecipe, build: Build, found: dict[str, LocalSplits]) -> 
     if saved := build.resume():
         shutil.copytree(saved.folder, answers, dirs_exist_ok=True)
     return Ask(
-        tasks=tuple((task, write_splits(found[task.name], work / "data" / task.name)) for task in recipe.tasks),
+        tasks=tuple(
+            (task, write_splits(found[task.name], work / "data" / task.name)) for task in recipe.tasks
+        ),
         model=given_folder(recipe.model, build),
         name=build.scratch.name,
         engine=recipe.engine,
@@ -170,7 +172,9 @@ def _answered(job: Ask, build: Build) -> dict[str, Any]:
 
 def _environment(folder: Path) -> dict[str, str]:
     """The process's environment: nothing from the hub, one copy of this code, no more threads than here."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
     return kept | {
         "PYTHONPATH": str(ROOT),
         "HF_HUB_OFFLINE": "1",

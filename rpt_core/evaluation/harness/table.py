@@ -1,6 +1,6 @@
 """What the harness said of each item, as rows of the table of outcomes, and the scores that follow."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,11 +18,11 @@ UNREAD = "[invalid]"
 Record = Mapping[str, Any]
 
 
-def rows_of_record(record: Record, thinks_of: Sequence[str] = ()) -> Iterator[OutcomeRow]:
+def rows_of_record(record: Record) -> Iterator[OutcomeRow]:
     """One row for each number that a task gives an item, in a mode of the metric's name.
 
-    A metric that is 0 or 1 is a verdict; any other number is a score without one. What is no number of a single
-    item (a perplexity's sums, the pairs that a corpus metric is made of) has no row here.
+    A metric that is 0 or 1 is a verdict; any other number is a score without one. What is no number of a
+    single item (a perplexity's sums, the pairs that a corpus metric is made of) has no row here.
     """
     for metric, value in record["metrics"].items():
         if isinstance(value, bool | int | float) and np.isfinite(value):

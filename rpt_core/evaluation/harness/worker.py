@@ -2,8 +2,8 @@
 
     python -m rpt_core.evaluation.harness.worker JOB.json
 
-A job either describes tasks, so that their data can be looked for, or asks a model one of them. What the harness
-says of itself goes to the error stream; a job that fails leaves ``error.json`` and a non-zero exit code.
+A job either describes tasks, so that their data can be looked for, or asks a model one of them. What the
+harness says of itself goes to the error stream; a job that fails leaves ``error.json`` and an exit code.
 """
 
 import json
