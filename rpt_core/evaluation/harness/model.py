@@ -5,8 +5,10 @@ tokens in a text are control tokens, contexts are cut on the left, a context and
 as one text. So both score the same token ids, and what differs is rounding.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lm_eval import utils
@@ -37,7 +39,9 @@ Request = tuple[str, dict[str, Any]]
 class PolicyLM(TemplateLM):
     """The model behind the harness's three questions: continuations, whole texts, answers."""
 
-    def __init__(self, policy: Policy, engine: RolloutEngine, name: str, seed: int = 0) -> None:
+    def __init__(
+        self, policy: Policy, engine: RolloutEngine, name: str, seed: int = 0, note: Path | None = None
+    ) -> None:
         """Take a loaded policy, and an engine that serves it.
 
         Args:
@@ -45,21 +49,25 @@ class PolicyLM(TemplateLM):
             engine: Draws answers.
             name: By which the harness keeps requests apart.
             seed: Of answers that are sampled.
+            note: File that says what the answers so far took; what stands in it was taken before.
         """
         super().__init__()
         self.policy, self.engine, self.name, self.seed = policy, engine, name, seed
+        self._note = note
+        self._before: dict[str, float] = json.loads(note.read_text()) if note and note.is_file() else {}
         self.max_length = resolve_max_length(policy.config)
         self.num_scored = 0
         """Tokens of contexts and continuations that were scored."""
-        self.drawn_tokens: dict[tuple[str, str], int] = {}
-        """Tokens of each answer that was drawn, by context and text."""
 
     @property
     def work(self) -> dict[str, float]:
-        """Tokens that went through the model, and the operations that took."""
+        """Tokens that went through the model, and the operations that took, earlier attempts included."""
         own, drawn = self.policy.work.flops, self.engine.flops
-        flops = own if self.engine.shares_weights else own + drawn
-        return {"tokens": self.engine.num_forwarded + self.num_scored, "flops": flops}
+        now = {
+            "tokens": float(self.engine.num_forwarded + self.num_scored),
+            "flops": own if self.engine.shares_weights else own + drawn,
+        }
+        return {name: one + self._before.get(name, 0.0) for name, one in now.items()}
 
     @property
     def eot_token_id(self) -> int:
@@ -112,12 +120,12 @@ class PolicyLM(TemplateLM):
     ) -> list[tuple[float, bool]]:
         """Log-probability of each continuation, and whether it is what greedy decoding gives."""
         pairs = [fit(tuple(before), tuple(after), self.max_length) for _, before, after in requests]
-        self.num_scored += sum(len(after) for _, after in pairs) + sum(map(len, {one for one, _ in pairs}))
         found: list[tuple[float, bool]] = [(0.0, True)] * len(pairs)
         for number, scored in continuations(self.policy, pairs):
             found[number] = scored.nats, scored.is_greedy
+            self.num_scored += scored.num_tokens
             if requests[number][0] is not None:
-                self.cache_hook.add_partial("loglikelihood", requests[number][0], found[number])
+                self._keep("loglikelihood", requests[number][0], found[number])
         return found
 
     def loglikelihood_rolling(self, requests: list[Instance], disable_tqdm: bool = False) -> list[float]:
@@ -137,7 +145,7 @@ class PolicyLM(TemplateLM):
         for number, (nats, _) in zip(owners, self._loglikelihood_tokens(windows), strict=True):
             totals[number] += nats
         for request, nats in zip(requests, totals, strict=True):
-            self.cache_hook.add_partial("loglikelihood_rolling", request.args, nats)
+            self._keep("loglikelihood_rolling", request.args, nats)
         return totals
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
@@ -159,8 +167,14 @@ class PolicyLM(TemplateLM):
                 for context, answers in zip(some, texts, strict=True):
                     for number, text in zip(by_context[context], answers, strict=False):
                         found[number] = text
-                        self.cache_hook.add_partial("generate_until", requests[number].args, text)
+                        self._keep("generate_until", requests[number].args, text)
         return found
+
+    def _keep(self, kind: str, asked: Any, answer: Any) -> None:
+        """Keep an answer in the harness's cache, where it has one, and what all so far took."""
+        self.cache_hook.add_partial(kind, asked, answer)
+        if self._note is not None:
+            self._note.write_text(json.dumps(self.work))
 
     def _drawn(self, contexts: Sequence[str], how: Mapping[str, Any], repeats: int) -> list[list[str]]:
         codec = self.policy.codec
@@ -181,14 +195,9 @@ class PolicyLM(TemplateLM):
         sampling = sampling_of(kwargs, longest, stops, repeats, self.seed)
         drawn = self.engine.generate(trunks, sampling, 0)
         texts = []
-        for context, (of_cut,) in zip(contexts, drawn, strict=True):
-            said = [
-                postprocess_generated_text(codec.words(one.token_ids), until, think_end_token=None)
-                for one in of_cut
-            ]
-            for text, one in zip(said, of_cut, strict=True):
-                self.drawn_tokens[context, text] = len(one.token_ids)
-            texts.append(said)
+        for (of_cut,) in drawn:
+            said = (codec.words(one.token_ids) for one in of_cut)
+            texts.append([postprocess_generated_text(text, until, think_end_token=None) for text in said])
         return texts
 
 

@@ -30,6 +30,8 @@ class Scored:
     """Natural logarithm of its probability after the context, at temperature 1, added up in float64."""
     is_greedy: bool
     """Whether every token of it is the likeliest one in its place."""
+    num_tokens: int
+    """That went through the model for it; a context counts for the first of its continuations."""
 
 
 def fit(context: Ids, continuation: Ids, places: int) -> tuple[Ids, Ids]:
@@ -84,7 +86,12 @@ def _scored(policy: Policy, some: Sequence[tuple[Ids, list[int]]], below: list[l
     count = tree.num_answers
     nats = np.bincount(tree.answer_N, logprobs_N.double().cpu().numpy(), minlength=count)
     missed = np.bincount(tree.answer_N, missed_N, minlength=count)
-    return [Scored(float(one), not wrong) for one, wrong in zip(nats, missed, strict=True)]
+    sizes = [
+        len(ids) + (len(trunk.document_ids) if at == 0 else 0)
+        for trunk, answers in zip(trunks, below, strict=True)
+        for at, ids in enumerate(answers)
+    ]
+    return [Scored(float(one), not wrong, size) for one, wrong, size in zip(nats, missed, sizes, strict=True)]
 
 
 def likeliest(hidden_NE: Tensor, weight_VE: Tensor) -> Tensor:

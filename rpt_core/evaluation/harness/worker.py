@@ -19,6 +19,8 @@ from rpt_core.errors import RecipeError, RptError
 from rpt_core.recipes.harness_evaluation import HarnessTask
 
 ANSWER_FILE, RECORDS_FILE, ERROR_FILE = "answer.json", "records.jsonl", "error.json"
+NOTE_FILE = "work.json"
+"""Beside the answers that are kept: what they took."""
 
 
 class Describe(BaseModel):
@@ -184,7 +186,8 @@ def _model(job: Ask) -> Any:
     from rpt_core.policy.load import load_policy
 
     policy = load_policy(job.model, job.dtype, job.device)
-    return PolicyLM(policy, open_engine(job.engine, policy, job.model), job.name, job.seed)
+    note = job.cache.parent / NOTE_FILE if job.cache else None
+    return PolicyLM(policy, open_engine(job.engine, policy, job.model), job.name, job.seed, note)
 
 
 def _records(task: str, samples: Sequence[Mapping[str, Any]], model: Any) -> Iterator[dict[str, Any]]:
@@ -209,7 +212,7 @@ def _records(task: str, samples: Sequence[Mapping[str, Any]], model: Any) -> Ite
             "resps": one["resps"],
             "filtered": one["filtered_resps"],
             "metrics": {name: one[name] for name in one["metrics"]},
-            "tokens": getattr(model, "drawn_tokens", {}).get((context, text), 0) if len(first) > 1 else 0,
+            "tokens": len(model.tok_encode(text, add_special_tokens=False)) if isinstance(text, str) else 0,
         }
 
 
