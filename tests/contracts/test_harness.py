@@ -1,7 +1,7 @@
-"""Our engine behind lm-evaluation-harness's interface, held to its own model of Transformers; `make test-harness`.
+"""Our engine behind lm-evaluation-harness's interface, held to its own model; `make test-harness`.
 
-The harness's own definitions (MMLU, GSM8K, WikiText) read local rows of their published columns, and a model with
-random weights answers: whatever both say of an item must be the same, for the prompts are the same token ids.
+The harness's own definitions (MMLU, GSM8K, WikiText) read local rows of their published columns, and a model
+with random weights answers: both must say the same of every item, for the prompts are the same token ids.
 """
 
 import json
@@ -54,7 +54,8 @@ def write_data(folder: Path) -> None:
     words = [one.split() for one in texts(40, seed=3)]
     for split, rows in (("test", words[:9]), ("dev", words[9:15])):
         write_rows(folder / "mmlu" / f"anatomy_{split}.jsonl", [
-            {"question": " ".join(row[:9]), "choices": row[9:13], "answer": at % 4} for at, row in enumerate(rows)
+            {"question": " ".join(row[:9]), "choices": row[9:13], "answer": at % 4}
+            for at, row in enumerate(rows)
         ])  # fmt: skip
     problems = [{"question": f"it shows {at} é\u3042. then?", "answer": f"so\n#### {at}"} for at in range(6)]
     write_rows(folder / "gsm8k" / "test.jsonl", problems)
@@ -96,7 +97,8 @@ def both(world: World) -> dict[str, dict]:
 def test_every_item_is_the_same_by_our_engine_and_by_the_harness_own_model(both):
     compared = compare(both["rpt"], both["hf"])
     assert {mode: one.items for mode, one in compared.items()} == {
-        "mmlu_anatomy, none": 9, "gsm8k_cot, strict-match": 6, "gsm8k_cot, flexible-extract": 6, "wikitext, none": 3,
+        "mmlu_anatomy, none": 9, "gsm8k_cot, strict-match": 6, "gsm8k_cot, flexible-extract": 6,
+        "wikitext, none": 3,
     }  # fmt: skip
     assert compared["mmlu_anatomy, none"].nats_max < 1e-4
     assert compared["wikitext, none"].nats_max < 1e-3  # sums over hundreds of tokens

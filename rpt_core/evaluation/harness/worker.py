@@ -151,6 +151,8 @@ def ask(job: Ask) -> dict[str, Any]:
         use_cache=str(job.cache) if job.cache else None,
         bootstrap_iters=0,
     )
+    if job.scored_by == "rpt":
+        model.engine.close()
     assert results is not None, "one process, and it is the first"
     with (job.out / RECORDS_FILE).open("w", encoding="utf-8") as stream:
         for task, samples in results["samples"].items():
