@@ -183,7 +183,7 @@ def _model(job: Ask) -> Any:
         from lm_eval.models.huggingface import HFLM
 
         return HFLM(pretrained=str(job.model), dtype=job.dtype, device=job.device, batch_size=1)
-    from rpt_core.evaluation.harness.model import PolicyLM
+    from rpt_core.evaluation.harness._policy_lm import PolicyLM
     from rpt_core.policy.engines.registry import open_engine
     from rpt_core.policy.load import load_policy
 
