@@ -153,7 +153,7 @@ def test_the_stage_writes_the_table_of_outcomes_and_resumes_from_what_was_answer
     ]
     assert (outcome.rows.rows_in, outcome.rows.kept, outcome.rows.dropped) == (6, 4, {"not-drawn": 2})
     expected = {at: both["rpt"]["gsm8k_cot", at, "strict-match"]["resps"][0][0] for at in range(4)}
-    assert {int(row["doc_id"].split(":")[1]): row["answer"] for row in rows} == expected
+    assert [row["answer"] for row in rows if row["mode"].endswith("strict-match")] == list(expected.values())
     assert all(0 < row["answer_tokens"] <= 2 * TOKENS for row in rows)
     scores = json.loads((build.out / "scores.json").read_text())
     assert scores["harness"]["version"] == "0.4.13"

@@ -22,10 +22,11 @@ from rpt_core.recipes.harness_evaluation import HarnessTask
 
 HELD_FOR_EXAMPLES = 64
 """Rows of a training file that give examples where it is all there is; the others are asked."""
+TRAINING = "train"
 WHOLE = frozenset({"", "main", "default", "all"})
 """Configurations that mean every row of a folder which tells none apart."""
-SPLIT_WORDS = {"validation": {"validation", "val", "valid"}}
-"""Words of a path by which a split is known, where they are not its own."""
+ALSO = {"validation": ("val", "valid")}
+"""What a split is also called in the names of files."""
 Row = dict[str, Any]
 
 
@@ -68,8 +69,8 @@ def local_splits(folder: Path, task: HarnessTask) -> LocalSplits:
             rows.setdefault(split, []).append(shape(_readable(record)))
         except (BrokenInput, Refusal) as broken:
             refused[broken.reason] += split == task.asked
-    seen = task.asked not in rows and task.examples in rows
-    if seen:
+    alone = task.asked not in rows and task.examples in rows
+    if alone:
         every = rows[task.examples]
         rows |= {task.examples: every[:HELD_FOR_EXAMPLES], task.asked: every[HELD_FOR_EXAMPLES:]}
     missing = [one for one in {task.asked, task.examples} if one and not rows.get(one)]
@@ -79,6 +80,7 @@ def local_splits(folder: Path, task: HarnessTask) -> LocalSplits:
             f"{f' ({task.config})' if task.config else ''}, which {task.name} reads; it has "
             f"{', '.join(rows) or 'none'}. Put the published files there, each named after its split."
         )
+    seen = alone or task.asked == TRAINING
     return LocalSplits(rows, seen, {reason: num for reason, num in refused.items() if num})
 
 
@@ -121,13 +123,20 @@ def split_of(name: str, splits: Iterable[str]) -> str | None:
         'test'
         >>> split_of("mmlu_val.csv", ("test", "validation")), split_of("rules.csv", ("test",))
         ('validation', None)
+        >>> split_of("mnli/validation_matched.jsonl", ("validation", "validation_matched"))
+        'validation_matched'
     """
-    words = re.split(r"[^a-z0-9]+", name.lower())
-    for word in reversed(words):  # the file's own name says more than its folders'
-        for split in splits:
-            if word in SPLIT_WORDS.get(split, {split.lower()}):
+    words = _words(name)
+    for end in range(len(words), 0, -1):  # the file's own name says more than its folders'
+        for split in sorted(splits, key=len, reverse=True):
+            said = (_words(one) for one in (split, *ALSO.get(split, ())))
+            if any(words[:end][-len(one) :] == one for one in said):
                 return split
     return None
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r"[^a-z0-9]+", name.lower())
 
 
 def _mmlu_row(record: Row) -> Row:

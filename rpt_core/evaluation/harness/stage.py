@@ -23,8 +23,9 @@ from rpt_core.evaluation.benchmarks.suite.scores import headline
 from rpt_core.evaluation.benchmarks.suite.stage import engine_version, given_folder
 from rpt_core.evaluation.benchmarks.suite.table import as_outcomes, write_outcomes
 from rpt_core.evaluation.harness.local import LocalSplits, data_folder, local_splits, write_splits
-from rpt_core.evaluation.harness.table import rows_of_record, scores_of
+from rpt_core.evaluation.harness.table import item_ids, question_of, rows_of_record, scores_of
 from rpt_core.evaluation.harness.worker import ANSWER_FILE, ERROR_FILE, RECORDS_FILE, Ask, Describe
+from rpt_core.evaluation.touched import write_questions
 from rpt_core.policy.device import device_of
 from rpt_core.recipes.harness_evaluation import HarnessRecipe, HarnessTask
 
@@ -58,10 +59,13 @@ def evaluate_harness(recipe: HarnessRecipe, build: Build) -> Outcome:
     shutil.copyfile(job.out / RECORDS_FILE, build.out / RECORDS_FILE)
     with (build.out / RECORDS_FILE).open(encoding="utf-8") as stream:
         records = [json.loads(line) for line in stream]
-    rows = [row for record in records for row in rows_of_record(record)]
+    names = item_ids(records)
+    rows = [row for one in records for row in rows_of_record(one, names[one["task"], one["doc_id"]])]
     table = write_outcomes([as_outcomes(rows, (recipe.engine, engine_version(build)))], build.out)
+    asked = {(one["task"], one["doc_id"]): one for one in records}
+    write_questions((question_of(one, names[place]) for place, one in asked.items()), build.out)
     seen = any(one.is_training_file for one in found.values())
-    balance = _balance(recipe.tasks, found, len({(one["task"], one["doc_id"]) for one in records}))
+    balance = _balance(recipe.tasks, found, len(asked))
     scores = scores_of(recipe.task, table, balance, answer, is_training_file=seen)
     (build.out / SCORES_FILE).write_text(json.dumps(scores, indent=1, allow_nan=False))
     summary = headline(scores)

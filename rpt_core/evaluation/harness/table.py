@@ -1,24 +1,57 @@
 """What the harness said of each item, as rows of the table of outcomes, and the scores that follow."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from rpt_core.artifacts.digest import stable_id
 from rpt_core.artifacts.manifest import RowCounts
+from rpt_core.corpus.dedup.decontaminate import HeldOutItem
 from rpt_core.evaluation.benchmarks.suite.scores import counts
 from rpt_core.evaluation.benchmarks.suite.table import OutcomeRow
 from rpt_core.evaluation.items import FINAL
 from rpt_core.evaluation.scores import mode_scores
 from rpt_core.objectives.objective import VerdictName
 
+ANSWERS = frozenset({"answer", "target", "answerKey", "label", "gold"})
+"""Columns that say what is right; the others ask."""
 UNREAD = "[invalid]"
 """What the harness's filters give where they find no answer."""
 Record = Mapping[str, Any]
 
 
-def rows_of_record(record: Record) -> Iterator[OutcomeRow]:
+def item_ids(records: Iterable[Record]) -> dict[tuple[str, int], str]:
+    """The id of each item, by task and place: its task and its content, so the same in any file."""
+    found, taken = dict[tuple[str, int], str](), Counter[str]()
+    for record in records:
+        place = record["task"], record["doc_id"]
+        if place in found:  # once for each filter
+            continue
+        name = f"{record['task']}:{stable_id(json.dumps(record['doc'], sort_keys=True))}"
+        taken[name] += 1
+        found[place] = name if taken[name] == 1 else f"{name}#{taken[name]}"
+    return found
+
+
+def question_of(record: Record, item_id: str) -> HeldOutItem:
+    """What the row of data asks, so that it can be held against training text."""
+    said = (value for name, value in record["doc"].items() if name not in ANSWERS)
+    return HeldOutItem(item_id, record["task"], "\n".join(_texts(list(said))), _truth(record))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _texts(one)
+
+
+def rows_of_record(record: Record, item_id: str) -> Iterator[OutcomeRow]:
     """One row for each number that a task gives an item, in a mode of the metric's name.
 
     A metric that is 0 or 1 is a verdict; any other number is a score without one. What is no number of a
@@ -26,7 +59,7 @@ def rows_of_record(record: Record) -> Iterator[OutcomeRow]:
     """
     for metric, value in record["metrics"].items():
         if isinstance(value, bool | int | float) and np.isfinite(value):
-            yield _row(record, metric, float(value))
+            yield _row(record, item_id, metric, float(value))
 
 
 def mode_of(metric: str, filtered: str) -> str:
@@ -39,7 +72,7 @@ def mode_of(metric: str, filtered: str) -> str:
     return metric if filtered == "none" else f"{metric}, {filtered}"
 
 
-def _row(record: Record, metric: str, value: float) -> OutcomeRow:
+def _row(record: Record, item_id: str, metric: str, value: float) -> OutcomeRow:
     texts = record["continuations"]
     nats = tuple(float(one[0][0]) for one in record["resps"]) if texts else None
     best = int(np.argmax(nats)) if nats else 0
@@ -48,8 +81,8 @@ def _row(record: Record, metric: str, value: float) -> OutcomeRow:
     name: VerdictName = _verdict(value, is_read=is_read)
     return OutcomeRow(
         mode=mode_of(metric, record["filter"]),
-        item_id=f"{record['task']}:{record['doc_id']}",
-        doc_id=f"{record['task']}:{record['doc_id']}",
+        item_id=item_id,
+        doc_id=item_id,
         sample=0,
         verdict=name,
         score=value,
