@@ -174,19 +174,22 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--problems", type=int, default=30)
     parser.add_argument("--subject", default="abstract_algebra")
-    parser.add_argument("--shots", type=int, default=0, help="before a question of MMLU")
+    parser.add_argument("--shots", type=int, help="before a question of MMLU (0) or GSM8K (8)")
     parser.add_argument("--tokens", type=int, default=96, help="of an answer to GSM8K")
+    parser.add_argument("--parts", default="ranked,drawn")
     given = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     data = small_data(given.data, given.out / "data", given.problems, given.subject)
-    subject = f"mmlu_{given.subject}"
-    tasks = described((subject, "gsm8k_cot"), given.out)
+    names = {"ranked": f"mmlu_{given.subject}", "drawn": "gsm8k_cot"}
+    tasks = described(names.values(), given.out)
     splits = {
         name: (task, local_splits(data_folder(data, task.dataset), task)) for name, task in tasks.items()
     }
     found = Found(given.out, given.model, data)
-    found.ranked(splits[subject], given.shots)
-    found.drawn(splits["gsm8k_cot"], given.tokens)
+    if "ranked" in given.parts:
+        found.ranked(splits[names["ranked"]], 0 if given.shots is None else given.shots)
+    if "drawn" in given.parts:
+        found.drawn(splits[names["drawn"]], 8 if given.shots is None else given.shots, given.tokens)
     print(json.dumps(found.told, indent=1))
 
 
@@ -203,11 +206,11 @@ class Found:
         own = own_evaluation(self.model, self.data, "mmlu", self.out / "own", mode="likelihood", shots=shots)
         self._tell("mmlu: rpt eval beside the harness", vars(choices_beside(records, own)))
 
-    def drawn(self, task, tokens: int) -> None:
-        """GSM8K with the paper's eight examples."""
-        records = self._both(task, max_new_tokens=tokens)
+    def drawn(self, task, shots: int, tokens: int) -> None:
+        """GSM8K with the paper's examples."""
+        records = self._both(task, shots=shots, max_new_tokens=tokens)
         own = own_evaluation(
-            self.model, self.data, "gsm8k", self.out / "own", mode="few-shot", shots=8, samples=1,
+            self.model, self.data, "gsm8k", self.out / "own", mode="few-shot", shots=shots, samples=1,
             max_new_tokens=tokens,
         )  # fmt: skip
         for filtered in ("strict-match", "flexible-extract"):
