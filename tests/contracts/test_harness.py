@@ -11,6 +11,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from flows import harness
+from flows.cli import eval as command
+from infra.storage.store import Store
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import RecipeError, Stopped
@@ -21,7 +24,9 @@ from rpt_core.evaluation.harness.worker import RECORDS_FILE, Ask
 from rpt_core.evaluation.items import ITEMS_FILE
 from rpt_core.recipes.given import GivenModel
 from rpt_core.recipes.harness_evaluation import HarnessOptions, HarnessRecipe, HarnessTask
+from tasks import build as build_module
 from tests.benchmarks.harness import choices_beside, compare, described, own_evaluation
+from tests.flows.test_eval import in_process
 from tests.unit.evaluation.folders import texts, write_model
 
 pytestmark = [pytest.mark.harness, pytest.mark.timeout(900)]
@@ -186,3 +191,34 @@ def test_another_version_of_the_harness_is_refused(world: World, tmp_path, monke
 def test_an_unknown_task_is_refused_with_what_is_near(name, says, tmp_path):
     with pytest.raises(RecipeError, match=says):
         described([name], tmp_path)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    """A state folder; stages are built in this process, without Prefect and MLflow."""
+    monkeypatch.setenv("RPT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("RPT_STORE", raising=False)
+    monkeypatch.setattr(build_module, "track", lambda *_, **__: "")
+    monkeypatch.setattr(build_module, "launch", in_process)
+    return tmp_path / "home"
+
+
+def test_from_the_words_of_a_command_to_an_artifact_and_a_line(world: World, home, monkeypatch, capsys):
+    def make(recipe, name, placement):
+        return build_module.build_here(recipe, placement, Store(str(home / "store"), home / "cache"))
+
+    monkeypatch.setattr(harness, "make_recipe", make)
+    monkeypatch.setattr(harness, "evaluate_harness", harness.evaluate_harness.fn)
+    model, data = str(world.model), str(world.root / "data")
+    options = command.options_of(HarnessOptions, limit=4, shots=1)
+    names = command.checked_tasks(model, "mmlu_anatomy", data, options, Placement())
+    command.run_harness(model, names, data, options, Placement(), lambda: None, as_json=False)
+    told = capsys.readouterr().out.splitlines()
+    assert told[-1] == "asked 4 of 9 items (5 not-drawn left out), answered 4, unread 0."
+    assert any("mmlu_anatomy" in line and " acc " in line for line in told)
+    command.run_harness(model, names, data, options, Placement(), lambda: None, as_json=True)
+    (manifest,) = Store(str(home / "store"), home / "cache").manifests()  # nothing was made twice
+    assert manifest.kind == "harness-evaluation"
+    assert {entry.path for entry in manifest.files} >= {
+        ITEMS_FILE, "questions.parquet", RECORDS_FILE, "scores.json",
+    }  # fmt: skip
