@@ -62,7 +62,10 @@ def write_data(folder: Path) -> None:
             {"question": " ".join(row[:9]), "choices": row[9:13], "answer": at % 4}
             for at, row in enumerate(rows)
         ])  # fmt: skip
-    problems = [{"question": f"it shows {at} é\u3042. then?", "answer": f"so\n#### {at}"} for at in range(6)]
+    problems = [
+        {"question": f"{' '.join(row[:9])} é\u3042 {row[9]}", "answer": f"so\n#### {at}"}
+        for at, row in enumerate(words[:8])
+    ]
     write_rows(folder / "gsm8k" / "test.jsonl", problems)
     # three pages: one shorter than a window of the model, one of many windows, one that is nearly empty
     pages = [" ".join(words[20]), "\n\n".join(texts(12, seed=4)), "noon"]
@@ -74,7 +77,7 @@ def write_data(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> World:
     root = tmp_path_factory.mktemp("harness")
-    write_model(root / "model", seed=3)  # whose greedy answers differ from item to item
+    write_model(root / "model", seed=6)  # whose greedy answers differ from item to item
     config = json.loads((root / "model" / "config.json").read_text())
     config["max_position_embeddings"] = 512
     (root / "model" / "config.json").write_text(json.dumps(config))
@@ -102,15 +105,15 @@ def both(world: World) -> dict[str, dict]:
 def test_every_item_is_the_same_by_our_engine_and_by_the_harness_own_model(both):
     compared = compare(both["rpt"], both["hf"])
     assert {mode: one.items for mode, one in compared.items()} == {
-        "mmlu_anatomy, none": 9, "gsm8k_cot, strict-match": 6, "gsm8k_cot, flexible-extract": 6,
+        "mmlu_anatomy, none": 9, "gsm8k_cot, strict-match": 8, "gsm8k_cot, flexible-extract": 8,
         "wikitext, none": 3,
     }  # fmt: skip
     assert compared["mmlu_anatomy, none"].nats_max < 1e-4
     assert compared["wikitext, none"].nats_max < 1e-3  # sums over hundreds of tokens
     assert compared["mmlu_anatomy, none"].same_choice == 9
     for mode in ("gsm8k_cot, strict-match", "gsm8k_cot, flexible-extract"):
-        assert compared[mode].same_text == 6, compared[mode].others
-        assert compared[mode].same_metrics == 6
+        assert compared[mode].same_text == 8, compared[mode].others
+        assert compared[mode].same_metrics == 8
 
 
 def test_the_answers_are_not_all_alike(both):
@@ -156,7 +159,7 @@ def test_the_stage_writes_the_table_of_outcomes_and_resumes_from_what_was_answer
         "exact_match, flexible-extract",
         "exact_match, strict-match",
     ]
-    assert (outcome.rows.rows_in, outcome.rows.kept, outcome.rows.dropped) == (6, 4, {"not-drawn": 2})
+    assert (outcome.rows.rows_in, outcome.rows.kept, outcome.rows.dropped) == (8, 4, {"not-drawn": 4})
     expected = {at: both["rpt"]["gsm8k_cot", at, "strict-match"]["resps"][0][0] for at in range(4)}
     assert [row["answer"] for row in rows if row["mode"].endswith("strict-match")] == list(expected.values())
     assert all(0 < row["answer_tokens"] <= 2 * TOKENS for row in rows)
