@@ -208,7 +208,7 @@ class Found:
 
     def drawn(self, task, shots: int, tokens: int) -> None:
         """GSM8K with the paper's examples."""
-        records = self._both(task, shots=shots, max_new_tokens=tokens)
+        records = self._both(task, shots=shots, max_new_tokens=tokens, batch_size=10)
         own = own_evaluation(
             self.model, self.data, "gsm8k", self.out / "own", mode="few-shot", shots=shots, samples=1,
             max_new_tokens=tokens,

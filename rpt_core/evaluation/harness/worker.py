@@ -41,6 +41,8 @@ class Ask(BaseModel):
     """A Hugging Face folder."""
     scored_by: Literal["rpt", "hf"] = "rpt"
     """``hf``: the harness's own model of Transformers, to compare with."""
+    batch_size: int = 1
+    """Rows that ``hf`` computes at once."""
     name: str = "model"
     engine: str = "torch"
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -182,7 +184,7 @@ def _model(job: Ask) -> Any:
     if job.scored_by == "hf":
         from lm_eval.models.huggingface import HFLM
 
-        return HFLM(pretrained=str(job.model), dtype=job.dtype, device=job.device, batch_size=1)
+        return HFLM(pretrained=str(job.model), dtype=job.dtype, device=job.device, batch_size=job.batch_size)
     from rpt_core.evaluation.harness._policy_lm import PolicyLM
     from rpt_core.policy.engines.registry import open_engine
     from rpt_core.policy.load import load_policy
