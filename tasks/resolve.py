@@ -13,9 +13,8 @@ from rpt_core.addresses import without_password
 from rpt_core.artifacts.digest import file_sha256
 from rpt_core.artifacts.recipe import Recipe, canonical_json
 from rpt_core.errors import SourceError
-from rpt_core.recipes.benchmark_evaluation import BenchmarkRecipe
 from rpt_core.recipes.corpus import IngestRecipe, InputFile, QualityRecipe
-from rpt_core.recipes.given import GivenModel
+from rpt_core.recipes.given import AsksModel, GivenModel
 from rpt_core.recipes.supervised import BaseRecipe, SftRecipe
 from tasks.models import is_hub_id
 
@@ -44,9 +43,7 @@ def _resolved(recipe: Recipe) -> Recipe:
     if isinstance(recipe, IngestRecipe | SftRecipe) and recipe.data and not recipe.files:
         data = fetched(recipe.data)
         return recipe.model_copy(update={"data": str(data), "files": input_files(data)})
-    if isinstance(recipe, BaseRecipe | QualityRecipe | BenchmarkRecipe) and isinstance(
-        recipe.model, GivenModel
-    ):
+    if isinstance(recipe, BaseRecipe | QualityRecipe | AsksModel) and isinstance(recipe.model, GivenModel):
         digest = recipe.model.digest or model_digest(recipe.model)
         return recipe.model_copy(update={"model": recipe.model.model_copy(update={"digest": digest})})
     return recipe

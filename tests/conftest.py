@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from rpt_core.artifacts.interpreters import vllm_python
+from rpt_core.artifacts.interpreters import harness_python, vllm_python
 from rpt_core.errors import CapacityError
 
 # What a property costs is no property: a machine busy with other work must not fail it.
@@ -31,13 +31,18 @@ os.environ.update(
 )
 
 
+ENVIRONMENTS = {"vllm": vllm_python, "harness": harness_python}
+"""By marker, what gives the interpreter of an environment of its own."""
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Tests marked ``vllm`` are skipped by name where vLLM's environment is not."""
-    if item.get_closest_marker("vllm"):
-        try:
-            vllm_python()
-        except CapacityError as missing:
-            pytest.skip(str(missing))
+    """Tests that need an environment of its own are skipped by name where it is not."""
+    for marker, python in ENVIRONMENTS.items():
+        if item.get_closest_marker(marker):
+            try:
+                python()
+            except CapacityError as missing:
+                pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")

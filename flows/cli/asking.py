@@ -1,10 +1,11 @@
 """The commands that ask a model: one text, or whole benchmarks."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from flows.cli.words import Json, Placed, placement_of, prefect
+from rpt_core.errors import RecipeError
 
 
 def try_model(
@@ -36,7 +37,12 @@ def evaluate_model(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A Hugging Face folder, an artifact, or a hub id.")
     ],
-    on: Annotated[str, typer.Option("--on", help="Benchmarks, by commas; all for those that --data has.")],
+    on: Annotated[
+        str, typer.Option("--on", help="Benchmarks, by commas; all for those that --data has.")
+    ] = "",
+    harness: Annotated[
+        str, typer.Option(help="Tasks of lm-evaluation-harness in place of --on; their data from --data.")
+    ] = "",
     data: Annotated[str, typer.Option(help="Folder of benchmarks' folders; else they are fetched.")] = "",
     samples: Annotated[int | None, typer.Option("--samples", "-n", min=1, help="Answers to an item.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="Items of each benchmark; 0 for all.")] = 0,
@@ -48,6 +54,7 @@ def evaluate_model(
         int | None, typer.Option(min=0, help="Solved examples, where the mode has some.")
     ] = None,
     prompt: Annotated[str, typer.Option(help="think, chat or plain; else what fits the model.")] = "auto",
+    chat: Annotated[bool, typer.Option("--chat", help="With --harness: in the model's chat form.")] = False,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     placement: Placed = "",
     as_json: Json = False,
@@ -57,15 +64,44 @@ def evaluate_model(
     mmlu, mmlu_pro, gpqa_diamond, supergpqa, kor_bench, math500, amc23, minerva, aime24, aime25,
     olympiadbench, gsm8k, omni_math, next_token. Rerun to resume.
     """
+    if bool(on) == bool(harness):
+        raise RecipeError("name benchmarks with --on, or tasks of lm-evaluation-harness with --harness.")
+    if harness:
+        drawn = {"--samples": samples, "--temperature": temperature, "--top-p": top_p}
+        refused = [name for name, value in drawn.items() if value is not None]
+        refused += [name for name, value in (("--mode", mode), ("--prompt", prompt)) if value != "auto"]
+        _ask_harness(
+            model, harness, data, placement, refused, as_json=as_json, limit=limit, shots=shots,
+            max_new_tokens=max_new_tokens or 0, chat=chat, seed=seed,
+        )  # fmt: skip
+        return
     given = {
         "samples": samples, "temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens,
         "shots": shots,
     }  # fmt: skip
     named = {name: value for name, value in given.items() if value is not None}
     from flows.cli.eval import checked, options_of, run_eval
+    from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions
 
-    options = options_of(mode=mode, prompt=prompt, limit=limit, seed=seed, **named)
+    options = options_of(BenchmarkOptions, mode=mode, prompt=prompt, limit=limit, seed=seed, **named)
     where = placement_of(placement)
     names = checked(model, on, data, options)
     with prefect() as ready:
         run_eval(model, names, data, options, where, ready, as_json=as_json)
+
+
+def _ask_harness(
+    model: str, harness: str, data: str, placement: str, refused: list[str], *, as_json: bool, **given: Any
+) -> None:
+    if refused:
+        raise RecipeError(
+            f"{' and '.join(refused)} cannot be said beside --harness: a task of lm-evaluation-harness says "
+            "itself how it is asked. Leave it out."
+        )
+    from flows.cli.eval import checked_tasks, options_of, run_harness
+    from rpt_core.recipes.harness_evaluation import HarnessOptions
+
+    options, where = options_of(HarnessOptions, **given), placement_of(placement)
+    names = checked_tasks(model, harness, data, options, where)
+    with prefect() as ready:
+        run_harness(model, names, data, options, where, ready, as_json=as_json)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -10,10 +10,12 @@ from flows.cli.show import console, print_json, print_table
 from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.placement import Placement
-from rpt_core.artifacts.recipe import explain
+from rpt_core.artifacts.recipe import Artifact, explain
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions
+from rpt_core.recipes.harness_evaluation import HarnessOptions
 from tasks.benchmarks import benchmarks_at_hand, form_of, packs_called, settings_of
+from tasks.harness import harness_recipe
 from tasks.home import open_store
 from tasks.models import find_model
 
@@ -44,8 +46,29 @@ def run_eval(
     ready()
     from flows.benchmarks import evaluate_benchmark
 
+    show(evaluate_benchmark(model, tuple(names), data, options, placement), as_json=as_json)
+
+
+def run_harness(
+    model: str,
+    names: Sequence[str],
+    data: str,
+    options: HarnessOptions,
+    placement: Placement,
+    ready: Callable[[], None],
+    *,
+    as_json: bool,
+) -> None:
+    """The same for tasks of lm-evaluation-harness, by its names; arguments as of :func:`run_eval`."""
+    ready()
+    from flows.harness import evaluate_harness
+
+    show(evaluate_harness(model, tuple(names), data, options, placement), as_json=as_json)
+
+
+def show(made: Sequence[Artifact], *, as_json: bool) -> None:
+    """Print a line for each evaluation and mode, and what became of all items."""
     store = open_store()
-    made = evaluate_benchmark(model, tuple(names), data, options, placement)
     found = [_Told(store.load(artifact), store) for artifact in made]
     if as_json:
         print_json([one.plain() for one in found])
@@ -76,16 +99,38 @@ def checked(model: str, on: str, data: str, options: BenchmarkOptions) -> tuple[
     return names
 
 
-def options_of(**given: Any) -> BenchmarkOptions:
+def checked_tasks(
+    model: str, harness: str, data: str, options: HarnessOptions, placement: Placement
+) -> tuple[str, ...]:
+    """The names of the harness's tasks, once model, tasks and data are known to be there.
+
+    Raises:
+        CapacityError: the harness's environment is not here.
+        RecipeError: there is no such task, or no folder for its data.
+        SourceError: the model or a split is not there.
+    """
+    if not data:
+        raise RecipeError("--harness asks tasks whose data are local: name their folder with --data FOLDER.")
+    names = tuple(part.strip() for part in harness.split(",") if part.strip())
+    asked = find_model(model, open_store()).source
+    for name in names:
+        harness_recipe(asked, name, data, options, placement)
+    return names
+
+
+Options = TypeVar("Options", BenchmarkOptions, HarnessOptions)
+
+
+def options_of(kind: type[Options], **given: Any) -> Options:
     """Options in the words of the command line.
 
     Raises:
         RecipeError: one is out of range, or there is no such mode.
     """
     try:
-        return BenchmarkOptions.model_validate(given)
+        return kind.model_validate(given)
     except ValidationError as error:
-        raise RecipeError(f"the options cannot be read: {explain(error, BenchmarkOptions)}") from None
+        raise RecipeError(f"the options cannot be read: {explain(error, kind)}") from None
 
 
 class _Told:

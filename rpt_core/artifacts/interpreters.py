@@ -1,4 +1,4 @@
-"""Interpreters of other environments: vLLM cannot be installed beside Prefect and runs under its own."""
+"""Interpreters of other environments: what cannot be installed beside Prefect runs under its own."""
 
 import os
 from pathlib import Path
@@ -9,6 +9,10 @@ VLLM_PYTHON = "RPT_VLLM_PYTHON"
 """Environment variable that names the interpreter of an environment with vLLM."""
 VLLM_VENV = Path(__file__).resolve().parents[2] / ".venv-vllm"
 """Where ``make vllm`` puts one."""
+HARNESS_PYTHON = "RPT_HARNESS_PYTHON"
+"""Environment variable that names the interpreter of an environment with lm-evaluation-harness."""
+HARNESS_VENV = VLLM_VENV.parent / ".venv-harness"
+"""Where ``make harness`` puts one."""
 
 
 def vllm_python() -> Path:
@@ -17,8 +21,7 @@ def vllm_python() -> Path:
     Raises:
         CapacityError: there is none.
     """
-    named = os.environ.get(VLLM_PYTHON)
-    path = Path(named) if named else VLLM_VENV / "bin/python"
+    path = _named(VLLM_PYTHON, VLLM_VENV)
     if not path.is_file():
         raise CapacityError(
             f"the placement asks for engine=vllm, and vLLM's environment is not here: there is no {path}. "
@@ -26,3 +29,23 @@ def vllm_python() -> Path:
             "placement.engine at auto."
         )
     return path
+
+
+def harness_python() -> Path:
+    """The interpreter lm-evaluation-harness runs under.
+
+    Raises:
+        CapacityError: there is none.
+    """
+    path = _named(HARNESS_PYTHON, HARNESS_VENV)
+    if not path.is_file():
+        raise CapacityError(
+            f"lm-evaluation-harness is asked for, and its environment is not here: there is no {path}. Make "
+            f"it with make harness, or name an interpreter that has it in {HARNESS_PYTHON}."
+        )
+    return path
+
+
+def _named(variable: str, venv: Path) -> Path:
+    named = os.environ.get(variable)
+    return Path(named) if named else venv / "bin/python"

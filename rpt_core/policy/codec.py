@@ -161,6 +161,11 @@ class Codec:
         """Text for people: bytes that are no UTF-8 come out as replacement characters."""
         return self.to_bytes(ids).decode("utf-8", errors="replace")
 
+    def words(self, ids: Iterable[int]) -> str:
+        """Text as the folder's own tokenizer gives it back, control tokens left out."""
+        text: str = self._whole.decode(list(ids), skip_special_tokens=True)
+        return text
+
     def byte_starts(self, ids: Sequence[int]) -> NDArray[np.int64]:
         """Byte offset at which each token begins, and the total length: shape ``(tokens + 1,)``."""
         lengths = np.fromiter((len(self.token_bytes(token)) for token in ids), np.int64, len(ids))

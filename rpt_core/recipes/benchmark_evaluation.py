@@ -5,9 +5,9 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from rpt_core.artifacts.number_or_auto import Count, NotNegative, Positive, Share
-from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
+from rpt_core.artifacts.recipe import Artifact, Frozen
 from rpt_core.recipes.corpus import InputFile
-from rpt_core.recipes.given import GivenModel
+from rpt_core.recipes.given import AsksModel
 
 
 class BenchmarkOptions(Frozen):
@@ -36,7 +36,7 @@ class BenchmarkOptions(Frozen):
     """Of what is drawn."""
 
 
-class BenchmarkRecipe(Recipe):
+class BenchmarkRecipe(AsksModel):
     """Answers of one model to one published benchmark, with their verdicts.
 
     Its identity: the checkpoint, the items and the words around them, how answers are drawn, the engine, and
@@ -48,9 +48,6 @@ class BenchmarkRecipe(Recipe):
 
     stage: Literal["evaluate-benchmark"] = "evaluate-benchmark"
     revision: int = 2
-    model: GivenModel | Ref | Artifact
-    """A finished artifact with a model in it, or a Hugging Face folder or hub id, of which only the content
-    counts."""
     benchmark: str
     """Name of a pack (:mod:`rpt_core.evaluation.benchmarks.packs`)."""
     mode: Literal["reasoning", "few-shot", "likelihood", "plain"] = "reasoning"
@@ -82,13 +79,6 @@ class BenchmarkRecipe(Recipe):
     files: tuple[InputFile, ...] = ()
     earlier: tuple[Artifact, ...] = ()
     """Evaluations that differ in the number of samples or items alone, whose samples are taken over."""
-
-    def canonical(self) -> dict[str, Any]:
-        """As of any recipe, with a given model by its content alone."""
-        plain = super().canonical()
-        if isinstance(self.model, GivenModel):
-            plain["model"] = self.model.digest
-        return plain
 
     def drawing(self) -> dict[str, Any]:
         """What a sample is a function of, beside item and number: equal where samples can be shared."""

@@ -13,6 +13,7 @@ from rpt_core.recipes.benchmark_evaluation import BenchmarkRecipe
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, QualityRecipe
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
+from rpt_core.recipes.harness_evaluation import HarnessRecipe
 from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.leaderboard import LeaderboardRecipe
@@ -120,6 +121,10 @@ ROWS = (
     Stage(
         BenchmarkRecipe, "rpt_core.evaluation.benchmarks.suite.stage:evaluate_benchmark",
         exact=False, experiment="rpt/eval", flow="evaluate-benchmark", work="score", title="Benchmark",
+    ),
+    Stage(
+        HarnessRecipe, "rpt_core.evaluation.harness.stage:evaluate_harness",
+        exact=False, experiment="rpt/eval", flow="evaluate-harness", work="score", title="Harness",
     ),
     Stage(
         ScalingRecipe, "rpt_core.scaling.fit:fit_scaling",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rpt_core.artifacts import interpreters
-from rpt_core.artifacts.interpreters import vllm_python
+from rpt_core.artifacts.interpreters import harness_python, vllm_python
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.zero import STAGES, Zero
 from rpt_core.errors import CapacityError
@@ -27,30 +27,39 @@ def test_another_back_ends_name_is_no_zero_stage(name: str):
     assert Zero.named(name) is None
 
 
-def test_vllm_runs_under_the_interpreter_that_is_named_or_the_one_made_here(tmp_path: Path, monkeypatch):
+ENVIRONMENTS = {
+    "vllm": (vllm_python, interpreters.VLLM_VENV, "VLLM_VENV", "RPT_VLLM_PYTHON"),
+    "harness": (harness_python, interpreters.HARNESS_VENV, "HARNESS_VENV", "RPT_HARNESS_PYTHON"),
+}
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_an_environment_is_the_interpreter_that_is_named_or_the_one_made_here(
+    name, tmp_path: Path, monkeypatch
+):
+    python, _, venv, variable = ENVIRONMENTS[name]
     named, usual = tmp_path / "named", tmp_path / "venv" / "bin" / "python"
-    monkeypatch.setattr(interpreters, "VLLM_VENV", tmp_path / "venv")
-    monkeypatch.setenv("RPT_VLLM_PYTHON", str(named))
+    monkeypatch.setattr(interpreters, venv, tmp_path / "venv")
+    monkeypatch.setenv(variable, str(named))
     with pytest.raises(CapacityError, match=f"there is no {named}"):
-        vllm_python()
+        python()
     named.touch()
-    assert vllm_python() == named
-    for unset in (
-        lambda: monkeypatch.setenv("RPT_VLLM_PYTHON", ""),
-        lambda: monkeypatch.delenv("RPT_VLLM_PYTHON"),
-    ):
+    assert python() == named
+    for unset in (lambda: monkeypatch.setenv(variable, ""), lambda: monkeypatch.delenv(variable)):
         unset()
         usual.unlink(missing_ok=True)
         with pytest.raises(CapacityError, match=f"there is no {usual}"):
-            vllm_python()
+            python()
         usual.parent.mkdir(parents=True, exist_ok=True)
         usual.touch()
-        assert vllm_python() == usual
+        assert python() == usual
 
 
-def test_the_environment_of_vllm_lies_beside_the_packages():
-    assert interpreters.VLLM_VENV.name == ".venv-vllm"
-    assert (interpreters.VLLM_VENV.parent / "rpt_core" / "artifacts" / "interpreters.py").is_file()
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_an_environment_lies_beside_the_packages(name):
+    venv = ENVIRONMENTS[name][1]
+    assert venv.name == f".venv-{name}"
+    assert (venv.parent / "rpt_core" / "artifacts" / "interpreters.py").is_file()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import jsonschema
 import pytest
 from prefect.utilities.callables import parameter_schema
 
-from flows import benchmarks, leaderboard, pipeline, seeds, stages, study
+from flows import benchmarks, harness, leaderboard, pipeline, seeds, stages, study
 from flows.recipes import NAMED, Overrides, any_journey
 from flows.recipes.trees import walk
 from rpt_core.artifacts.placement import Placement
@@ -25,7 +25,7 @@ STAGE_FLOWS = {
     "fit-scaling": stages.fit_scaling,
 }
 WHOLE = (pipeline.pipeline, seeds.seeds, study.study, stages.score_quality)
-OTHERS = (benchmarks.evaluate_benchmark, leaderboard.leaderboard)
+OTHERS = (benchmarks.evaluate_benchmark, harness.evaluate_harness, leaderboard.leaderboard)
 
 
 def form(flow) -> dict:

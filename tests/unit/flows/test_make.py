@@ -160,7 +160,7 @@ def test_a_plan_is_handed_over_to_its_own_recipe_and_placement(
     assert len(calls) == 3
 
 
-OF_THEIR_OWN = {"seeds", "study", "evaluate-benchmark", "leaderboard"}
+OF_THEIR_OWN = {"seeds", "study", "evaluate-benchmark", "evaluate-harness", "leaderboard"}
 """Flows that take other words than a recipe."""
 
 

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.interpreters import vllm_python
 from rpt_core.artifacts.manifest import Outcome, RowCounts
+from rpt_core.artifacts.recipe import Artifact, Ref
 from rpt_core.corpus.dedup.decontaminate import HeldOutItem
 from rpt_core.errors import RecipeError, SourceError, Stopped
 from rpt_core.evaluation.benchmarks.packs.item import Item, items_digest
@@ -222,19 +223,19 @@ def _opened(recipe: BenchmarkRecipe, build: Build) -> Asking:
             f"their items have digest {items_digest(found.items)[:12]}, planned were {recipe.items[:12]}. "
             "Run the same command again."
         )
-    folder = _model(recipe, build)
+    folder = given_folder(recipe.model, build)
     policy = load_policy(folder, cast(Precision, build.numerics.dtype), device_of(build))
     with serving(build):
         engine = open_engine(build.numerics.engine, policy, folder)
     return Asking(recipe, pack, found, policy, engine, Counter())
 
 
-def _model(recipe: BenchmarkRecipe, build: Build) -> Path:
-    if not isinstance(recipe.model, GivenModel):
+def given_folder(model: GivenModel | Ref | Artifact, build: Build) -> Path:
+    """The Hugging Face folder of the model a recipe asks."""
+    if not isinstance(model, GivenModel):
         return inside(build.inputs["model"])
-    given = recipe.model
-    revision = given.digest if len(given.digest) == COMMIT_DIGITS else given.hub_revision
-    return model_folder(given.name, revision)
+    revision = model.digest if len(model.digest) == COMMIT_DIGITS else model.hub_revision
+    return model_folder(model.name, revision)
 
 
 def _work(asking: Asking, build: Build) -> tuple[list[Work], int]:

@@ -1,0 +1,190 @@
+"""Stage ``evaluate-harness``: one model, one task of lm-evaluation-harness, by our engine.
+
+Writes ``items.parquet`` and ``scores.json`` as every evaluation does, and ``records.jsonl``: what the harness
+itself keeps of each item, its prompt and the row of data included. The harness runs in a process of its own
+environment. Its answers are kept as they come; a stage that is ended resumes from them.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rpt_core.artifacts.build import Build
+from rpt_core.artifacts.interpreters import harness_python
+from rpt_core.artifacts.manifest import Outcome, RowCounts
+from rpt_core.errors import BY_NAME, EngineError, RecipeError, Stopped
+from rpt_core.evaluation.benchmarks.suite.scores import headline
+from rpt_core.evaluation.benchmarks.suite.stage import engine_version, given_folder
+from rpt_core.evaluation.benchmarks.suite.table import as_outcomes, write_outcomes
+from rpt_core.evaluation.harness.local import LocalSplits, data_folder, local_splits, write_splits
+from rpt_core.evaluation.harness.table import item_ids, question_of, rows_of_record, scores_of
+from rpt_core.evaluation.harness.worker import ANSWER_FILE, ERROR_FILE, RECORDS_FILE, Ask, Describe
+from rpt_core.evaluation.touched import write_questions
+from rpt_core.policy.device import device_of
+from rpt_core.recipes.harness_evaluation import HarnessRecipe, HarnessTask
+
+SCORES_FILE = "scores.json"
+LOOK_SECONDS = 0.2
+"""Between two looks at the harness's process."""
+END_SECONDS = 10
+"""Given to it to end by itself."""
+TAIL_LINES = 3
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def evaluate_harness(recipe: HarnessRecipe, build: Build) -> Outcome:
+    """Ask a model a task of the harness.
+
+    Raises:
+        CapacityError: the harness's environment is not here.
+        SourceError: the data are not there, or not as they were.
+        EngineError: the harness failed.
+        Stopped: somebody asked it to; the answers so far are kept.
+    """
+    found = {task.name: _local(recipe, task) for task in recipe.tasks}
+    job = _job(recipe, build, found)
+    build.progress(0, 1, recipe.task)
+    answer = _answered(job, build)
+    if answer["version"] != recipe.harness:
+        raise RecipeError(
+            f"the evaluation is planned with lm-evaluation-harness {recipe.harness}, and {answer['version']} "
+            "is installed now: its tasks may be others. Run the same command again."
+        )
+    shutil.copyfile(job.out / RECORDS_FILE, build.out / RECORDS_FILE)
+    with (build.out / RECORDS_FILE).open(encoding="utf-8") as stream:
+        records = [json.loads(line) for line in stream]
+    names = item_ids(records)
+    rows = [row for one in records for row in rows_of_record(one, names[one["task"], one["doc_id"]])]
+    table = write_outcomes([as_outcomes(rows, (recipe.engine, engine_version(build)))], build.out)
+    asked = {(one["task"], one["doc_id"]): one for one in records}
+    write_questions((question_of(one, names[place]) for place, one in asked.items()), build.out)
+    seen = any(one.is_training_file for one in found.values())
+    balance = _balance(recipe.tasks, found, len(asked))
+    scores = scores_of(recipe.task, table, balance, answer, is_training_file=seen)
+    (build.out / SCORES_FILE).write_text(json.dumps(scores, indent=1, allow_nan=False))
+    summary = headline(scores)
+    build.log(0, {k: float(v) for k, v in summary.items() if isinstance(v, int | float)})
+    build.progress(1, 1, recipe.task)
+    work = answer["work"]
+    return Outcome(rows=balance, flops=work["flops"], tokens=int(work["tokens"]), summary=summary)
+
+
+def _local(recipe: HarnessRecipe, task: HarnessTask) -> LocalSplits:
+    folder = data_folder(Path(recipe.data), task.dataset)
+    assert folder is not None, "looked for when the evaluation was planned"
+    return local_splits(folder, task)
+
+
+def _job(recipe: HarnessRecipe, build: Build, found: dict[str, LocalSplits]) -> Ask:
+    work, options = build.scratch / "harness", recipe.options
+    answers = work / "answers"
+    answers.mkdir(parents=True)
+    if saved := build.resume():
+        shutil.copytree(saved.folder, answers, dirs_exist_ok=True)
+    return Ask(
+        tasks=tuple(
+            (task, write_splits(found[task.name], work / "data" / task.name)) for task in recipe.tasks
+        ),
+        model=given_folder(recipe.model, build),
+        name=build.scratch.name,
+        engine=recipe.engine,
+        dtype=recipe.dtype,
+        device=str(device_of(build)),
+        shots=options.shots,
+        max_new_tokens=options.max_new_tokens,
+        limit=options.limit,
+        chat=options.chat,
+        seed=options.seed,
+        out=work / "out",
+        cache=answers / "answers",
+    )
+
+
+def _balance(tasks: Sequence[HarnessTask], found: dict[str, LocalSplits], asked: int) -> RowCounts:
+    refused = sum((Counter(one.refused) for one in found.values()), Counter[str]())
+    readable = sum(len(found[task.name].rows[task.asked]) for task in tasks)
+    dropped = {**refused, **({"not-drawn": readable - asked} if readable > asked else {})}
+    return RowCounts(rows_in=readable + refused.total(), kept=asked, dropped=dict(sorted(dropped.items())))
+
+
+def run_job(job: Ask | Describe, folder: Path, stopping: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Run one job in the harness's process and read its answer.
+
+    Args:
+        job: What is asked.
+        folder: For the job's files and the process's words.
+        stopping: Called again and again meanwhile; what it raises ends the process.
+
+    Raises:
+        RptError: what the job itself raised.
+        EngineError: the process ended without an answer.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path, log = folder / "job.json", folder / "harness.log"
+    path.write_text(job.model_dump_json(), "utf-8")
+    command = [str(harness_python()), "-m", "rpt_core.evaluation.harness.worker", str(path)]
+    with log.open("ab") as words:
+        process = subprocess.Popen(  # noqa: S603  (the command is ours)
+            command, stdin=subprocess.DEVNULL, stdout=words, stderr=words, env=_environment(folder)
+        )
+        try:
+            while process.poll() is None:
+                stopping()
+                time.sleep(LOOK_SECONDS)
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(END_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+    if (job.out / ERROR_FILE).is_file():
+        said = json.loads((job.out / ERROR_FILE).read_text("utf-8"))
+        raise BY_NAME[said["kind"]](said["message"])
+    if process.returncode or not (job.out / ANSWER_FILE).is_file():
+        tail = " | ".join(log.read_text("utf-8", "replace").strip().splitlines()[-TAIL_LINES:])
+        raise EngineError(
+            f"lm-evaluation-harness ended with exit code {process.returncode} and no answer; its last words: "
+            f"{tail or 'none'}. The whole log is {log}."
+        )
+    answer: dict[str, Any] = json.loads((job.out / ANSWER_FILE).read_text("utf-8"))
+    return answer
+
+
+def _answered(job: Ask, build: Build) -> dict[str, Any]:
+    """Run the harness; its answers are saved every ``checkpoint_seconds``, and when somebody asks to stop."""
+    saved = [0, time.monotonic()]
+
+    def look() -> None:
+        stop = build.stopping()
+        assert job.cache is not None
+        late = time.monotonic() - saved[1] > build.placement.checkpoint_seconds
+        if (stop or late) and any(job.cache.parent.iterdir()):
+            saved[0], saved[1] = saved[0] + 1, time.monotonic()
+            build.save(int(saved[0]), job.cache.parent)
+        if stop:
+            raise Stopped("stopped while the harness asked; rerun to resume from the answers it has.")
+
+    return run_job(job, build.scratch / "harness", look)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """The process's environment: nothing from the hub, one copy of this code, no more threads than here."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
+    }
+    return kept | {
+        "PYTHONPATH": str(ROOT),
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+        "HF_DATASETS_CACHE": str(folder / "datasets"),
+        "HF_EVALUATE_OFFLINE": "1",
+        "DO_NOT_TRACK": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
