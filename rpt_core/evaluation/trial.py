@@ -15,7 +15,6 @@ import torch
 from rpt_core.errors import RecipeError
 from rpt_core.objectives.next_token.prefix import read
 from rpt_core.objectives.next_token.question import NextToken
-from rpt_core.objectives.problems.boxes import boxed_answer
 from rpt_core.objectives.problems.question import Problem, Solve
 from rpt_core.objectives.verdicts import END_OF_THOUGHT, Reading, answer_bytes, verdict
 from rpt_core.policy.codec import Codec
@@ -190,13 +189,13 @@ def _said(request: Request, codec: Codec, sample: Sample, scores: list[tuple[flo
     )
     if request.form == "plain":
         return Said(text, "", text, True, sample.finish, tokens)
-    reading = _reading(request, content) if sample.finish == "stop" else None
+    reading = _reading(request, codec, content) if sample.finish == "stop" else None
     found = verdict(sample, codec, reading, None)
     return Said(text, found.thought, found.prediction, reading is not None, sample.finish, tokens)
 
 
-def _reading(request: Request, content: bytes) -> Reading | None:
+def _reading(request: Request, codec: Codec, content: bytes) -> Reading | None:
     if request.form == "think":
         return read(content, newline_escapes=request.next_token.newline_escapes)
-    boxed = boxed_answer(content.decode("utf-8", errors="replace"))
-    return None if boxed is None else Reading(content.partition(END_OF_THOUGHT)[0], (boxed.encode(),))
+    said = Solve.of(request.problem, codec).said(content.decode("utf-8", errors="replace"), or_number=True)
+    return None if said is None else Reading(content.partition(END_OF_THOUGHT)[0], (said.encode(),))

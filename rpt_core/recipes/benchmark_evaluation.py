@@ -8,6 +8,7 @@ from rpt_core.artifacts.number_or_auto import Count, NotNegative, Positive, Shar
 from rpt_core.artifacts.recipe import Artifact, Frozen, Recipe, Ref
 from rpt_core.recipes.corpus import InputFile
 from rpt_core.recipes.given import GivenModel
+from rpt_core.recipes.objectives import ThoughtName
 
 
 class BenchmarkOptions(Frozen):
@@ -50,7 +51,7 @@ class BenchmarkRecipe(Recipe):
     mode: Literal["reasoning", "few-shot", "likelihood", "plain"] = "reasoning"
     shots: int = Field(0, ge=0)
     """Solved examples before a question, where the mode has some."""
-    thought: Literal["auto", "open", "free"] = "auto"
+    thought: ThoughtName = "auto"
     """Whether an answer begins inside a thought. ``open``: the prompt opens one, and the answer counts after
     its end. ``free``: the model does as it likes. ``auto``: open where the tokenizer has a token for it."""
     samples: int = Field(1, ge=1)

@@ -14,6 +14,7 @@ from typing import Any
 from rpt_core.corpus.files.choices import NUM_MAX, letter_of, options_of, with_options
 from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.rows import SourceProblem
+from rpt_core.corpus.text.boxes import last_box
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "problem": (
@@ -112,9 +113,11 @@ def set_name(name: str) -> str:
 
 
 def is_problem(record: Mapping[str, Any], columns: Columns = COLUMNS) -> bool:
-    """Whether a row has a column for the problem and one for its answer."""
+    """Whether a row has a column for the problem and one for its answer, or a solution that ends in one."""
     asked = any(isinstance(look_up(record, column), str | list) for column in columns["problem"])
-    return asked and any(look_up(record, column) is not ABSENT for column in columns["answer"])
+    if not asked or any(look_up(record, column) is not ABSENT for column in columns["answer"]):
+        return asked
+    return bool(_end_of(_field(record, "solution", columns))[1])
 
 
 ABSENT = object()
@@ -233,9 +236,9 @@ def parse_problem(
             "retyped-column", "problem and answer are lists of one length: whole columns, no row"
         )
     problem, answer, solution = (_field(record, name, columns) for name in ("problem", "answer", "solution"))
-    steps, mark, final = answer.partition(_GSM)
-    if mark and final.strip():
-        solution, answer = solution or _CALCULATOR.sub("", steps).strip(), final.strip()
+    steps, final = _end_of(answer or solution)
+    if final:
+        solution, answer = (solution or steps) if answer else steps, final
     options = _options(record, columns)
     problem = with_options(_BOILERPLATE.sub("", problem), options)
     if context := _field(record, "context", columns):
@@ -256,6 +259,21 @@ def parse_problem(
         _domain(record, columns),
         benchmark,
     )
+
+
+def _end_of(text: str) -> tuple[str, str]:
+    r"""A solution's steps and the answer it ends in, after GSM8K's mark or in a box; no answer elsewhere.
+
+    Example:
+        >>> _end_of("6 * 7 = <<6*7=42>>42\\n#### 42")
+        ('6 * 7 = 42', '42')
+        >>> _end_of("Six sevens are $\\boxed{42}$."), _end_of("42")
+        (('Six sevens are $\\boxed{42}$.', '42'), ('42', ''))
+    """
+    steps, _, final = text.partition(_GSM)
+    if final.strip():
+        return _CALCULATOR.sub("", steps).strip(), final.strip()
+    return text, (last_box(text) or "").strip()
 
 
 def _options(record: Mapping[str, Any], columns: Columns) -> list[str]:

@@ -1,15 +1,14 @@
-r"""Where a completion says its answer: the last *closed* box after the end of the thought.
+r"""Where a completion says its answer: the last closed box after the thought, or in its own words.
 
-``\boxed{12}``, ``\boxed {12}``, ``\boxed12`` and ``\fbox{12}`` are boxes; one that never closes (the word in
-prose, an answer cut off) is none, and what follows a box does not belong to it.
+What a box is, :mod:`rpt_core.corpus.text.boxes` says.
 """
 
 import re
 
+from rpt_core.corpus.text.boxes import last_box
+
 END_OF_THOUGHT = "</think>"
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*(?:(?P<open>\{)|(?P<bare>\d+(?:\.\d+)?|[A-Za-z]\b))")
-BOXES_MAX = 200
-"""Boxes tried from the end; an answer of more is no answer."""
+_NUMBER = re.compile(r"(?<![\w.)])-?\$?\d+(?:,\d{3})*(?:\.\d+)?(?:/\d+)?%?")
 
 
 def boxed_answer(text: str) -> str | None:
@@ -22,40 +21,39 @@ def boxed_answer(text: str) -> str | None:
         True
     """
     _, ended, rest = text.partition(END_OF_THOUGHT)
-    if not ended:
-        return None
-    end = len(rest)
-    for match in reversed(list(_BOX.finditer(rest))[-BOXES_MAX:]):
-        if match["bare"]:
-            return match["bare"]
-        closing = _closing(rest, match.end(), end)
-        if closing is not None:
-            return _outermost(rest, match.start(), rest[match.end() : closing])
-        end = match.start()
-    return None
+    return last_box(rest) if ended else None
 
 
-def _outermost(rest: str, start: int, content: str) -> str:
-    r"""The content, unless the box stands in another: ``\boxed{\boxed{12}}`` is told by what encloses it."""
-    for match in _BOX.finditer(rest, 0, start):
-        if (
-            match["open"]
-            and (closing := _closing(rest, match.end(), len(rest))) is not None
-            and closing > start
-        ):
-            return rest[match.end() : closing]
-    return content
+def stated_answer(text: str, *, or_number: bool) -> str | None:
+    r"""What a completion in the model's own words says in the end: its last box.
+
+    A thought that was ended does not count.
+
+    Args:
+        text: The completion.
+        or_number: Whether its last number is what it says where it has no box.
+
+    Example:
+        >>> stated_answer("2 \\times 9 = 18, so Janet makes $18 a day.", or_number=True)
+        '$18'
+        >>> stated_answer("the answer is \\boxed{7} of 10", or_number=True)
+        '7'
+    """
+    before, ended, rest = text.partition(END_OF_THOUGHT)
+    said = rest if ended else before
+    if (found := last_box(said)) is not None:
+        return found
+    numbers = _NUMBER.findall(said) if or_number else ()
+    return numbers[-1] if numbers else None
 
 
-def _closing(text: str, begun: int, end: int) -> int | None:
-    """Where the brace opened before ``begun`` closes; escaped braces do not count."""
-    level, at = 1, begun
-    while at < end:
-        if text[at] == "\\":
-            at += 2
-            continue
-        level += (text[at] == "{") - (text[at] == "}")
-        if level == 0:
-            return at
-        at += 1
-    return None
+def is_number(known: str) -> bool:
+    """Whether a known answer is one written number, which a completion may state without a box.
+
+    Beside any other answer the last number of a completion would be read as one that was never given.
+
+    Example:
+        >>> [is_number(known) for known in ("1,200", "$\u22127$", "-7", "3/4", "x+1", "(1,2)")]
+        [True, False, True, True, False, False]
+    """
+    return _NUMBER.fullmatch(known.strip().strip("$")) is not None

@@ -7,10 +7,10 @@ import numpy as np
 
 from rpt_core.evaluation.benchmarks.packs.item import Item
 from rpt_core.evaluation.benchmarks.packs.pack import Message
-from rpt_core.objectives.prompts import Prompt, compact, worded
+from rpt_core.objectives.prompts import Prompt, begins_in_thought, compact, worded
 from rpt_core.policy.codec import Codec
-from rpt_core.policy.message import around_document, opening_ids
 from rpt_core.policy.trunk import Cut, Trunk
+from rpt_core.recipes.objectives import ThoughtName
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +47,14 @@ class Prompter:
 
     codec: Codec
     benchmark: str
-    thought: str
+    thought: ThoughtName
     """As in the recipe."""
     _around: dict[tuple[str, str], Prompt] = field(default_factory=dict)
 
     @property
     def in_thought(self) -> bool:
         """Whether prompts open a thought."""
-        auto = self.codec.is_compact or len(self.codec.control("think")) == 1
-        return auto if self.thought == "auto" else self.thought == "open"
+        return begins_in_thought(self.thought, self.codec)
 
     def __call__(self, item: Item, message: Message) -> Prompted:
         """An item's prompt, with a cut where the answer begins."""
@@ -82,10 +81,7 @@ class Prompter:
     def _made(self, before: str, after: str) -> Prompt:
         if self.codec.is_compact:
             return compact("rlvr", self.codec)
-        if self.in_thought:
-            return worded(before, after, self.codec)
-        head, tail = around_document(before, after, self.codec)
-        return Prompt(opening_ids(head, self.codec), tuple(self.codec.encode_template(tail)))
+        return worded(before, after, self.codec, in_thought=self.in_thought)
 
 
 def stop_ids(codec: Codec, stops: tuple[str, ...]) -> frozenset[int]:

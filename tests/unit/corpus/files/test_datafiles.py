@@ -8,7 +8,7 @@ import pytest
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.json_rows import json_array, json_lines
 from rpt_core.corpus.files.parts import How
-from rpt_core.corpus.files.problems import benchmark_of, parse_problem
+from rpt_core.corpus.files.problems import benchmark_of, parse_problem, with_columns
 from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.readers import find_sources, read_source
 from rpt_core.corpus.rows import Document, Dropped, SourceProblem, Trace, encodable
@@ -74,11 +74,39 @@ def test_problem_sets_of_other_shapes(record, problem, answer):
     assert (found.problem, found.answer) == (problem, answer)
 
 
+GSM_SOLUTION = "Six each: 6*7 = <<6*7=42>>42\n#### 42"
+BOXED_SOLUTION = r"Six sevens are $\boxed{42}$, not \boxed{."
+
+
+@pytest.mark.parametrize(
+    ("record", "steps"),
+    [
+        ({"problem": "Q?", "solution": GSM_SOLUTION}, "Six each: 6*7 = 42"),
+        ({"question": "Q?", "solution": BOXED_SOLUTION, "answer": None}, BOXED_SOLUTION),
+        ({"question": "Q?", "answer": BOXED_SOLUTION}, BOXED_SOLUTION),
+        ({"question": "Q?", "mine": GSM_SOLUTION}, "Six each: 6*7 = 42"),
+    ],
+)
+def test_the_answer_may_stand_at_the_end_of_a_solution(tmp_path, record, steps):
+    columns = with_columns(ALL_COLUMNS, {"solution": "mine"})
+    (tmp_path / "train.jsonl").write_text(rows_of(record))
+    (row,) = read_source(find_sources(tmp_path)[0], How(1000, columns))
+    assert isinstance(row, SourceProblem)
+    assert (row.problem, row.answer, row.solution) == ("Q?", "42", steps)
+
+
+def test_a_solution_without_an_end_makes_no_problem_set(tmp_path):
+    (row,) = read(tmp_path, "train.jsonl", rows_of({"problem": "Q?", "solution": "We see that it holds."}))
+    assert isinstance(row, Dropped)
+    assert row.reason == "unrecognised-columns"
+
+
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
         ({"problem": "", "answer": "2"}, "missing-column"),
         ({"problem": "Q?", "answer": None}, "missing-column"),
+        ({"problem": "Q?", "answer": "", "solution": "It was never found."}, "missing-column"),
         ({"problem": "Q?", "answer": {"a": 1}}, "retyped-column"),
     ],
 )
