@@ -113,11 +113,9 @@ def set_name(name: str) -> str:
 
 
 def is_problem(record: Mapping[str, Any], columns: Columns = COLUMNS) -> bool:
-    """Whether a row has a column for the problem and one for its answer, or a solution that ends in one."""
+    """Whether a row has a column for the problem and one for its answer."""
     asked = any(isinstance(look_up(record, column), str | list) for column in columns["problem"])
-    if not asked or any(look_up(record, column) is not ABSENT for column in columns["answer"]):
-        return asked
-    return bool(_end_of(_field(record, "solution", columns))[1])
+    return asked and any(look_up(record, column) is not ABSENT for column in columns["answer"])
 
 
 ABSENT = object()
@@ -236,9 +234,9 @@ def parse_problem(
             "retyped-column", "problem and answer are lists of one length: whole columns, no row"
         )
     problem, answer, solution = (_field(record, name, columns) for name in ("problem", "answer", "solution"))
-    steps, final = _end_of(answer or solution)
+    steps, final = _end_of(answer, boxed=columns["answer"][:1] != COLUMNS["answer"][:1])
     if final:
-        solution, answer = (solution or steps) if answer else steps, final
+        solution, answer = solution or steps, final
     options = _options(record, columns)
     problem = with_options(_BOILERPLATE.sub("", problem), options)
     if context := _field(record, "context", columns):
@@ -261,19 +259,23 @@ def parse_problem(
     )
 
 
-def _end_of(text: str) -> tuple[str, str]:
-    r"""A solution's steps and the answer it ends in, after GSM8K's mark or in a box; no answer elsewhere.
+def _end_of(text: str, *, boxed: bool) -> tuple[str, str]:
+    r"""The steps of a solution and the answer it ends in, after GSM8K's mark; empty where it ends in none.
+
+    Args:
+        text: An answer, or the solution that a reader's own column map names for it.
+        boxed: Whether its last box is an end, too.
 
     Example:
-        >>> _end_of("6 * 7 = <<6*7=42>>42\\n#### 42")
+        >>> _end_of("6 * 7 = <<6*7=42>>42\\n#### 42", boxed=False)
         ('6 * 7 = 42', '42')
-        >>> _end_of("Six sevens are $\\boxed{42}$."), _end_of("42")
-        (('Six sevens are $\\boxed{42}$.', '42'), ('42', ''))
+        >>> _end_of("Sevens: $\\boxed{42}$.", boxed=True), _end_of("$\\boxed{42}$", boxed=False)[1]
+        (('Sevens: $\\boxed{42}$.', '42'), '')
     """
     steps, _, final = text.partition(_GSM)
     if final.strip():
         return _CALCULATOR.sub("", steps).strip(), final.strip()
-    return text, (last_box(text) or "").strip()
+    return text, (last_box(text) or "").strip() if boxed else ""
 
 
 def _options(record: Mapping[str, Any], columns: Columns) -> list[str]:

@@ -79,26 +79,27 @@ BOXED_SOLUTION = r"Six sevens are $\boxed{42}$, not \boxed{."
 
 
 @pytest.mark.parametrize(
-    ("record", "steps"),
+    ("record", "column", "steps"),
     [
-        ({"problem": "Q?", "solution": GSM_SOLUTION}, "Six each: 6*7 = 42"),
-        ({"question": "Q?", "solution": BOXED_SOLUTION, "answer": None}, BOXED_SOLUTION),
-        ({"question": "Q?", "answer": BOXED_SOLUTION}, BOXED_SOLUTION),
-        ({"question": "Q?", "mine": GSM_SOLUTION}, "Six each: 6*7 = 42"),
+        ({"problem": "Q?", "solution": GSM_SOLUTION}, "solution", GSM_SOLUTION),
+        ({"question": "Q?", "solution": BOXED_SOLUTION, "answer": "none"}, "solution", BOXED_SOLUTION),
+        ({"question": "Q?", "r1": {"solution": BOXED_SOLUTION}}, "r1.solution", BOXED_SOLUTION),
+        ({"question": "Q?", "mine": GSM_SOLUTION}, "mine", "Six each: 6*7 = 42"),
+        ({"problem": "Q?", "solution": "So it is.", "mine": "42"}, "mine", "So it is."),
     ],
 )
-def test_the_answer_may_stand_at_the_end_of_a_solution(tmp_path, record, steps):
-    columns = with_columns(ALL_COLUMNS, {"solution": "mine"})
+def test_the_answer_may_be_what_a_column_of_solutions_ends_in(tmp_path, record, column, steps):
     (tmp_path / "train.jsonl").write_text(rows_of(record))
+    columns = with_columns(ALL_COLUMNS, {"answer": column})
     (row,) = read_source(find_sources(tmp_path)[0], How(1000, columns))
     assert isinstance(row, SourceProblem)
     assert (row.problem, row.answer, row.solution) == ("Q?", "42", steps)
 
 
-def test_a_solution_without_an_end_makes_no_problem_set(tmp_path):
-    (row,) = read(tmp_path, "train.jsonl", rows_of({"problem": "Q?", "solution": "We see that it holds."}))
-    assert isinstance(row, Dropped)
-    assert row.reason == "unrecognised-columns"
+def test_without_a_map_an_answer_in_a_box_stays_as_it_is():
+    assert (
+        parse_problem({"problem": "Q?", "answer": r"$\boxed{42}$"}, "set", "x", "").answer == r"$\boxed{42}$"
+    )
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,6 @@ def test_a_solution_without_an_end_makes_no_problem_set(tmp_path):
     [
         ({"problem": "", "answer": "2"}, "missing-column"),
         ({"problem": "Q?", "answer": None}, "missing-column"),
-        ({"problem": "Q?", "answer": "", "solution": "It was never found."}, "missing-column"),
         ({"problem": "Q?", "answer": {"a": 1}}, "retyped-column"),
     ],
 )
