@@ -13,7 +13,7 @@ from rpt_core.objectives.prompts import problem_prompt
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.trunk import Sample
-from rpt_core.recipes.objectives import Budget, RmtObjective
+from rpt_core.recipes.objectives import Budget, RlvrObjective, RmtObjective
 from tests.unit.evaluation.folders import write_model
 
 TEXT = "the clock shows three"
@@ -86,6 +86,15 @@ def test_a_solution_is_the_last_closed_box(policy):
     engine = Says(" add</think>\\boxed{5}, no, \\boxed{4} and \\boxed{", policy.codec)
     (said,) = answers(policy, engine, request)[1]
     assert (said.thought, said.prediction, said.is_read) == (" add", "4", True)
+
+
+def test_a_solution_in_the_models_own_words_is_its_last_number_where_it_has_no_box(policy):
+    engine = Says(" 2 + 2 makes 4.", policy.codec)
+    found = [
+        answers(policy, engine, Request("2 + 2?", form="solve", problem=RlvrObjective(thought=thought)))[1][0]
+        for thought in ("free", "open")
+    ]
+    assert [(one.prediction, one.is_read) for one in found] == [("4", True), ("", False)]
 
 
 def test_the_words_are_those_of_training(policy):
