@@ -42,8 +42,9 @@ def problem_prompt(
 
 def begins_in_thought(thought: ThoughtName, codec: Codec) -> bool:
     """Whether prompts open a thought: of ``auto``, where the tokenizer has one token for it."""
-    has_one = codec.is_compact or len(codec.control("think")) == 1
-    return has_one if thought == "auto" else thought == "open"
+    if thought == "auto":
+        return codec.is_compact or len(codec.control("think")) == 1
+    return thought == "open"
 
 
 def boxed(codec: Codec, answer_ids: tuple[int, ...]) -> tuple[int, ...]:
