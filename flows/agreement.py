@@ -42,7 +42,7 @@ def check_journey(journey: Recipe) -> None:
         RecipeError: what disagrees, with both values and the words of ``-p`` that fix it.
     """
     nodes = walk(journey)
-    for check in (_schedules, _vocabularies, _words, _judges, _rows):
+    for check in (_schedules, _vocabularies, _words, _thoughts, _judges, _rows):
         for node in nodes:
             check(node, nodes)
 
@@ -95,6 +95,24 @@ def _words(node: Recipe, nodes: list[Recipe]) -> None:
                 f"would not be asked for. Name the same words in all stages, or let all follow the model: "
                 f"{_all_auto(nodes)}"
             )
+
+
+def _thoughts(node: Recipe, nodes: list[Recipe]) -> None:
+    if isinstance(node, RlvrRecipe) and isinstance(node.pass_rates, PassRateRecipe):
+        training, other, field = node, node.pass_rates.objective, "rlvr.pass_rates.objective.thought"
+    elif isinstance(node, EvaluationRecipe | JudgedEvaluationRecipe) and SOLVED & set(node.modes):
+        if not isinstance(node.model, RlvrRecipe):
+            return
+        training, other, field = node.model, node.problems, f"{node.kind}.problems.thought"
+    else:
+        return
+    own = training.objective.thought
+    if own != other.thought:
+        raise RecipeError(
+            f"-p {field} is {other.thought!r} and -p rlvr.objective.thought is {own!r}: answers would be "
+            "asked for and read in two forms, so their shares of right ones could not be compared. Make the "
+            f"two equal: -p {field}={own}"
+        )
 
 
 def _asked(node: Recipe) -> Iterator[tuple[str, str]]:

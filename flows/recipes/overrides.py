@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from flows.recipes.schedules import carried
+from flows.recipes.schedules import carried, filter_carried
 from flows.recipes.trees import rewritten, walk
 from rpt_core.artifacts.recipe import SEED_MAX, Frozen, Recipe, explain
 from rpt_core.errors import RecipeError
@@ -54,8 +54,13 @@ def overridden(recipe: Recipe, fields: dict[str, Any]) -> Recipe:
             raise RecipeError(
                 f"-p {kind}.*: no stage writes the kind {kind!r}.{hint} There are {', '.join(sorted(kinds))}."
             )
-        recipe = rewritten(recipe, kind, update, carried)
+        recipe = rewritten(recipe, kind, update, _followed)
     return recipe
+
+
+def _followed(node: Recipe, update: dict[str, Any]) -> dict[str, Any]:
+    """A change with what follows it: schedules of the steps, a filter of how its training asks."""
+    return filter_carried(node, carried(node, update))
 
 
 def _by_kind(fields: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,7 @@ from rpt_core.policy.loading.families import given
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe, ProblemSampling
 from rpt_core.recipes.objectives import RlvrObjective
-from rpt_core.recipes.reinforce import PassRateRecipe, RlvrRecipe, Selection
+from rpt_core.recipes.reinforce import SHARED_WITH_FILTER, PassRateRecipe, RlvrRecipe, Selection
 from rpt_core.recipes.report import START, ReportRecipe
 from rpt_core.recipes.rlvr_report import RlvrReportRecipe, SolvingModel
 from rpt_core.recipes.supervised import BaseRecipe, Optimiser
@@ -26,8 +26,6 @@ TEXT_GFLOPS, PROBLEM_GFLOPS = 800.0, 400.0
 MOST_STEPS = 400
 FROM_RPT, FROM_START, FROM_NTP = "RLVR from RPT", "RLVR from the start model", "RLVR from continual NTP"
 ARMS = (FROM_RPT, FROM_START, FROM_NTP)
-SHARED = ("corpus", "objective", "temperature", "reasoning_tokens", "context_tokens", "seed")
-"""What a filter and the training that reads it have in common."""
 OPTIMISER = Optimiser(learning_rate=1e-6, betas=(0.9, 0.999), weight_decay=0.01, grad_clip=1.0)
 """RLPT's, whose RLVR stage has the same settings (2509.19249, section 4.1)."""
 
@@ -74,7 +72,7 @@ def from_model(
 def filtered(journey: ReportRecipe) -> RlvrReportRecipe:
     """A journey's RLVR from its start model, on the problems that this model solves now and then."""
     own, policy = _rlvr_of(journey), policy_of(journey)
-    rates = {name: getattr(own, name) for name in PassRateRecipe.model_fields if name in SHARED}
+    rates = {name: getattr(own, name) for name in ("corpus", *SHARED_WITH_FILTER)}
     update = {"start": policy.start, "pass_rates": PassRateRecipe(model=policy.start, **rates)}
     training = own.model_copy(update=update)
     before, after = (_solving(journey, model) for model in (policy.start, training))

@@ -1,9 +1,10 @@
-"""What follows the number of steps: another number carries a training's milestones and schedules with it."""
+"""What follows a change of a training: milestones and schedules its number of steps, a filter its words."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from rpt_core.artifacts.recipe import Recipe
+from rpt_core.recipes.reinforce import SHARED_WITH_FILTER, PassRateRecipe, RlvrRecipe
 
 Path = tuple[str, ...]
 
@@ -60,6 +61,36 @@ def carried(node: Recipe, update: dict[str, Any]) -> dict[str, Any]:
         if value is not None and not _names(update, path) and (after := follow(value, old, new)) != value:
             update = _with(update, path, after)
     return update
+
+
+def filter_carried(node: Recipe, update: dict[str, Any]) -> dict[str, Any]:
+    """The update of a training with verifiable rewards and of its pass rates, which are asked for alike.
+
+    A field in which the two agree follows; one that the update names for the pass rates is left to it.
+
+    Args:
+        node: The training before.
+        update: Fields to change, nested as in the recipe.
+    """
+    rates = node.pass_rates if isinstance(node, RlvrRecipe) else None
+    given = update.get("pass_rates", {})
+    if not isinstance(rates, PassRateRecipe) or not isinstance(given, dict):
+        return update
+    alike = {
+        name: update[name]
+        for name in SHARED_WITH_FILTER
+        if name in update and getattr(rates, name) == getattr(node, name)
+    }
+    return {**update, "pass_rates": _under(alike, given)} if alike else update
+
+
+def _under(values: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Nested values, and over them those that were given."""
+    merged = values | given
+    for name, value in values.items():
+        if isinstance(value, dict) and isinstance(own := given.get(name), dict):
+            merged[name] = _under(value, own)
+    return merged
 
 
 def counts_in_steps(node: Recipe) -> Iterator[tuple[str, int]]:

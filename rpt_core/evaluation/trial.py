@@ -15,12 +15,11 @@ import torch
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.benchmarks.packs.item import Item
 from rpt_core.evaluation.benchmarks.packs.pack import Message
-from rpt_core.evaluation.benchmarks.packs.stated import after_thought, stated_value
 from rpt_core.evaluation.benchmarks.suite.prompts import Prompter, usual_form
 from rpt_core.objectives.next_token.prefix import read
 from rpt_core.objectives.next_token.question import NextToken
-from rpt_core.objectives.problems.boxes import boxed_answer
 from rpt_core.objectives.problems.question import Problem, Solve
+from rpt_core.objectives.problems.stated import after_thought, stated_value
 from rpt_core.objectives.prompts import PROBLEM_PLAIN
 from rpt_core.objectives.verdicts import END_OF_THOUGHT, Reading, answer_bytes, verdict
 from rpt_core.policy.codec import Codec
@@ -157,13 +156,17 @@ def trunk_of(request: Request, codec: Codec) -> Trunk:
         ask = Prompter(codec, "try", usual_form(codec))
         return ask(Item("try", request.text, ""), Message(PROBLEM_PLAIN, request.text)).trunk
     if request.form == "solve":
-        objective = request.problem or RlvrObjective(prompt="auto")
-        return Solve.of(objective, codec).ask(Problem("try", request.text, "", "")).trunk
+        return _solve(request, codec).ask(Problem("try", request.text, "", "")).trunk
     ids = tuple(codec.encode(request.text))
     if request.form == "plain":
         return Trunk("try", codec.begin_ids, ids, (Cut(len(ids)),))
     prompt = NextToken.of(request.next_token, codec).prompt
     return Trunk("try", prompt.instruction_ids, ids, (Cut(len(ids), prompt.suffix_ids),))
+
+
+def _solve(request: Request, codec: Codec) -> Solve:
+    """The objective in whose words a problem is put and read."""
+    return Solve.of(request.problem or RlvrObjective(prompt="auto"), codec)
 
 
 def _is_in_words(request: Request, codec: Codec) -> bool:
@@ -211,13 +214,13 @@ def _said(request: Request, codec: Codec, sample: Sample, scores: list[tuple[flo
         value = None if rest is None else stated_value(rest, ended=sample.finish == "stop")
         thought = text[: len(text) - len(rest or "")].removesuffix(END_OF_THOUGHT.decode())
         return Said(text, thought, value or "", value is not None, sample.finish, tokens)
-    reading = _reading(request, content) if sample.finish == "stop" else None
+    reading = _reading(request, codec, content) if sample.finish == "stop" else None
     found = verdict(sample, codec, reading, None)
     return Said(text, found.thought, found.prediction, reading is not None, sample.finish, tokens)
 
 
-def _reading(request: Request, content: bytes) -> Reading | None:
+def _reading(request: Request, codec: Codec, content: bytes) -> Reading | None:
     if request.form == "think":
         return read(content, newline_escapes=request.next_token.newline_escapes)
-    boxed = boxed_answer(content.decode("utf-8", errors="replace"))
-    return None if boxed is None else Reading(content.partition(END_OF_THOUGHT)[0], (boxed.encode(),))
+    said = _solve(request, codec).said(content.decode("utf-8", errors="replace"), or_number=True)
+    return None if said is None else Reading(content.partition(END_OF_THOUGHT)[0], (said.encode(),))

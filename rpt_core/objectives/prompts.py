@@ -1,7 +1,7 @@
 r"""The words around a document: an instruction before it, a suffix after the cut.
 
-The instruction stands first and the document last, so that many cuts share one trunk. An answer
-begins inside the thought: the suffix ends with the word that opens it.
+The instruction stands first and the document last, so that many cuts share one trunk. An answer begins inside
+the thought, whose opening word the suffix ends with, unless a model is to answer in its own form.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import Literal
 from rpt_core.errors import RecipeError
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.message import around_document, opening_ids
+from rpt_core.recipes.objectives import ThoughtName
 
 PROBLEM_PLAIN = (
     "Solve the following problem. Reason step by step, and put the final answer inside \\boxed{}.\n\n"
@@ -29,11 +30,21 @@ class Prompt:
         return len(self.instruction_ids) + len(self.suffix_ids)
 
 
-def problem_prompt(name: Literal["auto", "plain", "compact"], codec: Codec) -> Prompt:
+def problem_prompt(
+    name: Literal["auto", "plain", "compact"], codec: Codec, thought: ThoughtName = "open"
+) -> Prompt:
     """The words around a problem with a known answer; ``auto`` as for next tokens."""
-    if name == "compact" or (name == "auto" and codec.is_compact):
+    in_thought = begins_in_thought(thought, codec)
+    if name == "compact" or (name == "auto" and codec.is_compact and in_thought):
         return compact("rlvr", codec)
-    return worded(PROBLEM_PLAIN, "", codec)
+    return worded(PROBLEM_PLAIN, "", codec, in_thought=in_thought)
+
+
+def begins_in_thought(thought: ThoughtName, codec: Codec) -> bool:
+    """Whether prompts open a thought: of ``auto``, where the tokenizer has one token for it."""
+    if thought == "auto":
+        return codec.is_compact or len(codec.control("think")) == 1
+    return thought == "open"
 
 
 def boxed(codec: Codec, answer_ids: tuple[int, ...]) -> tuple[int, ...]:
@@ -65,9 +76,9 @@ def compact(instruction: str, codec: Codec, words: str = "", fence: tuple[str, s
     return Prompt((*head, *before), (*after, *asked))
 
 
-def worded(before: str, after: str, codec: Codec) -> Prompt:
-    """Words before and after a document, in the model's chat template; the suffix opens the thought."""
+def worded(before: str, after: str, codec: Codec, *, in_thought: bool = True) -> Prompt:
+    """Words before and after a document, in the model's chat template; the suffix may open the thought."""
     head, tail = around_document(before, after, codec)
-    if not tail.rstrip().endswith("<think>"):
+    if in_thought and not tail.rstrip().endswith("<think>"):
         tail += "<think>\n"
     return Prompt(opening_ids(head, codec), tuple(codec.encode_template(tail)))

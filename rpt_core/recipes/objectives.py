@@ -10,6 +10,8 @@ from rpt_core.artifacts.recipe import Frozen, later
 RewardName = Literal["prefix", "first-token", "dense", "conditional-dense", "token"]
 PromptName = Literal["auto", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "compact", "compact-fenced"]
 """Templates around a document; see :mod:`rpt_core.objectives.next_token.templates`."""
+ThoughtName = Literal["auto", "open", "free"]
+"""Whether an answer to a problem begins inside a thought."""
 
 
 class NextTokenSettings(Frozen):
@@ -237,3 +239,16 @@ class RlvrObjective(Frozen):
     name: Literal["rlvr"] = "rlvr"
     prompt: Literal["auto", "plain", "compact"] = "plain"
     """``auto``: ``compact`` where the tokenizer has its control tokens, ``plain`` elsewhere."""
+    thought: ThoughtName = later("open")
+    """Whether an answer begins inside a thought. ``open``: the prompt opens one, and the last box after its
+    end counts. ``free``: a model instructed elsewhere answers in its own form, and its last box counts or,
+    beside a known number, its last number. ``auto``: ``open`` where the tokenizer has a token for thoughts,
+    ``free`` elsewhere."""
+
+    @model_validator(mode="after")
+    def _control_tokens_open_a_thought(self) -> "RlvrObjective":
+        if self.prompt == "compact" and self.thought == "free":
+            raise ValueError(
+                "prompt=compact with thought=free: its control tokens open a thought; take prompt=plain"
+            )
+        return self

@@ -167,6 +167,10 @@ Trained = PolicyRecipe | RlptRecipe | SftRecipe | ColdStartRecipe | BaseRecipe |
 """A model to go on from: to be made, a version in the store, or an artifact; a folder is a base given."""
 
 
+SHARED_WITH_FILTER = ("objective", "temperature", "reasoning_tokens", "context_tokens", "seed")
+"""How a training asks, and the pass rates that it reads were asked for; both stand on one corpus besides."""
+
+
 class PassRateRecipe(Recipe):
     """How often a model solves each training problem: what a difficulty filter reads (``score-pass-rate``).
 
@@ -222,8 +226,8 @@ class RlvrRecipe(RlRecipe):
         rates = data.get("pass_rates") if isinstance(data, dict) else None
         if not isinstance(rates, dict) or "fingerprint" in rates or "ref" in rates:
             return data
-        shared = ("corpus", "objective", "temperature", "reasoning_tokens", "context_tokens", "seed")
-        own = {name: data[name] for name in shared if name in data} | {"model": data.get("start")}
+        shared = {name: data[name] for name in ("corpus", *SHARED_WITH_FILTER) if name in data}
+        own = {**shared, "model": data.get("start")}
         return {**data, "pass_rates": {**own, **rates}}
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from typing import Any
 from rpt_core.corpus.files.choices import NUM_MAX, letter_of, options_of, with_options
 from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.rows import SourceProblem
+from rpt_core.corpus.text.boxes import last_box
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "problem": (
@@ -233,9 +234,9 @@ def parse_problem(
             "retyped-column", "problem and answer are lists of one length: whole columns, no row"
         )
     problem, answer, solution = (_field(record, name, columns) for name in ("problem", "answer", "solution"))
-    steps, mark, final = answer.partition(_GSM)
-    if mark and final.strip():
-        solution, answer = solution or _CALCULATOR.sub("", steps).strip(), final.strip()
+    steps, final = _end_of(answer, boxed=columns["answer"][:1] != COLUMNS["answer"][:1])
+    if final:
+        solution, answer = solution or steps, final
     options = _options(record, columns)
     problem = with_options(_BOILERPLATE.sub("", problem), options)
     if context := _field(record, "context", columns):
@@ -256,6 +257,25 @@ def parse_problem(
         _domain(record, columns),
         benchmark,
     )
+
+
+def _end_of(text: str, *, boxed: bool) -> tuple[str, str]:
+    r"""The steps of a solution and the answer it ends in, after GSM8K's mark; empty where it ends in none.
+
+    Args:
+        text: An answer, or the solution that a reader's own column map names for it.
+        boxed: Whether its last box is an end, too.
+
+    Example:
+        >>> _end_of("6 * 7 = <<6*7=42>>42\\n#### 42", boxed=False)
+        ('6 * 7 = 42', '42')
+        >>> _end_of("Sevens: $\\boxed{42}$.", boxed=True), _end_of("$\\boxed{42}$", boxed=False)[1]
+        (('Sevens: $\\boxed{42}$.', '42'), '')
+    """
+    steps, _, final = text.partition(_GSM)
+    if final.strip():
+        return _CALCULATOR.sub("", steps).strip(), final.strip()
+    return text, (last_box(text) or "").strip() if boxed else ""
 
 
 def _options(record: Mapping[str, Any], columns: Columns) -> list[str]:

@@ -11,7 +11,8 @@ from rpt_core.objectives.objective import Asked, Question, Verdict
 from rpt_core.objectives.problems.answer import Grade, grade_answers, grading_counts
 from rpt_core.objectives.problems.answers.compare import Match
 from rpt_core.objectives.problems.boxes import boxed_answer
-from rpt_core.objectives.prompts import Prompt, problem_prompt
+from rpt_core.objectives.problems.stated import is_number, stated_answer
+from rpt_core.objectives.prompts import Prompt, begins_in_thought, problem_prompt
 from rpt_core.objectives.verdicts import END_OF_THOUGHT, Reading, answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Sample, Trunk
@@ -41,7 +42,7 @@ class Solve:
     @classmethod
     def of(cls, settings: RlvrObjective, codec: Codec) -> "Solve":
         """With the prompt the settings name."""
-        return cls(settings, codec, problem_prompt(settings.prompt, codec))
+        return cls(settings, codec, problem_prompt(settings.prompt, codec, settings.thought))
 
     def ask(self, problem: Problem) -> Asked:
         """One problem as a trunk of its own, cut at its end."""
@@ -60,11 +61,11 @@ class Solve:
         return self.judge_all([(question, sample)])[0]
 
     def judge_all(self, answered: Iterable[tuple[Question, Sample]]) -> list[Verdict]:
-        """The last closed box of each answer against the known one.
+        """What each answer says in the end (its last closed box) against the known one.
 
         What cannot be read is ``unparsed``; what could not be computed in time is ``timed out``.
         """
-        read = [(question, sample, self._reading(sample)) for question, sample in answered]
+        read = [(question, sample, self._reading(question, sample)) for question, sample in answered]
         grades = grade_answers([(_text(reading), question.truth) for question, _, reading in read if reading])
         self.counts.update(grading_counts(grades))
         left = iter(grades)
@@ -82,12 +83,19 @@ class Solve:
         found = verdict(sample, self.codec, reading, _RIGHT[grade.match] if grade else None)
         return replace(found, verdict="timed out") if grade and grade.timed_out else found
 
-    def _reading(self, sample: Sample) -> Reading | None:
+    def _reading(self, question: Question, sample: Sample) -> Reading | None:
+        """What one answer says; None where it was cut off or says nothing that can be read."""
         if sample.finish != "stop":
             return None
         content = answer_bytes(sample, self.codec)
-        boxed = boxed_answer(content.decode("utf-8", errors="replace"))
-        return None if boxed is None else Reading(content.partition(END_OF_THOUGHT)[0], (boxed.encode(),))
+        said = self.said(content.decode("utf-8", errors="replace"), or_number=is_number(question.truth))
+        return None if said is None else Reading(content.partition(END_OF_THOUGHT)[0], (said.encode(),))
+
+    def said(self, text: str, *, or_number: bool) -> str | None:
+        """What a whole answer says in the end; without a box, a number counts only in the free form."""
+        if begins_in_thought(self.settings.thought, self.codec):
+            return boxed_answer(text)
+        return stated_answer(text, or_number=or_number)
 
 
 _RIGHT: Mapping[Match, bool | None] = {"correct": True, "wrong": False, "unparsed": None}

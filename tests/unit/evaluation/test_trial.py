@@ -109,6 +109,15 @@ def test_a_model_from_elsewhere_solves_in_its_own_form(tmp_path, template, form)
     assert not said.is_read
 
 
+def test_a_solution_in_the_models_own_words_is_its_last_number_where_it_has_no_box(policy):
+    engine = Says(" 2 + 2 makes 4.", policy.codec)
+    found = [
+        answers(policy, engine, Request("2 + 2?", form="solve", problem=RlvrObjective(thought=thought)))[1][0]
+        for thought in ("free", "open")
+    ]
+    assert [(one.prediction, one.is_read) for one in found] == [("4", True), ("", False)]
+
+
 def test_the_words_are_those_of_training(policy):
     codec = policy.codec
     thinking, solving = (trunk_of(Request(TEXT, form=form), codec) for form in ("think", "solve"))

@@ -192,6 +192,54 @@ def test_a_problem_fits_with_the_words_around_it_or_not_at_all(codec: Codec):
     assert len(trunk.token_ids) + len(trunk.cuts[0].suffix_ids) == whole
 
 
+def without_control_tokens(codec: Codec, folder: Path, thought: str = "<|other-think|>") -> Codec:
+    """The codec of a model made elsewhere, whose template opens no thought."""
+    codec.save(folder)
+    text = (folder / "tokenizer.json").read_text().replace("<|rpt|>", "<|other|>")
+    (folder / "tokenizer.json").write_text(text.replace("<think>", thought))
+    return Codec.load(folder)
+
+
+@pytest.mark.parametrize("thought", ["open", "free", "auto"])
+def test_a_model_of_another_form_answers_in_its_own_words(codec: Codec, tmp_path: Path, thought: str):
+    other = without_control_tokens(codec, tmp_path)
+    prompt = problem_prompt("auto", other, thought)
+    opened = other.decode(prompt.suffix_ids).endswith("<think>\n")
+    assert opened is (thought == "open")  # no token of this tokenizer opens a thought
+    assert prompt.instruction_ids == problem_prompt("plain", other).instruction_ids
+
+
+def test_auto_opens_a_thought_where_the_tokenizer_has_a_token_for_it(codec: Codec, tmp_path: Path):
+    own = without_control_tokens(codec, tmp_path, "<think>")
+    assert problem_prompt("plain", own, "auto") == problem_prompt("plain", own, "open")
+    assert problem_prompt("auto", codec, "auto") == problem_prompt("compact", codec)
+    assert problem_prompt("auto", codec, "free") == problem_prompt("plain", codec, "free")
+
+
+@pytest.mark.parametrize(
+    ("said", "known", "free", "opened"),
+    [
+        ("2 + 3 = 5, so she has 5 apples.", "5", "correct", "unparsed"),
+        ("She pays $1,250.50 in all", "1250.5", "correct", "unparsed"),
+        ("6 - 2 = 4 of 10", "4", "wrong", "unparsed"),
+        ("it is \\boxed{4} of 10", "4", "correct", "unparsed"),
+        ("it falls by -7.", "7", "wrong", "unparsed"),
+        ("x squared is 2", "\\sqrt{2}", "unparsed", "unparsed"),
+        ("no idea", "4", "unparsed", "unparsed"),
+        ("is it 3? no</think> \\boxed{4}", "4", "correct", "correct"),
+        ("is it 4?</think> It is 5.", "4", "wrong", "unparsed"),
+    ],
+)
+def test_an_answer_in_its_own_words_is_its_last_box_or_number(codec, said, known, free, opened):
+    ids = (*codec.encode(said), codec.end_id)
+    (question,) = Solve.of(RlvrObjective(), codec).ask(Problem("p", "?", "", known)).questions
+    for thought, verdict in (("free", free), ("open", opened)):
+        solve = Solve.of(RlvrObjective(thought=thought), codec)
+        assert solve.judge(question, Sample(ids, (0.0,) * len(ids), "stop")).verdict == verdict
+        cut = solve.judge(question, Sample(ids[:-1], (0.0,) * (len(ids) - 1), "length"))
+        assert (cut.verdict, cut.score) == ("truncated", 0.0)
+
+
 def write_rates(folder: Path, rates: dict[str, int]) -> Path:
     """Right answers of eight, by problem."""
     folder.mkdir()

@@ -3,13 +3,15 @@
 import pytest
 from pydantic import ValidationError
 
+from flows.agreement import check_journey
 from flows.recipes import Overrides, any_journey, over_arms
 from flows.recipes.rlvr import ARMS, FROM_NTP, FROM_RPT, FROM_START, PROBLEM_GFLOPS, TEXT_GFLOPS
 from flows.recipes.trees import stage, walk
 from rpt_core.artifacts.recipe import Artifact, Ref
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.evaluation import EvaluationRecipe
-from rpt_core.recipes.reinforce import PassRateRecipe, PolicyRecipe, RlvrRecipe
+from rpt_core.recipes.objectives import RlvrObjective
+from rpt_core.recipes.reinforce import SHARED_WITH_FILTER, PassRateRecipe, PolicyRecipe, RlvrRecipe
 from rpt_core.recipes.rlvr_report import RlvrReportRecipe
 
 MADE = Artifact(kind="any", fingerprint="1" * 64, digest="2" * 64)
@@ -20,6 +22,9 @@ def test_fields_that_came_later_leave_the_fingerprint_alone():
     known = {"pass_rates", "pass_rate_min", "pass_rate_max", "overlong_tokens", "overlong_penalty"}
     assert not (known | {"max_gflops"}) & set(PLAIN.canonical())
     assert "held_out" not in stage(any_journey("tiny_rpt"), "prepare-corpus").model_dump()
+    assert "thought" not in PLAIN.canonical()["objective"]
+    free = RlvrRecipe(corpus=MADE, start=MADE, objective=RlvrObjective(thought="free"))
+    assert free.fingerprint() != PLAIN.fingerprint()
     changed = [
         RlvrRecipe(corpus=MADE, start=MADE, **one)
         for one in ({"pass_rates": MADE}, {"overlong_tokens": 9}, {"max_gflops": 5})
@@ -64,6 +69,64 @@ def test_positions_need_a_difficulty_and_problems_do_not(modes):
     assert EvaluationRecipe(corpus=MADE, model=MADE, modes=("problems",)).difficulty is None
     with pytest.raises(ValidationError, match="give difficulty, or modes of problems alone"):
         EvaluationRecipe(corpus=MADE, model=MADE, modes=modes)
+
+
+def test_control_tokens_open_a_thought():
+    with pytest.raises(ValidationError, match="take prompt=plain"):
+        RlvrObjective(prompt="compact", thought="free")
+
+
+def rlvr_of(name: str, **fields: object) -> RlvrRecipe:
+    given = {f"rlvr.{field.replace('__', '.')}": value for field, value in fields.items()}
+    found = stage(any_journey(name, Overrides(model="org/model", fields=given)), "finetune-rlvr")
+    assert isinstance(found, RlvrRecipe)
+    return found
+
+
+@pytest.mark.parametrize("name", ["tiny_rpt", "rlvr_small", "tiny_rlvr"])
+def test_an_empty_filter_is_filled_in_by_how_the_training_asks(name):
+    changes = {"objective__thought": "free", "reasoning_tokens": 97, "temperature": 0.7}
+    found = rlvr_of(name, pass_rates={}, **changes)
+    rates = found.pass_rates
+    assert isinstance(rates, PassRateRecipe)
+    for field in SHARED_WITH_FILTER:
+        assert getattr(rates, field) == getattr(found, field), field
+    assert (rates.model, rates.corpus, rates.samples) == (found.start, found.corpus, 8)
+    assert rates.objective.thought == "free"
+    assert (rates.reasoning_tokens, rates.temperature) == (97, 0.7)
+
+
+def test_a_filter_keeps_what_is_given_for_itself():
+    asked = {"pass_rates__reasoning_tokens": 300, "pass_rates__objective__prompt": "plain"}
+    found = rlvr_of("rlvr_small", reasoning_tokens=97, objective__thought="free", **asked)
+    rates = found.pass_rates
+    assert isinstance(rates, PassRateRecipe)
+    assert (rates.reasoning_tokens, found.reasoning_tokens) == (300, 97)
+    assert (rates.objective.prompt, rates.objective.thought) == ("plain", "free")
+    later = rlvr_of("rlvr_small", pass_rates__temperature=0.5)
+    assert (later.pass_rates.temperature, later.temperature) == (0.5, 1.0)
+    assert rlvr_of("rlvr_small", pass_rates=None, reasoning_tokens=97).pass_rates is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"rlvr.objective.thought": "free"}, "evaluation.problems.thought"),
+        ({"evaluation.problems.thought": "free"}, "evaluation.problems.thought"),
+        (
+            {"evaluation.problems.thought": "free", "rlvr.objective.thought": "free",
+             "pass-rates.objective.thought": "auto"},
+            "rlvr.pass_rates.objective.thought",
+        ),
+    ],
+)  # fmt: skip
+def test_answers_asked_for_in_two_forms_are_refused_with_what_mends_it(fields, field):
+    with pytest.raises(RecipeError, match="in two forms") as refused:
+        check_journey(any_journey("rlvr_small", Overrides(model="org/model", fields=fields)))
+    name, value = str(refused.value).rsplit("-p ", 1)[1].split("=")
+    assert name == field
+    fields = {key: what for key, what in fields.items() if not key.startswith("pass-rates")}
+    check_journey(any_journey("rlvr_small", Overrides(model="org/model", fields={**fields, name: value})))
 
 
 def study(*arms: str) -> RlvrReportRecipe:

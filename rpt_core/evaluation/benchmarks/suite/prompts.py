@@ -9,7 +9,7 @@ import numpy as np
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.benchmarks.packs.item import Item
 from rpt_core.evaluation.benchmarks.packs.pack import Message
-from rpt_core.objectives.prompts import Prompt, compact, worded
+from rpt_core.objectives.prompts import Prompt, begins_in_thought, compact, worded
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.message import around_document, opening_ids, under_headings
 from rpt_core.policy.trunk import Cut, Trunk
@@ -104,7 +104,7 @@ class Prompter:
 
 def usual_form(codec: Codec) -> Form:
     """The form in which a model is asked that nobody says anything else of."""
-    if codec.is_compact or len(codec.control("think")) == 1:
+    if begins_in_thought("auto", codec):
         return "think"
     return "plain" if codec.chat_template is None else "chat"
 

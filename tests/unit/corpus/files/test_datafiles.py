@@ -8,7 +8,7 @@ import pytest
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.json_rows import json_array, json_lines
 from rpt_core.corpus.files.parts import How
-from rpt_core.corpus.files.problems import benchmark_of, parse_problem
+from rpt_core.corpus.files.problems import benchmark_of, parse_problem, with_columns
 from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.readers import find_sources, read_source
 from rpt_core.corpus.rows import Document, Dropped, SourceProblem, Trace, encodable
@@ -72,6 +72,33 @@ def test_omni_math_rows(tmp_path):
 def test_problem_sets_of_other_shapes(record, problem, answer):
     found = parse_problem(record, "set", "set/x.jsonl", "")
     assert (found.problem, found.answer) == (problem, answer)
+
+
+GSM_SOLUTION = "Six each: 6*7 = <<6*7=42>>42\n#### 42"
+BOXED_SOLUTION = r"Six sevens are $\boxed{42}$, not \boxed{."
+
+
+@pytest.mark.parametrize(
+    ("record", "column", "steps"),
+    [
+        ({"problem": "Q?", "solution": GSM_SOLUTION}, "solution", GSM_SOLUTION),
+        ({"question": "Q?", "solution": BOXED_SOLUTION, "answer": "none"}, "solution", BOXED_SOLUTION),
+        ({"question": "Q?", "r1": {"solution": BOXED_SOLUTION}}, "r1.solution", BOXED_SOLUTION),
+        ({"question": "Q?", "mine": GSM_SOLUTION}, "mine", "Six each: 6*7 = 42"),
+        ({"problem": "Q?", "solution": "So it is.", "mine": "42"}, "mine", "So it is."),
+    ],
+)
+def test_the_answer_may_be_what_a_column_of_solutions_ends_in(tmp_path, record, column, steps):
+    (tmp_path / "train.jsonl").write_text(rows_of(record))
+    columns = with_columns(ALL_COLUMNS, {"answer": column})
+    (row,) = read_source(find_sources(tmp_path)[0], How(1000, columns))
+    assert isinstance(row, SourceProblem)
+    assert (row.problem, row.answer, row.solution) == ("Q?", "42", steps)
+
+
+def test_without_a_map_an_answer_in_a_box_stays_as_it_is():
+    record = {"problem": "Q?", "answer": r"$\boxed{42}$"}
+    assert parse_problem(record, "set", "x", "").answer == record["answer"]
 
 
 @pytest.mark.parametrize(

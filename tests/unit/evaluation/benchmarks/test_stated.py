@@ -4,7 +4,7 @@ import pytest
 
 from rpt_core.evaluation.benchmarks.packs.item import Item
 from rpt_core.evaluation.benchmarks.packs.registry import PACKS
-from rpt_core.evaluation.benchmarks.packs.stated import after_thought, stated_letter, stated_value
+from rpt_core.objectives.problems.stated import after_thought, stated_letter, stated_value
 
 ITEM = Item("one", "How many?", "24")
 CHOICE = Item("one", "Which?", "C", ("red", "blue", "green", "none"))

@@ -7,7 +7,7 @@ from typing import ClassVar
 from rpt_core.corpus.files.choices import letter_of, options_of, without_letters
 from rpt_core.evaluation.benchmarks.packs.item import LETTERS, Item, Refusal, Shot, native_id
 from rpt_core.evaluation.benchmarks.packs.pack import NOTHING_DRAWN, ONCE, Message, Mode, Pack, Ranking
-from rpt_core.evaluation.benchmarks.packs.stated import stated_letter
+from rpt_core.objectives.problems.stated import stated_letter
 
 LETTER, TEXT, BY_BYTE = "likelihood-letter", "likelihood", "likelihood-by-byte"
 """Modes of the table of outcomes: choices listed and the letter ranked; choices' texts ranked after the

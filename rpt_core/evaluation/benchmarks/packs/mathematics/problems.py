@@ -6,8 +6,8 @@ from typing import ClassVar
 from rpt_core.corpus.files.problems import parse_problem
 from rpt_core.evaluation.benchmarks.packs.item import Item, Shot, native_id
 from rpt_core.evaluation.benchmarks.packs.pack import MATHS_64, Message, Mode, Pack
-from rpt_core.evaluation.benchmarks.packs.stated import stated_value
 from rpt_core.objectives.problems.boxes import END_OF_THOUGHT, boxed_answer
+from rpt_core.objectives.problems.stated import stated_value
 from rpt_core.objectives.prompts import PROBLEM_PLAIN
 
 

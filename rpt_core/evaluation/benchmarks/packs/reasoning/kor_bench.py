@@ -18,9 +18,9 @@ from rpt_core.evaluation.benchmarks.packs.pack import (
     Role,
 )
 from rpt_core.evaluation.benchmarks.packs.reasoning.kor_rules import bracketed, graded
-from rpt_core.evaluation.benchmarks.packs.stated import after_thought
 from rpt_core.objectives.problems.answer import Grade
 from rpt_core.objectives.problems.boxes import END_OF_THOUGHT
+from rpt_core.objectives.problems.stated import after_thought
 
 CATEGORIES = ("cipher", "counterfactual", "logic", "operation", "puzzle")
 _FIELDS = ("rule", "sample", "three-shot")

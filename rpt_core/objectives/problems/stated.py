@@ -15,7 +15,8 @@ cut.
 
 import re
 
-from rpt_core.objectives.problems.boxes import END_OF_THOUGHT, boxed_answer
+from rpt_core.corpus.text.boxes import last_box
+from rpt_core.objectives.problems.boxes import END_OF_THOUGHT
 
 THOUGHT = "<think>"
 _STATED = re.compile(r"(?:\banswer(?:\s+is\b|\s*:)|####)[\s:*]*", re.IGNORECASE)
@@ -38,11 +39,6 @@ def after_thought(text: str) -> str | None:
     if ended:
         return rest
     return None if THOUGHT in text else text
-
-
-def last_box(text: str) -> str | None:
-    """The last closed box of a text without a thought."""
-    return boxed_answer(END_OF_THOUGHT + text)
 
 
 def stated_value(text: str, *, ended: bool) -> str | None:
@@ -110,3 +106,36 @@ def stated_letter(text: str, letters: str, *, ended: bool) -> str | None:
     # the article, and the pronoun, are no letters of choices
     standing = re.findall(rf"(?<![\w'\\$])([{letters}])(?![\w'])(?!(?<=A) [a-z])(?!(?<=I) [a-z])", text)
     return standing[-1] if standing else None
+
+
+def stated_answer(text: str, *, or_number: bool) -> str | None:
+    r"""What a completion in the model's own words says in the end: its last box.
+
+    A thought that was ended does not count.
+
+    Args:
+        text: The completion, come to its end.
+        or_number: Whether a number or formula that it states without a box is read, too.
+
+    Example:
+        >>> stated_answer("2 \\times 9 = 18, so Janet makes $18 a day.", or_number=True)
+        '18'
+        >>> stated_answer("the answer is \\boxed{7} of 10", or_number=True)
+        '7'
+    """
+    rest = after_thought(text)
+    if rest is None:
+        return None
+    return stated_value(rest, ended=True) if or_number else last_box(rest)
+
+
+def is_number(known: str) -> bool:
+    """Whether a known answer is one written number, which a completion may state without a box.
+
+    Beside any other answer the last number of a completion would be read as one that was never given.
+
+    Example:
+        >>> [is_number(known) for known in ("1,200", "$\u22127$", "-7", "3/4", "x+1", "(1,2)")]
+        [True, False, True, True, False, False]
+    """
+    return _NUMBER.fullmatch(known.strip().strip("$")) is not None
