@@ -10,6 +10,7 @@ from rpt_core.policy.head import score_tokens, score_top_k, top_logits
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch):
     monkeypatch.setitem(head.CHUNK_ELEMENTS, "cpu", 50 * 16)
+    monkeypatch.setattr(head, "SCORING_ELEMENTS", 50 * 16)
     monkeypatch.setattr(head, "FEWEST_TOKENS", 16)
 
 
@@ -80,7 +81,17 @@ def test_difficulty_does_not_depend_on_chunks_or_on_the_memory_they_share(monkey
     torch.manual_seed(0)
     hidden, weight, targets = torch.randn(70, 8), torch.randn(50, 8), torch.randint(50, (70,))
     parts = score_top_k(hidden, weight, targets, 5)  # five chunks, the last one shorter
-    monkeypatch.setitem(head.CHUNK_ELEMENTS, "cpu", 1 << 22)
+    monkeypatch.setattr(head, "SCORING_ELEMENTS", 1 << 24)
     whole = score_top_k(hidden, weight, targets, 5)
     for ours, theirs in zip(parts, whole, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_only_scoring_without_gradient_takes_longer_chunks(monkeypatch):
+    asked = []
+    monkeypatch.setattr(head, "product", lambda left, right, into=None: asked.append(len(left)) or left @ right)
+    monkeypatch.setattr(head, "SCORING_ELEMENTS", 50 * 35)
+    hidden, weight, targets = torch.randn(70, 8), torch.randn(50, 8), torch.randint(50, (70,))
+    score_top_k(hidden, weight, targets, 5)
+    score_tokens(hidden, weight, targets)
+    assert asked == [35, 35, 16, 16, 16, 16, 6]
