@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
 from rpt_core.corpus.files.streams import BrokenInput
+from rpt_core.corpus.text.boxes import last_box
 from rpt_core.evaluation.benchmarks.packs.files import FileRow
 from rpt_core.evaluation.benchmarks.packs.item import Item, Refusal, Shot
 from rpt_core.objectives.problems.answer import Grade, grade_answers
 from rpt_core.objectives.problems.boxes import boxed_answer
-from rpt_core.objectives.problems.stated import after_thought, last_box
+from rpt_core.objectives.problems.stated import after_thought
 
 Mode = Literal["reasoning", "few-shot", "likelihood", "plain"]
 """``reasoning``: a question in the model's chat form, solved step by step. ``few-shot``: solved examples and
