@@ -59,7 +59,7 @@ def main() -> None:
         stack.enter_context(environment(server.environment()))
         stores = {
             "folder": Objects(str(folder / "store")),
-            "SeaweedFS": Objects(f"s3://{server.new_bucket()}/x"),
+            "SeaweedFS": Objects(f"s3://{server.new_place()}/x"),
         }
         load = os.getloadavg()[0]
         print(f"{given.megabytes} MB a file, {NUM_KEYS} keys of 1 kB, best of {ROUNDS}; load {load:.1f}")

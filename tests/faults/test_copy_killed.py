@@ -79,7 +79,7 @@ def holds(store: Store, wanted: dict[str, str], *, whole: bool) -> None:
 @pytest.mark.parametrize("direction", ["into S3", "out of S3"])
 def test_a_copy_killed_in_any_request_goes_on(server, way, tmp_path, direction, capsys):  # noqa: F811
     begin, rng = time.monotonic(), random.Random(direction)
-    folder, bucket = str(tmp_path / "store"), f"s3://{server.new_bucket()}/team"
+    folder, bucket = str(tmp_path / "store"), f"s3://{server.new_place()}/team"
     with environment(server.environment()):
         source, target = (folder, bucket) if direction == "into S3" else (bucket, folder)
         made = journey(Store(source, tmp_path / "cache"), tmp_path / "made")

@@ -86,7 +86,7 @@ def stored(server: S3Server, url: str, folder: Path) -> list[bytes]:
 
 @pytest.mark.parametrize("given", [by_variables, by_profile])
 def test_a_run_takes_its_keys_and_writes_none_of_them(server, tmp_path, given):
-    home, url = tmp_path / "home", f"s3://{server.new_bucket()}/team"
+    home, url = tmp_path / "home", f"s3://{server.new_place()}/team"
     home.mkdir()
     keys = given(server, home)
     done = run(home, "run", "tiny_rpt", *SMALL, RPT_STORE=url, **keys)
@@ -103,7 +103,7 @@ def test_a_run_takes_its_keys_and_writes_none_of_them(server, tmp_path, given):
 def test_a_wrong_key_and_one_in_the_address_are_told_without_it(server, tmp_path):
     home, wrong = tmp_path / "home", f"planted{uuid.uuid4().hex}"
     home.mkdir()
-    bucket = server.new_bucket()
+    bucket = server.new_place()
     if server.process is not None:  # moto takes any
         keys = {**server.environment(), "AWS_SECRET_ACCESS_KEY": wrong}
         done = run(home, "ls", RPT_STORE=f"s3://{bucket}/team", **keys)
