@@ -42,7 +42,7 @@ class S3Server:
         }
 
     def new_place(self) -> str:
-        """An empty place of its own, ``bucket/prefix``; in one bucket, since servers set room aside for each."""
+        """An empty place of its own, ``bucket/prefix``; in one bucket: servers set room aside for each."""
         import boto3
 
         client = boto3.client(
