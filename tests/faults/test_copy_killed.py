@@ -38,7 +38,7 @@ def journey(store: Store, folder: Path) -> Manifest:
     texts = {f"file{i:02d}": f"{i} " * rng.randrange(1, 9999) for i in range(12)}
     corpus = put(store, write(folder / "c", **texts), "corpus", "c")
     start = write(folder / "s", w="0")
-    (start / "model.safetensors").write_bytes(rng.randbytes(BIG_BYTES))
+    (start / "model.bin").write_bytes(rng.randbytes(BIG_BYTES))
     begun = put(store, start, "base", "5", parents={"corpus": corpus.artifact})
     parents = {"start": begun.artifact, "corpus": corpus.artifact}
     return put(store, write(folder / "p", w="2", **texts), "policy", "e", parents=parents)
