@@ -46,7 +46,7 @@ class AlertWatch:
             stage: Its name.
             fingerprint: Of what it makes.
             out: Where it writes its metrics.
-            mismatch_nats_max: Of a training by reinforcement; None for other stages, whose end alone counts.
+            mismatch_nats_max: Of a training by reinforcement; None for other stages.
         """
         self.stage, self.fingerprint, self.file = stage, fingerprint, out / METRICS_FILE
         self.mismatch_nats_max = mismatch_nats_max
@@ -70,7 +70,7 @@ class AlertWatch:
 
     def poll(self) -> None:
         """Read what was written since the last look; cheap where nothing was."""
-        if self.mismatch_nats_max is None or not self._read():
+        if not self._read():
             return
         for alarm in alarms(self.rows, self.mismatch_nats_max, self.rules):
             if (alarm.kind, alarm.metric) not in self.told:

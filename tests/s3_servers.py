@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 WEED = ROOT / ".venv-s3/bin/weed"
 READY_SECONDS = 60.0
+_BUCKET = "rpt-tests"
 _SHARES = "master", "volume", "filer", "s3"
 """Of SeaweedFS; each listens on two ports."""
 
@@ -40,11 +41,10 @@ class S3Server:
             "AWS_DEFAULT_REGION": "us-east-1",
         }
 
-    def new_bucket(self) -> str:
-        """Name of an empty bucket of its own."""
+    def new_place(self) -> str:
+        """An empty place of its own, ``bucket/prefix``; in one bucket: servers set room aside for each."""
         import boto3
 
-        name = f"b{uuid.uuid4().hex[:16]}"
         client = boto3.client(
             "s3",
             endpoint_url=self.url,
@@ -52,9 +52,10 @@ class S3Server:
             aws_secret_access_key=self.secret_key,
             region_name="us-east-1",
         )
-        client.create_bucket(Bucket=name)
+        if _BUCKET not in {each["Name"] for each in client.list_buckets()["Buckets"]}:
+            client.create_bucket(Bucket=_BUCKET)
         client.close()
-        return name
+        return f"{_BUCKET}/{uuid.uuid4().hex[:16]}"
 
 
 @contextmanager

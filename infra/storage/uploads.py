@@ -7,6 +7,7 @@ killed takes its own back.
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from infra.storage.keys import Keys
@@ -45,12 +46,8 @@ def take_back(keys: Keys, horizon: float) -> int:
         _log.warning("uploads that were never completed are left as they are: %s", error)
         return 0
     for each in old:
-        keys.call(
-            "take an upload back",
-            lambda each=each: keys.fs.call_s3(
-                "abort_multipart_upload", Bucket=each.bucket, Key=each.name, UploadId=each.number
-            ),
-        )
+        named = {"Bucket": each.bucket, "Key": each.name, "UploadId": each.number}
+        keys.call("take an upload back", partial(keys.fs.call_s3, "abort_multipart_upload", **named))
     return len(old)
 
 
@@ -58,12 +55,8 @@ def _pages(keys: Keys) -> Iterator[Upload]:
     bucket, prefix, _ = keys.fs.split_path(f"{keys.root}/")
     marker: dict[str, Any] = {}
     while True:
-        page = keys.call(
-            "list uploads",
-            lambda marker=marker: keys.fs.call_s3(
-                "list_multipart_uploads", Bucket=bucket, Prefix=prefix, **marker
-            ),
-        )
+        ask = partial(keys.fs.call_s3, "list_multipart_uploads", Bucket=bucket, Prefix=prefix, **marker)
+        page = keys.call("list uploads", ask)
         for each in page.get("Uploads", ()):
             if each["Key"].startswith(prefix):  # some servers list all of the bucket
                 begun = each.get("Initiated", datetime.now(UTC)).timestamp()

@@ -368,7 +368,7 @@ def run(kills: int, seed: int, folder: Path, real: bool = False) -> list[Round]:
     print(f"undisturbed: {len(wanted)} artifacts, the report among them, in {seconds:.0f} s", flush=True)
     serving = seaweedfs(folder / "server") if real else moto()
     with serving as server, environment(server.environment()):
-        bucket = f"s3://{server.new_bucket()}"
+        bucket = f"s3://{server.new_place()}"
         while (spent := sum(len(one.kills) for one in rounds)) < kills:
             store = f"{bucket}/{len(rounds)}" if real or len(rounds) % 2 else ""
             print(f"round {len(rounds) + 1}, {'s3' if store else 'file'} store", flush=True)

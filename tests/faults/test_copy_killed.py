@@ -38,7 +38,7 @@ def journey(store: Store, folder: Path) -> Manifest:
     texts = {f"file{i:02d}": f"{i} " * rng.randrange(1, 9999) for i in range(12)}
     corpus = put(store, write(folder / "c", **texts), "corpus", "c")
     start = write(folder / "s", w="0")
-    (start / "model.safetensors").write_bytes(rng.randbytes(BIG_BYTES))
+    (start / "model.bin").write_bytes(rng.randbytes(BIG_BYTES))
     begun = put(store, start, "base", "5", parents={"corpus": corpus.artifact})
     parents = {"start": begun.artifact, "corpus": corpus.artifact}
     return put(store, write(folder / "p", w="2", **texts), "policy", "e", parents=parents)
@@ -79,7 +79,7 @@ def holds(store: Store, wanted: dict[str, str], *, whole: bool) -> None:
 @pytest.mark.parametrize("direction", ["into S3", "out of S3"])
 def test_a_copy_killed_in_any_request_goes_on(server, way, tmp_path, direction, capsys):  # noqa: F811
     begin, rng = time.monotonic(), random.Random(direction)
-    folder, bucket = str(tmp_path / "store"), f"s3://{server.new_bucket()}/team"
+    folder, bucket = str(tmp_path / "store"), f"s3://{server.new_place()}/team"
     with environment(server.environment()):
         source, target = (folder, bucket) if direction == "into S3" else (bucket, folder)
         made = journey(Store(source, tmp_path / "cache"), tmp_path / "made")

@@ -87,7 +87,7 @@ def outcome(url: str, folder: Path) -> dict[str, Any] | RptError:
 @pytest.fixture
 def undisturbed(server: S3Server, tmp_path: Path) -> dict[str, Any]:
     with environment(server.environment()):
-        found = work(f"s3://{server.new_bucket()}/team", tmp_path / "undisturbed")
+        found = work(f"s3://{server.new_place()}/team", tmp_path / "undisturbed")
     assert found["steps"] == [3]
     assert found["copied"]["big.bin"] == found["files"]["big.bin"] == random.Random(0).randbytes(BIG_BYTES)
     return found
@@ -95,7 +95,7 @@ def undisturbed(server: S3Server, tmp_path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("fault", list(Fault))
 def test_a_fault_at_the_first_of_every_request(server, way, tmp_path, undisturbed, fault):
-    url = f"s3://{server.new_bucket()}/team"
+    url = f"s3://{server.new_place()}/team"
     way.once(fault)
     found = outcome(url, tmp_path / "once")
     assert way.happened[fault] > 1
@@ -110,7 +110,7 @@ def test_a_fault_at_the_first_of_every_request(server, way, tmp_path, undisturbe
 @pytest.mark.long
 @pytest.mark.parametrize("fault", list(Fault))
 def test_a_fault_at_every_request(server, way, tmp_path, undisturbed, fault):
-    url = f"s3://{server.new_bucket()}/team"
+    url = f"s3://{server.new_place()}/team"
     way.always(fault)
     found = outcome(url, tmp_path / "always")
     if fault in HARMLESS:
@@ -130,7 +130,7 @@ def test_random_faults_never_change_a_byte(server, way, tmp_path, undisturbed, c
     num_runs = int(os.environ.get("RPT_FAULT_RUNS", "4"))
     tries = 0
     for seed in range(num_runs):
-        url, folder = f"s3://{server.new_bucket()}/team", tmp_path / str(seed)
+        url, folder = f"s3://{server.new_place()}/team", tmp_path / str(seed)
         way.now_and_then(list(Fault), 1 / 8, seed)
         for _ in range(40):
             tries += 1

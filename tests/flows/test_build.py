@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -65,6 +66,21 @@ def test_a_named_failure_crosses_the_process_border(store: Store):
     with pytest.raises(StarvedError, match="nothing to add: give numbers"):
         made(ToyRecipe(fails=True), store)
     assert next(iter(store.manifests())).kind == "checkpoint"
+
+
+def test_the_users_command_hears_of_a_bound_while_a_stage_runs_and_of_its_end(store, tmp_path, monkeypatch):
+    heard = tmp_path / "heard.jsonl"
+    code = f"import sys; open({str(heard)!r}, 'a').write(sys.stdin.read() + chr(10))"
+    monkeypatch.setenv("RPT_ALERT", shlex.join([sys.executable, "-S", "-c", code]))
+    monkeypatch.setenv("RPT_ALERT_WHEN", "total>20 total<0")
+    with pytest.raises(StarvedError):
+        made(ToyRecipe(steps=12, fails=True), store)
+    first, last = [json.loads(line) for line in heard.read_text().splitlines()]
+    assert (first["kind"], first["metric"], first["stage"]) == ("threshold", "total", "toy")
+    assert first["step"] >= 10
+    assert first["value"] > 20
+    assert (last["kind"], last["error"]) == ("run-stopped", "StarvedError")
+    assert "nothing to add: give numbers" in last["text"]
 
 
 DRIVER = """

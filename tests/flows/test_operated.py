@@ -95,7 +95,7 @@ def test_an_alert_and_a_run_that_failed_are_messages(up, hook):
 @pytest.mark.s3
 def test_keys_of_the_store_come_from_a_block_and_are_written_nowhere(up, tmp_path):
     with seaweedfs(tmp_path / "seaweedfs") as server:
-        url = f"s3://{server.new_bucket()}/team"
+        url = f"s3://{server.new_place()}/team"
         block(up.api, "secret", "rpt-s3-secret", {"value": server.secret_key})
         found = up.api.call("GET", "/deployments/name/ingest-corpus/local")
         env = {

@@ -70,12 +70,13 @@ def parse_rules(text: str) -> tuple[Rule, ...]:
     return tuple(rules)
 
 
-def alarms(rows: Rows, mismatch_nats_max: float, rules: Sequence[Rule] = ()) -> list[Alarm]:
+def alarms(rows: Rows, mismatch_nats_max: float | None, rules: Sequence[Rule] = ()) -> list[Alarm]:
     """What holds at the last of the rows.
 
     Args:
         rows: Metrics of a training by step, as far as it is.
-        mismatch_nats_max: Gap between engine and trainer at which its recipe stops it.
+        mismatch_nats_max: Gap between engine and trainer at which its recipe stops it; None where nothing is
+            sampled.
         rules: Bounds of the user's own.
     """
     if not rows:
@@ -108,7 +109,9 @@ def _variance(rewards: Sequence[float]) -> float:
     return fmean((after - before) ** 2 for before, after in pairwise(rewards)) / 2
 
 
-def _drift(rows: Rows, mismatch_nats_max: float) -> Alarm | None:
+def _drift(rows: Rows, mismatch_nats_max: float | None) -> Alarm | None:
+    if mismatch_nats_max is None:
+        return None
     mean, bound = _mean(rows, "mismatch_nats"), DRIFT_SHARE * mismatch_nats_max
     if mean is None or mean < bound:
         return None

@@ -16,13 +16,14 @@ def healthy(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor.importlib, "import_module", lambda name: None)
 
 
-def by_name(probe=lambda: None):
+def by_name(probe=lambda: "works"):
     return {check.name: check for check in examine(probe)}
 
 
 def test_a_machine_that_runs_the_tests_has_nothing_broken(healthy):
     found = by_name()
     assert [check for check in found.values() if check.state == "fail"] == []
+    assert found["store"].what == "works"
     assert {"python", "torch", "fastapi", "gpu", "disk", "memory", "store", "sqlite", "stack"} <= set(found)
 
 

@@ -90,7 +90,7 @@ def store(request, tmp_path: Path) -> Iterator[Store]:
     else:
         server = request.getfixturevalue("real_s3")
     with environment(server.environment()):
-        yield Store(f"s3://{server.new_bucket()}/team", tmp_path / "cache")
+        yield Store(f"s3://{server.new_place()}/team", tmp_path / "cache")
 
 
 def test_what_is_published_is_read_back_verified(store: Store, tmp_path: Path):
