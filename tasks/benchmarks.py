@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.local.state import made_state_folder
 from infra.machine import numerics_of
@@ -15,18 +15,17 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RecipeError, SourceError
 from rpt_core.evaluation.benchmarks.packs.item import items_digest
-from rpt_core.evaluation.benchmarks.packs.pack import DefaultSampling, Found, Mode, Pack
+from rpt_core.evaluation.benchmarks.packs.pack import DefaultSampling, Form, Found, Mode, Pack
 from rpt_core.evaluation.benchmarks.packs.reading import find_folder, prompt_digest, read_folder
 from rpt_core.evaluation.benchmarks.packs.registry import PACKS, pack_called
-from rpt_core.evaluation.benchmarks.suite.prompts import Form, usual_form
-from rpt_core.policy.codec import Codec
-from rpt_core.policy.load import inside, model_folder
-from rpt_core.policy.tokens.vocabulary import TOKENIZER_FILES
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions, BenchmarkRecipe
 from rpt_core.recipes.given import GivenModel
 from tasks import capacity
 from tasks.models import TRAINED_TO_THINK
 from tasks.resolve import input_files, resolve_sources
+
+if TYPE_CHECKING:
+    from rpt_core.policy.codec import Codec
 
 ALL = "all"
 """In place of names: every benchmark that the folder has."""
@@ -173,6 +172,8 @@ def form_of(model: GivenModel | Artifact, options: BenchmarkOptions, store: Stor
         return "think"
     if options.prompt in ("think", "plain"):
         return options.prompt
+    from rpt_core.evaluation.benchmarks.suite.prompts import usual_form
+
     codec = _codec(model, store)
     if options.prompt == "chat" and codec.chat_template is None:
         raise RecipeError(
@@ -182,8 +183,12 @@ def form_of(model: GivenModel | Artifact, options: BenchmarkOptions, store: Stor
     return usual_form(codec) if options.prompt == "auto" else options.prompt
 
 
-def _codec(model: GivenModel | Artifact, store: Store) -> Codec:
+def _codec(model: GivenModel | Artifact, store: Store) -> "Codec":
     """A model's tokenizer; of a hub id its files alone are fetched."""
+    from rpt_core.policy.codec import Codec
+    from rpt_core.policy.load import inside, model_folder
+    from rpt_core.policy.tokens.vocabulary import TOKENIZER_FILES
+
     if isinstance(model, Artifact):
         return Codec.load(inside(store.materialise(model)))
     files = (*TOKENIZER_FILES, "config.json")

@@ -25,6 +25,8 @@ Mode = Literal["reasoning", "few-shot", "likelihood", "plain"]
 """``reasoning``: a question in the model's chat form, solved step by step. ``few-shot``: solved examples and
 the question as plain text that a base model goes on with. ``likelihood``: the choices ranked by their
 probability. ``plain``: every token of a text predicted."""
+Form = Literal["think", "chat", "plain"]
+"""Of a reasoning prompt; see :attr:`rpt_core.recipes.benchmark_evaluation.BenchmarkRecipe.form`."""
 MODES: tuple[Mode, ...] = get_args(Mode)
 Role = Literal["items", "training", "shots", "rules", "other"]
 

@@ -2,19 +2,17 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.benchmarks.packs.item import Item
-from rpt_core.evaluation.benchmarks.packs.pack import Message
+from rpt_core.evaluation.benchmarks.packs.pack import Form, Message
 from rpt_core.objectives.prompts import Prompt, begins_in_thought, compact, worded
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.message import around_document, opening_ids, under_headings
 from rpt_core.policy.trunk import Cut, Trunk
 
-Form = Literal["think", "chat", "plain"]
 THOUGHT = "<think>"
 
 

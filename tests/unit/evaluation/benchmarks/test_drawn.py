@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from rpt_core.evaluation.benchmarks.packs.item import Item
-from rpt_core.evaluation.benchmarks.packs.pack import Message
+from rpt_core.evaluation.benchmarks.packs.pack import Form, Message
 from rpt_core.evaluation.benchmarks.packs.registry import PACKS
 from rpt_core.evaluation.benchmarks.suite.drawn import ROUND, Drawing, SamplingRound, parts_of, sampling_of
-from rpt_core.evaluation.benchmarks.suite.prompts import Form, Prompter
+from rpt_core.evaluation.benchmarks.suite.prompts import Prompter
 from rpt_core.objectives.problems.answer import Grade
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample

@@ -6,8 +6,8 @@ import pytest
 
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.benchmarks.packs.item import Item
-from rpt_core.evaluation.benchmarks.packs.pack import Message
-from rpt_core.evaluation.benchmarks.suite.prompts import Form, Prompter, usual_form
+from rpt_core.evaluation.benchmarks.packs.pack import Form, Message
+from rpt_core.evaluation.benchmarks.suite.prompts import Prompter, usual_form
 from rpt_core.policy.codec import Codec
 from tests.tiny_tokenizers import CHATML, byte_level, save, with_added
 from tests.unit.evaluation.folders import texts
