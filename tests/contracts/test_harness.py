@@ -32,6 +32,7 @@ from tests.unit.evaluation.folders import texts, write_model
 pytestmark = [pytest.mark.harness, pytest.mark.timeout(900)]
 TASKS = ("mmlu_anatomy", "gsm8k_cot", "wikitext")
 TOKENS = 12
+HOW = {"shots": 2, "max_new_tokens": TOKENS}
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def recipe_of(world: World, name: str, **options) -> HarnessRecipe:
 def test_the_stage_writes_the_table_of_outcomes_and_resumes_from_what_was_answered(
     world: World, both, tmp_path, monkeypatch
 ):
-    recipe = recipe_of(world, "gsm8k_cot", max_new_tokens=TOKENS, limit=4)
+    recipe = recipe_of(world, "gsm8k_cot", limit=4, **HOW)
     build = LocalBuild({}, tmp_path / "out", tmp_path / "scratch", Placement(checkpoint_seconds=1e-9))
     outcome = evaluate_harness(recipe, build)
     rows = pq.read_table(build.out / ITEMS_FILE).to_pylist()
@@ -188,12 +189,9 @@ def test_another_version_of_the_harness_is_refused(world: World, tmp_path, monke
         evaluate_harness(recipe_of(world, "gsm8k_cot"), build)
 
 
-@pytest.mark.parametrize(
-    ("name", "says"), [("gsm8k_cott", "no task 'gsm8k_cott'"), ("gsm8k_platinum_x", "no task")]
-)
-def test_an_unknown_task_is_refused_with_what_is_near(name, says, tmp_path):
-    with pytest.raises(RecipeError, match=says):
-        described([name], tmp_path)
+def test_an_unknown_task_is_refused_with_what_is_near(tmp_path):
+    with pytest.raises(RecipeError, match=r"no task 'gsm8k_cott'; near it are .*gsm8k"):
+        described(["gsm8k_cott"], tmp_path)
 
 
 @pytest.fixture

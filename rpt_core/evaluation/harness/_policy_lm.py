@@ -174,7 +174,9 @@ class PolicyLM(TemplateLM):
         """Keep an answer in the harness's cache, where it has one, and what all so far took."""
         self.cache_hook.add_partial(kind, asked, answer)
         if self._note is not None:
-            self._note.write_text(json.dumps(self.work))
+            fresh = self._note.with_suffix(".new")
+            fresh.write_text(json.dumps(self.work))
+            fresh.replace(self._note)  # whoever copies it sees the old one or this one
 
     def _drawn(self, contexts: Sequence[str], how: Mapping[str, Any], repeats: int) -> list[list[str]]:
         codec = self.policy.codec

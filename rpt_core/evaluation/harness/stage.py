@@ -8,10 +8,12 @@ environment. Its answers are kept as they come; a stage that is ended resumes fr
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -167,11 +169,22 @@ def _answered(job: Ask, build: Build) -> dict[str, Any]:
         late = time.monotonic() - saved[1] > build.placement.checkpoint_seconds
         if (stop or late) and any(job.cache.parent.iterdir()):
             saved[0], saved[1] = saved[0] + 1, time.monotonic()
-            build.save(int(saved[0]), job.cache.parent)
+            build.save(int(saved[0]), kept_answers(job.cache.parent, build.scratch / "harness" / "kept"))
         if stop:
             raise Stopped("stopped while the harness asked; rerun to resume from the answers it has.")
 
     return run_job(job, build.scratch / "harness", look)
+
+
+def kept_answers(answers: Path, into: Path) -> Path:
+    """A copy of the answers so far that is whole, though the harness may be writing the next one."""
+    into.mkdir(exist_ok=True)
+    for path in answers.glob("*.db"):
+        with closing(sqlite3.connect(path)) as live, closing(sqlite3.connect(into / path.name)) as copy:
+            live.backup(copy)
+    for path in answers.glob("*.json"):
+        shutil.copyfile(path, into / path.name)
+    return into
 
 
 def _environment(folder: Path) -> dict[str, str]:

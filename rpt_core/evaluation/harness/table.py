@@ -127,5 +127,14 @@ def scores_of(
         "items": balance.model_dump(),
         "modes": told,
         **(counts(table, modes[0]) if modes else {"answered": 0, "unread": 0}),
-        "harness": {name: one for name, one in answer.items() if name != "work"},
+        "harness": {name: _plain_json(one) for name, one in answer.items() if name != "work"},
     }
+
+
+def _plain_json(value: Any) -> Any:
+    """A value with its infinities and NaN as words, which canonical JSON has none of."""
+    if isinstance(value, dict):
+        return {name: _plain_json(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain_json(one) for one in value]
+    return str(value) if isinstance(value, float) and not np.isfinite(value) else value

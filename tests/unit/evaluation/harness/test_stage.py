@@ -1,14 +1,16 @@
 """The harness's process seen from outside: answers, errors by class, an end without words, a stop."""
 
+import sqlite3
 import stat
 import time
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 
 from rpt_core.errors import EngineError, RecipeError, Stopped
-from rpt_core.evaluation.harness.stage import run_job
+from rpt_core.evaluation.harness.stage import kept_answers, run_job
 from rpt_core.evaluation.harness.worker import Describe
 
 
@@ -62,3 +64,18 @@ def test_a_stop_ends_the_process(python, tmp_path):
     with pytest.raises(Stopped):
         run_job(job, tmp_path / "job", stop)
     assert not psutil.pid_exists(int((tmp_path / "out" / "pid").read_text()))
+
+
+def test_answers_are_kept_whole_while_another_is_being_written(tmp_path):
+    (tmp_path / "answers").mkdir()
+    (tmp_path / "answers" / "work.json").write_text("{}")
+    with closing(sqlite3.connect(tmp_path / "answers" / "answers_rank0.db")) as live:
+        live.execute("create table unnamed (key text, value text)")
+        live.execute("insert into unnamed values ('first', 'whole')")
+        live.commit()
+        live.execute("insert into unnamed values ('second', 'half')")  # not committed
+        for _ in range(2):
+            kept = kept_answers(tmp_path / "answers", tmp_path / "kept")
+    with closing(sqlite3.connect(kept / "answers_rank0.db")) as copy:
+        assert copy.execute("select * from unnamed").fetchall() == [("first", "whole")]
+    assert sorted(path.name for path in kept.iterdir()) == ["answers_rank0.db", "work.json"]

@@ -1,5 +1,6 @@
 """What the harness says of an item as rows of the table of outcomes."""
 
+import json
 import math
 
 from rpt_core.artifacts.manifest import RowCounts
@@ -46,10 +47,17 @@ def test_the_scores_count_every_item_once_in_each_mode():
         [row for one in records for row in rows_of_record(one, str(one["doc_id"]))], ("torch", "2")
     )
     balance = RowCounts(rows_in=12, kept=10, dropped={"not-drawn": 2})
-    scores = scores_of("mmlu_law", table, balance, {"version": "1", "work": {}}, is_training_file=False)
+    scores = scores_of(
+        "mmlu_law",
+        table,
+        balance,
+        {"version": "1", "results": {"x": [math.inf]}, "work": {}},
+        is_training_file=False,
+    )
     assert scores["modes"]["acc"]["accuracy"]["all"]["value"] == 0.5
     assert (scores["answered"], scores["unread"], scores["items"]["kept"]) == (10, 0, 10)
-    assert scores["harness"] == {"version": "1"}
+    assert scores["harness"] == {"version": "1", "results": {"x": ["inf"]}}
+    json.dumps(scores, allow_nan=False)
 
 
 def test_an_item_has_one_id_in_any_file_and_what_stands_twice_has_two():
