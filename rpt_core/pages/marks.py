@@ -87,16 +87,21 @@ def named(svg: str, chart: Figure, name: str) -> str:
         body = svg[start:end]
         shapes = _USE if _USE.search(body) else _PATH
         if len(shapes.findall(body)) == len(several.marks):
-            words = iter(several.marks)
-            body = shapes.sub(lambda found, words=words: _titled(found[0], next(words).words), body)
+            body = _titled(body, shapes, several.marks)
         own = f'<g id="{slug(name)}-{several.group}" class="marks">'
         svg = svg[:start] + body.replace(opening, own) + svg[end:]
     return svg
 
 
-def _titled(shape: str, words: str) -> str:
-    tag = shape[1 : shape.index(" ")]
-    return f"{shape[:-2]}><title>{escape(words)}</title></{tag}>"
+def _titled(group: str, shapes: re.Pattern[str], marks: Sequence[Mark]) -> str:
+    """A group with the words of each mark in its shape."""
+    left = iter(marks)
+
+    def title(found: re.Match[str]) -> str:
+        tag = found[0][1 : found[0].index(" ")]
+        return f"{found[0][:-2]}><title>{escape(next(left).words)}</title></{tag}>"
+
+    return shapes.sub(title, group)
 
 
 def _end_of_group(svg: str, start: int) -> int:

@@ -83,8 +83,8 @@ def _mark(tier: str, point: dict[str, Any]) -> Mark:
     """A checkpoint in words and numbers."""
     words = f"{tier}, {short_number(point['gflops'] * GIGA)} operations: {percent(point['value'])}"
     interval = f" [{ends(point, percent_bare)}]"
-    row = {name: point.get(name) for name in ("step", "gflops", "value", "low", "high") if name in point}
-    return Mark(words + interval, {"tier": tier} | row)
+    names = [name for name in ("step", "gflops", "value", "low", "high") if name in point]
+    return Mark(words + interval, {"tier": tier} | {str(name): point[name] for name in names})
 
 
 def _plot_law(axes: Axes, law: dict[str, Any], colour: str) -> None:

@@ -70,7 +70,7 @@ def test_the_command_builds_nothing_and_shows_examples(data, store, capsys, tmp_
     assert run("plan", "tiny_rpt", "-p", f"data={data}", "--peek") == 0
     out = capsys.readouterr().out
     for words in (
-        "63 in, 61 kept, 2 dropped",
+        "64 in, 62 kept, 2 dropped",
         "dropped for too-short:",
         "Too short.",
         "c.png",
@@ -81,7 +81,7 @@ def test_the_command_builds_nothing_and_shows_examples(data, store, capsys, tmp_
     assert run("plan", "tiny_rpt", "-p", f"data={data}", "--peek", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert [one["stage"] for one in found] == ["ingest-corpus", "prepare-corpus"]
-    assert found[0]["rows"]["rows_in"] == 63
+    assert found[0]["rows"]["rows_in"] == 64
 
 
 def test_data_that_is_not_there_is_a_sentence(store, capsys):

@@ -63,7 +63,9 @@ TEXTS = ("{truth}", "{truth}", "x{truth}", "{half}", "", " }}", "{truth} and on"
 def test_it_agrees_with_the_training_on_every_answer(codec, inputs, target, rule):
     objective = RptObjective(prompt="compact", entropy_floor_nats=1.5)
     if rule == "token":
-        objective = RmtObjective(prompt="compact", entropy_floor_nats=1.5, reward="token")
+        objective = RmtObjective(
+            prompt="compact", entropy_floor_nats=1.5, reward="token", curriculum=None, budget=None
+        )
     recipe = policy_recipe(objective=objective)
     _, train, _ = exported(recipe, inputs, target)
     opened = rpt.open_objective(recipe, inputs, codec)

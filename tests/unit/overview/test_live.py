@@ -110,7 +110,7 @@ def test_one_that_ends_is_shown_whole(runs, store, tmp_path, capsys):
 def test_nothing_runs_is_a_sentence(store, capsys):
     assert run("watch") == 2
     assert "nothing runs on this machine" in said(capsys)
-    assert run("watch", "polcy") == 2
+    assert run("watch", "nosuch") == 2
 
 
 def test_a_half_written_line_is_left_for_the_next_look(attempt):

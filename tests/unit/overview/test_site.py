@@ -50,7 +50,6 @@ def test_every_artifact_is_listed_and_every_link_leads_to_a_page(store, reports,
         "The start is right 33.6",
         "1 holds",
         "tiny_rpt-report@1",
-        "1 report ",
     ):
         assert words in text
     assert all(f"{letter * 12}" in text for letter in "ac5")
