@@ -11,6 +11,7 @@ from flows.recipes.trees import mapped, stage, walk
 from flows.side_by_side import JourneyStage, Room, side_by_side
 from infra.capacity import PROCESS_BYTES
 from infra.machine import check_served, resolve_placement, this_machine
+from infra.metrics.tracking import ending
 from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
@@ -19,6 +20,7 @@ from tasks import capacity
 from tasks.build import build
 from tasks.dispatch import HERE, build_on_pool, check_on_pool, runs_on_pool
 from tasks.home import open_store
+from tasks.journeys import shown_journey
 from tasks.resolve import resolve_sources
 from tasks.run_log import leave_out_tracebacks_of_ours, say
 from tasks.spoken import Spoken, role
@@ -190,16 +192,18 @@ def make_recipe(target: Recipe, name: str, placement: Placement) -> Artifact:
     unnamed = list(recipes)
     for key, artifact in made.items():
         say("%s: reused %s", role(recipes[key]), artifact.short)
+    journey = None if _key(todo.target) in made else shown_journey(todo.target, name, store)
 
     def begin(key: str) -> Callable[[], Artifact]:
         resolved = resolved_recipe(recipes[key], made, store)
         assert resolved is not None, "inputs come before what needs them"
-        spoken = Spoken(name, role(recipes[key]), getattr(recipes[key], "seed", None))
-        recipe, title = recipes[key], str(spoken)
+        recipe = recipes[key]
+        called = Spoken(name, role(recipe), getattr(recipe, "seed", None))
+        spoken = called if journey is None else journey.spoken(recipe, called)
         if runs_on_pool(recipe, placement):
-            handed = build_on_pool.with_options(name=recipe.stage, task_run_name=title)
+            handed = build_on_pool.with_options(name=recipe.stage, task_run_name=str(spoken))
             return partial(handed, resolved, placement, spoken, capacity.need_of(recipe))
-        here = build.with_options(name=recipe.stage, task_run_name=title)
+        here = build.with_options(name=recipe.stage, task_run_name=str(spoken))
         return partial(here, resolved, placement, spoken)
 
     def keep(key: str, artifact: Artifact) -> None:
@@ -211,8 +215,12 @@ def make_recipe(target: Recipe, name: str, placement: Placement) -> Artifact:
 
     finished = set[str]()
     jobs = [_job(key, recipe, placement) for key, recipe in recipes.items()]
-    side_by_side(jobs, room_for(placement), begin, keep, placement.stop_grace_seconds)
-    return made[_key(todo.target)]
+    with ending(journey.journey if journey else None):
+        side_by_side(jobs, room_for(placement), begin, keep, placement.stop_grace_seconds)
+    artifact = made[_key(todo.target)]
+    if journey is not None:
+        journey.show(artifact)
+    return artifact
 
 
 def _check_on_pool(target: Recipe, placement: Placement) -> None:

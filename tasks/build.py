@@ -17,8 +17,8 @@ from prefect.cache_policies import NO_CACHE
 
 from infra.local.state import made_state_folder
 from infra.machine import numerics_of, resolve_placement
-from infra.metrics.projection import View
 from infra.metrics.tracking import LiveView, track
+from infra.metrics.views import View
 from infra.runs import stops
 from infra.runs.attempt import RESULT_FILE, Job, publish
 from infra.runs.launch import DATA_ENV, launch, rank_command, training_env
@@ -36,6 +36,7 @@ from tasks.alerts import AlertWatch
 from tasks.capacity import num_parameters
 from tasks.code import code_digest, environment
 from tasks.home import open_store
+from tasks.journeys import told_of
 from tasks.rows import balance
 from tasks.run_log import say
 from tasks.spoken import UNSPOKEN, Spoken
@@ -80,9 +81,8 @@ def build_here(recipe: Recipe, placement: Placement, store: Store, spoken: Spoke
             say("%s: reused %s, which was made meanwhile", recipe.stage, manifest.artifact.short)
         else:
             store.objects.probe()
-            tags = {**spoken.tags(), **prefect_tags()}
-            manifest = _attempt(recipe, placement, store, fingerprint, tags)
-            shown = track(store, manifest, stage_of(recipe).experiment, tags)
+            manifest = _attempt(recipe, placement, store, fingerprint, spoken)
+            shown = track(store, manifest, told_of(manifest, spoken, prefect_tags()))
             show_finished(manifest, store, shown)
             for line in balance(manifest):
                 tell(f"{recipe.stage}: {line}")
@@ -140,7 +140,7 @@ def _is_still(descriptor: int, path: Path) -> bool:
 
 
 def _attempt(
-    recipe: Recipe, placement: Placement, store: Store, fingerprint: str, tags: Mapping[str, str]
+    recipe: Recipe, placement: Placement, store: Store, fingerprint: str, spoken: Spoken
 ) -> Manifest:
     """Run the stage in a child process, in a folder of its own, and publish what it wrote."""
     folder = made_state_folder() / "scratch" / fingerprint[:24] / uuid.uuid4().hex[:12]
@@ -150,7 +150,7 @@ def _attempt(
     job.out.mkdir()
     path = folder / "job.json"
     path.write_text(job.model_dump_json())
-    live = LiveView(_view(job, stage_of(recipe).experiment, tags))
+    live = LiveView(_view(job, stage_of(recipe).group, spoken))
     limit = getattr(recipe, "mismatch_nats_max", None)
     alerts = AlertWatch(recipe.stage, fingerprint, job.out, limit)
     with live, alerts, StageWatch(recipe.stage, folder) as watch:
@@ -218,16 +218,18 @@ def _job(recipe: Recipe, placement: Placement, store: Store, fingerprint: str, f
     )
 
 
-def _view(job: Job, experiment: str, tags: Mapping[str, str]) -> View:
+def _view(job: Job, group: str, spoken: Spoken) -> View:
     """What MLflow shows of a stage while it runs."""
     return View(
-        experiment=experiment,
+        group=group,
         kind=job.kind,
         fingerprint=job.fingerprint,
         recipe=job.recipe,
         folder=job.out,
         started=job.started,
-        tags={"rpt.code": job.code[:16], **tags},
+        tags={"rpt.code": job.code[:16], **spoken.tags(), **prefect_tags()},
+        journey=spoken.journey,
+        root=spoken.is_root,
     )
 
 

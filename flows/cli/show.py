@@ -25,7 +25,7 @@ from rpt_core.corpus.reasons import REASONS
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.stages import STAGES
 from tasks.home import open_store
-from tasks.spoken import spoken_of
+from tasks.journeys import show_again
 
 console = Console(highlight=False)
 DROPPED_FILE = "dropped.parquet"
@@ -252,15 +252,11 @@ def show_report(ref: str) -> None:
 
 
 def track_again(ref: str) -> None:
-    """Project one artifact to MLflow, loudly when that fails."""
-    from infra.metrics.tracking import track
-
+    """Show one artifact in MLflow, with all it stands on, loudly when that fails."""
     store = open_store()
     manifest = store.find(ref)
-    stage = STAGES.get(str(manifest.recipe.get("stage")))
-    tags = spoken_of(manifest, store).tags()
-    track(store, manifest, stage.experiment if stage else "rpt/train", tags, strict=True)
-    console.print(f"{manifest.artifact.short} stands in MLflow.")
+    names = " and ".join(show_again(manifest, store))
+    console.print(f"{manifest.artifact.short} stands in MLflow, in {names}.")
 
 
 def verify_artifact(ref: str) -> None:

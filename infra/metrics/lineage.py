@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infra.metrics.registry import logged_model
 from rpt_core.artifacts.build import MILESTONES_FILE
 from rpt_core.artifacts.recipe import Artifact
 
@@ -20,8 +21,6 @@ _DIGEST_CHARACTERS = 36
 """MLflow's column for the digest of a dataset holds no more."""
 _TABLES_TAG = "mlflow.loggedArtifacts"
 """Lists the artifacts that MLflow's page opens as tables."""
-_EXTERNAL = {"mlflow.model.isExternal": "true"}
-"""The model's bytes stay in the store; MLflow keeps its address."""
 
 
 def show_lineage(client: "MlflowClient", run: "Run", recipe: Mapping[str, Any], folder: Path) -> None:
@@ -81,20 +80,7 @@ def _show_models(client: "MlflowClient", run: "Run", published: Path) -> None:
     if not published.is_file():
         return
     for step, address in json.loads(published.read_text()).items():
-        model, name = Artifact.model_validate(address), f"step-{step}"
-        known = client.search_logged_models(
-            [run.info.experiment_id],
-            filter_string=f"name = '{name}' AND source_run_id = '{run.info.run_id}'",
-        )
-        if not known:
-            made = client.create_logged_model(
-                run.info.experiment_id,
-                name=name,
-                source_run_id=run.info.run_id,
-                tags={**_EXTERNAL, "rpt.ref": model.short, "rpt.digest": model.digest},
-                params={"step": str(step)},
-            )
-            client.finalize_logged_model(made.model_id, "READY")
+        logged_model(client, run, f"step-{step}", Artifact.model_validate(address), {"step": str(step)})
 
 
 def _show_rollouts(client: "MlflowClient", run: "Run", rollouts: Path) -> None:

@@ -1,92 +1,38 @@
-"""One build's record, projected into one MLflow run that is found again by its fingerprint."""
+"""One build's record, projected into one MLflow run that is found again by its fingerprint and journey."""
 
-import fcntl
 import hashlib
-import json
-import logging
-import os
-import re
-import sqlite3
 import subprocess
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from infra.metrics.lineage import show_lineage
-from rpt_core.artifacts.build import FLOPS, METRICS_FILE, SECONDS, TIMINGS_FILE
-from rpt_core.artifacts.recipe import Artifact
+from infra.metrics.record import Line, Point, placed, read_record
+from infra.metrics.registry import show_registered
+from infra.metrics.server import alone, connected, experiment_id
+from infra.metrics.views import ROLE_TAG, Journey, View, plain_name, plain_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import Run
 
 RESULT = "result/"
 """Before the names of a finished artifact's single numbers."""
-FINGERPRINT_TAG = "rpt.fingerprint"
+FINGERPRINT_TAG, GROUP_TAG, JOURNEY_TAG, ROOT_TAG = "rpt.fingerprint", "rpt.group", "rpt.journey", "rpt.root"
 _LINES_TAG, _PREFIX_TAG, _DIGEST_TAG = "rpt.lines", "rpt.prefix", "rpt.digest"
-_KIND_TAG, _KIND = "mlflow.experimentKind", "custom_model_development"
-"""Opens an experiment on its table of runs; without it MLflow 3 shows an empty page about traces."""
-_RUNNING = "RUNNING"
-NOTES = {
-    "rpt/data": "Corpora: rows in, kept and dropped. `rpt show REF` reads what was dropped, and why.",
-    "rpt/train": "Trainings, over steps and, as `<metric>_by_gflops`, over computing. The tags `rpt.recipe`, "
-    "`rpt.role`, `rpt.seed` and `rpt.ref` say what a run is: group by `rpt.seed` to compare over seeds.",
-    "rpt/eval": "Evaluations: every number under `result/`; where it has an interval, `_low` and `_high`.",
-    "rpt/scaling": "Fits of accuracy over computing: `alpha`, `a`, `p_star` with `_low` and `_high`, rivals, "
-    "and the tag `law_verdict`.",
-}
-"""What stands above an experiment's table."""
-_METRICS_PER_BATCH, _PARAMS_PER_BATCH, _PARAM_CHARACTERS = 1000, 100, 500
+_BEGUN_TAG = "rpt.begun"
+"""Lines that a writer set out to write; more than :data:`_LINES_TAG` when it did not come to the end."""
+_STARTED_TAG = "rpt.started"
+"""Milliseconds from which the build's steps are placed in time: its first attempt's, whoever shows it."""
+_PARENT_TAG = "mlflow.parentRunId"
+_RUNNING, _MOST_RUNS = "RUNNING", 1000
+_METRICS_PER_BATCH, _PARAMS_PER_BATCH = 1000, 100
 
 
-@dataclass(frozen=True)
-class View:
-    """What of one build is shown in MLflow."""
-
-    experiment: str
-    """``rpt/train``, ``rpt/eval``, ``rpt/scaling`` or ``rpt/data``."""
-    kind: str
-    fingerprint: str
-    recipe: Mapping[str, Any]
-    """The resolved recipe, JSON form; flattened into params."""
-    folder: Path
-    """Where ``metrics.jsonl`` is, whole or still growing."""
-    started: str
-    """UTC, ISO 8601."""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    results: Mapping[str, float] = field(default_factory=dict)
-    """Single numbers of a finished artifact."""
-    digest: str = ""
-    """Digest of a finished artifact; empty while the build runs."""
-
-    @property
-    def name(self) -> str:
-        """Of the run: what people call it, else its kind and the beginning of its fingerprint."""
-        recipe, role, seed = (self.tags.get(f"rpt.{part}", "") for part in ("recipe", "role", "seed"))
-        if not recipe:
-            return f"{self.kind}-{self.fingerprint[:8]}"
-        return f"{recipe}-{role}" + (f" seed {seed}" if seed else "")
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One step of the record, with where it lies in time and computing."""
-
-    step: int
-    milliseconds: int
-    gflops: int | None
-    """Whole units of 1e9 operations, since MLflow's step is an integer."""
-    values: dict[str, float]
-
-
-def project(view: View, uri: str, home: Path, pictures: Sequence[Path] = ()) -> str:
-    """Bring the run of one build up to date with its files.
+def project(view: View, uri: str, home: Path) -> str:
+    """Bring the run of one build up to date with its files, and its journey's with it.
 
     A prefix of the record that is already shown is not written again. If what is shown is no longer a
     prefix of it (an attempt was resumed elsewhere and went another way), the run is replaced.
@@ -95,16 +41,16 @@ def project(view: View, uri: str, home: Path, pictures: Sequence[Path] = ()) -> 
         view: What to show.
         uri: MLflow tracking URI.
         home: State folder of this machine, for a database and files of its own.
-        pictures: Files to add to the run.
 
     Returns:
         Address of the run in a browser; empty for a database without a server.
     """
-    with _client(uri, home) as client:
-        record = _whole_lines(view.folder / METRICS_FILE)
-        run = _open_run(client, _experiment(client, uri, view.experiment, home), view, record)
+    with connected(uri, home) as client:
+        record = read_record(view.folder, growing=not view.digest)
+        with alone(home):
+            run = _open_run(client, experiment_id(client, uri, home), view, record)
         if not view.digest or run.data.tags.get(_DIGEST_TAG) != view.digest:
-            _bring_up_to_date(client, run, view, record, pictures)
+            _bring_up_to_date(client, run, view, record)
         experiment, run_id = run.info.experiment_id, run.info.run_id
     return f"{uri}/#/experiments/{experiment}/runs/{run_id}" if uri.startswith("http") else ""
 
@@ -114,220 +60,221 @@ def end(view: View, uri: str, home: Path, status: str) -> None:
 
     A later attempt that resumes makes it ``RUNNING`` again.
     """
-    with _client(uri, home) as client:
-        experiment = client.get_experiment_by_name(view.experiment)
-        for run in _runs_of(client, experiment.experiment_id, view) if experiment else ():
-            if run.info.status == _RUNNING:
-                client.set_terminated(run.info.run_id, status)
+    with connected(uri, home) as client:
+        for run in _runs_of(client, experiment_id(client, uri, home), view):
+            _terminate(client, run, status)
 
 
-def _bring_up_to_date(
-    client: "MlflowClient", run: "Run", view: View, record: Sequence[bytes], pictures: Sequence[Path]
-) -> None:
-    shown = int(run.data.tags.get(_LINES_TAG, "0"))
-    if shown > len(record):
+def end_journey(journey: Journey, uri: str, home: Path, status: str) -> None:
+    """The same of a journey's own run, where nothing was made in the end."""
+    with connected(uri, home) as client:
+        for run in _journeys_own(client, experiment_id(client, uri, home), journey):
+            _terminate(client, run, status)
+
+
+def shown(journey: Journey, uri: str, home: Path) -> frozenset[str]:
+    """Fingerprints of what stands whole in a journey's runs."""
+    with connected(uri, home) as client:
+        runs = _search(client, experiment_id(client, uri, home), {JOURNEY_TAG: journey.key})
+        return frozenset(run.data.tags[FINGERPRINT_TAG] for run in runs if run.data.tags.get(_DIGEST_TAG))
+
+
+def journeys_with(fingerprint: str, uri: str, home: Path) -> list[tuple[Journey, bool]]:
+    """The journeys that show an artifact, each with whether the artifact is its root."""
+    with connected(uri, home) as client:
+        found = _search(client, experiment_id(client, uri, home), {FINGERPRINT_TAG: fingerprint})
+        return [
+            (Journey(tags[JOURNEY_TAG], run.info.run_name), ROOT_TAG in tags)
+            for run in found
+            if JOURNEY_TAG in (tags := run.data.tags)
+        ]
+
+
+def _terminate(client: "MlflowClient", run: "Run", status: str) -> None:
+    if run.info.status == _RUNNING:
+        client.set_terminated(run.info.run_id, status)
+
+
+def _bring_up_to_date(client: "MlflowClient", run: "Run", view: View, record: Sequence[bytes]) -> None:
+    tags = run.data.tags
+    known, begun = int(tags.get(_LINES_TAG, "0")), int(tags.get(_BEGUN_TAG, "0"))
+    if known > len(record):
         return  # a resumed attempt has yet to catch up with what an earlier one showed
-    lines = _timed(view, record, run.info.start_time)
-    _log_metrics(client, run, [metric for line in lines[shown:] for metric in _both_axes(line)])
+    lines = placed(view.folder, record, int(tags.get(_STARTED_TAG, run.info.start_time)))
+    if begun > known:
+        new = _not_there(client, run, lines[known:])
+    else:
+        new = [point for line in lines[known:] for point in (*line.points(), *line.readings())]
+    if new:
+        _tag(client, run, {_BEGUN_TAG: str(max(begun, len(record)))})
+    _log_metrics(client, run, new)
     if view.digest:
-        _finish(client, run, view, lines, pictures)
-    tags = {_LINES_TAG: str(len(record)), _PREFIX_TAG: _sha256(record)}
-    _tag(client, run, {**tags, _DIGEST_TAG: view.digest} if view.digest else tags)
+        _finish(client, run, view, lines)
+    noted = {_LINES_TAG: str(len(record)), _PREFIX_TAG: _sha256(record)}
+    _tag(client, run, {**noted, _DIGEST_TAG: view.digest} if view.digest else noted)
 
 
-@contextmanager
-def _client(uri: str, home: Path) -> Iterator["MlflowClient"]:
-    """MLflow, imported here because it takes two seconds, patient with a database and not with a server."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecations inside MLflow's own imports and queries
-        import mlflow
-
-        for name in ("mlflow", "alembic"):  # migrations are no news
-            logging.getLogger(name).setLevel(logging.WARNING)
-
-        if uri.startswith("sqlite:"):
-            with _one_creator(home):
-                client = mlflow.MlflowClient(uri)
-                client.search_experiments(max_results=1)  # creates the tables, 2 s, once per database
-        else:
-            client = mlflow.MlflowClient(uri)
-        yield client
+def _not_there(client: "MlflowClient", run: "Run", lines: Sequence[Line]) -> list[Point]:
+    """Of the points of lines that a writer may have written before it died, those that are not there."""
+    latest, history = _latest_steps(run), {}
+    missing = []
+    for line in lines:
+        readings = list(line.readings())
+        for number, point in enumerate((*readings, *line.points())):
+            if point.step <= latest.get(point.name, -1):
+                if point.name not in history:
+                    history[point.name] = client.get_metric_history(run.info.run_id, point.name)
+                at = [one.value for one in history[point.name] if one.step == point.step]
+                if point.value in at or (at and number < len(readings)):  # a reading changes with the attempt
+                    continue
+            missing.append(point)
+    return missing
 
 
-@contextmanager
-def _one_creator(home: Path) -> Iterator[None]:
-    """One process at a time creates the tables; write-ahead logging lets readers and a writer be at once."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / "mlflow.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        database = sqlite3.connect(home / "mlflow.db", timeout=30)
-        database.execute("PRAGMA journal_mode=WAL")
-        database.close()
-        yield
+def _latest_steps(run: "Run") -> dict[str, int]:
+    return {metric.key: metric.step for metric in run.data.to_proto().metrics}
+
+
+def _went_another_way(client: "MlflowClient", run: "Run", view: View, record: Sequence[bytes]) -> bool:
+    """Whether a writer that died left values which the record does not have at their step."""
+    known, begun = (int(run.data.tags.get(tag, "0")) for tag in (_LINES_TAG, _BEGUN_TAG))
+    if not known < begun or known > len(record):
+        return False
+    lines, latest = placed(view.folder, record, 0)[known:], _latest_steps(run)
+    expected: dict[str, dict[int, set[float]]] = {}
+    for point in (point for line in lines for point in line.points()):
+        if point.step <= latest.get(point.name, -1):
+            expected.setdefault(point.name, {}).setdefault(point.step, set()).add(point.value)
+    return any(
+        one.value not in steps.get(one.step, {one.value})
+        for name, steps in expected.items()
+        for one in client.get_metric_history(run.info.run_id, name)
+    )
 
 
 def _open_run(client: "MlflowClient", experiment: str, view: View, record: Sequence[bytes]) -> "Run":
     """The build's run, as long as what it shows is a prefix of the record; otherwise a new one."""
+    parent = None if view.root or view.journey is None else _journeys_run(client, experiment, view)
     for run in _runs_of(client, experiment, view):
-        shown = int(run.data.tags.get(_LINES_TAG, "0"))
-        behind = shown > len(record) and not view.digest
-        if behind or _sha256(record[:shown]) == run.data.tags.get(_PREFIX_TAG, _sha256([])):
-            if run.info.status != _RUNNING and not run.data.tags.get(_DIGEST_TAG):
-                client.update_run(run.info.run_id, status=_RUNNING)
-            return run
+        known = int(run.data.tags.get(_LINES_TAG, "0"))
+        behind = known > len(record) and not view.digest
+        same = behind or _sha256(record[:known]) == run.data.tags.get(_PREFIX_TAG, _sha256([]))
+        if same and not _went_another_way(client, run, view, record):
+            if FINGERPRINT_TAG not in run.data.tags:  # a journey's, begun before what it is made for
+                return _described(client, run, view)
+            return _going_on(client, run)
         client.delete_run(run.info.run_id)
-    return _new_run(client, experiment, view)
-
-
-def _runs_of(client: "MlflowClient", experiment: str, view: View) -> Sequence["Run"]:
-    found = client.search_runs(
-        [experiment], f"tags.`{FINGERPRINT_TAG}` = '{view.fingerprint}'", max_results=10
-    )
-    return list(found)
-
-
-def _new_run(client: "MlflowClient", experiment: str, view: View) -> "Run":
-    from mlflow.entities import Param
-
-    run = client.create_run(
-        experiment,
-        start_time=_milliseconds(view.started),
-        run_name=view.name,
-        tags={
-            FINGERPRINT_TAG: view.fingerprint,
-            "rpt.kind": view.kind,
-            "rpt.ref": f"{view.kind}/{view.fingerprint[:12]}",
-            "git_sha": _git_sha(),
-            **_as_tags(view.tags),
-        },
-    )
-    params = [Param(_name(key), value[:_PARAM_CHARACTERS]) for key, value in flat(view.recipe).items()]
-    for i in range(0, len(params), _PARAMS_PER_BATCH):
-        client.log_batch(run.info.run_id, params=params[i : i + _PARAMS_PER_BATCH])
+    tags = {_PARENT_TAG: parent.info.run_id} if parent else {}
+    run = client.create_run(experiment, start_time=_milliseconds(view.started), run_name=view.name, tags=tags)
+    run = _described(client, run, view)
+    if view.root and view.journey is not None:  # in the place of one that went another way
+        for child in _search(client, experiment, {JOURNEY_TAG: view.journey.key}):
+            if ROOT_TAG not in child.data.tags:
+                client.set_tag(child.info.run_id, _PARENT_TAG, run.info.run_id)
     return run
 
 
-def _experiment(client: "MlflowClient", uri: str, name: str, home: Path) -> str:
-    """The experiment's id. Its files lie in the state folder unless a server elsewhere keeps them."""
-    import mlflow
-
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        if found.tags.get(_KIND_TAG) != _KIND:  # of an earlier version
-            client.set_experiment_tag(found.experiment_id, _KIND_TAG, _KIND)
-        return str(found.experiment_id)
-    here = uri.startswith("sqlite:") or urlsplit(uri).hostname in ("127.0.0.1", "localhost")
-    location = (home / "mlflow-files").as_uri() if here else None
-    try:
-        tags = {_KIND_TAG: _KIND, "mlflow.note.content": NOTES.get(name, "")}
-        return str(client.create_experiment(name, artifact_location=location, tags=tags))
-    except mlflow.MlflowException:  # somebody created it in between
-        again = client.get_experiment_by_name(name)
-        if again is None:
-            raise
-        return str(again.experiment_id)
+def _going_on(client: "MlflowClient", run: "Run") -> "Run":
+    if run.info.status != _RUNNING and not run.data.tags.get(_DIGEST_TAG):
+        client.update_run(run.info.run_id, status=_RUNNING)
+    return run
 
 
-def _finish(
-    client: "MlflowClient", run: "Run", view: View, lines: Sequence[_Line], pictures: Sequence[Path]
-) -> None:
-    from mlflow.entities import Metric
+def _journeys_run(client: "MlflowClient", experiment: str, view: View) -> "Run":
+    """The run of the journey that a build is part of; it begins with its first part."""
+    journey = view.journey
+    assert journey is not None, "asked for a part of a journey"
+    found = _journeys_own(client, experiment, journey)
+    if found:
+        return _going_on(client, found[0])
+    return client.create_run(
+        experiment,
+        start_time=_milliseconds(view.started),
+        run_name=journey.name,
+        tags={JOURNEY_TAG: journey.key, ROOT_TAG: "yes", ROLE_TAG: "journey", **plain_tags(journey.tags)},
+    )
 
-    last = lines[-1] if lines else _Line(0, run.info.start_time, None, {})
+
+def _journeys_own(client: "MlflowClient", experiment: str, journey: Journey) -> list["Run"]:
+    return _search(client, experiment, {JOURNEY_TAG: journey.key, ROOT_TAG: "yes"})
+
+
+def _runs_of(client: "MlflowClient", experiment: str, view: View) -> list["Run"]:
+    """The runs that show a build in its journey; of a journey's root also one that shows nothing yet."""
+    if view.journey is None:
+        found = _search(client, experiment, {FINGERPRINT_TAG: view.fingerprint})
+        return [run for run in found if JOURNEY_TAG not in run.data.tags]
+    if not view.root:
+        return _search(client, experiment, {JOURNEY_TAG: view.journey.key, FINGERPRINT_TAG: view.fingerprint})
+    own = _journeys_own(client, experiment, view.journey)
+    return [run for run in own if run.data.tags.get(FINGERPRINT_TAG, view.fingerprint) == view.fingerprint]
+
+
+def _search(client: "MlflowClient", experiment: str, tags: dict[str, str]) -> list["Run"]:
+    """Runs with these tags, the first begun first."""
+    wanted = " AND ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+    runs, token = [], None
+    while token != "":
+        page = client.search_runs(
+            [experiment], wanted, max_results=_MOST_RUNS, order_by=["attributes.start_time"], page_token=token
+        )
+        runs += list(page)
+        token = page.token or ""
+    return runs
+
+
+def _described(client: "MlflowClient", run: "Run", view: View) -> "Run":
+    """The run with the build's tags and params."""
+    from mlflow.entities import Param
+
+    ref = f"{view.kind}/{view.fingerprint[:12]}"
+    own = {JOURNEY_TAG: view.journey.key} if view.journey else {}
+    root = {ROOT_TAG: "yes", **plain_tags(view.journey.tags)} if view.root and view.journey else {}
+    tags = {
+        FINGERPRINT_TAG: view.fingerprint, GROUP_TAG: view.group, "rpt.kind": view.kind, "rpt.ref": ref,
+        _STARTED_TAG: str(_milliseconds(view.started)), "git_sha": _git_sha(),
+        "mlflow.note.content": f"`rpt show {ref}`, `rpt lineage {ref}`, `rpt cost {ref}`",
+        **own, **root, **plain_tags(view.tags),
+    }  # fmt: skip
+    _tag(client, run, tags)
+    params = [Param(name, value) for name, value in view.params.items()]
+    for i in range(0, len(params), _PARAMS_PER_BATCH):
+        client.log_batch(run.info.run_id, params=params[i : i + _PARAMS_PER_BATCH])
+    return client.get_run(run.info.run_id)
+
+
+def _finish(client: "MlflowClient", run: "Run", view: View, lines: Sequence[Line]) -> None:
+    last = lines[-1] if lines else Line(0, run.info.start_time, None, {}, {})
     whole = {
         f"{RESULT}{name}": value for line in lines if line.step == 0 for name, value in line.values.items()
     }
     results = [
-        Metric(_name(name), value, last.milliseconds, last.step)
+        Point(plain_name(name), value, last.milliseconds, last.step)
         for name, value in view.results.items()
-        if whole.get(name) != value  # an evaluation logs its results as step 0: once is enough
+        # an evaluation logs its results as step 0, and a writer may have died right here: once is enough
+        if whole.get(name) != value and run.data.metrics.get(plain_name(name)) != value
     ]
     _log_metrics(client, run, results)
-    _tag(client, run, _as_tags(view.tags))
-    for picture in pictures:
+    _tag(client, run, plain_tags(view.tags))
+    for picture in view.pictures:
         client.log_artifact(run.info.run_id, str(picture))
     show_lineage(client, run, view.recipe, view.folder)
+    show_registered(client, run, view)
     client.set_terminated(run.info.run_id, "FINISHED", end_time=last.milliseconds)
 
 
-def _log_metrics(client: "MlflowClient", run: "Run", metrics: Sequence["Metric"]) -> None:
+def _log_metrics(client: "MlflowClient", run: "Run", points: Sequence[Point]) -> None:
+    from mlflow.entities import Metric
+
+    metrics = [Metric(point.name, point.value, point.milliseconds, point.step) for point in points]
     for i in range(0, len(metrics), _METRICS_PER_BATCH):
         client.log_batch(run.info.run_id, metrics=metrics[i : i + _METRICS_PER_BATCH])
 
 
-def _tag(client: "MlflowClient", run: "Run", tags: Mapping[str, str]) -> None:
+def _tag(client: "MlflowClient", run: "Run", tags: dict[str, str]) -> None:
     from mlflow.entities import RunTag
 
     client.log_batch(run.info.run_id, tags=[RunTag(name, value) for name, value in tags.items()])
-
-
-def _both_axes(line: _Line) -> Iterator["Metric"]:
-    """A line's metrics over its step, and over the gigaflops spent so far."""
-    from mlflow.entities import Metric
-
-    for name, value in line.values.items():
-        yield Metric(_name(name), value, line.milliseconds, line.step)
-        if line.gflops is not None and name != FLOPS:
-            yield Metric(_name(f"{name}_by_gflops"), value, line.milliseconds, line.gflops)
-
-
-def _whole_lines(path: Path) -> list[bytes]:
-    """Lines of a file that may be growing; a last one without its end is left for later."""
-    if not path.is_file():
-        return []
-    return [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-
-
-def _timed(view: View, record: Sequence[bytes], start: int) -> list[_Line]:
-    """Place each line in time: the start plus the known seconds of every step up to it."""
-    seconds: dict[int, float] = {}
-    for row in map(json.loads, _whole_lines(view.folder / TIMINGS_FILE)):
-        seconds[row["step"]] = seconds.get(row["step"], 0.0) + row.get(SECONDS, 0.0)
-    lines, elapsed, previous = [], 0.0, None
-    for row in map(json.loads, record):
-        step = int(row.pop("step"))
-        if step != previous:
-            elapsed += seconds.get(step, 0.0) or 0.001
-            previous = step
-        gflops = row.get(FLOPS)
-        lines.append(_Line(step, start + int(elapsed * 1000), None if gflops is None else int(gflops), row))
-    return lines
-
-
-def flat(value: Any, prefix: str = "") -> dict[str, str]:
-    """A recipe as flat text: nested fields by dots, an input as the artifact it is.
-
-    Example:
-        >>> flat({"steps": 3, "optimiser": {"name": "muon"}, "modes": ["plain", "forced"],
-        ...       "corpus": {"kind": "corpus", "fingerprint": "ab" * 32, "digest": "cd" * 32}})
-        {'steps': '3', 'optimiser.name': 'muon', 'modes': 'plain, forced', 'corpus': 'corpus/abababababab'}
-    """
-    if isinstance(value, Mapping):
-        if set(value) == {"kind", "fingerprint", "digest"}:
-            return {prefix: Artifact.model_validate(value).short}
-        joined = {}
-        for name, item in value.items():
-            joined.update(flat(item, f"{prefix}.{name}" if prefix else str(name)))
-        return joined
-    if isinstance(value, list | tuple):
-        if any(isinstance(item, Mapping | list | tuple) for item in value):
-            return flat({str(i): item for i, item in enumerate(value)}, prefix)
-        return {prefix: ", ".join(map(str, value))}
-    return {prefix: str(value)}
-
-
-def _as_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    return {_name(name): str(value)[:_PARAM_CHARACTERS] for name, value in tags.items()}
-
-
-def _name(name: str) -> str:
-    """A name as MLflow allows it."""
-    return re.sub(r"[^\w\-. :/]", "_", name)[:240]
 
 
 def _milliseconds(moment: str) -> int:

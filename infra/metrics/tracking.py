@@ -1,10 +1,9 @@
 """MLflow as a view of what an artifact's own files say.
 
 The truth is ``metrics.jsonl`` in the artifact. Here it is *projected*: in batches, by one writer, into
-one MLflow run per artifact (found again by its fingerprint), so that it can be done while a stage runs,
-afterwards, or again, and always shows each step once. Every metric appears twice: over steps, and as
-``<name>_by_gflops`` over the computing spent, because MLflow's step is an integer and 10^21 operations
-are not one it can hold.
+one MLflow run per artifact and journey (found again by its fingerprint), so that it can be done while a stage
+runs, afterwards, or again, and always shows each step once. Every metric appears twice: over steps, and as
+``<name>_by_gflops`` over the computing spent.
 
 An outcome's numbers become metrics under ``result/``, its words (such as the scaling law's verdict,
 ``law_verdict``) become tags.
@@ -13,67 +12,142 @@ MLflow being away is one warning. It never fails a stage.
 """
 
 import logging
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from infra.local.links import MLFLOW, checked_address, live_tracking_uri
 from infra.local.state import sqlite_uri, state_folder
-from infra.metrics.projection import RESULT, View, end, project
+from infra.metrics.lineage import ROLLOUTS_FILE
+from infra.metrics.projection import RESULT, end, end_journey, journeys_with, project, shown
+from infra.metrics.views import Journey, View
 from rpt_core.addresses import without_password
+from rpt_core.artifacts.build import METRICS_FILE, MILESTONES_FILE, TIMINGS_FILE
 from rpt_core.artifacts.manifest import FileEntry, Manifest
-from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RptError, ServiceError, SourceError, Stopped, first_line
 
 _AGAIN_AFTER_SECONDS = 60.0
 """After an outage MLflow is left alone for this long."""
 _PICTURES = frozenset({".png", ".svg", ".html"})
+_READ = frozenset({METRICS_FILE, TIMINGS_FILE, MILESTONES_FILE, ROLLOUTS_FILE})
 _NUMBERS = frozenset({"fit.json"})
 """The points and laws behind a figure, to load beside another fit's."""
+LEARNING_CURVE = "learning_curve.png"
+Drawing = Callable[[Path], bytes | None]
+"""Draws the learning curve of the metrics in a folder, as PNG; None where there is none to draw."""
+Shown = TypeVar("Shown")
 _log = logging.getLogger("rpt.tracking")
 
 
 class Artifacts(Protocol):
     """What tracking needs of the store (:class:`infra.storage.store.Store`)."""
 
-    def materialise(self, artifact: Artifact) -> Path:
-        """A read-only local folder of the artifact's files."""
+    def fetch(self, files: Sequence[FileEntry], folder: Path) -> Path:
+        """Copies of some files of an artifact, in a folder that is not there yet."""
 
 
-def track(
-    store: Artifacts,
-    manifest: Manifest,
-    experiment: str,
-    tags: Mapping[str, str] | None = None,
-    *,
-    strict: bool = False,
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What MLflow is told of an artifact beside what its manifest says."""
+
+    group: str
+    """``train``, ``eval``, ``scaling``, ``report`` or ``data``."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Further tags, such as ``prefect.flow_run_id``."""
+    journey: Journey | None = None
+    root: bool = False
+    """Whether the journey was made for it."""
+    draw: Drawing | None = None
+    """Of its learning curve."""
+
+
+def track(store: Artifacts, manifest: Manifest, told: Told) -> str:
     """Show a finished artifact in MLflow, or bring what is shown up to date.
 
     Args:
         store: Where the artifact's files are.
         manifest: The artifact.
-        experiment: Name of the MLflow experiment.
-        tags: Further tags, such as ``prefect.flow_run_id``.
-        strict: Raise when it cannot be shown, for a person who asked for just this.
+        told: What else is said of it.
 
     Returns:
         The run's address in a browser when an MLflow server was written to; otherwise an empty string,
         also when MLflow could not be reached.
+    """
+    return _guarded(lambda: _track(store, manifest, told))
+
+
+def track_all(
+    store: Artifacts,
+    journey: Journey,
+    manifests: Callable[[], Iterable[Manifest]],
+    told: Callable[[Manifest], Told],
+    *,
+    strict: bool = False,
+) -> int:
+    """Show what a journey's runs lack of all that belongs to it.
+
+    Args:
+        store: Where the artifacts' files are.
+        journey: Whose.
+        manifests: Gives all of it, the root last.
+        told: What else is said of each.
+        strict: Raise when it cannot be shown, for a person who asked for just this.
+
+    Returns:
+        How many were shown now.
 
     Raises:
         ServiceError: ``strict``, and the MLflow server does not take it.
         SourceError: ``strict``, and the local database cannot be read.
     """
-    if strict:
-        return _told(lambda: _track(store, manifest, experiment, tags or {}))
-    return _guarded(lambda: _track(store, manifest, experiment, tags or {}))
+
+    def work() -> str:
+        there = shown(journey, tracking_uri(), state_folder())
+        lacking = [manifest for manifest in manifests() if manifest.fingerprint not in there]
+        for manifest in lacking:
+            _track(store, manifest, told(manifest))
+        return str(len(lacking))
+
+    return int((_told if strict else _guarded)(work) or 0)
 
 
-def _track(store: Artifacts, manifest: Manifest, experiment: str, tags: Mapping[str, str]) -> str:
+def journeys_of(fingerprint: str) -> list[tuple[Journey, bool]]:
+    """The journeys that MLflow shows an artifact in, each with whether it was made for the artifact.
+
+    Raises:
+        ServiceError: the MLflow server does not answer.
+        SourceError: the local database cannot be read.
+    """
+    return _told(lambda: journeys_with(fingerprint, tracking_uri(), state_folder()))
+
+
+def _track(store: Artifacts, manifest: Manifest, told: Told) -> str:
+    if told.journey is not None:
+        _begun.add(told.journey.key)
+    with _files(store, manifest) as folder:
+        view = _view(manifest, told, folder)
+        return project(view, tracking_uri(), state_folder())
+
+
+@contextmanager
+def _files(store: Artifacts, manifest: Manifest) -> Iterator[Path]:
+    """The few files of an artifact that are shown, without its weights and tables."""
+    wanted = [entry for entry in manifest.files if entry.path in _READ or _is_added(entry)]
+    with tempfile.TemporaryDirectory(prefix="rpt-shown-") as scratch:
+        yield store.fetch(wanted, Path(scratch) / "files")
+
+
+def _is_added(entry: FileEntry) -> bool:
+    return Path(entry.path).suffix in _PICTURES or entry.path in _NUMBERS
+
+
+def _view(manifest: Manifest, told: Told, folder: Path) -> View:
     outcome = manifest.outcome
     numbers = {
         name: float(value) for name, value in outcome.summary.items() if isinstance(value, int | float)
@@ -86,19 +160,31 @@ def _track(store: Artifacts, manifest: Manifest, experiment: str, tags: Mapping[
         "gflops": outcome.flops / 1e9,
         "seconds": sum(attempt.seconds for attempt in manifest.attempts),
     }
-    view = View(
-        experiment=experiment,
+    added = [folder / entry.path for entry in manifest.files if _is_added(entry)]
+    return View(
+        group=told.group,
         kind=manifest.kind,
         fingerprint=manifest.fingerprint,
         recipe=manifest.recipe,
-        folder=store.materialise(manifest.artifact),
+        folder=folder,
         started=manifest.attempts[0].started if manifest.attempts else manifest.created,
-        tags={"rpt.code": manifest.code[:16], **words, **tags},
+        tags={"rpt.code": manifest.code[:16], **words, **told.tags},
         results={**{f"{RESULT}{name}": value for name, value in numbers.items()},
                  **{f"spent/{name}": value for name, value in spent.items()}},
         digest=manifest.digest,
+        journey=told.journey,
+        root=told.root,
+        pictures=(*added, *_drawn(folder, told.draw)),
     )  # fmt: skip
-    return project(view, tracking_uri(), state_folder(), _pictures(view.folder, manifest.files))
+
+
+def _drawn(folder: Path, draw: Drawing | None) -> list[Path]:
+    picture = draw(folder) if draw is not None else None
+    if picture is None:
+        return []
+    path = folder / LEARNING_CURVE
+    path.write_bytes(picture)
+    return [path]
 
 
 class LiveView:
@@ -121,18 +207,41 @@ class LiveView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None and self._shown:
-            status = "FAILED" if isinstance(error, Exception) and not isinstance(error, Stopped) else "KILLED"
+            status = stopped(error)
             _guarded(lambda: end(self.view, tracking_uri(), state_folder(), status))
 
     def poll(self) -> None:
         """Project what has been logged since the last time, at most once a period."""
         if time.monotonic() >= self._next:
+            if self.view.journey is not None:
+                _begun.add(self.view.journey.key)
             _guarded(lambda: project(self.view, tracking_uri(), state_folder()))
             self._shown = True
             self._next = time.monotonic() + self.every_seconds
 
 
-def _told(work: Callable[[], str]) -> str:
+def stopped(error: BaseException) -> str:
+    """How MLflow calls the end of what raised an error."""
+    return "FAILED" if isinstance(error, Exception) and not isinstance(error, Stopped) else "KILLED"
+
+
+@contextmanager
+def ending(journey: Journey | None) -> Iterator[None]:
+    """A journey whose run, where one was begun, does not say for ever that it runs when this raises."""
+    try:
+        yield
+    except BaseException as error:
+        status = stopped(error)
+        if journey is not None and journey.key in _begun:
+            _guarded(lambda: end_journey(journey, tracking_uri(), state_folder(), status))
+        raise
+
+
+_begun: set[str] = set()
+"""Keys of the journeys that this process began to show."""
+
+
+def _told(work: Callable[[], Shown]) -> Shown:
     """Run ``work``; turn whatever MLflow and its libraries raise into one sentence."""
     where = tracking_uri()
     if where.startswith("http"):
@@ -187,11 +296,3 @@ def _guarded(work: Callable[[], str | None]) -> str:
 def tracking_uri() -> str:
     """The server that runs (``MLFLOW_TRACKING_URI`` or the local stack's), else the local database."""
     return live_tracking_uri() or sqlite_uri(state_folder())
-
-
-def _pictures(folder: Path, files: Sequence[FileEntry]) -> list[Path]:
-    return [
-        folder / entry.path
-        for entry in files
-        if Path(entry.path).suffix in _PICTURES or entry.path in _NUMBERS
-    ]

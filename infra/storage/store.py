@@ -15,7 +15,7 @@ import json
 import logging
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,6 +177,14 @@ class Store:
     def materialise(self, artifact: Artifact) -> Path:
         """A local read-only folder with the artifact's files and its ``manifest.json``; verified."""
         return Cache(self.objects, self.cache).materialise(self.load(artifact))
+
+    def fetch(self, files: Sequence[FileEntry], folder: Path) -> Path:
+        """Copies of some files of an artifact, verified, in a folder that must not be there yet.
+
+        Raises:
+            IntegrityError: a file is missing or was changed.
+        """
+        return self.objects.fetch_all(tuple(files), folder)
 
     def verify(self, manifest: Manifest) -> None:
         """Read every byte of an artifact again, and hold the digest of the whole against its files'.

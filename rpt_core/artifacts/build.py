@@ -28,6 +28,8 @@ TIMINGS_FILE = "timings.jsonl"
 """Seconds and rates of the same steps; volatile."""
 SECONDS = "seconds"
 """Name of the timing that holds a step's own duration."""
+SYSTEM = "system/"
+"""Begins the names of timings that were read from the machine: load and memory."""
 PAGE_FILE = "page.md"
 """What Prefect's UI shows of an artifact, where it has one."""
 VIEW_FILES = frozenset({"card.html", "card.json", PAGE_FILE})

@@ -34,8 +34,8 @@ class Stage:
     """``module:function`` of rpt_core, imported only where it runs."""
     exact: bool
     """Whether its content is the same on every machine, or only under the same numerics."""
-    experiment: str
-    """MLflow experiment its metrics go to."""
+    group: Literal["data", "train", "eval", "scaling", "report"]
+    """What its runs in MLflow are found by, as the tag ``rpt.group``."""
     flow: str
     """Prefect flow that makes it."""
     work: Literal["train", "score"] | None = None
@@ -64,63 +64,63 @@ class Stage:
 ROWS = (
     Stage(
         IngestRecipe, "rpt_core.corpus.ingest:ingest",
-        exact=True, experiment="rpt/data", flow="ingest-corpus", title="Text read",
+        exact=True, group="data", flow="ingest-corpus", title="Text read",
     ),
     Stage(
         PrepareRecipe, "rpt_core.corpus.prepare:prepare",
-        exact=True, experiment="rpt/data", flow="prepare-corpus", title="Corpus prepared",
+        exact=True, group="data", flow="prepare-corpus", title="Corpus prepared",
     ),
     Stage(
         QualityRecipe, "rpt_core.quality.stage:score_quality",
-        exact=False, experiment="rpt/data", flow="score-quality", work="score",
+        exact=False, group="data", flow="score-quality", work="score",
     ),
     Stage(
         BaseRecipe, "rpt_core.train.supervised.base:train_base", many_ranks=True,
-        exact=False, experiment="rpt/train", flow="cold-start", work="train", title="Base model",
+        exact=False, group="train", flow="cold-start", work="train", title="Base model",
     ),
     Stage(
         DifficultyRecipe, "rpt_core.difficulty.score:score_difficulty", many_ranks=True,
-        exact=False, experiment="rpt/data", flow="score-difficulty", work="score", title="Difficulty scored",
+        exact=False, group="data", flow="score-difficulty", work="score", title="Difficulty scored",
     ),
     Stage(
         ColdStartRecipe, "rpt_core.train.supervised.cold_start:train_cold_start", many_ranks=True,
-        exact=False, experiment="rpt/train", flow="cold-start", work="train", title="Cold start",
+        exact=False, group="train", flow="cold-start", work="train", title="Cold start",
     ),
     Stage(
         PolicyRecipe, "rpt_core.train.rl.reinforce:train_policy", many_ranks=True,
-        exact=False, experiment="rpt/train", flow="train-rpt", work="train", title="RPT",
+        exact=False, group="train", flow="train-rpt", work="train", title="RPT",
     ),
     Stage(
         RlptRecipe, "rpt_core.train.rl.reinforce:train_rlpt", many_ranks=True,
-        exact=False, experiment="rpt/train", flow="train-rlpt", work="train",
+        exact=False, group="train", flow="train-rlpt", work="train",
     ),
     Stage(
         JudgeRecipe, "rpt_core.train.supervised.judge:train_judge", many_ranks=True,
-        exact=False, experiment="rpt/train", flow="train-judge",
+        exact=False, group="train", flow="train-judge",
     ),
     Stage(
         SftRecipe, "rpt_core.train.supervised.sft:train_sft", many_ranks=True,
-        exact=False, experiment="rpt/train", flow="sft", work="train",
+        exact=False, group="train", flow="sft", work="train",
     ),
     Stage(
         PassRateRecipe, "rpt_core.evaluation.pass_rates:score_pass_rate",
-        exact=False, experiment="rpt/data", flow="score-pass-rate", work="score", title="Pass rates scored",
+        exact=False, group="data", flow="score-pass-rate", work="score", title="Pass rates scored",
     ),
     Stage(
         RlvrRecipe, "rpt_core.train.rl.reinforce:finetune_rlvr", many_ranks=True,
-        exact=False, experiment="rpt/train", flow="finetune-rlvr", work="train", title="Verifiable rewards",
+        exact=False, group="train", flow="finetune-rlvr", work="train", title="Verifiable rewards",
     ),
     Stage(
         EvaluationRecipe, "rpt_core.evaluation.evaluate:evaluate",
-        exact=False, experiment="rpt/eval", flow="evaluate", work="score", title="Evaluated",
+        exact=False, group="eval", flow="evaluate", work="score", title="Evaluated",
     ),
     Stage(
         JudgedEvaluationRecipe, "rpt_core.evaluation.evaluate:evaluate",
-        exact=False, experiment="rpt/eval", flow="evaluate-judged", work="score",
+        exact=False, group="eval", flow="evaluate-judged", work="score",
     ),
     Stage(
         BenchmarkRecipe, "rpt_core.evaluation.benchmarks.suite.stage:evaluate_benchmark",
-        exact=False, experiment="rpt/eval", flow="evaluate-benchmark", work="score", title="Benchmark",
+        exact=False, group="eval", flow="evaluate-benchmark", work="score", title="Benchmark",
     ),
     Stage(
         HarnessRecipe, "rpt_core.evaluation.harness.stage:evaluate_harness",
@@ -128,31 +128,31 @@ ROWS = (
     ),
     Stage(
         ScalingRecipe, "rpt_core.scaling.fit:fit_scaling",
-        exact=True, experiment="rpt/scaling", flow="fit-scaling", title="Scaling law",
+        exact=True, group="scaling", flow="fit-scaling", title="Scaling law",
     ),
     Stage(
         ReportRecipe, "rpt_core.report.study:write_report",
-        exact=True, experiment="rpt/report", flow="pipeline",
+        exact=True, group="report", flow="pipeline",
     ),
     Stage(
         RlptReportRecipe, "rpt_core.report.study:write_report",
-        exact=True, experiment="rpt/report", flow="pipeline",
+        exact=True, group="report", flow="pipeline",
     ),
     Stage(
         RlvrReportRecipe, "rpt_core.report.study:write_report",
-        exact=True, experiment="rpt/report", flow="study",
+        exact=True, group="report", flow="study",
     ),
     Stage(
         SeedsRecipe, "rpt_core.report.study:write_report",
-        exact=True, experiment="rpt/report", flow="seeds",
+        exact=True, group="report", flow="seeds",
     ),
     Stage(
         ArmsRecipe, "rpt_core.report.study:write_report",
-        exact=True, experiment="rpt/report", flow="study",
+        exact=True, group="report", flow="study",
     ),
     Stage(
         LeaderboardRecipe, "rpt_core.report.study:write_report",
-        exact=True, experiment="rpt/report", flow="leaderboard",
+        exact=True, group="report", flow="leaderboard",
     ),
 )  # fmt: skip
 """In the order of a journey."""

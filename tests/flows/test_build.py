@@ -21,7 +21,7 @@ from tests.flows.toy import ToyRecipe
 from tests.least_time import least_seconds
 from tests.stage_process import stages_of
 
-TOY = Stage(ToyRecipe, "tests.flows.toy:toy", exact=False, experiment="rpt/test", flow="toy")
+TOY = Stage(ToyRecipe, "tests.flows.toy:toy", exact=False, group="data", flow="toy")
 
 
 @pytest.fixture
