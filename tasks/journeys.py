@@ -7,7 +7,7 @@ when it is shown from nothing but the store.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 
 from infra.metrics.tracking import Told, journeys_of, track_all
 from infra.metrics.views import RECIPE_TAG, Journey
@@ -39,9 +39,8 @@ class Designs:
         value = self.store.find(value.ref).artifact if isinstance(value, Ref) else value
         key = value.fingerprint if isinstance(value, Artifact) else value.model_dump_json()
         if key not in self._known:
-            recipe = self.recipe(value) if isinstance(value, Artifact) else value
-            design, parts = self._designed(recipe) if recipe is not None else (value.digest, frozenset[str]())
-            self._known[key], self._parts[design] = design, parts | {design}
+            self._known[key], parts = self._designed(value)
+            self._parts[self._known[key]] = parts | {self._known[key]}
         return self._known[key]
 
     def parts(self, value: Input) -> frozenset[str]:
@@ -57,7 +56,11 @@ class Designs:
         except (RecipeError, IntegrityError):  # of an earlier version, or not in this store
             return None
 
-    def _designed(self, recipe: Recipe) -> tuple[str, frozenset[str]]:
+    def _designed(self, value: Recipe | Artifact) -> tuple[str, frozenset[str]]:
+        recipe = self.recipe(value) if isinstance(value, Artifact) else value
+        if recipe is None:
+            assert isinstance(value, Artifact), "a recipe is its own"
+            return value.digest, frozenset()
         inputs = recipe.inputs()
         below = {place: self.of(value) for place, value in inputs.items()}
         known = {
@@ -142,8 +145,7 @@ def show_again(manifest: Manifest, store: Store) -> list[str]:
         return [own.journey.name]
     for known, is_root in found:
         part = replace(own.spoken(manifest.artifact, called), journey=known, is_root=is_root)
-        told = told_of(manifest, part)
-        track_all(store, known, lambda: [manifest], lambda _, told=told: told, strict=True)
+        track_all(store, known, lambda: [manifest], partial(told_of, spoken=part), strict=True)
     return [known.name for known, _ in found]
 
 

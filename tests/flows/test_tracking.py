@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from infra.local.state import sqlite_uri
-from infra.metrics import projection, tracking
-from infra.metrics.projection import View, flat, project
-from infra.metrics.tracking import LiveView, track
+from infra.metrics import projection, server, tracking
+from infra.metrics.projection import project
+from infra.metrics.server import EXPERIMENT, connected
+from infra.metrics.tracking import LiveView, Told, track
+from infra.metrics.views import View, flat
 from infra.storage.store import Store
 from rpt_core.artifacts.build import FLOPS, METRICS_FILE, LocalBuild
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome, RowCounts
@@ -36,7 +38,7 @@ def home(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def client(home):
-    with projection._client(sqlite_uri(home), home) as one:
+    with connected(sqlite_uri(home), home) as one:
         return one
 
 
@@ -44,10 +46,10 @@ def client(home):
 def view(tmp_path, request) -> View:
     fingerprint = request.node.name[-60:].encode().hex()[:64]
     recipe = {"steps": 6, "optimiser": {"name": "adamw"}, "stage": "train-rpt"}
-    return View("rpt/train", "policy", fingerprint, recipe, tmp_path, STARTED)
+    return View("train", "policy", fingerprint, recipe, tmp_path, STARTED)
 
 
-def log(view: View, steps: range, offset: float = 0.0, *, flops: bool = True) -> None:
+def log(view: View, steps: range, offset: float = 0.0, *, flops: bool = True, seconds: float = 2.0) -> None:
     with (
         (view.folder / "metrics.jsonl").open("a") as metrics,
         (view.folder / "timings.jsonl").open("a") as timings,
@@ -55,7 +57,7 @@ def log(view: View, steps: range, offset: float = 0.0, *, flops: bool = True) ->
         for step in steps:
             row = {"step": step, "reward": step + offset, "odd % name": 1.0}
             metrics.write(json.dumps({**row, FLOPS: 2.5 * step} if flops else row) + "\n")
-            timings.write(json.dumps({"step": step, "seconds": 2.0}) + "\n")
+            timings.write(json.dumps({"step": step, "seconds": seconds}) + "\n")
 
 
 def history(client, view: View, metric: str) -> list[tuple[int, float]]:
@@ -64,7 +66,7 @@ def history(client, view: View, metric: str) -> list[tuple[int, float]]:
 
 
 def the_run(client, view: View):
-    experiment = client.get_experiment_by_name(view.experiment)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
     runs = client.search_runs([experiment.experiment_id], f"tags.`rpt.fingerprint` = '{view.fingerprint}'")
     assert len(runs) == 1
     return runs[0]
@@ -80,17 +82,28 @@ def test_a_run_is_called_as_people_speak_of_it_and_found_by_its_tags(home, clien
     assert run.data.tags["rpt.ref"] == f"policy/{view.fingerprint[:12]}"
 
 
-def test_an_experiment_opens_on_its_runs_and_says_what_they_are(home, client, view):
-    project(replace(view, experiment="rpt/scaling"), sqlite_uri(home), home)
-    found = client.get_experiment_by_name("rpt/scaling")
+def test_the_experiment_opens_on_its_runs_and_says_what_they_are(home, client, view):
+    project(view, sqlite_uri(home), home)
+    found = client.get_experiment_by_name(EXPERIMENT)
     assert found.tags["mlflow.experimentKind"] == "custom_model_development"
-    assert "p_star" in found.tags["mlflow.note.content"]
+    assert "_by_gflops" in found.tags["mlflow.note.content"]
+    for name, (_, search, columns) in server.VIEWS.items():
+        assert server.view_path(found.experiment_id, name) in found.tags["mlflow.note.content"]
+        saved = json.loads(found.tags[f"mlflow.sharedViewState.{name}"])
+        assert saved["name"] == name
+        assert json.loads(saved["state"]) == {"searchFilter": search, "selectedColumns": columns}
+        client.search_runs([found.experiment_id], search)  # a filter that MLflow refuses raises
 
 
-def test_an_experiment_of_an_earlier_version_opens_on_its_runs_too(home, client, view):
-    number = client.create_experiment("rpt/earlier")
-    project(replace(view, experiment="rpt/earlier"), sqlite_uri(home), home)
-    assert client.get_experiment(number).tags["mlflow.experimentKind"] == "custom_model_development"
+def test_an_experiment_of_an_earlier_version_is_brought_up_to_date(home, client, view):
+    project(view, sqlite_uri(home), home)
+    number = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    client.set_experiment_tag(number, "mlflow.note.content", "as it was")
+    client.set_experiment_tag(number, "mlflow.experimentKind", "genai_development")
+    project(view, sqlite_uri(home), home)
+    found = client.get_experiment(number).tags
+    assert found["mlflow.experimentKind"] == "custom_model_development"
+    assert found["mlflow.note.content"] == server.note(number)
 
 
 @pytest.mark.parametrize(
@@ -173,14 +186,53 @@ def test_a_growing_record_is_shown_piece_by_piece_and_once(home, client, view):
 
 def test_a_writer_that_died_before_it_noted_how_far_it_was_repeats_nothing(home, client, view, monkeypatch):
     log(view, range(1, 4))
-    with monkeypatch.context() as broken:
-        broken.setattr(
-            "infra.metrics.projection._tag", lambda *args: (_ for _ in ()).throw(OSError("killed here"))
-        )
-        with pytest.raises(OSError, match="killed here"):
-            project(view, sqlite_uri(home), home)
+    killed_before_the_note(view, home, monkeypatch)
     project(view, sqlite_uri(home), home)
     assert history(client, view, "reward") == [(1, 1.0), (2, 2.0), (3, 3.0)]
+
+
+def killed_before_the_note(view: View, home: Path, monkeypatch) -> None:
+    """Show the record, and die after its last metric."""
+    write = projection._log_metrics
+
+    def die(*given) -> None:
+        write(*given)
+        raise OSError("killed here")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(projection, "_log_metrics", die)
+        with pytest.raises(OSError, match="killed here"):
+            project(view, sqlite_uri(home), home)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5], ids=["same", "other"])
+def test_an_attempt_after_a_writer_that_died_gives_each_step_once(home, client, view, monkeypatch, offset):
+    """The steps are taken again, at other seconds; with other values where another machine resumed."""
+    log(view, range(1, 4))
+    killed_before_the_note(view, home, monkeypatch)
+    for name in ("metrics.jsonl", "timings.jsonl"):
+        path = view.folder / name
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:1]))
+    project(view, sqlite_uri(home), home)
+    log(view, range(2, 5), offset, seconds=3.0)
+    project(view, sqlite_uri(home), home)
+    expected = [(i, float(i) + (offset if i > 1 else 0)) for i in range(1, 5)]
+    assert history(client, view, "reward") == expected
+    assert [step for step, _ in history(client, view, "time/seconds")] == [1, 2, 3, 4]
+    assert history(client, view, "reward_by_gflops") == [(int(2.5 * i), value) for i, value in expected]
+
+
+def test_a_step_waits_for_its_timings(home, client, view):
+    log(view, range(1, 3))
+    with (view.folder / "metrics.jsonl").open("a") as metrics:
+        metrics.write(json.dumps({"step": 3, "reward": 3.0}) + "\n")
+    project(view, sqlite_uri(home), home)
+    assert history(client, view, "reward") == [(1, 1.0), (2, 2.0)]
+    with (view.folder / "timings.jsonl").open("a") as timings:
+        timings.write(json.dumps({"step": 3, "seconds": 7.0}) + "\n")
+    project(view, sqlite_uri(home), home)
+    assert history(client, view, "reward") == [(1, 1.0), (2, 2.0), (3, 3.0)]
+    assert history(client, view, "time/seconds") == [(1, 2.0), (2, 2.0), (3, 7.0)]
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.5], ids=["same", "other"])
@@ -225,7 +277,7 @@ class Folder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def materialise(self, artifact) -> Path:
+    def fetch(self, files, folder: Path) -> Path:
         return self.folder
 
 
@@ -235,7 +287,7 @@ def test_a_finished_artifact_is_shown_and_shown_again_without_change(home, clien
     log(view, range(1, 4))
     for _ in range(3):
         assert (
-            track(Folder(view.folder), manifest_of(view), "rpt/train", {"prefect.flow_run_id": "f-1"}) == ""
+            track(Folder(view.folder), manifest_of(view), Told("train", {"prefect.flow_run_id": "f-1"})) == ""
         )
     run = the_run(client, view)
     assert run.info.status == "FINISHED"
@@ -254,7 +306,7 @@ def test_what_an_evaluation_logs_as_its_whole_is_not_shown_twice(home, client, v
     (view.folder / "metrics.jsonl").write_text(json.dumps(whole) + "\n")
     manifest = manifest_of(view)
     outcome = manifest.outcome.model_copy(update={"summary": {"accuracy": 0.5, "other": 0.75, "new": 1.0}})
-    track(Folder(view.folder), manifest.model_copy(update={"outcome": outcome}), "rpt/train")
+    track(Folder(view.folder), manifest.model_copy(update={"outcome": outcome}), Told("train"))
     metrics = the_run(client, view).data.metrics
     assert (metrics["accuracy"], metrics["other"]) == (0.5, 0.25)
     assert {name for name in metrics if name.startswith("result/")} == {"result/other", "result/new"}
@@ -271,7 +323,7 @@ def test_a_fit_is_shown_with_its_ends_and_its_verdict(home, client, view, monkey
     build = LocalBuild({"evaluation": folder}, tmp_path / "out", tmp_path / "scratch")
     outcome = fit_scaling(recipe, build)
     manifest = manifest_of(view).model_copy(update={"kind": "scaling", "outcome": outcome})
-    track(Folder(build.out), manifest, "rpt/train")
+    track(Folder(build.out), manifest, Told("train"))
     run = the_run(client, view)
     assert run.data.tags["law_verdict"] == outcome.summary["law_verdict"]
     names = [f"easy_{name}{end}" for name in ("alpha", "a", "p_star") for end in ("", "_low", "_high")]
@@ -286,7 +338,8 @@ def test_a_fit_is_shown_with_its_ends_and_its_verdict(home, client, view, monkey
 
 def test_pictures_go_along(home, client, view):
     (view.folder / "curve.png").write_bytes(b"\x89PNG")
-    project(replace(view, digest="ef" * 32), sqlite_uri(home), home, [view.folder / "curve.png"])
+    view = replace(view, digest="ef" * 32, pictures=(view.folder / "curve.png",))
+    project(view, sqlite_uri(home), home)
     run = the_run(client, view)
     assert [item.path for item in client.list_artifacts(run.info.run_id)] == ["curve.png"]
     assert run.info.artifact_uri.startswith((home / "mlflow-files").as_uri())
@@ -298,7 +351,7 @@ def test_a_live_view_waits_its_period(home, client, view, monkeypatch):
     log(view, range(1, 3))
     live = LiveView(view, every_seconds=0.2)
     live.poll()
-    experiment = client.get_experiment_by_name(view.experiment)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
     query = f"tags.`rpt.fingerprint` = '{view.fingerprint}'"
     assert not client.search_runs([experiment.experiment_id], query)
     time.sleep(0.25)
@@ -320,10 +373,10 @@ def test_an_outage_is_one_warning_and_no_failure(view, monkeypatch, caplog, fres
     with caplog.at_level(logging.WARNING, "rpt.tracking"):
         begin = time.monotonic()
         for _ in range(3):
-            assert track(Folder(view.folder), manifest_of(view), "rpt/train") == ""
+            assert track(Folder(view.folder), manifest_of(view), Told("train")) == ""
         assert time.monotonic() - begin < 20
         tracking._down_until = 1e-9  # the pause is over, MLflow still away
-        assert track(Folder(view.folder), manifest_of(view), "rpt/train") == ""
+        assert track(Folder(view.folder), manifest_of(view), Told("train")) == ""
     told = [record.getMessage() for record in caplog.records if record.name == "rpt.tracking"]
     assert len(told) == 1
     assert "rpt track" in told[0]

@@ -8,8 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.local.state import sqlite_uri
-from infra.metrics import lineage, projection
-from infra.metrics.projection import View, project
+from infra.metrics import lineage
+from infra.metrics.projection import project
+from infra.metrics.server import EXPERIMENT, connected
+from infra.metrics.views import View
 from rpt_core.train.rl.record import ROLLOUTS_FILE, SCHEMA
 
 CORPUS = {"kind": "corpus", "fingerprint": "ab" * 32, "digest": "cd" * 32}
@@ -34,12 +36,12 @@ def shown(tmp_path):
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / ROLLOUTS_FILE)
     recipe = {"steps": 4, "corpus": CORPUS, "nested": {"starts": [START]}}
     view = View(
-        "rpt/train", "policy", "99" * 32, recipe, folder, "2026-11-20T10:00:00+00:00", digest="77" * 32
+        "train", "policy", "99" * 32, recipe, folder, "2026-11-20T10:00:00+00:00", digest="77" * 32
     )
     for _ in range(2):
         project(view, sqlite_uri(home), home)
-        with projection._client(sqlite_uri(home), home) as client:
-            experiment = client.get_experiment_by_name("rpt/train")
+        with connected(sqlite_uri(home), home) as client:
+            experiment = client.get_experiment_by_name(EXPERIMENT)
             (run,) = client.search_runs([experiment.experiment_id])
             client.set_tag(run.info.run_id, "rpt.digest", "killed before it was noted")
     return client, run
@@ -57,7 +59,8 @@ def test_inputs_models_and_rollouts_are_linked_once(shown):
     }
     assert len(inputs) == 2
 
-    models = client.search_logged_models([run.info.experiment_id])
+    found_models = client.search_logged_models([run.info.experiment_id])
+    models = [model for model in found_models if model.name != "final"]
     told = {model.name: (model.tags["rpt.ref"], model.tags["rpt.digest"], model.params) for model in models}
     assert told == {
         f"step-{step}": (f"policy/{address['fingerprint'][:12]}", "ef" * 32, {"step": step})

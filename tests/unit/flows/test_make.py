@@ -19,6 +19,7 @@ from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.report import ReportRecipe
 from rpt_core.recipes.stages import STAGES
+from tasks import journeys
 from tasks.spoken import Spoken, role
 from tests.unit.infra.storage.test_store import write
 
@@ -89,6 +90,7 @@ def built(store: Store, tmp_path: Path, monkeypatch) -> list[Recipe]:
 
     monkeypatch.setattr(make, "open_store", lambda: store)
     monkeypatch.setattr(make, "build", Build())
+    monkeypatch.setattr(journeys, "track_all", lambda *given, **how: 0)
     return asked
 
 
