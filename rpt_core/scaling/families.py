@@ -45,6 +45,8 @@ class Family:
     """Best slope and offset for each basis, and the squared error."""
     ceiling: Callable[[float, float], float] | None
     """Of slope and offset; None where the curve has none."""
+    has_exponent: bool = True
+    """Whether its last shape parameter is the log of what multiplies the log of compute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Curve:
     @property
     def exponent(self) -> float | None:
         """What multiplies the log of compute inside it: alpha, -c or 1 / s; None where nothing does."""
-        return None if self.family.name in ("saturation", "logarithmic") else float(np.exp(self.shape[-1]))
+        return float(np.exp(self.shape[-1])) if self.family.has_exponent else None
 
     @property
     def ceiling(self) -> float | None:
@@ -196,9 +198,10 @@ FAMILIES: dict[str, Family] = {
     for family in (
         Family("power law", 3, _power, lambda _: ((np.log(0.01), np.log(20.0)),), below_ceiling, _offset),
         Family("exponential", 3, _gompertz, _around_steps, up_to_ceiling, _slope),
-        Family("saturation", 3, _decay, lambda z: ((z.min() - 3, z.max() + 3),), below_ceiling, _offset),
+        Family("saturation", 3, _decay, lambda z: ((z.min() - 3, z.max() + 3),), below_ceiling, _offset,
+               has_exponent=False),
         Family("logistic", 3, _logistic, _around_steps, up_to_ceiling, _slope),
-        Family("logarithmic", 2, _straight, lambda _: (), rising, None),
+        Family("logarithmic", 2, _straight, lambda _: (), rising, None, has_exponent=False),
     )
-}
+}  # fmt: skip
 """By name, in the order they are shown."""

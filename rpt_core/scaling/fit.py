@@ -16,6 +16,7 @@ from rpt_core.evaluation.items import FINAL, read_items
 from rpt_core.evaluation.scores import Outcomes, accuracy, outcomes, tiers_of
 from rpt_core.recipes.scaling import ScalingRecipe
 from rpt_core.scaling.curve import draw_curve
+from rpt_core.scaling.exponents import Ends, exponent_ends
 from rpt_core.scaling.power_law import FEWEST_POINTS, PowerLawFit, fit_exponential, judge_power_law
 from rpt_core.scaling.rivals import UNDECIDED, Rival
 
@@ -38,7 +39,8 @@ def fit_scaling(recipe: ScalingRecipe, build: Build) -> Outcome:
     items = read_items(folder)
     thresholds = json.loads((folder / "scores.json").read_text())["thresholds_nats"]
     points = _checkpoints(items)
-    tiers = {tier: _fit_tier(recipe, items, points, tier, thresholds) for tier in thresholds}
+    fitted = {tier: _fit_tier(recipe, items, points, tier, thresholds) for tier in thresholds}
+    tiers = {tier: found for tier, (found, _) in fitted.items()}
     result = {
         "axis": "training compute, cumulative, in 1e9 floating-point operations",
         "law": "accuracy = A / C^alpha + P*",
@@ -50,7 +52,8 @@ def fit_scaling(recipe: ScalingRecipe, build: Build) -> Outcome:
     (build.out / FIT_FILE).write_text(json.dumps(result, indent=1, allow_nan=False))
     (build.out / CURVE_FILE).write_bytes(draw_curve(result))
     asked = sum(len(tier["points"]) for tier in tiers.values())
-    return Outcome(rows=RowCounts(rows_in=asked, kept=asked), summary=_summary(result))
+    summary = _summary(result, {tier: ends for tier, (_, ends) in fitted.items()})
+    return Outcome(rows=RowCounts(rows_in=asked, kept=asked), summary=summary)
 
 
 def _checkpoints(items: pa.Table) -> list[tuple[str, int, float]]:
@@ -65,7 +68,8 @@ def _fit_tier(
     checkpoints: Sequence[tuple[str, int, float]],
     tier: str,
     thresholds: dict[str, float],
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], dict[str, Ends]]:
+    """The tier as ``fit.json`` has it, and the ends of its laws' exponents."""
     found = [
         tiers_of(outcomes(items, MODE, name), list(thresholds.values())).get(tier)
         for name, _, _ in checkpoints
@@ -80,7 +84,8 @@ def _fit_tier(
     known = None if not errors or None in errors or max(errors) == 0 else np.array(errors)  # type: ignore[type-var]
     resampled = _resampled([part for _, _, part in present], recipe) if recipe.resamples >= 20 else None
     fit = judge_power_law(gflops, values, known, resampled)
-    return {
+    ends = exponent_ends(gflops, values, known, resampled) if fit.comparison else {}
+    tier_json = {
         "points": [
             {"step": step, "gflops": compute, **estimate.as_json()}
             for (step, compute, _), estimate in zip(present, estimates, strict=True)
@@ -91,6 +96,7 @@ def _fit_tier(
         "power_law": _law_json(fit, gflops),
         "exponential": _exponential(gflops, values),
     }
+    return tier_json, ends
 
 
 def _resampled(parts: list[Outcomes], recipe: ScalingRecipe) -> Floats | None:
@@ -157,8 +163,13 @@ def _overall(verdicts: dict[str, str]) -> str:
     return ", ".join(f"{tier}: {verdict}" for tier, verdict in verdicts.items()) or UNDECIDED
 
 
-def _summary(result: dict[str, Any]) -> dict[str, float | int | str | bool | None]:
-    """Every tier's parameters with their ends. Withheld ones are null; the verdict is there in any case."""
+def _summary(
+    result: dict[str, Any], ends: dict[str, dict[str, Ends]]
+) -> dict[str, float | int | str | bool | None]:
+    """Every tier's parameters with their ends, and its laws' exponents with theirs.
+
+    Withheld ones are null; the verdict is there in any case.
+    """
     summary: dict[str, float | int | str | bool | None] = {"law_verdict": result["law_verdict"]}
     for tier, found in result["tiers"].items():
         summary[f"{tier}_law_verdict"] = found["law_verdict"]
@@ -170,9 +181,12 @@ def _summary(result: dict[str, Any]) -> dict[str, float | int | str | bool | Non
             summary[f"{tier}_{shown}"] = of.get("value")
             summary[f"{tier}_{shown}_low"], summary[f"{tier}_{shown}_high"] = of.get("low"), of.get("high")
         for law in found["laws"]:
-            name = law["name"].replace(" ", "_")
-            summary[f"{tier}_{name}_aicc"] = law["aicc"]
-            summary[f"{tier}_{name}_exponent"] = None if law["on_bound"] else law["exponent"]
+            name = f"{tier}_{law['name'].replace(' ', '_')}"
+            summary[f"{name}_aicc"] = law["aicc"]
+            known = law["exponent"] is not None and not law["on_bound"]
+            summary[f"{name}_exponent"] = law["exponent"] if known else None
+            low_high = ends[tier][law["name"]] if known else (None, None)
+            summary[f"{name}_exponent_low"], summary[f"{name}_exponent_high"] = low_high
     return summary
 
 

@@ -35,9 +35,7 @@ def shown(tmp_path):
     ]  # fmt: skip
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), folder / ROLLOUTS_FILE)
     recipe = {"steps": 4, "corpus": CORPUS, "nested": {"starts": [START]}}
-    view = View(
-        "train", "policy", "99" * 32, recipe, folder, "2026-11-20T10:00:00+00:00", digest="77" * 32
-    )
+    view = View("train", "policy", "99" * 32, recipe, folder, "2026-11-20T10:00:00+00:00", digest="77" * 32)
     for _ in range(2):
         project(view, sqlite_uri(home), home)
         with connected(sqlite_uri(home), home) as client:

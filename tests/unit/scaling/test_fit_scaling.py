@@ -60,6 +60,15 @@ def test_parameters_and_their_ends_are_in_the_summary_and_the_law_is_named_or_no
     assert {one["name"] for one in easy["laws"]} == set(FAMILIES)
     assert [one["aicc"] for one in easy["laws"]] == sorted(one["aicc"] for one in easy["laws"])
     assert summary["easy_logistic_aicc"] in [one["aicc"] for one in easy["laws"]]
+    for law in easy["laws"]:
+        name = f"easy_{law['name'].replace(' ', '_')}_exponent"
+        told = law["exponent"] is not None and not law["on_bound"]
+        assert summary[name] == (law["exponent"] if told else None)
+        ends = [summary[f"{name}{end}"] for end in ("_low", "_high")]
+        assert (ends == [None, None]) == (not told)
+    low, high = (summary[f"easy_power_law_exponent{end}"] for end in ("_low", "_high"))
+    assert low < summary["easy_power_law_exponent"] < high
+    assert (low, high) == pytest.approx((summary["easy_alpha_low"], summary["easy_alpha_high"]), rel=1e-3)
     verdicts = {tier["law_verdict"] for tier in found["tiers"].values()}
     assert found["law_verdict"] == summary["law_verdict"]
     assert found["law_verdict"] in verdicts or "easy: " in found["law_verdict"]
