@@ -18,6 +18,7 @@ from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.errors import IntegrityError, RecipeError
 from rpt_core.recipes.report import ReportRecipe, SeedsRecipe, StudyRecipe
 from rpt_core.recipes.stages import STAGES
+from tasks.intervals import has_intervals, intervals_of
 from tasks.learning_curve import draw_learning_curve
 from tasks.spoken import Spoken, role, spoken_of
 
@@ -159,6 +160,7 @@ def told_of(manifest: Manifest, spoken: Spoken, tags: Mapping[str, str] | None =
         spoken.journey,
         spoken.is_root,
         draw_learning_curve if group == "train" else None,
+        partial(intervals_of, stage=str(stage.name)) if stage and has_intervals(manifest) else None,
     )
 
 

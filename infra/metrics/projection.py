@@ -245,14 +245,14 @@ def _described(client: "MlflowClient", run: "Run", view: View) -> "Run":
 
 def _finish(client: "MlflowClient", run: "Run", view: View, lines: Sequence[Line]) -> None:
     last = lines[-1] if lines else Line(0, run.info.start_time, None, {}, {})
-    whole = {
-        f"{RESULT}{name}": value for line in lines if line.step == 0 for name, value in line.values.items()
-    }
+    # an evaluation logs its results as step 0, a training ends with some of its own: once is enough
+    ends = [line for line in lines if line.step == 0 or line is last]
+    told = {(f"{RESULT}{name}", value) for line in ends for name, value in line.values.items()}
+    told.add((f"{RESULT}gflops", view.results.get("spent/gflops", -1.0)))
     results = [
         Point(plain_name(name), value, last.milliseconds, last.step)
         for name, value in view.results.items()
-        # an evaluation logs its results as step 0, and a writer may have died right here: once is enough
-        if whole.get(name) != value and run.data.metrics.get(plain_name(name)) != value
+        if (name, value) not in told and run.data.metrics.get(plain_name(name)) != value
     ]
     _log_metrics(client, run, results)
     _tag(client, run, plain_tags(view.tags))

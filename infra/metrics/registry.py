@@ -2,7 +2,7 @@
 
 A version points at a logged model of the training's run, which holds the store's address and no bytes.
 Aliases: ``newest``, made last (MLflow keeps the word *latest* to itself), and ``best``, the most accurate in
-an evaluation that is shown.
+an evaluation that is shown (:data:`ACCURACIES`).
 """
 
 import json
@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
+SOURCE = "rpt-store:/"
+"""Begins the address of a version's content: an artifact of the store."""
 NEWEST, BEST = "newest", "best"
 TRAINED, EVALUATED = "train", "eval"
 """Groups whose builds make models, and whose builds judge them."""
-ACCURACY = "result/accuracy"
+ACCURACIES = ("result/reasoning_hard", "result/judged_accuracy")
+"""What the best model is the best in, by the form of its evaluation: next tokens of the hard tier after a
+thought, or segments by a judge's word."""
 FINAL = "final"
 EXTERNAL = {"mlflow.model.isExternal": "true"}
 """The model's bytes stay in the store; MLflow keeps its address."""
@@ -69,7 +73,12 @@ def _register(client: "MlflowClient", run: "Run", view: View, name: str) -> None
                 raise
         tags = {_FINGERPRINT: view.fingerprint, "rpt.ref": artifact.short, _STARTED: view.started}
         client.create_model_version(
-            name, f"models:/{model}", run.info.run_id, tags=tags, model_id=model, description=view.name
+            name,
+            f"{SOURCE}{artifact.short}",
+            run.info.run_id,
+            tags=tags,
+            model_id=model,
+            description=view.name,
         )
     _point(client, name, NEWEST, _STARTED)
 
@@ -77,7 +86,7 @@ def _register(client: "MlflowClient", run: "Run", view: View, name: str) -> None
 def _accuracy(view: View) -> tuple[str, float] | None:
     """Fingerprint of the model that an evaluation judged, and its accuracy."""
     model: Any = view.recipe.get("model")
-    accuracy = view.results.get(ACCURACY)
+    accuracy = next((view.results[name] for name in ACCURACIES if name in view.results), None)
     if accuracy is None or not isinstance(model, dict) or "fingerprint" not in model:
         return None
     return str(model["fingerprint"]), accuracy

@@ -62,7 +62,8 @@ VIEWS: dict[str, tuple[str, str, list[str]]] = {
         "evaluations: accuracy with its interval",
         "tags.`rpt.group` = 'eval'",
         [*_of("params", "seed", "arm"),
-         *_of("metrics", "accuracy", "accuracy_low", "accuracy_high", "accuracy_hard"),
+         *_of("metrics", "reasoning_hard", "result/reasoning_hard_low", "result/reasoning_hard_high",
+              "plain_hard", "problems_all", "judged_accuracy"),
          *_of("tags", "rpt.role", "rpt.ref")],
     ),
     "laws": (

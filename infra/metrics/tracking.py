@@ -35,12 +35,16 @@ from rpt_core.errors import RptError, ServiceError, SourceError, Stopped, first_
 _AGAIN_AFTER_SECONDS = 60.0
 """After an outage MLflow is left alone for this long."""
 _PICTURES = frozenset({".png", ".svg", ".html"})
-_READ = frozenset({METRICS_FILE, TIMINGS_FILE, MILESTONES_FILE, ROLLOUTS_FILE})
+SCORES_FILE = "scores.json"
+"""An evaluation's numbers with their intervals."""
+_READ = frozenset({METRICS_FILE, TIMINGS_FILE, MILESTONES_FILE, ROLLOUTS_FILE, SCORES_FILE})
 _NUMBERS = frozenset({"fit.json"})
 """The points and laws behind a figure, to load beside another fit's."""
 LEARNING_CURVE = "learning_curve.png"
 Drawing = Callable[[Path], bytes | None]
 """Draws the learning curve of the metrics in a folder, as PNG; None where there is none to draw."""
+Reading = Callable[[Path], Mapping[str, float]]
+"""Reads further single numbers from the files in a folder."""
 Shown = TypeVar("Shown")
 _log = logging.getLogger("rpt.tracking")
 
@@ -65,6 +69,7 @@ class Told:
     """Whether the journey was made for it."""
     draw: Drawing | None = None
     """Of its learning curve."""
+    read: Reading | None = None
 
 
 def track(store: Artifacts, manifest: Manifest, told: Told) -> str:
@@ -160,6 +165,7 @@ def _view(manifest: Manifest, told: Told, folder: Path) -> View:
         "gflops": outcome.flops / 1e9,
         "seconds": sum(attempt.seconds for attempt in manifest.attempts),
     }
+    numbers |= told.read(folder) if told.read is not None else {}
     added = [folder / entry.path for entry in manifest.files if _is_added(entry)]
     return View(
         group=told.group,

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from infra.runs.readings import Readings
 from infra.storage.store import Store
 from rpt_core.artifacts.build import (
     METRICS_FILE,
@@ -86,6 +87,7 @@ class StoreBuild(LocalBuild):
         self.store = store
         self._stopping = stopping
         self._begin = time.monotonic()
+        self._readings = Readings()
         self.first_step = 0
         self.last_step = 0
         self.earlier: tuple[Attempt, ...] = ()
@@ -101,9 +103,9 @@ class StoreBuild(LocalBuild):
         )
 
     def log(self, step: int, values: Mapping[str, float], timings: Mapping[str, float] | None = None) -> None:
-        """Also remember how far this attempt came."""
+        """Also remember how far this attempt came, and what it took of the machine."""
         self.last_step = step
-        super().log(step, values, timings)
+        super().log(step, values, {**(timings or {}), **self._readings.read()})
 
     def progress(self, done: float, total: float, note: str = "") -> None:
         """Write the progress file that the launcher shows; replaced atomically, so never read half."""

@@ -20,7 +20,7 @@ from rpt_core.evaluation.answers import GradedAnswer, ModelUnderTest
 from rpt_core.evaluation.benchmarks.protocol import Benchmark, Report, Setting
 from rpt_core.evaluation.benchmarks.registry import open_benchmarks, table_modes
 from rpt_core.evaluation.checkpoints import Checkpoint, published, same_weights
-from rpt_core.evaluation.forms import Form, Scores, form_of, summarise
+from rpt_core.evaluation.forms import Form, Scores, form_of, summarise, values
 from rpt_core.evaluation.items import FINAL, ItemRow, as_table, from_table, write_items
 from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
 from rpt_core.policy.device import device_of
@@ -148,7 +148,7 @@ def evaluate(recipe: EvaluationFields, build: Build) -> Outcome:
         rows=sum((benchmark.balance for benchmark in opened.values()), RowCounts()),
         flops=policy.work.flops - before + _elsewhere(model.engine) + GIGA * timings.get(JUDGE_GFLOPS, 0.0),
         tokens=model.engine.num_forwarded + model.num_forwarded,
-        summary=dict(form.headline(scores)),
+        summary={**values(form, scores)},
     )
 
 
@@ -168,7 +168,7 @@ def _elsewhere(engine: RolloutEngine) -> float:
 
 def _log(build: Build, form: Form, scores: Scores, reports: Iterable[Report]) -> dict[str, float]:
     """The same numbers as metrics, milestones by step and the final model at step 0; the graders' timings."""
-    metrics, timings = dict(form.headline(scores)), dict[str, float]()
+    metrics, timings = values(form, scores), dict[str, float]()
     for counted, seconds in reports:
         metrics |= counted
         timings |= seconds

@@ -32,8 +32,8 @@ class Form:
     """In which published checkpoints are asked."""
     frame: Callable[[Any, Mapping[str, RowCounts]], Scores]
     """Keys of ``scores.json`` in their order, from the recipe and the balance of each benchmark asked."""
-    headline: Callable[[Scores], Iterator[tuple[str, float]]]
-    """Metrics of the final model."""
+    headline: Callable[[Scores], Iterator[tuple[str, Mapping[str, Any]]]]
+    """Metrics of the final model, as estimates (:func:`values`, :func:`ends`)."""
     milestone: Callable[[Scores], dict[str, float]]
     """Metrics of one checkpoint, from its part of the scores."""
     row: Callable[[ItemRow, Question], ItemRow]
@@ -42,7 +42,27 @@ class Form:
 
 def form_of(recipe: EvaluationFields) -> Form:
     """The form of a recipe's stage."""
-    return _JUDGED if isinstance(recipe, JudgedEvaluationRecipe) else _TEXT
+    return form_of_stage(recipe.stage)
+
+
+def form_of_stage(stage: str) -> Form:
+    """The same by the stage's name."""
+    return _JUDGED if stage == JudgedEvaluationRecipe.model_fields["stage"].default else _TEXT
+
+
+def values(form: Form, scores: Scores) -> dict[str, float]:
+    """Metrics of the final model."""
+    return {name: estimate["value"] for name, estimate in form.headline(scores)}
+
+
+def ends(form: Form, scores: Scores) -> dict[str, float]:
+    """Their intervals, as ``<metric>_low`` and ``<metric>_high``, where there is one."""
+    return {
+        f"{name}_{end}": estimate[end]
+        for name, estimate in form.headline(scores)
+        for end in ("low", "high")
+        if estimate.get(end) is not None
+    }
 
 
 def summarise(
@@ -100,14 +120,14 @@ def _text_frame(recipe: EvaluationRecipe, balances: Mapping[str, RowCounts]) -> 
     }
 
 
-def _text_headline(scores: Scores) -> Iterator[tuple[str, float]]:
+def _text_headline(scores: Scores) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for mode, found in scores["modes"].items():
         for tier, estimate in found.get("accuracy", {}).items():
-            yield f"{mode}_{tier}", estimate["value"]
+            yield f"{mode}_{tier}", estimate
         for tier, estimate in found.get("think_share", {}).items():
-            yield f"{mode}_{tier}_think_share", estimate["value"]
+            yield f"{mode}_{tier}_think_share", estimate
         for name, estimate in found.get("by_benchmark", {}).items():
-            yield f"{mode}_{name}", estimate["value"]
+            yield f"{mode}_{name}", estimate
 
 
 def _judged_frame(recipe: JudgedEvaluationRecipe, balances: Mapping[str, RowCounts]) -> Scores:
@@ -121,20 +141,20 @@ def _judged_frame(recipe: JudgedEvaluationRecipe, balances: Mapping[str, RowCoun
     }
 
 
-def _judged_headline(scores: Scores) -> Iterator[tuple[str, float]]:
+def _judged_headline(scores: Scores) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for mode, found in scores["modes"].items():
         for name in ("accuracy", "think_share", "accuracy_given_thinking", "answer_tokens"):
             estimate = found.get(name, {}).get("all")
             if estimate:
-                yield f"{mode}_{name}", estimate["value"]
+                yield f"{mode}_{name}", estimate
         for k, of_tiers in found.get("pass_at", {}).items():
-            yield f"{mode}_pass_at_{k}", of_tiers["all"]["value"]
+            yield f"{mode}_pass_at_{k}", of_tiers["all"]
         for task, estimate in found.get("by_task", {}).items():
-            yield f"{mode}_{task}", estimate["value"]
+            yield f"{mode}_{task}", estimate
     for mode, found in scores["audit"].items():
         for name in ("true_accuracy", "false_accepts", "false_rejects"):
             if found[name]:
-                yield f"{mode}_{name}", found[name]["value"]
+                yield f"{mode}_{name}", found[name]
 
 
 _TEXT = Form(
