@@ -27,6 +27,7 @@ from infra.local.links import MLFLOW, PREFECT, add_lines, answers, remove_lines
 from infra.local.prefect_api import PrefectApi
 from infra.local.state import prefect_settings, sqlite_uri
 from infra.machine import this_machine
+from infra.metrics.server import TRAINING_PAGES
 from infra.runs import lifeline
 from rpt_core.errors import EngineError, RecipeError, RptError
 
@@ -358,7 +359,8 @@ def _announce(note: TextIO, console: Console, links: Mapping[str, str]) -> None:
     note.write(f", Prefect {page}, MLflow {links[MLFLOW]}")
     note.flush()
     console.print(
-        f"\n  Prefect  {page}\n  MLflow   {links[MLFLOW]}\n  Workers  {', '.join(POOLS)}\n\n"
+        f"\n  Prefect  {page}\n  MLflow   {links[MLFLOW]}/#/experiments?{TRAINING_PAGES}\n"
+        f"  Workers  {', '.join(POOLS)}\n\n"
         "In another shell in this folder:\n"
         "  .venv/bin/prefect deployment run train-rpt/prod -p recipe=tiny_rpt --watch\n"
         "Anywhere else, first:\n"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from infra.metrics.lineage import show_lineage
 from infra.metrics.record import Line, Point, placed, read_record
 from infra.metrics.registry import show_registered
-from infra.metrics.server import alone, connected, experiment_id
+from infra.metrics.server import TRAINING_PAGES, alone, connected, experiment_id
 from infra.metrics.views import ROLE_TAG, Journey, View, plain_name, plain_tags
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def project(view: View, uri: str, home: Path) -> str:
         if not view.digest or run.data.tags.get(_DIGEST_TAG) != view.digest:
             _bring_up_to_date(client, run, view, record)
         experiment, run_id = run.info.experiment_id, run.info.run_id
-    return f"{uri}/#/experiments/{experiment}/runs/{run_id}" if uri.startswith("http") else ""
+    page = f"{uri}/#/experiments/{experiment}/runs/{run_id}?{TRAINING_PAGES}"
+    return page if uri.startswith("http") else ""
 
 
 def end(view: View, uri: str, home: Path, status: str) -> None:
@@ -260,7 +261,9 @@ def _finish(client: "MlflowClient", run: "Run", view: View, lines: Sequence[Line
         client.log_artifact(run.info.run_id, str(picture))
     show_lineage(client, run, view.recipe, view.folder)
     show_registered(client, run, view)
-    client.set_terminated(run.info.run_id, "FINISHED", end_time=last.milliseconds)
+    started = int(run.data.tags.get(_STARTED_TAG, run.info.start_time))
+    took = int(view.results.get("spent/seconds", 0.0) * 1000)
+    client.set_terminated(run.info.run_id, "FINISHED", end_time=max(started + took, last.milliseconds))
 
 
 def _log_metrics(client: "MlflowClient", run: "Run", points: Sequence[Point]) -> None:

@@ -60,17 +60,12 @@ def logged_model(
 
 
 def _register(client: "MlflowClient", run: "Run", view: View, name: str) -> None:
-    import mlflow
-
     artifact = Artifact(kind=view.kind, fingerprint=view.fingerprint, digest=view.digest)
     model = logged_model(client, run, FINAL, artifact, {})
     if not _versions(client, _FINGERPRINT, view.fingerprint, name):
-        try:
+        if not client.search_registered_models(f"name = '{name}'"):
             told = f"`{name}` in the store; `rpt ls --kind {view.kind}` lists its versions there."
             client.create_registered_model(name, description=told)
-        except mlflow.MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
         tags = {_FINGERPRINT: view.fingerprint, "rpt.ref": artifact.short, _STARTED: view.started}
         client.create_model_version(
             name,

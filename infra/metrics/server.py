@@ -9,16 +9,20 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from infra.metrics.views import ROLE_TAG
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "rpt"
 """Everything is in one experiment: MLflow nests, compares and groups runs within one."""
+TRAINING_PAGES = "workflowType=machine_learning"
+"""In an address: MLflow 3 opens a new browser on its pages about traces otherwise."""
 _KIND_TAG, _KIND = "mlflow.experimentKind", "custom_model_development"
-"""Opens the experiment on its table of runs; without it MLflow 3 shows an empty page about traces."""
+"""Says that the experiment is about trainings."""
 _NOTE_TAG, _VIEW_TAG = "mlflow.note.content", "mlflow.sharedViewState."
 _CREATED = 1_767_225_600_000
 """When the views were made, as MLflow wants to know; one moment, so that a view is written once."""
@@ -148,12 +152,15 @@ def note(number: str) -> str:
 
 def view_path(number: str, view: str) -> str:
     """Where MLflow's page shows a view of the experiment, below the server's address."""
-    return f"#/experiments/{number}/runs?viewStateShareKey={view}"
+    return f"#/experiments/{number}/runs?{TRAINING_PAGES}&viewStateShareKey={view}"
 
 
 def _saved_view(name: str, search: str, columns: Sequence[str]) -> str:
     """A view as MLflow's page saves one: the state of the page, as JSON in JSON."""
-    state = {"searchFilter": search, "selectedColumns": list(columns)}
+    state: dict[str, Any] = {"searchFilter": search, "selectedColumns": list(columns)}
+    if search:  # of one kind: flat, by what they are in their journeys, with the mean of each
+        keys = [{"mode": "tag", "groupByData": ROLE_TAG}]
+        state["groupBy"] = {"aggregateFunction": "average", "groupByKeys": keys}
     return json.dumps(
         {"name": name, "createdAt": _CREATED, "updatedAt": _CREATED, "state": json.dumps(state)}
     )

@@ -202,9 +202,9 @@ def test_what_was_made_while_mlflow_was_away_is_shown_at_the_journeys_end(
     """As is what other journeys made: everything that belongs to it stands below it."""
     before = next(recipe for recipe in walk(study) if recipe.stage == "train-base")
     make.make_recipe(before, "tiny_rpt", Placement(stages_at_once=1))
-    (tmp_path / "home" / "mlflow.db").unlink()
+    monkeypatch.setenv("RPT_HOME", str(tmp_path / "empty"))
     root = make.make_recipe(study, "tiny_rmt", Placement(stages_at_once=1))
-    runs = shown_in(tmp_path / "home")["runs"]
+    runs = shown_in(tmp_path / "empty")["runs"]
     assert len(runs) == len(walk(study))
     assert {one["parent"] for one in runs.values()} == {None, root.fingerprint}
 
