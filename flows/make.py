@@ -200,10 +200,11 @@ def make_recipe(target: Recipe, name: str, placement: Placement) -> Artifact:
         recipe = recipes[key]
         called = Spoken(name, role(recipe), getattr(recipe, "seed", None))
         spoken = called if journey is None else journey.spoken(recipe, called)
-        if runs_on_pool(recipe, placement):
-            handed = build_on_pool.with_options(name=recipe.stage, task_run_name=str(spoken))
+        title = f"{spoken}, reused" if key in made else str(spoken)
+        if runs_on_pool(recipe, placement) and key not in made:
+            handed = build_on_pool.with_options(name=recipe.stage, task_run_name=title)
             return partial(handed, resolved, placement, spoken, capacity.need_of(recipe))
-        here = build.with_options(name=recipe.stage, task_run_name=str(spoken))
+        here = build.with_options(name=recipe.stage, task_run_name=title)
         return partial(here, resolved, placement, spoken)
 
     def keep(key: str, artifact: Artifact) -> None:

@@ -78,10 +78,14 @@ def build_here(recipe: Recipe, placement: Placement, store: Store, spoken: Spoke
     with _alone(fingerprint, recipe.stage):
         manifest = store.manifest(recipe.kind, fingerprint)
         if manifest is not None:
-            say("%s: reused %s, which was made meanwhile", recipe.stage, manifest.artifact.short)
+            say("%s: %s is there", recipe.stage, manifest.artifact.short)
         else:
             store.objects.probe()
-            manifest = _attempt(recipe, placement, store, fingerprint, spoken)
+            try:
+                manifest = _attempt(recipe, placement, store, fingerprint, spoken)
+            except Stopped as stopped:
+                say("%s of %s/%s: %s", recipe.stage, recipe.kind, fingerprint[:12], stopped)
+                raise
             shown = track(store, manifest, told_of(manifest, spoken, prefect_tags()))
             show_finished(manifest, store, shown)
             for line in balance(manifest):

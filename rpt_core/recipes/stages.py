@@ -124,7 +124,7 @@ ROWS = (
     ),
     Stage(
         HarnessRecipe, "rpt_core.evaluation.harness.stage:evaluate_harness",
-        exact=False, experiment="rpt/eval", flow="evaluate-harness", work="score", title="Harness",
+        exact=False, group="eval", flow="evaluate-harness", work="score", title="Harness",
     ),
     Stage(
         ScalingRecipe, "rpt_core.scaling.fit:fit_scaling",

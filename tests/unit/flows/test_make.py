@@ -81,7 +81,7 @@ def built(store: Store, tmp_path: Path, monkeypatch) -> list[Recipe]:
         def with_options(self, name: str, task_run_name: str):
             def one(recipe: Recipe, placement: Placement, spoken: Spoken) -> Artifact:
                 assert name == recipe.stage
-                assert task_run_name == str(spoken)
+                assert task_run_name.removesuffix(", reused") == str(spoken)
                 assert spoken.role == role(recipe)
                 asked.append(recipe)
                 return put(store, recipe, tmp_path)
@@ -117,6 +117,17 @@ def test_a_journey_names_what_it_made_by_its_role(store: Store, built: list[Reci
     assert found["tiny-report"] == report
     assert built[2].inputs()["before"] == found["tiny-evaluation-of-cold-start"]
     assert built[2].inputs()["after"] == found["tiny-evaluation-of-policy"]
+
+
+def test_what_is_reused_says_so_in_its_name(store: Store, built: list[Recipe], tmp_path: Path, monkeypatch):
+    put(store, BEFORE, tmp_path)
+    titles: list[str] = []
+    told = make.build.with_options
+    monkeypatch.setattr(
+        make.build, "with_options", lambda **named: titles.append(named["task_run_name"]) or told(**named)
+    )
+    make.make_recipe(JOURNEY, "tiny", Placement())
+    assert [title.endswith(", reused") for title in titles] == [True, False, False]
 
 
 def test_a_command_fits_and_plans_once(store: Store, built: list[Recipe], monkeypatch, capsys):
