@@ -51,6 +51,10 @@ def project(view: View, uri: str, home: Path) -> str:
             run = _open_run(client, experiment_id(client, uri, home), view, record)
         if not view.digest or run.data.tags.get(_DIGEST_TAG) != view.digest:
             _bring_up_to_date(client, run, view, record)
+            if view.digest:
+                with alone(home):
+                    show_registered(client, run, view)
+                _tag(client, run, {_DIGEST_TAG: view.digest})
         experiment, run_id = run.info.experiment_id, run.info.run_id
     page = f"{uri}/#/experiments/{experiment}/runs/{run_id}?{TRAINING_PAGES}"
     return page if uri.startswith("http") else ""
@@ -111,8 +115,7 @@ def _bring_up_to_date(client: "MlflowClient", run: "Run", view: View, record: Se
     _log_metrics(client, run, new)
     if view.digest:
         _finish(client, run, view, lines)
-    noted = {_LINES_TAG: str(len(record)), _PREFIX_TAG: _sha256(record)}
-    _tag(client, run, {**noted, _DIGEST_TAG: view.digest} if view.digest else noted)
+    _tag(client, run, {_LINES_TAG: str(len(record)), _PREFIX_TAG: _sha256(record)})
 
 
 def _not_there(client: "MlflowClient", run: "Run", lines: Sequence[Line]) -> list[Point]:
@@ -260,7 +263,6 @@ def _finish(client: "MlflowClient", run: "Run", view: View, lines: Sequence[Line
     for picture in view.pictures:
         client.log_artifact(run.info.run_id, str(picture))
     show_lineage(client, run, view.recipe, view.folder)
-    show_registered(client, run, view)
     started = int(run.data.tags.get(_STARTED_TAG, run.info.start_time))
     took = int(view.results.get("spent/seconds", 0.0) * 1000)
     client.set_terminated(run.info.run_id, "FINISHED", end_time=max(started + took, last.milliseconds))

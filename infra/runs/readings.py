@@ -19,7 +19,7 @@ class Readings:
 
     def __init__(self) -> None:
         self._process = psutil.Process()
-        self._since, self._busy = time.monotonic(), self._cpu_seconds()
+        self._since, self._busy = time.perf_counter(), self._cpu_seconds()
         psutil.cpu_percent()  # later calls say what was used since this one
 
     def read(self) -> dict[str, float]:
@@ -28,7 +28,7 @@ class Readings:
         Under names that begin with :data:`rpt_core.artifacts.build.SYSTEM`. Of GPUs, where torch uses one in
         this process: memory it holds, and the device's load where the driver's Python package is there.
         """
-        now, busy = time.monotonic(), self._cpu_seconds()
+        now, busy = time.perf_counter(), self._cpu_seconds()
         cores = (busy - self._busy) / max(now - self._since, 1e-3)
         self._since, self._busy = now, busy
         found = {

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from infra.metrics import tracking
+from infra.metrics.tracking import Told
 from infra.runs import attempt as attempts
 from infra.runs.attempt import Job, StoreBuild
 from infra.storage.store import Store
@@ -89,7 +90,7 @@ def test_what_was_spent_is_that_of_all_attempts(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(tracking, "tracking_uri", lambda: "")
 
     class Here:
-        def materialise(self, artifact):
+        def fetch(self, files, folder):
             return tmp_path
 
     rows = RowCounts(rows_in=5, kept=3, dropped={"short": 2})
@@ -102,7 +103,7 @@ def test_what_was_spent_is_that_of_all_attempts(tmp_path: Path, monkeypatch):
             for hour, seconds, outcome in ((0, 10.0, "stopped"), (1, 5.0, "done"))
         ),
     )  # fmt: skip
-    tracking.track(Here(), manifest, "rpt/test", strict=True)
+    tracking.track(Here(), manifest, Told("data"))
     (view,) = views
     assert view.started == STARTED
     assert view.results == {
