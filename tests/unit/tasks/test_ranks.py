@@ -65,6 +65,7 @@ def test_rank_1_writes_nothing_that_is_kept(job: Job, monkeypatch):
         "metrics.jsonl",
         "milestones.json",
         "model.txt",
+        "timings.jsonl",
     ]
     assert list(store.progress_steps(job.fingerprint, job.key)) == [4]
     assert json.loads((job.folder / RESULT_FILE).read_text())["outcome"]["summary"] == {"steps": 4}
