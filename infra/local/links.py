@@ -18,6 +18,8 @@ from rpt_core.errors import RecipeError, ServiceError
 
 PREFECT = "PREFECT_API_URL"
 MLFLOW = "MLFLOW_TRACKING_URI"
+TRAINING_PAGES = "workflowType=machine_learning"
+"""In an address of MLflow: it opens a new browser on its pages about traces otherwise."""
 ENV_FILE = Path(".env")
 _HEALTH = {PREFECT: "/health", MLFLOW: "/health"}
 _ANSWER_SECONDS = 2.0

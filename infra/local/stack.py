@@ -23,11 +23,10 @@ from typing import TextIO
 from rich.console import Console
 
 from infra.local.automations import HEARTBEAT_SECONDS, ensure_automations
-from infra.local.links import MLFLOW, PREFECT, add_lines, answers, remove_lines
+from infra.local.links import MLFLOW, PREFECT, TRAINING_PAGES, add_lines, answers, remove_lines
 from infra.local.prefect_api import PrefectApi
 from infra.local.state import prefect_settings, sqlite_uri
 from infra.machine import this_machine
-from infra.metrics.server import TRAINING_PAGES
 from infra.runs import lifeline
 from rpt_core.errors import EngineError, RecipeError, RptError
 

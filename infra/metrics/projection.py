@@ -2,16 +2,18 @@
 
 import hashlib
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
+from itertools import filterfalse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infra.local.links import TRAINING_PAGES
 from infra.metrics.lineage import show_lineage
 from infra.metrics.record import Line, Point, placed, read_record
 from infra.metrics.registry import show_registered
-from infra.metrics.server import TRAINING_PAGES, alone, connected, experiment_id
+from infra.metrics.server import alone, connected, experiment_id
 from infra.metrics.views import ROLE_TAG, Journey, View, plain_name, plain_tags
 
 if TYPE_CHECKING:
@@ -106,10 +108,9 @@ def _bring_up_to_date(client: "MlflowClient", run: "Run", view: View, record: Se
     if known > len(record):
         return  # a resumed attempt has yet to catch up with what an earlier one showed
     lines = placed(view.folder, record, int(tags.get(_STARTED_TAG, run.info.start_time)))
+    new = [point for line in lines[known:] for point in (*line.points(), *line.readings())]
     if begun > known:
-        new = _not_there(client, run, lines[known:])
-    else:
-        new = [point for line in lines[known:] for point in (*line.points(), *line.readings())]
+        new = list(filterfalse(_is_there(run), new))
     if new:
         _tag(client, run, {_BEGUN_TAG: str(max(begun, len(record)))})
     _log_metrics(client, run, new)
@@ -118,41 +119,27 @@ def _bring_up_to_date(client: "MlflowClient", run: "Run", view: View, record: Se
     _tag(client, run, {_LINES_TAG: str(len(record)), _PREFIX_TAG: _sha256(record)})
 
 
-def _not_there(client: "MlflowClient", run: "Run", lines: Sequence[Line]) -> list[Point]:
-    """Of the points of lines that a writer may have written before it died, those that are not there."""
-    latest, history = _latest_steps(run), {}
-    missing = []
-    for line in lines:
-        readings = list(line.readings())
-        for number, point in enumerate((*readings, *line.points())):
-            if point.step <= latest.get(point.name, -1):
-                if point.name not in history:
-                    history[point.name] = client.get_metric_history(run.info.run_id, point.name)
-                at = [one.value for one in history[point.name] if one.step == point.step]
-                if point.value in at or (at and number < len(readings)):  # a reading changes with the attempt
-                    continue
-            missing.append(point)
-    return missing
+def _is_there(run: "Run") -> Callable[[Point], bool]:
+    """Whether a writer that died wrote a point: they go in the order of steps, in batches that are whole."""
+    latest = {metric.key: metric.step for metric in run.data.to_proto().metrics}
+    return lambda point: point.step <= latest.get(point.name, -1)
 
 
-def _latest_steps(run: "Run") -> dict[str, int]:
-    return {metric.key: metric.step for metric in run.data.to_proto().metrics}
-
-
-def _went_another_way(client: "MlflowClient", run: "Run", view: View, record: Sequence[bytes]) -> bool:
+def _went_another_way(run: "Run", view: View, record: Sequence[bytes]) -> bool:
     """Whether a writer that died left values which the record does not have at their step."""
     known, begun = (int(run.data.tags.get(tag, "0")) for tag in (_LINES_TAG, _BEGUN_TAG))
-    if not known < begun or known > len(record):
+    if not known < begun or known >= len(record):
         return False
-    lines, latest = placed(view.folder, record, 0)[known:], _latest_steps(run)
+    lines = placed(view.folder, record, 0)
     expected: dict[str, dict[int, set[float]]] = {}
     for point in (point for line in lines for point in line.points()):
-        if point.step <= latest.get(point.name, -1):
-            expected.setdefault(point.name, {}).setdefault(point.step, set()).add(point.value)
+        expected.setdefault(point.name, {}).setdefault(point.step, set()).add(point.value)
+    latest = [one for one in run.data.to_proto().metrics if one.key in expected]
+    # what lies beyond the record is judged when the record has come so far
     return any(
-        one.value not in steps.get(one.step, {one.value})
-        for name, steps in expected.items()
-        for one in client.get_metric_history(run.info.run_id, name)
+        one.step <= max(steps) and one.value not in steps.get(one.step, ())
+        for one in latest
+        for steps in (expected[one.key],)
     )
 
 
@@ -163,7 +150,7 @@ def _open_run(client: "MlflowClient", experiment: str, view: View, record: Seque
         known = int(run.data.tags.get(_LINES_TAG, "0"))
         behind = known > len(record) and not view.digest
         same = behind or _sha256(record[:known]) == run.data.tags.get(_PREFIX_TAG, _sha256([]))
-        if same and not _went_another_way(client, run, view, record):
+        if same and not _went_another_way(run, view, record):
             if FINGERPRINT_TAG not in run.data.tags:  # a journey's, begun before what it is made for
                 return _described(client, run, view)
             return _going_on(client, run)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from infra.local.links import TRAINING_PAGES
 from infra.metrics.views import ROLE_TAG
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "rpt"
 """Everything is in one experiment: MLflow nests, compares and groups runs within one."""
-TRAINING_PAGES = "workflowType=machine_learning"
-"""In an address: MLflow 3 opens a new browser on its pages about traces otherwise."""
 _KIND_TAG, _KIND = "mlflow.experimentKind", "custom_model_development"
 """Says that the experiment is about trainings."""
 _NOTE_TAG, _VIEW_TAG = "mlflow.note.content", "mlflow.sharedViewState."
