@@ -92,7 +92,9 @@ def make(model: str, data: Path, home: Path, rows: list[Row]) -> Iterator[tuple[
         train_main.run(Job.model_validate_json(Path(command[-1]).read_text()), lambda: False)
         return SimpleNamespace(error="", message="", check=lambda: None)
 
-    build.launch, build.track = in_process, lambda *_, **__: ""  # type: ignore[assignment]
+    stand_ins = {"launch": in_process, "track": lambda *_, **__: ""}
+    for name, function in stand_ins.items():
+        setattr(build, name, function)
     store, placement = Store(str(home / "store"), home / "cache"), Placement(**PLACEMENT)
     for row in rows:
         (held,) = benchmarks_at_hand((row.benchmark,), str(row.folder(data, home)))
@@ -125,7 +127,13 @@ def killed_once(words: list[str], home: Path) -> None:
     subprocess.run(words, check=True)
 
 
-def lines(row: Row, manifest: Any, scores: dict[str, Any]) -> Iterator[str]:
+def processor_seconds(home: Path) -> dict[str, float]:
+    """Of each row's last process, grading children aside."""
+    noted = home / "cpu.jsonl"
+    return dict(map(json.loads, noted.read_text().splitlines())) if noted.is_file() else {}
+
+
+def lines(row: Row, manifest: Any, scores: dict[str, Any], cpu_s: float) -> Iterator[str]:
     """Rows of a Markdown table."""
     title = row.title + (", *training file, seen*" if scores["is_training_file"] else "")
     seconds = sum(attempt.seconds for attempt in manifest.attempts)
@@ -134,7 +142,7 @@ def lines(row: Row, manifest: Any, scores: dict[str, Any]) -> Iterator[str]:
         for tier, one in told["accuracy"].items():
             score = f"{100 * one['value']:.1f} [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
             kind = shown if tier == "all" else f"{shown}, {tier}"
-            counts = f"{scores['answered']} | {scores['unread']} | {seconds:.0f}"
+            counts = f"{scores['answered']} | {scores['unread']} | {seconds:.0f} | {cpu_s:.0f}"
             yield f"| {title} | {kind} | {one['num_items']} | {score} | {counts} |"
             title = ""
 
@@ -160,9 +168,10 @@ def main() -> None:
         subprocess.run(words, check=True)
     else:
         killed_once(words, given.home)
-    print("| benchmark | asked as | n | % [95 %] | answered | unread | s |\n|---|---|---|---|---|---|---|")
+    cpu = processor_seconds(given.home)
+    print("| benchmark | asked as | n | % [95 %] | answered | unread | s | CPU-s |\n" + 8 * "|---" + "|")
     for row, manifest, scores in make(given.model, given.data, given.home, rows):
-        print("\n".join(lines(row, manifest, scores)))
+        print("\n".join(lines(row, manifest, scores, cpu.get(row.name, 0.0))))
 
 
 if __name__ == "__main__":
