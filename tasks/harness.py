@@ -34,7 +34,7 @@ def harness_recipe(
     tasks = tuple(HarnessTask.model_validate(one) for one in described["tasks"][name])
     recipe = HarnessRecipe.parse({
         "model": model,
-        "task": name,
+        "benchmark": name,
         "tasks": tasks,
         "harness": described["version"],
         "options": options,

@@ -38,11 +38,12 @@ def evaluate_model(
         str, typer.Argument(metavar="MODEL", help="A Hugging Face folder, an artifact, or a hub id.")
     ],
     on: Annotated[
-        str, typer.Option("--on", help="Benchmarks, by commas; all for those that --data has.")
-    ] = "",
+        str | None, typer.Option("--on", help="Benchmarks, by commas; all for those that --data has.")
+    ] = None,
     harness: Annotated[
-        str, typer.Option(help="Tasks of lm-evaluation-harness in place of --on; their data from --data.")
-    ] = "",
+        str | None,
+        typer.Option(help="Tasks of lm-evaluation-harness in place of --on; their data from --data."),
+    ] = None,
     data: Annotated[str, typer.Option(help="Folder of benchmarks' folders; else they are fetched.")] = "",
     samples: Annotated[int | None, typer.Option("--samples", "-n", min=1, help="Answers to an item.")] = None,
     limit: Annotated[int, typer.Option(min=0, help="Items of each benchmark; 0 for all.")] = 0,
@@ -64,9 +65,9 @@ def evaluate_model(
     mmlu, mmlu_pro, gpqa_diamond, supergpqa, kor_bench, math500, amc23, minerva, aime24, aime25,
     olympiadbench, gsm8k, omni_math, next_token. Rerun to resume.
     """
-    if bool(on) == bool(harness):
+    if (on is None) == (harness is None):
         raise RecipeError("name benchmarks with --on, or tasks of lm-evaluation-harness with --harness.")
-    if harness:
+    if harness is not None:
         drawn = {"--samples": samples, "--temperature": temperature, "--top-p": top_p}
         refused = [name for name, value in drawn.items() if value is not None]
         refused += [name for name, value in (("--mode", mode), ("--prompt", prompt)) if value != "auto"]
@@ -85,7 +86,7 @@ def evaluate_model(
 
     options = options_of(BenchmarkOptions, mode=mode, prompt=prompt, limit=limit, seed=seed, **named)
     where = placement_of(placement)
-    names = checked(model, on, data, options)
+    names = checked(model, on or "", data, options)
     with prefect() as ready:
         run_eval(model, names, data, options, where, ready, as_json=as_json)
 

@@ -112,6 +112,8 @@ def checked_tasks(
     if not data:
         raise RecipeError("--harness asks tasks whose data are local: name their folder with --data FOLDER.")
     names = tuple(part.strip() for part in harness.split(",") if part.strip())
+    if not names:
+        raise RecipeError("--harness names no task; name some by commas, for example gsm8k_cot,mmlu_anatomy.")
     asked = find_model(model, open_store()).source
     for name in names:
         harness_recipe(asked, name, data, options, placement)

@@ -52,8 +52,8 @@ class HarnessRecipe(AsksModel):
     location_fields: ClassVar[frozenset[str]] = frozenset({"data"})
 
     stage: Literal["evaluate-harness"] = "evaluate-harness"
-    task: str
-    """As the harness calls it."""
+    benchmark: str
+    """A task or group, as the harness calls it."""
     tasks: tuple[HarnessTask, ...] = Field(min_length=1)
     """What it consists of; itself where it is no group."""
     harness: str

@@ -144,7 +144,7 @@ def test_rpt_eval_asks_mmlu_in_the_same_token_ids_and_finds_the_same_numbers(wor
 
 def recipe_of(world: World, name: str, **options) -> HarnessRecipe:
     return HarnessRecipe(
-        model=GivenModel(name=str(world.model), digest="0" * 64), task=name, tasks=(world.tasks[name],),
+        model=GivenModel(name=str(world.model), digest="0" * 64), benchmark=name, tasks=(world.tasks[name],),
         harness="0.4.13", options=HarnessOptions(**options), data=str(world.root / "data"), files=(),
     )  # fmt: skip
 

@@ -51,7 +51,7 @@ def evaluate_harness(recipe: HarnessRecipe, build: Build) -> Outcome:
     """
     found = {task.name: _local(recipe, task) for task in recipe.tasks}
     job = _job(recipe, build, found)
-    build.progress(0, 1, recipe.task)
+    build.progress(0, 1, recipe.benchmark)
     answer = _answered(job, build)
     if answer["version"] != recipe.harness:
         raise RecipeError(
@@ -68,11 +68,11 @@ def evaluate_harness(recipe: HarnessRecipe, build: Build) -> Outcome:
     write_questions((question_of(one, names[place]) for place, one in asked.items()), build.out)
     seen = any(one.is_training_file for one in found.values())
     balance = _balance(recipe.tasks, found, len(asked))
-    scores = scores_of(recipe.task, table, balance, answer, is_training_file=seen)
+    scores = scores_of(recipe.benchmark, table, balance, answer, is_training_file=seen)
     (build.out / SCORES_FILE).write_text(json.dumps(scores, indent=1, allow_nan=False))
     summary = headline(scores)
     build.log(0, {k: float(v) for k, v in summary.items() if isinstance(v, int | float)})
-    build.progress(1, 1, recipe.task)
+    build.progress(1, 1, recipe.benchmark)
     work = answer["work"]
     return Outcome(rows=balance, flops=work["flops"], tokens=int(work["tokens"]), summary=summary)
 

@@ -7,8 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from rpt_core.artifacts.build import LocalBuild
+from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RecipeError
+from rpt_core.evaluation.benchmarks.suite.table import as_outcomes, write_outcomes
+from rpt_core.evaluation.harness.table import item_ids, rows_of_record, scores_of
 from rpt_core.evaluation.items import as_table, write_items
 from rpt_core.recipes.leaderboard import Entry, LeaderboardRecipe
 from rpt_core.report.study import write_report
@@ -160,3 +163,40 @@ def test_two_checkpoints_of_one_name_are_refused():
     entry = Entry(name="a", evaluations=(address("e"),))
     with pytest.raises(RecipeError, match="the name 'a' stands twice"):
         LeaderboardRecipe.parse({"entries": [entry.model_dump(), entry.model_dump()]})
+
+
+def harnessed(folder: Path, right: int, limit: int = 0) -> Path:
+    """An evaluation by a task of lm-evaluation-harness, the first ``right`` of six problems right."""
+    folder.mkdir()
+    records = [
+        {
+            "task": "gsm8k_cot", "doc_id": at, "filter": filtered, "doc": {"question": f"q{at}"},
+            "target": "7", "prompt": "p", "prompt_digest": "0" * 64, "continuations": None,
+            "resps": [["so 7"]], "filtered": ["7"], "tokens": 3,
+            "metrics": {"exact_match": float(at < right)},
+        }
+        for at in range(limit or 6) for filtered in ("strict-match", "flexible-extract")
+    ]  # fmt: skip
+    names = item_ids(records)
+    rows = [row for one in records for row in rows_of_record(one, names[one["task"], one["doc_id"]])]
+    table = write_outcomes([as_outcomes(rows, ("torch", "2"))], folder)
+    balance = RowCounts(rows_in=6, kept=limit or 6, dropped={"not-drawn": 6 - limit} if limit else {})
+    scores = scores_of("gsm8k_cot", table, balance, {}, is_training_file=False)
+    (folder / "scores.json").write_text(json.dumps(scores))
+    recipe = {"stage": "evaluate-harness", "benchmark": "gsm8k_cot", "options": {"limit": limit}}
+    manifest = manifest_of("harness-evaluation", folder.name) | {"recipe": recipe}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def test_tasks_of_the_harness_stand_in_columns_of_their_metrics(tmp_path):
+    some = {name: [harnessed(tmp_path / name, right)] for name, right in (("a", 5), ("b", 2))}
+    _, page, _ = board(tmp_path, some)
+    for filtered in ("strict-match", "flexible-extract"):
+        rows = rows_of(page, f"gsm8k_cot, exact_match, {filtered}")
+        assert set(rows) == {"a", "b"}
+    few = {"a": [tmp_path / "a"], "c": [harnessed(tmp_path / "c", 2, limit=3)]}
+    (tmp_path / "few").mkdir()
+    _, other, _ = board(tmp_path / "few", few)
+    columns = [one["title"] for one in other["sections"] if one["title"].startswith("gsm8k_cot")]
+    assert len(columns) == 4  # other questions, another column
