@@ -1,24 +1,80 @@
 """Prefect as an operator sets it up: messages of alerts and stops, and the store's keys in a block."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.local.automations import block_id, ensure_automations, notifications
+from infra.local.links import answers
+from infra.local.prefect_api import PrefectApi
+from infra.local.stack import server_settings
 from rpt_core.errors import RecipeError
-from tests.flows import test_stack
-from tests.flows.test_secrets import FIELDS, places_of, stored
+from tests.flows.test_secrets import FIELDS, places_of, stored, surroundings
 from tests.local_server import Quiet, serving
-from tests.s3_servers import seaweedfs
+from tests.s3_servers import ROOT, free_ports, seaweedfs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-up = test_stack.up  # fixture: `rpt up`
 WAIT_SECONDS = 300
+POOL = "cpu-pool"
+
+
+class Operated:
+    """A Prefect server, and what is started to work for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home, self.log = folder / "home", folder / "log.txt"
+        self.home.mkdir()
+        (port,) = free_ports(1)
+        self.api = PrefectApi(f"http://127.0.0.1:{port}/api")
+        self.parts: list[subprocess.Popen[bytes]] = []
+        self.start("server", "start", "--host", "127.0.0.1", "--port", str(port))
+        self.wait(lambda: answers(f"{self.api.url}/health"))
+
+    def start(self, *words: str) -> None:
+        """One part, in a group of its own."""
+        env = surroundings(self.home, **server_settings(self.home), PREFECT_API_URL=self.api.url)
+        with self.log.open("ab") as log:
+            self.parts.append(
+                subprocess.Popen(
+                    [sys.executable, "-P", "-m", "prefect", "--no-prompt", *words],
+                    cwd=self.home, env={**env, "PREFECT_WORKER_QUERY_SECONDS": "2"},
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                )
+            )  # fmt: skip
+
+    def wait(self, there: Callable[[], object]) -> None:
+        give_up = time.monotonic() + WAIT_SECONDS
+        while not there():
+            assert time.monotonic() < give_up, self.said()[-3000:]
+            assert all(part.poll() is None for part in self.parts), self.said()[-3000:]
+            time.sleep(0.3)
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def end(self) -> None:
+        for part in reversed(self.parts):
+            os.killpg(part.pid, signal.SIGKILL)
+            part.wait()
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory) -> Iterator[Operated]:
+    operated = Operated(tmp_path_factory.mktemp("operated"))
+    try:
+        yield operated
+    finally:
+        operated.end()
 
 
 def block(api, kind: str, name: str, data: dict[str, Any]) -> str:
@@ -92,30 +148,44 @@ def test_an_alert_and_a_run_that_failed_are_messages(up, hook):
     assert number in told["body"]
 
 
+def deployed(up: Operated, env: dict[str, str]) -> str:
+    """The id of a deployment of `ingest-corpus` with variables of its own, on a pool with a worker."""
+    up.api.ensure_process_pool(POOL, 1)
+    up.start("worker", "start", "--pool", POOL, "--type", "process")
+    up.wait(lambda: up.api.online_workers(POOL))
+    steps = [{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}]
+    body = {
+        "name": "keys", "flow_id": up.api.call("POST", "/flows/", {"name": "ingest-corpus"})["id"],
+        "entrypoint": "flows/stages.py:ingest_corpus", "pull_steps": steps, "work_pool_name": POOL,
+        "job_variables": {"env": env},
+    }  # fmt: skip
+    return str(up.api.call("POST", "/deployments/", body)["id"])
+
+
 @pytest.mark.s3
 def test_keys_of_the_store_come_from_a_block_and_are_written_nowhere(up, tmp_path):
     with seaweedfs(tmp_path / "seaweedfs") as server:
         url = f"s3://{server.new_place()}/team"
         block(up.api, "secret", "rpt-s3-secret", {"value": server.secret_key})
-        found = up.api.call("GET", "/deployments/name/ingest-corpus/local")
-        env = {
-            **server.environment(),
-            "AWS_SECRET_ACCESS_KEY": "{{ prefect.blocks.secret.rpt-s3-secret }}",
-            "RPT_STORE": url,
-        }
-        up.api.call("PATCH", f"/deployments/{found['id']}", {"job_variables": {"env": env}})
+        named = {"AWS_SECRET_ACCESS_KEY": "{{ prefect.blocks.secret.rpt-s3-secret }}", "RPT_STORE": url}
+        number = deployed(up, {**server.environment(), **named})
         parameters = {"recipe": "tiny_rpt", "overrides": {"fields": FIELDS}}
-        run = up.api.call("POST", f"/deployments/{found['id']}/create_flow_run", {"parameters": parameters})
-        give_up = time.monotonic() + 2 * WAIT_SECONDS
-        while run["state_type"] not in ("COMPLETED", "FAILED", "CRASHED"):
-            assert time.monotonic() < give_up, up.said()[-3000:]
-            time.sleep(1)
-            run = up.api.call("GET", f"/flow_runs/{run['id']}")
+        run = up.api.call("POST", f"/deployments/{number}/create_flow_run", {"parameters": parameters})
+
+        def ended() -> bool:
+            found = up.api.call("GET", f"/flow_runs/{run['id']}")
+            return found["state_type"] in ("COMPLETED", "FAILED", "CRASHED")
+
+        up.wait(ended)
+        run = up.api.call("GET", f"/flow_runs/{run['id']}")
         wanted = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "limit": 200}
         logs = json.dumps(up.api.call("POST", "/logs/filter", wanted))
         assert run["state_type"] == "COMPLETED", logs[-3000:]
         objects = stored(server, url, tmp_path)
-        assert len(objects) > 3
+        assert any(b"ingest-corpus" in data for data in objects)
         assert not any(server.secret_key.encode() in data for data in objects)
-        assert server.secret_key not in json.dumps(run) + logs + up.said()
+        deployment = json.dumps(up.api.call("GET", f"/deployments/{number}"))
+        assert "prefect.blocks.secret.rpt-s3-secret" in deployment
+        assert server.secret_key not in json.dumps(run) + deployment + logs + up.said()
+        assert places_of("ingest-corpus", up.home)
         assert places_of(server.secret_key, up.home) == []
