@@ -18,7 +18,7 @@ from infra.local.automations import block_id, ensure_automations, notifications
 from infra.local.links import answers
 from infra.local.prefect_api import PrefectApi
 from infra.local.stack import server_settings
-from rpt_core.errors import RecipeError
+from rpt_core.errors import EngineError, RecipeError
 from tests.flows.test_secrets import FIELDS, places_of, stored, surroundings
 from tests.local_server import Quiet, serving
 from tests.s3_servers import ROOT, free_ports, seaweedfs
@@ -59,6 +59,17 @@ class Operated:
             assert all(part.poll() is None for part in self.parts), self.said()[-3000:]
             time.sleep(0.3)
 
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """A request; again while the server's database is busy."""
+        give_up = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                return self.api.call(method, path, body)
+            except EngineError as error:
+                if "answered 503" not in str(error) or time.monotonic() > give_up:
+                    raise
+                time.sleep(1)
+
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
@@ -77,14 +88,14 @@ def up(tmp_path_factory) -> Iterator[Operated]:
         operated.end()
 
 
-def block(api, kind: str, name: str, data: dict[str, Any]) -> str:
+def block(up: Operated, kind: str, name: str, data: dict[str, Any]) -> str:
     """Save a block as the UI does; its name with its type."""
-    found = api.call("GET", f"/block_types/slug/{kind}")
-    (schema, *_) = api.call(
+    found = up.ask("GET", f"/block_types/slug/{kind}")
+    (schema, *_) = up.ask(
         "POST", "/block_schemas/filter", {"block_schemas": {"block_type_id": {"any_": [found["id"]]}}}
     )
     body = {"name": name, "data": data, "block_type_id": found["id"], "block_schema_id": schema["id"]}
-    api.call("POST", "/block_documents/", body)
+    up.ask("POST", "/block_documents/", body)
     return f"{kind}/{name}"
 
 
@@ -119,7 +130,7 @@ def test_an_alert_and_a_run_that_failed_are_messages(up, hook):
     with pytest.raises(RecipeError, match="has no block 'slack-webhook/none'"):
         block_id(up.api, "slack-webhook/none")
     wanted = {"subject": "{{subject}}", "body": "{{body}}"}
-    named = block(up.api, "custom-webhook", "team", {"name": "team", "url": hook, "json_data": wanted})
+    named = block(up, "custom-webhook", "team", {"name": "team", "url": hook, "json_data": wanted})
     made = ensure_automations(up.api, notifications(block_id(up.api, named)))
     assert made == ["rpt: notify of alerts", "rpt: notify of runs that stop"]
     time.sleep(3)  # the server looks for new triggers now and then
@@ -134,15 +145,15 @@ def test_an_alert_and_a_run_that_failed_are_messages(up, hook):
         "occurred": datetime.now(UTC).isoformat(),
         "resource": {"prefect.resource.id": "rpt.training.ffff", "prefect.resource.name": "train-rpt"},
     }  # fmt: skip
-    up.api.call("POST", "/events", [event])
+    up.ask("POST", "/events", [event])
     told = arrived("train-rpt: reward-collapse")
     assert told["body"] == "step 21: the reward fell to 0.1\nhttp://x/runs/1"
 
-    flow = up.api.call("POST", "/flows/", {"name": "train-rpt"})["id"]
+    flow = up.ask("POST", "/flows/", {"name": "train-rpt"})["id"]
     body = {"flow_id": flow, "name": "tiny_rpt-seed3", "tags": ["rpt"], "state": {"type": "RUNNING"}}
-    number = up.api.call("POST", "/flow_runs/", body)["id"]
+    number = up.ask("POST", "/flow_runs/", body)["id"]
     failed = {"type": "FAILED", "name": "Failed", "message": "StarvedError: found nothing to learn from"}
-    up.api.call("POST", f"/flow_runs/{number}/set_state", {"state": failed, "force": True})
+    up.ask("POST", f"/flow_runs/{number}/set_state", {"state": failed, "force": True})
     told = arrived("tiny_rpt-seed3 ended as Failed")
     assert told["body"].startswith("StarvedError: found nothing to learn from\nhttp")
     assert number in told["body"]
@@ -155,36 +166,36 @@ def deployed(up: Operated, env: dict[str, str]) -> str:
     up.wait(lambda: up.api.online_workers(POOL))
     steps = [{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}]
     body = {
-        "name": "keys", "flow_id": up.api.call("POST", "/flows/", {"name": "ingest-corpus"})["id"],
+        "name": "keys", "flow_id": up.ask("POST", "/flows/", {"name": "ingest-corpus"})["id"],
         "entrypoint": "flows/stages.py:ingest_corpus", "pull_steps": steps, "work_pool_name": POOL,
         "job_variables": {"env": env},
     }  # fmt: skip
-    return str(up.api.call("POST", "/deployments/", body)["id"])
+    return str(up.ask("POST", "/deployments/", body)["id"])
 
 
 @pytest.mark.s3
 def test_keys_of_the_store_come_from_a_block_and_are_written_nowhere(up, tmp_path):
     with seaweedfs(tmp_path / "seaweedfs") as server:
         url = f"s3://{server.new_place()}/team"
-        block(up.api, "secret", "rpt-s3-secret", {"value": server.secret_key})
+        block(up, "secret", "rpt-s3-secret", {"value": server.secret_key})
         named = {"AWS_SECRET_ACCESS_KEY": "{{ prefect.blocks.secret.rpt-s3-secret }}", "RPT_STORE": url}
         number = deployed(up, {**server.environment(), **named})
         parameters = {"recipe": "tiny_rpt", "overrides": {"fields": FIELDS}}
-        run = up.api.call("POST", f"/deployments/{number}/create_flow_run", {"parameters": parameters})
+        run = up.ask("POST", f"/deployments/{number}/create_flow_run", {"parameters": parameters})
 
         def ended() -> bool:
-            found = up.api.call("GET", f"/flow_runs/{run['id']}")
+            found = up.ask("GET", f"/flow_runs/{run['id']}")
             return found["state_type"] in ("COMPLETED", "FAILED", "CRASHED")
 
         up.wait(ended)
-        run = up.api.call("GET", f"/flow_runs/{run['id']}")
+        run = up.ask("GET", f"/flow_runs/{run['id']}")
         wanted = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "limit": 200}
-        logs = json.dumps(up.api.call("POST", "/logs/filter", wanted))
+        logs = json.dumps(up.ask("POST", "/logs/filter", wanted))
         assert run["state_type"] == "COMPLETED", logs[-3000:]
         objects = stored(server, url, tmp_path)
         assert any(b"ingest-corpus" in data for data in objects)
         assert not any(server.secret_key.encode() in data for data in objects)
-        deployment = json.dumps(up.api.call("GET", f"/deployments/{number}"))
+        deployment = json.dumps(up.ask("GET", f"/deployments/{number}"))
         assert "prefect.blocks.secret.rpt-s3-secret" in deployment
         assert server.secret_key not in json.dumps(run) + deployment + logs + up.said()
         assert places_of("ingest-corpus", up.home)
