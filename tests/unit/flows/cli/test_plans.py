@@ -112,7 +112,7 @@ def test_every_named_recipe_is_weighed(name):
     found = estimate(walk(NAMED[name]()), PlanQuery(gpus=64, card=CARDS["H100-80GB"]))
     assert found.unknown == found.too_large == ()
     trained = {one.stage for one in found.stages if one.work and one.work.update and one.draw_hours}
-    assert trained & {"train-rpt", "train-rlpt"}
+    assert trained & {"train-rpt", "train-rlpt", "finetune-rlvr"}
     assert all(one.memory.peak > 0 and one.hours != 0 for one in found.stages)
 
 

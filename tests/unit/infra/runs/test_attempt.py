@@ -141,7 +141,7 @@ def test_word_of_progress_is_left_whole(store: Store, tmp_path: Path):
     build = attempt(store, tmp_path / "one")
     build.progress(3, 8, "answers")
     assert json.loads((build.job.folder / "progress.json").read_text()) == {
-        "done": 3, "total": 8, "note": "answers",
+        "done": 3, "total": 8, "note": "answers", "resumed_at": None,
     }  # fmt: skip
     assert [path.name for path in build.job.folder.glob("progress*")] == ["progress.json"]
 
