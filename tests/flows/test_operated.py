@@ -36,8 +36,12 @@ class Operated:
         self.home.mkdir()
         (port,) = free_ports(1)
         self.api = PrefectApi(f"http://127.0.0.1:{port}/api")
+        self.port = port
         self.parts: list[subprocess.Popen[bytes]] = []
-        self.start("server", "start", "--host", "127.0.0.1", "--port", str(port))
+
+    def serve(self) -> None:
+        """The server, until it answers."""
+        self.start("server", "start", "--host", "127.0.0.1", "--port", str(self.port))
         self.wait(lambda: answers(f"{self.api.url}/health"))
 
     def start(self, *words: str) -> None:
@@ -83,6 +87,7 @@ class Operated:
 def up(tmp_path_factory) -> Iterator[Operated]:
     operated = Operated(tmp_path_factory.mktemp("operated"))
     try:
+        operated.serve()
         yield operated
     finally:
         operated.end()
