@@ -170,7 +170,8 @@ def test_what_is_charged_stands_beside_the_arms_own_compute(tmp_path):
     rows = [line.split("|") for line in (build.out / "report.md").read_text().splitlines()]
     last = {cells[1].strip(): cells[11].strip() for cells in rows if len(cells) > 12}
     assert last["RMT"] == flops_of(4.2e11) != last["RPT"] == flops_of(0.0)
-    assert f'<td class="r">{flops_of(4.2e11)}</td></tr>' in (build.out / "report.html").read_text()
+    html = (build.out / "report.html").read_text()
+    assert f'<td class="r" data-key="420000000000">{flops_of(4.2e11)}</td></tr>' in html
 
 
 def test_arms_that_answered_other_questions_are_refused(tmp_path):

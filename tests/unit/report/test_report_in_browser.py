@@ -4,6 +4,7 @@ import pytest
 
 from tests.browser import LAYOUT, ask, needs_browser
 from tests.unit.report.test_report import done, inputs  # noqa: F401  (fixtures)
+from tests.unit.report.test_report_arms import written  # noqa: F401
 
 pytestmark = [needs_browser, pytest.mark.slow]
 POINT = """
@@ -35,6 +36,12 @@ SORT = """
 @pytest.mark.parametrize("width", [1280, 820, 390])
 def test_nothing_is_cut_or_written_over(done, tmp_path, width):  # noqa: F811
     found = ask(done[1] / "report.html", LAYOUT, width=width, folder=tmp_path)
+    assert found == {"width": width, "wide": [], "cut": [], "overlapping": []}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_table_of_eleven_columns_is_not_cut_either(written, tmp_path, width):  # noqa: F811
+    found = ask(written[1] / "report.html", LAYOUT, width=width, folder=tmp_path)
     assert found == {"width": width, "wide": [], "cut": [], "overlapping": []}
 
 
