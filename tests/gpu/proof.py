@@ -134,7 +134,9 @@ def started(name: str, file: Path, seconds: float, options: argparse.Namespace) 
     command += ["--seconds", str(seconds), "--device", options.device, *(["--toy"] if options.toy else [])]
     reason = ""
     try:
-        done = subprocess.run(command, cwd=ROOT, env=PASSIVE | os.environ, timeout=seconds + GRACE, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, env=PASSIVE | os.environ, timeout=seconds + GRACE, check=False
+        )
         code = done.returncode
         reason = f"its process ended with {code}" if code else ""
     except subprocess.TimeoutExpired:
