@@ -83,7 +83,7 @@ test-s3: setup  ## the store against a real S3 server (SeaweedFS, in .venv-s3): 
 
 bench-trainer: setup  ## our trainer beside TRL's, in an environment of TRL's own (.venv-trl)
 	@sh infra/setup_trl.sh
-	@PYTHONPATH=. .venv-trl/bin/python -m tests.benchmarks.trainer $(BENCH_ARGS)
+	@OMP_WAIT_POLICY=PASSIVE PYTHONPATH=. .venv-trl/bin/python -m tests.benchmarks.trainer $(BENCH_ARGS)
 
 bench-ranks: setup  ## two training processes beside one, and beside one of two threads
 	@.venv/bin/python -m tests.benchmarks.ranks $(BENCH_ARGS)

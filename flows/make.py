@@ -9,7 +9,6 @@ from flows.agreement import check_journey
 from flows.recipes import Overrides, any_journey
 from flows.recipes.trees import mapped, stage, walk
 from flows.side_by_side import JourneyStage, Room, side_by_side
-from infra.capacity import PROCESS_BYTES
 from infra.machine import check_served, resolve_placement, this_machine
 from infra.metrics.tracking import ending
 from infra.storage.store import Store
@@ -81,7 +80,7 @@ def check_capacity(target: Recipe, placement: Placement) -> None:
     Raises:
         CapacityError: of the stage that needs most.
     """
-    for recipe in sorted(walk(target), key=capacity.demand, reverse=True):
+    for recipe in sorted(walk(target), key=partial(capacity.demand, placement=placement), reverse=True):
         capacity.check(recipe, placement)
 
 
@@ -243,10 +242,10 @@ def _job(key: str, recipe: Recipe, placement: Placement) -> JourneyStage:
     if runs_on_pool(recipe, placement):
         return JourneyStage(key, needs, 0, 0)
     if stage_of(recipe).work is None:
-        return JourneyStage(key, needs, placement.workers, PROCESS_BYTES)
+        return JourneyStage(key, needs, placement.workers, capacity.PROCESS_BYTES)
     explicit = resolve_placement(placement, capacity.num_parameters(recipe) or None)
     cores = this_machine().cores if explicit.gpus else int(explicit.threads)
-    return JourneyStage(key, needs, cores, max(capacity.demand(recipe), PROCESS_BYTES))
+    return JourneyStage(key, needs, cores, max(capacity.demand(recipe, placement), capacity.PROCESS_BYTES))
 
 
 def _key(recipe: Recipe) -> str:

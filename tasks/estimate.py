@@ -1,6 +1,5 @@
 """What the stages of a journey need and how long they take, on this machine or another."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -13,16 +12,12 @@ from rpt_core.errors import CapacityError, RecipeError
 from rpt_core.planning.cards import CARDS, USUAL, GpuCard, card_called
 from rpt_core.planning.estimate import StageForecast, estimated
 from rpt_core.planning.jobs import SAMPLE_WORLD, Assumed, StageJob, documents_visited, job_of
-from rpt_core.planning.memory import Spread, memory
-from rpt_core.planning.published import published_shape
+from rpt_core.planning.memory import memory
 from rpt_core.planning.shape import Shape
 from rpt_core.planning.suggest import COUNTS, ROOM, Fit, closest, fits, suggested
 from rpt_core.recipes.corpus import IngestRecipe
-from rpt_core.recipes.given import GivenModel
-from rpt_core.recipes.judge import JudgeFields, JudgeRecipe
-from rpt_core.recipes.supervised import BaseRecipe, ModelShape
 from tasks import capacity
-from tasks.given_models import base_of
+from tasks.shapes import judge_of, model_of, name_of, shape_of, spread_of
 
 ANYWHERE, LONGEST = Placement(), Assumed()
 BYTES_PER_TOKEN = 3
@@ -101,7 +96,7 @@ def _weighed(recipe: Recipe, recipes: Sequence[Recipe], visited: int, asked: Pla
         return _Placed(None)
     try:
         shape = shape_of(model)
-        job = job_of(recipe, _judge(recipe), _documents(recipe, recipes, visited), asked.assumed)
+        job = job_of(recipe, judge_of(recipe), _documents(recipe, recipes, visited), asked.assumed)
     except RecipeError as error:
         return _Placed(None, unknown=(str(error),))
     return _Placed(None) if job is None else _placed(recipe, shape, job, asked)
@@ -148,22 +143,6 @@ def _fit_here(
     return Fit(spread, memory(shape, job.load, spread))
 
 
-def spread_of(placement: Placement) -> Spread:
-    """How a placement without ``auto`` lays a stage out."""
-    return Spread(
-        gpu=int(placement.gpus) > 0,
-        ranks=int(placement.ranks),
-        zero_stage=int(placement.zero_stage) if placement.backend == "deepspeed" else 0,
-        offload=placement.offload,
-        tensor_parallel=placement.tensor_parallel,
-        engine="vllm" if placement.engine == "vllm" else "torch",
-        layout="packed" if placement.layout == "packed" else "two-pass",
-        dtype="bfloat16" if placement.dtype == "bfloat16" else "float32",
-        micro_batch_tokens=int(placement.tokens_per_micro_batch),
-        checkpointed=placement.checkpoint_activations,
-    )
-
-
 def _too_large(names: tuple[str, str, str], fit: Fit, asked: PlanQuery) -> str:
     assert asked.card is not None
     need, room = fit.memory.peak / 1e9, asked.card.memory_bytes * ROOM / 1e9
@@ -193,61 +172,6 @@ def _smaller(stage: str, shape: Shape, job: StageJob, fit: Fit, card: GpuCard) -
         f"{stage} also fits on {less.spread.ranks} x {card.name} with {whole:,.0f} GB of the optimiser's "
         "states in main memory (offload), slower.",
     )
-
-
-def model_of(recipe: Recipe) -> ModelShape | GivenModel | None:
-    """The model a stage holds, as far as it is a recipe; a model that is only read counts as none."""
-    if isinstance(recipe, BaseRecipe):
-        return recipe.model if isinstance(recipe.model, ModelShape) else None
-    if isinstance(recipe, JudgeRecipe):
-        return recipe.model
-    inputs = recipe.inputs()
-    for role in ("start", "base", "proxy", "model"):
-        if role in inputs:
-            base = base_of(inputs[role])
-            return base.model if base else None
-    own = getattr(recipe, "model", None)
-    return own if isinstance(own, GivenModel) else None
-
-
-def shape_of(model: ModelShape | GivenModel) -> Shape:
-    """Sizes of a model: of a recipe, of the table of published ones, or of a folder's ``config.json``.
-
-    Raises:
-        RecipeError: they are not known, and nothing is guessed.
-    """
-    if isinstance(model, ModelShape):
-        return Shape.of_recipe(model)
-    file = Path(model.name) / "config.json"
-    if file.is_file():
-        try:
-            return Shape.of_config(json.loads(file.read_text("utf-8")), model.name)
-        except ValueError:
-            raise RecipeError(f"{file} is no JSON: fetch the model's own file again.") from None
-    if (shape := published_shape(model.name)) is not None:
-        return shape
-    raise RecipeError(
-        f"the sizes of {model.name} are not known: it has no folder here and no row in the table of "
-        "published models. Give a local folder with its config.json (-p model=FOLDER) to have it weighed."
-    )
-
-
-def name_of(model: ModelShape | GivenModel | None) -> str:
-    """What to call a model."""
-    if isinstance(model, GivenModel):
-        return model.name
-    return f"{Shape.of_recipe(model).parameters / 1e6:.2f} M, trained here" if model else ""
-
-
-def _judge(recipe: Recipe) -> Shape | None:
-    """Sizes of the judge a stage runs in its own process."""
-    if not isinstance(recipe, JudgeFields):
-        return None
-    judge = recipe.judge
-    if isinstance(judge, JudgeRecipe):
-        return Shape.of_recipe(judge.model)
-    base = base_of(judge)
-    return shape_of(base.model) if base else None
 
 
 def _documents(recipe: Recipe, recipes: Sequence[Recipe], visited: int) -> int:

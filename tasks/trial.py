@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from infra.capacity import check_capacity
 from infra.machine import numerics_of, resolve_placement
 from infra.storage.store import Store
 from rpt_core.artifacts.build import LocalBuild
@@ -17,8 +16,10 @@ from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import explain
 from rpt_core.errors import RecipeError
+from rpt_core.planning.held import Held
 from rpt_core.policy.loading.stored import file_shapes, num_numbers
 from rpt_core.recipes.objectives import NextTokenSettings, RlvrObjective, RptObjective, TextObjective
+from tasks.capacity import check_capacity
 from tasks.models import TRAINED_TO_THINK, FoundModel
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def try_model(
 
     size = float(sum(num_numbers(file_shapes(path)) for path in folder.glob("*.safetensors")))
     if size:
-        check_capacity("try", size, "score", placement, model=f"the model {found.name}")
+        check_capacity("try", Held(size, trains=False), placement, model=f"the model {found.name}")
     explicit = resolve_placement(placement, size or None, many_ranks=False)
     numerics = numerics_of(placement, size or None, many_ranks=False)
     if request.form != "plain":

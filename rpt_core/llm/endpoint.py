@@ -13,13 +13,14 @@ import random
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
-
-import httpx
 
 from rpt_core.errors import RecipeError
 from rpt_core.retry import pause_seconds, seconds_asked
+
+if TYPE_CHECKING:
+    import httpx  # loaded by who asks: a training without a judge needs no HTTP client
 
 KEY_VARIABLE = "RPT_JUDGE_KEY"
 """Environment variable with the endpoint's key: a secret stands in no recipe."""
@@ -133,6 +134,8 @@ class Endpoint:
         return _run(self._ask(prompts))
 
     async def _ask(self, prompts: Sequence[str]) -> list[Reply]:
+        import httpx
+
         limits = httpx.Limits(
             max_connections=self.service.concurrency, max_keepalive_connections=self.service.concurrency
         )
@@ -151,7 +154,7 @@ class Endpoint:
                     call.cancel()
                 await asyncio.gather(*calls, return_exceptions=True)
 
-    async def _reply(self, client: httpx.AsyncClient, round_: _Round, prompt: str) -> Reply:
+    async def _reply(self, client: "httpx.AsyncClient", round_: _Round, prompt: str) -> Reply:
         body = {
             "model": self.service.model,
             "messages": [{"role": "user", "content": prompt}],
@@ -161,7 +164,9 @@ class Endpoint:
         async with round_.turns:
             return round_.last if round_.is_hopeless else round_.count(await self._try(client, body))
 
-    async def _try(self, client: httpx.AsyncClient, body: dict[str, Any]) -> Reply:
+    async def _try(self, client: "httpx.AsyncClient", body: dict[str, Any]) -> Reply:
+        import httpx
+
         was_away = False
         try:
             async with asyncio.timeout(self.service.deadline_seconds):
@@ -177,8 +182,10 @@ class Endpoint:
             return UNREACHABLE if was_away else TIMED_OUT
         return UNREACHABLE
 
-    async def _call(self, client: httpx.AsyncClient, body: dict[str, Any]) -> Reply:
+    async def _call(self, client: "httpx.AsyncClient", body: dict[str, Any]) -> Reply:
         """The reply; empty where it has no text."""
+        import httpx
+
         url = f"{self.service.url.rstrip('/')}/chat/completions"
         async with client.stream("POST", url, json=body) as response:
             if response.status_code in (408, 429) or response.status_code >= 500:
@@ -207,6 +214,8 @@ class Endpoint:
 
 def _parts(url: str) -> SplitResult | None:
     """Scheme, host and port of an address that requests can be sent to."""
+    import httpx
+
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -50,8 +50,13 @@ FRAMEWORK_BYTES = {True: 2 * 10**9, False: 10**9}
 torch."""
 REDUCE_BUCKET_BYTES = 2 * 500_000_000
 """DeepSpeed's default ``reduce_bucket_size``, 5e8 numbers, in bfloat16."""
-CHUNK_ELEMENTS = {True: 1 << 24, False: 1 << 22}
+CHUNK_ELEMENTS = {True: 1 << 26, False: 1 << 22}
 """Logits held at a time, by device (:data:`rpt_core.policy.head.CHUNK_ELEMENTS`)."""
+SCORING_ELEMENTS = {True: 1 << 26, False: 1 << 24}
+"""The same where documents are scored without gradient (:data:`rpt_core.policy.head.SCORING_ELEMENTS`)."""
+CANDIDATES = 16 * 64
+"""Logits of a token among which the 16 likeliest are found: the blocks with the largest maxima
+(:func:`rpt_core.policy.head.top_logits`), gathered and then joined with the rest of the vocabulary."""
 CHUNK_TOKENS_LEAST = 128
 ANSWERS_AT_ONCE = 4096
 """Of the torch engine."""
@@ -225,10 +230,13 @@ def _rollouts(shape: Shape, load: Load, spread: Spread) -> list[Row]:
     # while the values' room doubles, the keys have grown already and the old values are still there
     growing = 1.25 if room > load.suffix + FIRST_ROOM else 1.0
     chunk = _chunk_tokens(shape, spread, answers) * shape.vocab
+    apart = load.trains and spread.zero_stage == 3 and spread.ranks > 1
     return [
+        Row("engine's weights", 2 * shape.parameters if apart else 0, "rollout"),
         Row("keys and values", token * (documents * load.trunk + answers * room * growing), "rollout"),
         Row("logits", 4 * 3 * chunk, "rollout"),
-        *_cast_weights(shape, spread, 1, "rollout"),
+        # a model that is only read is loaded in the type it computes in
+        *(_cast_weights(shape, spread, 1, "rollout") if load.trains else ()),
     ]
 
 
@@ -240,19 +248,23 @@ def _room(load: Load) -> int:
     return room
 
 
-def _chunk_tokens(shape: Shape, spread: Spread, scored: int) -> int:
+def _chunk_tokens(shape: Shape, spread: Spread, scored: int, elements: dict[bool, int] | None = None) -> int:
     """Tokens whose logits are held at a time."""
-    return min(scored, max(CHUNK_TOKENS_LEAST, CHUNK_ELEMENTS[spread.gpu] // shape.vocab))
+    return min(scored, max(CHUNK_TOKENS_LEAST, (elements or CHUNK_ELEMENTS)[spread.gpu] // shape.vocab))
 
 
 def _scoring(shape: Shape, load: Load, spread: Spread) -> list[Row]:
-    """A pass without gradient: one layer's numbers at a time, the states of all tokens, a chunk of logits."""
+    """A pass without gradient: one layer's numbers at a time, the states of all tokens, a chunk of logits.
+
+    All chunks share one tensor, which the normaliser uses up.
+    """
     part = micro_batch(load, spread.micro_batch_tokens)
     wide = 2 * shape.feed_forward + 3 * shape.hidden + 2 * (shape.query_width + shape.key_width)
     scored = part.documents * part.trunk if load.scores_document else 0
+    chunk = _chunk_tokens(shape, spread, scored, SCORING_ELEMENTS)
     return [
         Row("activations", part.tokens * wide * spread.product_bytes, "update"),
-        Row("logits", 4 * 3 * _chunk_tokens(shape, spread, scored) * shape.vocab, "update"),
+        Row("logits", 4 * chunk * (shape.vocab + min(shape.vocab, 2 * CANDIDATES)), "update"),
     ]
 
 

@@ -19,9 +19,9 @@ some 440 tokens at a vocabulary of 152 thousand is bound by arithmetic; one of 1
 head."""
 SCORING_ELEMENTS = 1 << 24
 """Logits held at a time on a CPU where nothing has a gradient: one tensor of 64 MiB, no more than
-:data:`FEWEST_TOKENS` take at a vocabulary of 152 thousand. Each product packs the head's matrix anew, with two
-threads twice: at a vocabulary of 33 thousand and width 512, chunks of 128, 256 and 512 tokens took 1.41, 1.22
-and 1.16 times the CPU-seconds of the bare product with two threads, 1.15, 1.09 and 1.09 with one."""
+:data:`FEWEST_TOKENS` take at a vocabulary of 152 thousand. Each product packs the head's matrix anew, with
+two threads twice: at a vocabulary of 33 thousand and width 512, chunks of 128, 256 and 512 tokens took 1.41,
+1.22 and 1.16 times the CPU-seconds of the bare product with two threads, 1.15, 1.09 and 1.09 with one."""
 SLICE_ELEMENTS = 1 << 18
 """Logits that are summed at a time on a CPU: 1 MiB stays in a core's cache between the passes over it."""
 NEVER = -1e30

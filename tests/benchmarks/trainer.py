@@ -3,7 +3,8 @@
 ``make bench-trainer`` runs it where TRL is installed (:mod:`tests.benchmarks.trl_side`). Steps alternate
 between the two; the first round is discarded, medians are shown by two clocks: the wall's, and the
 processor's, which neighbours on a shared machine disturb less. Exits with 1 when the two disagree or a
-target is missed by the clock named with ``--by``. With ``--device cuda`` it is
+target is missed by the clock named with ``--by``. Threads that wait sleep, as in every stage
+(``OMP_WAIT_POLICY=PASSIVE``): spinning ones would count as work on both sides. With ``--device cuda`` it is
 :mod:`tests.benchmarks.large` instead, which needs no TRL.
 """
 

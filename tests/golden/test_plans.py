@@ -13,10 +13,12 @@ from flows.recipes import NAMED
 from flows.recipes.trees import walk
 from infra.machine import Machine
 from rpt_core.planning.cards import parse_machine
+from tasks import capacity
 from tasks import estimate as estimates
 from tasks.estimate import PlanQuery, estimate
 
 FOLDER = Path(__file__).with_name("plans")
+_check = capacity.check_capacity
 LAPTOP = Machine(cores=2, memory_bytes=25 * 10**9, cpu="a chip", torch="2.13.0+cpu")
 
 
@@ -39,6 +41,4 @@ def test_what_a_plan_says(name, machine, monkeypatch, tmp_path):
 
 def _refuse(*args: object, **more: object) -> None:
     """As a laptop does with models of these sizes."""
-    from infra.capacity import check_capacity
-
-    check_capacity(*args, **{**more, "machine": LAPTOP})
+    _check(*args, **{**more, "machine": LAPTOP})

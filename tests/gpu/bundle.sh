@@ -1,7 +1,7 @@
 #!/bin/sh
 # One tarball that runs `python -m tests.gpu.proof` where torch and transformers are and no network is.
 #   sh tests/gpu/bundle.sh OUT.tar.gz      FOR_PYTHON=3.12 is the Python over there; PIP_ARGS is honoured
-# Carried beside the repository's files: pydantic, psutil and pyarrow in the lock's versions, and DeepSpeed as pure
+# Carried beside the repository's files: pydantic, psutil, pyarrow and msgpack in the lock's versions, and DeepSpeed as pure
 # Python (its operations are built nowhere). There: tar -xzf OUT.tar.gz && cd rpt-proof && sh prove.sh
 set -eu
 cd "$(dirname "$0")/../.."
@@ -21,7 +21,7 @@ pip_into() {
 }
 pip_into --only-binary=:all: --platform manylinux2014_x86_64 --platform manylinux_2_28_x86_64 \
     --python-version "$python" --implementation cp \
-    pydantic pydantic-core annotated-types typing-inspection psutil pyarrow
+    pydantic pydantic-core annotated-types typing-inspection psutil pyarrow msgpack
 for package in 'deepspeed>=0.19,<0.20' hjson einops py-cpuinfo; do
     DS_BUILD_OPS=0 pip_into --no-build-isolation "$package" ||
         echo "$package could not be carried: the proof's part on DeepSpeed may not run." >&2

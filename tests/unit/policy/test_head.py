@@ -89,7 +89,9 @@ def test_difficulty_does_not_depend_on_chunks_or_on_the_memory_they_share(monkey
 
 def test_only_scoring_without_gradient_takes_longer_chunks(monkeypatch):
     asked = []
-    monkeypatch.setattr(head, "product", lambda left, right, into=None: asked.append(len(left)) or left @ right)
+    monkeypatch.setattr(
+        head, "product", lambda left, right, into=None: asked.append(len(left)) or left @ right
+    )
     monkeypatch.setattr(head, "SCORING_ELEMENTS", 50 * 35)
     hidden, weight, targets = torch.randn(70, 8), torch.randn(50, 8), torch.randint(50, (70,))
     score_top_k(hidden, weight, targets, 5)
