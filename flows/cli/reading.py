@@ -92,7 +92,7 @@ def site(
 
 
 def track(ref: Spoken) -> None:
-    """Project an artifact's metrics to MLflow again, from its own record."""
+    """Show an artifact, and all it stands on, in MLflow: from their own records, each once."""
     from flows.cli.show import track_again
 
     track_again(ref)
