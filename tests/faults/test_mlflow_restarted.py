@@ -16,8 +16,8 @@ from infra.local.stack import REPOSITORY, reserved_port
 from infra.local.state import sqlite_uri
 from rpt_core.artifacts.build import FLOPS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-ARMS, METRICS, STEPS, PIECES = 4, 500, 12, 6
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
+ARMS, METRICS, STEPS, PIECES = 4, 500, 4, 4
 ARM = """
 import json, sys, time
 from dataclasses import replace
@@ -102,7 +102,7 @@ def test_every_value_stands_there_once_and_the_outage_is_one_sentence(tmp_path):
             **os.environ,
             "MLFLOW_TRACKING_URI": server.url,
             "RPT_HOME": str(tmp_path),
-            "OMP_NUM_THREADS": "1",
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
         }
         numbers = range(1, ARMS + 1)
         arms = [
