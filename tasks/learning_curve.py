@@ -26,17 +26,21 @@ def draw_learning_curve(folder: Path) -> bytes | None:
         folder: With ``metrics.jsonl``.
 
     Returns:
-        None where no metric of a training has two steps.
+        None where no metric of a training has two steps, or none moves.
     """
     path = folder / METRICS_FILE
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
     axis = FLOPS if rows and all(FLOPS in row for row in rows) else "step"
-    curves = {name: curve for name in PANELS if len(curve := _curve(rows, axis, name)) >= FEWEST_STEPS}
+    curves = {name: curve for name in PANELS if _moves(curve := _curve(rows, axis, name))}
     return _drawn(dict(list(curves.items())[:MOST_PANELS]), axis) if curves else None
 
 
 def _curve(rows: Sequence[Row], axis: str, name: str) -> list[tuple[float, float]]:
     return [(row[axis], row[name]) for row in rows if name in row]
+
+
+def _moves(curve: Sequence[tuple[float, float]]) -> bool:
+    return len(curve) >= FEWEST_STEPS and len({value for _, value in curve}) > 1
 
 
 def running_mean(values: Sequence[float]) -> list[float]:

@@ -45,6 +45,15 @@ def test_what_has_no_two_steps_has_no_curve(tmp_path, steps):
     assert draw_learning_curve(tmp_path) is None
 
 
+def test_a_metric_that_never_moves_has_no_panel(tmp_path):
+    record(tmp_path / "one", 4, loss=lambda i: 1 / i)
+    record(tmp_path / "two", 4, loss=lambda i: 1 / i, ntp_loss=lambda i: 0.0)
+    record(tmp_path / "none", 4, ntp_loss=lambda i: 0.0)
+    one, two, none = (draw_learning_curve(tmp_path / name) for name in ("one", "two", "none"))
+    assert one == two
+    assert none is None
+
+
 def test_a_short_curve_is_smoothed_little():
     assert running_mean([1.0, 3.0]) == [1.0, 3.0]
     assert running_mean([0.0] * 32 + [8.0])[-1] == 1.0
