@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rpt_core.overview.site import PAGES
-from tests.browser import LAYOUT, ask, needs_browser
+from tests.chromium import LAYOUT, ask, needs_browser
 from tests.unit.flows.cli.test_copy_and_compare import put, run, said
 from tests.unit.infra.storage.test_store import write
 from tests.unit.report.test_report import Page

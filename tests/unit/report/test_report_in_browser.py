@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser import LAYOUT, ask, needs_browser
+from tests.chromium import LAYOUT, ask, needs_browser
 from tests.unit.report.test_report import done, inputs  # noqa: F401  (fixtures)
 from tests.unit.report.test_report_arms import written  # noqa: F401
 
