@@ -154,13 +154,14 @@ def test_placements_offer_the_engines_there_are():
 
 
 def test_the_registry_is_the_only_door():
-    """Training, evaluations, pass rates and local judges and scorers name no engine of their own."""
+    """Training, evaluations, pass rates, the harness, judges and scorers name no engine of their own."""
     files = [path for path in (ROOT / "rpt_core").rglob("*.py") if path.parent.name != "engines"]
     texts = {path.relative_to(ROOT).as_posix(): path.read_text() for path in files}
     opening = {name for name, text in texts.items() if re.search(r"\bopen_engine\(", text)}
     assert opening == {
         "rpt_core/evaluation/benchmarks/suite/stage.py",
         "rpt_core/evaluation/evaluate.py",
+        "rpt_core/evaluation/harness/worker.py",
         "rpt_core/evaluation/pass_rates.py",
         "rpt_core/llm/local.py",
         "rpt_core/train/rl/reinforce.py",

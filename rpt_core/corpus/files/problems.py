@@ -267,7 +267,7 @@ def _end_of(text: str, *, boxed: bool) -> tuple[str, str]:
         boxed: Whether its last box is an end, too.
 
     Example:
-        >>> _end_of("6 * 7 = <<6*7=42>>42\\n#### 42", boxed=False)
+        >>> _end_of("6 * 7 = <<6*7=42>>42\n#### 42", boxed=False)
         ('6 * 7 = 42', '42')
         >>> _end_of("Sevens: $\\boxed{42}$.", boxed=True), _end_of("$\\boxed{42}$", boxed=False)[1]
         (('Sevens: $\\boxed{42}$.', '42'), '')

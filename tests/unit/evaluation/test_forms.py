@@ -8,7 +8,7 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.evaluation import evaluate as stage
-from rpt_core.evaluation.forms import form_of
+from rpt_core.evaluation.forms import ends, form_of, values
 from rpt_core.recipes.evaluation import EvaluationRecipe, ProblemSampling
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from tests.unit.evaluation.folders import write_corpus, write_model
@@ -67,9 +67,13 @@ def test_metrics_of_text_are_named_by_mode_and_tier():
             "benchmarks": {"accuracy": {"all": value(0.4)}, "by_benchmark": {"aime24": value(0.3)}},
         }
     }  # fmt: skip
-    assert dict(form_of(TEXT).headline(scores)) == {
+    assert values(form_of(TEXT), scores) == {
         "reasoning_easy": 0.5, "reasoning_hard": 0.25, "reasoning_easy_think_share": 0.75,
         "benchmarks_all": 0.4, "benchmarks_aime24": 0.3,
+    }  # fmt: skip
+    assert ends(form_of(TEXT), scores) == {
+        "reasoning_easy_low": -0.5, "reasoning_hard_low": -0.25, "reasoning_easy_think_share_low": -0.75,
+        "benchmarks_all_low": -0.4, "benchmarks_aime24_low": -0.3,
     }  # fmt: skip
     assert form_of(TEXT).milestone({"accuracy": {"easy": value(0.5), "hard": value(0.125)}}) == {
         "accuracy_easy": 0.5, "accuracy_hard": 0.125,
@@ -86,7 +90,7 @@ def test_metrics_of_judged_text_are_named_by_task_and_audit():
     }  # fmt: skip
     audit = {"true_accuracy": value(0.4), "false_accepts": None, "false_rejects": value(0.1)}
     scores = {"modes": {"judged": judged, "problems": {"num_items": 0}}, "audit": {"judged": audit}}
-    assert dict(form_of(JUDGED).headline(scores)) == {
+    assert values(form_of(JUDGED), scores) == {
         "judged_accuracy": 0.5, "judged_think_share": 0.75, "judged_answer_tokens": 17.0,
         "judged_pass_at_1": 0.5, "judged_pass_at_4": 0.625, "judged_asr": 0.375, "judged_msr": 0.125,
         "judged_true_accuracy": 0.4, "judged_false_rejects": 0.1,

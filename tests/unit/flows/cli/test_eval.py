@@ -30,7 +30,7 @@ def place(tmp_path: Path, monkeypatch) -> Path:
     [
         (["tiny", "--on", "gsm9k"], "no benchmark is called 'gsm9k'; there are mmlu, mmlu_pro"),
         (["tiny", "--on", "gsm9k"], "Did you mean gsm8k?"),
-        (["tiny", "--on", ""], "name benchmarks with --on"),
+        (["tiny", "--on", ""], "--on names no benchmark"),
         (["tiny", "--on", "all"], "name it with --data FOLDER"),
         (["tiny", "--on", "all", "--data", "other"], "no folder in it is named as a benchmark"),
         (["tiny", "--on", "gsm8k,math500", "--data", "data"], "holds no folder for math500"),
