@@ -17,7 +17,7 @@ from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.objectives import PromptName
 from rpt_core.recipes.reinforce import PassRateRecipe, PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape
-from tasks.given_models import base_of, has_control_tokens, longest_row, vocabulary
+from tasks.inputs.given_models import base_of, has_control_tokens, longest_row, vocabulary
 
 PROMPTS = {
     "cold-start": ("prompt",),

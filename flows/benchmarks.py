@@ -10,9 +10,9 @@ from flows.names import run_name
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions
-from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand, form_of
+from tasks.commands.benchmarks import benchmark_recipe, benchmarks_at_hand, form_of
 from tasks.home import open_store
-from tasks.models import find_model
+from tasks.inputs.models import find_model
 
 DEFAULTS = BenchmarkOptions()
 

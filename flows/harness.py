@@ -8,9 +8,9 @@ from flows.names import run_name
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.recipes.harness_evaluation import HarnessOptions
-from tasks.harness import harness_recipe
+from tasks.commands.harness import harness_recipe
 from tasks.home import open_store
-from tasks.models import find_model
+from tasks.inputs.models import find_model
 
 DEFAULTS = HarnessOptions()
 

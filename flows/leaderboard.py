@@ -6,8 +6,8 @@ from flows.make import ANYWHERE, make_recipe
 from flows.names import run_name
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
+from tasks.commands.leaderboard import NAME, leaderboard_recipe
 from tasks.home import open_store
-from tasks.leaderboard import NAME, leaderboard_recipe
 
 
 @flow(name="leaderboard", flow_run_name=run_name, persist_result=False)

@@ -15,14 +15,14 @@ from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.recipes.stages import stage_of
-from tasks import capacity
 from tasks.build import build
 from tasks.dispatch import HERE, build_on_pool, check_on_pool, runs_on_pool
 from tasks.home import open_store
-from tasks.journeys import shown_journey
-from tasks.resolve import resolve_sources
-from tasks.run_log import leave_out_tracebacks_of_ours, say
-from tasks.spoken import Spoken, role
+from tasks.inputs.resolve import resolve_sources
+from tasks.planning import capacity
+from tasks.shown.journeys import shown_journey
+from tasks.shown.run_log import leave_out_tracebacks_of_ours, say
+from tasks.shown.spoken import Spoken, role
 
 ANYWHERE = Placement()
 """All of it taken from the machine."""

@@ -10,8 +10,8 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.recipes.stages import STAGES
 from tasks.build import build
-from tasks.capacity import ModelNeed, check_need
-from tasks.spoken import UNSPOKEN, Spoken
+from tasks.planning.capacity import ModelNeed, check_need
+from tasks.shown.spoken import UNSPOKEN, Spoken
 from tasks.train_main import named
 
 

@@ -32,16 +32,16 @@ from rpt_core.errors import EngineError, Stopped
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.splits import EVALUATED, TRAINED
 from rpt_core.recipes.stages import stage_of
-from tasks.alerts import AlertWatch
-from tasks.capacity import num_parameters
 from tasks.code import code_digest, environment
 from tasks.home import open_store
-from tasks.journeys import told_of
-from tasks.rows import balance
-from tasks.run_log import say
-from tasks.spoken import UNSPOKEN, Spoken
-from tasks.views import prefect_tags, show_finished
-from tasks.watch import StageWatch, tell
+from tasks.planning.capacity import num_parameters
+from tasks.shown.alerts import AlertWatch
+from tasks.shown.journeys import told_of
+from tasks.shown.rows import balance
+from tasks.shown.run_log import say
+from tasks.shown.spoken import UNSPOKEN, Spoken
+from tasks.shown.views import prefect_tags, show_finished
+from tasks.shown.watch import StageWatch, tell
 
 RETRIES = 2
 _LOCK_SECONDS = 0.25

@@ -32,10 +32,10 @@ from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.errors import BY_NAME, EngineError, RecipeError, ServiceError, Stopped, brief
 from rpt_core.recipes.stages import stage_of
 from tasks.build import RETRIES, retryable
-from tasks.capacity import ModelNeed
 from tasks.home import open_store
-from tasks.run_log import say
-from tasks.spoken import Spoken
+from tasks.planning.capacity import ModelNeed
+from tasks.shown.run_log import say
+from tasks.shown.spoken import Spoken
 
 BUILD_STAGE, CHECK_POOL = "build-stage", "check-pool"
 """The flows that run on the pool."""

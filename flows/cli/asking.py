@@ -25,7 +25,7 @@ def try_model(
     A thought is shown apart from the prediction or answer after it. Of what was said you read tokens,
     log-probability and entropy in nats, at temperature 1: a sum, or with --tokens token by token.
     """
-    from flows.cli.trial import try_text
+    from flows.cli.commands.trial import try_text
 
     try_text(
         ref, text, placement_of(placement), with_tokens=tokens, as_json=as_json, form=form, samples=samples,
@@ -81,7 +81,7 @@ def evaluate_model(
         "shots": shots,
     }  # fmt: skip
     named = {name: value for name, value in given.items() if value is not None}
-    from flows.cli.eval import checked, options_of, run_eval
+    from flows.cli.commands.eval import checked, options_of, run_eval
     from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions
 
     options = options_of(BenchmarkOptions, mode=mode, prompt=prompt, limit=limit, seed=seed, **named)
@@ -99,7 +99,7 @@ def _ask_harness(
             f"{' and '.join(refused)} cannot be said beside --harness: a task of lm-evaluation-harness says "
             "itself how it is asked. Leave it out."
         )
-    from flows.cli.eval import checked_tasks, options_of, run_harness
+    from flows.cli.commands.eval import checked_tasks, options_of, run_harness
     from rpt_core.recipes.harness_evaluation import HarnessOptions
 
     options, where = options_of(HarnessOptions, **given), placement_of(placement)

@@ -14,7 +14,7 @@ def demo(
     """The whole journey on the built-in sample world; minutes on a laptop, no account, no network."""
     numbers = [seed_of(part) for part in seeds.split(",")]
     with prefect() as ready:
-        from flows.cli.run import run_demo
+        from flows.cli.commands.run import run_demo
 
         run_demo(numbers, ready)
 
@@ -31,7 +31,7 @@ def study(
     """Several trainings from one start model at equal tokens: RMT or RLPT and its parts, RPT's variants."""
     numbers = tuple(seed_of(part) for part in seeds.split(","))
     with prefect() as ready:
-        from flows.cli.run import run_study
+        from flows.cli.commands.run import run_study
 
         usual = {"mid-training": "tiny_rmt", "next-segment": "tiny_rlpt"}
         name = recipe or usual.get(about, "tiny_rpt")
@@ -58,7 +58,7 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """What would be reused and what built, with memory, hours and price; nothing is touched."""
-    from flows.cli.run import show_peek, show_plan
+    from flows.cli.commands.run import show_peek, show_plan
 
     if peek:
         show_peek(recipe, to, overrides(param), as_json=as_json)
@@ -75,7 +75,7 @@ def run(
 ) -> None:
     """Make a recipe, and first whatever it stands on."""
     with prefect() as ready:
-        from flows.cli.run import run_recipe
+        from flows.cli.commands.run import run_recipe
 
         run_recipe(recipe, to, overrides(param), ready, placement_of(placement))
 
@@ -94,7 +94,7 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """What works on this machine, what is missing, and the command that fixes it."""
-    from flows.cli.run import show_doctor
+    from flows.cli.commands.run import show_doctor
 
     raise typer.Exit(show_doctor(as_json=as_json, gpu=gpu))
 
@@ -106,6 +106,6 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Take one step of a finished training again: its questions, thoughts and verdicts, by their digest."""
-    from flows.cli.replays import replay_step
+    from flows.cli.commands.replays import replay_step
 
     replay_step(ref, step, limit, as_json=as_json)

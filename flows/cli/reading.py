@@ -13,7 +13,7 @@ def list_artifacts(
     as_json: Json = False,
 ) -> None:
     """Every finished artifact of the store, newest first."""
-    from flows.cli.show import list_recipes, list_store
+    from flows.cli.commands.show import list_recipes, list_store
 
     if recipes:
         list_recipes(as_json=as_json)
@@ -29,7 +29,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """One artifact: recipe, parents, row counts, results, files."""
-    from flows.cli.show import show_artifact, show_dropped, show_rollouts
+    from flows.cli.commands.show import show_artifact, show_dropped, show_rollouts
 
     if dropped:
         show_dropped(ref, dropped, limit, as_json=as_json)
@@ -41,28 +41,28 @@ def show(
 
 def lineage(ref: Spoken, as_json: Json = False) -> None:
     """Everything an artifact stands on, as a tree."""
-    from flows.cli.show import show_lineage
+    from flows.cli.commands.show import show_lineage
 
     show_lineage(ref, as_json=as_json)
 
 
 def why(ref: Spoken) -> None:
     """Why an artifact is what it is: its recipe beside the defaults, and the digests it stands on."""
-    from flows.cli.show import show_why
+    from flows.cli.commands.show import show_why
 
     show_why(ref)
 
 
 def cost(ref: Spoken, as_json: Json = False) -> None:
     """Seconds and FLOPs of an artifact and of all it stands on, attempt by attempt."""
-    from flows.cli.show import show_cost
+    from flows.cli.commands.show import show_cost
 
     show_cost(ref, as_json=as_json)
 
 
 def report(ref: Spoken) -> None:
     """Where a report's page lies."""
-    from flows.cli.show import show_report
+    from flows.cli.commands.show import show_report
 
     show_report(ref)
 
@@ -75,7 +75,7 @@ def watch(
     once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,
 ) -> None:
     """A training while it goes on: reward, lengths and the last answers, as a page that refreshes itself."""
-    from flows.cli.watching import watch_stage
+    from flows.cli.commands.watching import watch_stage
 
     watch_stage(ref, every, once=once)
 
@@ -86,21 +86,21 @@ def site(
     ] = "",
 ) -> None:
     """An index page of all runs and reports of the store, static: any web server or file share shows it."""
-    from flows.cli.sites import show_site
+    from flows.cli.commands.sites import show_site
 
     show_site(folder)
 
 
 def track(ref: Spoken) -> None:
     """Show an artifact, and all it stands on, in MLflow: from their own records, each once."""
-    from flows.cli.show import track_again
+    from flows.cli.commands.show import track_again
 
     track_again(ref)
 
 
 def verify(ref: Spoken) -> None:
     """Read every byte of an artifact again and compare it with its manifest."""
-    from flows.cli.show import verify_artifact
+    from flows.cli.commands.show import verify_artifact
 
     verify_artifact(ref)
 
@@ -111,7 +111,7 @@ def copy_artifact(
     as_json: Json = False,
 ) -> None:
     """Copy an artifact and everything it stands on into another store."""
-    from flows.cli.copies import copy_to
+    from flows.cli.commands.copies import copy_to
 
     copy_to(ref, store, as_json=as_json)
 
@@ -123,7 +123,7 @@ def export_model(
     as_json: Json = False,
 ) -> None:
     """A model for transformers and vLLM, with its card, its training's questions and their reward for TRL."""
-    from flows.cli.exports import export_model as export
+    from flows.cli.commands.exports import export_model as export
 
     export(ref, folder, questions, as_json=as_json)
 
@@ -138,7 +138,7 @@ def compare_some(
     Several are each held against the first. Names joined by commas are the runs of one method, by seed: then
     seeds are the unit, and methods are paired by seed.
     """
-    from flows.cli.compare import compare_artifacts
+    from flows.cli.commands.compare import compare_artifacts
 
     compare_artifacts(first, others, as_json=as_json)
 
@@ -159,7 +159,7 @@ def leaderboard(
     score stands there twice, on all questions and on those that are clean.
     """
     with prefect() as ready:
-        from flows.cli.leaderboard import show_leaderboard
+        from flows.cli.commands.leaderboard import show_leaderboard
 
         show_leaderboard(tuple(refs or ()), title, ready, as_json=as_json)
 
@@ -169,6 +169,6 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Remove; without it, only say what would go.")] = False,
 ) -> None:
     """Remove stored content that no artifact and no unfinished build names."""
-    from flows.cli.show import collect_garbage
+    from flows.cli.commands.show import collect_garbage
 
     collect_garbage(older_than_hours, remove=yes)

@@ -18,7 +18,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.objectives import Budget, RptObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
-from rpt_core.recipes.report import (
+from rpt_core.recipes.reports.report import (
     SAMPLE_WORLD,
     ArmsRecipe,
     PageRecipe,
@@ -26,8 +26,8 @@ from rpt_core.recipes.report import (
     SeedsRecipe,
     short_name,
 )
-from rpt_core.recipes.rlpt_report import RlptReportRecipe
-from rpt_core.recipes.rlvr_report import RlvrReportRecipe
+from rpt_core.recipes.reports.rlpt_report import RlptReportRecipe
+from rpt_core.recipes.reports.rlvr_report import RlvrReportRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape
 
 MID_TRAINING = "mid-training"

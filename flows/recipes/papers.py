@@ -11,7 +11,7 @@ from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe, ProblemSampling
 from rpt_core.recipes.objectives import PromptName, RptObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, RlvrRecipe, Selection
-from rpt_core.recipes.report import ReportRecipe
+from rpt_core.recipes.reports.report import ReportRecipe
 from rpt_core.recipes.scaling import ScalingRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, Optimiser
 

@@ -16,8 +16,7 @@ from rpt_core.recipes.evaluation import ProblemSampling
 from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.reinforce import RlptRecipe, RlvrRecipe
-from rpt_core.recipes.rlpt_objective import RlptObjective
-from rpt_core.recipes.rlpt_report import (
+from rpt_core.recipes.reports.rlpt_report import (
     COLD_START,
     RLVR_ALONE,
     SUPERVISED,
@@ -25,6 +24,7 @@ from rpt_core.recipes.rlpt_report import (
     JudgedModel,
     RlptReportRecipe,
 )
+from rpt_core.recipes.rlpt_objective import RlptObjective
 from rpt_core.recipes.supervised import (
     BaseRecipe,
     ColdStartRecipe,

@@ -17,8 +17,8 @@ from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe, ProblemSampling
 from rpt_core.recipes.objectives import RlvrObjective
 from rpt_core.recipes.reinforce import SHARED_WITH_FILTER, PassRateRecipe, RlvrRecipe, Selection
-from rpt_core.recipes.report import START, ReportRecipe
-from rpt_core.recipes.rlvr_report import RlvrReportRecipe, SolvingModel
+from rpt_core.recipes.reports.report import START, ReportRecipe
+from rpt_core.recipes.reports.rlvr_report import RlvrReportRecipe, SolvingModel
 from rpt_core.recipes.supervised import BaseRecipe, Optimiser
 
 TEXT_GFLOPS, PROBLEM_GFLOPS = 800.0, 400.0

@@ -22,7 +22,7 @@ from rpt_core.recipes.objectives import (
     TextObjective,
 )
 from rpt_core.recipes.reinforce import PolicyRecipe
-from rpt_core.recipes.report import START, ArmsRecipe, ReportRecipe, TextModel
+from rpt_core.recipes.reports.report import START, ArmsRecipe, ReportRecipe, TextModel
 
 TINY_BUDGET = Budget(first=32, decay=0.4, schedule_steps=48, weight=0.25, paid="when-right")
 TINY_CURRICULUM = Curriculum(tiers_nats=(1.5, 2.0, 2.5), schedule_steps=48)

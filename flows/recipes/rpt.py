@@ -12,7 +12,7 @@ from flows.recipes.trees import rewritten
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.objectives import Learnability, PromptName, RptObjective
-from rpt_core.recipes.report import ALWAYS_THINKS, START, ArmsRecipe, ReportRecipe, TextModel
+from rpt_core.recipes.reports.report import ALWAYS_THINKS, START, ArmsRecipe, ReportRecipe, TextModel
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe
 
 Study = Literal["table-1", "rewards", "positions"]

@@ -7,8 +7,8 @@ Runs send heartbeats (``PREFECT_FLOWS_HEARTBEAT_FREQUENCY``, 30 s here): one tha
 is marked *Crashed*. Its work is not lost: the next run of the recipe resumes from its checkpoint.
 
 With a notification block (type/name, as ``prefect block ls`` shows it) two more are made: a message for
-every alert of a training (the events of ``tasks/alerts.py``), and for every run that fails, crashes or is
-cancelled.
+every alert of a training (the events of ``tasks/shown/alerts.py``), and for every run that fails, crashes or
+is cancelled.
 """
 
 import argparse

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from rpt_core.evaluation.intervals import Estimate, clustered_mean
-from rpt_core.evaluation.passk import pass_at_k, reportable_k
 from rpt_core.evaluation.scores import Outcomes, accuracy
+from rpt_core.evaluation.statistics.intervals import Estimate, clustered_mean
+from rpt_core.evaluation.statistics.passk import pass_at_k, reportable_k
 from rpt_core.evaluation.touched import Touches
 
 Measure = Callable[[Outcomes], Estimate]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rpt_core.evaluation.intervals import (
+from rpt_core.evaluation.statistics.intervals import (
     FEWEST_CLUSTERS,
     Estimate,
     Floats,

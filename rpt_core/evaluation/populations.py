@@ -2,9 +2,9 @@
 
 A benchmark of 1,319 questions of which 200 were asked allows two statements. *On questions like these the
 model scores so*: the questions are a sample of all that could have been written, alike within a subject, and
-the error is the clustered one (:mod:`rpt_core.evaluation.intervals`), whether 200 or all were asked. *On this
-benchmark it would score so*: the questions are a simple random sample of 1,319, the error shrinks with the
-share that was asked, and nothing of it is left but the drawing of answers once all were.
+the error is the clustered one (:mod:`rpt_core.evaluation.statistics.intervals`), whether 200 or all were
+asked. *On this benchmark it would score so*: the questions are a simple random sample of 1,319, the error
+shrinks with the share that was asked, and nothing of it is left but the drawing of answers once all were.
 
 Legend: ``I`` items.
 """
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from rpt_core.evaluation.intervals import Estimate, one_answer
+from rpt_core.evaluation.statistics.intervals import Estimate, one_answer
 
 About = Literal["questions like these", "the whole benchmark"]
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from rpt_core.evaluation.compare import ALPHA, PairedComparison, compare, holm
 from rpt_core.evaluation.scores import Outcomes, paired
+from rpt_core.evaluation.statistics.compare import ALPHA, PairedComparison, compare, holm
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,10 @@ class ColumnRanking:
 def rank(models: Mapping[str, Outcomes]) -> ColumnRanking:
     """Compare every model with every other on the same questions, and give each the places it may have.
 
-    Each pair is tested by sign flips over clusters (:func:`rpt_core.evaluation.compare.sign_flip_p`); Holm's
-    correction bounds the chance of any false separation in the column at 5 %. Being separated is no order of
-    groups (A may be separated from C and neither from B), so a model has a range of places.
+    Each pair is tested by sign flips over clusters
+    (:func:`rpt_core.evaluation.statistics.compare.sign_flip_p`); Holm's correction bounds the chance of any
+    false separation in the column at 5 %. Being separated is no order of groups (A may be separated from C
+    and neither from B), so a model has a range of places.
 
     Args:
         models: By name, the outcomes of one column.

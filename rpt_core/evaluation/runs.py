@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.intervals import Estimate
+from rpt_core.evaluation.statistics.intervals import Estimate
 
 
 def over_runs(means_R: ArrayLike, *, least_error: float = 0.0, confidence: float = 0.95) -> Estimate:

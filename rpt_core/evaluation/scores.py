@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rpt_core.evaluation.compare import PairedItems, pair_items
-from rpt_core.evaluation.intervals import Estimate, clustered_mean, clustered_ratio
 from rpt_core.evaluation.items import FINAL, clusters, tier_names
-from rpt_core.evaluation.passk import pass_at_k, reportable_k
+from rpt_core.evaluation.statistics.compare import PairedItems, pair_items
+from rpt_core.evaluation.statistics.intervals import Estimate, clustered_mean, clustered_ratio
+from rpt_core.evaluation.statistics.passk import pass_at_k, reportable_k
 from rpt_core.objectives.objective import VERDICTS
 from rpt_core.objectives.verdicts import length_shares
 
@@ -63,7 +63,7 @@ class Outcomes:
         return self.where(np.isin(self.tiers, names))
 
     def scores(self) -> dict[str, tuple[float, str]]:
-        """Item -> (mean score, cluster), as :func:`rpt_core.evaluation.compare.pair_items` takes them."""
+        """Item -> (mean score, cluster), as :func:`.statistics.compare.pair_items` takes them."""
         means = self.score / self.samples
         columns = self.item_ids.tolist(), means.tolist(), self.documents.tolist()
         return {name: (mean, document) for name, mean, document in zip(*columns, strict=True)}

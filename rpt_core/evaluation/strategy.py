@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rpt_core.evaluation.intervals import Estimate, Floats, cluster_bootstrap, cluster_totals
 from rpt_core.evaluation.scores import Outcomes
+from rpt_core.evaluation.statistics.intervals import Estimate, Floats, cluster_bootstrap, cluster_totals
 
 N0, C0, T0, R0, N1, C1, T1, R1, NF, CF = range(10)
 """Columns of totals: answers, right, thinking, right while thinking (0, 1); answers, right (forced)."""

@@ -8,10 +8,17 @@ import numpy as np
 import pyarrow as pa
 
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.compare import Claim, PairedComparison, PairedItems, Verdict, compare, decide
 from rpt_core.evaluation.items import FINAL
 from rpt_core.evaluation.runs import RunComparison, compare_runs
 from rpt_core.evaluation.scores import outcomes, paired, tiers_of
+from rpt_core.evaluation.statistics.compare import (
+    Claim,
+    PairedComparison,
+    PairedItems,
+    Verdict,
+    compare,
+    decide,
+)
 
 Side = Literal["better", "worse", "undecided"]
 SIDES: dict[Verdict, Side] = {"holds": "better", "fails": "worse", "undecided": "undecided"}

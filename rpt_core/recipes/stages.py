@@ -16,11 +16,11 @@ from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.harness_evaluation import HarnessRecipe
 from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
-from rpt_core.recipes.leaderboard import LeaderboardRecipe
 from rpt_core.recipes.reinforce import PassRateRecipe, PolicyRecipe, RlptRecipe, RlvrRecipe
-from rpt_core.recipes.report import ArmsRecipe, ReportRecipe, SeedsRecipe
-from rpt_core.recipes.rlpt_report import RlptReportRecipe
-from rpt_core.recipes.rlvr_report import RlvrReportRecipe
+from rpt_core.recipes.reports.leaderboard import LeaderboardRecipe
+from rpt_core.recipes.reports.report import ArmsRecipe, ReportRecipe, SeedsRecipe
+from rpt_core.recipes.reports.rlpt_report import RlptReportRecipe
+from rpt_core.recipes.reports.rlvr_report import RlvrReportRecipe
 from rpt_core.recipes.scaling import ScalingRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, SftRecipe
 

@@ -9,12 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from rpt_core.artifacts.build import GIGA
-from rpt_core.evaluation.compare import Claim, Decision, compare, decide
-from rpt_core.evaluation.intervals import Estimate, cluster_bootstrap, cluster_totals, clustered_ratio
 from rpt_core.evaluation.items import FORCED, PLAIN, REASONING
 from rpt_core.evaluation.scores import Outcomes, accuracy
+from rpt_core.evaluation.statistics.compare import Claim, Decision, compare, decide
+from rpt_core.evaluation.statistics.intervals import (
+    Estimate,
+    cluster_bootstrap,
+    cluster_totals,
+    clustered_ratio,
+)
 from rpt_core.pages.words import percent, points
-from rpt_core.recipes.report import ArmsRecipe
+from rpt_core.recipes.reports.report import ArmsRecipe
 from rpt_core.report.blocks import (
     Cell,
     Inline,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rpt_core.corpus.dedup.decontaminate import HeldOutItem
 from rpt_core.evaluation.touched import Touches, asked_items, touched_by
-from rpt_core.recipes.leaderboard import Entry, LeaderboardRecipe
+from rpt_core.recipes.reports.leaderboard import Entry, LeaderboardRecipe
 from rpt_core.report.columns import Standing
 from rpt_core.report.models import Evaluated
 

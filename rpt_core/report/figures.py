@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from rpt_core.evaluation.intervals import Estimate, Floats
+from rpt_core.evaluation.statistics.intervals import Estimate, Floats
 from rpt_core.evaluation.strategy import Split
 from rpt_core.pages.ink import LIGHT, as_svg, bare, new_figure
 from rpt_core.pages.marks import Chart, Mark, mark

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.intervals import Estimate, clustered_ratio
 from rpt_core.evaluation.items import REASONING
 from rpt_core.evaluation.scores import Floats, Outcomes, accuracy, pooled
+from rpt_core.evaluation.statistics.intervals import Estimate, clustered_ratio
 from rpt_core.pages.words import percent
 from rpt_core.report.blocks import Cell, Row, Section, Table, share
 from rpt_core.report.models import Evaluated, Models, right

@@ -9,7 +9,6 @@ from typing import Any
 
 from rpt_core.artifacts.build import TIMINGS_PAGE, Build
 from rpt_core.artifacts.manifest import Outcome
-from rpt_core.evaluation.compare import Claim, compare, decide
 from rpt_core.evaluation.items import FORCED, INSTRUCTED, PLAIN, PROBLEMS, REASONING
 from rpt_core.evaluation.scores import (
     Outcomes,
@@ -20,10 +19,11 @@ from rpt_core.evaluation.scores import (
     think_share,
     tiers_of,
 )
+from rpt_core.evaluation.statistics.compare import Claim, compare, decide
 from rpt_core.evaluation.strategy import Split, split_gain
 from rpt_core.pages.ink import as_png, style
 from rpt_core.pages.words import count_of, points
-from rpt_core.recipes.report import START, ReportRecipe
+from rpt_core.recipes.reports.report import START, ReportRecipe
 from rpt_core.report import figures
 from rpt_core.report.blocks import (
     Cell,

@@ -10,14 +10,14 @@ import numpy as np
 
 from rpt_core.artifacts.build import Build
 from rpt_core.evaluation.contamination import contaminated, measures
-from rpt_core.evaluation.intervals import Estimate
 from rpt_core.evaluation.items import read_items
 from rpt_core.evaluation.populations import whole_benchmark
 from rpt_core.evaluation.ranking import ColumnRanking, Rank, rank
+from rpt_core.evaluation.statistics.intervals import Estimate
 from rpt_core.evaluation.touched import Touch, Touches, write_touched
 from rpt_core.objectives.objective import VERDICTS
 from rpt_core.pages.words import clip, p_value, points
-from rpt_core.recipes.leaderboard import Entry, LeaderboardRecipe
+from rpt_core.recipes.reports.leaderboard import Entry, LeaderboardRecipe
 from rpt_core.report.blocks import (
     NOTHING,
     Block,

@@ -12,11 +12,11 @@ import pyarrow as pa
 from rpt_core.artifacts.build import FLOPS, GIGA, METRICS_FILE
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation import scores
-from rpt_core.evaluation.compare import PairedItems
-from rpt_core.evaluation.intervals import Floats
 from rpt_core.evaluation.items import PROBLEMS, REASONING, read_items
 from rpt_core.evaluation.scores import Outcomes
-from rpt_core.recipes.report import StudyRecipe
+from rpt_core.evaluation.statistics.compare import PairedItems
+from rpt_core.evaluation.statistics.intervals import Floats
+from rpt_core.recipes.reports.report import StudyRecipe
 from rpt_core.report.blocks import Cell, Inline, share
 from rpt_core.report.sources import SourceArtifact, charged, source_of
 

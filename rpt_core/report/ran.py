@@ -7,7 +7,7 @@ from typing import Any
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.pages.words import count_of, duration, flops_of, short_number
 from rpt_core.recipes.corpus import IngestRecipe
-from rpt_core.recipes.report import SAMPLE_WORLD, short_name
+from rpt_core.recipes.reports.report import SAMPLE_WORLD, short_name
 from rpt_core.recipes.supervised import BaseRecipe
 from rpt_core.report.sources import SourceArtifact
 

@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rpt_core.artifacts.build import Build
-from rpt_core.evaluation.compare import Claim, compare, decide
-from rpt_core.evaluation.intervals import Estimate, Floats, clustered_mean, clustered_ratio
 from rpt_core.evaluation.items import JUDGED, PROBLEMS
 from rpt_core.evaluation.items import JUDGED_FORCED as FORCED
-from rpt_core.evaluation.passk import pass_at_k
 from rpt_core.evaluation.scores import Outcomes, accuracy
+from rpt_core.evaluation.statistics.compare import Claim, compare, decide
+from rpt_core.evaluation.statistics.intervals import Estimate, Floats, clustered_mean, clustered_ratio
+from rpt_core.evaluation.statistics.passk import pass_at_k
 from rpt_core.pages.ink import as_png, style
 from rpt_core.pages.words import percent
-from rpt_core.recipes.rlpt_report import CONTROLS, RLVR_ALONE, SUPERVISED, THEN_RLVR, RlptReportRecipe
+from rpt_core.recipes.reports.rlpt_report import CONTROLS, RLVR_ALONE, SUPERVISED, THEN_RLVR, RlptReportRecipe
 from rpt_core.report.blocks import Block, Cell, Columns, Row, Section, Table, by_seed, count, gain, say, share
 from rpt_core.report.figures import card, training_figure
 from rpt_core.report.models import Model, Models, habits, pair

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from rpt_core.artifacts.build import Build
-from rpt_core.evaluation.compare import Claim, PairedItems, decide
-from rpt_core.evaluation.intervals import Floats, clustered_mean
 from rpt_core.evaluation.items import PROBLEMS
-from rpt_core.evaluation.passk import pass_at_k
 from rpt_core.evaluation.scores import Outcomes
+from rpt_core.evaluation.statistics.compare import Claim, PairedItems, decide
+from rpt_core.evaluation.statistics.intervals import Floats, clustered_mean
+from rpt_core.evaluation.statistics.passk import pass_at_k
 from rpt_core.pages.words import percent, points
-from rpt_core.recipes.rlvr_report import RlvrReportRecipe
+from rpt_core.recipes.reports.rlvr_report import RlvrReportRecipe
 from rpt_core.report.blocks import Cell, Inline, Row, Section, Table, by_seed, chip, flops, say, share
 from rpt_core.report.models import Model, Models
 from rpt_core.report.sources import SourceArtifact, lineage, source_of

@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from rpt_core.artifacts.build import Build
-from rpt_core.evaluation.compare import Claim, PairedItems, compare
 from rpt_core.evaluation.items import PLAIN, REASONING
 from rpt_core.evaluation.scores import Outcomes
-from rpt_core.recipes.report import ArmsRecipe
+from rpt_core.evaluation.statistics.compare import Claim, PairedItems, compare
+from rpt_core.recipes.reports.report import ArmsRecipe
 from rpt_core.report.arms import page
 from rpt_core.report.models import Model, Models, pair
 from rpt_core.report.study import Study

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from rpt_core.artifacts.build import Build
-from rpt_core.evaluation.compare import Claim
 from rpt_core.evaluation.items import FORCED, PLAIN, REASONING
 from rpt_core.evaluation.scores import accuracy
+from rpt_core.evaluation.statistics.compare import Claim
 from rpt_core.pages.words import percent
-from rpt_core.recipes.report import ALWAYS_THINKS, ArmsRecipe
+from rpt_core.recipes.reports.report import ALWAYS_THINKS, ArmsRecipe
 from rpt_core.report.arms import page
 from rpt_core.report.blocks import Cell, Row, Section, Table, share
 from rpt_core.report.headroom import headroom, read_bounds

@@ -9,14 +9,14 @@ from scipy import stats
 
 from rpt_core.artifacts.build import Build
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.compare import Claim, PairedItems, Verdict, compare, decide
-from rpt_core.evaluation.intervals import Estimate
 from rpt_core.evaluation.items import REASONING
 from rpt_core.evaluation.runs import over_runs
+from rpt_core.evaluation.statistics.compare import Claim, PairedItems, Verdict, compare, decide
+from rpt_core.evaluation.statistics.intervals import Estimate
 from rpt_core.evaluation.strategy import Split
 from rpt_core.pages.ink import as_png, style
 from rpt_core.pages.words import ends, points
-from rpt_core.recipes.report import START, SeedsRecipe
+from rpt_core.recipes.reports.report import START, SeedsRecipe
 from rpt_core.report.blocks import Card, Cell, Inline, KeyFigure, Section, Table, chip, gain, say, share
 from rpt_core.report.figures import card, seeds_figure
 from rpt_core.report.journey import split_of

@@ -1,7 +1,7 @@
 """A study: models by seeds, claims fixed before, sections, figures and shortfalls; one page of all of them.
 
 What a study claims and shows is said in a file of its own, by a function ``(recipe, build) -> Study`` that
-its recipe names (:attr:`rpt_core.recipes.report.PageRecipe.page`). The stage behind all of them is here.
+its recipe names (:attr:`rpt_core.recipes.reports.report.PageRecipe.page`). The stage behind all is here.
 """
 
 import json
@@ -13,11 +13,11 @@ from typing import Any
 
 from rpt_core.artifacts.build import REPORT_PAGE, TIMINGS_PAGE, Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
-from rpt_core.evaluation.compare import Decision
 from rpt_core.evaluation.items import PROBLEMS, REASONING
+from rpt_core.evaluation.statistics.compare import Decision
 from rpt_core.pages.ink import DARK, LIGHT
 from rpt_core.pages.words import environment, p_value, points, render
-from rpt_core.recipes.report import PageRecipe
+from rpt_core.recipes.reports.report import PageRecipe
 from rpt_core.report.blocks import Cell, Inline, KeyFigure, Section, Table, chip, gain, plain
 from rpt_core.report.models import Evaluated, Model
 from rpt_core.report.ran import what_it_took, what_ran

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
-from rpt_core.evaluation.intervals import FEWEST_CLUSTERS, Floats, cluster_totals, resampled_totals
 from rpt_core.evaluation.items import FINAL, read_items
 from rpt_core.evaluation.scores import Outcomes, accuracy, outcomes, tiers_of
+from rpt_core.evaluation.statistics.intervals import FEWEST_CLUSTERS, Floats, cluster_totals, resampled_totals
 from rpt_core.recipes.scaling import ScalingRecipe
 from rpt_core.scaling.curve import draw_curve
 from rpt_core.scaling.exponents import Ends, exponent_ends

@@ -85,8 +85,8 @@ def make(model: str, data: Path, home: Path, rows: list[Row]) -> Iterator[tuple[
     from rpt_core.artifacts.placement import Placement
     from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions
     from tasks import build, train_main
-    from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand
-    from tasks.models import find_model
+    from tasks.commands.benchmarks import benchmark_recipe, benchmarks_at_hand
+    from tasks.inputs.models import find_model
 
     def in_process(command: list[str], **_: object) -> SimpleNamespace:
         train_main.run(Job.model_validate_json(Path(command[-1]).read_text()), lambda: False)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows import harness
-from flows.cli import eval as command
+from flows.cli.commands import eval as command
 from infra.storage.store import Store
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement

@@ -12,15 +12,15 @@ from types import SimpleNamespace
 import pytest
 
 from flows import benchmarks
-from flows.cli import eval as command
+from flows.cli.commands import eval as command
 from infra.runs.attempt import Job
 from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions, BenchmarkRecipe
 from tasks import build as build_module
 from tasks import train_main
-from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand
-from tasks.models import find_model
+from tasks.commands.benchmarks import benchmark_recipe, benchmarks_at_hand
+from tasks.inputs.models import find_model
 from tests.unit.evaluation.benchmarks.test_suite import CHOICES, PROBLEMS, write_lines
 from tests.unit.evaluation.folders import write_model
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.stack import REPOSITORY
-from rpt_core.recipes.report import ALWAYS_THINKS
+from rpt_core.recipes.reports.report import ALWAYS_THINKS
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 STUDY = (

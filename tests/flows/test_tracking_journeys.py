@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows import make
-from flows.cli import show
+from flows.cli.commands import show
 from flows.recipes import Overrides, over_arms
 from flows.recipes.trees import walk
 from infra.local.state import sqlite_uri
@@ -24,8 +24,8 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.errors import EngineError, Stopped
 from rpt_core.recipes.stages import stage_of
-from tasks.journeys import Designs, shown_journey, told_of
-from tasks.spoken import Spoken
+from tasks.shown.journeys import Designs, shown_journey, told_of
+from tasks.shown.spoken import Spoken
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 SEEDS = (0, 1)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.estimates import lines
+from flows.cli.commands.estimates import lines
 from flows.recipes import NAMED
 from flows.recipes.trees import walk
 from infra.machine import Machine
 from rpt_core.planning.cards import parse_machine
-from tasks import capacity
-from tasks import estimate as estimates
-from tasks.estimate import PlanQuery, estimate
+from tasks.planning import capacity
+from tasks.planning import estimate as estimates
+from tasks.planning.estimate import PlanQuery, estimate
 
 FOLDER = Path(__file__).with_name("plans")
 _check = capacity.check_capacity
@@ -28,7 +28,7 @@ LAPTOP = Machine(cores=2, memory_bytes=25 * 10**9, cpu="a chip", torch="2.13.0+c
 def test_what_a_plan_says(name, machine, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # no data of that name lies here
     monkeypatch.setattr(estimates, "this_machine", lambda: LAPTOP)
-    monkeypatch.setattr("tasks.capacity.check_capacity", _refuse)
+    monkeypatch.setattr("tasks.planning.capacity.check_capacity", _refuse)
     gpus, card = parse_machine(machine) if machine else (0, None)
     asked = PlanQuery(gpus=gpus, card=card)
     found = estimate(walk(NAMED[name]()), asked)

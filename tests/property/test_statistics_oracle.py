@@ -14,13 +14,13 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.compare import PairedItems, compare, holm, mcnemar_p, sign_flip_p
-from rpt_core.evaluation.intervals import clustered_mean, one_answer
 from rpt_core.evaluation.items import ItemRow, as_table
-from rpt_core.evaluation.passk import pass_at_k
 from rpt_core.evaluation.populations import sampling_variance, whole_benchmark
 from rpt_core.evaluation.runs import compare_runs, over_runs
 from rpt_core.evaluation.scores import accuracy, outcomes
+from rpt_core.evaluation.statistics.compare import PairedItems, compare, holm, mcnemar_p, sign_flip_p
+from rpt_core.evaluation.statistics.intervals import clustered_mean, one_answer
+from rpt_core.evaluation.statistics.passk import pass_at_k
 
 FEW = settings(max_examples=25)
 EIGHTHS = st.integers(0, 8).map(lambda number: number / 8)

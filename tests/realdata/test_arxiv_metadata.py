@@ -10,7 +10,7 @@ import pytest
 from infra.network.polite import PoliteServer
 from rpt_core.corpus.arxiv.metadata import parse_atom, parse_manifest, parse_oai
 from rpt_core.corpus.files.streams import BrokenInput
-from tasks import arxiv
+from tasks.inputs import arxiv
 from tests.local_server import Quiet, serving
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data")) / "arxiv-metadata"

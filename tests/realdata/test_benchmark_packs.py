@@ -14,8 +14,8 @@ from rpt_core.evaluation.benchmarks.packs.registry import PACKS
 from rpt_core.evaluation.benchmarks.suite.stage import evaluate_benchmark
 from rpt_core.evaluation.items import read_items
 from rpt_core.recipes.benchmark_evaluation import BenchmarkOptions
-from tasks.benchmarks import benchmark_recipe, benchmarks_at_hand
-from tasks.models import find_model
+from tasks.commands.benchmarks import benchmark_recipe, benchmarks_at_hand
+from tasks.inputs.models import find_model
 from tests.unit.evaluation.folders import write_model
 
 DATA = Path(os.environ.get("RPT_TEST_DATA", "../shared/data"))

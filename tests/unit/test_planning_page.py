@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from flows.cli.app import app
 from infra.prices import read_prices
-from tasks import estimate as estimates
+from tasks.planning import estimate as estimates
 from tests.conftest import ROOT
 from tests.golden.test_plans import LAPTOP, _refuse
 
@@ -21,7 +21,7 @@ def laptop(tmp_path, monkeypatch):
     monkeypatch.setenv("RPT_HOME", str(tmp_path / "state"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(estimates, "this_machine", lambda: LAPTOP)
-    monkeypatch.setattr("tasks.capacity.check_capacity", _refuse)
+    monkeypatch.setattr("tasks.planning.capacity.check_capacity", _refuse)
 
 
 @pytest.mark.parametrize(("command", "below"), BLOCKS, ids=[command for command, _ in BLOCKS])

@@ -10,10 +10,10 @@ from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import StarvedError
 from rpt_core.evaluation.answers import GradedAnswer, ModelUnderTest, next_token_guesses
 from rpt_core.evaluation.benchmarks.protocol import Benchmark, Key, Setting
-from rpt_core.evaluation.intervals import clustered_mean
 from rpt_core.evaluation.items import FORCED, INSTRUCTED, PLAIN, REASONING, tier_of
 from rpt_core.evaluation.questions import at_most, draw_by_window
 from rpt_core.evaluation.scores import mode_scores, outcomes, paired, tiers_of
+from rpt_core.evaluation.statistics.intervals import clustered_mean
 from rpt_core.objectives.next_token.positions import Positions
 from rpt_core.objectives.next_token.prefix import is_first_token
 from rpt_core.objectives.next_token.question import NextToken

@@ -15,10 +15,10 @@ from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import StarvedError
 from rpt_core.evaluation.answers import GradedAnswer, ModelUnderTest
 from rpt_core.evaluation.benchmarks.protocol import Benchmark, Key, Report, Setting
-from rpt_core.evaluation.intervals import clustered_ratio
 from rpt_core.evaluation.items import FINAL, JUDGED, JUDGED_FORCED
 from rpt_core.evaluation.questions import at_most, draw_by_window
 from rpt_core.evaluation.scores import accuracy, mode_scores, outcomes, rows_of
+from rpt_core.evaluation.statistics.intervals import clustered_ratio
 from rpt_core.objectives.next_segment.objective import open_judge
 from rpt_core.objectives.next_segment.prompts import Task
 from rpt_core.objectives.next_segment.question import NextSegment, SegmentQuestion, report

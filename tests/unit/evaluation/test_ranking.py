@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.compare import holm, sign_flip_p
 from rpt_core.evaluation.items import as_table
 from rpt_core.evaluation.ranking import Rank, rank
 from rpt_core.evaluation.scores import Outcomes, outcomes
+from rpt_core.evaluation.statistics.compare import holm, sign_flip_p
 from tests.unit.evaluation.test_items import item
 
 

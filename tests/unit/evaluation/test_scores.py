@@ -5,7 +5,6 @@ import pyarrow as pa
 import pytest
 
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.compare import compare, holm
 from rpt_core.evaluation.items import ItemRow, as_table, from_table
 from rpt_core.evaluation.scores import (
     accuracy_given,
@@ -17,6 +16,7 @@ from rpt_core.evaluation.scores import (
     pooled,
     tiers_of,
 )
+from rpt_core.evaluation.statistics.compare import compare, holm
 from rpt_core.evaluation.versus import lines, modes_of
 
 NATS = (0.5, 1.0, 1.5)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from flows import make
-from flows.cli import run
 from flows.cli.app import app
+from flows.cli.commands import run
 from flows.recipes import Overrides, any_journey
 from flows.recipes.trees import walk
 from infra.storage.store import Store
@@ -17,10 +17,10 @@ from rpt_core.artifacts.manifest import Manifest, Outcome
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
-from rpt_core.recipes.report import ReportRecipe
+from rpt_core.recipes.reports.report import ReportRecipe
 from rpt_core.recipes.stages import STAGES
-from tasks import journeys
-from tasks.spoken import Spoken, role
+from tasks.shown import journeys
+from tasks.shown.spoken import Spoken, role
 from tests.unit.infra.storage.test_store import write
 
 

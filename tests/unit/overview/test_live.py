@@ -14,7 +14,7 @@ from rpt_core.artifacts.build import METRICS_FILE
 from rpt_core.artifacts.placement import Numerics, Placement
 from rpt_core.overview.live import read_metrics
 from rpt_core.train.rl.record import SCHEMA
-from tasks.live import LOCK_DIGITS, NUM_ROLLOUTS
+from tasks.commands.live import LOCK_DIGITS, NUM_ROLLOUTS
 from tests.chromium import LAYOUT, ask, needs_browser
 from tests.unit.flows.cli.test_copy_and_compare import put, run, said
 

@@ -15,7 +15,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.reinforce import PolicyRecipe
-from rpt_core.recipes.report import ReportRecipe
+from rpt_core.recipes.reports.report import ReportRecipe
 from rpt_core.recipes.supervised import ColdStartRecipe
 
 DOCUMENTS = Artifact(kind="documents", fingerprint="1" * 64, digest="2" * 64)

@@ -12,7 +12,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.objectives import RlvrObjective
 from rpt_core.recipes.reinforce import SHARED_WITH_FILTER, PassRateRecipe, PolicyRecipe, RlvrRecipe
-from rpt_core.recipes.rlvr_report import RlvrReportRecipe
+from rpt_core.recipes.reports.rlvr_report import RlvrReportRecipe
 
 MADE = Artifact(kind="any", fingerprint="1" * 64, digest="2" * 64)
 PLAIN = RlvrRecipe(corpus=MADE, start=MADE)

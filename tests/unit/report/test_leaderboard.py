@@ -13,7 +13,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.evaluation.benchmarks.suite.table import as_outcomes, write_outcomes
 from rpt_core.evaluation.harness.table import item_ids, rows_of_record, scores_of
 from rpt_core.evaluation.items import as_table, write_items
-from rpt_core.recipes.leaderboard import Entry, LeaderboardRecipe
+from rpt_core.recipes.reports.leaderboard import Entry, LeaderboardRecipe
 from rpt_core.report.study import write_report
 from tests.unit.evaluation.tables import AFTER, BEFORE, Planted, manifest_of, write_evaluation
 from tests.unit.evaluation.test_contamination import QUESTIONS, corpus

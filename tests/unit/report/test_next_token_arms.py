@@ -17,7 +17,7 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.items import as_table, from_table, read_items, write_items
 from rpt_core.evaluation.scores import outcomes
-from rpt_core.recipes.report import ALWAYS_THINKS, START, ArmsRecipe, StudyModel
+from rpt_core.recipes.reports.report import ALWAYS_THINKS, START, ArmsRecipe, StudyModel
 from rpt_core.report.headroom import share_closed
 from rpt_core.report.study import write_report
 from tests.unit.evaluation.tables import AFTER, BEFORE, Planted, write_evaluation

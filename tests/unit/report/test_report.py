@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from rpt_core.artifacts.build import VOLATILE_FILES, LocalBuild
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.compare import decide
-from rpt_core.recipes.report import ReportRecipe, SeedsRecipe
+from rpt_core.evaluation.statistics.compare import decide
+from rpt_core.recipes.reports.report import ReportRecipe, SeedsRecipe
 from rpt_core.recipes.scaling import ScalingRecipe
 from rpt_core.report.journey import claims
 from rpt_core.report.models import Evaluated, Model
@@ -478,7 +478,7 @@ def test_seeds_must_come_in_pairs():
 def test_the_interval_over_seeds_covers():
     import numpy as np
 
-    from rpt_core.evaluation.intervals import Estimate
+    from rpt_core.evaluation.statistics.intervals import Estimate
 
     rng = np.random.default_rng(0)
     hits = 0

@@ -11,7 +11,7 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RecipeError
 from rpt_core.pages.words import flops_of
-from rpt_core.recipes.report import START, ArmsRecipe, StudyModel
+from rpt_core.recipes.reports.report import START, ArmsRecipe, StudyModel
 from rpt_core.report.arms import milestones
 from rpt_core.report.models import Evaluated, TrainingLog
 from rpt_core.report.rmt import PAPER

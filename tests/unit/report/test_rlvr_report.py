@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rpt_core.artifacts.build import LocalBuild
-from rpt_core.recipes.report import START, StudyModel
-from rpt_core.recipes.rlvr_report import RlvrReportRecipe
+from rpt_core.recipes.reports.report import START, StudyModel
+from rpt_core.recipes.reports.rlvr_report import RlvrReportRecipe
 from rpt_core.report.rlvr import SEEDS_MIN, TOO_FEW, Spent, spent_by
 from rpt_core.report.study import write_report
 from tests.unit.evaluation.tables import AFTER, Planted, write_evaluation

@@ -8,7 +8,7 @@ import pytest
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.errors import RecipeError
-from rpt_core.recipes.report import PAGES, START, STUDIES, ArmsRecipe, StudyModel
+from rpt_core.recipes.reports.report import PAGES, START, STUDIES, ArmsRecipe, StudyModel
 from rpt_core.report.blocks import Card, Cell, Section, Table, plain, say, share
 from rpt_core.report.study import write_report
 from tests.unit.report.test_report import Page
@@ -17,7 +17,7 @@ from tests.unit.report.test_report_arms import inputs_of, recipe_of
 FILE = '''
 """Whether the method guesses better than the reference when it may not think."""
 
-from rpt_core.evaluation.compare import Claim, decide
+from rpt_core.evaluation.statistics.compare import Claim, decide
 from rpt_core.report.blocks import Section, Table
 from rpt_core.report.models import Models, pair
 from rpt_core.report.study import Study, claims_section, shortfalls

@@ -14,7 +14,8 @@ from flows.recipes.trees import walk
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import BY_NAME, EngineError, RecipeError, RptError, ServiceError, Stopped
 from rpt_core.recipes.stages import stage_of
-from tasks import capacity, dispatch
+from tasks import dispatch
+from tasks.planning import capacity
 
 GPU = Placement(pool="gpu-pool")
 

@@ -26,8 +26,8 @@ from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.objectives import RlvrObjective
 from rpt_core.recipes.reinforce import RlptRecipe, Selection
+from rpt_core.recipes.reports.rlpt_report import COLD_START, JudgedModel, RlptReportRecipe
 from rpt_core.recipes.rlpt_objective import RlptObjective
-from rpt_core.recipes.rlpt_report import COLD_START, JudgedModel, RlptReportRecipe
 from rpt_core.recipes.supervised import ColdStartRecipe, ModelShape, Optimiser
 from rpt_core.report.figures import mean_path
 from rpt_core.report.models import Evaluated, Model, TrainingLog

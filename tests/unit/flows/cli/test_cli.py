@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.cli.app import app
+from flows.cli.commands.show import dropped_rows
 from flows.cli.guard import guarded
-from flows.cli.show import dropped_rows
 from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.corpus.tables import DROPPED
-from tasks.views import own_pages
+from tasks.shown.views import own_pages
 from tests.unit.infra.storage.test_store import publish, write
 
 

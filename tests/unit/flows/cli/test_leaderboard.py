@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from flows.cli.show import console
+from flows.cli.commands.show import console
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import Manifest, Outcome
@@ -13,8 +13,8 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.given import GivenModel
 from rpt_core.report.study import write_report
-from tasks.leaderboard import leaderboard_recipe
-from tasks.resolve import model_digest
+from tasks.commands.leaderboard import leaderboard_recipe
+from tasks.inputs.resolve import model_digest
 from tests.unit.evaluation.tables import AFTER, BEFORE, Planted, write_evaluation
 from tests.unit.evaluation.test_contamination import QUESTIONS, corpus
 from tests.unit.flows.cli.test_copy_and_compare import put, run, said

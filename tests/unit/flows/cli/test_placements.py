@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from flows.cli.commands.run import run_recipe, show_plan
 from flows.cli.placements import parse_placement
-from flows.cli.run import run_recipe, show_plan
 from infra import machine as machine_module
 from infra.machine import Gpu, numerics_of
 from infra.runs.launch import rank_command
@@ -92,7 +92,7 @@ def test_a_plan_takes_the_placement(store, capsys):
 
 
 def test_a_run_hands_the_placement_to_its_flow(store, monkeypatch):
-    from flows.cli import run
+    from flows.cli.commands import run
 
     told = []
     monkeypatch.setattr(run, "_flow", lambda to: lambda name, **given: told.append(given))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from flows.cli.run import show_plan
+from flows.cli.commands.run import show_plan
 from flows.recipes import NAMED, Overrides, any_journey
 from flows.recipes.trees import walk
 from infra import prices
@@ -12,7 +12,7 @@ from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import CapacityError, RecipeError
 from rpt_core.planning.cards import CARDS
 from rpt_core.recipes.given import GivenModel
-from tasks.estimate import PlanQuery, estimate, shape_of, spread_of
+from tasks.planning.estimate import PlanQuery, estimate, shape_of, spread_of
 from tests.toys import tiny_policy
 
 PRICE = """
@@ -149,7 +149,7 @@ def test_a_placement_says_how_a_stage_is_laid_out():
 
 
 def test_the_doctor_looks_at_gpus_when_asked(capsys, monkeypatch):
-    from flows.cli import run
+    from flows.cli.commands import run
     from infra.local.doctor import Check
 
     broken = [Check("gpu", "warn", "none"), Check("vllm", "fail", "no vLLM", "make vllm")]

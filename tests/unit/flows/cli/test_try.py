@@ -53,8 +53,8 @@ def test_an_artifact_thinks_and_solves(store, trained, form, capsys):
 
 
 def test_the_words_are_those_the_artifact_learnt(store, trained):
-    from tasks.models import find_model
-    from tasks.trial import trained_words
+    from tasks.commands.trial import trained_words
+    from tasks.inputs.models import find_model
 
     policy, cold = (trained_words(find_model(name, store), store)[0] for name in ("mine-policy", "555555"))
     assert (policy.name, policy.budget.first, policy.prompt) == ("rmt", 20, "compact")

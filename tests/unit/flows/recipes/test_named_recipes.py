@@ -23,7 +23,7 @@ from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.recipes.stages import STAGES, Stage
 from rpt_core.recipes.supervised import BaseRecipe
 from tasks.dispatch import BUILD_STAGE, CHECK_POOL
-from tasks.given_models import base_of
+from tasks.inputs.given_models import base_of
 
 ROOT = Path(__file__).parents[4]
 OWN = Overrides(data="book.txt")

@@ -16,11 +16,11 @@ from flows.recipes.trees import stage, walk
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.recipes.corpus import QualityRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
-from rpt_core.recipes.report import ReportRecipe
-from rpt_core.recipes.rlpt_report import RlptReportRecipe
-from rpt_core.recipes.rlvr_report import RlvrReportRecipe
+from rpt_core.recipes.reports.report import ReportRecipe
+from rpt_core.recipes.reports.rlpt_report import RlptReportRecipe
+from rpt_core.recipes.reports.rlvr_report import RlvrReportRecipe
 from rpt_core.recipes.supervised import SftRecipe
-from tasks.given_models import base_of
+from tasks.inputs.given_models import base_of
 
 PAGE = Path(__file__).parents[4] / "docs" / "methods.md"
 NOT_GIVEN = "not given"

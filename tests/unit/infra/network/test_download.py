@@ -10,7 +10,7 @@ import pytest
 from infra.network.download import TRIES, download, parse_address
 from rpt_core.errors import SourceError
 from rpt_core.recipes.corpus import IngestRecipe
-from tasks.resolve import fetched, resolve_sources
+from tasks.inputs.resolve import fetched, resolve_sources
 from tests.local_server import Quiet, serving
 
 CONTENT = bytes(range(256)) * 20_000

@@ -28,7 +28,7 @@ from rpt_core.train.rl.replay import TRAINED, replay
 from rpt_core.train.rl.rollouts import drawn_by
 from rpt_core.train.rl.state import DrawnAnswers, Progress
 from rpt_core.train.rl.step import step
-from tasks import capacity
+from tasks.planning import capacity
 from tests.contracts.backends import Ranks, on_ranks
 from tests.contracts.engines import Dying, Owner, Stale, faked
 from tests.unit.train.rl.test_reinforce import (  # noqa: F401  (fixtures)

@@ -1,0 +1,1 @@
+"""Statistics of evaluations: intervals, pass@k and paired tests."""

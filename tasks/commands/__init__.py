@@ -1,0 +1,1 @@
+"""What the commands that ask or read do with the store."""

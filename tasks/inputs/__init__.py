@@ -1,0 +1,1 @@
+"""What a recipe names from outside, as content: data, models, e-prints."""

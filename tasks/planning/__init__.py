@@ -1,0 +1,1 @@
+"""What a recipe's stages need of a machine."""

@@ -1,0 +1,1 @@
+"""What people see of stages and journeys: terminal, Prefect and MLflow."""
