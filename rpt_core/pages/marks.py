@@ -64,9 +64,9 @@ def mark(axes: Axes, artist: Artist, marks: Sequence[Mark]) -> None:
         chart.marks.append(Marks(group, tuple(marks)))
 
 
-_TAG = re.compile(r"<(/?)g\b[^>]*?(/?)>")
-_USE = re.compile(r"<use\b[^>]*?/>")
-_PATH = re.compile(r"<path\b[^>]*?/>")
+_TAG = re.compile(r"<(/?)g\b[^<>]*?(/?)>")
+_USE = re.compile(r"<use\b[^<>]*?/>")
+_PATH = re.compile(r"<path\b[^<>]*?/>")
 
 
 def named(svg: str, chart: Figure, name: str) -> str:

@@ -85,7 +85,8 @@ def test_the_server_shows_choices_refuses_wrong_values_and_keeps_order(up):
     first = up.api.call("GET", "/deployments/name/pipeline/local")
     assert "start-here" in first["tags"]
     assert [schedule["active"] for schedule in first["schedules"]] == [False]
-    assert up.api.call("GET", "/deployments/name/pipeline/prod")["work_pool_name"] == "gpu-pool"
+    prod = up.api.call("GET", "/deployments/name/pipeline/prod")
+    assert (prod["work_pool_name"], prod["parameters"]["placement"]) == ("cpu-pool", {"pool": "gpu-pool"})
 
 
 def test_a_run_that_is_lost_without_a_word_is_marked_by_the_server(up):
