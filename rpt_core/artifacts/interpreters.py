@@ -21,14 +21,13 @@ def vllm_python() -> Path:
     Raises:
         CapacityError: there is none.
     """
-    path = _named(VLLM_PYTHON, VLLM_VENV)
-    if not path.is_file():
-        raise CapacityError(
-            f"the placement asks for engine=vllm, and vLLM's environment is not here: there is no {path}. "
-            f"Make it with make vllm, name an interpreter that has vLLM in {VLLM_PYTHON}, or leave "
-            "placement.engine at auto."
-        )
-    return path
+    return _interpreter(
+        VLLM_PYTHON,
+        VLLM_VENV,
+        "the placement asks for engine=vllm, and vLLM's environment is not here: there is no {path}. "
+        "Make it with make vllm, name an interpreter that has vLLM in {variable}, or leave "
+        "placement.engine at auto.",
+    )
 
 
 def harness_python() -> Path:
@@ -37,15 +36,22 @@ def harness_python() -> Path:
     Raises:
         CapacityError: there is none.
     """
-    path = _named(HARNESS_PYTHON, HARNESS_VENV)
-    if not path.is_file():
-        raise CapacityError(
-            f"lm-evaluation-harness is asked for, and its environment is not here: there is no {path}. Make "
-            f"it with make harness, or name an interpreter that has it in {HARNESS_PYTHON}."
-        )
-    return path
+    return _interpreter(
+        HARNESS_PYTHON,
+        HARNESS_VENV,
+        "lm-evaluation-harness is asked for, and its environment is not here: there is no {path}. Make "
+        "it with make harness, or name an interpreter that has it in {variable}.",
+    )
 
 
-def _named(variable: str, venv: Path) -> Path:
+def _interpreter(variable: str, venv: Path, missing: str) -> Path:
+    """What the variable names, else the environment's own.
+
+    Raises:
+        CapacityError: ``missing``, with ``path`` and ``variable`` filled in; there is no such file.
+    """
     named = os.environ.get(variable)
-    return Path(named) if named else venv / "bin/python"
+    path = Path(named) if named else venv / "bin/python"
+    if not path.is_file():
+        raise CapacityError(missing.format(path=path, variable=variable))
+    return path
