@@ -256,6 +256,12 @@ def group_locally(tree: Ragged) -> tuple[list[RowGroup], Ints]:
     return groups, slot_N
 
 
+def like_lengths(tree: Ragged) -> list[tuple[Ints, int]]:
+    """The tree's trunks in groups to be forwarded together: their rows, and the width of each group."""
+    rows = np.array([(index, trunk.num_tokens) for index, trunk in enumerate(tree.trunks)], np.int64)
+    return [(bucket[:, 0], int(bucket[:, 1].max())) for bucket in _buckets(rows)]
+
+
 def _group(first: Ints, count: Ints, shared: Ints, num_shared: Ints) -> RowGroup:
     """Rows with queries at ``first``, over ``num_shared`` keys at ``shared`` and then their own."""
     query = np.arange(count.max())
