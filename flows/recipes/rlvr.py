@@ -56,8 +56,8 @@ def from_model(
         tokens: Longest answer.
         steps: Of the training.
         title: Of the page.
-        lessons: Conversations that the model is fine-tuned on first, for one that cannot answer such problems at
-            all; none for a model that can.
+        lessons: Conversations that the model is fine-tuned on first, for one that cannot answer such
+            problems at all; none for a model that can.
     """
     corpus = PrepareRecipe(documents=IngestRecipe(data=data), eval_share=0.05, seed=seed)
     base = BaseRecipe(corpus=corpus, model=given(model))
@@ -207,7 +207,7 @@ def _solving(journey: ReportRecipe, model: Any) -> EvaluationRecipe:
 def rlvr_small_sft(
     *, data: str = SKYWORK, model: str = "Qwen/Qwen3-0.6B-Base", seed: int = 0
 ) -> RlvrReportRecipe:
-    """The same after fine-tuning on conversations of your own (``sft.data``): a model that solves nothing yet."""
+    """The same after fine-tuning on conversations (``sft.data``), for a model that solves nothing yet."""
     return from_model(
         data, model, seed, prompts=128, tokens=4096, steps=200, lessons=INSTRUCTIONS,
         title="Verifiable rewards after lessons, small",
