@@ -105,6 +105,19 @@ def test_trunks_of_like_length_are_prefilled_in_one_pass():
     assert width == max(trunk.num_tokens for trunk in trunks)
 
 
+def test_no_pass_over_trunks_is_larger_than_it_may_be(monkeypatch):
+    trunks = [_of_length(number, 20 + number % 9) for number in range(50)]
+    trunks += [_of_length(number, 400) for number in range(50, 53)]
+    policy, sampling = tiny_policy(sharpness=2.0), replace(SAMPLING, group_size=2)
+    whole = TorchEngine(policy).generate(trunks, sampling, 1)
+    monkeypatch.setattr("rpt_core.policy.layout.PASS_SLOTS", 300)
+    tree = lay_out(trunks, [[[]] for _ in trunks])
+    sizes = [(len(rows), width) for rows, width in like_lengths(tree)]
+    assert all(rows * width <= 300 or rows == 1 for rows, width in sizes)
+    assert sorted(int(row) for rows, _ in like_lengths(tree) for row in rows) == list(range(53))
+    assert _ids(TorchEngine(policy).generate(trunks, sampling, 1)) == _ids(whole)
+
+
 def test_one_large_trunk_does_not_widen_all_others(monkeypatch):
     monkeypatch.setattr("rpt_core.policy.engines.torch_engine.PADDED_FREE", 1)
     small = [Trunk(f"small {i}", (3,), (4, 5, 6, 7), (Cut(2, (7,)),)) for i in range(30)]
