@@ -1,4 +1,4 @@
-"""A Prefect server that dies under a command that reports to it: nothing is lost, and one sentence says it."""
+"""A Prefect server that dies under a command reporting to it: nothing is lost, and one sentence says it."""
 
 import os
 import signal
