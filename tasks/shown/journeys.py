@@ -12,6 +12,7 @@ from functools import cache, partial
 from infra.metrics.tracking import Told, journeys_of, track_all
 from infra.metrics.views import RECIPE_TAG, Journey
 from infra.storage.store import Store
+from rpt_core.artifacts.design import designed
 from rpt_core.artifacts.lineage import foundations
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
@@ -64,12 +65,8 @@ class Designs:
             return value.digest, frozenset()
         inputs = recipe.inputs()
         below = {place: self.of(value) for place, value in inputs.items()}
-        known = {
-            place: Artifact(kind=getattr(inputs[place], "kind", "any"), fingerprint=design, digest=design)
-            for place, design in below.items()
-        }
         parts = frozenset[str]().union(*(self._parts[design] for design in below.values()))
-        return recipe.with_inputs(known).fingerprint(), parts
+        return designed(recipe, below), parts
 
 
 @dataclass(frozen=True)
