@@ -25,7 +25,6 @@ def design_of(recipe: Recipe) -> str:
     Raises:
         RecipeError: an input is named by its place in a store, which says nothing elsewhere.
     """
-
     known: dict[str, str] = {}
 
     def of(value: Recipe | Artifact | Ref) -> str:

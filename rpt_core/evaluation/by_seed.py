@@ -82,13 +82,13 @@ def _side(claim: SeedClaim) -> Verdict:
 
 def _p_value(claim: SeedClaim) -> float:
     found = over_runs(claim.differences, least_error=claim.least_error)
-    if not found.standard_error:
+    error, freedom = found.standard_error, len(claim.differences) - 1
+    if not error:
         return 1.0
-    freedom = len(claim.differences) - 1
 
     def beyond(distance: float) -> float:
         """Chance of a mean this far above where it truly is."""
-        return float(stats.t.sf(distance / found.standard_error, freedom))
+        return float(stats.t.sf(distance / error, freedom))
 
     if claim.direction != "within":
         return min(1.0, 2 * beyond(abs(found.value - claim.threshold)))

@@ -87,6 +87,9 @@ class TextRlRecipe(RlRecipe):
     max_tokens: int = later(0, ge=0)
     """Training ends after the step that reaches this many forwarded tokens (answers drawn and updates), or
     after ``steps``; 0 for no such end. Arms that are compared at equal training tokens share it."""
+    count_proxy: bool = later(False)
+    """Whether the proxy's pass over the corpus, which chose the positions, counts towards ``max_gflops``:
+    arms that are compared at equal FLOPs share it unless they make no use of those positions."""
     milestones: tuple[int, ...] = ()
     """Steps whose checkpoints are published as artifacts; those beyond ``max_tokens`` are never reached."""
 

@@ -67,7 +67,7 @@ def first_world(corpus: Path, items: pa.Table) -> Marked:
 
 
 def _first_world_row(trace: tuple[str, str] | None, thought: str | None) -> tuple[int, str, int, bool]:
-    """Steps, kind, how many of the steps the thought has from its beginning on, and whether it is the chain."""
+    """Steps, kind, how many of the steps the thought begins with, and whether it is the whole chain."""
     bound = bound_of(*trace) if trace else None
     if bound is None or trace is None:
         return 0, "", 0, False
