@@ -15,10 +15,10 @@ from rpt_core.evaluation.statistics.passk import pass_at_k
 
 FAULTS = ("right", "sloppy", "forgetful", "hasty", "other", "unread")
 """What a thought is taken for; their order is that of the codes in :attr:`Answers.faults_IS`."""
-NEW_SENTENCE, NEW_PAIR, SEEN = "new sentence", "new pair", "seen"
-ROWS = (NEW_SENTENCE, NEW_PAIR, SEEN)
-"""How new a question is: its steps in this order; two of them side by side; not at all."""
-HELD_ROWS = (NEW_SENTENCE, NEW_PAIR)
+NEW_SENTENCE, NEW_PAIR, TUNING, SEEN = "new sentence", "new pair", "tuning", "seen"
+HELD_ROWS = (NEW_SENTENCE, NEW_PAIR, TUNING)
+"""How a question of 2 to 4 steps is new: its steps in this order; two of them side by side; or kept apart for
+tuning runs, which are asked no others. Any other row stands in training texts."""
 SHORT_STEPS, LONG_STEPS = (2, 3, 4), (5, 6)
 """Steps of the questions that are asked as training does, and of those longer than any that was shown."""
 ACCURACY_SAMPLES = 8
@@ -34,7 +34,7 @@ class Questions:
     digest: str
     """Of the questions' ids in their order, hex: two arms are compared where it is equal."""
     rows_I: NDArray[np.str_]
-    """Of :data:`ROWS`; empty for a place the world knows nothing of."""
+    """How new a question is; empty for a place the world knows nothing of."""
     steps_I: NDArray[np.int64]
     """Steps of the true chain; 0 where it is not known."""
     kinds_I: NDArray[np.str_]
@@ -44,9 +44,15 @@ class Questions:
     def __len__(self) -> int:
         return len(self.rows_I)
 
-    def held(self, steps: tuple[int, ...] = SHORT_STEPS) -> NDArray[np.bool_]:
-        """Which stand in no training text, of so many steps: shape ``(I,)``."""
-        return np.isin(self.rows_I, HELD_ROWS) & np.isin(self.steps_I, steps)
+    @property
+    def held_I(self) -> NDArray[np.bool_]:
+        """Which stand in no training text and have as many steps as training shows."""
+        return np.isin(self.rows_I, HELD_ROWS) & np.isin(self.steps_I, SHORT_STEPS)
+
+    @property
+    def long_I(self) -> NDArray[np.bool_]:
+        """Which have more steps than any training shows."""
+        return np.isin(self.steps_I, LONG_STEPS)
 
 
 @dataclass(frozen=True, slots=True)

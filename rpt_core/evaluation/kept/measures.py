@@ -22,7 +22,7 @@ class Marked:
     """One entry for each row of a table of outcomes, in its order; shapes are ``(answers,)``."""
 
     rows: NDArray[np.str_]
-    """How new the question is (:data:`rpt_core.evaluation.kept.arm.ROWS`); empty where it is not known."""
+    """How new the question is (:data:`.arm.HELD_ROWS`); empty where it is not known."""
     steps: NDArray[np.int64]
     kinds: NDArray[np.str_]
     verified: NDArray[np.bool_] | None

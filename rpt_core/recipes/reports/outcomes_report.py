@@ -1,4 +1,4 @@
-"""Recipe of a page about the outcomes of a study: arms under seeds, which need not be the same of each arm."""
+"""Recipe of a page about a study's outcomes: arms under seeds, which need not be the same of each arm."""
 
 from collections import Counter
 from typing import ClassVar, Literal, Self

@@ -19,6 +19,8 @@ CLAIMED = (START, MORE_SFT, REJECTION, RPT, PERMUTED)
 """Arms of the claims: what further seeds are run for."""
 FIRST_SEEDS, FURTHER_SEEDS = tuple(range(100, 108)), tuple(range(108, 116))
 TUNING_SEEDS = (10, 11, 12)
+RUNS_AN_ARM = 7
+"""Tuning runs, the same number for every arm."""
 MOST_DEVIATION = 0.03
 """Pooled deviation within arms above which the further seeds are run; looked at once, differences hidden."""
 
@@ -116,5 +118,5 @@ def _one_answer(claim: Claim, found: Mapping[int, float], arms: Mapping[str, Arm
     """What one answer more or less changes in the mean over seeds: seeds that agree are no certainty."""
     if not found:
         return 0.0
-    asked = [int(arms[claim.method].by_seed[seed].questions.held().sum()) for seed in found]
+    asked = [int(arms[claim.method].by_seed[seed].questions.held_I.sum()) for seed in found]
     return 1 / (max(1, min(asked)) * ACCURACY_SAMPLES * len(found))

@@ -58,7 +58,7 @@ def gather_outcomes(recipe: OutcomesRecipe, build: Build) -> Outcome:
     )
     (build.out / OUTCOMES_FILE).write_bytes(to_bytes(found))
     counts = RowCounts(rows_in=len(sampled), kept=len(sampled))
-    held = found.questions.held()
+    held = found.questions.held_I
     return Outcome(
         rows=counts,
         summary={

@@ -9,7 +9,6 @@ import numpy as np
 
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.kept.arm import (
-    LONG_STEPS,
     SEEN,
     ArmOutcomes,
     accuracy,
@@ -43,7 +42,7 @@ ENDS: Mapping[str, str] = {
 def score(outcomes: ArmOutcomes, name: ScoreName) -> float:
     """One number of an arm under a seed; NaN where it was not measured."""
     asked, given = outcomes.questions, outcomes.answers
-    held, long = asked.held(), asked.held(LONG_STEPS)
+    held, long = asked.held_I, asked.long_I
     scores: dict[ScoreName, Callable[[], float]] = {
         "accuracy": lambda: accuracy(given.right_IS, held),
         "verified": lambda: _shared(given.verified_IS, held),
@@ -116,7 +115,7 @@ def over_documents(method: Arm, reference: Arm) -> Estimate | None:
     values, clusters = list[float](), list[str]()
     for seed in sorted(differences(method, reference, "accuracy")):
         pair = method.by_seed[seed], reference.by_seed[seed]
-        keep = pair[0].questions.held()
+        keep = pair[0].questions.held_I
         means = [one.answers.right_IS[keep, :8].mean(axis=1) for one in pair]
         values += (means[0] - means[1]).tolist()
         clusters += [f"{seed} {number}" for number in pair[0].questions.documents_I[keep].tolist()]
@@ -128,7 +127,7 @@ def curve(arm: Arm, *, verified: bool) -> dict[int, dict[int, float]]:
     found: dict[int, dict[int, float]] = {}
     for seed, outcomes in sorted(arm.by_seed.items()):
         right = outcomes.answers.verified_IS if verified else outcomes.answers.right_IS
-        keep = outcomes.questions.held()
+        keep = outcomes.questions.held_I
         if right is None or not keep.any():
             continue
         for k in reportable_k(outcomes.answers.num_samples):
@@ -157,7 +156,7 @@ def never_solved(before: Arm, after: Arm) -> NeverSolved | None:
     counts = np.zeros((2, 2), np.int64)
     for seed in sorted(before.by_seed.keys() & after.by_seed.keys()):
         pair = before.by_seed[seed], after.by_seed[seed]
-        keep, found = pair[0].questions.held(), [one.answers.verified_IS for one in pair]
+        keep, found = pair[0].questions.held_I, [one.answers.verified_IS for one in pair]
         if found[0] is None or found[1] is None:
             return None
         solved = [one[keep].any(axis=1).astype(int) for one in found if one is not None]
