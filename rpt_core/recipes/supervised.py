@@ -101,6 +101,9 @@ class ColdStartRecipe(Recipe):
     optimiser: Optimiser = Optimiser()
     ntp_weight: float = Field(1.0, ge=0)
     """Weight of the next-token loss on the documents themselves."""
+    max_gflops: float = later(0.0, ge=0)
+    """Training ends after the step that reaches this many operations (1e9), or after ``steps``; 0 for no such
+    end. Arms that are compared at equal FLOPs share it."""
     seed: int = 0
 
     @model_validator(mode="after")

@@ -1,5 +1,6 @@
 """Stage ``gather-outcomes``: all that a study keeps of one arm under one seed, from what was made for it."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rpt_core.artifacts.build import GIGA, Build
+from rpt_core.artifacts.build import GIGA, METRICS_FILE, Build
 from rpt_core.artifacts.manifest import Manifest, Outcome, RowCounts
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.items import FINAL, PLAIN, REASONING, read_items
@@ -49,7 +50,7 @@ def gather_outcomes(recipe: OutcomesRecipe, build: Build) -> Outcome:
         questions=_questions(sampled, marked, by_item),
         answers=_answers(sampled, marked, by_item),
         gflops=spent(build.inputs, training),
-        steps=_steps(training),
+        steps=_steps(build.inputs["training"]) if training else 0,
         tokens=training.manifest.outcome.tokens if training and training.manifest else 0,
         plain_I=_plain(items, by_item),
         at_updates=recipe.at_updates,
@@ -144,12 +145,10 @@ def _updated(items: pa.Table, wanted: _ByItem, step: int) -> NDArray[np.bool_] |
     return _right(table)[found.rows_IS]
 
 
-def _steps(training: SourceArtifact | None) -> int:
-    """Optimiser steps of a training; 0 for none."""
-    if training is None or training.manifest is None:
-        return 0
-    summary, recipe = training.manifest.outcome.summary, training.manifest.recipe
-    return int(summary.get("steps") or recipe.get("steps") or 0)
+def _steps(training: Path) -> int:
+    """Optimiser steps of a training, by the last line of its record."""
+    lines = (training / METRICS_FILE).read_text().splitlines()
+    return int(json.loads(lines[-1])["step"]) if lines else 0
 
 
 def spent(known: Mapping[str, Path], training: SourceArtifact | None) -> dict[str, float]:
