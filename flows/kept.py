@@ -98,7 +98,7 @@ def read_folder(folder: Path) -> list[ArmOutcomes]:
     paths = sorted(folder.glob("*.json.gz"))
     if not paths:
         raise IntegrityError(
-            f"{folder} holds no outcomes (*.json.gz). Name the folder of a study's outcomes, or run the study "
-            "with --keep-outcomes first."
+            f"{folder} holds no outcomes (*.json.gz). Name the folder of a study's outcomes, or run the "
+            "study with --keep-outcomes first."
         )
     return [read_outcomes(path) for path in paths]

@@ -181,7 +181,7 @@ def nothing(recipe: Recipe, artifact: Artifact) -> None:
 
 
 def make_recipe(
-    target: Recipe, name: str, placement: Placement, finished_one: Callable[[Recipe, Artifact], None] = nothing
+    target: Recipe, name: str, placement: Placement, told: Callable[[Recipe, Artifact], None] = nothing
 ) -> Artifact:
     """The same for a recipe in hand; each stage is one Prefect task, and those that can run side by side do.
 
@@ -192,7 +192,7 @@ def make_recipe(
         target: What is made.
         name: Of the recipe.
         placement: Where and how it runs.
-        finished_one: Called with each stage's recipe and what it made, as soon as it is there.
+        told: Called with each stage's recipe and what it made, as soon as it is there.
     """
     if placement.pool != HERE:
         _check_on_pool(target, placement)
@@ -221,7 +221,7 @@ def make_recipe(
     def keep(key: str, artifact: Artifact) -> None:
         made[key] = artifact
         finished.add(key)
-        finished_one(recipes[key], artifact)
+        told(recipes[key], artifact)
         while unnamed and unnamed[0] in finished:  # in the journey's order, whichever ended first
             key = unnamed.pop(0)
             store.add_ref(f"{name}-{role(recipes[key])}", made[key])

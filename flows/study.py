@@ -44,7 +44,7 @@ def study(
         about: Which study.
         overrides: Your own data, model or single fields in place of the recipe's.
         placement: Where and how it runs; None takes all of it from the machine.
-        outcomes: Of ``imperfect-teacher``: folder of outcomes. What it holds is done; what is run is kept there.
+        outcomes: Of ``imperfect-teacher``: a folder. What it holds is done; what is run is kept there.
         tune: Of ``imperfect-teacher``: make the tuning runs of its arms in place of the study itself.
     """
     where = placement or ANYWHERE

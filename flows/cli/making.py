@@ -44,7 +44,7 @@ def study(
         typer.Option(metavar="FILE", help="Write the table of claims from kept outcomes; nothing is run."),
     ] = "",
 ) -> None:
-    """Several trainings from one start model: RMT or RLPT and its parts, RPT's variants, rewards and controls.
+    """Several trainings from one start model: RMT or RLPT and its parts, RPT's variants and controls.
 
     About imperfect-teacher, --keep-outcomes docs/study/outcomes goes on where another machine ended, and
     --claims docs/claims.md writes what is known of the papers' claims.
