@@ -129,6 +129,11 @@ def _short(found: Sequence[Judged], arms: Sequence[Arm]) -> Iterator[str]:
 
 def _summary(found: Sequence[Judged], arms: Sequence[Arm]) -> Summary:
     summary: Summary = {f"claim {one.claim.key}: {one.claim.sentence}": one.verdict for one in found}
+    method = names_of(arms).get(RPT)
+    better = tables.mean_over([one.better for one in tables.thinking_of(arms[0], method)]) if method else None
+    if better:
+        summary |= {"better_thinking": better.value, "better_thinking_low": better.low}
+        summary |= {"better_thinking_high": better.high}
     for arm in arms:
         mean = tables.mean_over(arm.scores("accuracy"))
         summary[f"accuracy: {arm.name}"] = mean.value if mean else None

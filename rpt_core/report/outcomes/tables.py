@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -319,7 +320,7 @@ def cost_table(arms: Sequence[Arm]) -> Section:
         return flops(GIGA * float(np.mean([one.gflops.get(part, 0.0) for one in arm.by_seed.values()])))
 
     columns: dict[str, Callable[[Arm], Inline]] = {
-        **{part: (lambda arm, part=part: of(arm, part)) for part in parts},
+        **{part: partial(of, part=part) for part in parts},
         "charged in all": lambda arm: flops(
             GIGA * float(np.mean([one.own_gflops for one in arm.by_seed.values()]))
         ),

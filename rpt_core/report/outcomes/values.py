@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.kept.arm import (
@@ -57,7 +58,7 @@ def score(outcomes: ArmOutcomes, name: ScoreName) -> float:
     return scores[name]()
 
 
-def _shared(values_IS: np.ndarray | None, keep_I: np.ndarray) -> float:
+def _shared(values_IS: NDArray[np.bool_] | None, keep_I: NDArray[np.bool_]) -> float:
     return float("nan") if values_IS is None else accuracy(values_IS, keep_I)
 
 

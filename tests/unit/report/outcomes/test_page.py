@@ -61,9 +61,8 @@ def test_a_habit_is_told_from_better_thinking(tmp_path):
     outcomes += [simulated("RPT", seed, 0.55, thinks=0.95) for seed in SEEDS]
     summary, out = made(tmp_path, outcomes)
     assert summary["claim C4: the gain is no habit: the think share moves by less than 2 points"] == "fails"
-    better = json.loads((out / "report.json").read_text())["facts"][0]
-    assert better["name"] == "better thinking, at least, points"
-    assert better["number"]["value"]["high"] < 0
+    assert summary["better_thinking_high"] < 0
+    assert "better thinking, at least" in (out / "report.md").read_text()
 
 
 def test_missing_arms_and_measures_are_not_tested_and_said(tmp_path):
@@ -88,7 +87,7 @@ def test_arms_that_were_asked_other_questions_are_refused(tmp_path):
         made(tmp_path, [one, other])
 
 
-@pytest.mark.parametrize("scatter", [0.01, 0.03, 0.05])
+@pytest.mark.parametrize("scatter", [0.01, 0.05])
 def test_a_null_effect_is_called_a_success_in_one_study_of_twenty_at_most(scatter):
     """Every claim at the very edge of being false, and every claim with no effect at all."""
     rng = np.random.default_rng(11)
