@@ -2,7 +2,7 @@
 
 A sentence of two steps and more is *held* for the test by the first byte of its SHA-256, one in eight, or
 because two of its neighbouring phrases are a *held pair*, four of the 36 of each kind. Another one in sixteen
-is kept for tuning. One-step sentences are the tables and are never held; five and six steps are never trained.
+is kept for tuning. One-step sentences are the tables and never held; five and six steps are never trained.
 """
 
 import hashlib
@@ -10,10 +10,10 @@ from functools import cache
 from itertools import pairwise
 from typing import Literal
 
+from rpt_core.recipes.world import SALT
 from rpt_core.sample.second.kinds import KINDS
 from rpt_core.sample.second.questions import Phrases, Question, Sentence, sentences
 
-SALT = "study-1"
 HELD_BELOW, TUNING_BELOW = 0x20, 0x30
 """First bytes below the first are the test's, from there to below the second tuning's."""
 HELD_PAIRS = 4

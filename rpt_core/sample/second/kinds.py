@@ -8,6 +8,7 @@ sentences of two, three and four steps: enough for many to be new.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Literal
 
@@ -75,11 +76,12 @@ class Kind:
             >>> KINDS["clock"].shifts["2 back"]
             -2
         """
-        return {
-            self.language.phrase.format(amount=amount, word=word): sign * places
-            for places, amount in enumerate(self.language.amounts, 1)
-            for word, sign in self.directions
-        }
+        return _shifts(self.name)
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """The six step phrases."""
+        return tuple(self.shifts)
 
     def moved(self, position: int, shift: int) -> int:
         """Where a step leads: round the circle, or to the end of a stretch at most.
@@ -232,6 +234,18 @@ _CHINESE = (
 
 KINDS: Mapping[str, Kind] = MappingProxyType({kind.name: kind for kind in (*_ENGLISH, *_CHINESE)})
 """Every kind by name; no two languages share one."""
+
+
+@cache
+def _shifts(name: str) -> Mapping[str, int]:
+    kind = KINDS[name]
+    return MappingProxyType(
+        {
+            kind.language.phrase.format(amount=amount, word=word): sign * places
+            for places, amount in enumerate(kind.language.amounts, 1)
+            for word, sign in kind.directions
+        }
+    )
 
 
 def kinds_of(language: LanguageCode) -> tuple[Kind, ...]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
-from rpt_core.sample.second.holdout import SALT, Row, row_of
+from rpt_core.recipes.world import SALT
+from rpt_core.sample.second.holdout import Row, row_of
 from rpt_core.sample.second.kinds import KINDS, Kind
 from rpt_core.sample.second.questions import Phrases, Question, Step, walk
 from rpt_core.sample.second.reading import Thought, claims, read_thought, thought_words

@@ -114,5 +114,5 @@ def sentences(kind: Kind, num_steps: int) -> Iterator[Sentence]:
         >>> len(list(sentences(KINDS["clock"], 3)))
         216
     """
-    for phrases in product(kind.shifts, repeat=num_steps):
+    for phrases in product(kind.phrases, repeat=num_steps):
         yield Sentence(kind.name, phrases)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Literal
 
+from rpt_core.sample.second.holdout import is_reserved
 from rpt_core.sample.second.kinds import KINDS, Kind
 from rpt_core.sample.second.questions import Phrases, Question, Sentence, Step
 
@@ -195,3 +196,13 @@ def _words(kind: str) -> re.Pattern[str]:
 def _any(words: Iterable[str]) -> str:
     longest_first = sorted(words, key=lambda word: (-len(word), word))
     return f"(?:{'|'.join(map(re.escape, longest_first))})"
+
+
+def shows_reserved(text: str, salt: str) -> bool:
+    """Whether a text tells steps that no training may show.
+
+    Example:
+        >>> shows_reserved("The hand moves 1 on, 1 on. It now", "study-1")
+        True
+    """
+    return any(is_reserved(claim.sentence, salt) for claim in claims(text))
