@@ -26,9 +26,21 @@ def study(
         str, typer.Option(help="mid-training, table-1, rewards, positions, rlvr or next-segment.")
     ] = "mid-training",
     arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons, the reference first.")] = "",
+    check_holdout: Annotated[
+        str,
+        typer.Option(
+            "--check-holdout", metavar="REF|FOLDER", help="Count held-out questions in what trains instead."
+        ),
+    ] = "",
     param: Parameters = None,
+    as_json: Json = False,
 ) -> None:
     """Several trainings from one start model at equal tokens: RMT or RLPT and its parts, RPT's variants."""
+    if check_holdout:
+        from flows.cli.commands.holdout import show_holdout
+
+        show_holdout(check_holdout, as_json=as_json)
+        return
     numbers = tuple(seed_of(part) for part in seeds.split(","))
     with prefect() as ready:
         from flows.cli.commands.run import run_study
