@@ -31,6 +31,12 @@ def study(
         ),
     ] = "mid-training",
     arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons, the reference first.")] = "",
+    check_holdout: Annotated[
+        str,
+        typer.Option(
+            "--check-holdout", metavar="REF|FOLDER", help="Count held-out questions in what trains instead."
+        ),
+    ] = "",
     param: Parameters = None,
     keep_outcomes: Annotated[
         str,
@@ -43,12 +49,18 @@ def study(
         str,
         typer.Option(metavar="FILE", help="Write the table of claims from kept outcomes; nothing is run."),
     ] = "",
+    as_json: Json = False,
 ) -> None:
     """Several trainings from one start model: RMT or RLPT and its parts, RPT's variants and controls.
 
     About imperfect-teacher, --keep-outcomes docs/study/outcomes goes on where another machine ended, and
     --claims docs/claims.md writes what is known of the papers' claims.
     """
+    if check_holdout:
+        from flows.cli.commands.holdout import show_holdout
+
+        show_holdout(check_holdout, as_json=as_json)
+        return
     numbers = tuple(seed_of(part) for part in seeds.split(","))
     if claims:
         from flows.cli.commands.studies import write_claims

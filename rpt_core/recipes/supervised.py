@@ -80,6 +80,8 @@ class ColdStartRecipe(Recipe):
     documents_per_step: int = Field(6, ge=1)
     think_share: float = Field(0.3, ge=0, le=1)
     """Share of answers the trained model is meant to begin with a thought; the rest guess directly."""
+    direct_answers: bool = later(True)
+    """Whether one answer a document guesses directly, with the truth; else only thoughts are shown."""
     problems_per_step: int = Field(4, ge=0)
     """Problems with a solution, beside the documents of every step; 0 leaves them to reinforcement."""
     trace_kinds: tuple[str, ...] = ()
@@ -111,6 +113,11 @@ class ColdStartRecipe(Recipe):
         least, most = self.long_passes
         if not 1 <= least <= most:
             raise ValueError(f"long_passes {least} to {most}: give at least 1, and the smaller number first")
+        if not self.direct_answers and self.think_share < 1:
+            raise ValueError(
+                f"think_share {self.think_share:g} without direct_answers: no answer would guess directly. "
+                "Give think_share 1, or direct_answers"
+            )
         lowest, highest = self.budget_words or (1, 1)
         if not 1 <= lowest <= highest:
             raise ValueError(

@@ -6,7 +6,7 @@ has a strategy left to find (the sample world's prototype, section 3).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
-from rpt_core.errors import StarvedError
+from rpt_core.errors import RecipeError, StarvedError
 from rpt_core.objectives.next_token.prompts import next_token_prompt
 from rpt_core.objectives.problems.question import read_problems
 from rpt_core.objectives.prompts import problem_prompt
@@ -120,11 +120,14 @@ class ColdStartData:
             (self.documents, recipe.documents_per_step),
             (self.problems, recipe.problems_per_step),
         )
-        return [
+        drawn = [
             [pool.lesson(int(index), rng) for index in shuffled(len(pool), num, step, recipe.seed)]
             for pool, num in pools
             if num and len(pool)
         ]
+        if recipe.direct_answers:
+            return drawn
+        return [[thinking_alone(lesson) for lesson in pool] for pool in drawn]
 
 
 def _documents(
@@ -142,6 +145,12 @@ def _documents(
         window_tokens=window, thought_tokens_max=longest, kinds=recipe.trace_kinds,
         style=_style(recipe, codec),
     )  # fmt: skip
+    if recipe.trace_kinds and not len(traced):
+        raise RecipeError(
+            f"trace_kinds {', '.join(recipe.trace_kinds)} match traces of the corpus, and none can be "
+            f"shown ({traced.balance.dropped}): the form alone would be taught in their place. Fix the "
+            "patterns, or leave them out."
+        )
     if len(traced):
         return traced, True, {"traces": traced.balance}
     plain = PlainDocuments(
@@ -225,6 +234,12 @@ class _Batch:
         weights_N = torch.from_numpy(weights).to(nll_M.device)
         answer_nll_N = -scores.logprobs_N / self.num_answer_tokens
         return (weights_N * answer_nll_N).sum() + self.ntp_weight * nll, nll, answer_nll_N.sum()
+
+
+def thinking_alone(lesson: SupervisedExample) -> SupervisedExample:
+    """The lesson without its direct answers; a place that has no other keeps its own."""
+    answers = (tuple(answer for answer in at if answer.thinks) or at for at in lesson.answers)
+    return replace(lesson, answers=tuple(answers))
 
 
 def first_token_weights(answers: Sequence[Answer], think_share: float) -> dict[bool, float]:

@@ -19,6 +19,7 @@ COMMANDS = {
     "flows.cli.commands.run.run_recipe": ["run", "tiny_rpt"],
     "flows.cli.commands.run.run_demo": ["demo"],
     "flows.cli.commands.run.run_study": ["study"],
+    "flows.cli.commands.holdout.show_holdout": ["study", "--check-holdout", "x"],
     "flows.cli.commands.run.show_plan": ["plan", "tiny_rpt"],
     "flows.cli.commands.run.show_peek": ["plan", "tiny_rpt", "--peek"],
     "flows.cli.commands.run.show_doctor": ["doctor"],
