@@ -7,11 +7,12 @@ its teacher. Every arm goes on from its seed's start model and ends at the first
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from flows.recipes.rmt import policy_of
-from flows.recipes.trees import changed, rewritten
+from flows.recipes.trees import changed, rewritten, stage
 from rpt_core.errors import RecipeError
+from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.objectives import NextTokenSettings, NtpObjective, RlpObjective, VeriFreeObjective
 from rpt_core.recipes.outcomes import MeasureName, OutcomesRecipe
@@ -19,6 +20,7 @@ from rpt_core.recipes.reinforce import PolicyRecipe, RlvrRecipe
 from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, OutcomesReportRecipe, StudyArm
 from rpt_core.recipes.reports.report import ReportRecipe
 from rpt_core.recipes.supervised import ColdStartRecipe
+from rpt_core.recipes.world import SecondEdition
 
 BUDGET_GFLOPS = 1_200.0
 """What RPT takes for 48 steps with the proxy's pass over the corpus (1e9); measured before the first reported
@@ -28,7 +30,7 @@ UPDATES = 32
 MOST_STEPS = 800
 SAMPLES, POSITIONS = 64, 400
 """Answers to each question, and questions: pass@64 needs as many."""
-MEASURE: MeasureName = "first-world"
+MEASURE: MeasureName = "second-world"
 START = "start"
 TUNING_SEEDS = (10, 11, 12)
 """Kept from every page."""
@@ -72,8 +74,29 @@ SUPERVISED = (
 """Optimiser and rate of the arms that reinforce nothing."""
 
 
-def teacher(journey: ReportRecipe) -> ReportRecipe:
-    """The journey with a cold start that always thinks and shows no direct answer and no problem."""
+def teacher(journey: ReportRecipe, held: Literal["test", "tuning"] = "test") -> ReportRecipe:
+    """The journey in the second edition's world, from a cold start that always thinks.
+
+    Args:
+        journey: Of RPT, on the sample world.
+        held: What held-out documents ask: the test's questions, or those kept for tuning.
+
+    Raises:
+        RecipeError: the journey reads another text, in which no teacher errs by design.
+    """
+    documents = stage(journey, "ingest-corpus")
+    assert isinstance(documents, IngestRecipe)
+    if documents.sample is None:
+        raise RecipeError(
+            f"the study {IMPERFECT_TEACHER} is about the sample world, and {journey.title!r} reads "
+            f"{documents.data!r}. Start from tiny_rpt, without data."
+        )
+    world = documents.sample.second or SecondEdition()
+    edition = world.model_copy(update={"held": held})
+    journey = rewritten(
+        journey, "documents", {"sample": documents.sample.model_copy(update={"second": edition})}
+    )
+    journey = rewritten(journey, "corpus", {"held_questions": edition.salt})
     return rewritten(journey, "cold-start", {"think_share": 1.0, "problems_per_step": 0})
 
 
@@ -242,7 +265,7 @@ def tuned(
         best: By arm, the number of the best of the first five in its grid; none while those are to be made.
         names: Some of the arms; empty for all that are tuned.
     """
-    taught = {seed: teacher(journey) for seed, journey in journeys.items()}
+    taught = {seed: teacher(journey, "tuning") for seed, journey in journeys.items()}
     first, *others = taught
     arms = [name for name in names or tuple(ARMS) if ARMS[name].grid]
     runs = {

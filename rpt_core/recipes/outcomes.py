@@ -11,7 +11,7 @@ from rpt_core.recipes.reinforce import RlvrRecipe, Trained
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe
 
 KIND = "outcomes"
-MeasureName = Literal["first-world"]
+MeasureName = Literal["first-world", "second-world"]
 """What judges thoughts: a name of :data:`rpt_core.evaluation.kept.measures.MEASURES`."""
 
 
@@ -32,7 +32,7 @@ class OutcomesRecipe(Recipe):
     """The model that the arms of this seed go on from: it and what it stands on are nobody's charge."""
     training: Trained | RlvrRecipe | None = None
     """What made the arm's model; None for the start model itself."""
-    measure: MeasureName = "first-world"
+    measure: MeasureName = "second-world"
     at_updates: int = Field(0, ge=0)
     """Step whose checkpoint is compared at equal updates; 0 for none."""
     setting: dict[str, Any] = {}

@@ -35,7 +35,10 @@ class Marked:
 
 Measure = Callable[[Path, pa.Table], Marked]
 """Of a corpus's folder and some rows of ``items.parquet``, with their thoughts."""
-MEASURES: Mapping[str, str] = {"first-world": "rpt_core.evaluation.kept.measures:first_world"}
+MEASURES: Mapping[str, str] = {
+    "first-world": "rpt_core.evaluation.kept.measures:first_world",
+    "second-world": "rpt_core.evaluation.kept.second_world:second_world",
+}
 """By name, ``module:function``."""
 
 
