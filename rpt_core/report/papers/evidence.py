@@ -36,7 +36,7 @@ class Printed:
     """Figures by seed of an earlier study, as its page prints them, in percent."""
 
     page: str
-    """Below ``docs``."""
+    """Of ``docs``, without its ending."""
     row: str
     """What the page calls the rows or the column they stand in."""
     method: tuple[float, ...]

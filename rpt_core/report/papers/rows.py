@@ -6,10 +6,10 @@ A row that a study here could not decide says why. The figures are the papers' o
 from rpt_core.report.papers.evidence import Compared, Decided, OverDocuments, PaperClaim, Printed, Untested
 
 RPT, RMT, RLPT, NEXT = "RPT", "RMT", "RLPT", "future work"
-_RLPT = "results-rlpt.md"
-_RMT = "results-rmt.md"
-_RPT = "results-rpt.md"
-_RLVR = "results-rlvr.md"
+_RLPT = "results-rlpt"
+_RMT = "results-rmt"
+_RPT = "results-rpt"
+_RLVR = "results-rlvr"
 _STUDY = "the study of an imperfect teacher, equal operations"
 _TRUE = "truly right, by seed"
 NO_GPU = "needs models of billions of parameters on GPUs, which nobody lent for it"

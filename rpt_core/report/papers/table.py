@@ -152,7 +152,7 @@ def _figure(found: Found) -> str:
 
 def _why(row: PaperClaim) -> str:
     page = row.evidence.page if isinstance(row.evidence, Printed | OverDocuments) else ""
-    return f"{row.why} ([{page.removesuffix('.md')}]({page}))" if page else row.why
+    return f"{row.why} ([{page}]({page}.md))" if page else row.why
 
 
 def _priced(table: PaperTable, price: Price) -> list[str]:

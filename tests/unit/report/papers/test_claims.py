@@ -58,7 +58,7 @@ def test_what_the_papers_leave_to_others_is_there():
 @pytest.mark.parametrize("row", [one for one in ROWS if isinstance(one.evidence, Printed | OverDocuments)],
                          ids=lambda one: one.claim)  # fmt: skip
 def test_a_figure_stands_in_the_page_it_is_from(row):
-    page = (DOCS / row.evidence.page).read_text()
+    page = (DOCS / f"{row.evidence.page}.md").read_text()
     if isinstance(row.evidence, OverDocuments):
         assert row.evidence.figure in page
     else:
