@@ -1,7 +1,7 @@
 """The claims of the study with an imperfect teacher, fixed before the first reported seed has run.
 
 Sentences, measures, thresholds and directions stand here and nowhere else: none is added, dropped or worded
-anew after seed 100 has run. ``tests/unit/report/outcomes/test_claims.py`` holds their digest.
+anew after seed 100 has run. ``tests/unit/report/outcomes/test_page.py`` holds their digest.
 """
 
 from collections.abc import Mapping, Sequence

@@ -17,7 +17,7 @@ from tests.unit.report.outcomes.simulated import ARMS, EFFECT, SEEDS, START, pag
 from tests.unit.report.test_report import Page
 
 STUDIES = 2000
-FIXED = "0"
+FIXED = "ca0953607df5aca2"
 """Digest of the claims as they were fixed; a change of it is a change of a claim."""
 
 
