@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rpt_core.objectives.next_segment import objective as next_segment
+from rpt_core.objectives.next_segment import rewards as segments
 from rpt_core.objectives.next_token import objective as next_token
 from rpt_core.objectives.next_token.expected_prefix import ExpectedPrefix
 from rpt_core.objectives.next_token.jepo import Jepo
@@ -34,7 +34,7 @@ OBJECTIVES: dict[str, Opener] = {
     "nover": partial(next_token.open_objective, question=Nover),
     "nrt": partial(next_token.open_objective, question=Nrt),
     "oracle": open_oracle,
-    "rlpt": next_segment.open_objective,
+    "rlpt": segments.open_objective,
     "rlvr": problems.open_objective,
 }
 """By the name of the recipe's objective."""

@@ -197,6 +197,28 @@ class RlptRecipe(JudgeFields, TextRlRecipe):
     max_tokens: int = Field(0, ge=0)
     publish_best: bool = False
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether its reward is a judge's."""
+        return self.objective.reward == "judged"
+
+    @model_validator(mode="after")
+    def _reward_as_its_own(self) -> Self:
+        if not self.is_judged and (self.judge is not None or self.judge_model):
+            raise ValueError("objective.reward=gain asks no judge: set judge to null and judge_model to ''")
+        if self.is_judged and self.objective.truth_weight:
+            raise ValueError("objective.truth_weight needs objective.reward=gain: no judge forces the truth")
+        if not self.objective.truth_weight:
+            return self
+        changed = self.updates_per_batch != 1 or self.off_policy_steps or self.temperature != 1
+        if changed or self.reward_control or self.loss == "rejection":
+            raise ValueError(
+                "objective.truth_weight also learns the truth, which belongs to one gradient with the "
+                "thoughts only on the policy that drew: set temperature=1, updates_per_batch=1, "
+                "off_policy_steps=0, and neither reward_control nor loss=rejection"
+            )
+        return self
+
 
 Trained = PolicyRecipe | RlptRecipe | SftRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
 """A model to go on from: to be made, a version in the store, or an artifact; a folder is a base given."""

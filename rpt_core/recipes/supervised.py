@@ -82,6 +82,10 @@ class ColdStartRecipe(Recipe):
     """Share of answers the trained model is meant to begin with a thought; the rest guess directly."""
     problems_per_step: int = Field(4, ge=0)
     """Problems with a solution, beside the documents of every step; 0 leaves them to reinforcement."""
+    plain_per_step: int = later(0, ge=0)
+    """Windows of plain text, without instruction or answer, beside the lessons of every step; their
+    next-token loss is part of the documents' (``ntp_weight``). With as many as ``documents_per_step``, or
+    three times as many, it is Mixed SFT at 1:1 and 3:1 (arXiv 2608.23256); 0 for none."""
     trace_kinds: tuple[str, ...] = ()
     """Patterns such as ``clock-*``: only traces of these kinds are shown; empty for all."""
     thought_tokens_max: int = Field(256, ge=1)

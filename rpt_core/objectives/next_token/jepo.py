@@ -26,10 +26,10 @@ from rpt_core.objectives.next_token.thought import (
     Logprobs,
     ThoughtAndTruth,
     by_group,
-    learnt,
     settled_groups,
 )
 from rpt_core.objectives.objective import Asked, Drawn, Verdict, Verdicts
+from rpt_core.objectives.verdicts import learnt
 from rpt_core.recipes.objectives import JepoObjective
 
 DELTA = 1e-6

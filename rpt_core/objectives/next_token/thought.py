@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from rpt_core.errors import RecipeError
 from rpt_core.objectives.evidence import Evidence, Placed
 from rpt_core.objectives.next_token.question import NextToken
 from rpt_core.objectives.objective import Asked, Drawn, ForcedTarget, Question, Verdict, Verdicts
-from rpt_core.objectives.verdicts import END_OF_THOUGHT, answer_bytes, thought_tokens
+from rpt_core.objectives.verdicts import END_OF_THOUGHT, scored_thought, thought_end, thought_tokens
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.tails import Tail
 from rpt_core.policy.trunk import Sample
@@ -87,28 +86,17 @@ class ThoughtAlone(ForcedTruth):
         Raises:
             RecipeError: no single token ends a thought, so that drawing could not stop there.
         """
-        if (num := len(codec.control("end_think"))) != 1:
-            raise RecipeError(
-                f"</think> is {num} tokens of this model's tokenizer, and drawing can stop at a single one "
-                "only, so an objective whose answer is the thought alone (rlp, verifree, jepo, nrt, "
-                "expected-prefix) would never see it end. Take a model with that token, or objective rpt."
-            )
+        thought_end(codec)
         return super().of(settings, codec)
 
     @property
     def stop_ids(self) -> frozenset[int]:
         """The end of the thought."""
-        return frozenset(self.codec.control("end_think"))
+        return thought_end(self.codec)
 
     def judge(self, question: Question, sample: Sample) -> Verdict:
         """The thought as it is; what it earns is known with the evidence alone."""
-        return Verdict(
-            score=0.0,
-            verdict="scored" if sample.finish == "stop" else "truncated",
-            thought_tokens=thought_tokens(sample, self.codec),
-            answer_tokens=len(sample.token_ids),
-            thought=answer_bytes(sample, self.codec).decode(errors="replace"),
-        )
+        return scored_thought(sample, self.codec)
 
     def thought_ids(self, sample: Sample) -> tuple[int, ...] | None:
         """All of the answer; None where it never ended."""
@@ -144,10 +132,3 @@ def by_group(
 def settled_groups(verdicts: Verdicts, found: Iterator[list[Verdict]]) -> Verdicts:
     """Groups in the order of :func:`by_group`, by document and cut again."""
     return [[next(found) for _ in groups] for groups in verdicts]
-
-
-def learnt(verdict: Verdict, logprobs: Logprobs, weight: float, emphasis: tuple[float, ...] = ()) -> Verdict:
-    """A verdict whose forced truth is learnt with a weight; none where nothing was scored."""
-    (first, *rest) = verdict.forced
-    own = replace(first, logprobs=logprobs, weight=weight if logprobs else 0.0, emphasis=emphasis)
-    return replace(verdict, forced=(own, *rest))

@@ -44,7 +44,7 @@ def whitened(scores) -> np.ndarray:
 
 
 def test_likelihoods():
-    assert LOGS == pytest.approx([-1.021651, -2.476938, -6.502290, -0.166704], **EXACT)
+    assert pytest.approx([-1.021651, -2.476938, -6.502290, -0.166704], **EXACT) == LOGS
     found = [value("product", given) for given in GIVEN.tolist()]
     assert found == pytest.approx([0.360000, 0.084000, 0.001500, 0.846450], **EXACT)
     assert log_likelihood(WITHOUT.tolist()) == pytest.approx(-3.729701, **EXACT)

@@ -18,12 +18,12 @@ from rpt_core.train.clock import Clock
 from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.lessons import lesson_of, scales_of
 from rpt_core.train.rl.losses.policy import PRESETS
-from tests.unit.train.rl.losses.test_losses import CONSTANT, RANGES
 from rpt_core.train.rl.reinforce import train_policy
 from rpt_core.train.rl.replay import STEP_FILE, TRAINED, read_batches, replay
 from rpt_core.train.rl.state import Progress
 from rpt_core.train.rl.step import accumulate, step
 from tests.toys import ToyObjective, gradients, relative_error
+from tests.unit.train.rl.losses.test_losses import CONSTANT, RANGES
 from tests.unit.train.rl.test_reinforce import SHORT, StoppingBuild, _build, start, toy  # noqa: F401  (fixtures)
 from tests.unit.train.rl.test_step import RECIPE, make_trainer
 
