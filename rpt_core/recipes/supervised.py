@@ -77,6 +77,9 @@ class ColdStartRecipe(Recipe):
     reword: Literal["", "sample-world"] = later("")
     """Let segments be predicted in other words of the same meaning, where a world knows them."""
     steps: int = Field(560, ge=1)
+    max_gflops: float = later(0.0, ge=0)
+    """Training ends after the step that reaches this many operations (1e9), or after ``steps``; 0 for no such
+    end."""
     documents_per_step: int = Field(6, ge=1)
     think_share: float = Field(0.3, ge=0, le=1)
     """Share of answers the trained model is meant to begin with a thought; the rest guess directly."""

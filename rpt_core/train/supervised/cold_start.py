@@ -60,6 +60,7 @@ def train_cold_start(recipe: ColdStartRecipe, build: Build) -> Outcome:
         backend,
         recipe.steps,
         lambda step: _learn(backend, school, recipe, build, step),
+        recipe.max_gflops,
     )
     backend.export(build.out / "model")
     return Outcome(
