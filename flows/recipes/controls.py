@@ -1,7 +1,7 @@
 """Arms beside RPT: rewards by likelihood, and the controls that tell what a reward is worth.
 
-Each is a change to an RPT journey's training, or a supervised training in its place; all start from the journey's
-start model, read the same corpus and are evaluated on the same questions (the journey's own).
+Each is a change to an RPT journey's training, or a supervised training in its place. All start from the
+journey's start model, read the same corpus and are evaluated on the same questions (the journey's own).
 """
 
 from collections.abc import Callable
@@ -83,6 +83,7 @@ def _in_rounds(journey: ReportRecipe) -> ReportRecipe:
         "steps": ROUNDS,
         "milestones": (),
         "evaluate_every": 0,
+        "optimiser": {"warmup_steps": 0},
     }
     return rewritten(journey, "policy", update)
 
