@@ -77,6 +77,9 @@ class ColdStartRecipe(Recipe):
     reword: Literal["", "sample-world"] = later("")
     """Let segments be predicted in other words of the same meaning, where a world knows them."""
     steps: int = Field(560, ge=1)
+    max_gflops: float = later(0.0, ge=0)
+    """Training ends after the step that reaches this many operations (1e9), or after ``steps``; 0 for no such
+    end."""
     documents_per_step: int = Field(6, ge=1)
     think_share: float = Field(0.3, ge=0, le=1)
     """Share of answers the trained model is meant to begin with a thought; the rest guess directly."""
@@ -84,6 +87,10 @@ class ColdStartRecipe(Recipe):
     """Whether one answer a document guesses directly, with the truth; else only thoughts are shown."""
     problems_per_step: int = Field(4, ge=0)
     """Problems with a solution, beside the documents of every step; 0 leaves them to reinforcement."""
+    plain_per_step: int = later(0, ge=0)
+    """Windows of plain text, without instruction or answer, beside the lessons of every step; their
+    next-token loss is part of the documents' (``ntp_weight``). With as many as ``documents_per_step``, or
+    three times as many, it is Mixed SFT at 1:1 and 3:1 (arXiv 2608.23256); 0 for none."""
     trace_kinds: tuple[str, ...] = ()
     """Patterns such as ``clock-*``: only traces of these kinds are shown; empty for all."""
     thought_tokens_max: int = Field(256, ge=1)
@@ -103,9 +110,6 @@ class ColdStartRecipe(Recipe):
     optimiser: Optimiser = Optimiser()
     ntp_weight: float = Field(1.0, ge=0)
     """Weight of the next-token loss on the documents themselves."""
-    max_gflops: float = later(0.0, ge=0)
-    """Training ends after the step that reaches this many operations (1e9), or after ``steps``; 0 for no such
-    end. Arms that are compared at equal FLOPs share it."""
     seed: int = 0
 
     @model_validator(mode="after")

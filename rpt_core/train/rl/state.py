@@ -40,6 +40,8 @@ class Progress:
     best_step: int = 0
     """Step of the best online evaluation so far, where the recipe publishes it; 0 before the first."""
     best_accuracy: float = 0.0
+    deviation: float = 0.0
+    """Moving average of the groups' deviations of reward, where the recipe's selection stands on it."""
     ahead: DrawnAnswers | None = None
     """The next step's first answers, where they were drawn during the last update
     (:mod:`rpt_core.train.rl.ahead`)."""

@@ -33,6 +33,7 @@ from rpt_core.train.supervised.lessons import (
     Answer,
     Lessons,
     PlainDocuments,
+    PlainText,
     SolvedProblems,
     SupervisedExample,
     ThoughtStyle,
@@ -85,6 +86,8 @@ class ColdStartData:
     traced: bool
     """Whether documents bring thoughts of their own, or teach the form alone."""
     balance: RowCounts
+    plain: PlainText | None = None
+    """Text that is learnt as it is, where the recipe mixes some in."""
 
     @classmethod
     def open(cls, recipe: ColdStartRecipe, build: Build, policy: Policy) -> "ColdStartData":
@@ -110,20 +113,26 @@ class ColdStartData:
                 "with a solution that fits. Look at what prepare-corpus dropped, or give more text."
             )
         sources["problems"] = problems.balance
+        plain = None
+        if recipe.plain_per_step:
+            windows = Windows.build(corpus, "train", codec, room, build.scratch / "plain.tokens")
+            plain = PlainText(windows, policy.begin_ids)
+            sources["plain text"] = RowCounts(rows_in=len(plain), kept=len(plain))
         rows = sum(sources.values(), RowCounts())
-        return cls(documents, problems, is_traced, rows.model_copy(update={"by_source": sources}))
+        return cls(documents, problems, is_traced, rows.model_copy(update={"by_source": sources}), plain)
 
     def lessons(self, recipe: ColdStartRecipe, step: int) -> list[list[SupervisedExample]]:
         """The documents and the problems of one step; every epoch each once, in random order."""
         rng = np.random.default_rng([recipe.seed, step, 7])
-        pools: tuple[tuple[Lessons, int], ...] = (
+        pools: tuple[tuple[Lessons | None, int], ...] = (
             (self.documents, recipe.documents_per_step),
             (self.problems, recipe.problems_per_step),
+            (self.plain, recipe.plain_per_step),
         )
         drawn = [
             [pool.lesson(int(index), rng) for index in shuffled(len(pool), num, step, recipe.seed)]
             for pool, num in pools
-            if num and len(pool)
+            if num and pool
         ]
         if recipe.direct_answers:
             return drawn

@@ -197,6 +197,22 @@ class PlainDocuments:
 
 
 @dataclass(frozen=True)
+class PlainText:
+    """Documents as they are, without instruction or answer."""
+
+    windows: Windows
+    begin_ids: Ids
+    """What begins every row (BOS, where the model has one)."""
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def lesson(self, index: int, rng: np.random.Generator) -> SupervisedExample:
+        """A window without a cut; nothing is drawn."""
+        return SupervisedExample(Trunk(f"plain {index}", self.begin_ids, self.windows[index]), ())
+
+
+@dataclass(frozen=True)
 class SolvedProblems:
     """Problems whose solution serves as the thought."""
 
