@@ -7,7 +7,8 @@ has something to do; and now and then the next one is told as well.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -22,7 +23,7 @@ from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.rlpt_objective import RlptObjective
 from rpt_core.recipes.supervised import ColdStartRecipe
 from rpt_core.sample.wordings import reworded
-from rpt_core.train.supervised.conclusions import Conclusion, read_conclusions
+from rpt_core.train.supervised.conclusions import Conclusions, read_conclusions
 from rpt_core.train.supervised.lessons import RESTATED_TOKENS, Answer, Ids, SupervisedExample, read_traces
 
 LONGEST_SEGMENT = 128
@@ -35,20 +36,10 @@ CUTS = 5
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A segment, and the thought that leads to it."""
+    """A segment, and the thought that leads to it: the target's words are what the thought comes to."""
 
     target: Target
     thought: Ids
-    conclusion: Conclusion | None = None
-    """What the thought comes to, where the corpus says more than the truth."""
-    char_offset: int = 0
-    """Where that stands in the document."""
-
-    def told(self, text: str) -> str:
-        """The target's own text, or a longer one from its beginning, with the thought's conclusion in it."""
-        if self.conclusion is None:
-            return text
-        return self.conclusion.in_place_of(text, self.char_offset - self.target.span[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +74,8 @@ class SegmentLessons:
         window_tokens = max(16, room - prompt.num_tokens - LONGEST_SEGMENT // 4)
         traces, num = read_traces(corpus, recipe.trace_kinds)
         targets = Targets(corpus, None, codec, settings, window_tokens, split)
-        known = _Known(traces, read_conclusions(corpus), num)
-        windows, balance = _windows(targets, known, codec, recipe.thought_tokens_max)
+        windows, balance = _windows(targets, traces, num, codec, recipe.thought_tokens_max)
+        windows = _concluded(windows, read_conclusions(corpus))
         return cls(windows, prompt, codec, recipe.reword == "sample-world", num > 0, balance)
 
     def __len__(self) -> int:
@@ -100,39 +91,29 @@ class SegmentLessons:
             task: Task = "msr" if rng.random() < 0.5 else "asr"
             following = tuple(self.codec.encode(place.target.shown))[:LONGEST_SEGMENT]
             cuts.append(Cut(place.target.position - window.page.start, self.prompt.suffix(task, following)))
-            end = wrapped(self.codec, self._prediction(place, task, words))
+            end = wrapped(self.codec, self._prediction(place.target, task, words))
             thinking = Answer(place.thought + end, thinks=bool(place.thought))
             answers.append((thinking, Answer(end, thinks=False)) if number == direct else (thinking,))
         page = window.page
         trunk = Trunk(page.key, self.prompt.instruction_ids, page.document_ids, tuple(cuts))
         return SupervisedExample(trunk, tuple(answers))
 
-    def _prediction(self, place: _Place, task: Task, words: Random) -> Ids:
-        target = place.target
+    def _prediction(self, target: Target, task: Task, words: Random) -> Ids:
         goes_on = task == "asr" and len(target.prefixes) > 1 and words.random() < TWO_SEGMENTS
-        text = place.told(target.prefixes[1] if goes_on else target.prefixes[0])
+        text = target.prefixes[1] if goes_on else target.prefixes[0]
         told = reworded(text, words) if self.reword else None
         return tuple(self.codec.encode(f" {' '.join((told or text).split())}"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """The traces of a corpus, by document."""
-
-    thoughts: dict[str, list[tuple[int, str]]]
-    conclusions: dict[str, dict[int, Conclusion]]
-    num: int
-
-
 def _windows(
-    targets: Targets, known: _Known, codec: Codec, longest: int
+    targets: Targets, traces: dict[str, list[tuple[int, str]]], num: int, codec: Codec, longest: int
 ) -> tuple[tuple[_Window, ...], RowCounts]:
-    num = known.num
     dropped: dict[str, int] = defaultdict(int)
     windows: list[_Window] = []
     for index in range(len(targets.counts)):
         page = targets.read(index)
-        places = _led_to(page, known, codec, longest, dropped) if num else _restated(page)
+        mine = traces.get(page.doc_id, [])
+        places = _led_to(page, mine, codec, longest, dropped) if num else _restated(page)
         if places:
             windows.append(_Window(page, tuple(places)))
     shown = sum(len(window.places) for window in windows)
@@ -145,25 +126,44 @@ def _windows(
     )
 
 
+def _concluded(windows: tuple[_Window, ...], conclusions: Mapping[str, Conclusions]) -> tuple[_Window, ...]:
+    """The windows with the segments that their thoughts lead to, where these are not the truth."""
+    if not conclusions:
+        return windows
+    of_documents = [conclusions.get(window.page.doc_id, {}) for window in windows]
+    return tuple(
+        replace(window, places=tuple(_told(place, known) for place in window.places))
+        for window, known in zip(windows, of_documents, strict=True)
+    )
+
+
+def _told(place: _Place, conclusions: Conclusions) -> _Place:
+    start, end = place.target.span
+    for offset, one in conclusions.items():
+        if start <= offset < end:
+            texts = tuple(one.in_place_of(text, offset - start) for text in place.target.prefixes)
+            return replace(place, target=replace(place.target, prefixes=texts))
+    return place
+
+
 def _led_to(
-    page: TargetWindow, known: _Known, codec: Codec, longest: int, dropped: dict[str, int]
+    page: TargetWindow, traces: list[tuple[int, str]], codec: Codec, longest: int, dropped: dict[str, int]
 ) -> list[_Place]:
     """The targets of a page that a thought leads to, each once."""
-    traces, concluded = known.thoughts.get(page.doc_id, []), known.conclusions.get(page.doc_id, {})
     places = []
     for target in page.targets:
         start, end = target.span
-        here = [(offset, tuple(codec.encode(said))) for offset, said in traces if start <= offset < end]
-        fitting = [(offset, ids) for offset, ids in here if len(ids) <= longest]
+        here = [thought for offset, thought in traces if start <= offset < end]
+        thoughts = [tuple(codec.encode(thought)) for thought in here]
+        fitting = [ids for ids in thoughts if len(ids) <= longest]
         for reason, count in (
-            ("thought-too-long", len(here) - len(fitting)),
+            ("thought-too-long", len(thoughts) - len(fitting)),
             ("same-place", len(fitting) - 1),
         ):
             if count > 0:
                 dropped[reason] += count
         if fitting:
-            offset, ids = fitting[0]
-            places.append(_Place(target, ids, concluded.get(offset), offset))
+            places.append(_Place(target, fitting[0]))
     return places
 
 
