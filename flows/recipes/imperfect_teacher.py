@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from flows.recipes.controls import CONTROLS, LIKELIHOOD, ROUNDS
 from flows.recipes.rmt import policy_of
 from flows.recipes.trees import changed, rewritten, stage
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
-from rpt_core.recipes.objectives import NextTokenSettings, NtpObjective, RlpObjective, VeriFreeObjective
+from rpt_core.recipes.objectives import NextTokenSettings, NtpObjective
 from rpt_core.recipes.outcomes import MeasureName, OutcomesRecipe
 from rpt_core.recipes.reinforce import PolicyRecipe, RlvrRecipe
 from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, OutcomesReportRecipe, StudyArm
@@ -28,6 +29,8 @@ seed, and frozen with it."""
 UPDATES = 32
 """At which arms of reinforcement are also compared by updates: all of them come so far."""
 MOST_STEPS = 800
+ROUND_PROMPTS = 704
+"""Questions of a round of rejection sampling, of which there are three."""
 SAMPLES, POSITIONS = 64, 400
 """Answers to each question, and questions: pass@64 needs as many."""
 MEASURE: MeasureName = "second-world"
@@ -72,6 +75,11 @@ SUPERVISED = (
     *({"optimiser": {**_MUON, "learning_rate": rate}} for rate in (1e-3, 2e-3, 4e-3)),
 )
 """Optimiser and rate of the arms that reinforce nothing."""
+MIXED = (
+    *({**setting, "plain_per_step": 6} for setting in SUPERVISED[1:]),
+    {**SUPERVISED[3], "plain_per_step": 18},
+)
+"""The same with windows of plain text beside the lessons, 1:1 and 3:1."""
 
 
 def teacher(journey: ReportRecipe, held: Literal["test", "tuning"] = "test") -> ReportRecipe:
@@ -109,28 +117,15 @@ def _limited(journey: ReportRecipe, **more: Any) -> PolicyRecipe:
     return changed(policy_of(journey), update | more)
 
 
-def _asking(**objective: Any) -> Arm:
-    """RPT with another choice of questions."""
-    return lambda journey: _limited(journey, objective=objective)
+def _controlled(arm: Callable[[ReportRecipe], ReportRecipe], **more: Any) -> Arm:
+    """An arm of :mod:`flows.recipes.controls` by operations; it asks where RPT does."""
+    return lambda journey: _limited(arm(journey), **more)
 
 
-def _random_positions(journey: ReportRecipe) -> PolicyRecipe:
-    return _limited(journey, objective={"choose": "random"}, count_proxy=False)
-
-
-def _rewarded(objective: type[NextTokenSettings], **more: Any) -> Arm:
-    """Another objective on the same questions."""
-
-    def make(journey: ReportRecipe) -> PolicyRecipe:
-        given = policy_of(journey).objective
-        shared = {
-            name: getattr(given, name)
-            for name in NextTokenSettings.model_fields
-            if name != "reward" and name in objective.model_fields
-        }
-        return _limited(journey, objective=objective(**shared), **more)
-
-    return make
+def _rejection(journey: ReportRecipe) -> PolicyRecipe:
+    """Rejection sampling in three rounds, larger than RPT's share: it learns from the right answers alone."""
+    arm = CONTROLS["rejection SFT"](journey)
+    return _limited(arm, steps=ROUNDS, prompts_per_step=ROUND_PROMPTS, milestones=())
 
 
 def _next_token(journey: ReportRecipe) -> PolicyRecipe:
@@ -178,16 +173,21 @@ def _then_rlvr(arm: Arm) -> Arm:
 
 
 ARMS: dict[str, ArmPlan] = {
-    "NTP tuned": ArmPlan(_next_token, SUPERVISED),
-    "more SFT": ArmPlan(_lessons(), SUPERVISED),
-    "Mixed SFT": ArmPlan(_lessons(ntp_weight=1.0), SUPERVISED),
     "RPT": ArmPlan(_limited, REINFORCED),
+    "more SFT": ArmPlan(_lessons(), SUPERVISED),
+    "rejection SFT": ArmPlan(_rejection, LEAVE_ONE_OUT),
+    "permuted reward": ArmPlan(_controlled(CONTROLS["permuted reward"]), tuned_as="RPT"),
+    **{name: ArmPlan(_controlled(arm), LEAVE_ONE_OUT) for name, arm in LIKELIHOOD.items()},
     "more SFT, then RPT": ArmPlan(_lessons_then_rpt, REINFORCED),
-    "RPT, random positions": ArmPlan(_random_positions, REINFORCED),
-    "RLP": ArmPlan(_rewarded(RlpObjective, loss="rlp"), LEAVE_ONE_OUT),
-    "VeriFree": ArmPlan(_rewarded(VeriFreeObjective, loss="rloo"), LEAVE_ONE_OUT),
+    "NTP tuned": ArmPlan(_next_token, SUPERVISED),
+    "Mixed SFT": ArmPlan(_lessons(), MIXED),
+    "RPT, random positions": ArmPlan(
+        _controlled(CONTROLS["random positions"], count_proxy=False), REINFORCED
+    ),
+    "random reward": ArmPlan(_controlled(CONTROLS["random reward"]), tuned_as="RPT"),
+    "format reward": ArmPlan(_controlled(CONTROLS["format reward"]), tuned_as="RPT"),
 }
-"""The arms beside the start model, those of the claims first where they are there."""
+"""The arms beside the start model: those of the claims, rewards by likelihood, other controls."""
 THEN_RLVR = {f"{name}, then RLVR": _then_rlvr(ARMS[name].make) for name in ("more SFT", "RPT")}
 """What an arm is worth as a start of verifiable rewards; run when asked for by name, with its settings."""
 TUNED: dict[str, Mapping[str, Any]] = {}

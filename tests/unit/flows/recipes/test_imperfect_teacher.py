@@ -4,6 +4,7 @@ import pytest
 
 from flows.agreement import check_journey
 from flows.recipes import Overrides, over_arms, over_tuning
+from flows.recipes.controls import ROUNDS
 from flows.recipes.imperfect_teacher import (
     ARMS,
     BUDGET_GFLOPS,
@@ -53,16 +54,18 @@ def test_every_arm_ends_at_the_same_operations_and_pays_for_the_proxy_where_it_a
             continue
         own = [one for one in walk(training) if getattr(one, "max_gflops", 0.0)]
         assert sum(one.max_gflops for one in own) == BUDGET_GFLOPS, name
-        assert training.steps == MOST_STEPS
+        assert training.steps == (ROUNDS if name == "rejection SFT" else MOST_STEPS)
         if isinstance(training, PolicyRecipe):
             free = training.objective.name == "ntp" or training.objective.choose == "random"
             assert training.count_proxy is not free, name
-            assert training.milestones == (() if training.objective.name == "ntp" else (UPDATES,))
+            alone = training.objective.name == "ntp" or training.loss == "rejection"
+            assert training.milestones == (() if alone else (UPDATES,))
 
 
 def test_arms_of_the_claims_are_called_as_the_claims_call_them():
-    known = {claims.RPT, claims.MORE_SFT}
-    assert known <= set(ARMS)
+    assert set(claims.CLAIMED) - {claims.START} <= set(ARMS)
+    described = {name for pair in claims.DESCRIBED for name in pair[:2]}
+    assert described - {claims.START, "oracle"} <= set(ARMS)
     assert set(TUNED) <= set(ARMS)
 
 
@@ -100,7 +103,7 @@ def test_an_arm_with_verifiable_rewards_on_top_is_run_by_name_and_another_is_ref
     training = trainings(found)[name]
     assert training.kind == "rlvr"
     assert training.start == trainings(page)[name.removesuffix(", then RLVR")]
-    with pytest.raises(RecipeError, match="has no arm 'RTP'; there are NTP tuned"):
+    with pytest.raises(RecipeError, match="has no arm 'RTP'; there are RPT; more SFT"):
         over_arms("tiny_rpt", (100,), ("RTP",), Overrides(), IMPERFECT_TEACHER)
     with pytest.raises(RecipeError, match="Start from tiny_rpt"):
         over_arms("rpt_14b", (100,), (), Overrides(), IMPERFECT_TEACHER)
