@@ -7,7 +7,9 @@ import typer
 from flows.cli.words import Json, Parameters, Placed, Spoken, overrides, placement_of, prefect, seed_of
 from infra.local.state import made_state_folder
 from rpt_core.errors import RecipeError
-from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER
+
+KEEPS_OUTCOMES = "imperfect-teacher"
+"""The study whose outcomes are files."""
 
 
 def demo(
@@ -67,10 +69,10 @@ def study(
 
         write_claims(claims, keep_outcomes)
         return
-    if (keep_outcomes or tune) and about != IMPERFECT_TEACHER:
+    if (keep_outcomes or tune) and about != KEEPS_OUTCOMES:
         raise RecipeError(
-            f"--keep-outcomes and --tune are of the study {IMPERFECT_TEACHER}, and this one is about "
-            f"{about}. Add --about {IMPERFECT_TEACHER}."
+            f"--keep-outcomes and --tune are of the study {KEEPS_OUTCOMES}, and this one is about {about}. "
+            f"Add --about {KEEPS_OUTCOMES}."
         )
     with prefect() as ready:
         from flows.cli.commands.run import run_study

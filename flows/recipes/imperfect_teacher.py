@@ -159,15 +159,17 @@ def _lessons_then_rpt(journey: ReportRecipe) -> PolicyRecipe:
     return _limited(journey, start=taught, max_gflops=half)
 
 
-def _then_rlvr(arm: Arm) -> Arm:
-    """The journey's verifiable rewards on top of an arm."""
+def _then_rlvr(name: str) -> Arm:
+    """The journey's verifiable rewards on top of an arm under its frozen setting."""
 
     def make(journey: ReportRecipe) -> RlvrRecipe:
         evaluation = journey.finetuned
         assert isinstance(evaluation, EvaluationRecipe)
         rlvr = evaluation.model
         assert isinstance(rlvr, RlvrRecipe)
-        return rlvr.model_copy(update={"start": arm(journey), "evaluate_every": 0})
+        return rlvr.model_copy(
+            update={"start": training_of(journey, name, setting_of(name)), "evaluate_every": 0}
+        )
 
     return make
 
@@ -188,8 +190,8 @@ ARMS: dict[str, ArmPlan] = {
     "format reward": ArmPlan(_controlled(CONTROLS["format reward"]), tuned_as="RPT"),
 }
 """The arms beside the start model: those of the claims, rewards by likelihood, other controls."""
-THEN_RLVR = {f"{name}, then RLVR": _then_rlvr(ARMS[name].make) for name in ("more SFT", "RPT")}
-"""What an arm is worth as a start of verifiable rewards; run when asked for by name, with its settings."""
+THEN_RLVR = {f"{name}, then RLVR": _then_rlvr(name) for name in ("RPT", "more SFT", "rejection SFT")}
+"""What an arm is worth as a start of verifiable rewards; run when asked for by name."""
 TUNED: dict[str, Mapping[str, Any]] = {}
 """By arm, the setting that the tuning runs chose; frozen in a commit before the first reported seed."""
 

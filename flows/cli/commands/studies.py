@@ -25,7 +25,9 @@ from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
 from rpt_core.recipes.reports.report import StudyRecipe
 from rpt_core.report.outcomes.claims import CLAIMS
+from rpt_core.report.outcomes.tables import deviation_words
 from rpt_core.report.papers.table import TABLES, Price, written
+from rpt_core.report.papers.table import arms_of as kept_arms
 from tasks.planning.estimate import PlanQuery, estimate
 
 ANYWHERE = Placement()
@@ -92,7 +94,7 @@ def show_study_plan(
     print_table(
         ["arm", "seeds done", "left", "FLOPs left", "hours left", "hours a seed"], _rows(shares, done)
     )
-    for line in _words(shares, len(seeds)):
+    for line in (*_words(shares, len(seeds)), *_scatter(outcomes)):
         console.print(line, soft_wrap=True, markup=False)
 
 
@@ -166,6 +168,12 @@ def _words(shares: Mapping[str, Share], num_seeds: int) -> Iterator[str]:
                 f"Smallest difference that {num_seeds} seeds find with a chance of 80 %, {words}, in "
                 f"points by the deviation of seeds' differences: {found}."
             )
+
+
+def _scatter(outcomes: str) -> Iterator[str]:
+    """How trainings scatter within arms, once some are done: the one look that decides about more seeds."""
+    if outcomes and any(Path(outcomes).glob("*.json.gz")):
+        yield deviation_words(list(kept_arms(read_folder(Path(outcomes))).values()))
 
 
 def _plain(shares: Mapping[str, Share], done: Mapping[str, list[int]], num_seeds: int) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def _facts(start: Arm, method: Arm | None, found: Sequence[Judged]) -> Iterator[
         yield KeyFigure.of(gain(tables.mean_over([one.habit for one in seeds])), "habit, at most, points")
         verified = method.scores("verified")
         yield KeyFigure.of(
-            share(tables.mean_over(verified)), "right with a true chain", _from(start, verified)
+            share(tables.mean_share(verified)), "right with a true chain", _from(start, verified)
         )
     ends = [one.verdict for one in found]
     counts = " / ".join(str(ends.count(word)) for word in ("holds", "fails", "undecided", "not tested"))

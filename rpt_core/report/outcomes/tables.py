@@ -50,6 +50,12 @@ def mean_over(values: Mapping[int, float] | Sequence[float]) -> Estimate | None:
     return over_runs(numbers) if numbers else None
 
 
+def mean_share(values: Mapping[int, float]) -> Estimate | None:
+    """The same of shares: an interval ends where a share does."""
+    found = mean_over(values)
+    return found.within(0.0, 1.0) if found else None
+
+
 def claims_table(found: Sequence[Judged], arms: Mapping[str, Arm]) -> Section:
     """Every claim with its end, its interval over seeds, and beside it the one over documents."""
 
@@ -130,7 +136,7 @@ def arms_table(arms: Sequence[Arm]) -> Section:
     shown = [name for name in measured if any(arm.scores(name) for arm in arms)]
 
     def of(name: ScoreName) -> Callable[[Arm], Inline]:
-        return lambda arm: share(mean_over(arm.scores(name)))
+        return lambda arm: share(mean_share(arm.scores(name)))
 
     columns: dict[str, Callable[[Arm], Inline]] = {
         "seeds": lambda arm: count(len(arm.by_seed)),
@@ -257,7 +263,11 @@ def sharpening(arms: Sequence[Arm]) -> Iterator[Section]:
         return
     ks = [k for k in curves[start.name] if k in (1, 4, 16, 64) or k == max(curves[start.name])]
     rows: list[Row] = [
-        (arm.name, *(share(mean_over(curves[arm.name].get(k, {}))) for k in ks), *_widens(curves, start, arm))
+        (
+            arm.name,
+            *(share(mean_share(curves[arm.name].get(k, {}))) for k in ks),
+            *_widens(curves, start, arm),
+        )
         for arm in arms
     ]
     head = ("arm", *(f"pass@{k}" for k in ks), f"pass@{ks[-1]} less the start's", "so it")
