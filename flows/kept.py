@@ -58,7 +58,7 @@ def _kept(wanted: OutcomesRecipe, path: Path) -> KeptOutcomesRecipe:
     found = read_outcomes(path)
     check_is(found, str(path), wanted.study, wanted.arm, wanted.seed, wanted.design)
     return KeptOutcomesRecipe(
-        file=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest(), study=wanted.study,
+        file=str(path.absolute()), sha256=hashlib.sha256(path.read_bytes()).hexdigest(), study=wanted.study,
         arm=wanted.arm, seed=wanted.seed, design=wanted.design,
     )  # fmt: skip
 
