@@ -10,14 +10,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rpt_core.artifacts.build import GIGA, METRICS_FILE, Build
-from rpt_core.artifacts.manifest import Manifest, Outcome, RowCounts
+from rpt_core.artifacts.manifest import Manifest, Outcome
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.items import FINAL, PLAIN, REASONING, read_items
-from rpt_core.evaluation.kept.arm import SHARED, Answers, ArmOutcomes, Questions, accuracy
-from rpt_core.evaluation.kept.file import OUTCOMES_FILE, question_digest, to_bytes
+from rpt_core.evaluation.kept.arm import SHARED, Answers, ArmOutcomes, Questions
+from rpt_core.evaluation.kept.file import question_digest
 from rpt_core.evaluation.kept.measures import Marked, measure_of
 from rpt_core.evaluation.scores import rows_of
 from rpt_core.recipes.outcomes import OutcomesRecipe
+from rpt_core.report.outcomes.take import kept
 from rpt_core.report.sources import SourceArtifact, judge_flops, lineage, proxy_of, source_of
 
 SHARES = {"cold-start": "supervised", "rlvr": "verifiable rewards"}
@@ -57,18 +58,7 @@ def gather_outcomes(recipe: OutcomesRecipe, build: Build) -> Outcome:
         updated_IS=_updated(items, by_item, recipe.at_updates),
         setting=recipe.setting,
     )
-    (build.out / OUTCOMES_FILE).write_bytes(to_bytes(found))
-    counts = RowCounts(rows_in=len(sampled), kept=len(sampled))
-    held = found.questions.held_I
-    return Outcome(
-        rows=counts,
-        summary={
-            "questions": len(found.questions),
-            "held_questions": int(held.sum()),
-            "accuracy": accuracy(found.answers.right_IS, np.ones(len(found.questions), bool)),
-            "gflops": found.own_gflops,
-        },
-    )
+    return kept(found, build.out)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,21 @@ def take_outcomes(recipe: KeptOutcomesRecipe, build: Build) -> Outcome:
         )
     found = from_bytes(content, str(path))
     check_is(found, str(path), recipe.study, recipe.arm, recipe.seed, recipe.design)
-    (build.out / OUTCOMES_FILE).write_bytes(to_bytes(found))
-    asked = len(found.questions)
+    return kept(found, build.out)
+
+
+def kept(found: ArmOutcomes, folder: Path) -> Outcome:
+    """Write the file; gathered or taken, equal outcomes are equal artifacts."""
+    (folder / OUTCOMES_FILE).write_bytes(to_bytes(found))
+    answers = found.answers.right_IS
     return Outcome(
-        rows=RowCounts(rows_in=asked, kept=asked), summary={"questions": asked, "gflops": found.own_gflops}
+        rows=RowCounts(rows_in=answers.size, kept=answers.size),
+        summary={
+            "questions": len(found.questions),
+            "held_questions": int(found.questions.held_I.sum()),
+            "accuracy": float(answers.mean()),
+            "gflops": round(found.own_gflops, 3),
+        },
     )
 
 
