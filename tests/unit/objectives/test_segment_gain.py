@@ -105,7 +105,7 @@ def test_a_judge_or_none_as_the_reward_says():
         RlptRecipe(corpus=NOWHERE, start=NOWHERE, judge=NOWHERE, objective=recipe().objective)
     with pytest.raises(ValidationError, match="give either a judge"):
         RlptRecipe(corpus=NOWHERE, start=NOWHERE, objective=SETTINGS)
-    with pytest.raises(ValidationError, match="truth_weight needs objective.reward=gain"):
+    with pytest.raises(ValidationError, match=r"truth_weight needs objective\.reward=gain"):
         RlptRecipe(
             corpus=NOWHERE, start=NOWHERE, judge=NOWHERE,
             objective=SETTINGS.model_copy(update={"truth_weight": 1.0}),

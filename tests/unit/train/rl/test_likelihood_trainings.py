@@ -80,8 +80,13 @@ def test_tails_with_and_without_a_thought_are_scored_in_one_pass(tmp_path, folde
                 assert own == pytest.approx(other, abs=1e-5)
             bare, again = (some.empty_tails[number][cut][0] for some in (found, second))
             assert bare == pytest.approx(again, abs=1e-5)
-            pairs = [*zip(wanted.tails[number][cut], found.tails[number][cut], strict=True),
-                     *zip(wanted.empty_tails[number][cut], found.empty_tails[number][cut], strict=True)]  # fmt: skip
+            pairs = [
+                pair
+                for kind in ("tails", "empty_tails")
+                for pair in zip(
+                    getattr(wanted, kind)[number][cut], getattr(found, kind)[number][cut], strict=True
+                )
+            ]
             for tail, logprobs in pairs:
                 if tail.scored:
                     document, at = SimpleNamespace(asked=one), one.trunk.cuts[cut]
