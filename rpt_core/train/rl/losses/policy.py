@@ -73,9 +73,9 @@ arXiv 2506.18254 (0.8 to 1.27), ``nover`` that of arXiv 2505.16022. ``rejection`
 supervised learning of the right answers, each question weighing alike (study of controls).
 
 With one update per batch every ratio is 1: no clip acts, and ``grpo``, ``dapo``, ``cispo`` and ``rlpr`` have
-the same gradient, bit for bit. ``dr_grpo`` then differs by its advantages and its denominator, ``gspo`` by the weight
-of a token (one over the length of its answer); ``rloo`` is G / (G - 1) times ``dr_grpo`` for groups of G,
-``rlp`` weighs tokens like ``gspo``. With ``updates_per_batch`` of 2 or more all differ."""
+the same gradient, bit for bit. ``dr_grpo`` then differs by its advantages and its denominator, ``gspo`` by
+the weight of a token (one over the length of its answer); ``rloo`` is G / (G - 1) times ``dr_grpo`` for
+groups of G, ``rlp`` weighs tokens like ``gspo``. With ``updates_per_batch`` of 2 or more all differ."""
 
 
 def policy_terms(
