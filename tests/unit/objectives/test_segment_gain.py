@@ -1,5 +1,7 @@
 """Segments without a judge: which tokens are forced, what a thought earns by them, what pays nobody."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -58,8 +60,8 @@ def test_the_segments_own_tokens_are_forced_between_its_marks(corpus, codec):  #
 
 def earned(objective, codec, tails, bare):  # noqa: F811
     (one, *_), _ = objective.draw(1, 0, 1)
-    one = type(one)(type(one.trunk)(one.trunk.key, one.trunk.instruction_ids, one.trunk.document_ids,
-                                    one.trunk.cuts[:1]), one.questions[:1])  # fmt: skip
+    first = replace(one.trunk, cuts=one.trunk.cuts[:1])
+    one = replace(one, trunk=first, questions=one.questions[:1])
     drawn = [[[thought(codec, "stop" if tail else "length") for tail in tails]]]
     evidence = Evidence(tails=[[tails]], empty_tails=[[[bare]]])
     return objective.verdicts([one], drawn, evidence)[0][0]

@@ -7,8 +7,7 @@ the answer's advantage (``advantages.py``), the terms:
 
     -min(rho * A, clip(rho, 1 - low, 1 + high) * A)     "clipped": GRPO, Dr. GRPO, DAPO, GSPO, RLOO, RLP
     -stop_gradient(clip(rho, ...)) * A * log pi         "weighted": CISPO
-    -A * log pi                                         "likelihood": rejection sampling, A = 1 / right
-    answers
+    -A * log pi                                         "likelihood": rejection sampling, A = 1 / right ones
 
 and the weights, with n_i the tokens of the i-th of K answers that count:
 

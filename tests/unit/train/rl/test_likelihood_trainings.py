@@ -175,7 +175,9 @@ def test_a_training_runs_to_its_end_and_counts_what_it_measured(tmp_path, folder
     trainer = opened(tmp_path / "again", folders, small(name))
     drawn = trainer.engine.flops
     batch = collect(trainer, Progress(), Clock())
-    assert batch.flops > trainer.engine.flops - drawn, "what rewards stand on is charged beside the drawing"
+    beside = batch.flops - (trainer.engine.flops - drawn)
+    # random weights give no answer in NOVER's form, so that nothing is forced after one
+    assert (beside > 0) is (name != "nover"), "what rewards stand on is charged beside the drawing"
     assert outcome.flops > 0
 
 
