@@ -182,8 +182,9 @@ def _supervised(recipe: Recipe, assumed: Assumed) -> Load | None:
             muon=_muon(recipe.optimiser),
         )  # fmt: skip
     if isinstance(recipe, ColdStartRecipe):
+        documents = recipe.documents_per_step + recipe.problems_per_step + recipe.plain_per_step
         return Load(
-            documents=recipe.documents_per_step + recipe.problems_per_step, trunk=recipe.context_tokens,
+            documents=documents, trunk=recipe.context_tokens,
             suffix=_suffix(recipe, assumed), group=1, answer=recipe.thought_tokens_max,
             scores_document=recipe.ntp_weight > 0, muon=_muon(recipe.optimiser),
         )  # fmt: skip

@@ -142,10 +142,12 @@ class PolicyRecipe(TextRlRecipe):
 
     @model_validator(mode="after")
     def _control_of_all_that_is_learnt(self) -> Self:
-        if self.reward_control and self.objective.name in LEARNS_TRUTH:
+        learns_truth, is_supervised = self.objective.name in LEARNS_TRUTH, self.loss == "rejection"
+        if self.reward_control and (learns_truth or is_supervised):
+            what = "loss=rejection" if is_supervised else f"objective {self.objective.name}"
             raise ValueError(
-                f"reward_control={self.reward_control} with objective {self.objective.name}: it also learns "
-                "the truth, which no control of rewards takes away. Take one that learns answers alone"
+                f"reward_control={self.reward_control} with {what}: it also learns what is true or right, "
+                "which no control of rewards takes away. Take an objective and a loss of rewards alone"
             )
         return self
 

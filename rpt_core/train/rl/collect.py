@@ -16,7 +16,7 @@ from rpt_core.objectives.objective import (
 )
 from rpt_core.policy.trunk import Sample
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.losses.selection import kept_groups
+from rpt_core.train.rl.losses.selection import kept_groups, learnt_answers
 from rpt_core.train.rl.rollouts import answered
 from rpt_core.train.rl.state import Progress, Trainer
 
@@ -130,6 +130,6 @@ def _kept(trainer: Trainer, progress: Progress, judged: Sequence[Sequence[Verdic
     """Whether each group of a document is worth an update."""
     selection, step = trainer.recipe.selection, progress.step + 1
     if trainer.preset.surrogate == "likelihood":
-        return [any(verdict.verdict == "correct" for verdict in group) for group in judged]
+        return [any(learnt_answers(group, selection.keep_right)) for group in judged]
     scores = [[verdict.score for verdict in group] for group in judged]
     return kept_groups(scores, selection, step, progress.deviation)

@@ -1,5 +1,7 @@
 """Segments without a judge: which tokens are forced, what a thought earns by them, what pays nobody."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -58,8 +60,8 @@ def test_the_segments_own_tokens_are_forced_between_its_marks(corpus, codec):  #
 
 def earned(objective, codec, tails, bare):  # noqa: F811
     (one, *_), _ = objective.draw(1, 0, 1)
-    one = type(one)(type(one.trunk)(one.trunk.key, one.trunk.instruction_ids, one.trunk.document_ids,
-                                    one.trunk.cuts[:1]), one.questions[:1])  # fmt: skip
+    first = replace(one.trunk, cuts=one.trunk.cuts[:1])
+    one = replace(one, trunk=first, questions=one.questions[:1])
     drawn = [[[thought(codec, "stop" if tail else "length") for tail in tails]]]
     evidence = Evidence(tails=[[tails]], empty_tails=[[[bare]]])
     return objective.verdicts([one], drawn, evidence)[0][0]
@@ -105,7 +107,7 @@ def test_a_judge_or_none_as_the_reward_says():
         RlptRecipe(corpus=NOWHERE, start=NOWHERE, judge=NOWHERE, objective=recipe().objective)
     with pytest.raises(ValidationError, match="give either a judge"):
         RlptRecipe(corpus=NOWHERE, start=NOWHERE, objective=SETTINGS)
-    with pytest.raises(ValidationError, match="truth_weight needs objective.reward=gain"):
+    with pytest.raises(ValidationError, match=r"truth_weight needs objective\.reward=gain"):
         RlptRecipe(
             corpus=NOWHERE, start=NOWHERE, judge=NOWHERE,
             objective=SETTINGS.model_copy(update={"truth_weight": 1.0}),

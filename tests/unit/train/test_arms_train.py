@@ -1,4 +1,4 @@
-"""Arms beside RPT on the sample world, each for two steps: what a recipe can name is trained as it is named."""
+"""Arms beside RPT on the sample world, each for two steps: what a recipe can name is trained."""
 
 import json
 
@@ -99,8 +99,8 @@ def test_a_supervised_arm_goes_on_with_the_same_lessons(tmp_path, inputs, start,
     assert (plain is not None) is name.startswith("Mixed")
     assert named.plain_per_step == {"more SFT": 0, "Mixed SFT 1:1": 6, "Mixed SFT 3:1": 18}[name]
     assert moved(start, one.out)
-    first = [json.loads(line) for line in (one.out / "metrics.jsonl").read_text().splitlines()][0]
-    limit = first["gflops_total"] * 1.5
+    first, *_ = (one.out / "metrics.jsonl").read_text().splitlines()
+    limit = json.loads(first)["gflops_total"] * 1.5
     limited = build(tmp_path / "limited", inputs, base=start)
     train_cold_start(ColdStartRecipe.parse({**dict(named), **small, "max_gflops": limit}), limited)
     rows = (limited.out / "metrics.jsonl").read_text().splitlines()

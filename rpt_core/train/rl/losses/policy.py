@@ -7,8 +7,7 @@ the answer's advantage (``advantages.py``), the terms:
 
     -min(rho * A, clip(rho, 1 - low, 1 + high) * A)     "clipped": GRPO, Dr. GRPO, DAPO, GSPO, RLOO, RLP
     -stop_gradient(clip(rho, ...)) * A * log pi         "weighted": CISPO
-    -A * log pi                                         "likelihood": rejection sampling, A = 1 / right
-    answers
+    -A * log pi                                         "likelihood": rejection sampling, A = 1 / right ones
 
 and the weights, with n_i the tokens of the i-th of K answers that count:
 
@@ -72,10 +71,10 @@ papers do not say (docs/methods.md, rule 2.2). ``rloo`` is the estimate of arXiv
 arXiv 2506.18254 (0.8 to 1.27), ``nover`` that of arXiv 2505.16022. ``rejection`` is no policy gradient:
 supervised learning of the right answers, each question weighing alike (study of controls).
 
-With one update per batch every ratio is 1: no clip acts, and ``grpo``, ``dapo`` and ``cispo`` have the same
-gradient, bit for bit. ``dr_grpo`` then differs by its advantages and its denominator, ``gspo`` by the weight
-of a token (one over the length of its answer); ``rloo`` is G / (G - 1) times ``dr_grpo`` for groups of G,
-``rlp`` weighs tokens like ``gspo``. With ``updates_per_batch`` of 2 or more all differ."""
+With one update per batch every ratio is 1: no clip acts, and ``grpo``, ``dapo``, ``cispo`` and ``rlpr`` have
+the same gradient, bit for bit. ``dr_grpo`` then differs by its advantages and its denominator, ``gspo`` by
+the weight of a token (one over the length of its answer); ``rloo`` is G / (G - 1) times ``dr_grpo`` for
+groups of G, ``rlp`` weighs tokens like ``gspo``. With ``updates_per_batch`` of 2 or more all differ."""
 
 
 def policy_terms(

@@ -64,17 +64,19 @@ def learnt_answers(verdicts: Sequence[Verdict], most: int) -> list[bool]:
     """Which answers rejection sampling learns from: right ones, each thought once, at most so many.
 
     Without the limit easy questions would rule, and without the other a thought would by being drawn often.
+    A right answer that earned nothing (a thought that is not verified) is none of them.
 
     Example:
         >>> said = [("correct", "a"), ("wrong", "a"), ("correct", " a"), ("correct", "b"), ("correct", "c")]
-        >>> learnt_answers([Verdict(0.0, name, 1, 2, thought) for name, thought in said], 2)
+        >>> learnt_answers([Verdict(1.0, name, 1, 2, thought) for name, thought in said], 2)
         [True, False, False, True, False]
     """
     seen: set[tuple[str, ...]] = set()
     found = []
     for verdict in verdicts:
         thought = tuple(verdict.thought.split())
-        is_new = verdict.verdict == "correct" and thought not in seen and len(seen) < most
+        is_right = verdict.verdict == "correct" and verdict.score > 0
+        is_new = is_right and thought not in seen and len(seen) < most
         if is_new:
             seen.add(thought)
         found.append(is_new)

@@ -271,3 +271,5 @@ def test_rejection_needs_answers_that_are_compared():
     with pytest.raises(ValidationError, match="loss=rejection with objective rlp"):
         policy_recipe(objective=RlpObjective(), loss="rejection")
     policy_recipe(objective=RlprObjective(), loss="rejection")
+    with pytest.raises(ValidationError, match="reward_control=format with loss=rejection"):
+        policy_recipe(loss="rejection", reward_control="format")

@@ -214,13 +214,14 @@ def test_the_mean_over_all_groups_is_the_exact_gradient(name):
     for group in product(range(3), repeat=3):
         drawn = list(group)
         advantages, truth = estimate(name, log_p[drawn].detach().tolist())
-        gain = (torch.tensor(advantages) * log_pi[drawn]).mean() + (torch.tensor(truth) * log_p[drawn]).mean()
+        by_thought, by_answer = (torch.tensor(some, dtype=torch.float64) for some in (advantages, truth))
+        gain = (by_thought * log_pi[drawn]).mean() + (by_answer * log_p[drawn]).mean()
         parts = torch.autograd.grad(gain, (THOUGHTS, ANSWERS), retain_graph=True, materialize_grads=True)
         chance = float(log_pi[drawn].detach().sum().exp())
         found = [total + chance * part for total, part in zip(found, parts, strict=True)]
-    by_thought, by_truth = ESTIMATES[name]
-    assert found[0].numpy() == pytest.approx(np.array(by_thought), abs=1e-6)
-    assert found[1][:, 0].numpy() == pytest.approx(np.array(by_truth), abs=1e-6)
+    of_thoughts, of_truths = ESTIMATES[name]
+    assert found[0].numpy() == pytest.approx(np.array(of_thoughts), abs=1e-6)
+    assert found[1][:, 0].numpy() == pytest.approx(np.array(of_truths), abs=1e-6)
     exact = torch.autograd.grad(
         objective_of(name, log_pi, log_p), (THOUGHTS, ANSWERS), materialize_grads=True
     )

@@ -80,8 +80,13 @@ def test_tails_with_and_without_a_thought_are_scored_in_one_pass(tmp_path, folde
                 assert own == pytest.approx(other, abs=1e-5)
             bare, again = (some.empty_tails[number][cut][0] for some in (found, second))
             assert bare == pytest.approx(again, abs=1e-5)
-            pairs = [*zip(wanted.tails[number][cut], found.tails[number][cut], strict=True),
-                     *zip(wanted.empty_tails[number][cut], found.empty_tails[number][cut], strict=True)]  # fmt: skip
+            pairs = [
+                pair
+                for kind in ("tails", "empty_tails")
+                for pair in zip(
+                    getattr(wanted, kind)[number][cut], getattr(found, kind)[number][cut], strict=True
+                )
+            ]
             for tail, logprobs in pairs:
                 if tail.scored:
                     document, at = SimpleNamespace(asked=one), one.trunk.cuts[cut]
@@ -170,7 +175,9 @@ def test_a_training_runs_to_its_end_and_counts_what_it_measured(tmp_path, folder
     trainer = opened(tmp_path / "again", folders, small(name))
     drawn = trainer.engine.flops
     batch = collect(trainer, Progress(), Clock())
-    assert batch.flops > trainer.engine.flops - drawn, "what rewards stand on is charged beside the drawing"
+    beside = batch.flops - (trainer.engine.flops - drawn)
+    # random weights give no answer in NOVER's form, so that nothing is forced after one
+    assert (beside > 0) is (name != "nover"), "what rewards stand on is charged beside the drawing"
     assert outcome.flops > 0
 
 
