@@ -22,7 +22,7 @@ from rpt_core.sample.world import documents
 
 Side = Literal["training", "held out", "not split"]
 TEXTS = ("text", "problem", "prompt_tail", "before")
-"""Columns that tell steps."""
+"""Columns that tell steps, beside the conversations of ``messages``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,10 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]] | None:
     """The rows of a table that holds text of ours; None for any other file."""
     if path.suffix == ".parquet" and path.name != "dropped.parquet":
         names = pq.read_schema(path).names
-        wanted = [name for name in (*TEXTS, "thought", "kind", "char_offset", "split") if name in names]
-        tells = {*TEXTS, "thought"} & set(wanted)
+        wanted = [
+            name for name in (*TEXTS, "messages", "thought", "kind", "char_offset", "split") if name in names
+        ]
+        tells = {*TEXTS, "messages", "thought"} & set(wanted)
         is_outcome = "verdict" in names and "prompt_tail" not in names
         return read_rows(path, wanted) if tells and not is_outcome else None
     return _json_rows(path) if path.suffix == ".jsonl" else None

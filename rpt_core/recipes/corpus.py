@@ -176,16 +176,6 @@ class PrepareRecipe(Recipe):
         return data
 
     @model_validator(mode="after")
-    def _held_as_written(self) -> "PrepareRecipe":
-        second = getattr(getattr(self.documents, "sample", None), "second", None)
-        if second is not None and self.held_questions != second.salt:
-            raise ValueError(
-                f"held_questions {self.held_questions!r}, but the world's questions are held out under "
-                f"{second.salt!r}: rows it wrote to be held out would be trained on; make them equal"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _scored(self) -> "PrepareRecipe":
         if self.scores is None and (self.min_score or self.unread_scores != "keep"):
             raise ValueError("min_score and unread_scores need scores")

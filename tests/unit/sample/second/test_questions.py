@@ -11,11 +11,11 @@ from rpt_core.sample.second.noise import noise_paragraph
 from rpt_core.sample.second.questions import Question, Sentence, sentences, walk
 from rpt_core.sample.second.reading import claims, question_at, read_thought, thought_words
 
-ANY_KIND = st.sampled_from(sorted(KINDS))
+ANY_KIND, ONE_TO_SIX = st.sampled_from(sorted(KINDS)), st.integers(1, 6)
 
 
 @st.composite
-def questions(draw, steps=st.integers(1, 6)) -> Question:
+def questions(draw, steps=ONE_TO_SIX) -> Question:
     kind = KINDS[draw(ANY_KIND)]
     phrases = [draw(st.sampled_from(kind.phrases)) for _ in range(draw(steps))]
     return Question(kind.name, draw(st.sampled_from(kind.states)), tuple(phrases))
