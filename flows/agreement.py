@@ -11,6 +11,7 @@ from flows.recipes.schedules import counts_in_steps
 from flows.recipes.trees import walk
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.errors import RecipeError
+from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
@@ -42,9 +43,23 @@ def check_journey(journey: Recipe) -> None:
         RecipeError: what disagrees, with both values and the words of ``-p`` that fix it.
     """
     nodes = walk(journey)
-    for check in (_schedules, _vocabularies, _words, _thoughts, _judges, _rows):
+    for check in (_schedules, _vocabularies, _words, _thoughts, _judges, _rows, _held):
         for node in nodes:
             check(node, nodes)
+
+
+def _held(node: Recipe, nodes: list[Recipe]) -> None:
+    documents = node.documents if isinstance(node, PrepareRecipe) else None
+    sample = documents.sample if isinstance(documents, IngestRecipe) else None
+    if sample is None or sample.second is None:
+        return
+    assert isinstance(node, PrepareRecipe)
+    if node.held_questions != sample.second.salt:
+        raise RecipeError(
+            f"corpus.held_questions is {node.held_questions!r}, and the world's questions are held out "
+            f"under {sample.second.salt!r}: rows written to be held out would be trained on. Give -p "
+            f"corpus.held_questions={sample.second.salt}"
+        )
 
 
 def _schedules(node: Recipe, nodes: list[Recipe]) -> None:

@@ -176,11 +176,23 @@ def make(name: str, stage_name: str, overrides: Overrides, placement: Placement)
     return make_recipe(chosen(name, stage_name, overrides), name, placement)
 
 
-def make_recipe(target: Recipe, name: str, placement: Placement) -> Artifact:
+def nothing(recipe: Recipe, artifact: Artifact) -> None:
+    """Nobody wants to know what was made."""
+
+
+def make_recipe(
+    target: Recipe, name: str, placement: Placement, told: Callable[[Recipe, Artifact], None] = nothing
+) -> Artifact:
     """The same for a recipe in hand; each stage is one Prefect task, and those that can run side by side do.
 
     A plan that was handed over is carried out once: later the store may hold more, and the inputs may differ.
     What is made is spoken of as ``<name>-<role>@<version>``.
+
+    Args:
+        target: What is made.
+        name: Of the recipe.
+        placement: Where and how it runs.
+        told: Called with each stage's recipe and what it made, as soon as it is there.
     """
     if placement.pool != HERE:
         _check_on_pool(target, placement)
@@ -209,6 +221,7 @@ def make_recipe(target: Recipe, name: str, placement: Placement) -> Artifact:
     def keep(key: str, artifact: Artifact) -> None:
         made[key] = artifact
         finished.add(key)
+        told(recipes[key], artifact)
         while unnamed and unnamed[0] in finished:  # in the journey's order, whichever ended first
             key = unnamed.pop(0)
             store.add_ref(f"{name}-{role(recipes[key])}", made[key])

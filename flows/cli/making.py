@@ -6,6 +6,10 @@ import typer
 
 from flows.cli.words import Json, Parameters, Placed, Spoken, overrides, placement_of, prefect, seed_of
 from infra.local.state import made_state_folder
+from rpt_core.errors import RecipeError
+
+KEEPS_OUTCOMES = "imperfect-teacher"
+"""The study whose outcomes are files."""
 
 
 def demo(
@@ -23,20 +27,60 @@ def study(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe; by the study, the tiny one.")] = "",
     seeds: Annotated[str, typer.Option(help="Seeds, by commas.")] = "0,1,2",
     about: Annotated[
-        str, typer.Option(help="mid-training, table-1, rewards, positions, rlvr or next-segment.")
+        str,
+        typer.Option(
+            help="mid-training, table-1, rewards, positions, rlvr, next-segment or imperfect-teacher."
+        ),
     ] = "mid-training",
     arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons, the reference first.")] = "",
+    check_holdout: Annotated[
+        str,
+        typer.Option(
+            "--check-holdout", metavar="REF|FOLDER", help="Count held-out questions in what trains instead."
+        ),
+    ] = "",
     param: Parameters = None,
+    keep_outcomes: Annotated[
+        str,
+        typer.Option(metavar="FOLDER", help="What it holds is done; what is run is kept there (one study)."),
+    ] = "",
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Its tuning runs instead: seven for each arm.")
+    ] = False,
+    claims: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="Write the table of claims from kept outcomes; nothing is run."),
+    ] = "",
+    as_json: Json = False,
 ) -> None:
-    """Several trainings from one start model at equal tokens: RMT or RLPT and its parts, RPT's variants."""
+    """Several trainings from one start model: RMT or RLPT and its parts, RPT's variants and controls.
+
+    About imperfect-teacher, --keep-outcomes docs/study/outcomes goes on where another machine ended, and
+    --claims docs/claims.md writes what is known of the papers' claims.
+    """
+    if check_holdout:
+        from flows.cli.commands.holdout import show_holdout
+
+        show_holdout(check_holdout, as_json=as_json)
+        return
     numbers = tuple(seed_of(part) for part in seeds.split(","))
+    if claims:
+        from flows.cli.commands.studies import write_claims
+
+        write_claims(claims, keep_outcomes)
+        return
+    if (keep_outcomes or tune) and about != KEEPS_OUTCOMES:
+        raise RecipeError(
+            f"--keep-outcomes and --tune are of the study {KEEPS_OUTCOMES}, and this one is about {about}. "
+            f"Add --about {KEEPS_OUTCOMES}."
+        )
     with prefect() as ready:
         from flows.cli.commands.run import run_study
 
         usual = {"mid-training": "tiny_rmt", "next-segment": "tiny_rlpt"}
         name = recipe or usual.get(about, "tiny_rpt")
         some = tuple(part.strip() for part in arms.split(";") if part.strip())
-        run_study(name, numbers, some, overrides(param), about, ready)
+        run_study(name, numbers, some, overrides(param), about, ready, keep_outcomes, tune=tune)
 
 
 def plan(
@@ -55,11 +99,22 @@ def plan(
     peek: Annotated[
         bool, typer.Option("--peek", help="Read the first rows of the text: kept, dropped, examples.")
     ] = False,
+    about: Annotated[str, typer.Option(help="Plan a study of the recipe, such as imperfect-teacher.")] = "",
+    seeds: Annotated[str, typer.Option(help="Seeds of the study, by commas.")] = "0,1,2",
+    arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons.")] = "",
+    keep_outcomes: Annotated[str, typer.Option(metavar="FOLDER", help="Outcomes that are done.")] = "",
     as_json: Json = False,
 ) -> None:
     """What would be reused and what built, with memory, hours and price; nothing is touched."""
     from flows.cli.commands.run import show_peek, show_plan
 
+    if about:
+        from flows.cli.commands.studies import show_study_plan
+
+        numbers = tuple(seed_of(part) for part in seeds.split(","))
+        some = tuple(part.strip() for part in arms.split(";") if part.strip())
+        show_study_plan(recipe, numbers, some, overrides(param), about, keep_outcomes, as_json=as_json)
+        return
     if peek:
         show_peek(recipe, to, overrides(param), as_json=as_json)
         return

@@ -6,10 +6,10 @@ reader's own text and model in place of the recipe's.
 """
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from flows.recipes import papers, rlpt, rlvr, rmt, rpt, tiny
+from flows.recipes import imperfect_teacher, papers, rlpt, rlvr, rmt, rpt, tiny
 from flows.recipes.overrides import Overrides, overridden
 from flows.recipes.papers import OMNI_MATH, report
 from flows.recipes.trees import rewritten
@@ -18,6 +18,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.objectives import Budget, RptObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
+from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, OutcomesReportRecipe
 from rpt_core.recipes.reports.report import (
     SAMPLE_WORLD,
     ArmsRecipe,
@@ -184,7 +185,7 @@ def over_arms(
     arms: tuple[str, ...],
     overrides: Overrides,
     about: str = MID_TRAINING,
-) -> ArmsRecipe | RlptReportRecipe | RlvrReportRecipe:
+) -> ArmsRecipe | RlptReportRecipe | RlvrReportRecipe | OutcomesReportRecipe:
     """The arms of a study under several seeds: trained from one start model each, evaluated and compared.
 
     Args:
@@ -204,14 +205,32 @@ def over_arms(
     runs = [journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
     if about == BETTER_START:
         return rlvr.compared(runs, seeds, arms)
+    if about == IMPERFECT_TEACHER:
+        return imperfect_teacher.compared(runs, seeds, arms)
     if about == MID_TRAINING:
         own = rmt.OWN.get(name, {})
         return rmt.compared(runs, seeds, arms or tuple(rmt.ARMS), own)
     study = next((one for one in rpt.STUDIES if one == about), None)
     if study is None:
-        known = ", ".join((MID_TRAINING, NEXT_SEGMENT, BETTER_START, *rpt.STUDIES))
+        known = ", ".join((MID_TRAINING, NEXT_SEGMENT, BETTER_START, IMPERFECT_TEACHER, *rpt.STUDIES))
         raise RecipeError(f"no study is about {about!r}; there are {known}.")
     return rpt.compared(runs, seeds, study, arms)
+
+
+def over_tuning(
+    name: str, best: Mapping[str, int], arms: tuple[str, ...], overrides: Overrides
+) -> OutcomesReportRecipe:
+    """The tuning runs of the study of an imperfect teacher (:func:`.imperfect_teacher.tuned`).
+
+    Args:
+        name: Of an RPT recipe.
+        best: By arm, the number of the best of its first runs, once they are there.
+        arms: Some of the study's; empty for all that are tuned.
+        overrides: The run's changes to the recipe.
+    """
+    seeds = imperfect_teacher.TUNING_SEEDS
+    runs = {seed: journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds}
+    return imperfect_teacher.tuned(runs, best, arms)
 
 
 NAMED: dict[str, Callable[..., Recipe]] = {

@@ -68,6 +68,11 @@ def mapped(recipe: Recipe, change: Callable[[Recipe], Recipe]) -> Recipe:
     return change(recipe.with_inputs(below))
 
 
+def changed(recipe: Journey, update: dict[str, Any]) -> Journey:
+    """One recipe with fields replaced, nested as in the recipe; what it stands on stays as it is."""
+    return type(recipe).parse(_merged(dict(recipe), update))
+
+
 def _merged(data: dict[str, Any], update: dict[str, Any]) -> dict[str, Any]:
     """Fields replaced; those of a nested value one by one, unless it becomes a value of another class."""
     merged = dict(data)

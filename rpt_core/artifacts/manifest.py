@@ -10,6 +10,8 @@ from rpt_core.artifacts.recipe import Artifact, Frozen, explain
 from rpt_core.errors import IntegrityError
 
 SCHEMA = 1
+MANIFEST_FILE = "manifest.json"
+"""Beside the files of an artifact in its local folder."""
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 

@@ -26,6 +26,7 @@ from rpt_core.corpus.dedup.duplicates import EXACT, KEPT, SAME_ID, DuplicateFind
 from rpt_core.corpus.document_shards import Cleaned, Finished, clean, finish
 from rpt_core.corpus.ledger import Ledger
 from rpt_core.corpus.segments.splitter import PunktSample, Splitter
+from rpt_core.corpus.sides import side_of
 from rpt_core.corpus.tables import (
     CONTEXT_CHARS,
     CORPUS_DOCUMENTS,
@@ -38,7 +39,6 @@ from rpt_core.corpus.tables import (
 from rpt_core.corpus.text.words import ngrams, split_words
 from rpt_core.errors import Stopped
 from rpt_core.recipes.corpus import PrepareRecipe
-from rpt_core.recipes.splits import split_of
 
 CUT_CHARS_MIN = 20_000
 """A longer document loses the paragraphs that leak; a shorter one is dropped."""
@@ -151,8 +151,7 @@ class DocumentPasses:
                 self._ledger.drop(row["source"], row, "benchmark-leak", "decontaminate", row["text"])
                 continue
             cluster = resolution.cluster_of(number)
-            split = split_of(cluster, self._recipe.seed, self._recipe.eval_share)
-            yield {**row, "text": text, "split": split, "cluster": cluster}
+            yield {**row, "text": text, "split": side_of(self._recipe, cluster, text), "cluster": cluster}
 
     def _tell(self, finished: Finished) -> None:
         row = finished.row

@@ -7,6 +7,8 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import pyarrow as pa
+
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome
 from rpt_core.corpus.arxiv.metadata import Catalogue, Paper
@@ -22,7 +24,7 @@ from rpt_core.corpus.ingest_shards import cut, read_shard, shard_rows
 from rpt_core.corpus.ledger import Balance
 from rpt_core.corpus.readers import describe, find_sources, reader_of
 from rpt_core.corpus.rows import Document, Dropped, Row, SourceProblem, Trace, encodable, preview
-from rpt_core.corpus.tables import BENCHMARKS, DOCUMENTS, DROPPED, PROBLEMS, TRACES, TableWriter
+from rpt_core.corpus.tables import BENCHMARKS, BOXED, DOCUMENTS, DROPPED, PROBLEMS, TRACES, TableWriter
 from rpt_core.errors import SourceError, Stopped
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.sample.files import write_sample
@@ -56,7 +58,7 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
         catalogue = stack.enter_context(Catalogue(build.scratch / "papers.sqlite"))
         writers = {
             name: stack.enter_context(TableWriter(build.out / f"{name}.parquet", schema))
-            for name, schema in FILES.items()
+            for name, schema in tables_of(recipe).items()
         }
         for read in _rows(sources, recipe, build, catalogue):
             row = catalogue.described(read) if isinstance(read, Document) else read
@@ -132,10 +134,18 @@ _TABLE: dict[type, str] = {
 }
 
 
+def tables_of(recipe: IngestRecipe) -> dict[str, pa.Schema]:
+    """The tables written, by name; traces of a teacher that errs say what they conclude."""
+    errs = recipe.sample is not None and recipe.sample.second is not None
+    return {**FILES, "traces": TRACES.append(BOXED)} if errs else FILES
+
+
 def as_record(row: Row) -> dict[str, object]:
     """The row under its table's column names."""
     record = {name: getattr(row, name) for name in FILES[_TABLE[type(row)]].names}
     match row:
+        case Trace():
+            record["boxed"] = row.boxed
         case SourceProblem():
             record["benchmark"] = row.benchmark
         case Dropped():

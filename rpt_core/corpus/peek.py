@@ -12,7 +12,7 @@ from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.corpus.files.datafiles import ALL_COLUMNS
 from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.files.problems import with_columns
-from rpt_core.corpus.ingest import FILES, as_record
+from rpt_core.corpus.ingest import as_record, tables_of
 from rpt_core.corpus.ingest_shards import cut, shard_rows
 from rpt_core.corpus.ledger import Balance
 from rpt_core.corpus.prepare import prepare
@@ -93,7 +93,7 @@ def _read(recipe: IngestRecipe, out: Path, scratch: Path, most: int) -> tuple[st
     with ExitStack() as stack:
         writers = {
             name: stack.enter_context(TableWriter(out / f"{name}.parquet", schema))
-            for name, schema in FILES.items()
+            for name, schema in tables_of(recipe).items()
         }
         for shard in shards:
             rows = shard_rows(how, shard)

@@ -19,10 +19,10 @@ from rpt_core.corpus.dedup.decontaminate import Contamination, HeldOutItem, Leak
 from rpt_core.corpus.dedup.duplicates import EXACT, KEPT, SAME_ID, DuplicateFinder, Resolution
 from rpt_core.corpus.dedup.sketch import sketch
 from rpt_core.corpus.ledger import Ledger
+from rpt_core.corpus.sides import side_of
 from rpt_core.corpus.tables import BENCHMARKS, CORPUS_PROBLEMS, TableWriter, read_rows
 from rpt_core.corpus.text.words import split_words
 from rpt_core.recipes.corpus import PrepareRecipe
-from rpt_core.recipes.splits import split_of
 
 REASONS = {EXACT: "exact-duplicate", SAME_ID: "exact-duplicate"}
 """Verdict -> reason, else ``near-duplicate``. A problem's id is its content: equal ids are equal items."""
@@ -62,7 +62,7 @@ def prepare_problems(
                 ledger.drop(row["source"], named, "one-text-for-all", "read", row["problem"])
                 continue
             verdict = int(resolution.verdict[number])
-            split = split_of(resolution.cluster_of(number), recipe.seed, recipe.eval_share)
+            split = side_of(recipe, resolution.cluster_of(number), row["problem"])
             if verdict != KEPT:
                 ledger.drop(
                     row["source"],
@@ -150,7 +150,7 @@ def _further(folder: Path) -> Iterator[HeldOutItem]:
 
 def _held_out(recipe: PrepareRecipe, path: Path, resolution: Resolution) -> Iterator[HeldOutItem]:
     for number, row in enumerate(_normalised(path)):
-        split = split_of(resolution.cluster_of(number), recipe.seed, recipe.eval_share)
+        split = side_of(recipe, resolution.cluster_of(number), row["problem"])
         if split == "eval" and resolution.verdict[number] == KEPT:
             yield HeldOutItem(row["problem_id"], HELD_OUT, row["problem"], row["answer"])
 
@@ -164,7 +164,7 @@ def _scan(
         row
         for row in numbered
         if resolution.verdict[row["number"]] == KEPT
-        and split_of(resolution.cluster_of(row["number"]), recipe.seed, recipe.eval_share) == "train"
+        and side_of(recipe, resolution.cluster_of(row["number"]), row["problem"]) == "train"
     )
     leaks = Leaks()
     for batch in by_size(training, "problem"):

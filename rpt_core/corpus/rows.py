@@ -65,6 +65,8 @@ class Trace:
     answer: str
     kind: str
     origin: str
+    boxed: str = ""
+    """What the thought concludes, where that is not the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,5 +157,5 @@ def _texts(row: Row) -> tuple[str, ...]:
         case SourceProblem():
             return (row.problem, row.answer, row.solution, row.domain)
         case Trace():
-            return (row.title, row.before, row.thought, row.answer, row.kind)
+            return (row.title, row.before, row.thought, row.answer, row.kind, row.boxed)
     return (row.title, row.preview, row.native_id)

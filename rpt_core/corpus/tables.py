@@ -35,6 +35,8 @@ PROBLEMS = _schema(
 BENCHMARKS = PROBLEMS.append(pa.field("benchmark", STRING))
 """Items of known benchmarks: decontamination reads them, training never does."""
 TRACES = _schema(title=STRING, before=LARGE, thought=LARGE, answer=LARGE, kind=STRING)
+BOXED = pa.field("boxed", LARGE)
+"""Of traces of a teacher that errs: what a thought concludes, with the gap before it."""
 DROPPED = _schema(
     source=STRING, native_id=STRING, title=STRING, origin=STRING, reason=STRING, step=STRING, preview=STRING
 )

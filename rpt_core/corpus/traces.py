@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from rpt_core.corpus.clean.cleaning import normalise
 from rpt_core.corpus.ledger import Ledger
-from rpt_core.corpus.tables import CORPUS_TRACES, TableWriter, read_rows
+from rpt_core.corpus.tables import BOXED, CORPUS_TRACES, TableWriter, read_rows
 
 BATCH_BYTES = 64 << 20
 """Traces held at once; every batch is one pass over the documents."""
@@ -38,7 +40,8 @@ def align_traces(traces: Path, documents: Path, out: Path, ledger: Ledger) -> Co
         Traces per split.
     """
     splits: Counter[str] = Counter()
-    with TableWriter(out, CORPUS_TRACES) as writer:
+    errs = BOXED.name in pq.read_schema(traces).names
+    with TableWriter(out, CORPUS_TRACES.append(BOXED) if errs else CORPUS_TRACES) as writer:
         for batch in _batches(traces):
             waiting = defaultdict(list)
             for trace in batch:
@@ -75,6 +78,7 @@ def _place(
         {
             "doc_id": document["doc_id"], "char_offset": offset, "thought": trace["thought"],
             "answer": trace["answer"], "kind": trace["kind"], "split": document["split"],
+            "boxed": trace.get("boxed"),
         }
     )  # fmt: skip
 
@@ -83,7 +87,8 @@ def _batches(path: Path) -> Iterator[list[dict[str, Any]]]:
     batch: list[dict[str, Any]] = []
     held = 0
     for row in read_rows(path):
-        cleaned = {name: _normalised(row[name]) for name in ("before", "thought", "answer")}
+        texts = ("before", "thought", "answer", BOXED.name)
+        cleaned = {name: _normalised(row[name]) for name in texts if name in row}
         batch.append({**row, **cleaned, "title": normalise(row["title"]), "state": "no-document"})
         held += sum(len(text) for text in cleaned.values())
         if held >= BATCH_BYTES:

@@ -1,9 +1,9 @@
 """What an answer's reward may need beside the answer, as data: the objective asks, the trainer measures.
 
 Four kinds: the policy's *plain* prediction at a cut; log-probabilities of given tokens *forced* after an
-answer; the same under a *reference* model; and what a *judge* says of a pair of texts. An objective declares
-its kinds (:class:`Needs`), asks for a batch of them (:class:`Wanted`) and gets them back in the same shape
-(:class:`Evidence`). It never sees a model.
+answer, and after an empty thought in the same pass; the same under a *reference* model; and what a *judge*
+says of a pair of texts. An objective declares its kinds (:class:`Needs`), asks for a batch of them
+(:class:`Wanted`) and gets them back in the same shape (:class:`Evidence`). It never sees a model.
 """
 
 from collections.abc import Sequence
@@ -57,6 +57,8 @@ class Needs:
     reference_decay: float | None = None
     """None: no reference. 1: the start model, frozen. Below: its moving average,
     ``phi <- decay * phi + (1 - decay) * theta`` after every step, kept in checkpoints."""
+    reference_every: int = 1
+    """Steps between two moves of that average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,9 @@ class Wanted:
     """Next tokens whose probability is asked for on the document alone; a negative one has probability 0."""
     tails: Placed[Tail] | None = None
     """Scored under the policy."""
+    empty_tails: Placed[Tail] | None = None
+    """By document, cut and tail, scored under the policy as well: what all answers of a cut are compared
+    with. They hang below the same trunk as ``tails``, in one pass."""
     reference_tails: Placed[Tail] | None = None
     """Scored under the reference."""
     pairs: Placed[Pair | None] | None = None
@@ -80,6 +85,7 @@ class Evidence:
     plain: Placed[float] = ()
     """Probabilities in [0, 1]: the document alone, no instruction, no thought, temperature 1."""
     tails: Placed[tuple[float, ...]] = ()
-    """Log-probabilities, nats, of each tail's scored tokens at temperature 1."""
+    """Log-probabilities, nats, of each tail's scored tokens at temperature 1 (and of its closing)."""
+    empty_tails: Placed[tuple[float, ...]] = ()
     reference_tails: Placed[tuple[float, ...]] = ()
     judged: Placed[JudgeVerdict | None] = ()

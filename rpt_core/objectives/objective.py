@@ -62,6 +62,8 @@ class ForcedTarget:
     """Of the scored tokens, nats, as they were measured at temperature 1."""
     weight: float = 0.0
     """Without gradient; 0 where nothing is learnt."""
+    emphasis: tuple[float, ...] = ()
+    """By scored token, a factor of the weight; none of them: 1 for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,11 @@ class Verdict:
     """What was read as the prediction; empty when nothing could be read."""
     prediction_tokens: int = 0
     """Its tokens; 0 when nothing could be read."""
-    forced: ForcedTarget | None = None
+    forced: tuple[ForcedTarget, ...] = ()
     """What the update learns beside the answer, where the objective says so."""
+    advantage: float | None = None
+    """What the answer's log-probability is multiplied with, where the objective says so itself; None leaves
+    the comparison within the group to the loss."""
 
 
 Drawn = Placed[Sample]

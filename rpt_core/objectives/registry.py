@@ -5,9 +5,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rpt_core.objectives.next_segment import objective as next_segment
+from rpt_core.objectives.next_segment import rewards as segments
 from rpt_core.objectives.next_token import objective as next_token
+from rpt_core.objectives.next_token.expected_prefix import ExpectedPrefix
+from rpt_core.objectives.next_token.jepo import Jepo
+from rpt_core.objectives.next_token.nover import Nover
+from rpt_core.objectives.next_token.nrt import Nrt
+from rpt_core.objectives.next_token.oracle import open_oracle
 from rpt_core.objectives.next_token.rlp import InformationGain
+from rpt_core.objectives.next_token.rlpr import MeanProbability
 from rpt_core.objectives.next_token.verifree import VeriFree
 from rpt_core.objectives.objective import Objective
 from rpt_core.objectives.problems import objective as problems
@@ -22,7 +28,13 @@ OBJECTIVES: dict[str, Opener] = {
     "ntp": next_token.open_control,
     "rlp": partial(next_token.open_objective, question=InformationGain),
     "verifree": partial(next_token.open_objective, question=VeriFree),
-    "rlpt": next_segment.open_objective,
+    "expected-prefix": partial(next_token.open_objective, question=ExpectedPrefix),
+    "jepo": partial(next_token.open_objective, question=Jepo),
+    "rlpr": partial(next_token.open_objective, question=MeanProbability),
+    "nover": partial(next_token.open_objective, question=Nover),
+    "nrt": partial(next_token.open_objective, question=Nrt),
+    "oracle": open_oracle,
+    "rlpt": segments.open_objective,
     "rlvr": problems.open_objective,
 }
 """By the name of the recipe's objective."""

@@ -1,8 +1,9 @@
 """From a drawn answer to what is written down about it: the same for every objective."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from rpt_core.errors import RecipeError
 from rpt_core.objectives.objective import Verdict, VerdictName
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
@@ -59,6 +60,41 @@ def verdict(
         prediction=prediction,
         prediction_tokens=len(codec.encode(prediction)),
     )
+
+
+def thought_end(codec: Codec) -> frozenset[int]:
+    """The token that ends a thought, where drawing is to stop.
+
+    Raises:
+        RecipeError: no single token does.
+    """
+    if (num := len(codec.control("end_think"))) != 1:
+        raise RecipeError(
+            f"</think> is {num} tokens of this model's tokenizer, and drawing can stop at a single one only, "
+            "so an objective whose answer is the thought alone (rlp, verifree, jepo, nrt, expected-prefix, "
+            "reward=gain) would never see it end. Take a model with that token, or objective rpt."
+        )
+    return frozenset(codec.control("end_think"))
+
+
+def scored_thought(sample: Sample, codec: Codec) -> Verdict:
+    """An answer that is a thought alone: what it earns is not known from it."""
+    return Verdict(
+        score=0.0,
+        verdict="scored" if sample.finish == "stop" else "truncated",
+        thought_tokens=thought_tokens(sample, codec),
+        answer_tokens=len(sample.token_ids),
+        thought=answer_bytes(sample, codec).decode(errors="replace"),
+    )
+
+
+def learnt(
+    verdict: Verdict, logprobs: tuple[float, ...], weight: float, emphasis: tuple[float, ...] = ()
+) -> Verdict:
+    """A verdict whose (first) forced truth is learnt with a weight; none where nothing was scored."""
+    first, *rest = verdict.forced
+    own = replace(first, logprobs=logprobs, weight=weight if logprobs else 0.0, emphasis=emphasis)
+    return replace(verdict, forced=(own, *rest))
 
 
 def thought_tokens(sample: Sample, codec: Codec) -> int:

@@ -1,6 +1,7 @@
 """A stage's estimate: memory, operations and hours on one machine."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from rpt_core.planning.cards import GpuCard
 from rpt_core.planning.jobs import StageJob
@@ -58,6 +59,7 @@ def estimated(
         card: The GPU; None for a CPU, or for a GPU whose speed is not known.
         cores: Of the CPU that are used, where it runs on one.
     """
+    job = _within_operations(shape, job, fit.spread)
     work = stage_work(shape, job, fit.spread) if job.steps else None
     draw = update = None
     anchor: Anchor | None = None
@@ -74,6 +76,14 @@ def estimated(
         update = work.update / (card.flops * fit.spread.ranks * anchor.share) / HOUR
     name = card.name if card and fit.spread.gpu else ""
     return StageForecast(*names, shape.parameters, name, fit.spread, fit.memory, work, draw, update, anchor)
+
+
+def _within_operations(shape: Shape, job: StageJob, spread: Spread) -> StageJob:
+    """The job with the steps that its operations allow."""
+    if not (job.steps and job.most_flops):
+        return job
+    one = stage_work(shape, replace(job, steps=1), spread).total
+    return replace(job, steps=min(job.steps, math.ceil(job.most_flops / one)))
 
 
 def _pool(fit: Fit, card: GpuCard) -> float:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from rpt_core.artifacts.build import GIGA
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.planning.load import Load
 from rpt_core.planning.shape import Shape
@@ -65,6 +66,9 @@ class StageJob:
     """Optimiser steps on every batch."""
     judged_tokens: float = 0.0
     """A judge reads in a step."""
+    most_flops: float = 0.0
+    """The stage ends after the step that reaches so many operations; 0 for no such end. What a training
+    counts towards it beside its own steps, such as its proxy's pass, is not taken off."""
 
 
 def job_of(
@@ -80,7 +84,8 @@ def job_of(
     """
     given = assumed or Assumed()
     if isinstance(recipe, RlRecipe):
-        return _reinforced(recipe, judge, given)
+        found = _reinforced(recipe, judge, given)
+        return replace(found, most_flops=GIGA * recipe.max_gflops)
     if isinstance(recipe, EvaluationFields):
         return _evaluated(recipe, judge, given)
     if isinstance(recipe, DifficultyRecipe):
@@ -91,7 +96,9 @@ def job_of(
     learnt = _supervised(recipe, given)
     if learnt is None:
         return None
-    return StageJob(learnt, int(getattr(recipe, "steps", 0)), update=_at_mean(learnt, given))
+    most = GIGA * float(getattr(recipe, "max_gflops", 0.0))
+    steps = int(getattr(recipe, "steps", 0))
+    return StageJob(learnt, steps, update=_at_mean(learnt, given), most_flops=most)
 
 
 def _at_mean(load: Load, assumed: Assumed) -> Load:
@@ -177,8 +184,9 @@ def _supervised(recipe: Recipe, assumed: Assumed) -> Load | None:
             muon=_muon(recipe.optimiser),
         )  # fmt: skip
     if isinstance(recipe, ColdStartRecipe):
+        documents = recipe.documents_per_step + recipe.problems_per_step + recipe.plain_per_step
         return Load(
-            documents=recipe.documents_per_step + recipe.problems_per_step, trunk=recipe.context_tokens,
+            documents=documents, trunk=recipe.context_tokens,
             suffix=_suffix(recipe, assumed), group=1, answer=recipe.thought_tokens_max,
             scores_document=recipe.ntp_weight > 0, muon=_muon(recipe.optimiser),
         )  # fmt: skip

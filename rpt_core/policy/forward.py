@@ -73,6 +73,8 @@ class BranchScores:
     document: DocumentScores | None
     num_tokens: int
     """Tokens that went through the model, padding included."""
+    instead_K: Tensor | None = None
+    """Natural logs of the tokens asked for ``instead``, in their order."""
 
 
 def branch_logprobs(
@@ -84,6 +86,7 @@ def branch_logprobs(
     *,
     with_document: bool = True,
     as_drawn: bool = False,
+    instead: Sequence[tuple[int, int]] = (),
 ) -> BranchScores:
     """Score every token of every answer, and the documents' own tokens from the same pass.
 
@@ -96,6 +99,8 @@ def branch_logprobs(
         with_document: Also score the documents' own tokens (at temperature 1).
         as_drawn: Score answers under the distribution they are drawn from, which has no ids the tokenizer
             lacks (:attr:`Policy.unknown_ids`); False scores given text under the model's own.
+        instead: Number of a scored answer token (in order of trunk, cut, answer, position) and another token
+            that is scored in its place; of the same pass, for the head's cost alone.
 
     Raises:
         RecipeError: activation checkpointing is on in the two-pass layout, where the trunk's kept keys
@@ -114,7 +119,13 @@ def branch_logprobs(
         policy.unknown_ids if as_drawn else None,
     )
     document = _document_scores(policy, tree, hidden_PE, top_k=0) if with_document else None
-    return BranchScores(logprobs_N, entropies_N, answer_N, tree.num_answers, document, num_tokens)
+    instead_K = None
+    if instead:
+        places_K, others_K = _to_device(policy, *np.array(instead, np.int64).T.copy())
+        policy.work.add_scores(len(instead), again=True)
+        states_KE = hidden_PE.index_select(0, predictors_N[places_K])
+        instead_K, _ = score_tokens(states_KE, weight, others_K, temperature)
+    return BranchScores(logprobs_N, entropies_N, answer_N, tree.num_answers, document, num_tokens, instead_K)
 
 
 def document_scores(policy: Policy, trunks: Sequence[Trunk], top_k: int = 0) -> DocumentScores:

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from rpt_core.artifacts.recipe import SEED_MAX, Address, Artifact, Frozen, Recipe, Ref, later
 from rpt_core.recipes.given import GivenModel
+from rpt_core.recipes.world import SecondEdition
 
 FIELDS = frozenset(
     {
@@ -23,6 +24,8 @@ class SampleWorld(Frozen):
     """Articles and papers together, before planted duplicates and broken files."""
     num_problems: int = Field(1250, ge=10, le=1_000_000)
     """Items of the problem set."""
+    second: SecondEdition | None = later(None)
+    """The second edition in place of the first: without planted faults, for studies."""
 
 
 class InputFile(Frozen):
@@ -158,6 +161,9 @@ class PrepareRecipe(Recipe):
     it is ``llm-unread``; kept or dropped, the card counts it."""
     min_segment_chars: int = Field(20, ge=1)
     """Shorter sentences are merged into a neighbour (ours; RLPT 3.1 gives none)."""
+    held_questions: str = later("")
+    """Salt of the sample world's second edition: every row that shows a question held out under it is held
+    out too, beside the ``eval_share`` of the others. Empty for no such rule."""
     seed: int = 0
 
     @model_validator(mode="before")

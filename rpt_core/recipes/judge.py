@@ -55,8 +55,15 @@ class JudgeFields(Recipe):
     unread_share_max: float = Field(0.2, ge=0, le=1)
     """Largest share of a step's verdicts that may go unread before the stage ends by name."""
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether any verdict is asked for, so that there must be a judge."""
+        return True
+
     @model_validator(mode="after")
     def _one_judge(self) -> Self:
+        if not self.is_judged:
+            return self
         if (self.judge is None) == (not self.judge_model):
             raise ValueError(
                 "give either a judge (a model) or judge_model (behind judge_url), not both or none"

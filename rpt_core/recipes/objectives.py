@@ -194,7 +194,10 @@ class NtpObjective(NextTokenSettings):
 
 
 class LikelihoodSettings(NextTokenSettings):
-    """What objectives have whose answer is the thought alone. ``reward`` and its companions say nothing."""
+    """What objectives have that force the true tokens after a thought.
+
+    ``reward`` and its companions say at most which predictions are counted as right.
+    """
 
     target_tokens: int = Field(1, ge=1)
     """True tokens after the cut whose log-likelihoods are added up; the papers' unit on plain text is one."""
@@ -213,6 +216,8 @@ class RlpObjective(LikelihoodSettings):
     reference_decay: float = Field(0.999, gt=0, le=1)
     """Of the moving average that predicts without a thought; 1 keeps the start model. It shifts all rewards
     of a group alike, so it moves the logged gain and no gradient."""
+    gain_clip_nats: float | None = later(None, gt=0)
+    """Gains are kept within this many nats either way; None, as in the paper, leaves them as they are."""
 
 
 class VeriFreeObjective(LikelihoodSettings):
@@ -227,8 +232,102 @@ class VeriFreeObjective(LikelihoodSettings):
     target_tokens: int = Field(1, ge=1, le=6)
 
 
+class ExpectedPrefixObjective(LikelihoodSettings):
+    """The prefix reward of RPT in expectation over the predictions after a thought (beyond the paper).
+
+    Trained as VeriFree is: ``loss=rloo``, ``temperature=1``, ``updates_per_batch=1``.
+    """
+
+    name: Literal["expected-prefix"] = "expected-prefix"
+    target_tokens: int = Field(4, ge=1, le=6)
+    """Longest prediction that is counted, in true tokens."""
+
+
+class JepoObjective(LikelihoodSettings):
+    """JEPO: a bound of the true tokens' log-likelihood over the thoughts of a group.
+
+    The paper's settings beside the defaults: ``loss=rloo``, ``temperature=1``, ``group_size=4``,
+    ``prompts_per_step=64``, ``kl_weight=1e-3``.
+    """
+
+    name: Literal["jepo"] = "jepo"
+    bound: Literal["many", "one"] = "many"
+    """``many``: the log of the mean likelihood over the group. ``one``: the mean of the log-likelihoods."""
+    truth_weight: float = Field(0.01, ge=0)
+    """beta_sup, of the part that learns the truth: 0 to 0.01 for short truths, 1 for long ones."""
+    normalise: bool = True
+    """Advantages divided by their deviation and clipped to 1; False is the estimate without bias."""
+    format_penalty: float = Field(10.0, ge=0)
+    """What a thought that never ends pays, in an advantage of its own that is normalised apart; 0 for
+    none."""
+
+
+class RlprObjective(LikelihoodSettings):
+    """RLPR: a thought earns the mean probability of the true tokens after it, less that without a thought.
+
+    The paper's settings beside the defaults: ``loss=rlpr``, ``temperature=1``, ``updates_per_batch=4``,
+    ``prompts_per_step=768``, ``selection.deviation_share=0.5``, ``baseline=start``, ``format_share=0.1``.
+    """
+
+    name: Literal["rlpr"] = "rlpr"
+    baseline: Literal["policy", "start", "none"] = "policy"
+    """Whose likelihood without a thought is taken off: the policy's, in the same pass; the start model's, as
+    the authors have it; nobody's."""
+    format_share: float = Field(0.0, ge=0, lt=1)
+    """Share of the reward that an answer in the asked form earns by its form."""
+
+
+class NoverObjective(LikelihoodSettings):
+    """NOVER: the thoughts of a group are ranked by the perplexity of the true tokens after them.
+
+    The paper's settings beside the defaults: ``loss=nover``, ``temperature=0.6``, ``kl_weight=0.1`` (to the
+    start model here), ``optimiser.learning_rate=1e-5``.
+    """
+
+    name: Literal["nover"] = "nover"
+    reference_decay: float = Field(0.9, gt=0, le=1)
+    """Of the slow copy that scores the truth."""
+    reference_every: int = Field(100, ge=1)
+    """Steps between two moves of that copy; the paper does not give them."""
+
+
+class NrtObjective(LikelihoodSettings):
+    """NRT: a thought earns what it adds to a measure of the true tokens' likelihood; they are learnt as well.
+
+    The paper's settings beside the defaults: ``loss=grpo``, ``temperature=1``, ``updates_per_batch=1``.
+    """
+
+    name: Literal["nrt"] = "nrt"
+    form: Literal["log", "product", "geometric", "mean", "inverse", "surprise"] = "surprise"
+    """What is made of the tokens' likelihoods; see :mod:`rpt_core.objectives.likelihood`."""
+    truth_weight: float = Field(1.0, ge=0)
+    """Of the part that learns the truth."""
+
+
+class OracleObjective(NextTokenSettings):
+    """Verified correctness: RPT's reward, paid only where the thought is the true chain (a control).
+
+    It needs a text whose true chains are known, and says how much its update could do at best.
+    """
+
+    name: Literal["oracle"] = "oracle"
+    chains: Literal["traces"] = "traces"
+    """Who knows them. ``traces``: the corpus, where every trace is right."""
+
+
+LikelihoodObjective = (
+    RlpObjective
+    | VeriFreeObjective
+    | ExpectedPrefixObjective
+    | JepoObjective
+    | RlprObjective
+    | NoverObjective
+    | NrtObjective
+)
+"""Those that stand on the likelihood of the truth after a thought."""
 TextObjective = Annotated[
-    RptObjective | RmtObjective | NtpObjective | RlpObjective | VeriFreeObjective, Field(discriminator="name")
+    RptObjective | RmtObjective | NtpObjective | LikelihoodObjective | OracleObjective,
+    Field(discriminator="name"),
 ]
 """Any objective on text, told apart by its name."""
 

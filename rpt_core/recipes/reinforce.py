@@ -12,8 +12,14 @@ from rpt_core.recipes.objectives import RlvrObjective, RptObjective, TextObjecti
 from rpt_core.recipes.rlpt_objective import RlptObjective
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, Optimiser, SftRecipe
 
-LossName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "rlp"]
+LossName = Literal["grpo", "dr_grpo", "dapo", "gspo", "cispo", "rloo", "rlp", "rlpr", "nover", "rejection"]
 """A row of :data:`rpt_core.train.rl.losses.policy.PRESETS`."""
+ControlName = Literal["", "permuted", "random", "format"]
+"""A row of :data:`rpt_core.objectives.controls.CONTROLS`; empty for the objective's own rewards."""
+LEARNS_TRUTH: dict[str, LossName] = {
+    "verifree": "rloo", "expected-prefix": "rloo", "jepo": "rloo", "nrt": "grpo",
+}  # fmt: skip
+"""Objectives that also learn the truth after a thought, and the loss that takes both to one scale."""
 
 
 class Selection(Frozen):
@@ -30,6 +36,13 @@ class Selection(Frozen):
     name, or ``pass-on`` the start model unchanged, which the outcome says."""
     mask_truncated: bool = False
     """Answers cut off at the length limit stay out of the loss and of its denominator."""
+    deviation_share: float = later(0.0, ge=0, le=1)
+    """Drop groups whose rewards deviate by less than this share of the moving average over steps of their
+    mean deviation (RLPR: 0.5), where rewards without steps leave hardly a group equal; 0 for none."""
+    deviation_from_step: int = later(11, ge=1)
+    """First step that drops any; the average begins five steps before."""
+    keep_right: int = later(4, ge=1)
+    """Most right answers to one question that ``loss=rejection`` learns from, equal thoughts counted once."""
 
 
 class RlRecipe(Recipe):
@@ -69,6 +82,9 @@ class RlRecipe(Recipe):
     """Mean gap of log-probabilities between engine and trainer beyond which an update is refused."""
     selection: Selection = Selection()
     optimiser: Optimiser = Optimiser()
+    reward_control: ControlName = later("")
+    """Something else in the rewards' place, for a control: each group's own rewards ``permuted``, ``random``
+    ones (1 in half of the answers), or 1 for the ``format`` alone. Evaluations are not touched by it."""
     seed: int = 0
 
 
@@ -87,6 +103,9 @@ class TextRlRecipe(RlRecipe):
     max_tokens: int = later(0, ge=0)
     """Training ends after the step that reaches this many forwarded tokens (answers drawn and updates), or
     after ``steps``; 0 for no such end. Arms that are compared at equal training tokens share it."""
+    count_proxy: bool = later(False)
+    """Whether the proxy's pass over the corpus, which chose the positions, counts towards ``max_gflops``:
+    arms that are compared at equal FLOPs share it unless they make no use of those positions."""
     milestones: tuple[int, ...] = ()
     """Steps whose checkpoints are published as artifacts; those beyond ``max_tokens`` are never reached."""
 
@@ -122,8 +141,28 @@ class PolicyRecipe(TextRlRecipe):
         return self
 
     @model_validator(mode="after")
-    def _verifree_on_the_drawing_policy(self) -> Self:
-        if self.objective.name != "verifree":
+    def _control_of_all_that_is_learnt(self) -> Self:
+        learns_truth, is_supervised = self.objective.name in LEARNS_TRUTH, self.loss == "rejection"
+        if self.reward_control and (learns_truth or is_supervised):
+            what = "loss=rejection" if is_supervised else f"objective {self.objective.name}"
+            raise ValueError(
+                f"reward_control={self.reward_control} with {what}: it also learns what is true or right, "
+                "which no control of rewards takes away. Take an objective and a loss of rewards alone"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rejection_of_compared_answers(self) -> Self:
+        if self.loss == "rejection" and self.objective.name in ("rlp", *LEARNS_TRUTH):
+            raise ValueError(
+                f"loss=rejection with objective {self.objective.name}: it learns from right answers, and the "
+                "objective calls none right or wrong. Take objective rpt"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _truth_on_the_drawing_policy(self) -> Self:
+        if self.objective.name not in LEARNS_TRUTH:
             return self
         asked = {
             "loss": self.loss,
@@ -131,11 +170,12 @@ class PolicyRecipe(TextRlRecipe):
             "updates_per_batch": self.updates_per_batch,
             "off_policy_steps": self.off_policy_steps,
         }
-        wanted = {"loss": "rloo", "temperature": 1.0, "updates_per_batch": 1, "off_policy_steps": 0}
+        loss = LEARNS_TRUTH[self.objective.name]
+        wanted = {"loss": loss, "temperature": 1.0, "updates_per_batch": 1, "off_policy_steps": 0}
         if wrong := [f"{name}={value}" for name, value in asked.items() if value != wanted[name]]:
             raise ValueError(
-                f"objective verifree with {', '.join(wrong)}: its two terms belong to one gradient only for "
-                "leave-one-out advantages on the policy that drew, at temperature 1. Set "
+                f"objective {self.objective.name} with {', '.join(wrong)}: its two terms belong to one "
+                f"gradient only for loss={loss}, on the policy that drew, at temperature 1. Set "
                 + ", ".join(f"{name}={value}" for name, value in wanted.items())
             )
         return self
@@ -161,6 +201,28 @@ class RlptRecipe(JudgeFields, TextRlRecipe):
     ntp_text: Literal["instructed", "raw"] = "instructed"
     max_tokens: int = Field(0, ge=0)
     publish_best: bool = False
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether its reward is a judge's."""
+        return self.objective.reward == "judged"
+
+    @model_validator(mode="after")
+    def _reward_as_its_own(self) -> Self:
+        if not self.is_judged and (self.judge is not None or self.judge_model):
+            raise ValueError("objective.reward=gain asks no judge: set judge to null and judge_model to ''")
+        if self.is_judged and self.objective.truth_weight:
+            raise ValueError("objective.truth_weight needs objective.reward=gain: no judge forces the truth")
+        if not self.objective.truth_weight:
+            return self
+        changed = self.updates_per_batch != 1 or self.off_policy_steps or self.temperature != 1
+        if changed or self.reward_control or self.loss == "rejection":
+            raise ValueError(
+                "objective.truth_weight also learns the truth, which belongs to one gradient with the "
+                "thoughts only on the policy that drew: set temperature=1, updates_per_batch=1, "
+                "off_policy_steps=0, and neither reward_control nor loss=rejection"
+            )
+        return self
 
 
 Trained = PolicyRecipe | RlptRecipe | SftRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact

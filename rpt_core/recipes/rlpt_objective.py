@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rpt_core.artifacts.recipe import Frozen
+from rpt_core.artifacts.recipe import Frozen, later
 
 
 class RlptObjective(Frozen):
@@ -46,3 +46,13 @@ class RlptObjective(Frozen):
     audit: Literal["", "sample-world"] = ""
     """Also compare every verdict with the sample world's own truth, and report how often the judge was
     fooled. It changes no reward."""
+    reward: Literal["judged", "gain"] = later("judged")
+    """``judged``: a judge compares predictions with the text (RLPT). ``gain``: no judge and no prediction; a
+    thought earns what it adds to the likelihood of the true segment
+    (:mod:`rpt_core.objectives.next_segment.gain`)."""
+    gain_form: Literal["log", "product", "geometric", "mean", "inverse", "surprise"] = later("surprise")
+    """What ``gain`` makes of the tokens' likelihoods: ``log`` is RLP's gain in nats, the others are NRT's."""
+    gain_floor_nats: float = later(0.3, ge=0)
+    """Under ``gain``, segments that lose less than this a token without a thought pay nobody."""
+    truth_weight: float = later(0.0, ge=0)
+    """Under ``gain``, weight of learning the true segment after each thought; 1 in NRT, 0 in RLP."""

@@ -7,7 +7,7 @@ from typing import Literal
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.recipes.corpus import PrepareRecipe
 
-SPLIT_FIELDS = ("seed", "eval_share", "near_duplicate_jaccard", "num_permutations")
+SPLIT_FIELDS = ("seed", "eval_share", "near_duplicate_jaccard", "num_permutations", "held_questions")
 """What decides on which side a row of given documents falls."""
 
 TRAINED = "trained."

@@ -16,8 +16,10 @@ from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.harness_evaluation import HarnessRecipe
 from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
+from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
 from rpt_core.recipes.reinforce import PassRateRecipe, PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.recipes.reports.leaderboard import LeaderboardRecipe
+from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
 from rpt_core.recipes.reports.report import ArmsRecipe, ReportRecipe, SeedsRecipe
 from rpt_core.recipes.reports.rlpt_report import RlptReportRecipe
 from rpt_core.recipes.reports.rlvr_report import RlvrReportRecipe
@@ -131,6 +133,14 @@ ROWS = (
         exact=True, group="scaling", flow="fit-scaling", title="Scaling law",
     ),
     Stage(
+        OutcomesRecipe, "rpt_core.report.outcomes.gather:gather_outcomes",
+        exact=True, group="eval", flow="study", title="Outcomes gathered",
+    ),
+    Stage(
+        KeptOutcomesRecipe, "rpt_core.report.outcomes.take:take_outcomes",
+        exact=True, group="eval", flow="study",
+    ),
+    Stage(
         ReportRecipe, "rpt_core.report.study:write_report",
         exact=True, group="report", flow="pipeline",
     ),
@@ -148,6 +158,10 @@ ROWS = (
     ),
     Stage(
         ArmsRecipe, "rpt_core.report.study:write_report",
+        exact=True, group="report", flow="study",
+    ),
+    Stage(
+        OutcomesReportRecipe, "rpt_core.report.study:write_report",
         exact=True, group="report", flow="study",
     ),
     Stage(

@@ -77,11 +77,20 @@ class ColdStartRecipe(Recipe):
     reword: Literal["", "sample-world"] = later("")
     """Let segments be predicted in other words of the same meaning, where a world knows them."""
     steps: int = Field(560, ge=1)
+    max_gflops: float = later(0.0, ge=0)
+    """Training ends after the step that reaches this many operations (1e9), or after ``steps``; 0 for no such
+    end."""
     documents_per_step: int = Field(6, ge=1)
     think_share: float = Field(0.3, ge=0, le=1)
     """Share of answers the trained model is meant to begin with a thought; the rest guess directly."""
+    direct_answers: bool = later(True)
+    """Whether one answer a document guesses directly, with the truth; else only thoughts are shown."""
     problems_per_step: int = Field(4, ge=0)
     """Problems with a solution, beside the documents of every step; 0 leaves them to reinforcement."""
+    plain_per_step: int = later(0, ge=0)
+    """Windows of plain text, without instruction or answer, beside the lessons of every step; their
+    next-token loss is part of the documents' (``ntp_weight``). With as many as ``documents_per_step``, or
+    three times as many, it is Mixed SFT at 1:1 and 3:1 (arXiv 2608.23256); 0 for none."""
     trace_kinds: tuple[str, ...] = ()
     """Patterns such as ``clock-*``: only traces of these kinds are shown; empty for all."""
     thought_tokens_max: int = Field(256, ge=1)
@@ -108,6 +117,11 @@ class ColdStartRecipe(Recipe):
         least, most = self.long_passes
         if not 1 <= least <= most:
             raise ValueError(f"long_passes {least} to {most}: give at least 1, and the smaller number first")
+        if not self.direct_answers and self.think_share < 1:
+            raise ValueError(
+                f"think_share {self.think_share:g} without direct_answers: no answer would guess directly. "
+                "Give think_share 1, or direct_answers"
+            )
         lowest, highest = self.budget_words or (1, 1)
         if not 1 <= lowest <= highest:
             raise ValueError(

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from rpt_core.artifacts.build import GIGA
-from rpt_core.artifacts.manifest import Manifest
+from rpt_core.artifacts.manifest import MANIFEST_FILE, Manifest
+from rpt_core.artifacts.recipe import Artifact
 from rpt_core.recipes.stages import STAGES
 
-MANIFEST_FILE = "manifest.json"
 LINEAGE = "lineage"
 """Input folder with one manifest per ancestor, where whoever runs the stage supplies it."""
 
@@ -108,17 +108,24 @@ def charged(training: Path, known: Mapping[str, Path]) -> float:
     manifest = source_of(training, "policy").manifest
     if manifest is None:
         return 0.0
-    flops = GIGA * float(manifest.outcome.summary.get("judge_gflops") or 0.0)
+    proxy = proxy_of(manifest)
+    return judge_flops(manifest) + sum(
+        source.manifest.outcome.flops
+        for source in lineage(known)
+        if source.manifest and proxy is not None and source.fingerprint == proxy.fingerprint
+    )
+
+
+def judge_flops(manifest: Manifest) -> float:
+    """Operations of a judge that ran in a training's process."""
+    return GIGA * float(manifest.outcome.summary.get("judge_gflops") or 0.0)
+
+
+def proxy_of(manifest: Manifest) -> Artifact | None:
+    """The difficulties that a training could not do without; None where it asks nothing, or anywhere."""
     objective = manifest.recipe.get("objective", {})
     chosen = objective.get("name") != "ntp" and objective.get("choose", "floor") != "random"
-    proxy = manifest.parents.get("difficulty")
-    if proxy is not None and chosen:
-        flops += sum(
-            source.manifest.outcome.flops
-            for source in lineage(known)
-            if source.manifest and source.fingerprint == proxy.fingerprint
-        )
-    return flops
+    return manifest.parents.get("difficulty") if chosen else None
 
 
 def _manifests(inputs: Mapping[str, Path]) -> Iterator[Path]:

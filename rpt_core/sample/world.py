@@ -222,7 +222,7 @@ def documents(seed: int, num: int) -> Iterator[WorldDocument]:
     for number in range(num):
         rng = random.Random(f"document {seed} {number}")
         kind = KINDS[number % len(KINDS)]
-        title = f"{kind.heading} of {_place(seed, number)}"
+        title = f"{kind.heading} of {place_name(seed, number)}"
         document = _document(rng, kind, title)
         while any(document.text.count(trace.before) != 1 for trace in document.traces):
             document = _document(rng, kind, title)
@@ -294,7 +294,7 @@ def _walk(rng: random.Random, kind: Kind, start: int, num: int) -> tuple[list[st
     return phrases, " ".join(seen), position
 
 
-def _place(seed: int, number: int) -> str:
+def place_name(seed: int, number: int) -> str:
     """A made-up place name, another one for every number."""
     syllables = (
         "ba",

@@ -12,10 +12,12 @@ from functools import cache, partial
 from infra.metrics.tracking import Told, journeys_of, track_all
 from infra.metrics.views import RECIPE_TAG, Journey
 from infra.storage.store import Store
+from rpt_core.artifacts.design import designed
 from rpt_core.artifacts.lineage import foundations
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.errors import IntegrityError, RecipeError
+from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
 from rpt_core.recipes.reports.report import ReportRecipe, SeedsRecipe, StudyRecipe
 from rpt_core.recipes.stages import STAGES
 from tasks.shown.intervals import has_intervals, intervals_of
@@ -64,12 +66,8 @@ class Designs:
             return value.digest, frozenset()
         inputs = recipe.inputs()
         below = {place: self.of(value) for place, value in inputs.items()}
-        known = {
-            place: Artifact(kind=getattr(inputs[place], "kind", "any"), fingerprint=design, digest=design)
-            for place, design in below.items()
-        }
         parts = frozenset[str]().union(*(self._parts[design] for design in below.values()))
-        return recipe.with_inputs(known).fingerprint(), parts
+        return designed(recipe, below), parts
 
 
 @dataclass(frozen=True)
@@ -166,7 +164,7 @@ def told_of(manifest: Manifest, spoken: Spoken, tags: Mapping[str, str] | None =
 
 def _title(recipe: Recipe | None, name: str) -> tuple[str, dict[str, str]]:
     """What a journey is called, and the tags of its run."""
-    if isinstance(recipe, SeedsRecipe | StudyRecipe):
+    if isinstance(recipe, SeedsRecipe | StudyRecipe | OutcomesReportRecipe):
         seeds = " ".join(map(str, recipe.seeds))
         what = str(getattr(recipe, "study", role(recipe).removesuffix("-report")))
         return f"{name} {what}, seeds {seeds}", {"rpt.seeds": seeds}
@@ -178,12 +176,13 @@ def _title(recipe: Recipe | None, name: str) -> tuple[str, dict[str, str]]:
 
 
 def _arms(recipe: Recipe | None, designs: Designs) -> dict[str, str]:
-    if not isinstance(recipe, StudyRecipe):
+    if isinstance(recipe, StudyRecipe):
+        made = {model.name: (*model.evaluations, *model.trainings) for model in recipe.models}
+    elif isinstance(recipe, OutcomesReportRecipe):
+        made = {arm.name: arm.outcomes for arm in recipe.arms}
+    else:
         return {}
-    parts = {
-        model.name: frozenset[str]().union(*map(designs.parts, (*model.evaluations, *model.trainings)))
-        for model in recipe.models
-    }
+    parts = {name: frozenset[str]().union(*map(designs.parts, own)) for name, own in made.items()}
     shared = {
         design
         for name, own in parts.items()

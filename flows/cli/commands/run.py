@@ -11,7 +11,7 @@ from flows.agreement import check_journey
 from flows.cli.commands.estimates import lines, plain
 from flows.cli.commands.show import console, number, print_json, print_table, relative
 from flows.make import Planned, check_capacity, chosen, handed_over, prepared
-from flows.recipes import Overrides, over_arms, over_seeds
+from flows.recipes import Overrides, over_seeds
 from flows.recipes.trees import walk
 from infra.local.state import made_state_folder
 from infra.prices import read_prices
@@ -226,15 +226,22 @@ def run_study(
     overrides: Overrides,
     about: str,
     ready: Callable[[], None] = _no_op,
+    outcomes: str = "",
+    *,
+    tune: bool = False,
 ) -> None:
     """The arms of a study (all, where none is named) under some seeds, and the report that compares them."""
+    from flows.study import planned, study, tuning
 
     def flow() -> Artifact:
-        from flows.study import study
+        return study(name, seeds, arms, about, overrides, outcomes=outcomes, tune=tune)
 
-        return study(name, seeds, arms, about, overrides)
-
-    _carry_out(over_arms(name, seeds, arms, overrides, about), flow, ready)
+    page = (
+        tuning(name, arms, overrides, outcomes)
+        if tune
+        else planned(name, seeds, arms, overrides, about, outcomes)
+    )
+    _carry_out(page, flow, ready)
 
 
 def show_results(artifact: Artifact, seconds: float) -> None:

@@ -114,8 +114,15 @@ def _trace(source: Source, record: Record, max_chars: int, columns: Columns) -> 
         raise BrokenInput("missing-column", "before or answer is empty")
     return Trace(
         str(values["title"]), str(values["before"]), str(values["thought"]), str(values["answer"]),
-        str(values["kind"] or ""), source.name,
+        str(values["kind"] or ""), source.name, _optional(record, "boxed"),
     )  # fmt: skip
+
+
+def _optional(record: Record, column: str) -> str:
+    value = record.get(column)
+    if value is not None and not isinstance(value, str):
+        raise BrokenInput("retyped-column", f"{column}: {value!r}")
+    return value or ""
 
 
 def _problem(source: Source, record: Record, max_chars: int, columns: Columns) -> SourceProblem:

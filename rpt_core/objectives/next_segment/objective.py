@@ -18,7 +18,7 @@ from rpt_core.objectives.next_segment.judge_local import LocalJudge
 from rpt_core.objectives.next_segment.judge_prompt import REPLY_TOKENS
 from rpt_core.objectives.next_segment.judge_service import ServiceJudge
 from rpt_core.objectives.next_segment.prompts import Task
-from rpt_core.objectives.next_segment.question import NextSegment, report
+from rpt_core.objectives.next_segment.question import AskedSegment, NextSegment, report
 from rpt_core.objectives.next_segment.targets import Targets, TargetWindow
 from rpt_core.objectives.objective import Asked, Drawn, Gather, Verdicts, by_itself, by_place
 from rpt_core.objectives.rounds import Rounds
@@ -27,18 +27,16 @@ from rpt_core.recipes.judge import JudgeFields
 from rpt_core.recipes.reinforce import RlptRecipe
 
 
-class Rlpt:
-    """Next-segment reasoning over a segmented corpus."""
+class SegmentObjective:
+    """Questions about the segments of a corpus; what answers earn is a subclass's matter."""
 
     name = "rlpt"
-    needs = Needs(judge=True)
 
     def __init__(
-        self, recipe: RlptRecipe, inputs: Mapping[str, Path], codec: Codec, judge: CachedJudge
+        self, recipe: RlptRecipe, inputs: Mapping[str, Path], codec: Codec, asking: AskedSegment
     ) -> None:
-        self.next_segment = NextSegment.of(recipe.objective, codec, judge)
-        self.stop_ids = codec.end_ids
-        window = self.next_segment.window_tokens(recipe.context_tokens)
+        self._asking = asking
+        window = asking.window_tokens(recipe.context_tokens)
         self._where = (inputs["corpus"], inputs.get("difficulty"), codec, recipe.objective, window)
         self.targets = Targets(*self._where, "train")
         self.balance = self.targets.balance
@@ -52,11 +50,6 @@ class Rlpt:
         self._rounds = Rounds(self.targets.counts, recipe.cuts_per_document, recipe.seed)
         self._held_out: Targets | None = None
 
-    @property
-    def judge(self) -> CachedJudge:
-        """The judge the recipe names."""
-        return self.next_segment.judge
-
     def draw(self, step: int, cursor: int, num_prompts: int) -> tuple[list[Asked], int]:
         """The next targets in a fixed random order without replacement; see :class:`Rounds`."""
         return self._pose(self.targets, self._rounds, cursor, num_prompts), cursor + num_prompts
@@ -67,6 +60,37 @@ class Rlpt:
             self._held_out = Targets(*self._where, "eval")
         rounds = Rounds(self._held_out.counts, self._per_document, seed=0)
         return self._pose(self._held_out, rounds, 0, min(num_prompts, rounds.num))
+
+    def _pose(self, targets: Targets, rounds: Rounds, cursor: int, num: int) -> list[Asked]:
+        if num <= 0:
+            return []
+        tasks = iter(interleaved(cursor, num, self._share))
+        chosen: dict[int, list[tuple[int, Task]]] = {}
+        for owner, items in rounds.take(cursor, num):
+            chosen.setdefault(owner, []).extend((int(item), next(tasks)) for item in items)
+        return [self._asked(targets.read(owner), picked) for owner, picked in chosen.items()]
+
+    def _asked(self, page: TargetWindow, picked: Sequence[tuple[int, Task]]) -> Asked:
+        in_order = sorted(dict.fromkeys(picked))
+        return self._asking.ask(page, [(page.targets[item], task) for item, task in in_order])
+
+
+class Rlpt(SegmentObjective):
+    """Next-segment reasoning whose predictions a judge compares with the text."""
+
+    needs = Needs(judge=True)
+
+    def __init__(
+        self, recipe: RlptRecipe, inputs: Mapping[str, Path], codec: Codec, judge: CachedJudge
+    ) -> None:
+        self.next_segment = NextSegment.of(recipe.objective, codec, judge)
+        self.stop_ids = codec.end_ids
+        super().__init__(recipe, inputs, codec, self.next_segment)
+
+    @property
+    def judge(self) -> CachedJudge:
+        """The judge the recipe names."""
+        return self.next_segment.judge
 
     def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
         """What the judge is to compare; an answer that needs no judge has no pair."""
@@ -80,19 +104,6 @@ class Rlpt:
     def report(self, gather: Gather = by_itself) -> tuple[dict[str, float], dict[str, float]]:
         """Counts of verdicts and guards, and timings of the judge, since the last report."""
         return report(self.next_segment, gather)
-
-    def _pose(self, targets: Targets, rounds: Rounds, cursor: int, num: int) -> list[Asked]:
-        if num <= 0:
-            return []
-        tasks = iter(interleaved(cursor, num, self._share))
-        chosen: dict[int, list[tuple[int, Task]]] = {}
-        for owner, items in rounds.take(cursor, num):
-            chosen.setdefault(owner, []).extend((int(item), next(tasks)) for item in items)
-        return [self._asked(targets.read(owner), picked) for owner, picked in chosen.items()]
-
-    def _asked(self, page: TargetWindow, picked: Sequence[tuple[int, Task]]) -> Asked:
-        in_order = sorted(dict.fromkeys(picked))
-        return self.next_segment.ask(page, [(page.targets[item], task) for item, task in in_order])
 
 
 def interleaved(cursor: int, num: int, msr_share: float) -> list[Task]:
@@ -118,12 +129,3 @@ def open_judge(recipe: JudgeFields, inputs: Mapping[str, Path]) -> CachedJudge:
         recipe.judge_url, recipe.judge_model, recipe.judge_deadline_seconds, reply_tokens=tokens
     )
     return CachedJudge(ServiceJudge(service), recipe.unread_share_max)
-
-
-def open_objective(recipe: RlptRecipe, inputs: Mapping[str, Path], codec: Codec) -> Rlpt:
-    """The objective of a training recipe, over the folders of its inputs.
-
-    Raises:
-        StarvedError: no segment of the training documents is a target.
-    """
-    return Rlpt(recipe, inputs, codec, open_judge(recipe, inputs))

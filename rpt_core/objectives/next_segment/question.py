@@ -69,20 +69,12 @@ class _Read:
 
 
 @dataclass(frozen=True)
-class NextSegment:
-    """How one question about a segment is asked and judged; targets come from outside."""
+class AskedSegment:
+    """How one question about a segment is asked; targets come from outside."""
 
     settings: RlptObjective
     codec: Codec
     prompt: SegmentPrompt
-    judge: CachedJudge
-    counts: Counter[str]
-    """Why answers were judged as they were, since the last report."""
-
-    @classmethod
-    def of(cls, settings: RlptObjective, codec: Codec, judge: CachedJudge) -> "NextSegment":
-        """With the prompt the settings name."""
-        return cls(settings, codec, segment_prompt(settings.prompt, codec), judge, Counter())
 
     def window_tokens(self, context_tokens: int) -> int:
         """Document tokens a trunk may hold when words, document and a following segment share a context."""
@@ -98,6 +90,35 @@ class NextSegment:
         ]
         trunk = Trunk(page.key, self.prompt.instruction_ids, page.document_ids, tuple(cuts))
         return Asked(trunk, tuple(questions))
+
+    def _question(self, page: TargetWindow, target: Target, task: Task) -> SegmentQuestion:
+        prefixes = target.prefixes if task == "asr" else target.prefixes[:1]
+        following = tuple(self.codec.encode(target.shown))[: self.settings.segment_tokens_max]
+        within = target.position - page.start
+        tail = page.document_ids[max(0, within - SHOWN_TOKENS) : within]
+        return SegmentQuestion(
+            document=page.doc_id,
+            position=target.position,
+            truth=target.prefixes[0],
+            tail=self.codec.decode(tail),
+            task=task,
+            prefixes=prefixes,
+            following_ids=following if task == "msr" else (),
+        )
+
+
+@dataclass(frozen=True)
+class NextSegment(AskedSegment):
+    """How an answer with a prediction in it is judged."""
+
+    judge: CachedJudge
+    counts: Counter[str]
+    """Why answers were judged as they were, since the last report."""
+
+    @classmethod
+    def of(cls, settings: RlptObjective, codec: Codec, judge: CachedJudge) -> "NextSegment":
+        """With the prompt the settings name."""
+        return cls(settings, codec, segment_prompt(settings.prompt, codec), judge, Counter())
 
     def verdicts(
         self, asked: Sequence[Asked], drawn: Drawn, judged: Placed[JudgeVerdict | None] | None = None
@@ -130,21 +151,6 @@ class NextSegment:
             for cut, question, of_cut in zip(one.trunk.cuts, one.questions, of_trunk, strict=True)
             for sample in of_cut
         ]
-
-    def _question(self, page: TargetWindow, target: Target, task: Task) -> SegmentQuestion:
-        prefixes = target.prefixes if task == "asr" else target.prefixes[:1]
-        following = tuple(self.codec.encode(target.shown))[: self.settings.segment_tokens_max]
-        within = target.position - page.start
-        tail = page.document_ids[max(0, within - SHOWN_TOKENS) : within]
-        return SegmentQuestion(
-            document=page.doc_id,
-            position=target.position,
-            truth=target.prefixes[0],
-            tail=self.codec.decode(tail),
-            task=task,
-            prefixes=prefixes,
-            following_ids=following if task == "msr" else (),
-        )
 
     def _read(self, trunk: Trunk, cut: Cut, question: SegmentQuestion, sample: Sample) -> "_Read":
         """What can be said of an answer without a judge; and the pair to ask about, where nothing can."""

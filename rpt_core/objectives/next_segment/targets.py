@@ -49,6 +49,8 @@ class Target:
     """Where it stands in the document, in code points."""
     is_spaced: bool = True
     """Whether white space stands after it; Chinese and Japanese have none."""
+    num_tokens: int = 0
+    """Document tokens from ``position`` to the next segment's beginning."""
 
     @property
     def shown(self) -> str:
@@ -168,7 +170,7 @@ class Targets:
             if reason:
                 refused[reason] = refused.get(reason, 0) + 1
             else:
-                found.append(self._target(document, ordinal, places))
+                found.append(self._target(document, ordinal, places, (ends[ordinal] or 0) - places[ordinal]))
         return ids, found
 
     def _refused(self, document: _Document, ordinal: int, position: int, end: int | None) -> str:
@@ -194,7 +196,7 @@ class Targets:
         peak = self._entropies.peak(doc_id, position, position + num_tokens)
         return not peak >= self._settings.entropy_floor_nats
 
-    def _target(self, document: _Document, ordinal: int, places: Sequence[int]) -> Target:
+    def _target(self, document: _Document, ordinal: int, places: Sequence[int], num_tokens: int) -> Target:
         settings, spans, text = self._settings, document.spans, document.text
         most = settings.reference_segments if settings.rule == "prefix" else 1
         prefixes: list[str] = []
@@ -205,7 +207,8 @@ class Targets:
             prefixes.append(_segment(text, (spans[ordinal][0], spans[last][1])))
         following = _segment(text, spans[ordinal + 1])
         is_spaced = text[spans[ordinal][1] - 1].isspace()
-        return Target(ordinal, places[ordinal], tuple(prefixes), following, spans[ordinal], is_spaced)
+        at, span = places[ordinal], spans[ordinal]
+        return Target(ordinal, at, tuple(prefixes), following, span, is_spaced, num_tokens)
 
 
 def cuts(text: str, spans: Spans, char_offsets: Ints) -> list[int]:

@@ -8,13 +8,17 @@ with a truth, so an answer is *scored*, neither right nor wrong. Only thought to
 
 The baseline is the same for all thoughts of a cut. It cancels in ``r - mean(r)``, which times G / (G - 1) is
 the paper's advantage (``loss=rlp``).
+
+Failures: short thoughts gain little; a weak reader of thoughts starves it, for the truth is never learnt; one
+thought with a chance of 1e-9 sets its group's mean (``gain_clip_nats`` bounds it; the paper has no bound).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rpt_core.objectives.evidence import Evidence, Needs, Wanted
-from rpt_core.objectives.next_token.thought import ThoughtAlone
+from rpt_core.objectives.likelihood import clipped_gain, log_likelihood, with_mean
+from rpt_core.objectives.next_token.thought import Logprobs, ThoughtAlone, by_group, settled_groups
 from rpt_core.objectives.objective import Asked, Drawn, Verdict, Verdicts
 from rpt_core.recipes.objectives import RlpObjective
 
@@ -42,25 +46,19 @@ class InformationGain(ThoughtAlone):
 
     def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
         """The true tokens after every thought that ended, and after an empty one."""
-        end = self.codec.control("end_think")
-        empty = [[[self.tail_after(question, end)] for question in one.questions] for one in asked]
-        return Wanted(tails=self.tails(asked, drawn), reference_tails=empty)
+        return Wanted(tails=self.tails(asked, drawn), reference_tails=self.empty_tails(asked))
 
     def settled(self, verdicts: Verdicts, evidence: Evidence) -> Verdicts:
         """Rewards by group. A thought that never ended stays out of it: it earns the others' mean."""
-        return [
-            [_rewarded(*group) for group in zip(groups, tails, without, strict=True)]
-            for groups, tails, without in zip(verdicts, evidence.tails, evidence.reference_tails, strict=True)
+        groups = by_group(verdicts, evidence, evidence.reference_tails)
+        return settled_groups(verdicts, (self._rewarded(*group) for group in groups))
+
+    def _rewarded(self, group: list[Verdict], tails: Sequence[Logprobs], without: Logprobs) -> list[Verdict]:
+        gains = [
+            None if log_likelihood(tail) is None else self._bounded(information_gain(tail, without))
+            for tail in tails
         ]
+        return [replace(verdict, score=gain) for verdict, gain in zip(group, with_mean(gains), strict=True)]
 
-
-def _rewarded(
-    group: list[Verdict], tails: Sequence[tuple[float, ...]], without: Sequence[tuple[float, ...]]
-) -> list[Verdict]:
-    gains = [information_gain(tail, without[0]) if tail else None for tail in tails]
-    known = [gain for gain in gains if gain is not None]
-    mean = sum(known) / len(known) if known else 0.0
-    return [
-        replace(verdict, score=mean if gain is None else gain)
-        for verdict, gain in zip(group, gains, strict=True)
-    ]
+    def _bounded(self, gain: float) -> float:
+        return clipped_gain(gain, self.settings.gain_clip_nats)

@@ -10,6 +10,9 @@ thoughts,
 
 has two terms: thought tokens with an advantage (``loss=rloo``), and the true tokens themselves, weighed by
 P_i without a baseline. A thought that never ends earns 0 and teaches no truth.
+
+Failures: a lucky thought with a wrong chain and a high P is reinforced; a product of many tokens vanishes
+(take at most six); where every P is tiny there is no signal, which is where most is to be learnt.
 """
 
 import math
@@ -17,9 +20,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rpt_core.objectives.evidence import Evidence, Needs, Wanted
-from rpt_core.objectives.next_token.thought import ThoughtAlone
-from rpt_core.objectives.objective import Asked, Drawn, ForcedTarget, Question, Verdict, Verdicts
-from rpt_core.policy.trunk import Sample
+from rpt_core.objectives.next_token.thought import (
+    Logprobs,
+    ThoughtAndTruth,
+    by_group,
+    settled_groups,
+)
+from rpt_core.objectives.objective import Asked, Drawn, Verdict, Verdicts
+from rpt_core.objectives.verdicts import learnt
 
 
 def likelihood(logprobs: Sequence[float]) -> float:
@@ -35,7 +43,7 @@ def likelihood(logprobs: Sequence[float]) -> float:
 
 
 @dataclass(frozen=True)
-class VeriFree(ThoughtAlone):
+class VeriFree(ThoughtAndTruth):
     """How a next-token question is rewarded under VeriFree."""
 
     @property
@@ -43,26 +51,19 @@ class VeriFree(ThoughtAlone):
         """The true tokens' likelihood after each thought."""
         return Needs(forced=True)
 
-    def judge(self, question: Question, sample: Sample) -> Verdict:
-        """The thought, and the true tokens that are learnt after it."""
-        return replace(super().judge(question, sample), forced=ForcedTarget(self.tail(question, sample)))
-
     def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
         """The true tokens after every thought that ended."""
         return Wanted(tails=self.tails(asked, drawn))
 
     def settled(self, verdicts: Verdicts, evidence: Evidence) -> Verdicts:
         """Each thought's reward, which is also the weight of the true tokens after it."""
-        return [
-            [
-                [_rewarded(*one) for one in zip(group, tails, strict=True)]
-                for group, tails in zip(groups, of_one, strict=True)
-            ]
-            for groups, of_one in zip(verdicts, evidence.tails, strict=True)
-        ]
+        groups = by_group(verdicts, evidence)
+        return settled_groups(
+            verdicts,
+            ([_rewarded(*one) for one in zip(group, tails, strict=True)] for group, tails, _ in groups),
+        )
 
 
-def _rewarded(verdict: Verdict, logprobs: tuple[float, ...]) -> Verdict:
-    assert verdict.forced is not None
+def _rewarded(verdict: Verdict, logprobs: Logprobs) -> Verdict:
     reward = likelihood(logprobs)
-    return replace(verdict, score=reward, forced=replace(verdict.forced, logprobs=logprobs, weight=reward))
+    return learnt(replace(verdict, score=reward), logprobs, reward)

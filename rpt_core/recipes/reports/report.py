@@ -25,6 +25,7 @@ PAGES = {
     "report-rlpt": "rpt_core.report.rlpt:study",
     "report-rlvr": "rpt_core.report.rlvr:study",
     "leaderboard": "rpt_core.report.leaderboard:study",
+    "report-outcomes": "rpt_core.report.outcomes.page:study",
 }
 """By stage, the ``module:function`` that says what the page holds."""
 STUDIES = {

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rpt_core.errors import StarvedError
+from rpt_core.objectives.controls import controlled
 from rpt_core.objectives.objective import (
     VERDICTS,
     Asked,
@@ -15,7 +16,7 @@ from rpt_core.objectives.objective import (
 )
 from rpt_core.policy.trunk import Sample
 from rpt_core.train.clock import Clock
-from rpt_core.train.rl.losses.selection import kept_groups
+from rpt_core.train.rl.losses.selection import kept_groups, learnt_answers
 from rpt_core.train.rl.rollouts import answered
 from rpt_core.train.rl.state import Progress, Trainer
 
@@ -100,7 +101,8 @@ def collect(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
         found = answered(trainer, asked, trainer.sampling_at(step), step, clock, ahead=ahead)
         forwarded, flops = forwarded + found.forwarded, flops + found.flops
         with clock.phase("select"):
-            documents += _select(trainer, step, asked, found.drawn, found.verdicts)
+            verdicts = controlled(recipe.reward_control, recipe.seed, step, asked, found.verdicts)
+            documents += _select(trainer, progress, asked, found.drawn, verdicts)
         wanted = recipe.prompts_per_step - sum(
             group.keep for document in documents for group in document.groups
         )
@@ -111,15 +113,23 @@ def collect(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
 
 def _select(
     trainer: Trainer,
-    step: int,
+    progress: Progress,
     asked: Sequence[Asked],
     drawn: Drawn,
     verdicts: Verdicts,
 ) -> list[Answered]:
     documents = []
     for one, samples, judged in zip(asked, drawn, verdicts, strict=True):
-        scores = [[verdict.score for verdict in group] for group in judged]
-        keep = kept_groups(scores, trainer.recipe.selection, step)
+        keep = _kept(trainer, progress, judged)
         groups = (Group(*row) for row in zip(one.questions, samples, judged, keep, strict=True))
         documents.append(Answered(one, tuple(groups)))
     return documents
+
+
+def _kept(trainer: Trainer, progress: Progress, judged: Sequence[Sequence[Verdict]]) -> list[bool]:
+    """Whether each group of a document is worth an update."""
+    selection, step = trainer.recipe.selection, progress.step + 1
+    if trainer.preset.surrogate == "likelihood":
+        return [any(learnt_answers(group, selection.keep_right)) for group in judged]
+    scores = [[verdict.score for verdict in group] for group in judged]
+    return kept_groups(scores, selection, step, progress.deviation)

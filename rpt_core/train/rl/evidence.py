@@ -26,9 +26,10 @@ def measured(trainer: Trainer, asked: Sequence[Asked], wanted: Wanted) -> tuple[
     before = sum(model.work.flops for model in models)
     plain = PlainProbabilities(trainer.policy)
     chances = () if wanted.plain is None else plain(trunks, wanted.plain)
-    tails, own = _scored(trainer, trainer.policy, trunks, wanted.tails)
+    together, own = _scored(trainer, trainer.policy, trunks, _joined(wanted.tails, wanted.empty_tails))
     reference_tails, others = _scored(trainer, trainer.average, trunks, wanted.reference_tails)
-    evidence = Evidence(chances, tails, reference_tails, _judged(trainer, wanted.pairs))
+    judged = _judged(trainer, wanted.pairs)
+    evidence = Evidence(chances, *_parted(together, wanted.tails), reference_tails, judged)
     flops = sum(model.work.flops for model in models) - before
     return evidence, plain.num_forwarded + own + others, flops
 
@@ -40,6 +41,28 @@ def _scored(
         return (), 0
     assert policy is not None
     return forced_logprobs(policy, trunks, tails, trainer.layout, trainer.tokens_per_micro_batch)
+
+
+def _joined(first: Placed[Tail] | None, second: Placed[Tail] | None) -> Placed[Tail] | None:
+    """Both below the same cuts, so that one pass over the trunks serves them."""
+    if first is None or second is None:
+        return second if first is None else first
+    return [
+        [[*one, *other] for one, other in zip(*cuts, strict=True)] for cuts in zip(first, second, strict=True)
+    ]
+
+
+def _parted(
+    found: Placed[tuple[float, ...]], first: Placed[Tail] | None
+) -> tuple[Placed[tuple[float, ...]], Placed[tuple[float, ...]]]:
+    """The other way round: those of ``first``, and the rest of each cut's."""
+    if first is None:
+        return (), found
+    nums = [[len(of) for of in cuts] for cuts in first]
+    pairs = [list(zip(*one, strict=True)) for one in zip(found, nums, strict=True)]
+    return [[of[:num] for of, num in cuts] for cuts in pairs], [
+        [of[num:] for of, num in cuts] for cuts in pairs
+    ]
 
 
 def _judged(trainer: Trainer, pairs: Placed[Pair | None] | None) -> Placed[JudgeVerdict | None]:
@@ -55,7 +78,7 @@ def _refuse_undeclared(trainer: Trainer, wanted: Wanted) -> None:
     needs = trainer.objective.needs
     undeclared = {
         "plain": wanted.plain is not None and not needs.plain,
-        "forced": wanted.tails is not None and not needs.forced,
+        "forced": not (wanted.tails is wanted.empty_tails is None) and not needs.forced,
         "judge": wanted.pairs is not None and not (needs.judge and isinstance(trainer.objective, HasJudge)),
         "reference_decay": wanted.reference_tails is not None and needs.reference_decay is None,
     }

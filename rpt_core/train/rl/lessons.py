@@ -1,14 +1,15 @@
 """What a batch of judged answers teaches: by document, and the denominators all of it shares."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from rpt_core.objectives.objective import ForcedTarget
 from rpt_core.policy.trunk import Cut, Trunk
-from rpt_core.train.rl.collect import Answered
+from rpt_core.train.rl.collect import Answered, Group
 from rpt_core.train.rl.losses import dual
 from rpt_core.train.rl.losses.advantages import group_advantages
 from rpt_core.train.rl.losses.policy import denominator
+from rpt_core.train.rl.losses.selection import learnt_answers
 from rpt_core.train.rl.state import Trainer
 
 
@@ -27,6 +28,8 @@ class PolicyExample:
     target is the cut's suffix, and the target counts in no denominator."""
     reasoned: frozenset[int]
     """Document tokens that were asked about: not part of the documents' own loss."""
+    emphases: Mapping[tuple[int, int], tuple[float, ...]] = field(default_factory=dict)
+    """By cut and answer, a factor of each token's weight; 1 where there is none."""
 
     @property
     def num_tokens(self) -> int:
@@ -47,25 +50,44 @@ def lesson_of(trainer: Trainer, document: Answered) -> PolicyExample:
     """The document's kept groups as a lesson."""
     trunk, groups = document.asked.trunk, document.groups
     kept = [(cut, group) for cut, group in zip(trunk.cuts, groups, strict=True) if group.keep]
-    masked = trainer.recipe.selection.mask_truncated
     lesson = PolicyExample(
         trunk=replace(trunk, cuts=tuple(cut for cut, _ in kept)),
         answers=[[sample.token_ids for sample in group.samples] for _, group in kept],
         engine_logprobs=[[sample.logprobs for sample in group.samples] for _, group in kept],
-        advantages=[
-            group_advantages(
-                group.scores,
-                by_deviation=trainer.preset.by_deviation,
-                leave_one_out=trainer.preset.leave_one_out,
-            ).tolist()
-            for _, group in kept
-        ],
-        counted=[[not (masked and s.finish == "length") for s in group.samples] for _, group in kept],
+        advantages=[_advantages(trainer, group) for _, group in kept],
+        counted=[_counted(trainer, group) for _, group in kept],
         num_drawn=len(kept),
         reasoned=frozenset(cut.position for cut in trunk.cuts),
     )
-    forced = [(cut, one.forced) for cut, group in kept for one in group.verdicts if one.forced]
+    forced = [(cut, one) for cut, group in kept for verdict in group.verdicts for one in verdict.forced]
     return _with_targets(lesson, [(cut, one) for cut, one in forced if one.weight])
+
+
+def _advantages(trainer: Trainer, group: Group) -> list[float]:
+    """By answer: those the objective gives, or the comparison of rewards that the loss names."""
+    preset = trainer.preset
+    if preset.surrogate == "likelihood":
+        right = _right(trainer, group)
+        return [one / max(sum(right), 1) for one in right]
+    given = [verdict.advantage for verdict in group.verdicts if verdict.advantage is not None]
+    if given:
+        return given
+    found: list[float] = group_advantages(
+        group.scores, by_deviation=preset.by_deviation, leave_one_out=preset.leave_one_out
+    ).tolist()
+    return found
+
+
+def _counted(trainer: Trainer, group: Group) -> list[bool]:
+    """By answer, whether it is in the loss and its denominator."""
+    if trainer.preset.surrogate == "likelihood":
+        return _right(trainer, group)
+    masked = trainer.recipe.selection.mask_truncated
+    return [not (masked and sample.finish == "length") for sample in group.samples]
+
+
+def _right(trainer: Trainer, group: Group) -> list[bool]:
+    return learnt_answers(group.verdicts, trainer.recipe.selection.keep_right)
 
 
 def _with_targets(lesson: PolicyExample, forced: Sequence[tuple[Cut, ForcedTarget]]) -> PolicyExample:
@@ -82,13 +104,15 @@ def _with_targets(lesson: PolicyExample, forced: Sequence[tuple[Cut, ForcedTarge
         engine_logprobs=[*lesson.engine_logprobs, *([one.logprobs] for _, one in forced)],
         advantages=[*lesson.advantages, *([one.weight] for _, one in forced)],
         counted=[*lesson.counted, *([True] for _ in forced)],
+        emphases={
+            (lesson.num_drawn + n, 0): one.emphasis for n, (_, one) in enumerate(forced) if one.emphasis
+        },
     )
 
 
 def scales_of(trainer: Trainer, lessons: Sequence[PolicyExample]) -> Scales:
     """The denominators of a whole batch."""
-    drawn = [(one.answers[: one.num_drawn], one.counted[: one.num_drawn]) for one in lessons]
-    counted = [len(ids) for pair in drawn for ids, counts in _flat(*pair) if counts]
+    counted = [length for one in lessons for length in _lengths(trainer, one)]
     return Scales(
         denominator(counted, trainer.preset, trainer.recipe.reasoning_tokens),
         float(max(sum(_num_own(trainer, one) for one in lessons), 1)),
@@ -102,8 +126,14 @@ def _num_own(trainer: Trainer, lesson: PolicyExample) -> int:
     return dual.num_own_tokens(trunk, lesson.reasoned)
 
 
-def _flat(
-    answers: list[list[tuple[int, ...]]], counted: list[list[bool]]
-) -> list[tuple[tuple[int, ...], bool]]:
-    pairs = zip(answers, counted, strict=True)
-    return [pair for ids, counts in pairs for pair in zip(ids, counts, strict=True)]
+def _lengths(trainer: Trainer, lesson: PolicyExample) -> list[float]:
+    """Tokens of the drawn answers that count, as the loss's denominator takes them."""
+    weighed = trainer.preset.surrogate == "likelihood"
+    return [
+        len(ids) * (advantage if weighed else 1)
+        for cut in range(lesson.num_drawn)
+        for ids, counts, advantage in zip(
+            lesson.answers[cut], lesson.counted[cut], lesson.advantages[cut], strict=True
+        )
+        if counts
+    ]

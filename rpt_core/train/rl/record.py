@@ -121,6 +121,7 @@ def _feed(whole: Any, document: Answered) -> None:
         whole.update(canonical_json([cut.position, list(cut.suffix_ids), group.keep, len(group.samples)]))
         for sample, verdict in zip(group.samples, group.verdicts, strict=True):
             told = [sample.finish, verdict.verdict, verdict.score, len(sample.token_ids)]
+            told += [] if verdict.advantage is None else [verdict.advantage]
             whole.update(canonical_json(told))
             whole.update(np.array(sample.token_ids, "<i4").tobytes())
 

@@ -1,7 +1,8 @@
 """The reference that rewards stand on: the start model frozen, or a moving average of the policy.
 
-``phi <- decay * phi + (1 - decay) * theta`` after every step, ``phi = theta`` before the first (RLP, section
-on the EMA baseline). It is state of the training: every checkpoint and every published state has it.
+``phi <- decay * phi + (1 - decay) * theta`` after every step (or every few), ``phi = theta`` before the first
+(RLP, section on the EMA baseline). It is state of the training: every checkpoint and every published state
+has it.
 """
 
 from pathlib import Path
@@ -16,10 +17,10 @@ REFERENCE_FILE = "reference.safetensors"
 
 
 @torch.no_grad()
-def follow(trainer: Trainer) -> None:
-    """Move the reference after a step, where it follows the policy."""
-    decay = trainer.objective.needs.reference_decay
-    if trainer.average is None or decay is None or decay == 1:
+def follow(trainer: Trainer, step: int) -> None:
+    """Move the reference after a (1-based) step, where it follows the policy."""
+    decay, every = trainer.objective.needs.reference_decay, trainer.objective.needs.reference_every
+    if trainer.average is None or decay is None or decay == 1 or step % every:
         return
     with trainer.backend.whole():
         own = dict(trainer.policy.model.named_parameters())

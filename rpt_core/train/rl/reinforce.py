@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import cast
 
 from rpt_core.artifacts.build import GIGA, METRICS_FILE, TIMINGS_FILE, Build
-from rpt_core.artifacts.manifest import Outcome, RowCounts
-from rpt_core.errors import StarvedError
+from rpt_core.artifacts.manifest import MANIFEST_FILE, Outcome, RowCounts
+from rpt_core.errors import RecipeError, StarvedError
 from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
 from rpt_core.objectives.problems.objective import Rlvr
 from rpt_core.objectives.registry import open_objective
@@ -136,9 +136,25 @@ def open_trainer(recipe: RlRecipe, build: Build, model: Path | None = None) -> T
         tokens_per_micro_batch=build.numerics.tokens_per_micro_batch,
         reference=_policy(build, start) if recipe.kl_weight else None,
         average=None if objective.needs.reference_decay is None else _policy(build, start),
+        charged_gflops=_of_proxy(build) if getattr(recipe, "count_proxy", False) else 0.0,
     )
     refuse_followed(trainer)
     return trainer
+
+
+def _of_proxy(build: Build) -> float:
+    """What the proxy's pass over the corpus took, in 1e9 operations.
+
+    Raises:
+        RecipeError: nobody says so, because the training has no difficulty or its folder no manifest.
+    """
+    manifest = build.inputs.get("difficulty", build.scratch) / MANIFEST_FILE
+    if not manifest.is_file():
+        raise RecipeError(
+            "count_proxy is on, and what the proxy took is not known: the training has no difficulty, or one "
+            "that was not taken from a store. Give it one, or set count_proxy=false."
+        )
+    return float(json.loads(manifest.read_text())["outcome"]["flops"]) / GIGA
 
 
 def _policy(build: Build, folder: Path) -> Policy:

@@ -40,6 +40,8 @@ class Progress:
     best_step: int = 0
     """Step of the best online evaluation so far, where the recipe publishes it; 0 before the first."""
     best_accuracy: float = 0.0
+    deviation: float = 0.0
+    """Moving average of the groups' deviations of reward, where the recipe's selection stands on it."""
     ahead: DrawnAnswers | None = None
     """The next step's first answers, where they were drawn during the last update
     (:mod:`rpt_core.train.rl.ahead`)."""
@@ -60,6 +62,8 @@ class Trainer:
     """The start model, where the recipe keeps the policy near it."""
     average: Policy | None = None
     """The reference that the objective's rewards stand on: its moving average, or the start model frozen."""
+    charged_gflops: float = 0.0
+    """Spent before the first step on what this training stands on, and counted towards its end."""
 
     @property
     def preset(self) -> Preset:
@@ -86,7 +90,9 @@ class Trainer:
         """Whether the training has reached its last step, or used up its tokens or operations."""
         tokens = self.recipe.max_tokens if isinstance(self.recipe, TextRlRecipe) else 0
         gflops = self.recipe.max_gflops
-        used_up = bool(tokens and progress.tokens >= tokens) or bool(gflops and progress.gflops >= gflops)
+        used_up = bool(tokens and progress.tokens >= tokens) or bool(
+            gflops and progress.gflops + self.charged_gflops >= gflops
+        )
         return used_up or progress.step >= self.recipe.steps
 
     def sampling_at(self, step: int) -> Sampling:

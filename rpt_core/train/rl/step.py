@@ -29,6 +29,7 @@ from rpt_core.train.rl.losses.policy import (
     ratios,
     token_weights,
 )
+from rpt_core.train.rl.losses.selection import followed
 from rpt_core.train.rl.metrics import Learnt, Sums, describe, means, merged, staleness, totals
 from rpt_core.train.rl.reference import follow
 from rpt_core.train.rl.state import Progress, Trainer
@@ -50,7 +51,7 @@ def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, 
     _refuse_stale(trainer, batch, progress.step)
     learns = batch.num_kept > 0 or (not batch.asks and trainer.ntp_weight > 0)
     learnt = _learn(trainer, batch, progress.step + 1) if learns else None
-    follow(trainer)
+    follow(trainer, progress.step + 1)
     if isinstance(trainer.objective, StatefulObjective):
         entropies = learnt.first.entropies_nats if learnt else {}
         trainer.objective.observe(Seen([group.verdicts for group in batch.groups], entropies))
@@ -186,6 +187,8 @@ def _policy_loss(
     counted_A = _counted(lessons, parts, scores)
     weights_N = token_weights(scores.answer_N, counted_A, trainer.preset, scales.policy)
     weights_N = weights_N * importance_weights(old_N, engine_N, trainer.recipe.importance_cap)
+    if any(one.emphases for one, _, _ in rows):
+        weights_N = weights_N * torch.tensor([x for row in rows for x in _emphasis(*row)], device=device)
     terms_N = policy_terms(scores.logprobs_N, old_N, advantages_A, scores.answer_N, trainer.preset)
     loss = (weights_N * terms_N).sum()
     sums.policy_loss += float(loss.detach())
@@ -201,6 +204,11 @@ def _policy_loss(
     sums.logprobs.append(now_N)
     sums.answer_tokens += len(now_N)
     return loss
+
+
+def _emphasis(lesson: PolicyExample, cut: int, answer: int) -> Sequence[float]:
+    """By token of an answer, a factor of its weight."""
+    return lesson.emphases.get((cut, answer)) or [1.0] * len(lesson.engine_logprobs[cut][answer])
 
 
 def _counted(lessons: Sequence[PolicyExample], parts: Sequence[Part], scores: BranchScores) -> Tensor:
@@ -257,6 +265,12 @@ def _advance(trainer: Trainer, progress: Progress, batch: Batch, learnt: Learnt 
         used=progress.used + batch.num_kept,
         tokens=progress.tokens + batch.num_forwarded + forwarded,
         gflops=progress.gflops + (batch.flops + flops) / GIGA,
+        deviation=followed(
+            progress.deviation,
+            [group.scores for group in batch.groups],
+            trainer.recipe.selection,
+            progress.step + 1,
+        ),
         ahead=None,
     )
 

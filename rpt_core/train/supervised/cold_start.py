@@ -6,7 +6,7 @@ has a strategy left to find (the sample world's prototype, section 3).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rpt_core.artifacts.build import Build
 from rpt_core.artifacts.manifest import Outcome, RowCounts
-from rpt_core.errors import StarvedError
+from rpt_core.errors import RecipeError, StarvedError
 from rpt_core.objectives.next_token.prompts import next_token_prompt
 from rpt_core.objectives.problems.question import read_problems
 from rpt_core.objectives.prompts import problem_prompt
@@ -33,6 +33,7 @@ from rpt_core.train.supervised.lessons import (
     Answer,
     Lessons,
     PlainDocuments,
+    PlainText,
     SolvedProblems,
     SupervisedExample,
     ThoughtStyle,
@@ -59,6 +60,7 @@ def train_cold_start(recipe: ColdStartRecipe, build: Build) -> Outcome:
         backend,
         recipe.steps,
         lambda step: _learn(backend, school, recipe, build, step),
+        recipe.max_gflops,
     )
     backend.export(build.out / "model")
     return Outcome(
@@ -84,6 +86,8 @@ class ColdStartData:
     traced: bool
     """Whether documents bring thoughts of their own, or teach the form alone."""
     balance: RowCounts
+    plain: PlainText | None = None
+    """Text that is learnt as it is, where the recipe mixes some in."""
 
     @classmethod
     def open(cls, recipe: ColdStartRecipe, build: Build, policy: Policy) -> "ColdStartData":
@@ -109,21 +113,30 @@ class ColdStartData:
                 "with a solution that fits. Look at what prepare-corpus dropped, or give more text."
             )
         sources["problems"] = problems.balance
+        plain = None
+        if recipe.plain_per_step:
+            windows = Windows.build(corpus, "train", codec, room, build.scratch / "plain.tokens")
+            plain = PlainText(windows, policy.begin_ids)
+            sources["plain text"] = RowCounts(rows_in=len(plain), kept=len(plain))
         rows = sum(sources.values(), RowCounts())
-        return cls(documents, problems, is_traced, rows.model_copy(update={"by_source": sources}))
+        return cls(documents, problems, is_traced, rows.model_copy(update={"by_source": sources}), plain)
 
     def lessons(self, recipe: ColdStartRecipe, step: int) -> list[list[SupervisedExample]]:
         """The documents and the problems of one step; every epoch each once, in random order."""
         rng = np.random.default_rng([recipe.seed, step, 7])
-        pools: tuple[tuple[Lessons, int], ...] = (
+        pools: tuple[tuple[Lessons | None, int], ...] = (
             (self.documents, recipe.documents_per_step),
             (self.problems, recipe.problems_per_step),
+            (self.plain, recipe.plain_per_step),
         )
-        return [
+        drawn = [
             [pool.lesson(int(index), rng) for index in shuffled(len(pool), num, step, recipe.seed)]
             for pool, num in pools
-            if num and len(pool)
+            if num and pool
         ]
+        if recipe.direct_answers:
+            return drawn
+        return [[thinking_alone(lesson) for lesson in pool] for pool in drawn]
 
 
 def _documents(
@@ -141,6 +154,12 @@ def _documents(
         window_tokens=window, thought_tokens_max=longest, kinds=recipe.trace_kinds,
         style=_style(recipe, codec),
     )  # fmt: skip
+    if recipe.trace_kinds and not len(traced):
+        raise RecipeError(
+            f"trace_kinds {', '.join(recipe.trace_kinds)} match traces of the corpus, and none can be "
+            f"shown ({traced.balance.dropped}): the form alone would be taught in their place. Fix the "
+            "patterns, or leave them out."
+        )
     if len(traced):
         return traced, True, {"traces": traced.balance}
     plain = PlainDocuments(
@@ -224,6 +243,12 @@ class _Batch:
         weights_N = torch.from_numpy(weights).to(nll_M.device)
         answer_nll_N = -scores.logprobs_N / self.num_answer_tokens
         return (weights_N * answer_nll_N).sum() + self.ntp_weight * nll, nll, answer_nll_N.sum()
+
+
+def thinking_alone(lesson: SupervisedExample) -> SupervisedExample:
+    """The lesson without its direct answers; a place that has no other keeps its own."""
+    answers = (tuple(answer for answer in at if answer.thinks) or at for at in lesson.answers)
+    return replace(lesson, answers=tuple(answers))
 
 
 def first_token_weights(answers: Sequence[Answer], think_share: float) -> dict[bool, float]:

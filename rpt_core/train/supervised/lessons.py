@@ -11,9 +11,10 @@ whether to think at all is decided by the answer's first token, which
 
 import fnmatch
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -27,6 +28,7 @@ from rpt_core.objectives.prompts import Prompt, boxed
 from rpt_core.objectives.windows import stride, window_of
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Trunk
+from rpt_core.train.supervised.conclusions import BoxedIds, boxed_ids, read_conclusions
 from rpt_core.train.supervised.windows import Windows, tokenised
 
 Ids = tuple[int, ...]
@@ -71,6 +73,16 @@ class _Traced:
     document: NDArray[np.int32]
     cuts: tuple[int, ...]
     thoughts: tuple[Ids, ...]
+    start: int = 0
+    """Document tokens before the window."""
+    boxes: Mapping[int, BoxedIds] = MappingProxyType({})
+    """What thoughts conclude, by cut of the document, where the corpus says more than the truth."""
+
+    def boxed(self, cut: int, num: int) -> Ids:
+        """What the answer at a cut boxes: ``num`` true tokens, or the thought's own conclusion."""
+        if box := self.boxes.get(self.start + cut):
+            return box.shown(self.document.tolist(), self.start, num - 1)
+        return tuple(self.document[cut : cut + num].tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +129,21 @@ class TracedDocuments:
         A trace is left out when its place is not a token's beginning: its truth could not be boxed.
         """
         by_document, num = read_traces(corpus, kinds)
+        conclusions = read_conclusions(corpus)
         dropped: dict[str, int] = defaultdict(int)
         windows: list[_Traced] = []
         shown = 0
         for doc_id, ids in tokenised(corpus, split, codec):
             found = _placed(by_document.pop(doc_id, ()), ids, codec, thought_tokens_max, dropped)
+            boxes = boxed_ids(conclusions.get(doc_id, {}), ids, codec)
             owners = window_of(np.array([cut for cut, _ in found], np.int64), window_tokens)
             for owner in np.unique(owners).tolist():
                 here = [pair for pair, of in zip(found, owners, strict=True) if of == owner]
                 start = owner * stride(window_tokens)
                 document = np.asarray(ids[start : start + window_tokens], np.int32)
                 cuts = tuple(cut - start for cut, _ in here)
-                windows.append(_Traced(f"{doc_id}@{start}", document, cuts, tuple(t for _, t in here)))
+                thoughts = tuple(thought for _, thought in here)
+                windows.append(_Traced(f"{doc_id}@{start}", document, cuts, thoughts, start, boxes))
                 shown += len(here)
         dropped["other-split"] += sum(len(rows) for rows in by_document.values())
         left_out = {reason: n for reason, n in sorted(dropped.items()) if n}
@@ -144,7 +159,7 @@ class TracedDocuments:
         direct = int(rng.integers(len(window.cuts)))
         answers = []
         for place, (cut, thought) in enumerate(zip(window.cuts, window.thoughts, strict=True)):
-            truth = tuple(window.document[cut : cut + int(rng.integers(1, 3))].tolist())
+            truth = window.boxed(cut, int(rng.integers(1, 3)))
             thought_ids = self.style.thought(thought, rng)
             answers.append(_answers(thought_ids, truth, self.codec, direct=place == direct))
         prompt = self.style.prompt(self.prompt, rng)
@@ -179,6 +194,22 @@ class PlainDocuments:
             for place, cut in enumerate(cuts)
         ]
         return _document_lesson(str(index), document, tuple(cuts), answers, self.prompt)
+
+
+@dataclass(frozen=True)
+class PlainText:
+    """Documents as they are, without instruction or answer."""
+
+    windows: Windows
+    begin_ids: Ids
+    """What begins every row (BOS, where the model has one)."""
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def lesson(self, index: int, rng: np.random.Generator) -> SupervisedExample:
+        """A window without a cut; nothing is drawn."""
+        return SupervisedExample(Trunk(f"plain {index}", self.begin_ids, self.windows[index]), ())
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,12 @@ class Trained:
 
 
 def train_supervised(
-    build: Build, policy: Policy, backend: TrainerBackend, steps: int, learn: Callable[[int], Learned]
-) -> Trained:
+    build: Build, policy: Policy, backend: TrainerBackend, steps: int, learn: Callable[[int], Learned],
+    max_gflops: float = 0.0,
+) -> Trained:  # fmt: skip
     """Take ``steps`` optimiser steps; ``learn(step)`` leaves this rank's gradient of step 1, 2, ...
+
+    It ends sooner after the step that reaches ``max_gflops`` (1e9 operations), where that is above 0.
 
     What a step learns from depends on its number alone, so a checkpoint is weights, moments and a number.
 
@@ -62,7 +65,7 @@ def train_supervised(
     step, num_tokens, flops = _resume(build, backend)
     last: dict[str, float] = {}
     saved = time.monotonic()
-    while step < steps:
+    while step < steps and not (max_gflops and flops / GIGA >= max_gflops):
         begun, before = time.perf_counter(), policy.work.flops
         learned = _merged(backend.all_gather(learn(step + 1)))
         norm = backend.step(step + 1)

@@ -7,7 +7,8 @@ has something to do; and now and then the next one is told as well.
 """
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -22,6 +23,7 @@ from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.rlpt_objective import RlptObjective
 from rpt_core.recipes.supervised import ColdStartRecipe
 from rpt_core.sample.wordings import reworded
+from rpt_core.train.supervised.conclusions import Conclusions, read_conclusions
 from rpt_core.train.supervised.lessons import RESTATED_TOKENS, Answer, Ids, SupervisedExample, read_traces
 
 LONGEST_SEGMENT = 128
@@ -34,7 +36,7 @@ CUTS = 5
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A segment, and the thought that leads to it."""
+    """A segment, and the thought that leads to it: the target's words are what the thought comes to."""
 
     target: Target
     thought: Ids
@@ -73,6 +75,7 @@ class SegmentLessons:
         traces, num = read_traces(corpus, recipe.trace_kinds)
         targets = Targets(corpus, None, codec, settings, window_tokens, split)
         windows, balance = _windows(targets, traces, num, codec, recipe.thought_tokens_max)
+        windows = _concluded(windows, read_conclusions(corpus))
         return cls(windows, prompt, codec, recipe.reword == "sample-world", num > 0, balance)
 
     def __len__(self) -> int:
@@ -121,6 +124,26 @@ def _windows(
     return tuple(windows), RowCounts(
         rows_in=num, kept=shown, dropped={name: count for name, count in sorted(reasons.items()) if count}
     )
+
+
+def _concluded(windows: tuple[_Window, ...], conclusions: Mapping[str, Conclusions]) -> tuple[_Window, ...]:
+    """The windows with the segments that their thoughts lead to, where these are not the truth."""
+    if not conclusions:
+        return windows
+    of_documents = [conclusions.get(window.page.doc_id, {}) for window in windows]
+    return tuple(
+        replace(window, places=tuple(_told(place, known) for place in window.places))
+        for window, known in zip(windows, of_documents, strict=True)
+    )
+
+
+def _told(place: _Place, conclusions: Conclusions) -> _Place:
+    start, end = place.target.span
+    for offset, one in conclusions.items():
+        if start <= offset < end:
+            texts = tuple(one.in_place_of(text, offset - start) for text in place.target.prefixes)
+            return replace(place, target=replace(place.target, prefixes=texts))
+    return place
 
 
 def _led_to(

@@ -7,18 +7,20 @@ the answer's advantage (``advantages.py``), the terms:
 
     -min(rho * A, clip(rho, 1 - low, 1 + high) * A)     "clipped": GRPO, Dr. GRPO, DAPO, GSPO, RLOO, RLP
     -stop_gradient(clip(rho, ...)) * A * log pi         "weighted": CISPO
+    -A * log pi                                         "likelihood": rejection sampling, A = 1 / right ones
 
 and the weights, with n_i the tokens of the i-th of K answers that count:
 
-    1 / sum_i(n_i)              mean over "tokens": GRPO, DAPO, CISPO
+    1 / sum_i(n_i)              mean over "tokens": GRPO, DAPO, CISPO, RLPR; rejection: 1 / sum_i(A_i n_i)
     1 / (K * n_i)               mean over "answers": GSPO, RLP
-    1 / (K * longest allowed)   "constant": Dr. GRPO, RLOO
+    1 / (K * longest allowed)   "constant": Dr. GRPO, RLOO, NOVER
 
 ``lessons.py`` takes the denominators of the batch, ``step.py`` adds the products up.
 
 Letters: N answer tokens, A answers.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,9 +41,11 @@ class Preset:
     clip_low: float
     clip_high: float
     """The ratio is kept within ``1 - clip_low`` and ``1 + clip_high``."""
-    surrogate: Literal["clipped", "weighted"]
+    surrogate: Literal["clipped", "weighted", "likelihood"]
     """``clipped``: the pessimistic minimum of PPO. ``weighted``: CISPO, where a clipped ratio without
-    gradient weighs the log-probability, so that no token loses its gradient."""
+    gradient weighs the log-probability, so that no token loses its gradient. ``likelihood``: the
+    log-probability of right answers alone, whatever policy drew them (rejection sampling, expert
+    iteration)."""
     mean: Literal["tokens", "answers", "constant"]
     """What the sum is divided by: tokens of the batch; answers, each by its own length first; or answers
     times the longest answer allowed, the same for all batches (Dr.GRPO)."""
@@ -57,15 +61,20 @@ PRESETS: dict[LossName, Preset] = {
     "cispo": Preset(True, "token", 1.0, 4.0, "weighted", "tokens"),
     "rloo": Preset(False, "token", 0.2, 0.2, "clipped", "constant", leave_one_out=True),
     "rlp": Preset(False, "token", 0.2, 0.2, "clipped", "answers", leave_one_out=True),
+    "rlpr": Preset(True, "token", 0.2, 0.27, "clipped", "tokens"),
+    "nover": Preset(False, "token", 0.1, 0.2, "clipped", "constant"),
+    "rejection": Preset(False, "token", 1.0, math.inf, "likelihood", "tokens"),
 }
 """``grpo`` takes the mean over the batch's tokens, the default of the library RPT was built on; the
 papers do not say (docs/methods.md, rule 2.2). ``rloo`` is the estimate of arXiv 2402.14740, section 3.2;
-``rlp`` that of arXiv 2510.01265, section 3, whose clip range is not given.
+``rlp`` that of arXiv 2510.01265, section 3, whose clip range is not given; ``rlpr`` has the clip range of
+arXiv 2506.18254 (0.8 to 1.27), ``nover`` that of arXiv 2505.16022. ``rejection`` is no policy gradient:
+supervised learning of the right answers, each question weighing alike (study of controls).
 
-With one update per batch every ratio is 1: no clip acts, and ``grpo``, ``dapo`` and ``cispo`` have the same
-gradient, bit for bit. ``dr_grpo`` then differs by its advantages and its denominator, ``gspo`` by the weight
-of a token (one over the length of its answer); ``rloo`` is G / (G - 1) times ``dr_grpo`` for groups of G,
-``rlp`` weighs tokens like ``gspo``. With ``updates_per_batch`` of 2 or more all differ."""
+With one update per batch every ratio is 1: no clip acts, and ``grpo``, ``dapo``, ``cispo`` and ``rlpr`` have
+the same gradient, bit for bit. ``dr_grpo`` then differs by its advantages and its denominator, ``gspo`` by
+the weight of a token (one over the length of its answer); ``rloo`` is G / (G - 1) times ``dr_grpo`` for
+groups of G, ``rlp`` weighs tokens like ``gspo``. With ``updates_per_batch`` of 2 or more all differ."""
 
 
 def policy_terms(
@@ -83,6 +92,8 @@ def policy_terms(
     ratio_N = ratios(logprobs_N, old_logprobs_N, answer_N, len(advantages_A), preset)
     clipped_N = clipped(ratio_N, preset)
     advantage_N = advantages_A[answer_N]  # (A,) -> (N,): an answer's tokens share its advantage
+    if preset.surrogate == "likelihood":
+        return -advantage_N * logprobs_N
     if preset.surrogate == "weighted":
         return -clipped_N.detach() * advantage_N * logprobs_N
     return -torch.minimum(ratio_N * advantage_N, clipped_N * advantage_N)
@@ -119,11 +130,11 @@ def token_weights(answer_N: Tensor, counted_A: Tensor, preset: Preset, denominat
     return weight_A[answer_N]
 
 
-def denominator(lengths: list[int], preset: Preset, max_tokens: int) -> float:
+def denominator(lengths: list[float], preset: Preset, max_tokens: int) -> float:
     """What the batch's sum is divided by.
 
     Args:
-        lengths: Tokens of every answer that counts, over the whole batch.
+        lengths: Tokens of every answer that counts, over the whole batch, times its weight if it has one.
         preset: A row of :data:`PRESETS`.
         max_tokens: Longest answer allowed.
 

@@ -171,9 +171,9 @@ def test_the_average_follows_the_policy(tmp_path, folders):
     own, average = (next(iter(p.model.parameters())) for p in (trainer.policy, trainer.average))
     before = average.detach().clone()
     own.data += 1.0
-    follow(trainer)
+    follow(trainer, 1)
     np.testing.assert_allclose(average.detach(), before + 0.5, atol=1e-6)
     frozen = replace(trainer, objective=replace(trainer.objective, question=InformationGain.of(
         PAPER.model_copy(update={"reference_decay": 1.0}), trainer.policy.codec)))  # fmt: skip
-    follow(frozen)
+    follow(frozen, 2)
     np.testing.assert_allclose(average.detach(), before + 0.5, atol=1e-6)

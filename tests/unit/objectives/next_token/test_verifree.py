@@ -85,11 +85,16 @@ def test_the_true_tokens_follow_a_thought_that_ended_and_no_other(codec, inputs)
     assert (wanted.plain, wanted.reference_tails) == (None, None)
     evidence = Evidence(tails=[[[(-0.5, -0.25), ()]]])
     (((one, other),),) = objective.verdicts([asked], [[[ended, endless]]], evidence)
-    assert (one.verdict, other.verdict, other.score, other.forced.weight) == ("scored", "truncated", 0.0, 0.0)
-    assert one.score == one.forced.weight == pytest.approx(np.exp(-0.75))
-    assert (one.forced.tail, one.forced.logprobs) == (tail, (-0.5, -0.25))
+    assert (one.verdict, other.verdict, other.score, other.forced[0].weight) == (
+        "scored",
+        "truncated",
+        0.0,
+        0.0,
+    )
+    assert one.score == one.forced[0].weight == pytest.approx(np.exp(-0.75))
+    assert (one.forced[0].tail, one.forced[0].logprobs) == (tail, (-0.5, -0.25))
     (((unsettled, _),),) = objective.verdicts([asked], [[[ended, endless]]])
-    assert (unsettled.score, unsettled.forced.weight) == (0.0, 0.0)
+    assert (unsettled.score, unsettled.forced[0].weight) == (0.0, 0.0)
 
 
 def small(**changes):
@@ -111,7 +116,7 @@ def printed_loss(trainer, batch):
                 gain = rewards[n] - sum(others) / len(others)
                 total = total - gain * row_logprobs(trainer, document, cut, (), sample.token_ids)
                 if rewards[n]:
-                    tail = verdict.forced.tail
+                    tail = verdict.forced[0].tail
                     total = total - rewards[n] * row_logprobs(trainer, document, cut, tail.given, tail.scored)
                 num += 1
     return total / (num * trainer.recipe.reasoning_tokens)

@@ -36,7 +36,7 @@ def test_a_lesson_holds_the_kept_groups_alone():
     assert lesson.num_tokens == 13 + 1 + (5 + 2 + 6)
 
 
-@pytest.mark.parametrize("loss", sorted(PRESETS))
+@pytest.mark.parametrize("loss", sorted(PRESETS.keys() - {"rejection"}))
 def test_advantages_are_those_of_the_loss(loss):
     preset = PRESETS[loss]
     lesson = lesson_of(trainer(loss), batch().documents[1])
@@ -44,6 +44,31 @@ def test_advantages_are_those_of_the_loss(loss):
         [row[0] for row in ROWS[2]], by_deviation=preset.by_deviation, leave_one_out=preset.leave_one_out
     )
     np.testing.assert_array_equal(np.float32(lesson.advantages[0]), expected)
+
+
+def test_advantages_that_the_objective_gives_are_taken_as_they_are():
+    first = batch().documents[0].groups[0]
+    verdicts = [replace(v, advantage=a) for v, a in zip(first.verdicts, (0.5, -2.0, 0.0), strict=True)]
+    document = replace(batch().documents[0], groups=(replace(first, verdicts=verdicts),) * 2)
+    assert lesson_of(trainer("grpo"), document).advantages[0] == [0.5, -2.0, 0.0]
+
+
+def test_rejection_learns_right_answers_alone_and_every_question_alike():
+    one, documents = trainer("rejection"), batch().documents
+    first, second = (lesson_of(one, document) for document in documents)
+    assert (first.advantages, first.counted) == ([[1.0, 0.0, 0.0]], [[True, False, False]])
+    assert (second.advantages, second.counted) == ([[0.0, 0.5, 0.5]], [[False, True, True]])
+    assert scales_of(one, [first, second]).policy == 5 + (9 + 3) / 2
+    one.recipe.selection = Selection(keep_right=1)
+    assert lesson_of(one, documents[1]).advantages == [[0.0, 1.0, 0.0]]
+
+
+def test_a_targets_tokens_may_weigh_unlike_each_other():
+    some = ForcedTarget(Tail((8,), (11, 12)), (-0.1, -0.2), 0.5, emphasis=(1.0, 0.25))
+    plain = ForcedTarget(Tail((9,), (13,)), (-0.3,), 0.5)
+    lesson = lesson_of(trainer(), with_forced(plain, some, None))
+    assert lesson.emphases == {(2, 0): (1.0, 0.25)}
+    assert lesson.answers[1:] == [[(13,)], [(11, 12)]]
 
 
 def test_truncated_answers_are_masked_where_the_recipe_says_so():
@@ -55,7 +80,8 @@ def with_forced(*targets):
     """The first document, its first group's verdicts with these targets."""
     document = batch().documents[0]
     first = document.groups[0]
-    verdicts = [replace(v, forced=t) for v, t in zip(first.verdicts, targets, strict=True)]
+    pairs = zip(first.verdicts, targets, strict=True)
+    verdicts = [replace(verdict, forced=(target,) if target else ()) for verdict, target in pairs]
     return replace(document, groups=(replace(first, verdicts=verdicts), document.groups[1]))
 
 

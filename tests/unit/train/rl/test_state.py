@@ -1,12 +1,16 @@
 """What a training holds: when it is done, how it draws, what it watches."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import pytest
 
+from rpt_core.artifacts.build import LocalBuild
+from rpt_core.errors import RecipeError
 from rpt_core.recipes.reinforce import RlvrRecipe
 from rpt_core.train.rl.losses.policy import PRESETS
+from rpt_core.train.rl.reinforce import _of_proxy
 from rpt_core.train.rl.state import Progress, Trainer
 from tests.unit.train.rl.test_step import INPUT, RECIPE
 
@@ -52,6 +56,21 @@ def test_it_is_done_at_its_operations_on_text_and_on_problems(gflops, is_done):
         limited = trainer(recipe, steps=7, max_gflops=100.0)
         assert limited.is_done(Progress(step=2, gflops=gflops)) is is_done
         assert trainer(recipe, steps=7).is_done(Progress(step=2, gflops=gflops)) is False
+
+
+@pytest.mark.parametrize(("gflops", "is_done"), [(59.9, False), (60.0, True)])
+def test_what_was_spent_before_the_first_step_counts_towards_its_operations(gflops, is_done):
+    charged = replace(trainer(steps=7, max_gflops=100.0), charged_gflops=40.0)
+    assert charged.is_done(Progress(step=2, gflops=gflops)) is is_done
+
+
+def test_the_proxys_pass_is_read_from_its_manifest_or_refused(tmp_path):
+    (tmp_path / "difficulty").mkdir()
+    build = LocalBuild({"difficulty": tmp_path / "difficulty"}, tmp_path / "out", tmp_path / "scratch")
+    with pytest.raises(RecipeError, match="what the proxy took is not known"):
+        _of_proxy(build)
+    (tmp_path / "difficulty" / "manifest.json").write_text(json.dumps({"outcome": {"flops": 4.2e11}}))
+    assert _of_proxy(build) == 420.0
 
 
 def test_problems_have_no_documents_loss_and_no_end_by_tokens():

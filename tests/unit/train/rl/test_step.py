@@ -101,6 +101,19 @@ def test_reward_rises():
     assert sum(rewards[-3:]) / 3 > sum(rewards[:3]) / 3 + 0.2
 
 
+def test_rejection_sampling_learns_from_right_answers_in_rounds():
+    """Groups that are all right are learnt as well; an answer that is wrong never is."""
+    optimiser = Optimiser(learning_rate=1e-2)
+    recipe = RECIPE.model_copy(update={"loss": "rejection", "updates_per_batch": 4, "optimiser": optimiser})
+    trainer, progress, rewards = make_trainer(recipe), Progress(), []
+    for _ in range(6):
+        batch = collect(trainer, progress, Clock())
+        assert [group.keep for group in batch.groups] == [max(group.scores) == 1 for group in batch.groups]
+        progress, metrics = step(trainer, progress, batch)
+        rewards.append(metrics["reward_mean"])
+    assert sum(rewards[-2:]) / 2 > rewards[0] + 0.2
+
+
 def test_refills_draw_what_is_missing():
     recipe = RECIPE.model_copy(update={"selection": Selection(max_refills=2)})
     trainer = make_trainer(recipe)

@@ -23,6 +23,7 @@ from rpt_core.train.rl.replay import STEP_FILE, TRAINED, read_batches, replay
 from rpt_core.train.rl.state import Progress
 from rpt_core.train.rl.step import accumulate, step
 from tests.toys import ToyObjective, gradients, relative_error
+from tests.unit.train.rl.losses.test_losses import CONSTANT, RANGES
 from tests.unit.train.rl.test_reinforce import SHORT, StoppingBuild, _build, start, toy  # noqa: F401  (fixtures)
 from tests.unit.train.rl.test_step import RECIPE, make_trainer
 
@@ -63,13 +64,19 @@ def printed_loss(loss, trainer, lessons):
             total = total - torch.min(s * a, s.clamp(1 - 3e-4, 1 + 4e-4) * a) / len(advantages)
         elif loss == "cispo":
             total = total - (gap.exp().clamp(0, 5).detach() * a * new).sum() / num_tokens
+        elif loss == "rejection":
+            total = total - a * new.sum()
         else:
-            ratio, high = gap.exp(), 0.28 if loss == "dapo" else 0.2
-            terms = torch.min(ratio * a, ratio.clamp(0.8, 1 + high) * a).sum()
+            low, high = RANGES.get(loss, (0.2, 0.2))
+            ratio = gap.exp()
+            terms = torch.min(ratio * a, ratio.clamp(1 - low, 1 + high) * a).sum()
             constant, of_mean = len(advantages) * trainer.recipe.reasoning_tokens, len(advantages) * len(rows)
-            share = {"dr_grpo": constant, "rloo": constant, "rlp": of_mean}.get(loss, num_tokens)
+            share = of_mean if loss == "rlp" else constant if loss in CONSTANT else num_tokens
             total = total - terms / share
-    return total
+    if loss != "rejection":
+        return total
+    lengths = [int((scores.answer_N == number).sum()) for number in range(len(advantages))]
+    return total / sum(a * length for a, length in zip(advantages, lengths, strict=True))
 
 
 @pytest.mark.parametrize("loss", PRESETS)
@@ -81,7 +88,7 @@ def test_the_second_update_follows_the_printed_formula(loss):
     expected.backward()
     assert sums.policy_loss == pytest.approx(float(expected.detach()), rel=1e-4, abs=1e-6)
     assert relative_error(found, gradients(trainer.policy)) < 1e-4
-    assert loss == "cispo" or sums.clipped > 0
+    assert loss in ("cispo", "rejection") or sums.clipped > 0
 
 
 def test_losses_coincide_at_one_update_and_part_at_two():
@@ -96,12 +103,12 @@ def test_losses_coincide_at_one_update_and_part_at_two():
         other = replace(trainer, recipe=trainer.recipe.model_copy(update={"loss": loss}))
         accumulate(other, lessons, scales_of(other, lessons), sums.logprobs)
         seconds[loss] = gradients(trainer.policy)
-    for one, other in combinations(("grpo", "dapo", "cispo"), 2):
+    for one, other in combinations(("grpo", "dapo", "cispo", "rlpr"), 2):
         assert all(torch.equal(firsts[one][name], firsts[other][name]) for name in firsts[one])
-    by_advantages_alone = {("dr_grpo", "rloo")}
+    by_advantages_alone, by_a_hair = {("dr_grpo", "rloo")}, {("dapo", "rlpr")}
     for pair in combinations(PRESETS, 2):
         error = relative_error(*(seconds[loss] for loss in pair))
-        assert (error > 1e-3) is (pair not in by_advantages_alone), pair
+        assert pair in by_a_hair or (error > 1e-3) is (pair not in by_advantages_alone), pair
 
 
 @pytest.mark.parametrize("loss", ["dapo", "gspo"])

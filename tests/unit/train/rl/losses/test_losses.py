@@ -15,13 +15,15 @@ from rpt_core.train.rl.losses.policy import (
     policy_terms,
     token_weights,
 )
-from rpt_core.train.rl.losses.selection import kept_groups
+from rpt_core.train.rl.losses.selection import deviation_of, followed, kept_groups
 
 LENGTHS = [3, 1, 5, 2]
 ANSWER = np.repeat(np.arange(4), LENGTHS)
 RNG = np.random.default_rng(0)
 NEW, OLD = RNG.normal(-1, 0.4, 11), RNG.normal(-1, 0.4, 11)
 ADVANTAGES = np.array([1.0, -0.5, 0.3, -0.8])
+RANGES = {"dapo": (0.2, 0.28), "rlpr": (0.2, 0.27), "nover": (0.1, 0.2)}
+CONSTANT = ("dr_grpo", "rloo", "nover")
 
 
 def _reference(name):
@@ -35,10 +37,13 @@ def _reference(name):
             total -= min(s * a, np.clip(s, 1 - 3e-4, 1 + 4e-4) * a) / 4
         elif name == "cispo":
             total -= np.sum(np.clip(ratio, 0, 5) * a * NEW[rows]) / tokens
+        elif name == "rejection":
+            total -= np.sum(a * NEW[rows]) / tokens
         else:
-            high = 0.28 if name == "dapo" else 0.2
-            terms = np.minimum(ratio * a, np.clip(ratio, 0.8, 1 + high) * a)
-            total -= np.sum(terms) / {"dr_grpo": 4 * 7, "rloo": 4 * 7, "rlp": 4 * len(rows)}.get(name, tokens)
+            low, high = RANGES.get(name, (0.2, 0.2))
+            terms = np.minimum(ratio * a, np.clip(ratio, 1 - low, 1 + high) * a)
+            share = 4 * len(rows) if name == "rlp" else 4 * 7 if name in CONSTANT else tokens
+            total -= np.sum(terms) / share
     return total
 
 
@@ -117,6 +122,24 @@ def test_groups_with_equal_rewards_are_dropped_from_their_step_on():
     assert kept_groups(scores, late, 3) == [True, False, False]
 
 
+def test_groups_that_hardly_differ_are_dropped_by_the_average_so_far():
+    """RLPR's figures: from 0.24, after mean deviations of 0.2, 0.3 and 0.1, half of the average."""
+    rule = Selection(deviation_share=0.5)
+    deviation = 0.24
+    for step, mean in ((6, 0.2), (7, 0.3), (8, 0.1)):
+        groups = [[0.0, 2**0.5 * (mean + 0.05)], [0.0, 2**0.5 * (mean - 0.05)]]
+        deviation = followed(deviation, groups, rule, step)
+    assert deviation == pytest.approx(0.238802, abs=1e-6)
+    assert rule.deviation_share * deviation == pytest.approx(0.119401, abs=1e-6)
+    wide, narrow = [0.0, 2**0.5 * 0.1195], [0.0, 2**0.5 * 0.1193]
+    assert kept_groups([wide, narrow], rule, 11, deviation) == [True, False]
+    assert kept_groups([wide, narrow], rule, 10, deviation) == [True, True]
+    assert kept_groups([wide, narrow], Selection(), 11, deviation) == [True, True]
+    assert followed(0.0, [[0.0, 1.0]], rule, 5) == 0.0  # the average begins at step 6, with what it sees
+    assert followed(0.0, [[0.0, 1.0]], rule, 6) == deviation_of([0.0, 1.0])
+    assert followed(0.3, [[0.0, 1.0]], Selection(), 6) == 0.3
+
+
 def test_which_presets_divide_by_the_deviation_and_which_leave_an_answer_out():
     by_deviation = {name for name, preset in PRESETS.items() if preset.by_deviation}
     assert by_deviation == {
@@ -124,5 +147,6 @@ def test_which_presets_divide_by_the_deviation_and_which_leave_an_answer_out():
         "dapo",
         "gspo",
         "cispo",
-    }  # Dr.GRPO, RLOO and RLP take the difference alone
+        "rlpr",
+    }  # Dr.GRPO, RLOO, RLP and NOVER take the difference alone
     assert {name for name, preset in PRESETS.items() if preset.leave_one_out} == {"rloo", "rlp"}

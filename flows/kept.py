@@ -1,0 +1,104 @@
+"""Outcomes of a study in a folder: what is there is done, what is not is run and then kept there."""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from flows.recipes.trees import mapped
+from rpt_core.artifacts.design import design_of
+from rpt_core.artifacts.recipe import Artifact, Recipe
+from rpt_core.errors import IntegrityError
+from rpt_core.evaluation.kept.arm import ArmOutcomes
+from rpt_core.evaluation.kept.file import OUTCOMES_FILE, file_name, read_outcomes
+from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
+from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe, StudyArm
+from rpt_core.report.outcomes.take import check_is
+from tasks.home import open_store
+from tasks.inputs.resolve import resolve_sources
+
+Finished = Callable[[Recipe, Artifact], None]
+
+
+def laid_out(page: OutcomesReportRecipe, folder: str = "") -> OutcomesReportRecipe:
+    """The page with every outcomes' design filled in, and those that the folder holds taken from there.
+
+    Args:
+        page: As it is written.
+        folder: Of the files; empty for none.
+
+    Raises:
+        IntegrityError: a file is damaged, or holds outcomes of another recipe.
+    """
+
+    def arms(given: tuple[StudyArm, ...], *, tuning: bool) -> tuple[StudyArm, ...]:
+        return tuple(
+            one.model_copy(update={"outcomes": tuple(_each(one, folder, tuning=tuning))}) for one in given
+        )
+
+    update = {"arms": arms(page.arms, tuning=False), "tuning": arms(page.tuning, tuning=True)}
+    return page.model_copy(update=update)
+
+
+def _each(arm: StudyArm, folder: str, *, tuning: bool) -> Iterator[Recipe]:
+    for number, given in enumerate(arm.outcomes, start=1):
+        assert isinstance(given, OutcomesRecipe), "a page is laid out as it was written"
+        asked = mapped(given, resolve_sources)
+        filled = given.model_copy(update={"design": design_of(asked)})
+        path = Path(folder) / file_name(given.arm, given.seed, number if tuning else None)
+        yield _kept(filled, path) if folder and path.is_file() else filled
+
+
+def _kept(wanted: OutcomesRecipe, path: Path) -> KeptOutcomesRecipe:
+    """The file in the outcomes' place.
+
+    Raises:
+        IntegrityError: it is damaged, or another's.
+    """
+    found = read_outcomes(path)
+    check_is(found, str(path), wanted.study, wanted.arm, wanted.seed, wanted.design)
+    return KeptOutcomesRecipe(
+        file=str(path.absolute()), sha256=hashlib.sha256(path.read_bytes()).hexdigest(), study=wanted.study,
+        arm=wanted.arm, seed=wanted.seed, design=wanted.design,
+    )  # fmt: skip
+
+
+def keeper(page: OutcomesReportRecipe, folder: str) -> Finished:
+    """What writes outcomes into the folder as soon as they are made, so that a killed study keeps them.
+
+    Args:
+        page: Laid out.
+        folder: Of the files; it is made where it is not there.
+    """
+    names = {
+        given.design: file_name(given.arm, given.seed, number if arms is page.tuning else None)
+        for arms in (page.arms, page.tuning)
+        for arm in arms
+        for number, given in enumerate(arm.outcomes, start=1)
+        if isinstance(given, OutcomesRecipe)
+    }
+
+    def keep(recipe: Recipe, artifact: Artifact) -> None:
+        if isinstance(recipe, OutcomesRecipe):
+            path = Path(folder) / names[recipe.design]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            begun = path.with_name(f".{path.name}.part")
+            shutil.copyfile(open_store().materialise(artifact) / OUTCOMES_FILE, begun)
+            begun.replace(path)
+
+    return keep
+
+
+def read_folder(folder: Path) -> list[ArmOutcomes]:
+    """All outcomes of reported seeds below a folder, by name of their files.
+
+    Raises:
+        IntegrityError: a file is damaged, or there is none.
+    """
+    paths = sorted(folder.glob("*.json.gz"))
+    if not paths:
+        raise IntegrityError(
+            f"{folder} holds no outcomes (*.json.gz). Name the folder of a study's outcomes, or run the "
+            "study with --keep-outcomes first."
+        )
+    return [read_outcomes(path) for path in paths]

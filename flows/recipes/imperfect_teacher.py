@@ -1,0 +1,332 @@
+"""The study of an imperfect teacher: its world, its arms, how they are tuned, and what a page of it needs.
+
+A teacher that mostly errs shows how to think, so the start model always thinks and is right about as often as
+its teacher. Every arm goes on from its seed's start model and ends at the first update that reaches
+:data:`BUDGET_GFLOPS`, the proxy's pass counted where an arm asks at positions that the proxy chose.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from flows.recipes.controls import CONTROLS, LIKELIHOOD, ROUNDS
+from flows.recipes.rmt import policy_of
+from flows.recipes.trees import changed, rewritten, stage
+from rpt_core.errors import RecipeError
+from rpt_core.recipes.corpus import IngestRecipe
+from rpt_core.recipes.evaluation import EvaluationRecipe
+from rpt_core.recipes.objectives import NextTokenSettings, NtpObjective
+from rpt_core.recipes.outcomes import MeasureName, OutcomesRecipe
+from rpt_core.recipes.reinforce import PolicyRecipe, RlvrRecipe
+from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, OutcomesReportRecipe, StudyArm
+from rpt_core.recipes.reports.report import ReportRecipe
+from rpt_core.recipes.supervised import ColdStartRecipe
+from rpt_core.recipes.world import SecondEdition
+
+BUDGET_GFLOPS = 1_200.0
+"""What RPT takes for 48 steps with the proxy's pass over the corpus (1e9); measured before the first reported
+seed, and frozen with it."""
+UPDATES = 32
+"""At which arms of reinforcement are also compared by updates: all of them come so far."""
+MOST_STEPS = 800
+ROUND_PROMPTS = 704
+"""Questions of a round of rejection sampling, of which there are three."""
+SAMPLES, POSITIONS = 64, 400
+"""Answers to each question, and questions: pass@64 needs as many."""
+MEASURE: MeasureName = "second-world"
+START = "start"
+TUNING_SEEDS = (10, 11, 12)
+"""Kept from every page."""
+FIRST_RUNS = 5
+"""Settings tried under the first tuning seed; the best of them goes on to the two others."""
+Training = PolicyRecipe | ColdStartRecipe | RlvrRecipe
+Arm = Callable[[ReportRecipe], Training]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmPlan:
+    """One arm: how its training follows from the journey, and the settings it is tuned over."""
+
+    make: Arm
+    grid: tuple[Mapping[str, Any], ...] = ()
+    """As many settings for each arm; none for one that takes another arm's."""
+    tuned_as: str = ""
+    """The arm whose settings it takes, so that it differs from that in one thing."""
+
+
+def _rates(*rates: float, **more: Any) -> tuple[Mapping[str, Any], ...]:
+    return tuple({"optimiser": {"learning_rate": rate}, **more} for rate in rates)
+
+
+REINFORCED = (
+    *_rates(1e-4, 2e-4, 4e-4, ntp_weight=0.1),
+    *_rates(2e-4, ntp_weight=0.0),
+    *_rates(2e-4, ntp_weight=0.1, loss="dr_grpo"),
+)
+"""Rate, weight of the next-token loss, and normalisation."""
+LEAVE_ONE_OUT = (*_rates(1e-4, 2e-4, 4e-4, ntp_weight=0.1), *_rates(2e-4, 4e-4, ntp_weight=0.0))
+"""Of objectives whose loss is theirs."""
+_ADAMW, _MUON = (
+    {"name": "adamw", "betas": (0.9, 0.95), "weight_decay": 0.0},
+    {"name": "muon", "betas": (0.9, 0.95), "weight_decay": 0.05},
+)
+SUPERVISED = (
+    *({"optimiser": {**_ADAMW, "learning_rate": rate}} for rate in (2e-4, 1e-3)),
+    *({"optimiser": {**_MUON, "learning_rate": rate}} for rate in (1e-3, 2e-3, 4e-3)),
+)
+"""Optimiser and rate of the arms that reinforce nothing."""
+MIXED = (
+    *({**setting, "plain_per_step": 6} for setting in SUPERVISED[1:]),
+    {**SUPERVISED[3], "plain_per_step": 18},
+)
+"""The same with windows of plain text beside the lessons, 1:1 and 3:1."""
+
+
+def teacher(journey: ReportRecipe, held: Literal["test", "tuning"] = "test") -> ReportRecipe:
+    """The journey in the second edition's world, from a cold start that always thinks.
+
+    Args:
+        journey: Of RPT, on the sample world.
+        held: What held-out documents ask: the test's questions, or those kept for tuning.
+
+    Raises:
+        RecipeError: the journey reads another text, in which no teacher errs by design.
+    """
+    documents = stage(journey, "ingest-corpus")
+    assert isinstance(documents, IngestRecipe)
+    if documents.sample is None:
+        raise RecipeError(
+            f"the study {IMPERFECT_TEACHER} is about the sample world, and {journey.title!r} reads "
+            f"{documents.data!r}. Start from tiny_rpt, without data."
+        )
+    world = documents.sample.second or SecondEdition()
+    edition = world.model_copy(update={"held": held})
+    journey = rewritten(
+        journey, "documents", {"sample": documents.sample.model_copy(update={"second": edition})}
+    )
+    journey = rewritten(journey, "corpus", {"held_questions": edition.salt})
+    return rewritten(journey, "cold-start", {"think_share": 1.0, "problems_per_step": 0})
+
+
+def _limited(journey: ReportRecipe, **more: Any) -> PolicyRecipe:
+    """RPT's training by operations instead of steps."""
+    update = {
+        "max_gflops": BUDGET_GFLOPS, "count_proxy": True, "steps": MOST_STEPS, "milestones": (UPDATES,),
+        "evaluate_every": 0,
+    }  # fmt: skip
+    return changed(policy_of(journey), update | more)
+
+
+def _controlled(arm: Callable[[ReportRecipe], ReportRecipe], **more: Any) -> Arm:
+    """An arm of :mod:`flows.recipes.controls` by operations; it asks where RPT does."""
+    return lambda journey: _limited(arm(journey), **more)
+
+
+def _rejection(journey: ReportRecipe) -> PolicyRecipe:
+    """Rejection sampling in three rounds, larger than RPT's share: it learns from the right answers alone."""
+    arm = CONTROLS["rejection SFT"](journey)
+    return _limited(arm, steps=ROUNDS, prompts_per_step=ROUND_PROMPTS, milestones=())
+
+
+def _next_token(journey: ReportRecipe) -> PolicyRecipe:
+    """All operations on the text: eight times as many documents a step, none asked about."""
+    given = policy_of(journey)
+    shared = {
+        name: getattr(given.objective, name) for name in NextTokenSettings.model_fields if name != "reward"
+    }
+    return _limited(
+        journey, objective=NtpObjective(**shared), ntp_weight=1.0, count_proxy=False, milestones=(),
+        prompts_per_step=8 * given.prompts_per_step,
+    )  # fmt: skip
+
+
+def _lessons(**more: Any) -> Arm:
+    """More of the cold start's lessons, from the start model on."""
+
+    def make(journey: ReportRecipe) -> ColdStartRecipe:
+        start = start_of(journey)
+        update = {"base": start, "steps": MOST_STEPS, "max_gflops": BUDGET_GFLOPS}
+        constant = {"warmup_steps": 5, "schedule": "constant", "final_share": 0.0}
+        return changed(start, {**update, "optimiser": constant, **more})
+
+    return make
+
+
+def _lessons_then_rpt(journey: ReportRecipe) -> PolicyRecipe:
+    """Half of the budget on more lessons, the other half on RPT."""
+    half = BUDGET_GFLOPS / 2
+    taught = changed(_lessons()(journey), {"max_gflops": half})
+    return _limited(journey, start=taught, max_gflops=half)
+
+
+def _then_rlvr(name: str) -> Arm:
+    """The journey's verifiable rewards on top of an arm under its frozen setting."""
+
+    def make(journey: ReportRecipe) -> RlvrRecipe:
+        evaluation = journey.finetuned
+        assert isinstance(evaluation, EvaluationRecipe)
+        rlvr = evaluation.model
+        assert isinstance(rlvr, RlvrRecipe)
+        return rlvr.model_copy(
+            update={"start": training_of(journey, name, setting_of(name)), "evaluate_every": 0}
+        )
+
+    return make
+
+
+ARMS: dict[str, ArmPlan] = {
+    "RPT": ArmPlan(_limited, REINFORCED),
+    "more SFT": ArmPlan(_lessons(), SUPERVISED),
+    "rejection SFT": ArmPlan(_rejection, LEAVE_ONE_OUT),
+    "permuted reward": ArmPlan(_controlled(CONTROLS["permuted reward"]), tuned_as="RPT"),
+    **{name: ArmPlan(_controlled(arm), LEAVE_ONE_OUT) for name, arm in LIKELIHOOD.items()},
+    "more SFT, then RPT": ArmPlan(_lessons_then_rpt, REINFORCED),
+    "NTP tuned": ArmPlan(_next_token, SUPERVISED),
+    "Mixed SFT": ArmPlan(_lessons(), MIXED),
+    "RPT, random positions": ArmPlan(
+        _controlled(CONTROLS["random positions"], count_proxy=False), REINFORCED
+    ),
+    "random reward": ArmPlan(_controlled(CONTROLS["random reward"]), tuned_as="RPT"),
+    "format reward": ArmPlan(_controlled(CONTROLS["format reward"]), tuned_as="RPT"),
+}
+"""The arms beside the start model: those of the claims, rewards by likelihood, other controls."""
+THEN_RLVR = {f"{name}, then RLVR": _then_rlvr(name) for name in ("RPT", "more SFT", "rejection SFT")}
+"""What an arm is worth as a start of verifiable rewards; run when asked for by name."""
+TUNED: dict[str, Mapping[str, Any]] = {}
+"""By arm, the setting that the tuning runs chose; frozen in a commit before the first reported seed."""
+
+
+def start_of(journey: ReportRecipe) -> ColdStartRecipe:
+    """The start model of a journey.
+
+    Raises:
+        RecipeError: it is no cold start of its own.
+    """
+    start = policy_of(journey).start
+    if not isinstance(start, ColdStartRecipe):
+        raise RecipeError(
+            f"the study {IMPERFECT_TEACHER} goes on from a cold start, and {journey.title!r} begins with "
+            f"{getattr(start, 'stage', 'a finished model')}. Start from tiny_rpt."
+        )
+    return start
+
+
+def training_of(journey: ReportRecipe, name: str, setting: Mapping[str, Any]) -> Training:
+    """One arm's training under one setting.
+
+    Raises:
+        RecipeError: there is no such arm.
+    """
+    if name in THEN_RLVR:
+        return THEN_RLVR[name](journey)
+    if name not in ARMS:
+        raise RecipeError(
+            f"the study {IMPERFECT_TEACHER} has no arm {name!r}; there are {'; '.join((*ARMS, *THEN_RLVR))}."
+        )
+    return changed(ARMS[name].make(journey), dict(setting))
+
+
+def setting_of(name: str) -> Mapping[str, Any]:
+    """The frozen setting of an arm; as written where none was chosen yet."""
+    plan = ARMS.get(name)
+    return TUNED.get(plan.tuned_as or name, {}) if plan else {}
+
+
+def compared(
+    journeys: Sequence[ReportRecipe], seeds: tuple[int, ...], names: tuple[str, ...] = ()
+) -> OutcomesReportRecipe:
+    """The start and all arms under some seeds, for one page.
+
+    Args:
+        journeys: Of RPT, by seed.
+        seeds: Their names.
+        names: Some of the arms; empty for all.
+
+    Raises:
+        RecipeError: there is no arm of a name.
+    """
+    taught = [teacher(journey) for journey in journeys]
+    runs = list(zip(taught, seeds, strict=True))
+    names = names or tuple(ARMS)
+    arms = [StudyArm(name=START, outcomes=tuple(_outcomes(one, seed, START, None) for one, seed in runs))]
+    for name in names:
+        outcomes = (
+            _outcomes(one, seed, name, training_of(one, name, setting_of(name))) for one, seed in runs
+        )
+        arms.append(StudyArm(name=name, outcomes=tuple(outcomes)))
+    return OutcomesReportRecipe(seeds=seeds, arms=tuple(arms))
+
+
+def tuned(
+    journeys: Mapping[int, ReportRecipe], best: Mapping[str, int], names: tuple[str, ...] = ()
+) -> OutcomesReportRecipe:
+    """The tuning runs: five settings of every arm under the first seed, then the best under the others.
+
+    Args:
+        journeys: By tuning seed, the first one first.
+        best: By arm, the number of the best of the first five in its grid; none while those are to be made.
+        names: Some of the arms; empty for all that are tuned.
+    """
+    taught = {seed: teacher(journey, "tuning") for seed, journey in journeys.items()}
+    first, *others = taught
+    arms = [name for name in names or tuple(ARMS) if ARMS[name].grid]
+    runs = {
+        name: [
+            *((first, setting) for setting in ARMS[name].grid[:FIRST_RUNS]),
+            *((seed, ARMS[name].grid[best[name]]) for seed in others if name in best),
+        ]
+        for name in arms
+    }
+    start = StudyArm(
+        name=START, outcomes=tuple(_outcomes(one, seed, START, None) for seed, one in taught.items())
+    )
+    tuning = tuple(
+        StudyArm(
+            name=name,
+            outcomes=tuple(
+                _outcomes(taught[seed], seed, name, training_of(taught[seed], name, setting), setting)
+                for seed, setting in listed
+            ),
+        )
+        for name, listed in runs.items()
+    )
+    return OutcomesReportRecipe(
+        title="Better thinking from an imperfect teacher: tuning",
+        seeds=tuple(taught),
+        arms=(start,),
+        tuning=tuning,
+    )
+
+
+def _outcomes(
+    journey: ReportRecipe,
+    seed: int,
+    name: str,
+    training: Training | None,
+    setting: Mapping[str, Any] | None = None,
+) -> OutcomesRecipe:
+    """What is kept of one arm under one seed."""
+    start, after = start_of(journey), journey.after
+    assert isinstance(after, EvaluationRecipe)
+    updates = UPDATES if isinstance(training, PolicyRecipe) and training.milestones else 0
+    evaluation = after.model_copy(
+        update={
+            "model": training or start, "modes": ("plain", "reasoning"), "milestones": bool(updates),
+            "samples": SAMPLES, "num_positions": POSITIONS, "temperature": 1.0,
+        }
+    )  # fmt: skip
+    return OutcomesRecipe(
+        study=IMPERFECT_TEACHER, arm=name, seed=seed, evaluation=evaluation, corpus=evaluation.corpus,
+        start=start, training=training, measure=MEASURE, at_updates=updates, setting=_dotted(setting or {}),
+    )  # fmt: skip
+
+
+def _dotted(setting: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """A nested setting by dotted names, as ``-p`` says it."""
+    found: dict[str, Any] = {}
+    for name, value in setting.items():
+        if isinstance(value, Mapping):
+            found |= _dotted(value, f"{before}{name}.")
+        else:
+            found[f"{before}{name}"] = list(value) if isinstance(value, tuple) else value
+    return found

@@ -1,0 +1,206 @@
+"""The file of an arm's outcomes under a seed: compressed JSON, the same bytes for the same outcomes.
+
+One JSON object, compressed by gzip without a date. Answers are bits (``right``, ``verified``, ``updated``,
+``plain``) or half bytes (``faults``), packed question by question with the highest bit first and written as
+base64; whatever is counted by question is a list of whole numbers. ``docs/study/outcomes/README.md`` lists
+the keys.
+"""
+
+import base64
+import gzip
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpt_core.errors import IntegrityError
+from rpt_core.evaluation.kept.arm import FAULTS, Answers, ArmOutcomes, Questions
+from rpt_core.pages.words import slug
+
+FORMAT = 1
+OUTCOMES_FILE = "outcomes.json.gz"
+"""In an artifact of the kind ``outcomes``."""
+ENDING = ".json.gz"
+TUNING = "tuning"
+"""Folder of the tuning runs, beside the files of the reported seeds."""
+
+
+def file_name(arm: str, seed: int, number: int | None = None) -> str:
+    """Where an arm's outcomes under a seed lie below the folder of a study's outcomes.
+
+    Args:
+        arm: Its name.
+        seed: The seed.
+        number: Of a tuning run; None for a reported one.
+
+    Example:
+        >>> file_name("more SFT, then RPT", 100), file_name("RPT", 10, 3)
+        ('100-more-sft-then-rpt.json.gz', 'tuning/10-rpt-3.json.gz')
+    """
+    if number is None:
+        return f"{seed}-{slug(arm)}{ENDING}"
+    return f"{TUNING}/{seed}-{slug(arm)}-{number}{ENDING}"
+
+
+def question_digest(item_ids: Sequence[str]) -> str:
+    """Of the ids of questions in their order, hex."""
+    return hashlib.sha256("\n".join(item_ids).encode()).hexdigest()[:16]
+
+
+def to_bytes(outcomes: ArmOutcomes) -> bytes:
+    """The file of some outcomes."""
+    asked, given = outcomes.questions, outcomes.answers
+    rows, row_I = np.unique(asked.rows_I, return_inverse=True)
+    kinds, kind_I = np.unique(asked.kinds_I, return_inverse=True)
+    data: dict[str, Any] = {
+        "format": FORMAT,
+        "study": outcomes.study,
+        "arm": outcomes.arm,
+        "seed": outcomes.seed,
+        "design": outcomes.design,
+        "setting": dict(outcomes.setting),
+        "gflops": {name: round(value, 3) for name, value in outcomes.gflops.items()},
+        "steps": outcomes.steps,
+        "tokens": outcomes.tokens,
+        "samples": given.num_samples,
+        "questions": {
+            "digest": asked.digest,
+            "rows": rows.tolist(),
+            "row": row_I.tolist(),
+            "kinds": kinds.tolist(),
+            "kind": kind_I.tolist(),
+            "steps": asked.steps_I.tolist(),
+            "document": asked.documents_I.tolist(),
+        },
+        "right": _bits(given.right_IS),
+        "verified": _bits(given.verified_IS),
+        "hits": None if given.hits_I is None else given.hits_I.tolist(),
+        "fault_names": list(FAULTS),
+        "faults": _halves(given.faults_IS),
+        "thinks": given.thinks_I.tolist(),
+        "thought_tokens": given.thought_tokens_I.tolist(),
+        "plain": _bits(outcomes.plain_I),
+        "at_updates": outcomes.at_updates,
+        "updated": _bits(outcomes.updated_IS),
+    }
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+
+
+def from_bytes(content: bytes, name: str) -> ArmOutcomes:
+    """The outcomes of a file.
+
+    Args:
+        content: What stands in it.
+        name: What an error calls it.
+
+    Raises:
+        IntegrityError: it is no such file, or of another format, or its parts do not fit each other.
+    """
+    try:
+        data = json.loads(gzip.decompress(content))
+        number = data["format"]
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(
+            f"{name} holds no outcomes of a study ({type(error).__name__}): it is damaged or another file. "
+            "Take it anew from where it came, or move it away and the arm runs again."
+        ) from None
+    if number != FORMAT:
+        raise IntegrityError(
+            f"{name} is of format {number!r}, and this version reads format {FORMAT}. Read it with the "
+            "version that wrote it, or move it away and the arm runs again."
+        )
+    try:
+        return _read(data)
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        raise IntegrityError(
+            f"the parts of {name} do not fit each other ({type(error).__name__}: {error}). Take it anew from "
+            "where it came, or move it away and the arm runs again."
+        ) from None
+
+
+def read_outcomes(path: Path) -> ArmOutcomes:
+    """The outcomes of a file of a folder.
+
+    Raises:
+        IntegrityError: as :func:`from_bytes`.
+    """
+    return from_bytes(path.read_bytes(), str(path))
+
+
+def _read(data: dict[str, Any]) -> ArmOutcomes:
+    asked, num = data["questions"], len(data["questions"]["row"])
+    shape = (num, int(data["samples"]))
+    right = _of_bits(data["right"], shape)
+    assert right is not None
+    if list(data["fault_names"]) != list(FAULTS):
+        raise ValueError(f"faults {data['fault_names']}, wanted {list(FAULTS)}")
+    questions = Questions(
+        digest=str(asked["digest"]),
+        rows_I=np.array(asked["rows"], dtype=str)[_ints(asked["row"], num)],
+        steps_I=_ints(asked["steps"], num),
+        kinds_I=np.array(asked["kinds"], dtype=str)[_ints(asked["kind"], num)],
+        documents_I=_ints(asked["document"], num),
+    )
+    answers = Answers(
+        right_IS=right,
+        thinks_I=_ints(data["thinks"], num),
+        thought_tokens_I=_ints(data["thought_tokens"], num),
+        verified_IS=_of_bits(data["verified"], shape),
+        hits_I=None if data["hits"] is None else _ints(data["hits"], num),
+        faults_IS=_of_halves(data["faults"], shape),
+    )
+    updated = data["updated"]
+    plain = _of_bits(data["plain"], (num, 1))
+    return ArmOutcomes(
+        study=str(data["study"]), arm=str(data["arm"]), seed=int(data["seed"]), design=str(data["design"]),
+        questions=questions, answers=answers, gflops=dict(data["gflops"]), steps=int(data["steps"]),
+        tokens=int(data["tokens"]), plain_I=None if plain is None else plain[:, 0],
+        at_updates=int(data["at_updates"]),
+        updated_IS=None if updated is None else _of_bits(updated, shape), setting=dict(data["setting"]),
+    )  # fmt: skip
+
+
+def _ints(values: Sequence[int], wanted: int) -> NDArray[np.int64]:
+    found = np.array(values, dtype=np.int64)
+    if found.shape != (wanted,):
+        raise ValueError(f"{found.shape} numbers for {wanted} questions")
+    return found
+
+
+def _bits(values: NDArray[np.bool_] | None) -> str | None:
+    return None if values is None else base64.b64encode(np.packbits(values.ravel()).tobytes()).decode()
+
+
+def _of_bits(text: str | None, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+    if text is None:
+        return None
+    packed = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+    count = shape[0] * shape[1]
+    if len(packed) != -(-count // 8):
+        raise ValueError(f"{len(packed)} bytes for {count} bits")
+    return np.unpackbits(packed, count=count).astype(bool).reshape(shape)
+
+
+def _halves(codes: NDArray[np.uint8] | None) -> str | None:
+    if codes is None:
+        return None
+    flat = np.append(codes.ravel(), np.zeros(codes.size % 2, np.uint8))
+    return base64.b64encode((flat[::2] << 4 | flat[1::2]).astype(np.uint8).tobytes()).decode()
+
+
+def _of_halves(text: str | None, shape: tuple[int, int]) -> NDArray[np.uint8] | None:
+    if text is None:
+        return None
+    packed = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+    count = shape[0] * shape[1]
+    if len(packed) != -(-count // 2):
+        raise ValueError(f"{len(packed)} bytes for {count} half bytes")
+    found = np.stack([packed >> 4, packed & 15], axis=1).ravel()[:count]
+    if count and int(found.max()) >= len(FAULTS):
+        raise ValueError(f"the fault {int(found.max())} of {len(FAULTS)}")
+    return found.reshape(shape)

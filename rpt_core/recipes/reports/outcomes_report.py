@@ -1,0 +1,42 @@
+"""Recipe of a page about a study's outcomes: arms under seeds, which need not be the same of each arm."""
+
+from collections import Counter
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rpt_core.artifacts.recipe import Artifact, Frozen, Ref
+from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
+from rpt_core.recipes.reports.report import PageRecipe
+
+IMPERFECT_TEACHER = "imperfect-teacher"
+
+
+class StudyArm(Frozen):
+    """One arm's outcomes, one for each seed it was run under."""
+
+    name: str = Field(min_length=1)
+    outcomes: tuple[OutcomesRecipe | KeptOutcomesRecipe | Ref | Artifact, ...] = Field(min_length=1)
+
+
+class OutcomesReportRecipe(PageRecipe):
+    """A study read from its outcomes alone: no model, no answer's text and no other artifact is needed."""
+
+    kind: ClassVar[str] = "outcomes-report"
+
+    stage: Literal["report-outcomes"] = "report-outcomes"
+    title: str = "Better thinking from an imperfect teacher"
+    study: Literal["imperfect-teacher"] = "imperfect-teacher"
+    seeds: tuple[int, ...] = Field(min_length=1)
+    """All that some arm was run under."""
+    arms: tuple[StudyArm, ...] = Field(min_length=1)
+    """The start model first."""
+    tuning: tuple[StudyArm, ...] = ()
+    """Tuning runs, by arm."""
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        twice = [name for name, num in Counter(arm.name for arm in self.arms).items() if num > 1]
+        if twice:
+            raise ValueError(f"the arm {twice[0]!r} stands twice: give every arm a name of its own")
+        return self

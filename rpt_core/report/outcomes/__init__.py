@@ -1,0 +1,1 @@
+"""A study read from its outcomes: gathered, taken from files, judged and shown."""

@@ -1,0 +1,122 @@
+"""The claims of the study with an imperfect teacher, fixed before the first reported seed has run.
+
+Sentences, measures, thresholds and directions stand here and nowhere else: none is added, dropped or worded
+anew after seed 100 has run. ``tests/unit/report/outcomes/test_page.py`` holds their digest.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rpt_core.evaluation.by_seed import Direction, SeedClaim, decide_by_seed
+from rpt_core.evaluation.kept.arm import ACCURACY_SAMPLES
+from rpt_core.evaluation.statistics.compare import Decision
+from rpt_core.report.outcomes.values import Arm, ScoreName, differences
+
+START, MORE_SFT, REJECTION, RPT, PERMUTED = (
+    "start", "more SFT", "rejection SFT", "RPT", "permuted reward",
+)  # fmt: skip
+CLAIMED = (START, MORE_SFT, REJECTION, RPT, PERMUTED)
+"""Arms of the claims: what further seeds are run for."""
+FIRST_SEEDS, FURTHER_SEEDS = tuple(range(100, 108)), tuple(range(108, 116))
+TUNING_SEEDS = (10, 11, 12)
+RUNS_AN_ARM = 7
+"""Tuning runs, the same number for every arm."""
+MOST_DEVIATION = 0.03
+"""Pooled deviation within arms above which the further seeds are run; looked at once, differences hidden."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claim: which difference of which score, on which side of what."""
+
+    key: str
+    sentence: str
+    method: str
+    reference: str
+    score: ScoreName
+    threshold: float
+    """In shares: 0.10 is ten points."""
+    direction: Direction
+    expected: str
+    """What was guessed before."""
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim("C1", "RPT beats more SFT", RPT, MORE_SFT, "accuracy", 0.10, "above", "+20 to +30"),
+    Claim("C2", "RPT beats rejection SFT", RPT, REJECTION, "accuracy", 0.0, "above", "0 to +12, open"),
+    Claim("C3", "RPT raises verified accuracy over the start", RPT, START, "verified", 0.10, "above",
+          "+25 to +35"),
+    Claim("C4", "the gain is no habit: the think share moves by less than 2 points", RPT, START, "thinks",
+          0.02, "within", "holds"),
+    Claim("C5", "a permuted reward gains nothing", PERMUTED, START, "accuracy", 0.03, "below",
+          "holds, losses of 5 to 20"),
+    Claim("C6", "at 5 and 6 steps RPT is above the start", RPT, START, "long", 0.05, "above",
+          "+5 to +15, open"),
+)  # fmt: skip
+"""In the order of the plan; of held-out questions, with 2 to 4 steps where no others are named."""
+DESCRIBED: tuple[tuple[str, str, ScoreName], ...] = (
+    ("NTP tuned", START, "plain"),
+    ("RPT, random positions", RPT, "accuracy"),
+    ("RLP", RPT, "accuracy"),
+    ("VeriFree", RPT, "accuracy"),
+    ("JEPO", RPT, "accuracy"),
+    ("RLPR", RPT, "accuracy"),
+    ("NOVER", RPT, "accuracy"),
+    ("more SFT, then RPT", RPT, "accuracy"),
+    ("more SFT, then RPT", RPT, "verified"),
+    ("oracle", RPT, "accuracy"),
+)
+"""Differences that are shown two-sided, without a threshold and without a verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A claim, how it ended, and the seeds that decided it."""
+
+    claim: Claim
+    decision: Decision | None
+    """None where an arm or its measure is missing under every seed."""
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """Of the closed list *holds, fails, undecided, not tested*."""
+        return self.decision.verdict if self.decision else "not tested"
+
+
+def judged(arms: Mapping[str, Arm], claims: Sequence[Claim] = CLAIMS) -> list[Judged]:
+    """Decide all claims together; those without outcomes are not tested, and still count in the correction.
+
+    To wait for an arm must not make the other claims easier, so a missing one enters Holm's correction with
+    a p-value of 1.
+    """
+    found = {claim.key: _differences(arms, claim) for claim in claims}
+    decisions = decide_by_seed(
+        [_seed_claim(claim, found[claim.key], arms) for claim in claims]
+    )  # with the missing ones
+    return [
+        Judged(claim, decision if found[claim.key] else None, tuple(found[claim.key]))
+        for claim, decision in zip(claims, decisions, strict=True)
+    ]
+
+
+def _differences(arms: Mapping[str, Arm], claim: Claim) -> dict[int, float]:
+    if claim.method not in arms or claim.reference not in arms:
+        return {}
+    return differences(arms[claim.method], arms[claim.reference], claim.score)
+
+
+def _seed_claim(claim: Claim, found: Mapping[int, float], arms: Mapping[str, Arm]) -> SeedClaim:
+    values = tuple(found.values()) or (claim.threshold,)
+    return SeedClaim(
+        f"{claim.key}: {claim.sentence}", values, claim.threshold, claim.direction,
+        _one_answer(claim, found, arms),
+    )  # fmt: skip
+
+
+def _one_answer(claim: Claim, found: Mapping[int, float], arms: Mapping[str, Arm]) -> float:
+    """What one answer more or less changes in the mean over seeds: seeds that agree are no certainty."""
+    if not found:
+        return 0.0
+    asked = [int(arms[claim.method].by_seed[seed].questions.held_I.sum()) for seed in found]
+    return 1 / (max(1, min(asked)) * ACCURACY_SAMPLES * len(found))

@@ -1,0 +1,140 @@
+"""The page about an imperfect teacher, from outcomes alone: what is better thinking, and what is habit."""
+
+from collections.abc import Iterator, Sequence
+
+from rpt_core.artifacts.build import Build
+from rpt_core.pages.words import percent, points
+from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
+from rpt_core.report.blocks import Cell, Inline, KeyFigure, gain, say, share
+from rpt_core.report.outcomes import tables
+from rpt_core.report.outcomes.claims import CLAIMS, FIRST_SEEDS, RPT, Judged, judged
+from rpt_core.report.outcomes.tuning import read_runs, tuning_section
+from rpt_core.report.outcomes.values import Arm, names_of
+from rpt_core.report.study import CUT, Study, Summary
+
+
+def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
+    """The page.
+
+    Raises:
+        IntegrityError: a file of outcomes cannot be read.
+        RecipeError: two arms were asked different questions, or one was tuned longer than another.
+    """
+    arms = [Arm.read(arm, build.inputs, "arms") for arm in recipe.arms]
+    by_name, start = names_of(arms), arms[0]
+    found = judged(by_name)
+    method = by_name.get(RPT)
+    runs = read_runs(recipe.tuning, build.inputs)
+    words = seed_words(recipe.seeds)
+    return Study(
+        title=recipe.title,
+        eyebrow=f"Report · {len(arms) - 1} arms from one start model · {words}",
+        lead=_lead(start, method, words),
+        facts=list(_facts(start, method, found)),
+        models=(),
+        decisions=[one.decision for one in found if one.decision],
+        sections=[
+            *([tables.thinking_table(start, method)] if method else []),
+            tables.claims_table(found, by_name),
+            tables.arms_table(arms),
+            *tables.sharpening(arms),
+            *tables.faults_table(arms),
+            *tables.described(by_name),
+            tables.cost_table(arms),
+            tables.by_seed_table(arms),
+            tables.power_table(arms),
+            *tuning_section(runs),
+        ],
+        short=list(_short(found, arms)),
+        footer="Held out are questions, not documents: kind and steps of a held-out question stand in no "
+        f"training text, trace or problem. {CUT}",
+        summary=_summary(found, arms),
+    )
+
+
+def seed_words(seeds: Sequence[int]) -> str:
+    """Seeds as a page names them.
+
+    Example:
+        >>> seed_words(range(100, 108)), seed_words([3]), seed_words([0, 2])
+        ('8 seeds, 100 to 107', '1 seed, 3', '2 seeds, 0, 2')
+    """
+    ordered = sorted(seeds)
+    head = f"{len(ordered)} {'seed' if len(ordered) == 1 else 'seeds'}, "
+    if len(ordered) > 2 and ordered == list(range(ordered[0], ordered[-1] + 1)):
+        return f"{head}{ordered[0]} to {ordered[-1]}"
+    return head + ", ".join(map(str, ordered))
+
+
+def _lead(start: Arm, method: Arm | None, words: str) -> tuple[Inline, ...]:
+    if method is None:
+        return (f"No outcomes of {RPT} are known yet, so nothing is said of it.",)
+    seeds = tables.thinking_of(start, method)
+    if not seeds:
+        return (f"{RPT} and its start have no seed in common yet, so nothing is said of them.",)
+    change, better = (tables.mean_over([getattr(one, name) for one in seeds]) for name in ("gain", "better"))
+    before, after = (tables.mean_over([getattr(one, name) for one in seeds]) for name in ("before", "after"))
+    assert before is not None
+    assert after is not None
+    return say(
+        f"Over {words}, {method.name} changes accuracy at questions that stand in no training text by {{}} "
+        f"points. At least {{}} of them are better thinking and not the habit of thinking: the start "
+        f"thinks in {percent(before.value)} of its answers, {method.name} in {percent(after.value)}.",
+        gain(change),
+        gain(better),
+    )
+
+
+def _facts(start: Arm, method: Arm | None, found: Sequence[Judged]) -> Iterator[KeyFigure]:
+    if method is not None and (seeds := tables.thinking_of(start, method)):
+        yield KeyFigure.of(
+            gain(tables.mean_over([one.better for one in seeds])), "better thinking, at least, points"
+        )
+        yield KeyFigure.of(gain(tables.mean_over([one.habit for one in seeds])), "habit, at most, points")
+        verified = method.scores("verified")
+        yield KeyFigure.of(
+            share(tables.mean_share(verified)), "right with a true chain", _from(start, verified)
+        )
+    ends = [one.verdict for one in found]
+    counts = " / ".join(str(ends.count(word)) for word in ("holds", "fails", "undecided", "not tested"))
+    yield KeyFigure(
+        Cell(counts), "claims hold / fail / undecided / not tested", "one error rate for all (Holm)"
+    )
+
+
+def _from(start: Arm, shown: object) -> str:
+    before = tables.mean_over(start.scores("verified"))
+    return f"start: {percent(before.value)}" if before and shown else ""
+
+
+def _short(found: Sequence[Judged], arms: Sequence[Arm]) -> Iterator[str]:
+    for one in found:
+        if one.decision is None:
+            yield f"{one.claim.key}, “{one.claim.sentence}”, is not tested: something of it is missing."
+        elif one.verdict != "holds":
+            end = "fails" if one.verdict == "fails" else "is undecided"
+            ends = one.decision.difference
+            known = (
+                "" if ends.low is None or ends.high is None else f" [{points(ends.low)}, {points(ends.high)}]"
+            )
+            yield (
+                f"{one.claim.key}, “{one.claim.sentence}”, {end}: {points(ends.value)}{known} points over "
+                f"{len(one.seeds)} seeds, and it holds if the {tables.rule(one.claim)}."
+            )
+    if few := [arm.name for arm in arms if len(arm.by_seed) < len(FIRST_SEEDS)]:
+        yield f"Fewer than {len(FIRST_SEEDS)} seeds were run of {', '.join(few)}."
+    if arms and not arms[0].scores("verified"):
+        yield "Thoughts were not judged, so nothing is said of true chains, faults and sharpening."
+
+
+def _summary(found: Sequence[Judged], arms: Sequence[Arm]) -> Summary:
+    summary: Summary = {f"claim {one.claim.key}: {one.claim.sentence}": one.verdict for one in found}
+    method = names_of(arms).get(RPT)
+    better = tables.mean_over([one.better for one in tables.thinking_of(arms[0], method)]) if method else None
+    if better:
+        summary |= {"better_thinking": better.value, "better_thinking_low": better.low}
+        summary |= {"better_thinking_high": better.high}
+    for arm in arms:
+        mean = tables.mean_over(arm.scores("accuracy"))
+        summary[f"accuracy: {arm.name}"] = mean.value if mean else None
+    return summary | {"claims": len(CLAIMS)}

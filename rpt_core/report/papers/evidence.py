@@ -1,0 +1,138 @@
+"""What a claim of a paper stands on here, and how it ends: the seed is the unit, of every row alike."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rpt_core.evaluation.by_seed import Direction, SeedClaim, decide_by_seed
+from rpt_core.evaluation.statistics.intervals import Estimate
+from rpt_core.report.outcomes.claims import CLAIMS, Claim, Judged, judged
+from rpt_core.report.outcomes.values import Arm, ScoreName, differences
+
+End = Literal["holds", "fails", "undecided", "not tested"]
+ENDS: tuple[End, ...] = ("holds", "fails", "undecided", "not tested")
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A claim of the study, decided by its outcomes (:data:`rpt_core.report.outcomes.claims.CLAIMS`)."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A difference of two arms of the study, against a threshold of this table."""
+
+    method: str
+    reference: str
+    score: ScoreName
+    threshold: float = 0.0
+    direction: Direction = "above"
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """Figures by seed of an earlier study, as its page prints them, in percent."""
+
+    page: str
+    """Of ``docs``, without its ending."""
+    row: str
+    """What the page calls the rows or the column they stand in."""
+    method: tuple[float, ...]
+    reference: tuple[float, ...]
+    threshold: float = 0.0
+    """In shares."""
+    direction: Direction = "above"
+
+
+@dataclass(frozen=True, slots=True)
+class OverDocuments:
+    """Figures that a page gives over the documents of a few trainings alone: they decide nothing here."""
+
+    page: str
+    figure: str
+    """As it stands there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Untested:
+    """Nothing was run."""
+
+
+Evidence = Decided | Compared | Printed | OverDocuments | Untested
+
+
+@dataclass(frozen=True, slots=True)
+class PaperClaim:
+    """One row: who claims what, and what it stands on."""
+
+    paper: str
+    claim: str
+    figure: str
+    """The paper's own; empty where it gives none."""
+    arms: str
+    """That decide it here."""
+    evidence: Evidence
+    why: str
+    """What to know beside the verdict; of a claim that is not tested, why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How a row ended."""
+
+    row: PaperClaim
+    end: End
+    interval: Estimate | None
+    """Over seeds."""
+    num_seeds: int
+
+
+def decided(rows: Sequence[PaperClaim], arms: Mapping[str, Arm]) -> list[Found]:
+    """Decide all rows: the study's claims with their own correction, all others together with one.
+
+    Args:
+        rows: Of the table.
+        arms: Of the study, by name; empty where it has no outcomes yet.
+    """
+    own = {one.claim.key: one for one in judged(arms)}
+    claims = [claim for row in rows if (claim := _seed_claim(row, arms)) is not None]
+    ends = {one.name: one for one in decide_by_seed(claims)}
+    seeds = {claim.name: len(claim.differences) for claim in claims}
+    found = list[Found]()
+    for row in rows:
+        if isinstance(row.evidence, Decided):
+            found.append(_of_study(row, own[row.evidence.key]))
+        elif row.claim in ends:
+            one = ends[row.claim]
+            found.append(Found(row, one.verdict, one.difference, seeds[row.claim]))
+        else:
+            end: End = "undecided" if isinstance(row.evidence, OverDocuments) else "not tested"
+            found.append(Found(row, end, None, 0))
+    return found
+
+
+def _of_study(row: PaperClaim, one: Judged) -> Found:
+    if one.decision is None:
+        return Found(row, "not tested", None, 0)
+    return Found(row, one.decision.verdict, one.decision.difference, len(one.seeds))
+
+
+def _seed_claim(row: PaperClaim, arms: Mapping[str, Arm]) -> SeedClaim | None:
+    """The row's differences by seed; None where there are none."""
+    by = row.evidence
+    if isinstance(by, Printed):
+        pairs = zip(by.method, by.reference, strict=True)
+        values = tuple((one - other) / 100 for one, other in pairs)
+        return SeedClaim(row.claim, values, by.threshold, by.direction)
+    if isinstance(by, Compared) and by.method in arms and by.reference in arms:
+        found = differences(arms[by.method], arms[by.reference], by.score)
+        if found:
+            return SeedClaim(row.claim, tuple(found.values()), by.threshold, by.direction)
+    return None
+
+
+def claim_of(key: str) -> Claim:
+    """The study's claim of a key."""
+    return next(claim for claim in CLAIMS if claim.key == key)

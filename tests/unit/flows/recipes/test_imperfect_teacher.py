@@ -1,0 +1,109 @@
+"""The arms of the study of an imperfect teacher: one start, one budget, one search for all of them."""
+
+import pytest
+
+from flows.agreement import check_journey
+from flows.recipes import Overrides, over_arms, over_tuning
+from flows.recipes.controls import ROUNDS
+from flows.recipes.imperfect_teacher import (
+    ARMS,
+    BUDGET_GFLOPS,
+    FIRST_RUNS,
+    MOST_STEPS,
+    THEN_RLVR,
+    TUNED,
+    TUNING_SEEDS,
+    UPDATES,
+)
+from flows.recipes.trees import walk
+from rpt_core.errors import RecipeError
+from rpt_core.recipes.reinforce import PolicyRecipe
+from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER
+from rpt_core.report.outcomes import claims
+from rpt_core.report.outcomes.claims import RUNS_AN_ARM
+from rpt_core.report.outcomes.tuning import check_fair
+
+
+@pytest.fixture(scope="module")
+def page():
+    return over_arms("tiny_rpt", (100,), (), Overrides(), IMPERFECT_TEACHER)
+
+
+def trainings(page):
+    return {arm.name: arm.outcomes[0].training for arm in page.arms}
+
+
+def test_all_arms_go_on_from_one_start_that_always_thinks_and_answer_the_same_questions(page):
+    check_journey(page)
+    starts = {arm.outcomes[0].start.model_dump_json() for arm in page.arms}
+    assert len(starts) == 1
+    start = page.arms[0].outcomes[0].start
+    assert (start.think_share, start.problems_per_step) == (1.0, 0)
+    asked = {
+        arm.outcomes[0].evaluation.model_copy(update={"model": start, "milestones": False}).model_dump_json()
+        for arm in page.arms
+    }
+    assert len(asked) == 1
+    for arm in page.arms:
+        assert start in walk(arm.outcomes[0])
+
+
+def test_every_arm_ends_at_the_same_operations_and_pays_for_the_proxy_where_it_asks_there(page):
+    for name, training in trainings(page).items():
+        if training is None:
+            continue
+        own = [one for one in walk(training) if getattr(one, "max_gflops", 0.0)]
+        assert sum(one.max_gflops for one in own) == BUDGET_GFLOPS, name
+        assert training.steps == (ROUNDS if name == "rejection SFT" else MOST_STEPS)
+        if isinstance(training, PolicyRecipe):
+            free = training.objective.name == "ntp" or training.objective.choose == "random"
+            assert training.count_proxy is not free, name
+            alone = training.objective.name == "ntp" or training.loss == "rejection"
+            assert training.milestones == (() if alone else (UPDATES,))
+
+
+def test_arms_of_the_claims_are_called_as_the_claims_call_them():
+    assert set(claims.CLAIMED) - {claims.START} <= set(ARMS)
+    described = {name for pair in claims.DESCRIBED for name in pair[:2]}
+    assert described - {claims.START, "oracle"} <= set(ARMS)
+    assert set(TUNED) <= set(ARMS)
+
+
+def test_no_arm_is_searched_longer_than_another():
+    assert {len(plan.grid) for plan in ARMS.values() if not plan.tuned_as} == {FIRST_RUNS}
+    assert all(not plan.grid and plan.tuned_as in ARMS for plan in ARMS.values() if plan.tuned_as)
+    assert FIRST_RUNS + len(TUNING_SEEDS) - 1 == RUNS_AN_ARM
+    assert TUNING_SEEDS == claims.TUNING_SEEDS
+    for plan in ARMS.values():
+        assert len({repr(setting) for setting in plan.grid}) == len(plan.grid)
+
+
+def test_tuning_runs_are_seven_for_each_arm_on_seeds_that_no_page_reports():
+    chosen = dict.fromkeys(ARMS, 1)
+    first, whole = (over_tuning("tiny_rpt", best, (), Overrides()) for best in ({}, chosen))
+    assert {len(arm.outcomes) for arm in first.tuning} == {FIRST_RUNS}
+    assert {len(arm.outcomes) for arm in whole.tuning} == {RUNS_AN_ARM}
+    assert {one.seed for arm in whole.tuning for one in arm.outcomes} == set(TUNING_SEEDS)
+    for arm in whole.tuning:
+        best = arm.outcomes[1]
+        assert [one.setting for one in arm.outcomes[FIRST_RUNS:]] == [best.setting] * 2
+        assert arm.outcomes[:FIRST_RUNS] == next(one for one in first.tuning if one.name == arm.name).outcomes
+        for one in arm.outcomes:
+            for dotted, value in one.setting.items():
+                field = one.training
+                for part in dotted.split("."):
+                    field = getattr(field, part)
+                assert field == (tuple(value) if isinstance(value, list) else value)
+    check_fair([])
+
+
+def test_an_arm_with_verifiable_rewards_on_top_is_run_by_name_and_another_is_refused(page):
+    name = next(iter(THEN_RLVR))
+    found = over_arms("tiny_rpt", (100,), (name,), Overrides(), IMPERFECT_TEACHER)
+    training = trainings(found)[name]
+    assert training.kind == "rlvr"
+    assert training.start == trainings(page)[name.removesuffix(", then RLVR")]
+    with pytest.raises(RecipeError, match="has no arm 'RTP'; there are RPT; more SFT"):
+        over_arms("tiny_rpt", (100,), ("RTP",), Overrides(), IMPERFECT_TEACHER)
+    with pytest.raises(RecipeError, match="Start from tiny_rpt"):
+        over_arms("rpt_14b", (100,), (), Overrides(), IMPERFECT_TEACHER)

@@ -1,0 +1,129 @@
+"""What is kept of an arm is what its evaluation says, and costs are charged to whom they are due."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from rpt_core.artifacts.build import LocalBuild
+from rpt_core.errors import RecipeError
+from rpt_core.evaluation.checkpoints import Checkpoint
+from rpt_core.evaluation.items import as_table, write_items
+from rpt_core.evaluation.kept.file import OUTCOMES_FILE, read_outcomes
+from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
+from rpt_core.report.outcomes.gather import gather_outcomes
+from rpt_core.report.outcomes.take import take_outcomes
+from rpt_core.sample.world import documents
+from tests.unit.evaluation.tables import AFTER, NOWHERE, SAMPLES, Planted
+from tests.unit.report.test_report_arms import STEPS, write_manifest, write_training
+
+RECIPE = OutcomesRecipe(
+    study="imperfect-teacher", arm="RPT", seed=100, evaluation=NOWHERE, corpus=NOWHERE, start=NOWHERE,
+    training=NOWHERE, measure="first-world", at_updates=32, design="d" * 64,
+)  # fmt: skip
+
+
+@pytest.fixture
+def inputs(tmp_path) -> dict[str, Path]:
+    """Six documents, two places each, one of them with a trace; a training with its past."""
+    folders = {name: tmp_path / name for name in ("evaluation", "corpus", "start", "training", "lineage")}
+    for name in ("evaluation", "corpus", "start", "lineage"):
+        folders[name].mkdir()
+    document = next(one for one in documents(0, 5) if one.traces)
+    trace = {
+        "doc_id": "doc001",
+        "char_offset": 7,
+        "thought": document.traces[0].thought,
+        "kind": document.kind,
+    }
+    pq.write_table(pa.Table.from_pylist([trace]), folders["corpus"] / "traces.parquet")
+    planted, chances = Planted(6, 2), {**AFTER, "seed": 1}
+    plain = {"thinking": 0.0, "right_thinking": 0.0, "right_direct": 0.5, "seed": 2}
+    rows = [
+        planted.answers("reasoning", **chances),
+        planted.answers("plain", **plain, samples=1),
+        planted.answers("reasoning", **chances, checkpoint=Checkpoint("000032", tmp_path, 32, 3.2)),
+    ]
+    placed = [[replace(one, char_offset=one.position) for one in some] for some in rows]
+    placed[0] = [replace(one, thought=trace["thought"]) if one.sample < 3 else one for one in placed[0]]
+    write_items([as_table(some) for some in placed], folders["evaluation"])
+    write_training(folders["training"], 1000)
+    lineage = folders["lineage"]
+    base = write_manifest(lineage / "b.json", "base", {}, flops=3e9)
+    start = write_manifest(
+        folders["start"] / "manifest.json", "cold-start", {}, flops=5e9, parents={"base": base}
+    )
+    proxy = write_manifest(lineage / "d.json", "difficulty", {}, flops=4e9)
+    write_manifest(
+        folders["training"] / "manifest.json", "policy", {"objective": {"name": "rpt"}}, flops=9e9,
+        parents={"start": start, "difficulty": proxy}, summary={"judge_gflops": 1.0},
+    )  # fmt: skip
+    return folders
+
+
+def gathered(inputs, tmp_path, recipe=RECIPE):
+    build = LocalBuild(inputs, tmp_path / "out", tmp_path / "scratch")
+    outcome = gather_outcomes(recipe, build)
+    return read_outcomes(build.out / OUTCOMES_FILE), outcome, build.out / OUTCOMES_FILE
+
+
+def test_answers_are_those_of_the_evaluation(inputs, tmp_path):
+    found, _, _ = gathered(inputs, tmp_path)
+    table = pq.read_table(inputs["evaluation"] / "items.parquet").to_pylist()
+    ids = sorted({row["item_id"] for row in table})
+    assert found.answers.right_IS.shape == (len(ids), SAMPLES) == (12, SAMPLES)
+    for row in table:
+        place = ids.index(row["item_id"])
+        right = row["verdict"] == "correct"
+        if row["mode"] == "plain":
+            assert found.plain_I[place] == right
+        elif row["checkpoint"] == "final":
+            assert found.answers.right_IS[place, row["sample"]] == right
+        else:
+            assert found.updated_IS[place, row["sample"]] == right
+    assert found.questions.documents_I.tolist() == [place // 2 for place in range(12)]
+    assert (found.design, found.steps, found.at_updates) == (RECIPE.design, STEPS, 32)
+
+
+def test_thoughts_are_judged_where_the_world_knows_the_place(inputs, tmp_path):
+    found, _, _ = gathered(inputs, tmp_path)
+    known = found.questions.rows_I != ""
+    assert known.sum() == 1
+    (place,) = np.flatnonzero(known)
+    chain = np.arange(SAMPLES) < 3
+    assert found.answers.verified_IS[place].tolist() == (chain & found.answers.right_IS[place]).tolist()
+    assert found.answers.hits_I[place] == 3 * found.questions.steps_I[place]
+    assert not found.answers.verified_IS[~known].any()
+
+
+def test_an_arm_is_charged_with_its_training_proxy_and_judge_and_not_with_the_start(inputs, tmp_path):
+    found, outcome, _ = gathered(inputs, tmp_path)
+    assert found.gflops == {"base": 3, "cold start": 5, "training": 8, "proxy": 4, "judge": 1}
+    assert found.own_gflops == outcome.summary["gflops"] == 13
+    random = {"objective": {"name": "rpt", "choose": "random"}}
+    parents = {"difficulty": write_manifest(tmp_path / "d.json", "difficulty", {}, flops=4e9)}
+    write_manifest(inputs["training"] / "manifest.json", "policy", random, flops=9e9, parents=parents)
+    assert "proxy" not in gathered(inputs, tmp_path / "random")[0].gflops
+    alone = RECIPE.model_copy(update={"training": None, "at_updates": 0})
+    assert gathered(inputs, tmp_path / "start", alone)[0].own_gflops == 0
+
+
+def test_gathered_or_taken_equal_outcomes_are_equal(inputs, tmp_path):
+    _, outcome, path = gathered(inputs, tmp_path)
+    taken = KeptOutcomesRecipe(
+        file=str(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        study=RECIPE.study, arm=RECIPE.arm, seed=RECIPE.seed, design=RECIPE.design,
+    )  # fmt: skip
+    build = LocalBuild({}, tmp_path / "taken", tmp_path / "scratch")
+    assert take_outcomes(taken, build) == outcome
+    assert (build.out / OUTCOMES_FILE).read_bytes() == path.read_bytes()
+
+
+def test_an_evaluation_without_answers_is_refused(inputs, tmp_path):
+    write_items([as_table(Planted(2, 2).answers("plain", **AFTER, seed=1, samples=1))], inputs["evaluation"])
+    with pytest.raises(RecipeError, match="has no answers in mode 'reasoning'"):
+        gathered(inputs, tmp_path)

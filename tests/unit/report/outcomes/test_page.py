@@ -1,0 +1,129 @@
+"""The page about an imperfect teacher, of seeds with a known effect, and of seeds with none."""
+
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rpt_core.artifacts.build import LocalBuild
+from rpt_core.errors import RecipeError
+from rpt_core.evaluation.by_seed import SeedClaim, decide_by_seed
+from rpt_core.report.outcomes.claims import CLAIMS, RUNS_AN_ARM
+from rpt_core.report.outcomes.tuning import check_fair
+from rpt_core.report.study import write_report
+from tests.unit.report.outcomes.simulated import ARMS, EFFECT, SEEDS, START, page_of, simulated
+from tests.unit.report.test_report import Page
+
+STUDIES = 2000
+FIXED = "ca0953607df5aca2"
+"""Digest of the claims as they were fixed; a change of it is a change of a claim."""
+
+
+def made(tmp_path, outcomes, tuning=None):
+    recipe, inputs = page_of(tmp_path, outcomes, tuning)
+    build = LocalBuild(inputs, tmp_path / "out", tmp_path / "scratch")
+    summary = write_report(recipe, build).summary
+    return summary, build.out
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory):
+    outcomes = [simulated(arm, seed, EFFECT[arm]) for seed in SEEDS for arm in (START, *ARMS)]
+    return made(tmp_path_factory.mktemp("known"), outcomes)
+
+
+def test_a_known_effect_ends_in_the_right_verdicts(known):
+    summary, out = known
+    found = {name[6:8]: end for name, end in summary.items() if name.startswith("claim C")}
+    assert found == dict.fromkeys(("C1", "C2", "C3", "C4", "C5", "C6"), "holds")
+    claims = json.loads((out / "report.json").read_text())["claims"]
+    assert {claim["difference"]["num_clusters"] for claim in claims} == {len(SEEDS)}  # the seed is the unit
+
+
+def test_the_page_says_first_what_is_better_thinking_and_what_habit(known):
+    text = (known[1] / "report.md").read_text()
+    sections = [line[3:] for line in text.splitlines() if line.startswith("## ")]
+    assert sections[0] == "Better thinking, or a habit"
+    assert text.index("better thinking and not the habit") < text.index("## ")
+    for name in ("Claims", "Every arm", "Sharper or wider", "Never solved", "Faults", "What it took"):
+        assert name in sections
+    assert "8 seeds, 100 to 107" in text
+    page = Page((known[1] / "report.html").read_text())
+    assert page.open == []
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
+
+
+def test_a_habit_is_told_from_better_thinking(tmp_path):
+    """All of the gain is from thinking more often: none of it counts as better thinking."""
+    outcomes = [simulated(START, seed, 0.30, thinks=0.3) for seed in SEEDS]
+    outcomes += [simulated("RPT", seed, 0.55, thinks=0.95) for seed in SEEDS]
+    summary, out = made(tmp_path, outcomes)
+    assert summary["claim C4: the gain is no habit: the think share moves by less than 2 points"] == "fails"
+    assert summary["better_thinking_high"] < 0
+    assert "better thinking, at least" in (out / "report.md").read_text()
+
+
+def test_missing_arms_and_measures_are_not_tested_and_said(tmp_path):
+    outcomes = [simulated(arm, seed, EFFECT[arm]) for seed in SEEDS[:3] for arm in (START, "RPT")]
+    bare = [
+        replace(one, answers=replace(one.answers, verified_IS=None, hits_I=None, faults_IS=None))
+        for one in outcomes
+    ]
+    summary, out = made(tmp_path, bare)
+    ends = {name[6:8]: end for name, end in summary.items() if name.startswith("claim C")}
+    assert [ends[key] for key in ("C1", "C2", "C3", "C5")] == ["not tested"] * 4
+    text = (out / "report.md").read_text()
+    assert "Thoughts were not judged" in text
+    assert "Fewer than 8 seeds were run of start, RPT." in text
+    assert "## Never solved" not in text
+
+
+def test_arms_that_were_asked_other_questions_are_refused(tmp_path):
+    one, other = simulated(START, 100, 0.3), simulated("RPT", 100, 0.6)
+    other = replace(other, questions=replace(other.questions, digest="another"))
+    with pytest.raises(RecipeError, match="different questions"):
+        made(tmp_path, [one, other])
+
+
+@pytest.mark.parametrize("scatter", [0.01, 0.05])
+def test_a_null_effect_is_called_a_success_in_one_study_of_twenty_at_most(scatter):
+    """Every claim at the very edge of being false, and every claim with no effect at all."""
+    rng = np.random.default_rng(11)
+    for edge in (True, False):
+        wrong = 0
+        for _ in range(STUDIES):
+            claims = []
+            for claim in CLAIMS:
+                true = claim.threshold if edge else 0.0
+                if claim.direction != "above" and not edge:
+                    true = (
+                        2 * claim.threshold
+                    )  # where no effect at all makes it true, something else is false
+                drawn = rng.normal(true, scatter, len(SEEDS))
+                claims.append(SeedClaim(claim.key, tuple(drawn), claim.threshold, claim.direction))
+            wrong += any(found.verdict == "holds" for found in decide_by_seed(claims))
+        assert wrong <= 0.05 * STUDIES
+
+
+def test_the_claims_are_those_that_were_fixed():
+    fixed = [(c.key, c.sentence, c.method, c.reference, c.score, c.threshold, c.direction) for c in CLAIMS]
+    assert hashlib.sha256(repr(fixed).encode()).hexdigest()[:16] == FIXED
+
+
+def runs(arm: str, num: int, seed: int = 10):
+    return [replace(simulated(arm, seed, 0.3, samples=8), setting={"rate": n}) for n in range(num)]
+
+
+def test_tuning_runs_are_shown_and_no_arm_has_more(tmp_path):
+    start = [simulated(START, 10, 0.3)]
+    _, out = made(tmp_path / "fair", start, [*runs("RPT", RUNS_AN_ARM), *runs("more SFT", RUNS_AN_ARM)])
+    text = (out / "report.md").read_text()
+    assert text.count("| RPT: ") == RUNS_AN_ARM == text.count("| more SFT: ")
+    for number, unfair in enumerate(
+        ([*runs("RPT", 7), *runs("more SFT", 6)], runs("RPT", RUNS_AN_ARM + 1), runs("RPT", 7, seed=100))
+    ):
+        with pytest.raises(RecipeError, match=r"same number|tuning run is of seed 100"):
+            made(tmp_path / str(number), start, unfair)
+    check_fair([])

@@ -1,0 +1,102 @@
+"""``docs/claims.md``: enough rows, allowed verdicts alone, figures that pages print, nothing by hand."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from flows.cli.commands.studies import PAPER_MACHINE, paper_prices
+from flows.kept import read_folder
+from flows.recipes import NAMED
+from rpt_core.report.outcomes.claims import CLAIMS
+from rpt_core.report.papers.evidence import ENDS, Decided, OverDocuments, PaperClaim, Printed, decided
+from rpt_core.report.papers.rows import NEXT, RLPT, RMT, ROWS, RPT
+from rpt_core.report.papers.table import TABLES, written
+from tests.unit.report.outcomes.simulated import ARMS, EFFECT, SEEDS, START, simulated
+
+ROOT = Path(__file__).resolve().parents[4]
+DOCS = ROOT / "docs"
+OUTCOMES = DOCS / "study" / "outcomes"
+
+
+def outcomes():
+    return read_folder(OUTCOMES) if list(OUTCOMES.glob("*.json.gz")) else []
+
+
+@pytest.fixture(scope="module")
+def text():
+    return (DOCS / "claims.md").read_text()
+
+
+def rows(text: str) -> list[list[str]]:
+    first = text.split("## Tables", maxsplit=1)[0]
+    return [line.strip("|").split(" | ") for line in first.splitlines() if re.match(r"\| \d+ ", line)]
+
+
+def test_the_page_is_the_one_that_is_generated(text):
+    assert text == written(outcomes(), paper_prices(), PAPER_MACHINE)[0]
+
+
+def test_there_are_enough_rows_and_each_ends_in_an_allowed_word(text):
+    found = rows(text)
+    assert len(found) == len(ROWS) >= 25
+    assert {row[6].strip() for row in found} <= {f"*{end}*" for end in ENDS}
+    assert {row[1].strip() for row in found} == {RPT, RMT, RLPT, NEXT}
+    for row in found:
+        assert row[-1].strip(" |"), row  # every row says why
+
+
+def test_what_the_papers_leave_to_others_is_there():
+    said = " ".join(row.claim for row in ROWS if row.paper == NEXT)
+    topics = ("re-arrangement", "dynamic difficulty", "Chinese", "classical", "low-quality", "long context")
+    for topic in (*topics, "judge that errs", "cross-modal"):
+        assert topic in said
+
+
+@pytest.mark.parametrize("row", [one for one in ROWS if isinstance(one.evidence, Printed | OverDocuments)],
+                         ids=lambda one: one.claim)  # fmt: skip
+def test_a_figure_stands_in_the_page_it_is_from(row):
+    page = (DOCS / f"{row.evidence.page}.md").read_text()
+    if isinstance(row.evidence, OverDocuments):
+        assert row.evidence.figure in page
+    else:
+        numbers = [str(value) for value in (*row.evidence.method, *row.evidence.reference)]
+        assert all(re.search(rf"(?<![\d.]){re.escape(number)}(?![\d.])", page) for number in numbers)
+
+
+def test_the_studys_claims_are_rows_and_each_once():
+    keys = [row.evidence.key for row in ROWS if isinstance(row.evidence, Decided)]
+    assert keys == [claim.key for claim in CLAIMS]
+    assert len({row.claim for row in ROWS}) == len(ROWS)
+
+
+def test_a_row_with_figures_by_seed_is_decided_by_the_t_test_over_seeds():
+    by_seed = Printed("x", "y", (46, 51, 45), (20, 21, 19))
+    row = PaperClaim(RLPT, "a claim", "", "", by_seed, "why")
+    (found,) = decided([row], {})
+    wanted = stats.ttest_rel(by_seed.method, by_seed.reference)
+    assert (found.end == "holds") == (wanted.pvalue < 0.05)
+    low, high = stats.ttest_1samp(np.subtract(by_seed.method, by_seed.reference), 0).confidence_interval()
+    assert (100 * found.interval.low, 100 * found.interval.high) == pytest.approx((low, high))
+    documents = PaperClaim(RPT, "another", "", "", OverDocuments("x", "+59.7 [57.1, 62.2]"), "why")
+    assert decided([documents], {})[0].end == "undecided"
+
+
+def test_outcomes_change_the_page():
+    some = [simulated(arm, seed, EFFECT[arm]) for seed in SEEDS for arm in (START, *ARMS)]
+    text, ends = written(some, paper_prices(), PAPER_MACHINE)
+    found = {
+        row[2].split(":")[0].strip(): row[6].strip() for row in rows(text) if re.match(r" ?C\d:", row[2])
+    }
+    assert found == dict.fromkeys(("C1", "C2", "C3", "C4", "C5", "C6"), "*holds*")
+    assert "8 seeds, 100 to 107, of 5 models" in text
+    assert sum(ends.values()) == len(ROWS)
+
+
+def test_every_table_names_a_recipe_and_its_price(text):
+    assert {table.recipe for table in TABLES} <= set(NAMED)
+    for table in TABLES:
+        line = next(one for one in text.splitlines() if f"`{table.command}`" in one and table.what in one)
+        assert re.search(r"\| [\d.]+e\+\d\d \| [\d,]+ \| ", line)
