@@ -1,4 +1,4 @@
-"""The project's dependencies as pip reads them, with those of the extras named: ``python requirements.py EXTRA...``.
+"""The project's dependencies as pip reads them, with those of extras: ``python requirements.py EXTRA...``.
 
 An image installs them before the code is there, so that the layer of libraries stays while the code changes.
 """

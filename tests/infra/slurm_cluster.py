@@ -4,8 +4,9 @@
         job = cluster.sbatch("infra/slurm/train.sbatch", "tiny_rpt", RPT_HOME=...)
         cluster.wait(job, "COMPLETED")
 
-The daemons are Debian's (``sh infra/slurm/setup.sh``). They are this test's own: key, ports, sockets and state
-lie in the folder, and each is ended by its process id. Nothing of a Slurm that the machine may have is read.
+The daemons are Debian's (``sh infra/slurm/setup.sh``). They are this test's own: key, ports, sockets and
+state lie in the folder, and each is ended by its process id. Nothing of a Slurm that the machine may have is
+read.
 """
 
 import os
@@ -72,7 +73,13 @@ class Cluster:
     def run(self, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
         """One of Slurm's commands, to its end."""
         return subprocess.run(
-            command, env={**self.env, **env}, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+            command,
+            env={**self.env, **env},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
         )
 
     def sbatch(self, *words: str, **env: str) -> int:
@@ -139,7 +146,9 @@ def slurm(folder: Path, num_nodes: int = 1) -> Iterator[Cluster]:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="rpt-slurm-") as short:  # a socket's path has 107 bytes at most
         place = Path(short)
-        names = [f"n{number}" for number in range(1, num_nodes + 1)] if num_nodes > 1 else [os.uname().nodename]
+        names = (
+            [f"n{number}" for number in range(1, num_nodes + 1)] if num_nodes > 1 else [os.uname().nodename]
+        )
         _configure(place, names)
         env = _environment(place)
         daemons: list[subprocess.Popen[bytes]] = []
@@ -170,7 +179,8 @@ def _configure(place: Path, names: list[str]) -> None:
     control, *ports = free_ports(1 + len(names))
     host, cores = os.uname().nodename, os.cpu_count() or 1
     nodes = "\n".join(
-        f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cores} RealMemory=1000 Gres=gpu:2"
+        f"NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cores} "
+        "RealMemory=1000 Gres=gpu:2"
         for name, port in zip(names, ports, strict=True)
     )
     user = "root"
@@ -185,7 +195,9 @@ def _configure(place: Path, names: list[str]) -> None:
         (place / f"spool-{name}").mkdir()
 
 
-def _start(daemons: list[subprocess.Popen[bytes]], place: Path, env: Mapping[str, str], names: list[str]) -> None:
+def _start(
+    daemons: list[subprocess.Popen[bytes]], place: Path, env: Mapping[str, str], names: list[str]
+) -> None:
     munged = [
         "munged", "--foreground", "--force", f"--socket={place}/munge.socket", f"--key-file={place}/munge.key",
         f"--log-file={place}/munged.log", f"--pid-file={place}/munged.pid", f"--seed-file={place}/munge.seed",
@@ -207,7 +219,9 @@ def _until(there: Callable[[], object], what: str) -> None:
         time.sleep(0.1)
 
 
-def _until_idle(cluster: Cluster, daemons: list[subprocess.Popen[bytes]], place: Path, num_nodes: int) -> None:
+def _until_idle(
+    cluster: Cluster, daemons: list[subprocess.Popen[bytes]], place: Path, num_nodes: int
+) -> None:
     give_up = time.monotonic() + READY_SECONDS
     while True:
         idle = cluster.run("sinfo", "--noheader", "--format=%D", "--states=idle").stdout.split()
@@ -215,7 +229,8 @@ def _until_idle(cluster: Cluster, daemons: list[subprocess.Popen[bytes]], place:
             return
         logs = "\n".join(path.read_text(errors="replace")[-1500:] for path in place.glob("*.log"))
         ended = [daemon.args for daemon in daemons if daemon.poll() is not None]
-        assert not ended and time.monotonic() < give_up, f"ended: {ended}\n{logs}"
+        assert not ended, f"{ended}\n{logs}"
+        assert time.monotonic() < give_up, logs
         time.sleep(0.2)
 
 

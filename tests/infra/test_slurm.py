@@ -57,7 +57,9 @@ def steps_saved(home: Path) -> list[int]:
     return [int(path.stem) for path in (home / "store" / "progress").glob("*/*/*.json")]
 
 
-def test_a_training_that_is_asked_to_stop_is_queued_again_and_ends_in_the_same_digest(cluster, whole, tmp_path):
+def test_a_training_that_is_asked_to_stop_is_queued_again_and_ends_in_the_same_digest(
+    cluster, whole, tmp_path
+):
     """TERM to the script, as Slurm sends it before the time limit."""
     job = train(cluster, tmp_path, "-p", f"base.steps={STEPS}", "--placement", EVERY_STEP)
     cluster.until(job, lambda: len(steps_saved(tmp_path)) > 1)
@@ -181,4 +183,9 @@ def test_a_worker_whose_time_is_up_hands_its_run_back_and_goes_on_with_it(cluste
 
 
 def is_final(up: Operated, run: str) -> bool:
-    return up.api.call("GET", f"/flow_runs/{run}")["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+    return up.api.call("GET", f"/flow_runs/{run}")["state"]["type"] in (
+        "COMPLETED",
+        "FAILED",
+        "CRASHED",
+        "CANCELLED",
+    )
