@@ -29,7 +29,7 @@ from infra.runs.lifeline import MARKS
 FOLDER, NOTE, END = "nodes", "command.json", "ended"
 TICK_SECONDS = 0.5
 GRACE_SECONDS = 30.0
-"""How long a follower's part may take to end by itself when the leader's has: a checkpoint is the leader's."""
+"""How long a follower's part may take to end by itself when the leader's has."""
 CARRIED = (
     "OMP_WAIT_POLICY", "OMP_NUM_THREADS", "TOKENIZERS_PARALLELISM", "PYTHONSAFEPATH",
     "PYTHONUNBUFFERED", "PYTHONFAULTHANDLER", "HF_HUB_OFFLINE", *MARKS,

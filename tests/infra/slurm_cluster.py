@@ -199,8 +199,9 @@ def _start(
     daemons: list[subprocess.Popen[bytes]], place: Path, env: Mapping[str, str], names: list[str]
 ) -> None:
     munged = [
-        "munged", "--foreground", "--force", f"--socket={place}/munge.socket", f"--key-file={place}/munge.key",
-        f"--log-file={place}/munged.log", f"--pid-file={place}/munged.pid", f"--seed-file={place}/munge.seed",
+        "munged", "--foreground", "--force", f"--socket={place}/munge.socket",
+        f"--key-file={place}/munge.key", f"--log-file={place}/munged.log",
+        f"--pid-file={place}/munged.pid", f"--seed-file={place}/munge.seed",
     ]  # fmt: skip
     nodes = [["slurmd", "-D", "-N", name] if len(names) > 1 else ["slurmd", "-D"] for name in names]
     for command in (munged, ["slurmctld", "-D", "-c"], *nodes):

@@ -77,7 +77,6 @@ def refused(url: str, **headers: str) -> int:
         return error.code
 
 
-@pytest.mark.long
 def test_nobody_without_the_password_is_answered(services: Services):
     prefect, mlflow = (f"http://{HOST}:{services.ports[name]}" for name in ("prefect", "mlflow"))
     assert refused(f"{prefect}/api/admin/version") == 401
@@ -87,14 +86,14 @@ def test_nobody_without_the_password_is_answered(services: Services):
     assert refused(runs, Host="evil.example") == 403
 
 
-@pytest.mark.long
 def test_a_run_goes_through_postgres_s3_and_both_servers(services: Services):
     """`prefect deployment run` of what the service `deploy` deployed, by the service `cpu-worker`."""
     env = values(services)
     done = subprocess.run(
         [
-            sys.executable, "-m", "prefect", "--no-prompt", "deployment", "run", "cold-start/local", "--watch",
-            "-p", "recipe=tiny_rpt", "-p", "kind=base", "-p", f"overrides={json.dumps({'fields': SMALL})}",
+            sys.executable, "-m", "prefect", "--no-prompt", "deployment", "run", "cold-start/local",
+            "--watch", "-p", "recipe=tiny_rpt", "-p", "kind=base",
+            "-p", f"overrides={json.dumps({'fields': SMALL})}",
         ],
         env=env, cwd=services.folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -124,7 +123,8 @@ def mlflow_runs(env):
 
 def rows(services: Services, database: str, query: str) -> str:
     given = services.config["services"]["postgres"]["environment"]
-    address = f"postgresql://{given['POSTGRES_USER']}:{given['POSTGRES_PASSWORD']}@{HOST}:{services.ports['postgres']}"
+    who = f"{given['POSTGRES_USER']}:{given['POSTGRES_PASSWORD']}"
+    address = f"postgresql://{who}@{HOST}:{services.ports['postgres']}"
     psql = [
         str(postgres_programs() / "psql"),
         "--tuples-only",

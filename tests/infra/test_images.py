@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,21 +46,21 @@ def test_what_an_image_copies_is_there_and_let_through():
 def test_requirements_are_those_of_the_project_and_of_the_extras():
     import tomllib
 
-    words = ["python3", str(FOLDER / "requirements.py"), "servers"]
+    words = [sys.executable, str(FOLDER / "requirements.py"), "servers"]
     lines = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert lines == [*project["dependencies"], *project["optional-dependencies"]["servers"]]
 
 
+def pip_config(what: str) -> str:
+    words = [sys.executable, "-m", "pip", "config", what]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
 def mounts() -> list[str]:
     """What this machine's pip is configured by, lent to the build: files of packages, and where to ask."""
-    words = ["python3", "-m", "pip", "config", "debug"]
-    said = subprocess.run(words, capture_output=True, text=True, check=False).stdout
-    files = [path for path in re.findall(r"^\s*(/\S+), exists: True", said, re.MULTILINE)]
-    listed = subprocess.run(
-        words[:3] + ["config", "list"], capture_output=True, text=True, check=False
-    ).stdout
-    places = re.findall(r"(?:file://)?(/[^\s',]+)", listed)
+    files = re.findall(r"^\s*(/\S+), exists: True", pip_config("debug"), re.MULTILINE)
+    places = re.findall(r"(?:file://)?(/[^\s',]+)", pip_config("list"))
     found = dict.fromkeys(path for path in [*files, *places] if Path(path).exists())
     return [f"--volume={path}:{path}:ro" for path in found]
 
@@ -87,16 +88,9 @@ def base(tmp_path_factory) -> str:
 @pytest.mark.long
 @pytest.mark.timeout(5400)
 def test_the_cpu_image_is_built_and_runs_as_nobody_special(base):
-    """Every line of the file, on Debian's root in place of the base image; what is built is run and removed."""
-    isolated = ["--isolation=chroot", *mounts()]
-    words = [
-        "buildah",
-        "build",
-        "--pull-never",
-        *isolated,
-        "--ignorefile",
-        f"{FOLDER}/cpu.Dockerfile.dockerignore",
-    ]
+    """Every line of the file, on Debian's root in place of its base; what is built is run and removed."""
+    ignored = f"--ignorefile={FOLDER}/cpu.Dockerfile.dockerignore"
+    words = ["buildah", "build", "--pull-never", "--isolation=chroot", *mounts(), ignored]
     tag = f"rpt:test-{os.getpid()}"
     done = subprocess.run(
         [*words, "-f", str(FOLDER / "cpu.Dockerfile"), "-t", tag, str(ROOT)],

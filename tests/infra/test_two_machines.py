@@ -1,4 +1,4 @@
-"""A training on two machines: a rank on each, one goes dark in mid-step, the other goes on from the checkpoint."""
+"""A training on two machines, a rank on each: one goes dark, the other goes on from the checkpoint."""
 
 import re
 import time
@@ -11,7 +11,7 @@ from infra.storage.store import Store
 from tests.infra.two_machines import PYTHON, Machine, two_machines
 from tests.s3_servers import ROOT
 
-pytestmark = [pytest.mark.infra, pytest.mark.long, pytest.mark.timeout(5400)]
+pytestmark = [pytest.mark.infra, pytest.mark.timeout(5400)]
 NODE = ROOT / "infra/kubernetes/node.sh"
 WAIT_SECONDS = 1500.0
 TINY = [

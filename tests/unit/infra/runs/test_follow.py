@@ -1,4 +1,4 @@
-"""Machines with nothing but a shared folder: one leads, the others run what it runs, and nothing else of its."""
+"""Machines with nothing but a shared folder: one leads, the others run what it runs."""
 
 import json
 import os
