@@ -23,7 +23,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from infra.local.state import state_folder
 from infra.runs.lifeline import MARKS
 
 FOLDER, NOTE, END = "nodes", "command.json", "ended"
@@ -114,7 +113,7 @@ def end(folder: Path) -> None:
 
 def main() -> None:
     """``lead COMMAND...``, ``end``, or nothing to follow."""
-    folder = state_folder() / FOLDER
+    folder = Path(os.environ.get("RPT_HOME") or ".rpt").absolute() / FOLDER
     words = sys.argv[1:]
     if words[:1] == ["lead"]:
         raise SystemExit(lead(folder, words[1:]))

@@ -75,11 +75,10 @@ class Services:
             word: os.environ[word] for word in ("LANG", "TMPDIR", "OMP_NUM_THREADS") if word in os.environ
         }
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        libraries = os.environ.get("RPT_TEST_DRIVERS", "")
         given = self.config["services"][name].get("environment") or {}
         return {
             **kept, "PATH": path, "HOME": str(self.folder), "RPT_HOME": str(self.folder / "state"),
-            "RPT_WORKDIR": str(ROOT), "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), libraries])),
+            "RPT_WORKDIR": str(ROOT), "PYTHONPATH": os.environ.get("PYTHONPATH", str(ROOT)),
             "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "OMP_WAIT_POLICY": "PASSIVE",
             "MLFLOW_DISABLE_TELEMETRY": "true", **{word: self.here(value) for word, value in given.items()},
         }  # fmt: skip

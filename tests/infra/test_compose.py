@@ -100,13 +100,14 @@ def test_a_run_goes_through_postgres_s3_and_both_servers(services: Services):
     assert done.returncode == 0, done.stdout[-3000:] + services.said("cpu-worker")
     with environment(env):
         store = Store(env["RPT_STORE"], services.folder / "cache")
-        kinds = {manifest.kind for manifest in store.manifests()}
+        made = list(store.manifests())
         api = PrefectApi(env["PREFECT_API_URL"])
         states = [run["state_type"] for run in api.call("POST", "/flow_runs/filter", {})]
         shown = mlflow_runs(env)
-    assert {"documents", "corpus", "base"} <= kinds
+    assert {manifest.kind for manifest in made} == {"documents", "corpus", "base"}
     assert states == ["COMPLETED"]
-    assert {run.data.tags["rpt.role"] for run in shown} >= {"base"}
+    fingerprints = {run.data.tags.get("rpt.fingerprint") for run in shown}
+    assert {manifest.fingerprint for manifest in made} <= fingerprints
     assert all(run.info.artifact_uri.startswith("mlflow-artifacts:/") for run in shown)
     assert rows(services, "prefect", "SELECT count(*) FROM flow_run") == "1"
     assert int(rows(services, "mlflow", "SELECT count(*) FROM runs")) == len(shown)
