@@ -59,6 +59,7 @@ def test_every_variable_of_the_pool_is_used_and_every_place_has_one():
 
 def test_the_pools_job_has_gpus_shared_memory_and_time_for_a_checkpoint(tmp_path):
     job = rendered(gpu=4, shm_size="32Gi", node_selector={"gpu": "h100"}, image="rpt:gpu-1")
+    job["metadata"]["name"] = "a-run"  # the validator wants one; Kubernetes makes it from generateName
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
     validated(tmp_path / "job.yaml")
     assert job["spec"]["backoffLimit"] == 0  # else Prefect leaves an evicted run to Kubernetes
