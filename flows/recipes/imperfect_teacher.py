@@ -32,7 +32,7 @@ MOST_STEPS = 800
 ROUND_PROMPTS = 704
 """Questions of a round of rejection sampling, of which there are three."""
 SAMPLES, TUNING_SAMPLES, POSITIONS = 64, 8, 400
-"""Answers to each question, and questions: pass@64 needs as many, and an accuracy that chooses a setting 8."""
+"""Answers to each question, and questions: pass@64 needs as many; an accuracy to choose by, 8."""
 MEASURE: MeasureName = "second-world"
 START = "start"
 TUNING_SEEDS = (10, 11, 12)
