@@ -78,6 +78,8 @@ def boxed_ids(places: Conclusions, ids: Sequence[int], codec: Codec) -> dict[int
         ids: All tokens of the document.
         codec: Of the tokens.
     """
+    if not places:
+        return {}
     offsets = enumerate(codec.char_offsets(list(ids)))
     token_at = {int(offset): token for token, offset in offsets if offset >= 0}
     return {

@@ -12,9 +12,8 @@ whether to think at all is decided by the answer's first token, which
 import fnmatch
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -75,7 +74,7 @@ class _Traced:
     thoughts: tuple[Ids, ...]
     start: int = 0
     """Document tokens before the window."""
-    boxes: Mapping[int, BoxedIds] = MappingProxyType({})
+    boxes: Mapping[int, BoxedIds] = field(default_factory=dict)
     """What thoughts conclude, by cut of the document, where the corpus says more than the truth."""
 
     def boxed(self, cut: int, num: int) -> Ids:

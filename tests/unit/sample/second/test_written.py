@@ -151,7 +151,7 @@ def test_the_check_reads_the_same_files_and_says_so(written):
         {
             "step": 1,
             "doc_id": "x",
-            "prompt_tail": "The hand moves 1 on, 2 on. It now shows",
+            "prompt_tail": "The hand moves 1 on. It now shows",
             "verdict": "wrong",
         }
     ]
