@@ -31,8 +31,8 @@ UPDATES = 32
 MOST_STEPS = 800
 ROUND_PROMPTS = 704
 """Questions of a round of rejection sampling, of which there are three."""
-SAMPLES, POSITIONS = 64, 400
-"""Answers to each question, and questions: pass@64 needs as many."""
+SAMPLES, TUNING_SAMPLES, POSITIONS = 64, 8, 400
+"""Answers to each question, and questions: pass@64 needs as many; an accuracy to choose by, 8."""
 MEASURE: MeasureName = "second-world"
 START = "start"
 TUNING_SEEDS = (10, 11, 12)
@@ -312,7 +312,8 @@ def _outcomes(
     evaluation = after.model_copy(
         update={
             "model": training or start, "modes": ("plain", "reasoning"), "milestones": bool(updates),
-            "samples": SAMPLES, "num_positions": POSITIONS, "temperature": 1.0,
+            "samples": SAMPLES if setting is None else TUNING_SAMPLES, "num_positions": POSITIONS,
+            "temperature": 1.0,
         }
     )  # fmt: skip
     return OutcomesRecipe(
