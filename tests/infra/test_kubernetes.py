@@ -127,3 +127,59 @@ def test_a_prefect_server_takes_the_pools_template(prefect_server):
         client.create_work_pool(WorkPoolCreate(name="k8s-gpu", type="kubernetes", base_job_template=TEMPLATE))
         found = client.read_work_pool("k8s-gpu")
     assert found.base_job_template == TEMPLATE
+
+
+STAND_IN = """\
+#!/bin/sh
+# in place of the interpreter: says what it was asked, and ends as the file beside it says
+echo "$*" >>"$0.said"
+[ "$2" = flows ] || exit 0
+trap 'exit 75' TERM
+touch "$0.begun"
+while [ -e "$0.wait" ]; do sleep 0.05; done
+exit "$(cat "$0.code")"
+"""
+
+
+@pytest.fixture
+def node(tmp_path):
+    """The script of a pod, and what its interpreter was asked to do."""
+    program = tmp_path / "python"
+    program.write_text(STAND_IN)
+    program.chmod(0o755)
+
+    def started(index: int, code: int = 0, *, wait: bool = False) -> subprocess.Popen[bytes]:
+        (tmp_path / "python.code").write_text(str(code))
+        if wait:
+            (tmp_path / "python.wait").touch()
+        env = {**os.environ, "JOB_COMPLETION_INDEX": str(index), "RPT_PYTHON": str(program)}
+        return subprocess.Popen(["sh", FOLDER / "node.sh", "tiny_rpt", "--to", "train-rpt"], env=env)
+
+    started.said = lambda: (tmp_path / "python.said").read_text().splitlines()
+    started.begun = tmp_path / "python.begun"
+    return started
+
+
+def test_the_first_pod_runs_the_recipe_and_lets_the_others_go_when_it_is_done(node):
+    assert node(0).wait(60) == 0
+    assert node.said() == ["-m flows run tiny_rpt --to train-rpt", "-m infra.runs.follow end"]
+
+
+def test_the_others_follow(node):
+    assert node(1).wait(60) == 0
+    assert node.said() == ["-m infra.runs.follow"]
+
+
+@pytest.mark.parametrize("code", [1, 2, 75])
+def test_a_run_that_failed_keeps_the_others_for_the_next_try(node, code):
+    assert node(0, code).wait(60) == code
+    assert node.said() == ["-m flows run tiny_rpt --to train-rpt"]
+
+
+def test_a_pod_that_is_asked_to_end_asks_its_run_and_waits_for_it(node):
+    process = node(0, wait=True)
+    while not node.begun.exists():
+        assert process.poll() is None
+    process.terminate()
+    assert process.wait(60) == 75
+    assert node.said() == ["-m flows run tiny_rpt --to train-rpt"]

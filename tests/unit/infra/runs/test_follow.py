@@ -54,17 +54,17 @@ def test_a_follower_runs_what_the_leader_runs_with_its_own_credentials(follower,
 
 
 def test_the_note_holds_no_credentials(tmp_path):
-    kept = []
-    command = [sys.executable, "-c", "import time; time.sleep(1)"]
+    seen, kept = tmp_path / "seen", []
+    wait = f"import os, time\nwhile not os.path.exists({str(seen)!r}): time.sleep(.05)"
     given = {"AWS_SECRET_ACCESS_KEY": "planted", "PREFECT_API_KEY": "planted", RUN_TOKEN: "abc"}
 
     def look() -> None:
-        there(tmp_path / follow.NOTE)
-        kept.append((tmp_path / follow.NOTE).read_text())
+        kept.append(json.dumps(there(tmp_path / follow.NOTE)))
+        seen.write_text("")
 
     reader = threading.Thread(target=look)
     reader.start()
-    assert follow.lead(tmp_path, command, given) == 0
+    assert follow.lead(tmp_path, [sys.executable, "-c", wait], given) == 0
     reader.join()
     assert "abc" in kept[0]
     assert "planted" not in kept[0]
