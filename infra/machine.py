@@ -155,7 +155,9 @@ def _gpus() -> tuple[Gpu, ...]:
 def _amd_gpus() -> tuple[Gpu, ...]:
     """Cards of AMD's driver that this process may see, in its order."""
     found = []
-    for card in sorted(DRM.glob("card[0-9]*/device"), key=lambda path: int(path.parent.name[4:])):
+    cards = {path.name[4:]: path / "device" for path in DRM.glob("card*")}  # card1, and its plugs: card1-DP-1
+    for number in sorted(int(number) for number in cards if number.isdecimal()):
+        card = cards[str(number)]
         memory, name = card / "mem_info_vram_total", card / "product_name"
         if memory.is_file():  # AMD's driver writes it, and no other
             called = name.read_text().strip() if name.is_file() else ""

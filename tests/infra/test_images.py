@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -66,23 +67,31 @@ def mounts() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory) -> str:
-    """A stand-in for the base image, of the name that the files give: Debian's own root and Python."""
+def base(tmp_path_factory) -> Iterator[str]:
+    """The base image that the files name, or a stand-in of that name: Debian's own root and Python."""
     missing = [name for name in NEEDED if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None]
     if missing or os.geteuid() != 0:
         pytest.skip(f"no {', '.join(missing) or 'root'} here: an image cannot be built")
+    (name,) = {base for path in FILES for base in re.findall(r"^FROM (\S+)", path.read_text(), re.MULTILINE)}
+    if (
+        subprocess.run(
+            ["buildah", "inspect", "--type=image", name], capture_output=True, check=False
+        ).returncode
+        == 0
+    ):
+        yield name
+        return
     folder = tmp_path_factory.mktemp("root")
     with_python = "--include=python3,python3-venv,python3-pip,ca-certificates"
     subprocess.run(["debootstrap", "--variant=minbase", with_python, "bookworm", folder], check=True)
     (folder / "usr/local/bin/python").symlink_to("/usr/bin/python3")
-    (name,) = {base for path in FILES for base in re.findall(r"^FROM (\S+)", path.read_text(), re.MULTILINE)}
-    made = subprocess.run(
-        ["buildah", "from", "scratch"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    subprocess.run(["buildah", "add", "--quiet", made, folder, "/"], check=True)
-    subprocess.run(["buildah", "commit", "--quiet", "--rm", made, name], check=True)
+    made = subprocess.run(["buildah", "from", "scratch"], capture_output=True, text=True, check=True)
+    container = made.stdout.strip()
+    subprocess.run(["buildah", "add", "--quiet", container, folder, "/"], check=True)
+    subprocess.run(["buildah", "commit", "--quiet", "--rm", container, name], check=True)
     shutil.rmtree(folder)
-    return name
+    yield name
+    subprocess.run(["buildah", "rmi", name], check=False, capture_output=True)
 
 
 @pytest.mark.long

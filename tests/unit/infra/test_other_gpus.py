@@ -32,7 +32,8 @@ def driver(monkeypatch, tmp_path) -> Path:
         (card / "device").write_text("0x74a1\n")
     (tmp_path / "card1/device/product_name").write_text("AMD Instinct MI300X OAM\n")
     (tmp_path / "card3" / "device").mkdir(parents=True)
-    (tmp_path / "card0-DP-1").mkdir()
+    (tmp_path / "card1-DP-1").mkdir()
+    (tmp_path / "card1-DP-1" / "device").symlink_to(tmp_path / "card1" / "device")
     return tmp_path
 
 
