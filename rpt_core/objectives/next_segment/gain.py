@@ -92,8 +92,10 @@ class SegmentGain(SegmentObjective):
         ]
         if evidence is None:
             return found
-        places = zip(found, evidence.tails, evidence.empty_tails, strict=True)
-        return [[self._rewarded(*group) for group in zip(*one, strict=True)] for one in places]
+        return [
+            [self._rewarded(*group) for group in zip(groups, tails, without, strict=True)]
+            for groups, tails, without in zip(found, evidence.tails, evidence.empty_tails, strict=True)
+        ]
 
     def report(self, gather: Gather = by_itself) -> tuple[dict[str, float], dict[str, float]]:
         """Since the last report, of all processes: mean gain in nats, and the share of thoughts with one."""

@@ -48,7 +48,8 @@ def _joined(first: Placed[Tail] | None, second: Placed[Tail] | None) -> Placed[T
     if first is None or second is None:
         return second if first is None else first
     return [
-        [[*one, *other] for one, other in zip(*cuts, strict=True)] for cuts in zip(first, second, strict=True)
+        [[*one, *other] for one, other in zip(ones, others, strict=True)]
+        for ones, others in zip(first, second, strict=True)
     ]
 
 
@@ -58,11 +59,15 @@ def _parted(
     """The other way round: those of ``first``, and the rest of each cut's."""
     if first is None:
         return (), found
-    nums = [[len(of) for of in cuts] for cuts in first]
-    pairs = [list(zip(*one, strict=True)) for one in zip(found, nums, strict=True)]
-    return [[of[:num] for of, num in cuts] for cuts in pairs], [
-        [of[num:] for of, num in cuts] for cuts in pairs
+    own = [
+        [of[: len(one)] for of, one in zip(cuts, asked, strict=True)]
+        for cuts, asked in zip(found, first, strict=True)
     ]
+    rest = [
+        [of[len(one) :] for of, one in zip(cuts, asked, strict=True)]
+        for cuts, asked in zip(found, first, strict=True)
+    ]
+    return own, rest
 
 
 def _judged(trainer: Trainer, pairs: Placed[Pair | None] | None) -> Placed[JudgeVerdict | None]:

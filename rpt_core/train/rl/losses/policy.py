@@ -21,6 +21,7 @@ Letters: N answer tokens, A answers.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -130,7 +131,7 @@ def token_weights(answer_N: Tensor, counted_A: Tensor, preset: Preset, denominat
     return weight_A[answer_N]
 
 
-def denominator(lengths: list[float], preset: Preset, max_tokens: int) -> float:
+def denominator(lengths: Sequence[float], preset: Preset, max_tokens: int) -> float:
     """What the batch's sum is divided by.
 
     Args:
