@@ -174,9 +174,9 @@ def _with_noise(
 
 def _is_usable(document: HeldDocument) -> bool:
     """Whether every claim's beginning stands once in it, and its side shows in what it says."""
-    befores = [before for before, _ in _places(document)]
+    beginnings = [before for before, _ in _places(document)]
     is_new = any(question.num_steps > 1 for question in document.questions)
-    return all(document.text.count(before) == 1 for before in befores) and (is_new or not document.is_held)
+    return all(document.text.count(before) == 1 for before in beginnings) and (is_new or not document.is_held)
 
 
 def _places(document: HeldDocument) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The second edition's fields: the first one's fingerprints stay, and a journey agrees on what is held out."""
+"""The second edition's fields: the first one's fingerprints stay, a journey agrees on what is held out."""
 
 import pytest
 from pydantic import ValidationError
@@ -45,7 +45,7 @@ def test_world_and_corpus_hold_out_under_one_salt():
     corpus = stage(journey, "prepare-corpus")
     assert corpus.documents.sample.second == SecondEdition(right_share=0.5)
     other = any_journey("tiny_rpt", Overrides(fields={**SECOND, "corpus.held_questions": "study-2"}))
-    with pytest.raises(RecipeError, match="is 'study-2', .* under 'study-1'"):
+    with pytest.raises(RecipeError, match=r"is 'study-2', .* under 'study-1'"):
         check_journey(other)
 
 
