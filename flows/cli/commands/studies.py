@@ -172,7 +172,7 @@ def _words(shares: Mapping[str, Share], num_seeds: int) -> Iterator[str]:
 
 def _scatter(outcomes: str) -> Iterator[str]:
     """How trainings scatter within arms, once some are done: the one look that decides about more seeds."""
-    found = read_folder(Path(outcomes)) if outcomes else []
+    found = read_folder(Path(outcomes)) if outcomes and Path(outcomes).is_dir() else []
     if found:
         yield deviation_words(list(kept_arms(found).values()))
 
