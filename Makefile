@@ -6,12 +6,12 @@
 BIN := .venv/bin
 PACKAGES := flows tasks infra rpt_core
 PYTEST := $(BIN)/python -m pytest
-NOT_HERE := not long and not gpu and not s3 and not vllm and not browser and not harness
+NOT_HERE := not long and not gpu and not s3 and not vllm and not browser and not harness and not infra and not slurm
 # two processes, files in their order: xdist would put those of few tests last, which here are the long ones
 BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 vllm test-vllm test-browser bench-vllm harness test-harness bench-harness bench-trainer bench-ranks bench-corpus gpu-bundle peers real-model models-table clean
+.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 test-infra test-slurm test-latest sbom audit vllm test-vllm test-browser bench-vllm harness test-harness bench-harness bench-trainer bench-ranks bench-corpus gpu-bundle peers real-model models-table clean
 
 help:  ## what there is to do
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -81,6 +81,26 @@ test-s3: setup  ## the store against a real S3 server (SeaweedFS, in .venv-s3): 
 	@sh infra/setup_s3.sh
 	@$(PYTEST) -q -m s3 tests
 
+test-infra: setup  ## what infra/ holds: validated, and run where this machine can (under 10 minutes)
+	@sh infra/setup_infra.sh
+	@sh infra/setup_s3.sh
+	@$(PYTEST) -q -m "infra and not long" tests/infra
+
+test-slurm: setup  ## jobs of a real Slurm with made-up nodes and GPUs: requeue, two nodes, Prefect's worker
+	@sh infra/slurm/setup.sh || echo "Slurm's tests are skipped"
+	@$(PYTEST) -q -m slurm tests/infra
+
+test-latest:  ## the fast tests with the newest allowed versions of everything, in .venv-latest
+	@sh infra/test_latest.sh
+
+sbom: setup  ## sbom.json: what .venv holds, as CycloneDX
+	@sh infra/setup_infra.sh
+	@.venv-infra/bin/cyclonedx-py environment .venv --pyproject pyproject.toml --mc-type application -o sbom.json
+
+audit: setup  ## the lock against known vulnerabilities; asks a vulnerability service over the network
+	@sh infra/setup_infra.sh
+	@.venv-infra/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off $(AUDIT_ARGS)
+
 bench-trainer: setup  ## our trainer beside TRL's, in an environment of TRL's own (.venv-trl)
 	@sh infra/setup_trl.sh
 	@OMP_WAIT_POLICY=PASSIVE PYTHONPATH=. .venv-trl/bin/python -m tests.benchmarks.trainer $(BENCH_ARGS)
@@ -104,5 +124,5 @@ models-table: setup  ## docs/models.md again: what becomes of every causal langu
 	@$(BIN)/python -m tests.tools.models_table --fresh
 
 clean:  ## remove .venv and caches; results in .rpt stay
-	@rm -rf .venv .venv-s3 .venv-vllm .venv-harness .venv-trl .venv-peers .venv-text-dedup build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-s3 .venv-infra .venv-latest .venv-vllm .venv-harness .venv-trl .venv-peers .venv-text-dedup build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find $(PACKAGES) tests -name __pycache__ -prune -exec rm -rf {} +

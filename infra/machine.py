@@ -31,8 +31,13 @@ _OLD_CGROUP_NAMES = {"memory.max": "memory.limit_in_bytes", "cpu.max": "cpu.cfs_
 _INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve")
 
 
+DRM = Path("/sys/class/drm")
+"""Where Linux's driver for AMD's cards tells of them."""
+_AMD = "AMD"
+
+
 class Gpu(Frozen):
-    """One CUDA device as its driver describes it."""
+    """One device of CUDA's or ROCm's as its driver describes it."""
 
     name: str
     memory_bytes: int
@@ -50,6 +55,7 @@ class Machine(Frozen):
     torch: str
     """Installed version of torch, or ``absent``."""
     torch_has_cuda: bool = False
+    """Whether torch is built for these GPUs: for CUDA, or for ROCm, which torch calls ``cuda`` as well."""
     nodes: int = 1
     """Machines like this one that a training runs on together (:mod:`infra.runs.nodes`)."""
 
@@ -57,6 +63,11 @@ class Machine(Frozen):
     def usable_gpus(self) -> tuple[Gpu, ...]:
         """The GPUs that the installed torch can use."""
         return self.gpus if self.torch_has_cuda else ()
+
+    @property
+    def platform(self) -> str:
+        """What a build of torch for these GPUs is called."""
+        return "ROCm" if any(gpu.name.startswith(_AMD) for gpu in self.gpus) else "CUDA"
 
 
 @cache
@@ -137,7 +148,30 @@ def _cpu_model() -> str:
 
 
 def _gpus() -> tuple[Gpu, ...]:
-    """CUDA devices this process may see, in the driver's order."""
+    """NVIDIA's cards that this process may see, else AMD's. An Apple GPU is none: stages run on the CPU."""
+    return _nvidia_gpus() or _amd_gpus()
+
+
+def _amd_gpus() -> tuple[Gpu, ...]:
+    """Cards of AMD's driver that this process may see, in its order."""
+    found = []
+    for card in sorted(DRM.glob("card[0-9]*/device"), key=lambda path: int(path.parent.name[4:])):
+        memory, name = card / "mem_info_vram_total", card / "product_name"
+        if memory.is_file():  # AMD's driver writes it, and no other
+            called = name.read_text().strip() if name.is_file() else ""
+            called = called or (card / "device").read_text().strip()
+            label = called if called.startswith(_AMD) else f"{_AMD} {called}"
+            found.append(Gpu(name=label, memory_bytes=int(memory.read_text())))
+    for variable in ("ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"):
+        visible = os.environ.get(variable)
+        if visible is not None:  # one after another: the second counts among what the first leaves
+            chosen = [word.strip() for word in visible.split(",")]
+            found = [found[int(word)] for word in chosen if word.isdecimal() and int(word) < len(found)]
+    return tuple(found)
+
+
+def _nvidia_gpus() -> tuple[Gpu, ...]:
+    """NVIDIA's cards that this process may see, in the driver's order."""
     table = output_of(
         "nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits"
     )
@@ -164,10 +198,11 @@ def output_of(*command: str) -> str:
 
 
 def _torch_has_cuda() -> bool:
-    """Whether the installed torch is a CUDA build, seen from its files."""
+    """Whether the installed torch is a build for GPUs, CUDA's or ROCm's, seen from its files."""
     found = find_spec("torch")
     folders = found.submodule_search_locations if found else None
-    return any((Path(folder) / "lib" / "libtorch_cuda.so").exists() for folder in folders or ())
+    libraries = ("libtorch_cuda.so", "libtorch_hip.so")
+    return any((Path(folder) / "lib" / name).exists() for folder in folders or () for name in libraries)
 
 
 def check_served(placement: Placement) -> None:
@@ -282,7 +317,7 @@ def _missing_gpus(wanted: int, machine: Machine) -> str:
     if machine.gpus and not machine.torch_has_cuda:
         return (
             f"{wanted} GPUs are asked for; this machine has {there}, but the installed torch {machine.torch} "
-            "is a CPU build. Install a CUDA build of the same version into this environment."
+            f"is a CPU build. Install a {machine.platform} build of the same version into this environment."
         )
     return (
         f"{wanted} GPUs are asked for and this machine has {there}. Ask for fewer "

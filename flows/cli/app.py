@@ -1,6 +1,8 @@
 """The command line: ``rpt``. A recipe is chosen by name; there is no flag per field."""
 
 from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -8,9 +10,7 @@ from flows.cli import asking, making, reading
 
 app = typer.Typer(
     name="rpt",
-    help="Reinforcement learning on plain text: from Wikipedia, arXiv and problem sets to a scaling law.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -41,6 +41,23 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("gc", reading.gc),
 )
 """Name and function of every command, in the order of the help."""
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rpt {version('rpt-plain-text')}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Reinforcement learning on plain text: from Wikipedia, arXiv and problem sets to a scaling law."""
+
 
 for name, command in COMMANDS:
     app.command(name)(command)

@@ -28,6 +28,11 @@ def parse(words: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         if not equals or not name.strip():
             raise RecipeError(f"-p {_short(text)} has no '='; write -p name=value.")
         _check_text(name, text)
+        if name in TEXTS and not value.strip():
+            raise RecipeError(
+                f"-p {_short(text)} is empty, as of a variable that was not set. Name a file, folder or hub "
+                f"id, or leave -p {name} out for the recipe's own."
+            )
         (known if name in KNOWN else fields)[name] = value if name in TEXTS else literal(name, value)
     return known, fields
 

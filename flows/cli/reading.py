@@ -60,11 +60,14 @@ def cost(ref: Spoken, as_json: Json = False) -> None:
     show_cost(ref, as_json=as_json)
 
 
-def report(ref: Spoken) -> None:
-    """Where a report's page lies."""
+def report(
+    ref: Spoken,
+    opened: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+) -> None:
+    """Where the page of a report or a corpus lies."""
     from flows.cli.commands.show import show_report
 
-    show_report(ref)
+    show_report(ref, opened=opened)
 
 
 def watch(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 _TINY_TOKENS = ("tiny_rpt", "tiny_real", "tiny_rmt")
 _TOKENS = (*_TINY_TOKENS, "rpt_small", "rpt_14b", "rmt_small", "rmt_14b", "rmt_qwen3_14b")
 _PAPER_SEGMENTS = ("rlpt_small", "rlpt_3b", "rlpt_4b", "rlpt_8b")
-_FILTERED = ("tiny_rlvr", "rlvr_small")
+_FILTERED = ("tiny_rlvr", "rlvr_small", "rlvr_small_sft")
 _SEGMENTS = ("tiny_rlpt", *_PAPER_SEGMENTS)
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ else:
     """Of journeys that train RLPT and evaluate segments by a judge."""
     ScoredRecipe = Literal[(*_TOKENS, "tiny_rlpt")]
     """Of journeys with a proxy that scores the difficulty of every token."""
-    RatedRecipe = Literal[_PAPER_SEGMENTS]
+    RatedRecipe = Literal[(*_PAPER_SEGMENTS, "rlvr_small_sft")]
     """Of journeys that fine-tune on conversations."""
     JudgedRecipe = Literal["tiny_rlpt"]
     """Of journeys that train a judge of their own."""

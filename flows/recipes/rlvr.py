@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flows.recipes.papers import SKYWORK
+from flows.recipes.rlpt import INSTRUCTIONS
 from flows.recipes.rmt import ntp_alone, policy_of
 from flows.recipes.trees import rewritten
 from rpt_core.errors import RecipeError
@@ -19,19 +20,28 @@ from rpt_core.recipes.objectives import RlvrObjective
 from rpt_core.recipes.reinforce import SHARED_WITH_FILTER, PassRateRecipe, RlvrRecipe, Selection
 from rpt_core.recipes.reports.report import START, ReportRecipe
 from rpt_core.recipes.reports.rlvr_report import RlvrReportRecipe, SolvingModel
-from rpt_core.recipes.supervised import BaseRecipe, Optimiser
+from rpt_core.recipes.supervised import BaseRecipe, Optimiser, SftRecipe
 
 TEXT_GFLOPS, PROBLEM_GFLOPS = 800.0, 400.0
 """Operations on text and on problems of the tiny arms (1e9), about what tiny_rpt takes for each."""
 MOST_STEPS = 400
 FROM_RPT, FROM_START, FROM_NTP = "RLVR from RPT", "RLVR from the start model", "RLVR from continual NTP"
+UNTAUGHT = "model before its lessons"
 ARMS = (FROM_RPT, FROM_START, FROM_NTP)
 OPTIMISER = Optimiser(learning_rate=1e-6, betas=(0.9, 0.999), weight_decay=0.01, grad_clip=1.0)
 """RLPT's, whose RLVR stage has the same settings (2509.19249, section 4.1)."""
 
 
 def from_model(
-    data: str, model: str, seed: int, *, prompts: int, tokens: int, steps: int, title: str
+    data: str,
+    model: str,
+    seed: int,
+    *,
+    prompts: int,
+    tokens: int,
+    steps: int,
+    title: str,
+    lessons: str = "",
 ) -> RlvrReportRecipe:
     """One training on the problems of a data folder, from a model as it is.
 
@@ -46,27 +56,30 @@ def from_model(
         tokens: Longest answer.
         steps: Of the training.
         title: Of the page.
+        lessons: Conversations that the model is fine-tuned on first, for one that cannot answer such
+            problems at all; none for a model that can.
     """
     corpus = PrepareRecipe(documents=IngestRecipe(data=data), eval_share=0.05, seed=seed)
     base = BaseRecipe(corpus=corpus, model=given(model))
+    start = SftRecipe(base=base, data=lessons, seed=seed) if lessons else base
     asked: dict[str, Any] = {
         "corpus": corpus, "objective": RlvrObjective(prompt="auto"), "temperature": 1.0,
         "reasoning_tokens": tokens, "context_tokens": 1024, "seed": seed,
     }  # fmt: skip
     training = RlvrRecipe(
-        start=base, prompts_per_step=prompts, steps=steps, optimiser=OPTIMISER,
-        pass_rates=PassRateRecipe(model=base, **asked),
+        start=start, prompts_per_step=prompts, steps=steps, optimiser=OPTIMISER,
+        pass_rates=PassRateRecipe(model=start, **asked),
         selection=Selection(max_refills=2, mask_truncated=True), **asked,
     )  # fmt: skip
-    before, after = (
+    before, after, *untaught = (
         EvaluationRecipe(
             corpus=corpus, model=one, modes=("problems",), problems=training.objective,
             problem_sampling=ProblemSampling(samples=8, temperature=1.0, reasoning_tokens=tokens),
             num_problems=200, context_tokens=1024, seed=seed,
         )
-        for one in (base, training)
+        for one in (start, training, *((base,) if lessons else ()))
     )  # fmt: skip
-    return _alone(before, after, training, title)
+    return _alone(before, after, training, title, tuple(untaught))
 
 
 def filtered(journey: ReportRecipe) -> RlvrReportRecipe:
@@ -80,11 +93,16 @@ def filtered(journey: ReportRecipe) -> RlvrReportRecipe:
 
 
 def _alone(
-    before: EvaluationRecipe, after: EvaluationRecipe, training: RlvrRecipe, title: str
+    before: EvaluationRecipe,
+    after: EvaluationRecipe,
+    training: RlvrRecipe,
+    title: str,
+    untaught: tuple[EvaluationRecipe, ...] = (),
 ) -> RlvrReportRecipe:
-    """One training beside the model it started from."""
+    """One training beside the model it started from, and that model before its lessons."""
     arm = SolvingModel(name="RLVR", evaluations=(after,), trainings=(training,))
-    models = SolvingModel(name=START, evaluations=(before,)), arm
+    first = (SolvingModel(name=UNTAUGHT, evaluations=untaught),) if untaught else ()
+    models = SolvingModel(name=START, evaluations=(before,)), arm, *first
     return RlvrReportRecipe(title=title, seeds=(training.seed,), models=models, seed=training.seed)
 
 
@@ -186,4 +204,14 @@ def _solving(journey: ReportRecipe, model: Any) -> EvaluationRecipe:
     return evaluation.model_copy(update=update | {"problem_sampling": sampling})
 
 
-NAMED = {"rlvr_small": rlvr_small}
+def rlvr_small_sft(
+    *, data: str = SKYWORK, model: str = "Qwen/Qwen3-0.6B-Base", seed: int = 0
+) -> RlvrReportRecipe:
+    """The same after fine-tuning on conversations (``sft.data``), for a model that solves nothing yet."""
+    return from_model(
+        data, model, seed, prompts=128, tokens=4096, steps=200, lessons=INSTRUCTIONS,
+        title="Verifiable rewards after lessons, small",
+    )  # fmt: skip
+
+
+NAMED = {"rlvr_small": rlvr_small, "rlvr_small_sft": rlvr_small_sft}

@@ -102,17 +102,18 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _torch() -> Check:
     machine = this_machine()
-    build = "a CUDA build" if machine.torch_has_cuda else "a CPU build"
+    build = f"a {machine.platform} build" if machine.torch_has_cuda else "a CPU build"
     cards = ", ".join(f"{gpu.name} ({gpu.memory_bytes / 1e9:.0f} GB)" for gpu in machine.gpus)
     if machine.gpus and not machine.torch_has_cuda:
-        remedy = f"install a CUDA build of torch {machine.torch.partition('+')[0]} into {sys.prefix}"
+        release = machine.torch.partition("+")[0]
+        remedy = f"install a {machine.platform} build of torch {release} into {sys.prefix}"
         return Check(
             "gpu", "warn", f"{cards}, but torch {machine.torch} is {build} and cannot use it", remedy
         )
     if not machine.gpus:
-        return Check(
-            "gpu", "ok", f"none; torch {machine.torch} ({build}), {machine.cores} cores: tiny recipes run"
-        )
+        none = "none that is used (Apple's is not)" if platform.system() == "Darwin" else "none"
+        what = f"{none}; torch {machine.torch} ({build}), {machine.cores} cores: tiny recipes run"
+        return Check("gpu", "ok", what)
     return Check("gpu", "ok", f"{cards}; torch {machine.torch} ({build})")
 
 

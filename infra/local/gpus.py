@@ -23,7 +23,8 @@ _CPU_IS_ENOUGH = "tiny recipes need none; `rpt plan RECIPE --machine 8xH100-80GB
 def examine_gpus() -> list[Check]:
     """Look at everything a GPU run stands on; seconds, since the driver and vLLM's interpreter are asked."""
     rows = _driver_rows()
-    return [*_cards(rows), _torch_build(bool(rows)), _nccl(bool(rows)), *_peers(rows), _deepspeed(), _vllm()]
+    has_gpu = bool(rows or this_machine().gpus)
+    return [*_cards(rows), _torch_build(has_gpu), _nccl(bool(rows)), *_peers(rows), _deepspeed(), _vllm()]
 
 
 def _driver_rows() -> list[list[str]]:
@@ -35,7 +36,11 @@ def _driver_rows() -> list[list[str]]:
 
 def _cards(rows: list[list[str]]) -> list[Check]:
     if not rows:
-        return [Check("gpu", "warn", "the driver shows no NVIDIA GPU", _CPU_IS_ENOUGH)]
+        others = this_machine().gpus
+        return [
+            Check(f"gpu {index}", "ok", f"{gpu.name}, {gpu.memory_bytes / 1e9:.1f} GB")
+            for index, gpu in enumerate(others)
+        ] or [Check("gpu", "warn", "no driver shows a GPU of NVIDIA's or AMD's", _CPU_IS_ENOUGH)]
     return [Check("driver", "ok", f"{rows[0][4]}, {len(rows)} GPUs"), *map(_card, rows)]
 
 
@@ -56,12 +61,12 @@ def _torch_build(has_gpu: bool) -> Check:
     if machine.torch == "absent":
         return Check("torch build", "fail", "torch is not installed", "make setup")
     cuda = _cuda_of_torch()
-    what = f"torch {machine.torch}, " + (f"built for CUDA {cuda}" if cuda else "a CPU build")
+    built = f"built for CUDA {cuda}" if cuda else f"a {machine.platform} build"
+    what = f"torch {machine.torch}, " + (built if cuda or machine.torch_has_cuda else "a CPU build")
     if has_gpu and not machine.torch_has_cuda:
         release = machine.torch.partition("+")[0]
-        return Check(
-            "torch build", "fail", what, f"install a CUDA build of torch {release} into {sys.prefix}"
-        )
+        remedy = f"install a {machine.platform} build of torch {release} into {sys.prefix}"
+        return Check("torch build", "fail", what, remedy)
     return Check("torch build", "ok", what)
 
 

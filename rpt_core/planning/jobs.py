@@ -42,6 +42,8 @@ class Assumed:
     """Of a prediction with the words around it, as a judge reads it."""
 
 
+SOLVED_MODES = {"problems", "benchmarks", "choice-boxed"}
+"""Modes of an evaluation whose questions are problems; those of all others stand in a text."""
 SAMPLE_WORLD = Assumed(answer_tokens=12, document_tokens=88)
 """Of the sample world: its documents by the tokenizer trained on it, and the answers of ``tiny_rpt``, which
 forwarded 335 thousand tokens in 48 steps of 256 answers."""
@@ -246,9 +248,11 @@ def _evaluated(recipe: EvaluationFields, judge: Shape | None, assumed: Assumed) 
     mean = _at_mean(text, assumed)
     times = {"reasoning": 1 + marks, "judged": 1 + marks, "forced": 1, "judged-forced": 1}
     draws = tuple(mean for mode in recipe.modes for _ in range(times.get(mode, 0)))
-    if {"problems", "benchmarks", "choice-boxed"} & set(recipe.modes):
+    solves = SOLVED_MODES & set(recipe.modes)
+    if solves:
         draws = (*draws, _at_mean(solved, replace(assumed, document_tokens=0)))
-    longest = max((text, solved), key=lambda load: load.answer)
+    asked = [text] if set(recipe.modes) - solves or not solves else []
+    longest = max([*asked, *([solved] if solves else [])], key=lambda load: load.answer)
     read = sum(load.answers for load in draws if load is mean) * assumed.judged if judge else 0
     return StageJob(longest, 1, draws, judged_tokens=read)
 

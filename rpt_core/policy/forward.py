@@ -26,7 +26,14 @@ from rpt_core.errors import RecipeError
 from rpt_core.policy.attention import Branches, Causal, Local, Masked, bias
 from rpt_core.policy.flex import Flex, flex_mask
 from rpt_core.policy.head import score_tokens, score_top_k
-from rpt_core.policy.layout import Ragged, group_by_document, group_locally, lay_out, visible
+from rpt_core.policy.layout import (
+    Ragged,
+    group_by_document,
+    group_locally,
+    lay_out,
+    like_lengths,
+    visible,
+)
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Answers, Trunk
 
@@ -152,6 +159,42 @@ def trunk_pass(policy: Policy, tree: Ragged) -> tuple[Tensor, Causal]:
     """Hidden states ``(B, T, E)`` of the padded trunks, and their keys and values by layer."""
     kept = Causal(keep=True)
     return policy.hidden(*_trunk_input(policy, tree), tree=kept), kept
+
+
+def prefill(policy: Policy, tree: Ragged) -> tuple[Tensor, Causal, int]:
+    """As :func:`trunk_pass`, without gradient, in one pass for each group of trunks of like length.
+
+    One long prompt among many short ones would have all of them forwarded at its width.
+
+    Returns:
+        Hidden states ``(B, T, E)`` and kept keys and values, zero where nothing was forwarded, and the number
+        of tokens that went through the model, padding included.
+    """
+    groups = like_lengths(tree)
+    if len(groups) == 1:
+        return *trunk_pass(policy, tree), tree.trunk_ids_BT.size
+    ids_BT, positions_BT = _trunk_input(policy, tree)
+    passes, kept = [], Causal(keep=True)
+    for rows, width in groups:
+        some, index_L = Causal(keep=True), torch.from_numpy(rows).to(policy.device)
+        hidden_LWE = policy.hidden(ids_BT[index_L, :width], positions_BT[index_L, :width], tree=some)
+        passes.append((index_L, hidden_LWE, some))
+    shape, num_tokens = ids_BT.shape, sum(len(rows) * width for rows, width in groups)
+    hidden_BTE = _spread([(rows, hidden) for rows, hidden, _ in passes], shape)
+    for _ in range(len(passes[0][2].keys)):  # layer by layer, so that little is held twice
+        keys = [(rows, some.keys.pop(0).transpose(1, 2)) for rows, _, some in passes]
+        values = [(rows, some.values.pop(0).transpose(1, 2)) for rows, _, some in passes]
+        kept.keys.append(_spread(keys, shape).transpose(1, 2).contiguous())
+        kept.values.append(_spread(values, shape).transpose(1, 2).contiguous())
+    return hidden_BTE, kept, num_tokens
+
+
+def _spread(parts: list[tuple[Tensor, Tensor]], shape: torch.Size) -> Tensor:
+    """Rows ``(L, W, ...)`` of several passes at their places ``(B, T, ...)``; zeros elsewhere."""
+    whole = parts[0][1].new_zeros(*shape, *parts[0][1].shape[2:])
+    for rows, part in parts:
+        whole[rows, : part.shape[1]] = part
+    return whole
 
 
 def branch_pass(policy: Policy, tree: Ragged, kept: Causal, *, keep: bool = False) -> tuple[Tensor, Branches]:

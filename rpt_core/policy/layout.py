@@ -256,6 +256,20 @@ def group_locally(tree: Ragged) -> tuple[list[RowGroup], Ints]:
     return groups, slot_N
 
 
+def like_lengths(tree: Ragged) -> list[tuple[Ints, int]]:
+    """The tree's trunks in groups to be forwarded together: their rows, and the width of each group.
+
+    A group has at most :data:`PASS_SLOTS` tokens with padding, or a single trunk.
+    """
+    rows = np.array([(index, trunk.num_tokens) for index, trunk in enumerate(tree.trunks)], np.int64)
+    groups = []
+    for bucket in _buckets(rows):
+        width = int(bucket[:, 1].max())
+        most = max(1, PASS_SLOTS // width)
+        groups += [(bucket[at : at + most, 0], width) for at in range(0, len(bucket), most)]
+    return groups
+
+
 def _group(first: Ints, count: Ints, shared: Ints, num_shared: Ints) -> RowGroup:
     """Rows with queries at ``first``, over ``num_shared`` keys at ``shared`` and then their own."""
     query = np.arange(count.max())
@@ -280,5 +294,7 @@ def _buckets(rows: Ints) -> list[Ints]:
     return buckets
 
 
+PASS_SLOTS = 32_768
+"""Most tokens of trunks in one pass without gradient: more take memory for activations and save no time."""
 MIN_BUCKET_SLOTS = 4096
 """Fewer padded slots than this are cheaper to compute than a further kernel launch."""

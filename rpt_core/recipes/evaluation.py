@@ -10,7 +10,7 @@ from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.objectives import RlvrObjective, RptObjective, TextObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, RlvrRecipe
 from rpt_core.recipes.splits import corpora, overlap
-from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe
+from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, SftRecipe
 
 
 class ProblemSampling(Frozen):
@@ -61,7 +61,7 @@ class EvaluationRecipe(EvaluationFields):
     stage: Literal["evaluate"] = "evaluate"
     difficulty: DifficultyRecipe | Ref | Artifact | None = later(None)
     """Classes the positions; the same one for all models that are compared. Problems need none."""
-    model: PolicyRecipe | RlvrRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
+    model: PolicyRecipe | RlvrRecipe | SftRecipe | ColdStartRecipe | BaseRecipe | Ref | Artifact
     objective: TextObjective = RptObjective()
     modes: tuple[
         Literal["plain", "reasoning", "forced", "problems", "benchmarks", "choice", "choice-boxed"], ...

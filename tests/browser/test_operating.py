@@ -7,6 +7,8 @@ is a package of the system (`apt-get install chromium`, or RPT_CHROMIUM=PATH).
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +18,13 @@ import pytest
 
 from infra.local.links import MLFLOW, PREFECT
 from infra.storage.store import Store
+from rpt_core.artifacts.build import LocalBuild
+from rpt_core.recipes.scaling import ScalingRecipe
+from rpt_core.scaling.fit import fit_scaling
 from tests.faults.random_kills import SMALLEST
 from tests.local_stack import Up, of_home
+from tests.unit.evaluation.tables import AFTER, write_evaluation
+from tests.unit.flows.cli.test_copy_and_compare import put
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed: make test-browser"
@@ -29,6 +36,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: RPT_CHROMIUM=PATH"),
 ]
 PATIENCE_MS = 120_000
+REPOSITORY = Path(__file__).parents[2]
 SEEDS = (5, 6)
 
 
@@ -179,21 +187,54 @@ def mlflow_runs(up: Up, role: str) -> list[Any]:
     return client.search_runs(experiments, f"tags.`rpt.role` = '{role}' and attributes.status = 'FINISHED'")
 
 
-@pytest.mark.parametrize("role", ["policy", "scaling"])
-def test_two_runs_are_compared_side_by_side(up, page, journeys, role):
-    runs = mlflow_runs(up, role)
-    assert len(runs) == len(SEEDS)
+@pytest.fixture(scope="module")
+def fits(up, tmp_path_factory) -> list[Any]:
+    """Two laws fitted to checkpoints of known exponents, in the store, and shown by the command."""
+    folder, store = tmp_path_factory.mktemp("fits"), Store(str(up.home / "store"), up.home / "cache")
+    for exponent, letter in ((0.5, "a"), (0.8, "b")):
+        risen = {step: 0.8 - 0.5 * step**-exponent for step in (2, 4, 8, 16, 32, 48)}
+        table = write_evaluation(folder / letter, AFTER, milestones=risen, seed=1)
+        evaluation = put(store, table, "evaluation", letter)
+        recipe = ScalingRecipe(evaluation=evaluation.artifact, resamples=100)
+        build = LocalBuild({"evaluation": table}, folder / f"fit-{letter}", folder / f"scratch-{letter}")
+        outcome = fit_scaling(recipe, build)
+        parents = {"evaluation": evaluation.artifact}
+        told = recipe.model_dump(mode="json")
+        fit = put(store, build.out, "scaling", {"a": "c", "b": "d"}[letter], parents=parents,
+                  recipe=told, outcome=outcome)  # fmt: skip
+        words = [sys.executable, "-m", "flows", "track", fit.artifact.short]
+        env = {**up.env, "RPT_HOME": str(up.home), "PYTHONPATH": str(REPOSITORY)}
+        subprocess.run(words, cwd=up.folder, env=env, check=True, capture_output=True)
+    return [run for run in mlflow_runs(up, "scaling") if "result/easy_alpha" in run.data.metrics]
+
+
+def compare(up: Up, page, runs: list[Any], wanted: set[str]) -> None:
+    """MLflow's page of several runs, with these metrics of each in it."""
     ids, experiments = [run.info.run_id for run in runs], sorted({run.info.experiment_id for run in runs})
     page.goto(
         f"{up.links[MLFLOW]}/#/compare-runs?runs={json.dumps(ids)}&experiments={json.dumps(experiments)}"
     )
     for run in runs:
         page.get_by_text(run.info.run_id[:8]).first.wait_for()
-    shared = set.intersection(*(set(run.data.metrics) for run in runs))
-    wanted = {"policy": {"reward_mean"}, "scaling": {"alpha", "alpha_low", "alpha_high"}}[role]
-    assert wanted <= shared
+        assert wanted <= set(run.data.metrics)
     for name in wanted:
         page.get_by_text(name, exact=True).first.wait_for()
+
+
+def test_two_trainings_are_compared_side_by_side(up, page, journeys):
+    runs = mlflow_runs(up, "policy")
+    assert len(runs) == len(SEEDS)
+    compare(up, page, runs, {"reward_mean"})
+
+
+def test_two_power_laws_are_compared_side_by_side(up, page, fits):
+    assert len(fits) == 2
+    names = {f"result/easy_{name}{end}" for name in ("alpha", "p_star") for end in ("", "_low", "_high")}
+    names |= {f"result/easy_power_law_exponent{end}" for end in ("", "_low", "_high")}
+    compare(up, page, fits, names)
+    for run in fits:
+        shown = f"{run.data.metrics['result/easy_alpha']:.3g}"[:4]
+        page.get_by_text(shown).first.wait_for()
 
 
 def test_the_report_of_a_run_is_opened(up, page, journeys, tmp_path):

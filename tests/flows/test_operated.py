@@ -56,6 +56,14 @@ class Operated:
                 )
             )  # fmt: skip
 
+    def prefect(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """A command to its end, in the repository's folder."""
+        env = surroundings(self.home, **server_settings(self.home), PREFECT_API_URL=self.api.url, **more)
+        return subprocess.run(
+            [sys.executable, "-P", "-m", "prefect", "--no-prompt", *words],
+            cwd=ROOT, env={**env, "RPT_WORKDIR": str(ROOT)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
     def wait(self, there: Callable[[], object]) -> None:
         give_up = time.monotonic() + WAIT_SECONDS
         while not there():

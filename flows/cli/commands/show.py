@@ -2,6 +2,7 @@
 
 import json
 import sys
+import webbrowser
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -23,6 +24,7 @@ from rpt_core.artifacts.manifest import Manifest
 from rpt_core.artifacts.recipe import Frozen
 from rpt_core.corpus.reasons import REASONS
 from rpt_core.errors import RecipeError
+from rpt_core.overview.site import PAGES
 from rpt_core.recipes.stages import STAGES
 from tasks.home import open_store
 from tasks.shown.journeys import show_again
@@ -243,12 +245,25 @@ def _rows(ref: str, file: str) -> list[dict[str, Any]]:
     return table
 
 
-def show_report(ref: str) -> None:
-    """The path of a report's page."""
+def show_report(ref: str, *, opened: bool) -> None:
+    """The path of an artifact's page, in the browser too where that is asked for.
+
+    Raises:
+        RecipeError: the artifact has no page, or no browser can be started.
+    """
     store = open_store()
     manifest = store.find(ref)
-    manifest.file("report.html")
-    console.print(str(store.materialise(manifest.artifact) / "report.html"), soft_wrap=True)
+    held = {file.path for file in manifest.files}
+    page = next((name for name in PAGES if name in held), "")
+    if not page:
+        raise RecipeError(
+            f"{manifest.artifact.short} has no page to look at, as reports and corpora have. What it holds: "
+            f"rpt show {manifest.artifact.short}"
+        )
+    place = store.materialise(manifest.artifact) / page
+    console.print(str(place), soft_wrap=True)
+    if opened and not webbrowser.open(place.absolute().as_uri()):
+        raise RecipeError("no browser can be started here; open the path above by hand.")
 
 
 def track_again(ref: str) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rpt_core.policy.attention import UNSEEN, Branches, Causal, Decode, FixedDecode, bias
-from rpt_core.policy.forward import branch_pass, trunk_pass
+from rpt_core.policy.forward import branch_pass, prefill
 from rpt_core.policy.layout import Bools, Ints, Ragged, lay_out
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Trunk
@@ -46,14 +46,14 @@ class Decoding:
         """
         self.policy = policy
         tree = lay_out(trunks, [[[] for _ in trunk.cuts] for trunk in trunks])
-        hidden_BTE, kept = trunk_pass(policy, tree)
+        hidden_BTE, kept, num_trunk_tokens = prefill(policy, tree)
         _cast(kept, policy.compute_dtype)
         hidden_PE, below = hidden_BTE.flatten(0, 1), None
         if tree.num_branch_tokens:
             hidden_NE, below = branch_pass(policy, tree, kept, keep=True)
             _cast(below, policy.compute_dtype)
             hidden_PE = torch.cat([hidden_PE, hidden_NE])
-        self.num_forwarded = len(hidden_PE)
+        self.num_forwarded = num_trunk_tokens + tree.num_branch_tokens
         document, limit = _cuts(trunks)
         self.document = np.repeat(document, group_size)  # (C,) -> (R,)
         self.limit = np.repeat(limit, group_size)

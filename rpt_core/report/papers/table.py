@@ -78,7 +78,7 @@ def written(
     arms = arms_of(outcomes)
     found = decided(ROWS, arms)
     counts = Counter(one.end for one in found)
-    ends = {end: counts[end] for end in ENDS}
+    ends: dict[str, int] = {end: counts[end] for end in ENDS}
     seeds = sorted({one.seed for one in outcomes})
     known = f"{seed_words(seeds)}, of {len(arms)} models" if seeds else "no seed yet"
     said = ", ".join(f"{num} {end}" for end, num in ends.items())

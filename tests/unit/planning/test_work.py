@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from flows.recipes import Overrides, any_journey
+from flows.recipes.trees import walk
 from rpt_core.planning.cards import CARDS, card_called, parse_machine
 from rpt_core.planning.jobs import Assumed, StageJob, documents_visited, job_of
 from rpt_core.planning.load import Load
@@ -16,6 +18,7 @@ from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.forward import branch_logprobs, document_scores
 from rpt_core.policy.parts import micro_batches
 from rpt_core.policy.trunk import Sampling
+from rpt_core.recipes.evaluation import EvaluationRecipe, ProblemSampling
 from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.recipes.objectives import NtpObjective, RmtObjective
 from rpt_core.recipes.reinforce import PolicyRecipe
@@ -176,3 +179,23 @@ def test_every_figure_names_its_source():
     assert all(card.source for card in CARDS.values())
     assert card_called("NVIDIA H100 80GB HBM3") is CARDS["H100-80GB"]
     assert parse_machine("2 x A100-40GB") == (2, CARDS["A100-40GB"])
+
+
+@pytest.mark.parametrize(
+    ("modes", "answer"),
+    [
+        (("problems",), 64),
+        (("next-token", "problems"), 9_000),
+        (("reasoning", "problems"), 9_000),
+        (("reasoning",), 9_000),
+        (("next-token",), 9_000),
+    ],
+)
+def test_an_evaluation_of_problems_alone_weighs_no_answers_on_text(modes, answer):
+    journey = any_journey("rlvr_small", Overrides(data="somewhere"))
+    recipe = next(one for one in walk(journey) if isinstance(one, EvaluationRecipe))
+    sampling = ProblemSampling(samples=8, reasoning_tokens=64)
+    more = {"modes": modes, "problem_sampling": sampling, "reasoning_tokens": 9_000}
+    job = job_of(recipe.model_copy(update=more))
+    assert job is not None
+    assert job.load.answer == answer

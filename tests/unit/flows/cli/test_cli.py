@@ -49,6 +49,8 @@ def home(tmp_path: Path) -> Path:
         (["plan", "tiny_rpt", "-p", "seed=x"], 2, "valid integer"),
         (["plan", "tiny_rpt", "-p", "seed"], 2, "has no '='"),
         (["plan", "tiny_rpt", "-p", "data=/does/not/exist"], 2, "does not exist"),
+        (["plan", "tiny_rpt", "-p", "data="], 2, "leave -p data out for the recipe's own"),
+        (["run", "tiny_rpt", "-p", "model=  "], 2, "leave -p model out for the recipe's own"),
         (["plan", "tiny_rpt", "-p", "model=/does/not/exist"], 2, "neither a folder here nor a hub id"),
         (["plan", "tiny_real"], 2, "needs real files"),
         (["plan", "tiny_rpt", "--frob"], 2, "No such option"),

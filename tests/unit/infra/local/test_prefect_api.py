@@ -1,11 +1,13 @@
 """Pools and queues that the local stack asks a Prefect server for."""
 
+import json
 from typing import Any
 
 import pytest
 
 from infra.local.prefect_api import URGENT, PrefectApi
-from rpt_core.errors import RecipeError
+from rpt_core.errors import EngineError, RecipeError
+from tests.local_server import Quiet, serving
 
 
 class Server(PrefectApi):
@@ -55,3 +57,28 @@ def test_a_pool_of_another_type_is_left_without_a_queue():
     with pytest.raises(RecipeError, match="'kubernetes'"):
         server.ensure_process_pool("cpu-pool", 2)
     assert server.changes == []
+
+
+class Guarded(Quiet):
+    """Answers only who says this."""
+
+    wanted = "Basic YWRtaW46c2VjcmV0"
+
+    def do_GET(self) -> None:
+        known = self.headers.get("authorization") == self.wanted
+        self.answer(200 if known else 401, json.dumps({"known": known}).encode())
+
+
+def test_a_server_behind_a_token_is_told_who_asks(monkeypatch):
+    monkeypatch.delenv("PREFECT_API_KEY", raising=False)
+    with serving(Guarded) as url:
+        monkeypatch.setenv("PREFECT_API_AUTH_STRING", "admin:secret")
+        assert PrefectApi(url).call("GET", "/") == {"known": True}
+        monkeypatch.setenv("PREFECT_API_AUTH_STRING", "admin:wrong")
+        with pytest.raises(EngineError, match="answered 401") as refused:
+            PrefectApi(url).call("GET", "/")
+        assert "wrong" not in str(refused.value)
+        monkeypatch.delenv("PREFECT_API_AUTH_STRING")
+        monkeypatch.setattr(Guarded, "wanted", "Bearer a-key")
+        monkeypatch.setenv("PREFECT_API_KEY", "a-key")
+        assert PrefectApi(url).call("GET", "/") == {"known": True}

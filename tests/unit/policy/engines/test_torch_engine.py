@@ -11,7 +11,8 @@ from rpt_core.errors import EngineError, RecipeError
 from rpt_core.policy.engines import torch_engine
 from rpt_core.policy.engines.draws import BOUNDARY, inverse_cdf, stream_keys, truncate, uniforms
 from rpt_core.policy.engines.torch_engine import TorchEngine
-from rpt_core.policy.forward import branch_logprobs
+from rpt_core.policy.forward import branch_logprobs, prefill
+from rpt_core.policy.layout import lay_out, like_lengths
 from rpt_core.policy.load import save_policy
 from rpt_core.policy.trunk import Cut, Sampling, Trunk
 from tests.toys import random_tree, save_tiny_model, tiny_policy
@@ -75,6 +76,46 @@ def test_the_same_answers_whatever_the_batch():
     assert [[group[:3] for group in cuts] for cuts in _ids(more)] == _ids(whole)
     assert _ids(engine.generate(trunks, SAMPLING, 2)) != _ids(whole)
     assert _ids(engine.generate(trunks, replace(SAMPLING, seed=2), 1)) != _ids(whole)
+
+
+def _of_length(number, length):
+    return Trunk(f"{number}", (3,), tuple(9 + (number + i) % 20 for i in range(length)), (Cut(length, (7,)),))
+
+
+@pytest.mark.parametrize("long", [[200], [200, 90, 199], [200, 40, 41]])
+@pytest.mark.parametrize("steps", ["called", "simulated"])
+def test_one_long_trunk_does_not_forward_all_others_at_its_width(long, steps):
+    lengths = [9 + i % 4 for i in range(100)] + long
+    trunks = [_of_length(number, length) for number, length in enumerate(lengths)]
+    trunks = trunks[1::2] + trunks[::2]
+    policy, sampling = tiny_policy(sharpness=2.0), replace(SAMPLING, group_size=2)
+    engine = TorchEngine(policy, steps=steps)
+    drawn = engine.generate(trunks, sampling, 1)
+    one_by_one = TorchEngine(policy, answers_per_batch=1)
+    assert _ids(drawn) == _ids(one_by_one.generate(trunks, sampling, 1))
+    num_trunk_tokens = prefill(policy, lay_out(trunks, [[[]] for _ in trunks]))[2]
+    assert num_trunk_tokens < 2 * sum(lengths) + len(lengths) * 2 < len(trunks) * max(lengths)
+
+
+def test_trunks_of_like_length_are_prefilled_in_one_pass():
+    trunks = [_of_length(number, 30 + number) for number in range(25)]
+    tree = lay_out(trunks, [[[]] for _ in trunks])
+    ((rows, width),) = like_lengths(tree)
+    assert rows.tolist() == list(range(25))
+    assert width == max(trunk.num_tokens for trunk in trunks)
+
+
+def test_no_pass_over_trunks_is_larger_than_it_may_be(monkeypatch):
+    trunks = [_of_length(number, 20 + number % 9) for number in range(50)]
+    trunks += [_of_length(number, 400) for number in range(50, 53)]
+    policy, sampling = tiny_policy(sharpness=2.0), replace(SAMPLING, group_size=2)
+    whole = TorchEngine(policy).generate(trunks, sampling, 1)
+    monkeypatch.setattr("rpt_core.policy.layout.PASS_SLOTS", 300)
+    tree = lay_out(trunks, [[[]] for _ in trunks])
+    sizes = [(len(rows), width) for rows, width in like_lengths(tree)]
+    assert all(rows * width <= 300 or rows == 1 for rows, width in sizes)
+    assert sorted(int(row) for rows, _ in like_lengths(tree) for row in rows) == list(range(53))
+    assert _ids(TorchEngine(policy).generate(trunks, sampling, 1)) == _ids(whole)
 
 
 def test_one_large_trunk_does_not_widen_all_others(monkeypatch):

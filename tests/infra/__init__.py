@@ -1,0 +1,1 @@
+"""What ``infra/`` holds for clusters, run on this machine where it can be, and validated elsewhere."""
