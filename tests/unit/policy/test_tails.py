@@ -80,24 +80,30 @@ def test_a_closing_is_scored_after_every_token(policy, layout, tokens_per_batch)
             assert told == pytest.approx([one for (one,) in closed[number][cut]], abs=1e-5)
 
 
-def test_the_expected_reward_is_the_mean_of_drawn_ones(policy):
-    """4,096 predictions after one thought, drawn until they close: how often they begin the truth."""
-    begin, thought, closing = Trunk("one", (4,), (7, 8, 9), ()), (11, 12, 13), 0
-    truth: tuple[int, ...] = ()
-    for _ in range(3):  # the model's own likeliest words, so that some predictions are right
-        path = [*begin.token_ids, *thought, *truth]
-        with policy.attending("eager"), torch.no_grad():
-            logits = policy.model(torch.tensor([path]), use_cache=False).logits[0, -1]
-        if not truth:
-            closing = int(logits.topk(3).indices[2])
-        logits[closing] = -1e9
-        truth = (*truth, int(logits.argmax()))
-    asked = replace(begin, cuts=(Cut(3, thought),))
-    (((logprobs,),),), _ = forced_logprobs(policy, [asked], [[[Tail((), truth, closing)]]])
+def likeliest(policy, path: list[int], *but: int) -> int:
+    with policy.attending("eager"), torch.no_grad():
+        logits = policy.model(torch.tensor([path]), use_cache=False).logits[0, -1]
+    logits[list(but)] = -1e9
+    return int(logits.argmax())
+
+
+def test_the_expected_reward_is_the_mean_of_drawn_ones():
+    """4,096 predictions after one thought, drawn until they close: how often they begin the truth.
+
+    Truth and closing are the model's own likeliest words, so that some predictions are right.
+    """
+    sharp, thought = tiny_policy(sharpness=12.0), (11, 12, 13)
+    trunk = Trunk("one", (4,), (7, 8, 9), (Cut(3, thought),))
+    path = [*trunk.token_ids, *thought]
+    first = likeliest(sharp, path)
+    closing = likeliest(sharp, [*path, first], first)
+    second = likeliest(sharp, [*path, first], closing)
+    truth = (first, second, likeliest(sharp, [*path, first, second], closing))
+    (((logprobs,),),), _ = forced_logprobs(sharp, [trunk], [[[Tail((), truth, closing)]]])
     expected = sum(contributions(logprobs[:3], logprobs[3:], [1, 2, 3]))
     sampling = Sampling(1.0, 8, frozenset({closing}), 4096, seed=1)
-    ((samples,),) = TorchEngine(policy).generate([asked], sampling, 0)
-    said = [s.token_ids[:-1] for s in samples if s.finish == "stop"]
+    ((samples,),) = TorchEngine(sharp).generate([trunk], sampling, 0)
+    said = [sample.token_ids[:-1] for sample in samples if sample.finish == "stop"]
     right = sum(0 < len(ids) <= 3 and ids == truth[: len(ids)] for ids in said) / 4096
     assert 0.001 < expected < 0.999
     assert abs(right - expected) < 3 * (expected * (1 - expected) / 4096) ** 0.5
