@@ -8,9 +8,9 @@ from pathlib import Path
 from flows.recipes.trees import mapped
 from rpt_core.artifacts.design import design_of
 from rpt_core.artifacts.recipe import Artifact, Recipe
-from rpt_core.errors import IntegrityError
+from rpt_core.errors import SourceError
 from rpt_core.evaluation.kept.arm import ArmOutcomes
-from rpt_core.evaluation.kept.file import OUTCOMES_FILE, file_name, read_outcomes
+from rpt_core.evaluation.kept.file import ENDING, OUTCOMES_FILE, file_name, read_outcomes
 from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe, StudyArm
 from rpt_core.report.outcomes.take import check_is
@@ -90,15 +90,14 @@ def keeper(page: OutcomesReportRecipe, folder: str) -> Finished:
 
 
 def read_folder(folder: Path) -> list[ArmOutcomes]:
-    """All outcomes of reported seeds below a folder, by name of their files.
+    """All outcomes of reported seeds in a folder, by name of their files; none where no seed has run yet.
 
     Raises:
-        IntegrityError: a file is damaged, or there is none.
+        SourceError: there is no such folder.
+        IntegrityError: a file is damaged.
     """
-    paths = sorted(folder.glob("*.json.gz"))
-    if not paths:
-        raise IntegrityError(
-            f"{folder} holds no outcomes (*.json.gz). Name the folder of a study's outcomes, or run the "
-            "study with --keep-outcomes first."
+    if not folder.is_dir():
+        raise SourceError(
+            f"{folder} is no folder. Name the folder of a study's outcomes, such as docs/study/outcomes."
         )
-    return [read_outcomes(path) for path in paths]
+    return [read_outcomes(path) for path in sorted(folder.glob(f"*{ENDING}"))]

@@ -33,6 +33,8 @@ ROUND_PROMPTS = 704
 """Questions of a round of rejection sampling, of which there are three."""
 SAMPLES, TUNING_SAMPLES, POSITIONS = 64, 8, 400
 """Answers to each question, and questions: pass@64 needs as many; an accuracy to choose by, 8."""
+SEEN_SHARE = 0.02
+"""Of the documents that show no held-out question, held out for the row of questions that training shows."""
 MEASURE: MeasureName = "second-world"
 START = "start"
 TUNING_SEEDS = (10, 11, 12)
@@ -104,7 +106,7 @@ def teacher(journey: ReportRecipe, held: Literal["test", "tuning"] = "test") -> 
     journey = rewritten(
         journey, "documents", {"sample": documents.sample.model_copy(update={"second": edition})}
     )
-    journey = rewritten(journey, "corpus", {"held_questions": edition.salt})
+    journey = rewritten(journey, "corpus", {"held_questions": edition.salt, "eval_share": SEEN_SHARE})
     return rewritten(journey, "cold-start", {"think_share": 1.0, "problems_per_step": 0})
 
 

@@ -172,8 +172,9 @@ def _words(shares: Mapping[str, Share], num_seeds: int) -> Iterator[str]:
 
 def _scatter(outcomes: str) -> Iterator[str]:
     """How trainings scatter within arms, once some are done: the one look that decides about more seeds."""
-    if outcomes and any(Path(outcomes).glob("*.json.gz")):
-        yield deviation_words(list(kept_arms(read_folder(Path(outcomes))).values()))
+    found = read_folder(Path(outcomes)) if outcomes and Path(outcomes).is_dir() else []
+    if found:
+        yield deviation_words(list(kept_arms(found).values()))
 
 
 def _plain(shares: Mapping[str, Share], done: Mapping[str, list[int]], num_seeds: int) -> dict[str, Any]:
@@ -213,7 +214,8 @@ def write_claims(path: str, outcomes: str) -> None:
         outcomes: Folder of a study's outcomes; empty where none are known yet.
 
     Raises:
-        IntegrityError: the folder holds none, or a damaged file.
+        SourceError: there is no such folder.
+        IntegrityError: it holds a damaged file.
     """
     found = read_folder(Path(outcomes)) if outcomes else []
     text, ends = written(found, paper_prices(), PAPER_MACHINE)

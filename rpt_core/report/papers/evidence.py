@@ -6,7 +6,7 @@ from typing import Literal
 
 from rpt_core.evaluation.by_seed import Direction, SeedClaim, decide_by_seed
 from rpt_core.evaluation.statistics.intervals import Estimate
-from rpt_core.report.outcomes.claims import CLAIMS, Claim, Judged, judged
+from rpt_core.report.outcomes.claims import Judged, judged
 from rpt_core.report.outcomes.values import Arm, ScoreName, differences
 
 End = Literal["holds", "fails", "undecided", "not tested"]
@@ -131,8 +131,3 @@ def _seed_claim(row: PaperClaim, arms: Mapping[str, Arm]) -> SeedClaim | None:
         if found:
             return SeedClaim(row.claim, tuple(found.values()), by.threshold, by.direction)
     return None
-
-
-def claim_of(key: str) -> Claim:
-    """The study's claim of a key."""
-    return next(claim for claim in CLAIMS if claim.key == key)

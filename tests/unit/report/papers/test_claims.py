@@ -22,7 +22,7 @@ OUTCOMES = DOCS / "study" / "outcomes"
 
 
 def outcomes():
-    return read_folder(OUTCOMES) if list(OUTCOMES.glob("*.json.gz")) else []
+    return read_folder(OUTCOMES)
 
 
 @pytest.fixture(scope="module")
