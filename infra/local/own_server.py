@@ -58,8 +58,8 @@ def prefect_at_hand(home: Path) -> Iterator[Callable[[], None]]:
             return
         check_writable(home)
         with listener(_FIRST_PORT) as line, _OwnServer(home, line) as server:
-            os.environ[PREFECT] = server.url
-            yield server.wait
+            with _in_environment({PREFECT: server.url}):
+                yield server.wait
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def test_a_checkpoint_holds_all_that_is_needed_and_nothing_of_the_last_one(build
         "recipe": recipe_digest(RECIPE),
         "progress": {
             "step": 5, "cursor": 30, "empty_steps": 2, "asked": 100, "used": 60, "tokens": 5000,
-            "gflops": 20.5, "best_step": 3, "best_accuracy": 0.5,
+            "gflops": 20.5, "best_step": 3, "best_accuracy": 0.5, "deviation": 0.0,
         },
     }  # fmt: skip
     assert load_file(folder / "objective.safetensors")["seen"].tolist() == [3.0, 5.0]

@@ -9,6 +9,7 @@ import torch
 
 from rpt_core.errors import EngineError
 from rpt_core.policy.engines.torch_engine import TorchEngine
+from rpt_core.recipes.reinforce import Selection
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl import step as module
 from rpt_core.train.rl.collect import collect
@@ -25,13 +26,14 @@ PROGRESS = Progress(5, 30, 2, asked=100, used=60, tokens=5000, gflops=20.0, best
 
 
 def test_a_step_adds_what_it_saw_and_did_to_the_training():
+    training = SimpleNamespace(recipe=SimpleNamespace(selection=Selection()))
     learnt = Learnt(Sums(), Sums(), forwarded=70, flops=2.5e9, norm=1.0)
-    found = module._advance(None, PROGRESS, batch(), learnt)
+    found = module._advance(training, PROGRESS, batch(), learnt)
     assert found == Progress(
         step=6, cursor=17, empty_steps=0, asked=103, used=62, tokens=5000 + 333 + 70, gflops=30.0,
         best_step=3, best_accuracy=0.5,
     )  # fmt: skip
-    empty = module._advance(None, PROGRESS, batch(), None)
+    empty = module._advance(training, PROGRESS, batch(), None)
     assert empty == replace(found, empty_steps=3, tokens=5333, gflops=27.5)
 
 

@@ -34,7 +34,7 @@ def recipe(**changes):
     given = {
         "form": "next-token", "prompt": "compact", "thought_tokens_max": 30, "context_tokens": 200, "seed": 6,
         "trace_kinds": ("a-*",), "budget_words": None, "long_share": 0.0, "long_passes": (2, 6),
-        "documents_per_step": 3, "problems_per_step": 2, "direct_answers": True,
+        "documents_per_step": 3, "problems_per_step": 2, "plain_per_step": 0, "direct_answers": True,
     }  # fmt: skip
     return SimpleNamespace(**(given | changes))
 
