@@ -150,9 +150,9 @@ def test_without_direct_answers_nothing_but_thoughts_is_shown():
     given = SupervisedExample(SimpleNamespace(), ((thinking,), (thinking, direct), (direct,)))
     stock = type("One", (), {"__len__": lambda self: 1, "lesson": lambda self, index, rng: given})()
     school = ColdStartData(stock, Stock("problem", 0, PROBLEMS), True, TRACES)
-    ((kept,),) = school.lessons(recipe(documents_per_step=1, direct_answers=False), 0)
+    ((kept,),) = school.lessons(recipe(documents_per_step=1, direct_answers=False), 1)
     assert kept.answers == ((thinking,), (thinking,), (direct,))
-    ((kept,),) = school.lessons(recipe(documents_per_step=1), 0)
+    ((kept,),) = school.lessons(recipe(documents_per_step=1), 1)
     assert kept is given
 
 
