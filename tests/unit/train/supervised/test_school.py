@@ -34,7 +34,11 @@ def recipe(**changes):
     given = {
         "form": "next-token", "prompt": "compact", "thought_tokens_max": 30, "context_tokens": 200, "seed": 6,
         "trace_kinds": ("a-*",), "budget_words": None, "long_share": 0.0, "long_passes": (2, 6),
+<<<<<<< HEAD
         "documents_per_step": 3, "problems_per_step": 2, "plain_per_step": 0, "direct_answers": True,
+=======
+        "documents_per_step": 3, "problems_per_step": 2, "plain_per_step": 0,
+>>>>>>> w19/rewards
     }  # fmt: skip
     return SimpleNamespace(**(given | changes))
 
@@ -170,3 +174,12 @@ def test_a_step_takes_documents_and_problems_from_one_stream():
     nothing = ColdStartData(Stock("document", 0, TRACES), school.problems, True, TRACES)
     (alone,) = nothing.lessons(recipe(), 4)
     assert [name for name, *_ in alone] == ["problem"] * 2
+
+
+def test_plain_text_is_mixed_in_where_the_recipe_says_so():
+    plain = Stock("plain", 9, WINDOWS)
+    school = ColdStartData(Stock("document", 7, TRACES), Stock("problem", 3, PROBLEMS), True, TRACES, plain)
+    pools = school.lessons(recipe(plain_per_step=6), 4)
+    assert [pool[0][0] for pool in pools] == ["document", "problem", "plain"]
+    assert len(pools[2]) == 6
+    assert pools[:2] == school.lessons(recipe(), 4)
