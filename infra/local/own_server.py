@@ -57,9 +57,12 @@ def prefect_at_hand(home: Path) -> Iterator[Callable[[], None]]:
                 _send_what_waits()
             return
         check_writable(home)
-        with listener(_FIRST_PORT) as line, _OwnServer(home, line) as server:
-            with _in_environment({PREFECT: server.url}):
-                yield server.wait
+        with (
+            listener(_FIRST_PORT) as line,
+            _OwnServer(home, line) as server,
+            _in_environment({PREFECT: server.url}),
+        ):
+            yield server.wait
 
 
 @contextmanager
