@@ -12,7 +12,7 @@ _RPT = "results-rpt"
 _RLVR = "results-rlvr"
 _STUDY = "the study of an imperfect teacher, equal operations"
 _TRUE = "truly right, by seed"
-NO_GPU = "needs models of billions of parameters on GPUs, which nobody lent for it"
+NO_GPU = "needs models of billions of parameters on GPUs, which are not at hand"
 
 OF_RPT = (
     PaperClaim(RPT, "reasoning learnt from plain text beats the same compute spent on more supervision", "",

@@ -91,8 +91,8 @@ def written(
         "The unit is the seed. A claim of the study of an imperfect teacher (C1 to C6) ends as its page "
         "does; every other row that has a figure for each seed is decided by Student's t over its seeds, "
         "with Holm's correction over those rows. Figures that an earlier page gives over the documents of "
-        "three trainings decide nothing: such a row is *undecided*, whatever its interval. The study's "
-        f"outcomes hold {known}.",
+        "three trainings stand in parentheses and decide nothing: such a row is *undecided*, whatever its "
+        f"interval. The study's outcomes hold {known}.",
         "",
         *_table(
             (
@@ -142,7 +142,7 @@ def _named(row: PaperClaim) -> str:
 def _figure(found: Found) -> str:
     """The mean over seeds with its interval, or the one over documents, in parentheses."""
     if isinstance(found.row.evidence, OverDocuments):
-        return f"({found.row.evidence.figure} over documents)"
+        return f"({found.row.evidence.figure})"
     one = found.interval
     if one is None:
         return DASH
