@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from rpt_core.artifacts.manifest import RowCounts
-from rpt_core.errors import StarvedError
+from rpt_core.errors import RecipeError, StarvedError
 from rpt_core.objectives.prompts import Prompt
 from rpt_core.train.supervised import cold_start as module
 from rpt_core.train.supervised.cold_start import ColdStartData
+from rpt_core.train.supervised.lessons import Answer, SupervisedExample
 from rpt_core.train.supervised.windows import shuffled
 
 TRACES, WINDOWS = RowCounts(rows_in=9, kept=7, dropped={"x": 2}), RowCounts(rows_in=5, kept=5)
@@ -34,6 +35,7 @@ def recipe(**changes):
         "form": "next-token", "prompt": "compact", "thought_tokens_max": 30, "context_tokens": 200, "seed": 6,
         "trace_kinds": ("a-*",), "budget_words": None, "long_share": 0.0, "long_passes": (2, 6),
         "documents_per_step": 3, "problems_per_step": 2, "plain_per_step": 0,
+        "direct_answers": True,
     }  # fmt: skip
     return SimpleNamespace(**(given | changes))
 
@@ -105,7 +107,7 @@ def test_the_recipe_may_ask_for_less_room_than_the_model_has(corpus):
 
 def test_without_thoughts_the_form_alone_is_taught(corpus):
     corpus.traced = 0
-    school = ColdStartData.open(recipe(), corpus.build, corpus.policy)
+    school = ColdStartData.open(recipe(trace_kinds=()), corpus.build, corpus.policy)
     assert (school.documents.name, school.traced) == ("plain", False)
     assert school.balance.by_source == {"traces": TRACES, "windows": WINDOWS, "problems": PROBLEMS}
     window = 120 - Prompt((1, 2), (3, 4, 5)).num_tokens
@@ -130,9 +132,29 @@ def test_either_of_documents_and_problems_is_enough(corpus, traced, plain, solve
     corpus.traced, corpus.plain, corpus.solved = traced, plain, solved
     if starves:
         with pytest.raises(StarvedError, match="there is nothing to learn from"):
-            ColdStartData.open(recipe(), corpus.build, corpus.policy)
+            ColdStartData.open(recipe(trace_kinds=()), corpus.build, corpus.policy)
     else:
-        assert ColdStartData.open(recipe(), corpus.build, corpus.policy).traced is False
+        found = ColdStartData.open(recipe(trace_kinds=()), corpus.build, corpus.policy)
+        assert found.traced is False
+
+
+def test_kinds_asked_for_are_never_replaced_by_the_form_alone(corpus):
+    corpus.traced = 0
+    with pytest.raises(
+        RecipeError, match=r"trace_kinds a-\* match traces .* none can be shown \(\{'x': 2\}\)"
+    ):
+        ColdStartData.open(recipe(), corpus.build, corpus.policy)
+
+
+def test_without_direct_answers_nothing_but_thoughts_is_shown():
+    thinking, direct = Answer((1, 2), thinks=True), Answer((2,), thinks=False)
+    given = SupervisedExample(SimpleNamespace(), ((thinking,), (thinking, direct), (direct,)))
+    stock = type("One", (), {"__len__": lambda self: 1, "lesson": lambda self, index, rng: given})()
+    school = ColdStartData(stock, Stock("problem", 0, PROBLEMS), True, TRACES)
+    ((kept,),) = school.lessons(recipe(documents_per_step=1, direct_answers=False), 1)
+    assert kept.answers == ((thinking,), (thinking,), (direct,))
+    ((kept,),) = school.lessons(recipe(documents_per_step=1), 1)
+    assert kept is given
 
 
 def test_a_step_takes_documents_and_problems_from_one_stream():
