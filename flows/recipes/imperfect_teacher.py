@@ -107,7 +107,8 @@ def teacher(journey: ReportRecipe, held: Literal["test", "tuning"] = "test") -> 
         journey, "documents", {"sample": documents.sample.model_copy(update={"second": edition})}
     )
     journey = rewritten(journey, "corpus", {"held_questions": edition.salt, "eval_share": SEEN_SHARE})
-    return rewritten(journey, "cold-start", {"think_share": 1.0, "problems_per_step": 0})
+    school = {"think_share": 1.0, "problems_per_step": 0, "direct_answers": False}  # always thinks, as taught
+    return rewritten(journey, "cold-start", school)
 
 
 def _limited(journey: ReportRecipe, **more: Any) -> PolicyRecipe:
