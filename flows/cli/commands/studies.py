@@ -47,7 +47,7 @@ class Share:
     flops: float = 0.0
     hours: float = 0.0
     by_seed: dict[int, float] = field(default_factory=dict)
-    """Hours that are left, by seed; 0 for one that is done."""
+    """Hours of what is left, by seed."""
 
     def add(self, forecast: StageForecast | None, seed: int | None) -> None:
         """One more stage."""
@@ -147,10 +147,10 @@ def done_of(page: Recipe, left: Mapping[str, Any]) -> dict[str, list[int]]:
 
 def _rows(shares: Mapping[str, Share], done: Mapping[str, list[int]]) -> Iterator[list[str]]:
     for name, share in shares.items():
-        seeds = [seed for seed in share.by_seed if share.by_seed[seed]]
-        mean = share.hours / len(seeds) if seeds else 0.0
+        num_left = len(share.by_seed)
+        mean = share.hours / num_left if num_left else 0.0
         finished = str(len(done.get(name, ()))) if name != SHARED else ""
-        yield [name, finished, str(len(seeds)), flops_of(share.flops), f"{share.hours:.2f}", f"{mean:.2f}"]
+        yield [name, finished, str(num_left), flops_of(share.flops), f"{share.hours:.2f}", f"{mean:.2f}"]
 
 
 def _words(shares: Mapping[str, Share], num_seeds: int) -> Iterator[str]:
