@@ -111,10 +111,15 @@ def teacher(journey: ReportRecipe, held: Literal["test", "tuning"] = "test") -> 
     return rewritten(journey, "cold-start", school)
 
 
+def budget_of(journey: ReportRecipe) -> float:
+    """Operations of every arm (1e9): the study's, or a reader's own (``-p policy.max_gflops``) for a trial."""
+    return policy_of(journey).max_gflops or BUDGET_GFLOPS
+
+
 def _limited(journey: ReportRecipe, **more: Any) -> PolicyRecipe:
     """RPT's training by operations instead of steps."""
     update = {
-        "max_gflops": BUDGET_GFLOPS, "count_proxy": True, "steps": MOST_STEPS, "milestones": (UPDATES,),
+        "max_gflops": budget_of(journey), "count_proxy": True, "steps": MOST_STEPS, "milestones": (UPDATES,),
         "evaluate_every": 0,
     }  # fmt: skip
     return changed(policy_of(journey), update | more)
@@ -148,7 +153,7 @@ def _lessons(**more: Any) -> Arm:
 
     def make(journey: ReportRecipe) -> ColdStartRecipe:
         start = start_of(journey)
-        update = {"base": start, "steps": MOST_STEPS, "max_gflops": BUDGET_GFLOPS}
+        update = {"base": start, "steps": MOST_STEPS, "max_gflops": budget_of(journey)}
         constant = {"warmup_steps": 5, "schedule": "constant", "final_share": 0.0}
         return changed(start, {**update, "optimiser": constant, **more})
 
@@ -157,7 +162,7 @@ def _lessons(**more: Any) -> Arm:
 
 def _lessons_then_rpt(journey: ReportRecipe) -> PolicyRecipe:
     """Half of the budget on more lessons, the other half on RPT."""
-    half = BUDGET_GFLOPS / 2
+    half = budget_of(journey) / 2
     taught = changed(_lessons()(journey), {"max_gflops": half})
     return _limited(journey, start=taught, max_gflops=half)
 

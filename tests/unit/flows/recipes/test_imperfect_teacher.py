@@ -38,7 +38,7 @@ def test_all_arms_go_on_from_one_start_that_always_thinks_and_answer_the_same_qu
     starts = {arm.outcomes[0].start.model_dump_json() for arm in page.arms}
     assert len(starts) == 1
     start = page.arms[0].outcomes[0].start
-    assert (start.think_share, start.problems_per_step) == (1.0, 0)
+    assert (start.think_share, start.problems_per_step, start.direct_answers) == (1.0, 0, False)
     asked = {
         arm.outcomes[0].evaluation.model_copy(update={"model": start, "milestones": False}).model_dump_json()
         for arm in page.arms
@@ -60,6 +60,14 @@ def test_every_arm_ends_at_the_same_operations_and_pays_for_the_proxy_where_it_a
             assert training.count_proxy is not free, name
             alone = training.objective.name == "ntp" or training.loss == "rejection"
             assert training.milestones == (() if alone else (UPDATES,))
+
+
+def test_a_trial_has_one_budget_of_its_own_for_all_arms():
+    trial = over_arms("tiny_rpt", (9,), (), Overrides(fields={"policy.max_gflops": 3.0}), IMPERFECT_TEACHER)
+    for name, training in trainings(trial).items():
+        if training is not None:
+            own = [one.max_gflops for one in walk(training) if getattr(one, "max_gflops", 0.0)]
+            assert sum(own) == 3.0, name
 
 
 def test_arms_of_the_claims_are_called_as_the_claims_call_them():
