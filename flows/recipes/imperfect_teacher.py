@@ -112,7 +112,7 @@ def teacher(journey: ReportRecipe, held: Literal["test", "tuning"] = "test") -> 
 
 
 def budget_of(journey: ReportRecipe) -> float:
-    """Operations of every arm (1e9): the study's, or a reader's own (``-p policy.max_gflops``) for a trial."""
+    """Operations of every arm (1e9): the study's, or for a trial a reader's own (`policy.max_gflops`)."""
     return policy_of(journey).max_gflops or BUDGET_GFLOPS
 
 
