@@ -16,9 +16,10 @@ from tests.flows.test_operated import Operated
 from tests.flows.test_secrets import surroundings
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(1200)]
-FIELDS = [word for field in (*SMALLEST, "base.steps=900") for word in ("-p", field)]
-WHILE = "  train-base: 1/"
-"""What the command says while the server is killed: it trains."""
+FIELDS = [word for field in (*SMALLEST, "base.steps=1000") for word in ("-p", field)]
+BEFORE = "  prepare-corpus: "
+"""What the command says before it trains; the server is killed some seconds later."""
+INTO_TRAINING_SECONDS = 5
 
 
 class Command:
@@ -79,7 +80,8 @@ def kill(server: Operated) -> None:
 
 def test_a_server_that_comes_back_is_waited_for(server, undisturbed, tmp_path):
     command = Command(tmp_path / "run", tmp_path / "state", server.api.url)
-    command.until(WHILE)
+    command.until(BEFORE)
+    time.sleep(INTO_TRAINING_SECONDS)
     kill(server)
     time.sleep(8)
     server.serve()
@@ -88,9 +90,11 @@ def test_a_server_that_comes_back_is_waited_for(server, undisturbed, tmp_path):
     assert "Traceback" not in command.said
 
 
+@pytest.mark.long
 def test_a_server_that_stays_away_ends_in_one_sentence_and_the_command_goes_on(server, undisturbed, tmp_path):
     command = Command(tmp_path / "run", tmp_path / "state", server.api.url)
-    command.until(WHILE)
+    command.until(BEFORE)
+    time.sleep(INTO_TRAINING_SECONDS)
     kill(server)
     assert command.process.wait(600) == 75, command.said
     told = [line for line in command.said.splitlines() if line.startswith("rpt: ")]
