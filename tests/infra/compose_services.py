@@ -143,8 +143,9 @@ class Services:
 
     def end(self) -> None:
         for part in reversed(self.parts.values()):
-            os.killpg(part.pid, 9)
-            part.wait()
+            if part.poll() is None:
+                os.killpg(part.pid, 9)
+                part.wait()
 
 
 def postgres_programs() -> Path:
