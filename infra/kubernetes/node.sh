@@ -12,9 +12,11 @@ if [ "$JOB_COMPLETION_INDEX" -ne 0 ]; then
     exec "$python" -m infra.runs.follow
 fi
 export RPT_NODES_START="$python -m infra.runs.follow lead"
+run='' asked=''
+trap 'asked=yes; [ -z "$run" ] || kill -TERM "$run" 2>/dev/null' TERM # before there is anything to pass it to
 "$python" -m flows run "$@" &
 run=$!
-trap 'kill -TERM "$run" 2>/dev/null' TERM
+[ -z "$asked" ] || kill -TERM "$run" 2>/dev/null
 wait "$run"
 code=$?
 while kill -0 "$run" 2>/dev/null; do # the signal ended the wait, and not the run
