@@ -202,7 +202,10 @@ def fits(up, tmp_path_factory) -> list[Any]:
     for exponent, letter in ((0.5, "a"), (0.8, "b")):
         risen = {step: 0.8 - 0.5 * step**-exponent for step in (2, 4, 8, 16, 32, 48)}
         table = write_evaluation(folder / letter, AFTER, milestones=risen, seed=1)
-        evaluation = put(store, table, "evaluation", letter)
+        kept = shutil.copytree(
+            table, folder / f"kept-{letter}", ignore=shutil.ignore_patterns("manifest.json")
+        )
+        evaluation = put(store, kept, "evaluation", letter)
         recipe = ScalingRecipe(evaluation=evaluation.artifact, resamples=100)
         build = LocalBuild({"evaluation": table}, folder / f"fit-{letter}", folder / f"scratch-{letter}")
         outcome = fit_scaling(recipe, build)
