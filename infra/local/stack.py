@@ -135,18 +135,12 @@ def service_env(home: Path, links: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-DATABASE_SECONDS = 60
-"""How long Prefect's server waits for its database, a file that one process writes at a time. After Prefect's
-10 s a busy machine answers a form with "Something went wrong"."""
-
-
 def server_settings(home: Path) -> dict[str, str]:
     """Settings of a Prefect server of ours, and of what runs under it."""
     return {
         **prefect_settings(home),
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
-        "PREFECT_SERVER_DATABASE_TIMEOUT": str(DATABASE_SECONDS),
     }
 
 
