@@ -16,10 +16,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rpt_core.objectives.evidence import Evidence, Needs, Wanted
+from rpt_core.objectives.evidence import Evidence
 from rpt_core.objectives.next_token.prefix import truth_of
 from rpt_core.objectives.next_token.thought import Logprobs, ThoughtAlone, by_group, settled_groups
-from rpt_core.objectives.objective import Asked, Drawn, ForcedTarget, Question, Verdict, Verdicts
+from rpt_core.objectives.objective import ForcedTarget, Question, Verdict, Verdicts
 from rpt_core.policy.tails import Tail
 from rpt_core.policy.trunk import Sample
 
@@ -27,11 +27,6 @@ from rpt_core.policy.trunk import Sample
 @dataclass(frozen=True)
 class ExpectedPrefix(ThoughtAlone):
     """How a next-token question is rewarded by the prefix rule's expectation."""
-
-    @property
-    def needs(self) -> Needs:
-        """The likelihood of the true tokens and of the closings after each thought."""
-        return Needs(forced=True)
 
     def judge(self, question: Question, sample: Sample) -> Verdict:
         """The thought; what is learnt after it: the true tokens, then the box closed at each boundary."""
@@ -48,10 +43,6 @@ class ExpectedPrefix(ThoughtAlone):
         """The true tokens in a box, and its closing after each."""
         tail = super().tail_after(question, thought_ids)
         return replace(tail, closing=self.codec.encode("}")[0])
-
-    def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
-        """The true tokens and the closings after every thought that ended."""
-        return Wanted(tails=self.tails(asked, drawn))
 
     def settled(self, verdicts: Verdicts, evidence: Evidence) -> Verdicts:
         """Each thought's expected reward, and what each forced token contributes to it."""

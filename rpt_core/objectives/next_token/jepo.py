@@ -20,7 +20,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rpt_core.objectives.evidence import Evidence, Needs, Wanted
+from rpt_core.objectives.evidence import Evidence
 from rpt_core.objectives.likelihood import log_likelihood, log_mean_exp, with_mean
 from rpt_core.objectives.next_token.thought import (
     Logprobs,
@@ -28,7 +28,7 @@ from rpt_core.objectives.next_token.thought import (
     by_group,
     settled_groups,
 )
-from rpt_core.objectives.objective import Asked, Drawn, Verdict, Verdicts
+from rpt_core.objectives.objective import Verdict, Verdicts
 from rpt_core.objectives.verdicts import learnt
 from rpt_core.recipes.objectives import JepoObjective
 
@@ -41,15 +41,6 @@ class Jepo(ThoughtAndTruth):
     """How a next-token question is rewarded under JEPO."""
 
     settings: JepoObjective
-
-    @property
-    def needs(self) -> Needs:
-        """The true tokens' likelihood after each thought."""
-        return Needs(forced=True)
-
-    def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
-        """The true tokens after every thought that ended."""
-        return Wanted(tails=self.tails(asked, drawn))
 
     def settled(self, verdicts: Verdicts, evidence: Evidence) -> Verdicts:
         """By group: each thought's log-likelihood as its score, its advantage, and the truth's weight."""

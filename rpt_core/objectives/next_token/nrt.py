@@ -15,7 +15,7 @@ nats).
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rpt_core.objectives.evidence import Evidence, Needs, Wanted
+from rpt_core.objectives.evidence import Evidence, Wanted
 from rpt_core.objectives.likelihood import Form, slopes, value
 from rpt_core.objectives.next_token.thought import (
     Logprobs,
@@ -33,11 +33,6 @@ class Nrt(ThoughtAndTruth):
     """How a next-token question is rewarded under NRT."""
 
     settings: NrtObjective
-
-    @property
-    def needs(self) -> Needs:
-        """The true tokens' likelihood after each thought, and without one."""
-        return Needs(forced=True)
 
     def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
         """The true tokens after every thought that ended, and after an empty one."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from rpt_core.objectives.evidence import Evidence, Placed
+from rpt_core.objectives.evidence import Evidence, Needs, Placed, Wanted
 from rpt_core.objectives.next_token.question import NextToken
 from rpt_core.objectives.objective import Asked, Drawn, ForcedTarget, Question, Verdict, Verdicts
 from rpt_core.objectives.verdicts import END_OF_THOUGHT, scored_thought, thought_end, thought_tokens
@@ -52,6 +52,15 @@ class ForcedTruth(NextToken):
             ]
             for one, groups in zip(asked, drawn, strict=True)
         ]
+
+    @property
+    def needs(self) -> Needs:
+        """The likelihood of what the evidence is asked for, under the policy."""
+        return Needs(forced=True)
+
+    def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
+        """The true tokens after every thought that ended."""
+        return Wanted(tails=self.tails(asked, drawn))
 
     def empty_tails(self, asked: Sequence[Asked]) -> Placed[Tail]:
         """The true tokens after an empty thought: one tail a question."""

@@ -19,14 +19,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rpt_core.objectives.evidence import Evidence, Needs, Wanted
+from rpt_core.objectives.evidence import Evidence
 from rpt_core.objectives.next_token.thought import (
     Logprobs,
     ThoughtAndTruth,
     by_group,
     settled_groups,
 )
-from rpt_core.objectives.objective import Asked, Drawn, Verdict, Verdicts
+from rpt_core.objectives.objective import Verdict, Verdicts
 from rpt_core.objectives.verdicts import learnt
 
 
@@ -45,15 +45,6 @@ def likelihood(logprobs: Sequence[float]) -> float:
 @dataclass(frozen=True)
 class VeriFree(ThoughtAndTruth):
     """How a next-token question is rewarded under VeriFree."""
-
-    @property
-    def needs(self) -> Needs:
-        """The true tokens' likelihood after each thought."""
-        return Needs(forced=True)
-
-    def wanted(self, asked: Sequence[Asked], drawn: Drawn) -> Wanted:
-        """The true tokens after every thought that ended."""
-        return Wanted(tails=self.tails(asked, drawn))
 
     def settled(self, verdicts: Verdicts, evidence: Evidence) -> Verdicts:
         """Each thought's reward, which is also the weight of the true tokens after it."""
