@@ -14,6 +14,8 @@ from typing import Any
 
 from rpt_core.errors import EngineError, RecipeError
 
+_PAGE = 200
+"""Deployments to a request; Prefect gives no more."""
 _ANSWER_SECONDS = 30.0
 ACTIVE = ("RUNNING", "PENDING", "CANCELLING")
 URGENT = "urgent"
@@ -101,6 +103,15 @@ class PrefectApi:
         """Workers of a pool that have reported lately."""
         workers = self.call("POST", f"/work_pools/{pool}/workers/filter", {})
         return sum(worker["status"] == "ONLINE" for worker in workers or [])
+
+    def deployments(self) -> list[dict[str, Any]]:
+        """Every deployment of the server."""
+        found: list[dict[str, Any]] = []
+        while page := self.call(
+            "POST", "/deployments/filter", {"limit": _PAGE, "offset": len(found), "sort": "NAME_ASC"}
+        ):
+            found += page
+        return found
 
     def active_runs(self) -> list[tuple[str, str]]:
         """Id and name of every flow run that has begun and not ended."""

@@ -23,6 +23,7 @@ from typing import TextIO
 from rich.console import Console
 
 from infra.local.automations import HEARTBEAT_SECONDS, ensure_automations
+from infra.local.deploying import is_deployed, note_deployed, one_authority
 from infra.local.links import MLFLOW, PREFECT, TRAINING_PAGES, add_lines, answers, remove_lines
 from infra.local.prefect_api import PrefectApi
 from infra.local.state import prefect_settings, sqlite_uri
@@ -65,15 +66,17 @@ class Stack:
     hurry: bool = False
     """Set by a second Ctrl-C: waits are cut short."""
 
-    def start(self, name: str, command: Sequence[str]) -> ServerProcess:
-        """Start a part in its own session, logging into the state folder."""
+    def start(
+        self, name: str, command: Sequence[str], settings: Mapping[str, str] | None = None
+    ) -> ServerProcess:
+        """Start a part in its own session, with settings of its own, logging into the state folder."""
         log = self.home / "logs" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603  (our own commands)
                 command,
                 cwd=REPOSITORY,
-                env=self.env,
+                env={**self.env, **(settings or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -302,21 +305,15 @@ def _start(stack: Stack, api: PrefectApi, mlflow_url: str) -> None:
     for pool in POOLS:
         api.ensure_process_pool(pool, limits[pool])
     ensure_automations(api)
-    stack.console.print(f"starting workers and deploying prefect.yaml ... ({time.monotonic() - begin:.0f} s)")
+    deployed = is_deployed(stack.home, REPOSITORY, api)
+    what = "starting workers" if deployed else "starting workers and deploying prefect.yaml"
+    stack.console.print(f"{what} ... ({time.monotonic() - begin:.0f} s)")
     for pool in POOLS:
-        stack.start(
-            f"worker-{pool}",
-            [
-                *_prefect("worker", "start"),
-                "--pool",
-                pool,
-                "--type",
-                "process",
-                "--name",
-                f"{pool}-{os.getpid()}",
-            ],
-        )
-    _deploy(stack)
+        name = ("--pool", pool, "--type", "process", "--name", f"{pool}-{os.getpid()}")
+        stack.start(f"worker-{pool}", [*_prefect("worker", "start"), *name])
+    if not deployed:
+        _deploy(stack)
+        note_deployed(stack.home, REPOSITORY, api)
     stack.wait(lambda: answers(f"{mlflow_url}/health"), "MLflow")
     stack.wait(lambda: all(api.online_workers(pool) for pool in POOLS), "the workers")
     stack.console.print(f"up after {time.monotonic() - begin:.0f} s")
@@ -346,7 +343,7 @@ def _deploy(stack: Stack) -> None:
     Raises:
         EngineError: Prefect refused; its words are in the message.
     """
-    service = stack.start("deploy", _prefect("deploy", "--all"))
+    service = stack.start("deploy", _prefect("deploy", "--all"), one_authority(stack.home))
     stack.services.remove(service)  # it ends by itself
     stack.wait(lambda: service.process.poll() is not None, "`prefect deploy --all`")
     if service.process.returncode:

@@ -10,8 +10,8 @@ from rpt_core.artifacts.interpreters import harness_python
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import RecipeError
+from rpt_core.evaluation.harness.jobs import run_job
 from rpt_core.evaluation.harness.local import data_folder, local_splits
-from rpt_core.evaluation.harness.stage import run_job
 from rpt_core.evaluation.harness.worker import Describe
 from rpt_core.recipes.corpus import InputFile
 from rpt_core.recipes.given import GivenModel

@@ -21,8 +21,8 @@ import torch
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.evaluation.benchmarks.packs.files import rows_in
 from rpt_core.evaluation.benchmarks.suite.stage import evaluate_benchmark
+from rpt_core.evaluation.harness.jobs import run_job
 from rpt_core.evaluation.harness.local import LocalSplits, data_folder, local_splits, write_splits
-from rpt_core.evaluation.harness.stage import run_job
 from rpt_core.evaluation.harness.worker import RECORDS_FILE, Ask, Describe
 from rpt_core.evaluation.items import ITEMS_FILE
 from rpt_core.recipes.benchmark_evaluation import BenchmarkRecipe

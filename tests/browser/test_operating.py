@@ -88,7 +88,7 @@ def ui(up: Up) -> str:
 def deployment(up: Up, flow: str, name: str) -> str:
     """Address of a deployment's page."""
     for found in up.api.call("POST", "/deployments/filter", {"limit": 200}):
-        if found["name"] == name and found["entrypoint"].endswith(f":{flow}"):
+        if found["name"] == name and found["entrypoint"].endswith(f".{flow}"):
             return f"{ui(up)}/deployments/deployment/{found['id']}"
     raise AssertionError(f"{flow}/{name} is not deployed")
 
@@ -272,7 +272,7 @@ def test_a_schedule_is_made_and_seen(up, page):
     [made] = [
         one
         for one in up.api.call("POST", "/deployments/filter", {"limit": 200})
-        if one["name"] == "local" and one["entrypoint"].endswith(":train_rpt")
+        if one["name"] == "local" and one["entrypoint"].endswith(".train_rpt")
     ]
     [schedule] = made["schedules"]
     assert (schedule["slug"], schedule["active"], schedule["schedule"]["interval"]) == (

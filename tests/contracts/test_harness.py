@@ -18,8 +18,9 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import RecipeError, Stopped
 from rpt_core.evaluation.harness import stage
+from rpt_core.evaluation.harness.jobs import run_job
 from rpt_core.evaluation.harness.local import data_folder, local_splits, write_splits
-from rpt_core.evaluation.harness.stage import evaluate_harness, run_job
+from rpt_core.evaluation.harness.stage import evaluate_harness
 from rpt_core.evaluation.harness.worker import RECORDS_FILE, Ask
 from rpt_core.evaluation.items import ITEMS_FILE
 from rpt_core.recipes.given import GivenModel

@@ -180,7 +180,7 @@ def deployed(up: Operated, env: dict[str, str]) -> str:
     steps = [{"prefect.deployments.steps.set_working_directory": {"directory": str(ROOT)}}]
     body = {
         "name": "keys", "flow_id": up.ask("POST", "/flows/", {"name": "ingest-corpus"})["id"],
-        "entrypoint": "flows/stages.py:ingest_corpus", "pull_steps": steps, "work_pool_name": POOL,
+        "entrypoint": "flows.stages.ingest_corpus", "pull_steps": steps, "work_pool_name": POOL,
         "job_variables": {"env": env},
     }  # fmt: skip
     return str(up.ask("POST", "/deployments/", body)["id"])

@@ -189,6 +189,14 @@ def test_the_command_line_loads_nothing_heavy(statement: str):
     assert heavy.isdisjoint(json.loads(out))
 
 
+@pytest.mark.parametrize("statement", ["import flows.stages, flows.pipeline, flows.study, flows.harness"])
+def test_flows_load_no_model_library(statement: str):
+    """Prefect loads a flow's module to deploy it and to begin each of its runs."""
+    code = f"{statement}\nimport sys, json; print(json.dumps(sorted(sys.modules)))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert {"torch", "transformers", "vllm", "deepspeed", "mlflow"}.isdisjoint(json.loads(out))
+
+
 def test_fields_are_described_by_their_docstrings():
     described = [field.description for field in PolicyRecipe.model_fields.values() if field.description]
     assert any("\n" not in text and len(text) > 20 for text in described)

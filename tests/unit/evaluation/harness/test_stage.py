@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from rpt_core.errors import EngineError, RecipeError, Stopped
-from rpt_core.evaluation.harness.stage import kept_answers, run_job
+from rpt_core.evaluation.harness.jobs import run_job
+from rpt_core.evaluation.harness.stage import kept_answers
 from rpt_core.evaluation.harness.worker import Describe
 
 

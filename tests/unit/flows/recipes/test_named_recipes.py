@@ -220,11 +220,17 @@ READERS_OWN = {"score-quality/local"}
 """Deployments whose stage the reader adds to the recipe by fields of their own."""
 
 
+def file_and_function(entrypoint: str) -> tuple[str, str]:
+    """Of a module path, which Prefect imports once; of a file it would run the code for every deployment."""
+    module, _, function = entrypoint.rpartition(".")
+    return f"{module.replace('.', '/')}.py", function
+
+
 def test_deployments_and_flows_name_recipes_that_have_their_stage():
     """A deployment that fails at once, however it is started, would be one in name only."""
     page = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     for deployment in page["deployments"]:
-        file, _, function = deployment["entrypoint"].partition(":")
+        file, function = file_and_function(deployment["entrypoint"])
         stage_name = function.replace("_", "-")
         if stage_name == "evaluate-benchmark":  # asks a model by its own name, without a recipe
             asked = deployment["parameters"]
@@ -263,7 +269,7 @@ def test_every_flow_of_the_table_is_deployed_under_its_name():
     page = yaml.safe_load((ROOT / "prefect.yaml").read_text())
     deployed = set()
     for deployment in page["deployments"]:
-        file, _, function = deployment["entrypoint"].partition(":")
+        file, function = file_and_function(deployment["entrypoint"])
         deployed.add((flows_in(file)[function], deployment["name"]))
     assert len(deployed) == len(page["deployments"])
     assert {flow for flow, _ in deployed} == {row.flow for row in STAGES.values()} | ON_POOL
