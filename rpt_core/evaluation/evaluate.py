@@ -21,14 +21,17 @@ from rpt_core.evaluation.benchmarks.protocol import Benchmark, Report, Setting
 from rpt_core.evaluation.benchmarks.registry import open_benchmarks, table_modes
 from rpt_core.evaluation.checkpoints import Checkpoint, published, same_weights
 from rpt_core.evaluation.forms import Form, Scores, form_of, summarise, values
-from rpt_core.evaluation.items import FINAL, ItemRow, as_table, from_table, write_items
+from rpt_core.evaluation.items import FINAL, TEXT_NATS, ItemRow, as_table, from_table, write_items
 from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
 from rpt_core.policy.device import device_of
 from rpt_core.policy.engines.engine import RolloutEngine
 from rpt_core.policy.engines.registry import open_engine
 from rpt_core.policy.engines.serving import serving
 from rpt_core.policy.load import Precision, inside, load_policy
+from rpt_core.policy.model import Policy
 from rpt_core.recipes.evaluation import EvaluationFields
+from rpt_core.train.supervised.held_out import held_out_nll
+from rpt_core.train.supervised.windows import Windows
 
 SCORES_FILE = "scores.json"
 
@@ -131,6 +134,7 @@ def evaluate(recipe: EvaluationFields, build: Build) -> Outcome:
     evaluation = Evaluation(build, form, model, benchmarks, total)
     for mode in modes:
         evaluation.ask(mode, final)
+    nats = _text_nats(recipe, build, policy)
     for checkpoint in milestones:
         if form.milestone_mode in modes and same_weights(checkpoint, final):
             evaluation.repeat(form.milestone_mode, checkpoint)
@@ -141,15 +145,25 @@ def evaluate(recipe: EvaluationFields, build: Build) -> Outcome:
     items = write_items(evaluation.tables, build.out)
     reports = {name: benchmark.report() for name, benchmark in opened.items()}
     counted = {name: metrics for name, (metrics, _) in reports.items()}
-    scores = summarise(recipe, items, milestones, benchmarks, counted)
+    scores = summarise(recipe, items, milestones, benchmarks, counted) | nats
     (build.out / SCORES_FILE).write_text(json.dumps(scores, indent=1, allow_nan=False))
     timings = _log(build, form, scores, reports.values())
     return Outcome(
         rows=sum((benchmark.balance for benchmark in opened.values()), RowCounts()),
         flops=policy.work.flops - before + _elsewhere(model.engine) + GIGA * timings.get(JUDGE_GFLOPS, 0.0),
         tokens=model.engine.num_forwarded + model.num_forwarded,
-        summary={**values(form, scores)},
+        summary={**values(form, scores), **nats},
     )
+
+
+def _text_nats(recipe: EvaluationFields, build: Build, policy: Policy) -> dict[str, float]:
+    """How likely the final model finds held-out text, where the recipe asks; nothing without such text."""
+    if not getattr(recipe, "text_nats", False):
+        return {}
+    file = build.scratch / "eval.tokens"
+    windows = Windows.build(build.inputs["corpus"], "eval", policy.codec, recipe.context_tokens, file)
+    nll = held_out_nll(policy, windows)
+    return {} if nll is None else {TEXT_NATS: nll}
 
 
 def _refuse_nothing(recipe: EvaluationFields, opened: Mapping[str, Benchmark]) -> None:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from rpt_core.objectives.objective import VerdictName
 
 ITEMS_FILE = "items.parquet"
+TEXT_NATS = "text_nats"
+"""In ``scores.json``: mean negative log-likelihood of held-out text, nats a token."""
 PLAIN, INSTRUCTED, REASONING, FORCED = "plain", "plain-instructed", "reasoning", "forced"
 """Modes of next tokens: argmax on the raw trunk; on the instructed trunk; free to think; made to think."""
 JUDGED, JUDGED_FORCED = "judged", "judged-forced"

@@ -78,6 +78,8 @@ class EvaluationRecipe(EvaluationFields):
     """Held-out positions above the lowest threshold, drawn once by seed."""
     milestones: bool = False
     """Also evaluate, in reasoning mode, every published checkpoint of the model's training."""
+    text_nats: bool = later(False)
+    """Also measure the mean negative log-likelihood of held-out text, in nats a token."""
 
     @model_validator(mode="after")
     def _classed(self) -> Self:

@@ -3,7 +3,8 @@
 Legend of shapes: ``I`` questions, ``S`` answers to each, of which one is drawn like any other.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -70,6 +71,8 @@ class Answers:
     """True steps that stand in the thought in order with their values, summed over the answers."""
     faults_IS: NDArray[np.uint8] | None = None
     """Codes of :data:`FAULTS`."""
+    thought_nats_I: NDArray[np.float64] | None = None
+    """Entropy of the S thoughts as they came, each text one outcome (:func:`plug_in_entropy`)."""
 
     @property
     def num_samples(self) -> int:
@@ -96,6 +99,8 @@ class ArmOutcomes:
     """Forwarded by it."""
     plain_I: NDArray[np.bool_] | None = None
     """Whether the likeliest next token of the plain text is the true one."""
+    text_nats: float | None = None
+    """Mean negative log-likelihood of held-out text, nats a token."""
     at_updates: int = 0
     """The step at which the arms are compared at equal updates; 0 where there is none."""
     updated_IS: NDArray[np.bool_] | None = None
@@ -152,6 +157,25 @@ def think_share(outcomes: ArmOutcomes, keep_I: NDArray[np.bool_]) -> float:
     if not keep_I.any():
         return float("nan")
     return float(outcomes.answers.thinks_I[keep_I].mean() / outcomes.answers.num_samples)
+
+
+def plug_in_entropy(texts: Sequence[str]) -> float:
+    """Entropy in nats of the shares in which texts came.
+
+    At most the log of their number, and too small by what so few draws do not show.
+
+    Example:
+        >>> plug_in_entropy(["a", "a"]), round(plug_in_entropy(["a", "b"]), 4)
+        (0.0, 0.6931)
+    """
+    shares = np.array(list(Counter(texts).values())) / len(texts)
+    return float(max(0.0, -(shares * np.log(shares)).sum()))
+
+
+def thought_entropy(outcomes: ArmOutcomes, keep_I: NDArray[np.bool_]) -> float:
+    """Mean of :attr:`Answers.thought_nats_I`; NaN where thoughts were not kept."""
+    nats_I = outcomes.answers.thought_nats_I
+    return float("nan") if nats_I is None or not keep_I.any() else float(nats_I[keep_I].mean())
 
 
 def thought_tokens(outcomes: ArmOutcomes, keep_I: NDArray[np.bool_]) -> float:

@@ -83,12 +83,18 @@ def to_bytes(outcomes: ArmOutcomes) -> bytes:
         "faults": _halves(given.faults_IS),
         "thinks": given.thinks_I.tolist(),
         "thought_tokens": given.thought_tokens_I.tolist(),
+        "thought_centinats": None if given.thought_nats_I is None else _hundredths(given.thought_nats_I),
         "plain": _bits(outcomes.plain_I),
+        "text_nats": None if outcomes.text_nats is None else round(outcomes.text_nats, 6),
         "at_updates": outcomes.at_updates,
         "updated": _bits(outcomes.updated_IS),
     }
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+
+
+def _hundredths(values_I: NDArray[np.float64]) -> list[int]:
+    return np.rint(100 * values_I).astype(int).tolist()
 
 
 def from_bytes(content: bytes, name: str) -> ArmOutcomes:
@@ -146,6 +152,7 @@ def _read(data: dict[str, Any]) -> ArmOutcomes:
         kinds_I=np.array(asked["kinds"], dtype=str)[_ints(asked["kind"], num)],
         documents_I=_ints(asked["document"], num),
     )
+    centinats = data["thought_centinats"]
     answers = Answers(
         right_IS=right,
         thinks_I=_ints(data["thinks"], num),
@@ -153,6 +160,7 @@ def _read(data: dict[str, Any]) -> ArmOutcomes:
         verified_IS=_of_bits(data["verified"], shape),
         hits_I=None if data["hits"] is None else _ints(data["hits"], num),
         faults_IS=_of_halves(data["faults"], shape),
+        thought_nats_I=None if centinats is None else _ints(centinats, num) / 100,
     )
     updated = data["updated"]
     plain = _of_bits(data["plain"], (num, 1))
@@ -160,6 +168,7 @@ def _read(data: dict[str, Any]) -> ArmOutcomes:
         study=str(data["study"]), arm=str(data["arm"]), seed=int(data["seed"]), design=str(data["design"]),
         questions=questions, answers=answers, gflops=dict(data["gflops"]), steps=int(data["steps"]),
         tokens=int(data["tokens"]), plain_I=None if plain is None else plain[:, 0],
+        text_nats=None if data["text_nats"] is None else float(data["text_nats"]),
         at_updates=int(data["at_updates"]),
         updated_IS=None if updated is None else _of_bits(updated, shape), setting=dict(data["setting"]),
     )  # fmt: skip

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from rpt_core.artifacts.build import GIGA, METRICS_FILE, Build
 from rpt_core.artifacts.manifest import Manifest, Outcome
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.items import FINAL, PLAIN, REASONING, read_items
-from rpt_core.evaluation.kept.arm import SHARED, Answers, ArmOutcomes, Questions
+from rpt_core.evaluation.items import FINAL, PLAIN, REASONING, TEXT_NATS, read_items
+from rpt_core.evaluation.kept.arm import SHARED, Answers, ArmOutcomes, Questions, plug_in_entropy
 from rpt_core.evaluation.kept.file import question_digest
 from rpt_core.evaluation.kept.measures import Marked, measure_of
 from rpt_core.evaluation.scores import rows_of
@@ -54,6 +54,7 @@ def gather_outcomes(recipe: OutcomesRecipe, build: Build) -> Outcome:
         steps=_steps(build.inputs["training"]) if training else 0,
         tokens=training.manifest.outcome.tokens if training and training.manifest else 0,
         plain_I=_plain(items, by_item),
+        text_nats=_text_nats(build.inputs["evaluation"]),
         at_updates=recipe.at_updates,
         updated_IS=_updated(items, by_item, recipe.at_updates),
         setting=recipe.setting,
@@ -104,7 +105,20 @@ def _answers(table: pa.Table, marked: Marked, found: _ByItem) -> Answers:
         verified_IS=None if marked.verified is None else right & marked.verified[found.rows_IS],
         hits_I=None if marked.hits is None else marked.hits[found.rows_IS].sum(axis=1),
         faults_IS=None if marked.faults is None else marked.faults[found.rows_IS],
+        thought_nats_I=_entropies(table, found),
     )
+
+
+def _entropies(table: pa.Table, found: _ByItem) -> NDArray[np.float64]:
+    """Entropy of the thoughts to each question; none counts as an empty one."""
+    thoughts = [text or "" for text in table["thought"].to_pylist()]
+    return np.array([plug_in_entropy([thoughts[row] for row in row_S]) for row_S in found.rows_IS.tolist()])
+
+
+def _text_nats(evaluation: Path) -> float | None:
+    """Of held-out text; None where the evaluation did not measure it."""
+    value = json.loads((evaluation / "scores.json").read_text("utf-8")).get(TEXT_NATS)
+    return None if value is None else float(value)
 
 
 def _right(table: pa.Table) -> NDArray[np.bool_]:

@@ -5,10 +5,18 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpt_core.artifacts.build import GIGA
 from rpt_core.evaluation.by_seed import pooled_deviation
-from rpt_core.evaluation.kept.arm import FAULTS, SHARED, fault_shares, thought_tokens
+from rpt_core.evaluation.kept.arm import (
+    FAULTS,
+    SHARED,
+    ArmOutcomes,
+    fault_shares,
+    thought_entropy,
+    thought_tokens,
+)
 from rpt_core.evaluation.runs import over_runs
 from rpt_core.evaluation.statistics.compare import ALPHA
 from rpt_core.evaluation.statistics.intervals import Estimate
@@ -125,6 +133,8 @@ def arms_table(arms: Sequence[Arm]) -> Section:
     start = arms[0]
     measured: tuple[ScoreName, ...] = (
         "accuracy",
+        "new-sentence",
+        "new-pair",
         "updated",
         "verified",
         "process",
@@ -144,7 +154,9 @@ def arms_table(arms: Sequence[Arm]) -> Section:
             NOTHING if arm is start else gain(mean_over(differences(arm, start, "accuracy")))
         ),
         **{ENDS[name]: of(name) for name in shown},
-        "thought tokens": lambda arm: amount(mean_over(lengths(arm))),
+        "thought tokens": lambda arm: amount(mean_over(of_held(arm, thought_tokens))),
+        "entropy of thoughts, nats": lambda arm: amount(mean_over(of_held(arm, thought_entropy))),
+        "held-out text, nats a token": lambda arm: amount(mean_over(text_nats(arm))),
     }
     lead = (
         "At equal FLOPs, each arm at the first update that reached the budget, but for the column at equal "
@@ -153,10 +165,16 @@ def arms_table(arms: Sequence[Arm]) -> Section:
     return Section("Every arm", [lead, Table.of("arm", arms, columns)])
 
 
-def lengths(arm: Arm) -> dict[int, float]:
-    """Mean thought length at held-out questions, by seed."""
-    found = {seed: thought_tokens(one, one.questions.held_I) for seed, one in sorted(arm.by_seed.items())}
+def of_held(arm: Arm, measure: Callable[[ArmOutcomes, NDArray[np.bool_]], float]) -> dict[int, float]:
+    """A measure of thoughts at held-out questions, by seed; without those it was not taken under."""
+    found = {seed: measure(one, one.questions.held_I) for seed, one in sorted(arm.by_seed.items())}
     return {seed: value for seed, value in found.items() if np.isfinite(value)}
+
+
+def text_nats(arm: Arm) -> dict[int, float]:
+    """Negative log-likelihood of held-out text, by seed."""
+    found = {seed: one.text_nats for seed, one in sorted(arm.by_seed.items())}
+    return {seed: value for seed, value in found.items() if value is not None}
 
 
 def by_seed_table(arms: Sequence[Arm]) -> Section:

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.kept.arm import (
+    NEW_PAIR,
+    NEW_SENTENCE,
     SEEN,
     ArmOutcomes,
     accuracy,
@@ -24,10 +26,22 @@ from rpt_core.recipes.reports.outcomes_report import StudyArm
 from rpt_core.report.sources import SourceArtifact, source_of
 
 ScoreName = Literal[
-    "accuracy", "verified", "process", "long", "long-verified", "seen", "thinks", "plain", "updated"
+    "accuracy",
+    "new-sentence",
+    "new-pair",
+    "verified",
+    "process",
+    "long",
+    "long-verified",
+    "seen",
+    "thinks",
+    "plain",
+    "updated",
 ]
 ENDS: Mapping[str, str] = {
     "accuracy": "accuracy, held-out questions of 2 to 4 steps",
+    "new-sentence": "of these, a new sentence of known pairs",
+    "new-pair": "of these, a pair of steps that no text shows",
     "verified": "right with a true chain",
     "process": "true steps in the thought",
     "long": "accuracy at 5 and 6 steps",
@@ -46,6 +60,8 @@ def score(outcomes: ArmOutcomes, name: ScoreName) -> float:
     held, long = asked.held_I, asked.long_I
     scores: dict[ScoreName, Callable[[], float]] = {
         "accuracy": lambda: accuracy(given.right_IS, held),
+        "new-sentence": lambda: accuracy(given.right_IS, held & (asked.rows_I == NEW_SENTENCE)),
+        "new-pair": lambda: accuracy(given.right_IS, held & (asked.rows_I == NEW_PAIR)),
         "verified": lambda: _shared(given.verified_IS, held),
         "process": lambda: process_accuracy(outcomes, held),
         "long": lambda: accuracy(given.right_IS, long),

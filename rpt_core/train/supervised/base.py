@@ -13,7 +13,6 @@ from rpt_core.artifacts.manifest import Outcome, RowCounts
 from rpt_core.errors import StarvedError
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.device import device_of
-from rpt_core.policy.forward import document_scores
 from rpt_core.policy.load import load_policy, model_folder
 from rpt_core.policy.loading.faithful import refuse_unfaithful
 from rpt_core.policy.loading.stored import num_numbers
@@ -34,13 +33,12 @@ from rpt_core.train.backends.backend import TrainerBackend
 from rpt_core.train.backends.ranks import init_ranks
 from rpt_core.train.backends.registry import open_backend
 from rpt_core.train.backends.shares import in_step, own_share
+from rpt_core.train.supervised.held_out import held_out_nll
 from rpt_core.train.supervised.loop import Learned, train_supervised
 from rpt_core.train.supervised.windows import Windows, shuffled, texts_of
 
 LOADED_SHARE = 0.5
 """A given model is loaded as a check where it takes at most this share of the free memory."""
-HELD_OUT_WINDOWS = 64
-"""Held-out windows the finished model is measured on."""
 
 
 def train_base(recipe: BaseRecipe, build: Build) -> Outcome:
@@ -184,15 +182,3 @@ def _learn(
 
 def _length(trunk: Trunk) -> int:
     return trunk.num_tokens
-
-
-@torch.no_grad()
-def held_out_nll(policy: Policy, windows: Windows) -> float | None:
-    """Mean negative log-likelihood in nats over the first held-out windows; None without any."""
-    some = range(min(HELD_OUT_WINDOWS, len(windows)))
-    trunks = [Trunk(str(i), policy.begin_ids, windows[i]) for i in some]
-    if not trunks:
-        return None
-    total = sum(float(document_scores(policy, [trunk]).nll_M.sum()) for trunk in trunks)
-    tokens = sum(trunk.num_tokens for trunk in trunks)
-    return total / (tokens - len(trunks))

@@ -1,6 +1,9 @@
 """What is kept of an arm is what its evaluation says, and costs are charged to whom they are due."""
 
 import hashlib
+import json
+import math
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +54,7 @@ def inputs(tmp_path) -> dict[str, Path]:
     placed = [[replace(one, char_offset=one.position) for one in some] for some in rows]
     placed[0] = [replace(one, thought=trace["thought"]) if one.sample < 3 else one for one in placed[0]]
     write_items([as_table(some) for some in placed], folders["evaluation"])
+    (folders["evaluation"] / "scores.json").write_text(json.dumps({"text_nats": 0.614}))
     write_training(folders["training"], 1000)
     lineage = folders["lineage"]
     base = write_manifest(lineage / "b.json", "base", {}, flops=3e9)
@@ -98,6 +102,20 @@ def test_thoughts_are_judged_where_the_world_knows_the_place(inputs, tmp_path):
     assert found.answers.verified_IS[place].tolist() == (chain & found.answers.right_IS[place]).tolist()
     assert found.answers.hits_I[place] == 3 * found.questions.steps_I[place]
     assert not found.answers.verified_IS[~known].any()
+
+
+def test_thoughts_scatter_as_their_texts_do_and_text_is_as_likely_as_the_evaluation_says(inputs, tmp_path):
+    found, _, _ = gathered(inputs, tmp_path)
+    rows = pq.read_table(inputs["evaluation"] / "items.parquet").to_pylist()
+    final = [row for row in rows if row["mode"] == "reasoning" and row["checkpoint"] == "final"]
+    for place, name in enumerate(sorted({row["item_id"] for row in final})):
+        shares = Counter(row["thought"] or "" for row in final if row["item_id"] == name)
+        wanted = -sum(n / SAMPLES * math.log(n / SAMPLES) for n in shares.values())
+        assert found.answers.thought_nats_I[place] == pytest.approx(wanted, abs=0.0051)
+    assert found.answers.thought_nats_I.max() > 0.5
+    assert found.text_nats == 0.614
+    (inputs["evaluation"] / "scores.json").write_text("{}")
+    assert gathered(inputs, tmp_path / "unmeasured")[0].text_nats is None
 
 
 def test_an_arm_is_charged_with_its_training_proxy_and_judge_and_not_with_the_start(inputs, tmp_path):

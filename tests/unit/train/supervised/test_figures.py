@@ -25,6 +25,7 @@ from rpt_core.train.supervised.cold_start import (
     _token_weights,
     first_token_weights,
 )
+from rpt_core.train.supervised.held_out import held_out_nll
 from rpt_core.train.supervised.lessons import Answer, SupervisedExample
 from rpt_core.train.supervised.loop import Learned, _assert_finite, _merged, train_supervised
 from tests.toys import tiny_policy
@@ -222,11 +223,11 @@ def test_held_out_windows_are_measured_by_their_tokens():
     windows = [(3, 4, 5, 6), (7, 8), (9, 10, 11)]
     nlls = [document_scores(policy, [Trunk("x", (), ids)]).nll_M for ids in windows]
     expected = sum(float(nll.detach().sum()) for nll in nlls) / (3 + 1 + 2)
-    assert base.held_out_nll(policy, windows) == pytest.approx(expected, rel=1e-6)
-    assert base.held_out_nll(policy, []) is None
+    assert held_out_nll(policy, windows) == pytest.approx(expected, rel=1e-6)
+    assert held_out_nll(policy, []) is None
     many = [(3, 4)] * 64 + [(9, 10, 11, 12)] * 3
     first = float(document_scores(policy, [Trunk("x", (), (3, 4))]).nll_M.detach().sum())
-    assert base.held_out_nll(policy, many) == pytest.approx(first, rel=1e-6)
+    assert held_out_nll(policy, many) == pytest.approx(first, rel=1e-6)
 
 
 def test_a_model_is_made_as_its_shape_says(tmp_path):
