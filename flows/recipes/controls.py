@@ -32,8 +32,6 @@ MORE_STEPS = 230
 """Of more supervised training, for arms that are not told how many."""
 ROUNDS = 3
 """Of rejection sampling: answers are drawn, right ones are learnt, and the next are drawn."""
-PASSES = 16
-"""Updates on the answers of one round."""
 TRUTH_TOKENS = 4
 """True tokens that the likelihood arms look at."""
 
@@ -74,12 +72,13 @@ def _with_optimiser(name: str) -> Arm:
 
 
 def _in_rounds(journey: ReportRecipe) -> ReportRecipe:
-    """As many answers as RPT draws, in few rounds, and as many updates."""
+    """As many answers as RPT draws, in few rounds, and as many updates on as many questions each."""
     policy = policy_of(journey)
+    num_updates = policy.steps // ROUNDS
     update = {
         "loss": "rejection",
-        "prompts_per_step": policy.prompts_per_step * policy.steps // ROUNDS,
-        "updates_per_batch": PASSES,
+        "prompts_per_step": policy.prompts_per_step * num_updates,
+        "minibatches": num_updates,
         "steps": ROUNDS,
         "milestones": (),
         "evaluate_every": 0,

@@ -55,6 +55,9 @@ class RlRecipe(Recipe):
     and no ratio is ever clipped; further ones compare with it
     (:data:`rpt_core.train.rl.losses.policy.PRESETS`). They share the step's learning rate:
     schedules, milestones and ``steps`` count batches."""
+    minibatches: int = later(1, ge=1)
+    """Parts of every batch of answers, by documents, each with an optimiser step of its own, and
+    ``updates_per_batch`` times so. For ``loss=rejection``, which learns right answers of any policy."""
     off_policy_steps: int = later(0, ge=0, le=1)
     """Updates between drawing a step's first answers and learning from them. At 1 an engine with weights of
     its own draws them during the update before (:mod:`rpt_core.train.rl.ahead`)."""
@@ -148,6 +151,16 @@ class PolicyRecipe(TextRlRecipe):
             raise ValueError(
                 f"reward_control={self.reward_control} with {what}: it also learns what is true or right, "
                 "which no control of rewards takes away. Take an objective and a loss of rewards alone"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _minibatches_of_right_answers(self) -> Self:
+        if self.minibatches > 1 and self.loss != "rejection":
+            raise ValueError(
+                f"minibatches={self.minibatches} with loss={self.loss}: from the second part on, the policy "
+                "is not the one that drew, and only loss=rejection learns from answers of any. Set "
+                "minibatches=1, or updates_per_batch for further steps on the whole batch"
             )
         return self
 

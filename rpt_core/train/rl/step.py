@@ -7,6 +7,7 @@ batch, so it does not depend on how the batch is split.
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -33,6 +34,10 @@ from rpt_core.train.rl.losses.selection import followed
 from rpt_core.train.rl.metrics import Learnt, Sums, describe, means, merged, staleness, totals
 from rpt_core.train.rl.reference import follow
 from rpt_core.train.rl.state import Progress, Trainer
+
+DRAWN: Literal["drawn"] = "drawn"
+"""In place of the log-probabilities of the policy that drew: those of its engine."""
+Before = Sequence[Tensor] | Literal["drawn"] | None
 
 
 def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, dict[str, float]]:
@@ -64,15 +69,25 @@ def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, 
 
 def _learn(trainer: Trainer, batch: Batch, number: int) -> Learnt:
     """Take the step's updates; each sees the whole batch, all but the first are off the sampled policy."""
-    lessons = [lesson_of(trainer, document) for document in batch.documents]
-    scales, before = scales_of(trainer, lessons), _work(trainer)
-    first = sums = _update(trainer, lessons, scales, number, None)
+    lessons, before = [lesson_of(trainer, document) for document in batch.documents], _work(trainer)
+    parts = minibatches(trainer, lessons)
+    first = sums = _update(trainer, parts[0], scales_of(trainer, parts[0]), number, None)
     forwarded = first[0].forwarded
-    for _ in range(trainer.recipe.updates_per_batch - 1):
-        sums = _update(trainer, lessons, scales, number, first[0].logprobs)
+    again = first[0].logprobs if len(parts) == 1 else DRAWN
+    for part in [*parts[1:], *(part for _ in range(trainer.recipe.updates_per_batch - 1) for part in parts)]:
+        sums = _update(trainer, part, scales_of(trainer, part), number, again)
         forwarded += sums[0].forwarded
     flops = sum(trainer.backend.all_gather(_work(trainer) - before))
     return Learnt(first[0], sums[0], forwarded, flops, sums[1])
+
+
+def minibatches(trainer: Trainer, lessons: Sequence[PolicyExample]) -> list[Sequence[PolicyExample]]:
+    """The recipe's parts of a batch, by documents in turn; those that nothing is learnt from are in none."""
+    if trainer.recipe.minibatches == 1:
+        return [lessons]
+    learnt = [one for one in lessons if one.answers or trainer.watches_documents]
+    num = max(1, min(trainer.recipe.minibatches, len(learnt)))
+    return [learnt[part::num] for part in range(num)]
 
 
 def _work(trainer: Trainer) -> float:
@@ -86,7 +101,7 @@ def _update(
     lessons: Sequence[PolicyExample],
     scales: Scales,
     number: int,
-    old: Sequence[Tensor] | None,
+    old: Before,
 ) -> tuple[Sums, float]:
     """One optimiser step at the rate of step ``number``; sums over all ranks, and its gradient's norm."""
     sizes = [one.num_tokens if one.answers or trainer.watches_documents else 0 for one in lessons]
@@ -100,7 +115,7 @@ def _update(
 
 
 def accumulate(
-    trainer: Trainer, lessons: Sequence[PolicyExample], scales: Scales, old: Sequence[Tensor] | None = None,
+    trainer: Trainer, lessons: Sequence[PolicyExample], scales: Scales, old: Before = None,
     share: Sequence[int] | None = None,
 ) -> Sums:  # fmt: skip
     """Add the lessons' share of the batch's gradient to the model's; the sums behind the batch's metrics.
@@ -109,7 +124,8 @@ def accumulate(
         trainer: Its policy is scored.
         lessons: The batch.
         scales: Its denominators: shares of any split then add up to the same gradient.
-        old: ``Sums.logprobs`` of the policy that drew the answers; none where it is the present one.
+        old: ``Sums.logprobs`` of the policy that drew the answers; none where it is the present one;
+            :data:`DRAWN` for what the engine said as it drew them.
         share: Indices of the lessons that this rank learns from; all where it is left out.
     """
     sums = Sums()
@@ -127,8 +143,8 @@ def accumulate(
     found = micro_batches(trunks, answers, trainer.tokens_per_micro_batch, share)
     useful = [[p for p in parts if p.branches or trainer.watches_documents] for parts in found]
     for parts, counts in in_step([parts for parts in useful if parts], kind, filler, trainer.backend):
-        sampled = old[len(sums.logprobs)] if counts and old is not None else None
-        loss = _part_loss(trainer, lessons, parts, scales, sums if counts else Sums(), sampled)
+        taken = old if old is None or old == DRAWN else old[len(sums.logprobs)] if counts else None
+        loss = _part_loss(trainer, lessons, parts, scales, sums if counts else Sums(), taken)
         trainer.backend.backward(loss * float(counts))
         sums.loss += float(loss.detach()) * counts
     return sums
@@ -136,7 +152,7 @@ def accumulate(
 
 def _part_loss(
     trainer: Trainer, lessons: Sequence[PolicyExample], parts: Sequence[Part], scales: Scales, sums: Sums,
-    old_N: Tensor | None,
+    old_N: Tensor | Literal["drawn"] | None,
 ) -> Tensor:  # fmt: skip
     """The loss of one micro-batch, its share of the batch's."""
     picked = [part.pick(lessons[part.trunk].trunk, lessons[part.trunk].answers) for part in parts]
@@ -170,7 +186,7 @@ def _part_loss(
 
 def _policy_loss(
     trainer: Trainer, lessons: Sequence[PolicyExample], parts: Sequence[Part], scores: BranchScores,
-    scales: Scales, sums: Sums, old_N: Tensor | None,
+    scales: Scales, sums: Sums, old_N: Tensor | Literal["drawn"] | None,
 ) -> Tensor:  # fmt: skip
     """This micro-batch's share of the policy's loss.
 
@@ -183,7 +199,10 @@ def _policy_loss(
     advantages_A = torch.tensor([one.advantages[c][a] for one, c, a in rows], device=device)
     engine_N = torch.tensor([x for one, c, a in rows for x in one.engine_logprobs[c][a]], device=device)
     now_N = scores.logprobs_N.detach()
-    old_N = now_N if old_N is None else old_N
+    if old_N is None:
+        old_N = now_N
+    elif not isinstance(old_N, Tensor):
+        old_N = engine_N
     counted_A = _counted(lessons, parts, scores)
     weights_N = token_weights(scores.answer_N, counted_A, trainer.preset, scales.policy)
     weights_N = weights_N * importance_weights(old_N, engine_N, trainer.recipe.importance_cap)

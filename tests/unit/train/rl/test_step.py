@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from rpt_core.artifacts.recipe import Artifact
-from rpt_core.errors import EngineError, StarvedError
+from rpt_core.errors import EngineError, RecipeError, StarvedError
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.parts import micro_batches
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
@@ -17,7 +18,7 @@ from rpt_core.train.clock import Clock
 from rpt_core.train.rl.collect import collect
 from rpt_core.train.rl.lessons import lesson_of, scales_of
 from rpt_core.train.rl.state import Progress, Trainer
-from rpt_core.train.rl.step import accumulate, step
+from rpt_core.train.rl.step import DRAWN, accumulate, minibatches, step
 from tests.toys import VOCAB, ToyObjective, gradients, random_tree, relative_error, tiny_policy
 
 INPUT = Artifact(kind="toy", fingerprint="0" * 64, digest="0" * 64)
@@ -112,6 +113,41 @@ def test_rejection_sampling_learns_from_right_answers_in_rounds():
         progress, metrics = step(trainer, progress, batch)
         rewards.append(metrics["reward_mean"])
     assert sum(rewards[-2:]) / 2 > rewards[0] + 0.2
+
+
+def test_minibatches_are_updates_one_after_the_other_each_with_its_own_denominator():
+    """A step of two parts moves the weights as two updates do, whose answers count as they were drawn."""
+    settings = {"loss": "rejection", "optimiser": Optimiser(learning_rate=1e-2)}
+    whole = make_trainer(RECIPE.model_copy(update={**settings, "minibatches": 2}))
+    batch = collect(whole, Progress(), Clock())
+    learnt = [one for one in map(partial(lesson_of, whole), batch.documents) if one.answers]
+    assert len(learnt) > 2
+    progress, metrics = step(whole, Progress(), batch)
+    apart, sums = make_trainer(RECIPE.model_copy(update=settings)), []
+    for part, old in ((learnt[::2], None), (learnt[1::2], DRAWN)):
+        sums.append(accumulate(apart, part, scales_of(apart, part), old))
+        apart.backend.step(1)
+    pairs = zip(whole.policy.model.parameters(), apart.policy.model.parameters(), strict=True)
+    assert all(torch.allclose(one, other, atol=1e-7) for one, other in pairs)
+    assert sums[1].mismatch == 0
+    assert metrics["update_tokens"] == sum(one.forwarded for one in sums)
+    assert (progress.step, progress.used) == (1, batch.num_kept)
+
+
+def test_more_minibatches_than_documents_are_as_many_as_there_are():
+    trainer = make_trainer(RECIPE.model_copy(update={"loss": "rejection", "minibatches": 1000}))
+    batch = collect(trainer, Progress(), Clock())
+    lessons = [lesson_of(trainer, document) for document in batch.documents]
+    found = minibatches(trainer, lessons)
+    learnt = [one for one in lessons if one.answers]
+    assert [len(part) for part in found] == [1] * len(learnt)
+    assert step(trainer, Progress(), batch)[0].empty_steps == 0
+
+
+@pytest.mark.parametrize("loss", ["grpo", "dr_grpo", "cispo", "rloo"])
+def test_minibatches_of_a_policy_gradient_are_refused(loss):
+    with pytest.raises(RecipeError, match="only loss=rejection learns from answers of any"):
+        PolicyRecipe.parse({**dict(RECIPE), "loss": loss, "minibatches": 2})
 
 
 def test_refills_draw_what_is_missing():
