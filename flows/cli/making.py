@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.words import Json, Parameters, Placed, Spoken, overrides, placement_of, prefect, seed_of
+from flows.cli.words import Json, Parameters, Placed, Spoken, overrides, placement_of, prefect, seeds_of
 from infra.local.state import made_state_folder
 from rpt_core.errors import RecipeError
 
@@ -16,7 +16,7 @@ def demo(
     seeds: Annotated[str, typer.Option(help="Seeds, by commas; several are compared in one report.")] = "0",
 ) -> None:
     """The whole journey on the built-in sample world; minutes on a laptop, no account, no network."""
-    numbers = [seed_of(part) for part in seeds.split(",")]
+    numbers = list(seeds_of(seeds))
     with prefect() as ready:
         from flows.cli.commands.run import run_demo
 
@@ -25,7 +25,7 @@ def demo(
 
 def study(
     recipe: Annotated[str, typer.Argument(help="Name of a recipe; by the study, the tiny one.")] = "",
-    seeds: Annotated[str, typer.Option(help="Seeds, by commas.")] = "0,1,2",
+    seeds: Annotated[str, typer.Option(help="Seeds: 0,1,2 or 100-107.")] = "0,1,2",
     about: Annotated[
         str,
         typer.Option(
@@ -63,7 +63,7 @@ def study(
 
         show_holdout(check_holdout, as_json=as_json)
         return
-    numbers = tuple(seed_of(part) for part in seeds.split(","))
+    numbers = seeds_of(seeds)
     if claims:
         from flows.cli.commands.studies import write_claims
 
@@ -100,7 +100,7 @@ def plan(
         bool, typer.Option("--peek", help="Read the first rows of the text: kept, dropped, examples.")
     ] = False,
     about: Annotated[str, typer.Option(help="Plan a study of the recipe, such as imperfect-teacher.")] = "",
-    seeds: Annotated[str, typer.Option(help="Seeds of the study, by commas.")] = "0,1,2",
+    seeds: Annotated[str, typer.Option(help="Seeds of the study: 0,1,2 or 100-107.")] = "0,1,2",
     arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons.")] = "",
     keep_outcomes: Annotated[str, typer.Option(metavar="FOLDER", help="Outcomes that are done.")] = "",
     as_json: Json = False,
@@ -111,7 +111,7 @@ def plan(
     if about:
         from flows.cli.commands.studies import show_study_plan
 
-        numbers = tuple(seed_of(part) for part in seeds.split(","))
+        numbers = seeds_of(seeds)
         some = tuple(part.strip() for part in arms.split(";") if part.strip())
         show_study_plan(recipe, numbers, some, overrides(param), about, keep_outcomes, as_json=as_json)
         return

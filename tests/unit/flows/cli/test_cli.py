@@ -58,6 +58,9 @@ def home(tmp_path: Path) -> Path:
         (["show", "nothing-here"], 2, "no artifact or ref"),
         (["show", "math", "--dropped", "x"], 1, "has no file 'dropped.parquet'"),
         (["demo", "--seeds", "one"], 2, "is no whole number"),
+        (["demo", "--seeds", "0,-1"], 2, "'-1' is no whole number"),
+        (["demo", "--seeds", "3-1"], 2, "'3-1' goes backwards; write 1-3"),
+        (["demo", "--seeds", "0-2,1"], 2, "'0-2,1' names a seed twice"),
         (["plan", "rpt_14b"], 2, "no GPU"),
         (["plan", "tiny_rpt", "--placement", "engine_replicas=2"], 2, "draws in the stage's own process"),
         (
