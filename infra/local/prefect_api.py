@@ -13,10 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 from rpt_core.errors import EngineError, RecipeError
+from rpt_core.retry import pause_seconds, seconds_asked
 
 _PAGE = 200
 """Deployments to a request; Prefect gives no more."""
 _ANSWER_SECONDS = 30.0
+_BUSY, _ASKED_AGAIN = frozenset({429, 503}), 5
+"""Answers of a busy server, and how often it is asked again: about 15 s in all."""
 ACTIVE = ("RUNNING", "PENDING", "CANCELLING")
 URGENT = "urgent"
 """The work queue of each pool whose runs are begun before those of ``default``."""
@@ -31,6 +34,15 @@ def credentials() -> dict[str, str]:
     return {}
 
 
+class _BusyError(EngineError):
+    """The server cannot answer now."""
+
+    def __init__(self, words: str, seconds: float) -> None:
+        super().__init__(words)
+        self.seconds = seconds
+        """Until it wants to be asked again; 0 where it does not say."""
+
+
 class PrefectApi:
     """A Prefect server at ``http://host:port/api``."""
 
@@ -41,9 +53,20 @@ class PrefectApi:
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """One request; the reply's JSON, None for 404.
 
+        A server that is busy is asked again, as Prefect's own client does: on SQLite it answers 503 while
+        another writer holds the database.
+
         Raises:
             EngineError: the server refused or did not answer.
         """
+        for attempt in range(_ASKED_AGAIN):
+            try:
+                return self._call_once(method, path, body)
+            except _BusyError as busy:
+                time.sleep(pause_seconds(attempt, 0.5, 8.0, asked=busy.seconds))
+        return self._call_once(method, path, body)
+
+    def _call_once(self, method: str, path: str, body: Any) -> Any:
         request = urllib.request.Request(  # noqa: S310  (our own server)
             self.url + path,
             method=method,
@@ -56,10 +79,13 @@ class PrefectApi:
         except urllib.error.HTTPError as error:
             if error.code == 404:
                 return None
-            raise EngineError(
+            words = (
                 f"Prefect at {self.url} answered {error.code} to {method} {path}: "
                 f"{error.read()[:300].decode(errors='replace')}. Its log says why."
-            ) from None
+            )
+            if error.code in _BUSY:
+                raise _BusyError(words, seconds_asked(error.headers.get("Retry-After"), 8.0)) from None
+            raise EngineError(words) from None
         except OSError as error:
             raise EngineError(f"Prefect at {self.url} does not answer ({error}); its log says why.") from None
 

@@ -82,3 +82,31 @@ def test_a_server_behind_a_token_is_told_who_asks(monkeypatch):
         monkeypatch.setattr(Guarded, "wanted", "Bearer a-key")
         monkeypatch.setenv("PREFECT_API_KEY", "a-key")
         assert PrefectApi(url).call("GET", "/") == {"known": True}
+
+
+class Busy(Quiet):
+    """Answers 503 so often, then what was asked for."""
+
+    refusals = 2
+    asked: list[str] = []
+
+    def do_DELETE(self) -> None:
+        Busy.asked.append(self.path)
+        busy = len(Busy.asked) <= Busy.refusals
+        self.answer(503 if busy else 200, b"null" if busy else b'{"done": true}')
+
+
+@pytest.mark.parametrize(("refusals", "num_asked"), [(0, 1), (2, 3), (5, 6), (9, 6)])
+def test_a_busy_server_is_asked_again_and_in_the_end_named(monkeypatch, refusals, num_asked):
+    monkeypatch.setattr(Busy, "refusals", refusals)
+    monkeypatch.setattr(Busy, "asked", [])
+    pauses: list[float] = []
+    monkeypatch.setattr("infra.local.prefect_api.time.sleep", pauses.append)
+    with serving(Busy) as url:
+        if refusals < num_asked:
+            assert PrefectApi(url).call("DELETE", "/schedules/1") == {"done": True}
+        else:
+            with pytest.raises(EngineError, match="answered 503 to DELETE /schedules/1"):
+                PrefectApi(url).call("DELETE", "/schedules/1")
+    assert Busy.asked == ["/schedules/1"] * num_asked
+    assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0][: num_asked - 1]
