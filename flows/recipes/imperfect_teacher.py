@@ -171,9 +171,9 @@ def _lessons(**more: Any) -> Arm:
 
 
 def _lessons_then_rpt(journey: ReportRecipe) -> PolicyRecipe:
-    """Half of the budget on more lessons, the other half on RPT."""
+    """Half of the budget on more lessons, as that arm's tuning chose them, the other half on RPT."""
     half = budget_of(journey) / 2
-    taught = changed(_lessons()(journey), {"max_gflops": half})
+    taught = changed(_lessons()(journey), {**setting_of("more SFT"), "max_gflops": half})
     return _limited(journey, start=taught, max_gflops=half)
 
 
@@ -210,7 +210,9 @@ ARMS: dict[str, ArmPlan] = {
 """The arms beside the start model: those of the claims, rewards by likelihood, other controls."""
 THEN_RLVR = {f"{name}, then RLVR": _then_rlvr(name) for name in ("RPT", "more SFT", "rejection SFT")}
 """What an arm is worth as a start of verifiable rewards; run when asked for by name."""
-TUNED: dict[str, Mapping[str, Any]] = {}
+TUNED: dict[str, Mapping[str, Any]] = {
+    "RPT": REINFORCED[2], "more SFT": SUPERVISED[0], "rejection SFT": LEAVE_ONE_OUT[2],
+}  # fmt: skip
 """By arm, the setting that the tuning runs chose; frozen in a commit before the first reported seed."""
 
 
