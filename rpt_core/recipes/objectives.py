@@ -311,8 +311,9 @@ class OracleObjective(NextTokenSettings):
     """
 
     name: Literal["oracle"] = "oracle"
-    chains: Literal["traces"] = "traces"
-    """Who knows them. ``traces``: the corpus, where every trace is right."""
+    chains: Literal["traces", "world"] = "traces"
+    """Who knows them. ``traces``: the corpus, where every trace is right. ``world``: the text itself, which
+    in the sample world's second edition tells all steps; its traces may err."""
 
 
 LikelihoodObjective = (
