@@ -105,7 +105,17 @@ def changed(**fields):
         (changed(faults=base64.b64encode(bytes([255] * 20)).decode()), "do not fit each other"),
         (changed(fault_names=["right"]), "do not fit each other"),
     ],
-    ids=["empty", "no gzip", "a list", "cut off", "format", "lengths", "counts", "fault numbers", "fault names"],
+    ids=[
+        "empty",
+        "no gzip",
+        "a list",
+        "cut off",
+        "format",
+        "lengths",
+        "counts",
+        "fault numbers",
+        "fault names",
+    ],
 )
 def test_a_file_that_is_none_is_refused_by_its_name(content, said):
     with pytest.raises(IntegrityError, match=said) as caught:
