@@ -146,7 +146,8 @@ def test_of_several_places_the_step_and_the_answer_choose_one(codec, inputs):
         for step in range(1, 9)
     ]
     assert len(set().union(*chosen)) > 2
-    assert len({tuple(sorted(some)) for some in chosen}) > 1
+    assert len({tuple(sorted(some)) for some in chosen}) > 1, "another step, other places"
+    assert any(len(some) > 1 for some in chosen), "answers of one step choose for themselves"
 
 
 @pytest.mark.parametrize(("match", "longer"), [("exact", "wrong"), ("covers", "correct")])
