@@ -17,6 +17,7 @@ from rpt_core.recipes.objectives import (
     NoverObjective,
     NrtObjective,
     OracleObjective,
+    PretrainZeroObjective,
     RlpObjective,
     RlprObjective,
     RptObjective,
@@ -108,6 +109,7 @@ CONTROLS: dict[str, Arm] = {
     "NTP, AdamW": _with_optimiser("adamw"),
     "NTP, Muon": _with_optimiser("muon"),
     "oracle": _trained(OracleObjective, "grpo"),
+    "learned masker": _trained(PretrainZeroObjective, "grpo", choose="random", match="covers"),
     "more SFT, then RPT": lambda journey: rewritten(journey, "policy", {"start": more_sft(journey)}),
 }
 """What else the same start model could be trained by."""

@@ -206,6 +206,8 @@ ARMS: dict[str, ArmPlan] = {
     ),
     "random reward": ArmPlan(_controlled(CONTROLS["random reward"]), tuned_as="RPT"),
     "format reward": ArmPlan(_controlled(CONTROLS["format reward"]), tuned_as="RPT"),
+    "oracle": ArmPlan(_controlled(CONTROLS["oracle"], objective={"chains": "world"}), tuned_as="RPT"),
+    "learned masker": ArmPlan(_controlled(CONTROLS["learned masker"], count_proxy=False), REINFORCED),
 }
 """The arms beside the start model: those of the claims, rewards by likelihood, other controls."""
 THEN_RLVR = {f"{name}, then RLVR": _then_rlvr(name) for name in ("RPT", "more SFT", "rejection SFT")}

@@ -146,6 +146,28 @@ class LimitsLength(Protocol):
         """Most tokens an answer of this 1-based step may have."""
 
 
+@runtime_checkable
+class AsksFurther(Protocol):
+    """An objective that asks again in the same step, about what the answers to its first questions name.
+
+    Both are drawn by the same policy and learnt in the same update, on one trunk a document.
+    """
+
+    def further(self, step: int, asked: Sequence[Asked], drawn: Drawn) -> list[Asked]:
+        """By document of ``asked``, the same trunk with the cuts that its answers lead to, perhaps none.
+
+        Args:
+            step: 1-based step of the training.
+            asked: The first questions.
+            drawn: Their answers.
+        """
+
+    def concluded(
+        self, asked: Sequence[Asked], drawn: Drawn, further: Sequence[Asked], found: Verdicts
+    ) -> Verdicts:
+        """Verdicts of the first answers, now that those of ``further`` are ``found``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What a step showed of the policy."""

@@ -9,6 +9,7 @@ from rpt_core.objectives.next_segment import rewards as segments
 from rpt_core.objectives.next_token import objective as next_token
 from rpt_core.objectives.next_token.expected_prefix import ExpectedPrefix
 from rpt_core.objectives.next_token.jepo import Jepo
+from rpt_core.objectives.next_token.masker import open_masker
 from rpt_core.objectives.next_token.nover import Nover
 from rpt_core.objectives.next_token.nrt import Nrt
 from rpt_core.objectives.next_token.oracle import open_oracle
@@ -34,6 +35,7 @@ OBJECTIVES: dict[str, Opener] = {
     "nover": partial(next_token.open_objective, question=Nover),
     "nrt": partial(next_token.open_objective, question=Nrt),
     "oracle": open_oracle,
+    "pretrainzero": open_masker,
     "rlpt": segments.open_objective,
     "rlvr": problems.open_objective,
 }

@@ -19,7 +19,7 @@ from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.evaluation import EvaluationFields, EvaluationRecipe
 from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
-from rpt_core.recipes.objectives import NtpObjective, RlpObjective, RmtObjective
+from rpt_core.recipes.objectives import NtpObjective, PretrainZeroObjective, RlpObjective, RmtObjective
 from rpt_core.recipes.reinforce import PassRateRecipe, PolicyRecipe, RlptRecipe, RlRecipe, TextRlRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape, Optimiser, SftRecipe
 
@@ -113,8 +113,15 @@ def documents_visited(recipes: Iterable[Recipe]) -> int:
 
 
 def _documents(recipe: RlRecipe) -> int:
-    cuts = recipe.cuts_per_document if isinstance(recipe, TextRlRecipe) else 1
-    return math.ceil(recipe.prompts_per_step / cuts)
+    return math.ceil(recipe.prompts_per_step / _cuts(recipe))
+
+
+def _cuts(recipe: RlRecipe) -> int:
+    """Questions about a document and visit; a learned masker asks about as many spans as it names."""
+    if not isinstance(recipe, TextRlRecipe):
+        return 1
+    masks = isinstance(recipe, PolicyRecipe) and isinstance(recipe.objective, PretrainZeroObjective)
+    return 1 + recipe.group_size if masks else recipe.cuts_per_document
 
 
 def _reinforced(recipe: RlRecipe, judge: Shape | None, assumed: Assumed) -> StageJob:
@@ -125,7 +132,7 @@ def _reinforced(recipe: RlRecipe, judge: Shape | None, assumed: Assumed) -> Stag
     load = Load(
         documents=_documents(recipe),
         trunk=recipe.context_tokens if text else min(recipe.context_tokens, assumed.problem),
-        cuts=recipe.cuts_per_document if isinstance(recipe, TextRlRecipe) else 1,
+        cuts=_cuts(recipe),
         suffix=_suffix(recipe, assumed),
         group=recipe.group_size,
         answer=recipe.reasoning_tokens,
@@ -147,6 +154,11 @@ def _reinforced(recipe: RlRecipe, judge: Shape | None, assumed: Assumed) -> Stag
     if isinstance(objective, NtpObjective):  # nothing is asked
         load, mean = (replace(one, group=0, answer=0, suffix=0, draws=False) for one in (load, mean))
         return StageJob(load, steps, update=mean, updates=recipe.updates_per_batch)
+    if isinstance(
+        objective, PretrainZeroObjective
+    ):  # a second pass over the documents: spans are named first
+        draws = (replace(mean, cuts=1), replace(mean, cuts=recipe.group_size))
+        return StageJob(load, steps, draws, update=mean, updates=recipe.updates_per_batch)
     read = mean.answers * assumed.judged if isinstance(recipe, RlptRecipe) and judge else 0
     return StageJob(load, steps, (mean,), update=mean, updates=recipe.updates_per_batch, judged_tokens=read)
 

@@ -311,8 +311,32 @@ class OracleObjective(NextTokenSettings):
     """
 
     name: Literal["oracle"] = "oracle"
-    chains: Literal["traces"] = "traces"
-    """Who knows them. ``traces``: the corpus, where every trace is right."""
+    chains: Literal["traces", "world"] = "traces"
+    """Who knows them. ``traces``: the corpus, where every trace is right. ``world``: the text itself, which
+    in the sample world's second edition tells all steps; its traces may err."""
+
+
+class PretrainZeroObjective(NextTokenSettings):
+    """A learned masker (PretrainZero): the policy says what it is asked about, and earns by its own misses.
+
+    Of every document it names ``group_size`` spans, and answers ``group_size`` times to each of them. The
+    paper's settings beside the defaults: ``loss=dapo`` (its wider clip), ``prompts_per_step=288`` (32
+    paragraphs, 8 spans each), ``learning_rate=5e-7``, groups that are all right or all wrong dropped.
+    ``cuts_per_document`` acts on held-out questions alone.
+    """
+
+    name: Literal["pretrainzero"] = "pretrainzero"
+    choose: Literal["floor", "top-share", "random"] = "random"
+    """Where spans may begin. The paper asks anywhere; a floor or a noise guard narrows what may be named."""
+    reward: Literal["prefix", "first-token", "token"] = "prefix"
+    """Of held-out questions alone."""
+    match: Literal["exact", "covers"] = "exact"
+    """When a prediction in training is right. ``exact``: it is the span, byte for byte, as in the paper whose
+    predictor sees where the span ends. ``covers``: it says the whole span, and what it says beyond is the
+    text up to a token boundary; who reads from the left cannot know where the span ends, and a masker would
+    live on that."""
+    span_tokens: int = Field(8, ge=1)
+    """Longest span that may be named; the paper does not say."""
 
 
 LikelihoodObjective = (
@@ -325,8 +349,10 @@ LikelihoodObjective = (
     | NrtObjective
 )
 """Those that stand on the likelihood of the truth after a thought."""
+ControlObjective = NtpObjective | OracleObjective | PretrainZeroObjective
+"""Those that the others are compared with: no question, verified correctness, questions of its own."""
 TextObjective = Annotated[
-    RptObjective | RmtObjective | NtpObjective | LikelihoodObjective | OracleObjective,
+    RptObjective | RmtObjective | LikelihoodObjective | ControlObjective,
     Field(discriminator="name"),
 ]
 """Any objective on text, told apart by its name."""

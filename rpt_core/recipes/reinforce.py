@@ -135,8 +135,10 @@ class PolicyRecipe(TextRlRecipe):
     @model_validator(mode="after")
     def _questions_known_ahead(self) -> Self:
         follows = self.objective.name == "rmt" or getattr(self.objective, "learnability", None) is not None
-        if self.off_policy_steps and (follows or self.objective.name == "ntp"):
+        asks_further = self.objective.name == "pretrainzero"
+        if self.off_policy_steps and (follows or asks_further or self.objective.name == "ntp"):
             why = "its questions follow the answers of the step before" if follows else "it asks nothing"
+            why = "half of its questions follow the answers of the same step" if asks_further else why
             raise ValueError(
                 f"objective {self.objective.name} with off_policy_steps={self.off_policy_steps}: {why}, so "
                 "no answers can be drawn ahead. Set off_policy_steps=0."
@@ -166,10 +168,10 @@ class PolicyRecipe(TextRlRecipe):
 
     @model_validator(mode="after")
     def _rejection_of_compared_answers(self) -> Self:
-        if self.loss == "rejection" and self.objective.name in ("rlp", *LEARNS_TRUTH):
+        if self.loss == "rejection" and self.objective.name in ("rlp", "pretrainzero", *LEARNS_TRUTH):
             raise ValueError(
                 f"loss=rejection with objective {self.objective.name}: it learns from right answers, and the "
-                "objective calls none right or wrong. Take objective rpt"
+                "objective calls none, or not all, right or wrong. Take objective rpt"
             )
         return self
 

@@ -243,6 +243,28 @@ class Positions:
         return starts < head
 
 
+def places_of(window: Window, span: bytes, longest: int, codec: Codec) -> list[tuple[int, int]]:
+    """Where a span stands in a window as whole tokens from an eligible position on: position and tokens.
+
+    Args:
+        window: A stretch of a document.
+        span: What is looked for.
+        longest: Most tokens it may have.
+        codec: Of the window's tokens.
+    """
+    ids = window.document_ids[window.start : window.end].tolist()
+    starts = codec.byte_starts(ids)
+    eligible = set(window.positions.tolist())
+    found = []
+    for at in _occurrences(codec.to_bytes(ids), span) if span else ():
+        begin, end = np.searchsorted(starts, [at, at + len(span)]).tolist()
+        position, num = window.start + begin, end - begin
+        is_whole = starts[begin] == at and starts[end] == at + len(span) and num <= longest
+        if is_whole and position in eligible and len(truth_ids(window, position, num, codec)) == num:
+            found.append((position, num))
+    return found
+
+
 def _in_marker(ids: Ids, codec: Codec) -> NDArray[np.bool_]:
     """Whether a token shares a byte with one of the answer format's own words."""
     hit = np.zeros(len(ids), bool)

@@ -26,11 +26,12 @@ class Continuation:
     """Bytes after 1, 2, ... whole tokens, those inside a character left out."""
 
 
-def read(answer: bytes, *, newline_escapes: bool = False) -> Reading | None:
+def read(answer: bytes, *, newline_escapes: bool = False, box: bytes = BOX) -> Reading | None:
     r"""Find the last ``\boxed{}`` after the end of the thought.
 
     Args:
         answer: All bytes of the answer, without its end token.
+        box: What opens it.
         newline_escapes: Also read ``\n`` inside the box as a line break, for prompts whose examples write
             it so (RPT's template v4).
 
@@ -44,10 +45,10 @@ def read(answer: bytes, *, newline_escapes: bool = False) -> Reading | None:
         True
     """
     thought, ended, rest = answer.partition(END_OF_THOUGHT)
-    at = rest.rfind(BOX)
+    at = rest.rfind(box)
     if not ended or at < 0:
         return None
-    inside = rest[at + len(BOX) :]
+    inside = rest[at + len(box) :]
     ends = [end for end in (_balanced(inside), inside.rfind(b"}")) if end >= 0]
     readings = list(dict.fromkeys(inside[:end] for end in ends))
     if newline_escapes:

@@ -25,12 +25,28 @@ def next_token_prompt(name: PromptName, codec: Codec, budget: int | None = None)
     Raises:
         RecipeError: a compact one with a tokenizer that has no control tokens for it.
     """
+    if budget is None:
+        return stated_prompt(name, codec)
+    return stated_prompt(name, codec, f" {budget}", BUDGET_WORDS.format(budget=budget))
+
+
+def stated_prompt(name: PromptName, codec: Codec, short: str = "", words: str = "") -> Prompt:
+    """The words of a template, and something else stated between the cut and the thought.
+
+    Args:
+        name: The template.
+        codec: The policy's codec.
+        short: What is stated where control tokens do the asking.
+        words: The same where words do.
+
+    Raises:
+        RecipeError: a compact one with a tokenizer that has no control tokens for it.
+    """
     if name == "auto":
         name = "compact" if codec.is_compact else "v6"
     if name == "compact":
-        return compact("rpt", codec, "" if budget is None else f" {budget}")
+        return compact("rpt", codec, short)
     if name == "compact-fenced":
-        return compact("rpt", codec, "" if budget is None else f" {budget}", (FENCE, FENCE_END))
-    words = TEMPLATES[name]
-    stated = "" if budget is None else BUDGET_WORDS.format(budget=budget)
-    return worded(words.before, words.after + stated, codec)
+        return compact("rpt", codec, short, (FENCE, FENCE_END))
+    template = TEMPLATES[name]
+    return worded(template.before, template.after + words, codec)

@@ -17,7 +17,7 @@ from rpt_core.objectives.objective import (
 from rpt_core.policy.trunk import Sample
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.losses.selection import kept_groups, learnt_answers
-from rpt_core.train.rl.rollouts import answered
+from rpt_core.train.rl.rollouts import answered_in_turn
 from rpt_core.train.rl.state import Progress, Trainer
 
 
@@ -98,7 +98,7 @@ def collect(trainer: Trainer, progress: Progress, clock: Clock) -> Batch:
                 "is eligible. Lower its floor, or give it more text."
             )
         ahead = None if documents else progress.ahead
-        found = answered(trainer, asked, trainer.sampling_at(step), step, clock, ahead=ahead)
+        asked, found = answered_in_turn(trainer, asked, step, clock, ahead=ahead)
         forwarded, flops = forwarded + found.forwarded, flops + found.flops
         with clock.phase("select"):
             verdicts = controlled(recipe.reward_control, recipe.seed, step, asked, found.verdicts)

@@ -5,12 +5,12 @@ by question, so which rank answers one changes nothing but the last bits of its 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from rpt_core.objectives.objective import Asked, Drawn, Verdicts
+from rpt_core.objectives.objective import Asked, AsksFurther, Drawn, Verdicts
 from rpt_core.policy.engines.engine import RolloutEngine
-from rpt_core.policy.trunk import Sampling, Trunk
+from rpt_core.policy.trunk import Sample, Sampling, Trunk
 from rpt_core.train.backends.shares import dealt, on_every_rank
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.evidence import measured
@@ -67,6 +67,40 @@ def answered(
     )
 
 
+def answered_in_turn(
+    trainer: Trainer, asked: Sequence[Asked], step: int, clock: Clock, *, ahead: DrawnAnswers | None = None
+) -> tuple[list[Asked], AnsweredQuestions]:
+    """Answers to a step's questions, and to those that follow from them, where the objective asks further.
+
+    Returns:
+        By document, both kinds of questions as one trunk, the first ones first; their answers, and what both
+        took.
+
+    Raises:
+        RptError: as :func:`answered`.
+    """
+    sampling, objective = trainer.sampling_at(step), trainer.objective
+    first = answered(trainer, asked, sampling, step, clock, ahead=ahead)
+    if not isinstance(objective, AsksFurther):
+        return list(asked), first
+    further = objective.further(step, asked, first.drawn)
+    places = [place for place, one in enumerate(further) if one.questions]
+    found = _spread(
+        answered(trainer, [further[place] for place in places], sampling, step, clock), places, len(further)
+    )
+    verdicts = objective.concluded(asked, first.drawn, further, found.verdicts)
+    together = [
+        Asked(replace(one.trunk, cuts=(*one.trunk.cuts, *more.trunk.cuts)), (*one.questions, *more.questions))
+        for one, more in zip(asked, further, strict=True)
+    ]
+    return together, AnsweredQuestions(
+        [[*one, *more] for one, more in zip(first.drawn, found.drawn, strict=True)],
+        [[*one, *more] for one, more in zip(verdicts, found.verdicts, strict=True)],
+        first.forwarded + found.forwarded,
+        first.flops + found.flops,
+    )
+
+
 def shares_of(asked: Sequence[Asked], sampling: Sampling, world_size: int) -> list[list[int]]:
     """Which rank draws the answers to which documents' questions: about as many tokens on each."""
     return dealt([_most_tokens(one.trunk, sampling) for one in asked], world_size)
@@ -89,6 +123,15 @@ def as_asked(parts: Sequence[Sequence[T]], shares: Sequence[Sequence[int]]) -> l
         for index, one in zip(share, part, strict=True)
     }
     return [found[index] for index in range(len(found))]
+
+
+def _spread(found: AnsweredQuestions, places: Sequence[int], num: int) -> AnsweredQuestions:
+    """Answers of some of ``num`` documents at their places; none at the others."""
+    drawn: list[list[list[Sample]]] = [[] for _ in range(num)]
+    verdicts: Verdicts = [[] for _ in range(num)]
+    for place, samples, judged in zip(places, found.drawn, found.verdicts, strict=True):
+        drawn[place], verdicts[place] = [list(of_cut) for of_cut in samples], judged
+    return replace(found, drawn=drawn, verdicts=verdicts)
 
 
 def _some(ahead: DrawnAnswers, documents: Sequence[int]) -> DrawnAnswers:

@@ -20,7 +20,7 @@ from rpt_core.policy.parts import micro_batches
 from rpt_core.policy.trunk import Sampling
 from rpt_core.recipes.evaluation import EvaluationRecipe, ProblemSampling
 from rpt_core.recipes.judge import JudgeRecipe
-from rpt_core.recipes.objectives import NtpObjective, RmtObjective
+from rpt_core.recipes.objectives import NtpObjective, PretrainZeroObjective, RmtObjective
 from rpt_core.recipes.reinforce import PolicyRecipe
 from rpt_core.train.backends.torch_backend import TorchBackend
 from rpt_core.train.rl.lessons import scales_of
@@ -87,6 +87,17 @@ def test_the_control_that_asks_nothing_draws_nothing():
     job = job_of(recipe)
     assert job is not None
     assert (job.draws, job.load.group, job.load.scores_document) == ((), 0, True)
+
+
+def test_a_learned_masker_reads_its_documents_twice_before_the_update():
+    recipe = PolicyRecipe(**{
+        **dict(RECIPE), "objective": PretrainZeroObjective(), "prompts_per_step": 18, "group_size": 8,
+    })  # fmt: skip
+    job = job_of(recipe)
+    assert job is not None
+    assert [(one.documents, one.cuts) for one in job.draws] == [(2, 1), (2, 8)]
+    assert (job.update.documents, job.update.cuts) == (job.load.documents, job.load.cuts) == (2, 9)
+    assert documents_visited([recipe]) == 2 * recipe.steps
 
 
 def test_answers_that_are_drawn():

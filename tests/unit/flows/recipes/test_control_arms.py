@@ -16,7 +16,7 @@ NAMES = {
     "RLP": ("rlp", "rlp"), "VeriFree": ("verifree", "rloo"), "expected prefix": ("expected-prefix", "rloo"),
     "JEPO": ("jepo", "rloo"), "RLPR": ("rlpr", "rlpr"), "NRT": ("nrt", "grpo"), "NOVER": ("nover", "nover"),
     "oracle": ("oracle", "grpo"), "rejection SFT": ("rpt", "rejection"), "NTP, AdamW": ("ntp", "grpo"),
-    "NTP, Muon": ("ntp", "grpo"),
+    "NTP, Muon": ("ntp", "grpo"), "learned masker": ("pretrainzero", "grpo"),
 }  # fmt: skip
 
 

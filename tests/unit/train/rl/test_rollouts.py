@@ -10,7 +10,7 @@ from rpt_core.policy.trunk import Cut, Sampling, Trunk
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl import rollouts
 from rpt_core.train.rl.evidence import _judged, _refuse_undeclared
-from rpt_core.train.rl.rollouts import answered
+from rpt_core.train.rl.rollouts import answered, answered_in_turn
 from tests.contracts.backends import Ranks
 from tests.unit.train.rl.batches import question, sample
 
@@ -74,6 +74,61 @@ def test_every_question_is_answered_by_one_rank_and_told_to_all(monkeypatch, rew
     trunks = 11 + 32 + 14 + 9
     assert found[0].forwarded == trunks + (4 * 7 if rewarded else 0)
     assert found[0].flops == 2.0 * trunks + (2 * 3.0 if rewarded else 0)
+
+
+class AsksTwice:
+    """At first about the end of every document; then about as many places as its key says, none of "a"."""
+
+    def further(self, step, asked, drawn):
+        assert [[[len(s.token_ids) for s in cut] for cut in one] for one in drawn] == [[[1]], [[2]], [[4]]]
+        return [asked_of(one.trunk.key, 9, *range(ord(one.trunk.key) - ord("a"))) for one in asked]
+
+    def concluded(self, asked, drawn, further, found):
+        totals = [sum(v.score for cut in one for v in cut) for one in found]
+        return [[[Verdict(total, "scored", 0, 1)]] for total in totals]
+
+    def wanted(self, asked, drawn):
+        return len(asked)
+
+    verdicts = staticmethod(verdicts)
+
+
+def test_what_is_asked_further_is_answered_by_all_ranks_and_joined_to_the_first(monkeypatch):
+    """A document whose answers lead to nothing keeps its first question alone."""
+    monkeypatch.setattr(rollouts, "measured", lambda trainer, asked, wanted: (0.25, 7 * wanted, 3.0))
+    monkeypatch.setattr(
+        rollouts, "Asked", lambda trunk, questions: SimpleNamespace(trunk=trunk, questions=questions)
+    )
+    asked = [asked_of(key, 9, 5) for key in ("a", "b", "d")]
+    found = {}
+    for world_size in (1, 2):
+        ranks, engines = Ranks(world_size), [Engine() for _ in range(world_size)]
+
+        def work(rank, ranks=ranks, engines=engines, world_size=world_size):
+            backend = SimpleNamespace(
+                rank=rank, world_size=world_size, all_gather=lambda value: ranks.all_gather(rank, value)
+            )
+            trainer = SimpleNamespace(
+                engine=engines[rank],
+                objective=AsksTwice(),
+                backend=backend,
+                sampling_at=lambda step: SAMPLING,
+            )
+            return answered_in_turn(trainer, asked, 6, Clock())
+
+        of_ranks = ranks.run(work) if world_size > 1 else [work(0)]
+        assert all(one == of_ranks[0] for one in of_ranks)
+        found[world_size] = of_ranks[0]
+    (together, one), (_, two) = found[1], found[2]
+    assert (one.drawn, one.verdicts, one.forwarded) == (two.drawn, two.verdicts, two.forwarded)
+    assert [[cut.position for cut in each.trunk.cuts] for each in together] == [[2], [2, 2], [2, 2, 3, 4]]
+    assert [len(each.questions) for each in together] == [1, 2, 4]
+    lengths = [[[len(s.token_ids) for s in cut] for cut in each] for each in one.drawn]
+    assert lengths == [[[1]], [[2], [2]], [[4]] * 4]
+    scores = [[v.score for cut in each for v in cut] for each in one.verdicts]
+    assert scores == [[0.0], [0.25, 0.25], [0.75, 0.25, 0.25, 0.25]]
+    assert one.forwarded == (3 + 2) * 11 + (3 + 2) * 7
+    assert one.flops == 2.0 * (3 + 2) * 11 + 2 * 3.0
 
 
 def test_a_rank_without_a_question_draws_and_judges_nothing():
