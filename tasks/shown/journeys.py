@@ -80,12 +80,15 @@ class ShownJourney:
     """Design of what it is made for."""
     arms: Mapping[str, str]
     """Of designs that belong to one model of a study, the model's name."""
+    seed: int | None = None
+    """That all its trainings share; fits and pages have another of their own, for resampling."""
 
     def spoken(self, part: Input, spoken: Spoken) -> Spoken:
         """How a part of the journey is spoken of."""
         design = self.designs.of(part)
         arm = self.arms.get(design, "")
-        return replace(spoken, arm=arm, journey=self.journey, is_root=design == self.root)
+        seed = spoken.seed if self.seed is None else self.seed
+        return replace(spoken, seed=seed, arm=arm, journey=self.journey, is_root=design == self.root)
 
     def show(self, root: Artifact, *, strict: bool = False) -> int:
         """Show what MLflow lacks of the finished journey; how many artifacts that were.
@@ -119,10 +122,11 @@ def shown_journey(target: Recipe | Artifact, name: str, store: Store) -> ShownJo
     designs = Designs(store)
     recipe = designs.recipe(target) if isinstance(target, Artifact) else target
     root = designs.of(target)
-    title, tags = _title(recipe, name)
+    seed = _seed(recipe, designs)
+    title, tags = _title(recipe, name, seed)
     return ShownJourney(
         Journey(root, title, {RECIPE_TAG: name, **tags} if name else tags), designs, root,
-        _arms(recipe, designs),
+        _arms(recipe, designs), seed,
     )  # fmt: skip
 
 
@@ -162,7 +166,25 @@ def told_of(manifest: Manifest, spoken: Spoken, tags: Mapping[str, str] | None =
     )
 
 
-def _title(recipe: Recipe | None, name: str) -> tuple[str, dict[str, str]]:
+def _seed(recipe: Recipe | None, designs: Designs) -> int | None:
+    """The one seed of all trainings below; without any training the recipe's own."""
+    found, left, seen = set[int](), list[Input]([recipe] if recipe else []), set[str]()
+    while left:
+        one = left.pop()
+        below = designs.recipe(one) if isinstance(one, Artifact) else one
+        if not isinstance(below, Recipe) or (key := below.model_dump_json()) in seen:
+            continue
+        seen.add(key)
+        stage, seed = STAGES.get(str(getattr(below, "stage", ""))), getattr(below, "seed", None)
+        if stage is not None and stage.group == "train" and isinstance(seed, int):
+            found.add(seed)
+        left += below.inputs().values()
+    if not found:
+        return getattr(recipe, "seed", None)
+    return found.pop() if len(found) == 1 else None
+
+
+def _title(recipe: Recipe | None, name: str, seed: int | None) -> tuple[str, dict[str, str]]:
     """What a journey is called, and the tags of its run."""
     if isinstance(recipe, SeedsRecipe | StudyRecipe | OutcomesReportRecipe):
         seeds = " ".join(map(str, recipe.seeds))
@@ -170,7 +192,6 @@ def _title(recipe: Recipe | None, name: str) -> tuple[str, dict[str, str]]:
         return f"{name} {what}, seeds {seeds}", {"rpt.seeds": seeds}
     if recipe is None:
         return name or "artifacts", {}
-    seed = getattr(recipe, "seed", None)
     what = name if isinstance(recipe, ReportRecipe) and name else f"{name}-{role(recipe)}".removeprefix("-")
     return what + ("" if seed is None else f" seed {seed}"), {}
 
