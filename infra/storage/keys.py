@@ -276,7 +276,8 @@ class Keys:
         for error in answer.get("Errors", ()):
             raise StoreError(
                 f"the store {self.url} does not remove {error.get('Key')}: {error.get('Code')} "
-                f"{error.get('Message', '')}. Its login needs the right to delete."
+                f"{error.get('Message', '')}. Its login needs the right to delete; else try again later.",
+                retryable=error.get("Code") != "AccessDenied",
             )
 
     def probe(self) -> None:

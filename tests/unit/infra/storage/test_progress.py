@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from infra.storage import garbage, progress
+from infra.storage import garbage, objects, progress
 from infra.storage.keys import Keys
 from infra.storage.store import Store
 from rpt_core.errors import IntegrityError, StoreError
+from tests.s3_servers import S3Server, environment
 from tests.unit.infra.storage import test_store
 from tests.unit.infra.storage.test_store import publish, write
 
@@ -197,6 +198,7 @@ def test_another_builder_that_is_about_to_name_its_save_is_left_alone(store, tmp
         if self is store.objects:
             save(other, tmp_path, 3)
             save(other, tmp_path, 5)
+            assert held(store) == 2 * NUM_BYTES, "what it removes is its own"
         return claim(self, key, data)
 
     save(store, tmp_path, 1)
@@ -222,9 +224,27 @@ def test_of_two_builders_at_one_step_one_is_kept_whole(store, tmp_path, monkeypa
     store.save_progress(*BUILD, 3, state(tmp_path / "mine", 3), {"of": 3})
     store.load_progress(*BUILD, 3, tmp_path / "of 3")
     assert (tmp_path / "of 3" / "weights").read_bytes() == (tmp_path / "mine" / "weights").read_bytes()
+    assert held(store) == (1 if last == 3 else 2) * NUM_BYTES
     store.forget_progress(*BUILD, keep=1)
     assert holds_step(store, tmp_path) == last
     assert held(store) == NUM_BYTES
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_folder_that_another_builder_removes_under_a_put_is_made_again(tmp_path, monkeypatch, times):
+    store, copy, removed = Store(str(tmp_path / "store"), tmp_path / "cache"), objects.copy_bytes, []
+
+    def copy_late(source, target, num_bytes):
+        if len(removed) < times and "/checkpoints/" in str(target):
+            removed.append(target)
+            store.objects.remove_all(store.objects.key("checkpoints"))
+        copy(source, target, num_bytes)
+
+    monkeypatch.setattr(objects, "copy_bytes", copy_late)
+    store.save_progress(*BUILD, 1, write(tmp_path / "state", w="weights"), {})
+    assert len(removed) == times
+    store.load_progress(*BUILD, 1, tmp_path / "back")
+    assert (tmp_path / "back" / "w.txt").read_text() == "weights"
 
 
 def test_a_damaged_checkpoint_is_replaced_when_its_step_is_saved_again(store, tmp_path):
@@ -305,9 +325,8 @@ def test_garbage_collection_takes_checkpoints_that_outlived_their_build(store, t
         assert not Path(store.objects.key("checkpoints", BUILD[0])).exists()
 
 
-def test_a_login_that_may_not_delete_is_named(s3_endpoint, tmp_path, monkeypatch):
-    from tests.s3_servers import S3Server, environment
-
+@pytest.mark.parametrize(("code", "passes"), [("AccessDenied", False), ("SlowDown", True)])
+def test_a_key_that_s3_does_not_remove_is_named(s3_endpoint, tmp_path, monkeypatch, code, passes):
     server = S3Server(s3_endpoint)
     with environment(server.environment()):
         store = Store(f"s3://{server.new_place()}/team", tmp_path / "cache")
@@ -318,11 +337,13 @@ def test_a_login_that_may_not_delete_is_named(s3_endpoint, tmp_path, monkeypatch
             if name != "delete_objects":
                 return ask(name, *rest, **named)
             key = named["Delete"]["Objects"][0]["Key"]
-            return {"Errors": [{"Key": key, "Code": "AccessDenied", "Message": "Access Denied"}]}
+            return {"Errors": [{"Key": key, "Code": code, "Message": "why"}]}
 
         monkeypatch.setattr(store.objects.fs, "call_s3", refuse)
-        with pytest.raises(StoreError, match=r"does not remove .*/checkpoints/.*the right to delete"):
+        wanted = rf"does not remove .*/checkpoints/.*: {code} why\. .* right to delete"
+        with pytest.raises(StoreError, match=wanted) as told:
             save(store, tmp_path, 2)
+        assert told.value.retryable == passes
 
 
 def test_the_latest_checkpoints_file_is_read_though_it_is_replaced_meanwhile(store, tmp_path, monkeypatch):
