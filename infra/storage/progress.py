@@ -151,7 +151,8 @@ class Progress:
         self, fingerprint: str, numerics: str, step: int, folder: Path, note: dict[str, Any]
     ) -> None:
         """Keep a checkpoint of an unfinished build; a step saved before stays as it was while it is whole."""
-        if self._is_whole(fingerprint, numerics, step):
+        is_whole = self._is_whole(fingerprint, numerics, step)
+        if is_whole:
             return
         save = f"{step:09d}-{uuid.uuid4().hex}"
         contents = self._contents(fingerprint, numerics, save, self._latest(fingerprint, numerics))
@@ -160,6 +161,8 @@ class Progress:
         except BaseException:
             self._discard(contents)
             raise
+        if is_whole is False:
+            self._remove_record(fingerprint, numerics, step)
         body = {"step": step, "note": note, "save": save, "files": [entry.model_dump() for entry in files]}
         if self.objects.claim(self._record_key(fingerprint, numerics, step), json.dumps(body).encode()):
             contents.complete(files, folder)
@@ -237,18 +240,16 @@ class Progress:
         with suppress(FileNotFoundError):  # another builder of the same removed it
             self.objects.remove(self._record_key(fingerprint, numerics, step))
 
-    def _is_whole(self, fingerprint: str, numerics: str, step: int) -> bool:
-        """Whether a step has a checkpoint with all contents; the record of one that is damaged is removed."""
+    def _is_whole(self, fingerprint: str, numerics: str, step: int) -> bool | None:
+        """Whether a step's checkpoint has a record that can be read, and all contents; None without one."""
         try:
             record = self._record(fingerprint, numerics, step)
             if record is None:
-                return False
-            if not self._contents_of(fingerprint, numerics, record).missing(record.files):
-                return True
+                return None
+            return not self._contents_of(fingerprint, numerics, record).missing(record.files)
         except IntegrityError as error:
-            _log.info("checkpoint %d of %s is replaced: %s", step, fingerprint[:12], error)
-        self._remove_record(fingerprint, numerics, step)
-        return False
+            _log.info("checkpoint %d of %s is damaged: %s", step, fingerprint[:12], error)
+            return False
 
     def _contents(
         self, fingerprint: str, numerics: str, save: str, before: Mapping[str, str]
