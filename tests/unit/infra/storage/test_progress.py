@@ -259,7 +259,9 @@ def test_a_damaged_checkpoint_is_replaced_when_its_step_is_saved_again(store, tm
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b'{"files": [], "save": "../x"}', b'{"files": [], "note": 3}']
+    "content",
+    [b"", b"[]", b'{"files": [], "save": "../x"}', b'{"files": [], "note": 3}'],
+    ids=["empty", "list", "elsewhere", "note"],
 )
 def test_a_record_that_cannot_be_read_is_replaced_when_its_step_is_saved_again(store, tmp_path, content):
     key = store.objects.key("progress", *BUILD, "000000003.json")
