@@ -128,8 +128,14 @@ class StoreBuild(LocalBuild):
         shutil.rmtree(bundle)
 
     def resume(self) -> Saved | None:
-        """The highest checkpoint that verifies; corrupt ones are skipped and logged."""
-        for step in reversed(self.store.progress_steps(self.job.fingerprint, self.job.key)):
+        """The highest checkpoint that verifies; corrupt ones are skipped and logged.
+
+        They are listed again after each: another process may have replaced the one that was read.
+        """
+        seen: set[int] = set()
+        while steps := set(self.store.progress_steps(self.job.fingerprint, self.job.key)) - seen:
+            step = max(steps)
+            seen.add(step)
             folder = self.scratch / "resume" / f"{step:09d}"
             try:
                 note = self.store.load_progress(self.job.fingerprint, self.job.key, step, folder)

@@ -18,8 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from infra.storage.keys import Keys, Stored
-from rpt_core.artifacts.manifest import FileEntry
-from rpt_core.errors import IntegrityError, RptError, StoreError
+from rpt_core.errors import RptError, StoreError
 
 INDEX = "index"
 INDEX_AFTER = 64
@@ -159,23 +158,6 @@ class DocumentReader:
                 self.keys.remove(self.keys.key(INDEX, each))
         except (StoreError, FileNotFoundError) as error:
             _log.info("the index of %s was not written: %s", self.keys.url, error)
-
-
-def progress_files(document: StoredDocument) -> tuple[FileEntry, ...]:
-    """The files of a kept checkpoint.
-
-    Raises:
-        IntegrityError: its record cannot be read.
-    """
-    try:
-        rows = json.loads(document.data)["files"]
-        return tuple(FileEntry.model_validate(row) for row in rows)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        why = document.problem or f"{type(error).__name__}, {len(document.data)} bytes"
-        raise IntegrityError(
-            f"{document.name} is no record of a checkpoint ({why}). Remove it: the build resumes from an "
-            "earlier one."
-        ) from None
 
 
 def _texts(read: Mapping[str, bytes | Exception]) -> dict[str, str]:

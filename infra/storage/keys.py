@@ -11,11 +11,12 @@ import re
 import stat
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from infra.storage.errors import DISK_FULL, local_error, remote_error
-from infra.storage.local_files import make_folder, walk_files
+from infra.storage.local_files import make_folder, remove_tree, walk_files
 from rpt_core.addresses import holds_password
 from rpt_core.artifacts.names import is_plain
 from rpt_core.errors import IntegrityError, RptError, StoreError
@@ -31,6 +32,8 @@ _S3_CLIENT = {
 """Seconds without a byte from S3, and how often the client itself tries."""
 _S3_TRIES = 2
 """How often s3fs tries what the client gave up; so a server that hangs is named after some 50 seconds."""
+_AT_ONCE = 1000
+"""Keys that S3 removes in one request."""
 
 
 class Stored(NamedTuple):
@@ -249,11 +252,33 @@ class Keys:
             retryable=True,
         )
 
-    def remove(self, key: str, *, recursive: bool = False) -> None:
-        """Remove one key, or all below it."""
-        self.call(
-            "remove a key", lambda: self.fs.rm(key, recursive=True) if recursive else self.fs.rm_file(key)
-        )
+    def remove(self, key: str) -> None:
+        """Remove one key."""
+        self.call("remove a key", lambda: self.fs.rm_file(key))
+
+    def remove_all(self, key: str) -> None:
+        """Remove all below a key, whatever of it is gone already; what is put meanwhile may stay."""
+        if self.is_local:
+            self.call("remove keys", lambda: remove_tree(Path(key)))
+            return
+        names = tuple(self.fs.split_path(each.key)[1] for each in self.walk(key))
+        for start in range(0, len(names), _AT_ONCE):
+            self.call("remove keys", partial(self._remove_there, key, names[start : start + _AT_ONCE]))
+
+    def _remove_there(self, key: str, names: tuple[str, ...]) -> None:
+        """One request for up to a thousand keys; its answer tells of those that stay.
+
+        Raises:
+            StoreError: one stays.
+        """
+        wanted = {"Objects": [{"Key": name} for name in names], "Quiet": True}
+        answer = self.fs.call_s3("delete_objects", Bucket=self.fs.split_path(key)[0], Delete=wanted)
+        for error in answer.get("Errors", ()):
+            raise StoreError(
+                f"the store {self.url} does not remove {error.get('Key')}: {error.get('Code')} "
+                f"{error.get('Message', '')}. Its login needs the right to delete; else try again later.",
+                retryable=error.get("Code") != "AccessDenied",
+            )
 
     def probe(self) -> None:
         """Create one key twice; refuse a store that lets the second overwrite the first.

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,3 +59,28 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
         raise NotADirectoryError(errno.ENOTDIR, "a file stands where a folder should", str(folder)) from error
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder and all in it, beside others who put or remove there; what they put meanwhile stays."""
+
+    def tell(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for root, _, names in os.walk(folder, topdown=False, onerror=tell):
+        for name in names:
+            (Path(root) / name).unlink(missing_ok=True)
+        try:
+            os.rmdir(root)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+                raise
+
+
+def last_touched(path: Path) -> float:
+    """The youngest time of a file, or of a folder and all in it; now, where it is gone."""
+    try:
+        return max((each.lstat().st_mtime for each in (path, *walk_files(path))), default=0.0)
+    except FileNotFoundError:
+        return time.time()

@@ -22,7 +22,7 @@ RENEW_AFTER_SECONDS = 600.0
 """On S3, a blob that is put again and older than this gets a new time; in a folder, every one."""
 _PARALLEL_BLOBS = 8
 _CHUNK = 16 << 20
-_COPY_BYTES_MAX = 5 * 10**9
+COPY_BYTES_MAX = 5 * 10**9
 """S3 copies an object onto itself up to this size."""
 
 
@@ -72,21 +72,25 @@ class Objects(Keys):
         try:
             if self.is_local:
                 os.utime(key)
-            elif num_bytes > _COPY_BYTES_MAX:
+            elif num_bytes > COPY_BYTES_MAX:
                 return False
             else:
-                self._copy_onto_itself(key)
+                self.copy_there(key, key)
         except (OSError, StoreError):  # gone just now, another user's, or a server that cannot: put it again
             return False
         return True
 
-    def _copy_onto_itself(self, key: str) -> None:
-        bucket, name, _ = self.fs.split_path(key)
-        source = {"Bucket": bucket, "Key": name}
+    def copy_there(self, source: str, target: str) -> None:
+        """Let S3 copy a key, or write it anew where both are one; no byte of it comes here."""
+        (bucket, from_name, _), (_, name, _) = self.fs.split_path(source), self.fs.split_path(target)
         self.call(
-            "renew a file",
+            "copy a file",
             lambda: self.fs.call_s3(
-                "copy_object", Bucket=bucket, Key=name, CopySource=source, MetadataDirective="REPLACE"
+                "copy_object",
+                Bucket=bucket,
+                Key=name,
+                CopySource={"Bucket": bucket, "Key": from_name},
+                MetadataDirective="REPLACE",
             ),
         )
 
@@ -120,6 +124,21 @@ class Objects(Keys):
         with ThreadPoolExecutor(_PARALLEL_BLOBS) as pool:
             there = pool.map(lambda entry: self.renew(entry.blob, entry.num_bytes), entries)
             return [entry for entry, is_there in zip(entries, there, strict=True) if not is_there]
+
+    def complete(self, files: Iterable[FileEntry], folder: Path | None) -> None:
+        """Make sure that every content is there, and young; put again what garbage collection took.
+
+        Raises:
+            StoreError: a content is gone, and there is no folder to put it from.
+        """
+        for entry in self.missing(files):
+            if folder is None:
+                raise StoreError(
+                    f"the content {entry.blob[:12]} of {entry.path} is not in {self.url} any more: "
+                    "garbage collection ran meanwhile. Run the same command again.",
+                    retryable=True,
+                )
+            self.put_file(folder / entry.path, entry.path, volatile=entry.volatile)
 
     def check(self, entry: FileEntry) -> None:
         """Read a blob through, keeping nothing.

@@ -3,6 +3,7 @@
     blobs/sha256/<hh>/<digest>                       file contents, idempotent puts
     artifacts/<kind>/<fingerprint>/manifest.json     what it is: created once, last, create-only-if-absent
     progress/<fingerprint>/<numerics>/<step>.json    an unfinished build's checkpoints: create-only
+    checkpoints/<fingerprint>/<numerics>/...         their contents (:mod:`infra.storage.progress`)
     refs/<name>/<000017>.json                        named versions, append-only
 
 Readers look only at manifests, so a crash leaves garbage at worst, never half an artifact. No bucket
@@ -19,11 +20,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from infra.storage.cache import Cache
-from infra.storage.documents import DocumentReader, Fault, StoredDocument, progress_files
+from infra.storage.documents import DocumentReader, Fault, StoredDocument
 from infra.storage.objects import Objects
+from infra.storage.progress import Progress
 from rpt_core.artifacts.digest import artifact_digest
 from rpt_core.artifacts.manifest import FileEntry, Manifest
 from rpt_core.artifacts.names import is_plain
@@ -46,7 +47,7 @@ class Scan:
     faults: tuple[Fault, ...]
 
 
-class Store:
+class Store(Progress):
     """Artifacts, refs and progress on one object store."""
 
     def __init__(self, url: str, cache: Path) -> None:
@@ -128,9 +129,9 @@ class Store:
         """
         self.objects.probe()
         key = self.objects.key("artifacts", manifest.kind, manifest.fingerprint, "manifest.json")
-        self._complete(manifest.files, folder)
+        self.objects.complete(manifest.files, folder)
         if self.objects.create(key, manifest.model_dump_json(indent=1).encode()):
-            self._complete(manifest.files, folder)
+            self.objects.complete(manifest.files, folder)
             self._index_now_and_then(manifest.fingerprint)
             return manifest
         winner = self.manifest(manifest.kind, manifest.fingerprint)
@@ -148,17 +149,6 @@ class Store:
                 )
             self._keep_attempt(manifest)
         return winner
-
-    def _complete(self, files: tuple[FileEntry, ...], folder: Path | None) -> None:
-        """Make sure that every content is there, and young; put again what garbage collection took."""
-        for entry in self.objects.missing(files):
-            if folder is None:
-                raise StoreError(
-                    f"the content {entry.blob[:12]} of {entry.path} is not in {self.objects.url} any more: "
-                    "garbage collection ran meanwhile. Run the same command again.",
-                    retryable=True,
-                )
-            self.objects.put_file(folder / entry.path, entry.path, volatile=entry.volatile)
 
     def _index_now_and_then(self, fingerprint: str) -> None:
         """Reading all manifests writes their index; it is for speed, so that no publish fails by it."""
@@ -300,63 +290,6 @@ class Store:
             return self.objects.list(self.objects.key("refs"))
         kinds = self.objects.list(self.objects.key("artifacts"))
         return [f"{k}/{f[:12]}" for k in kinds for f in self.objects.list(self.objects.key("artifacts", k))]
-
-    # -- progress of unfinished builds ----------------------------------------------------------------------
-
-    def save_progress(
-        self, fingerprint: str, numerics: str, step: int, folder: Path, note: dict[str, Any]
-    ) -> None:
-        """Keep a checkpoint of an unfinished build; a step saved before stays as it was."""
-        files = self.objects.put_folder(folder)
-        body = {"step": step, "note": note, "files": [entry.model_dump() for entry in files]}
-        key = self.objects.key("progress", fingerprint, numerics, f"{step:09d}.json")
-        if self.objects.create(key, json.dumps(body).encode()):
-            self._complete(files, folder)
-
-    def progress_steps(self, fingerprint: str, numerics: str) -> list[int]:
-        """Steps with a checkpoint, ascending."""
-        names = self.objects.list(self.objects.key("progress", fingerprint, numerics))
-        return sorted(int(found[1]) for name in names if (found := _VERSION.fullmatch(name)))
-
-    def load_progress(self, fingerprint: str, numerics: str, step: int, folder: Path) -> dict[str, Any]:
-        """Fill ``folder`` with *copies* of a checkpoint's files; returns its note.
-
-        Raises:
-            IntegrityError: it is gone or does not verify.
-        """
-        key = self.objects.key("progress", fingerprint, numerics, f"{step:09d}.json")
-        data = self.objects.read(key)
-        if data is None:
-            raise IntegrityError(f"checkpoint {step} of {fingerprint[:12]} is gone from {self.objects.url}.")
-        self.objects.fetch_all(progress_files(StoredDocument(key, data)), folder)
-        note: dict[str, Any] = json.loads(data).get("note", {})
-        return note
-
-    def progress_file(self, fingerprint: str, numerics: str, path: str) -> bytes | None:
-        """One file of the latest checkpoint; None without one, or where it has no such file."""
-        for step in self.progress_steps(fingerprint, numerics)[-1:]:
-            key = self.objects.key("progress", fingerprint, numerics, f"{step:09d}.json")
-            data = self.objects.read(key) or b'{"files": []}'  # forgotten since it was listed
-            for entry in progress_files(StoredDocument(key, data)):
-                if entry.path == path:
-                    return self.objects.read(self.objects.blob_key(entry.blob))
-        return None
-
-    def forget_progress(self, fingerprint: str, numerics: str, keep: int) -> None:
-        """Forget all checkpoints of a build but the last ``keep`` (blobs fall to garbage collection).
-
-        Contents are not removed here: an earlier milestone, or another build, may hold the same.
-        """
-        for step in self.progress_steps(fingerprint, numerics)[:-keep]:
-            key = self.objects.key("progress", fingerprint, numerics, f"{step:09d}.json")
-            if self.objects.exists(key):
-                self.objects.remove(key)
-
-    def drop_progress(self, fingerprint: str) -> None:
-        """Forget the checkpoints of a finished build (their blobs fall to garbage collection)."""
-        key = self.objects.key("progress", fingerprint)
-        if self.objects.exists(key):
-            self.objects.remove(key, recursive=True)
 
 
 def _bytes(document: StoredDocument) -> bytes:

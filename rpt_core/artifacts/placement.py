@@ -62,8 +62,7 @@ class Placement(Frozen):
     checkpoint_seconds: float = Field(30.0, gt=0)
     """Seconds between checkpoints of an unfinished build, at least; steps stay whole."""
     keep_checkpoints: int = Field(3, ge=1)
-    """How many of an unfinished build's checkpoints are kept, the latest; what only older ones held falls to
-    garbage collection."""
+    """How many of an unfinished build's checkpoints are kept, the latest; older ones are removed at once."""
     checkpoint_activations: bool = False
     """Compute activations again in the backward pass instead of keeping them; needs the packed layout."""
     stop_grace_seconds: float = Field(25.0, gt=0)

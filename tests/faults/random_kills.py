@@ -190,9 +190,12 @@ class Journey:
         store = self.open_store()
         garbage.sweep(store, self.home, 0.0)
         garbage.remove(store, garbage.survey(store, 0.0))
-        kept = [*store.documents.below("progress")]
+        kept = [
+            *store.objects.walk(store.objects.key("progress")),
+            *store.objects.walk(store.objects.key("checkpoints")),
+        ]
         scratch = [*(self.home / "scratch").iterdir()]
-        return [*(one.name for one in kept), *map(str, scratch), *map(str, self.home.rglob("*.tmp*"))]
+        return [*(one.key for one in kept), *map(str, scratch), *map(str, self.home.rglob("*.tmp*"))]
 
 
 def shared_memory() -> set[str]:

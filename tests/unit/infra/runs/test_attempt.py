@@ -1,6 +1,7 @@
 """An attempt goes on from its latest checkpoint, and a view of it counts the time of all attempts."""
 
 import json
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from infra.metrics import tracking
 from infra.metrics.tracking import Told
 from infra.runs import attempt as attempts
 from infra.runs.attempt import Job, StoreBuild
+from infra.storage.objects import Objects
 from infra.storage.store import Store
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome, RowCounts
 from rpt_core.artifacts.placement import Placement
@@ -62,7 +64,7 @@ def test_an_attempt_goes_on_from_the_latest_checkpoint(store: Store, tmp_path: P
 
 def test_a_damaged_checkpoint_is_passed_over(store: Store, tmp_path: Path, capsys):
     train(attempt(store, tmp_path / "one"), tmp_path / "states", 1, 6)
-    for blob in Path(store.objects.key("blobs")).rglob("*"):
+    for blob in Path(store.objects.key("checkpoints")).rglob("*"):
         if blob.is_file() and blob.read_bytes() == b"weights 6":
             blob.chmod(0o644)
             blob.write_text("evil")
@@ -70,6 +72,47 @@ def test_a_damaged_checkpoint_is_passed_over(store: Store, tmp_path: Path, capsy
     assert second.resume().step == 3
     assert steps(second) == [1, 2, 3]
     assert "checkpoint 6 is passed over" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_checkpoint_that_is_replaced_while_it_is_read_gives_way_to_the_new_one(
+    store: Store, tmp_path: Path, monkeypatch, capsys, after: int
+):
+    first = attempt(store, tmp_path / "one", keep=1)
+    train(first, tmp_path / "states", 1, 3)
+    fetch, fetched = Objects.fetch, []
+
+    def fetch_late(self, entry, target):
+        fetched.append(entry.path)
+        if len(fetched) == after + 1:
+            train(first, tmp_path / "states", 4, 6)
+        fetch(self, entry, target)
+
+    monkeypatch.setattr(Objects, "fetch", fetch_late)
+    second = attempt(store, tmp_path / "two", keep=1)
+    assert second.resume().step == 6
+    assert steps(second) == [1, 2, 3, 4, 5, 6]
+    assert "checkpoint 3 is passed over: the checkpoint lacks the content" in capsys.readouterr().out
+
+
+def test_whoever_resumes_beside_a_training_always_finds_a_whole_checkpoint(store: Store, tmp_path: Path):
+    first = attempt(store, tmp_path / "one", keep=1)
+    train(first, tmp_path / "states", 1, 3)
+    writer = threading.Thread(target=train, args=(first, tmp_path / "states", 4, 120))
+    writer.start()
+    found = []
+    while writer.is_alive() or not found:
+        reader = attempt(store, tmp_path / f"reader{len(found)}", keep=1)
+        saved = reader.resume()
+        assert saved is not None
+        assert (saved.folder / "w.txt").read_text() == f"weights {saved.step}"
+        assert steps(reader)[-1] == saved.step
+        found.append(saved.step)
+    writer.join()
+    assert found == sorted(found)
+    assert store.progress_steps("f" * 64, NUMERICS.key()) == [120]
+    contents = [each for each in Path(store.objects.key("checkpoints")).rglob("*") if each.is_file()]
+    assert len(contents) == 3, "its metrics, its timings and its weights"
 
 
 def test_the_first_attempt_begins_at_the_beginning(store: Store, tmp_path: Path):

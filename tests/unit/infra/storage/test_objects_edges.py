@@ -22,18 +22,21 @@ def _renewed(
         num_bytes=num_bytes if found_bytes is None else found_bytes, modified=10_000.0 - age_seconds
     )
     store = SimpleNamespace(
-        is_local=False, look=lambda key: found, blob_key=lambda sha: sha, _copy_onto_itself=copied.append
+        is_local=False,
+        look=lambda key: found,
+        blob_key=lambda sha: sha,
+        copy_there=lambda source, target: copied.append(f"{source} to {target}"),
     )
     return Objects.renew(store, SHA, num_bytes), copied  # type: ignore[arg-type]
 
 
 def test_a_young_blob_is_left_and_an_old_one_copied_onto_itself(monkeypatch):
     assert _renewed(monkeypatch, 9, RENEW_AFTER_SECONDS - 1) == (True, [])
-    assert _renewed(monkeypatch, 9, RENEW_AFTER_SECONDS) == (True, [SHA])
+    assert _renewed(monkeypatch, 9, RENEW_AFTER_SECONDS) == (True, [f"{SHA} to {SHA}"])
 
 
 def test_a_blob_beyond_what_s3_copies_is_put_again(monkeypatch):
-    assert _renewed(monkeypatch, S3_COPIES, RENEW_AFTER_SECONDS) == (True, [SHA])
+    assert _renewed(monkeypatch, S3_COPIES, RENEW_AFTER_SECONDS) == (True, [f"{SHA} to {SHA}"])
     assert _renewed(monkeypatch, S3_COPIES + 1, RENEW_AFTER_SECONDS) == (False, [])
     assert _renewed(monkeypatch, S3_COPIES + 1, 0.0) == (True, [])
 

@@ -85,7 +85,7 @@ def test_content_gone_without_a_folder_to_put_it_from_can_be_tried_again(store: 
     with pytest.raises(
         StoreError, match=r"the content 0123456789ab of a\.txt is not in .* any more"
     ) as raised:
-        store._complete((entry,), None)
+        store.objects.complete((entry,), None)
     assert raised.value.retryable
 
 
@@ -144,15 +144,21 @@ def test_a_copy_of_a_blob_is_read_only_and_a_volatile_file_counts_by_its_bytes(s
     assert store.objects.missing([files[1], absent, files[0]]) == [absent]
 
 
-def test_s3_copies_a_blob_onto_itself():
+@pytest.mark.parametrize("target", ["pre/blob", "pre/other"])
+def test_s3_copies_a_blob_onto_itself_or_to_another_key(target: str):
     calls = []
     fs = SimpleNamespace(
-        split_path=lambda key: ("bucket", "pre/blob", None), call_s3=lambda *a, **k: calls.append((a, k))
+        split_path=lambda key: (*key.split("/", 1), None), call_s3=lambda *a, **k: calls.append((a, k))
     )
     fake = SimpleNamespace(fs=fs, call=lambda what, function: function())
-    Objects._copy_onto_itself(fake, "bucket/pre/blob")  # type: ignore[arg-type]
-    source = {"Bucket": "bucket", "Key": "pre/blob"}
-    assert calls == [(("copy_object",), {**source, "CopySource": source, "MetadataDirective": "REPLACE"})]
+    Objects.copy_there(fake, "bucket/pre/blob", f"bucket/{target}")  # type: ignore[arg-type]
+    asked = {
+        "Bucket": "bucket",
+        "Key": target,
+        "CopySource": {"Bucket": "bucket", "Key": "pre/blob"},
+        "MetadataDirective": "REPLACE",
+    }
+    assert calls == [(("copy_object",), asked)]
 
 
 def test_a_copy_says_what_is_new_and_how_large_it_is(store: Store, tmp_path: Path):

@@ -1,5 +1,6 @@
 """Garbage collection beside publishers: whatever the order, a finished artifact keeps its contents."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -24,7 +25,7 @@ HOUR = 3600.0
 def make_old(store: Store, monkeypatch) -> None:
     """Let all contents be two days old: by their own times in a folder, by the clock of ours on S3."""
     if store.objects.is_local:
-        for path in Path(store.objects.key("blobs")).rglob("*"):
+        for path in Path(store.objects.root).rglob("*"):
             os.utime(path, (time.time() - 48 * HOUR,) * 2)
     else:
         later = time.time() + 48 * HOUR
@@ -132,10 +133,15 @@ def test_a_checkpoint_keeps_its_contents_too(store, tmp_path):
 
 
 def test_a_build_that_ends_while_garbage_is_listed_loses_nothing(tmp_path, monkeypatch):
-    """Its checkpoint is gone when manifests are read, its manifest was not there when checkpoints were."""
+    """Its checkpoint is gone when manifests are read, its manifest was not there when checkpoints were.
+
+    The checkpoint is one of an earlier version, whose contents become the artifact's.
+    """
     store = Store(str(tmp_path / "store"), tmp_path / "cache")
     folder = write(tmp_path / "state", w="weights")
-    store.save_progress("f" * 64, "exact", 3, folder, {"attempts": []})
+    record = {"files": [each.model_dump() for each in store.objects.put_folder(folder)]}
+    key = store.objects.key("progress", "f" * 64, "exact", "000000003.json")
+    store.objects.create(key, json.dumps(record).encode())
     make_old(store, None)
     below = store.documents.below
 
@@ -150,7 +156,10 @@ def test_a_build_that_ends_while_garbage_is_listed_loses_nothing(tmp_path, monke
         return iter(found)
 
     monkeypatch.setattr(store.documents, "below", below_then_publish)
-    assert garbage.survey(store, 24 * HOUR).contents == ()
+    found = garbage.survey(store, 24 * HOUR)
+    assert [each.key.rpartition("/")[2] for each in found.contents] == ["000000003.json"], "only its record"
+    garbage.remove(store, found)
+    store.verify(store.manifest("corpus", "f" * 64))
 
 
 def test_a_truncated_blob_is_put_again(tmp_path):
