@@ -98,7 +98,7 @@ sbom: setup  ## sbom.json: what .venv holds, as CycloneDX
 	@sh infra/setup_infra.sh
 	@.venv-infra/bin/cyclonedx-py environment .venv --pyproject pyproject.toml --mc-type application -o sbom.json
 
-audit: setup  ## the lock against known vulnerabilities; asks a vulnerability service over the network
+audit: setup  ## the lock against known vulnerabilities; fails where no vulnerability service answers
 	@sh infra/setup_infra.sh
 	@.venv-infra/bin/pip-audit --requirement constraints.txt --strict --no-deps --disable-pip --progress-spinner off $(AUDIT_ARGS)
 
