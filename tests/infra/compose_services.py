@@ -152,7 +152,7 @@ def postgres_programs() -> Path:
     """Where Debian keeps initdb and its like; skips the test by name where they are not."""
     found = sorted(POSTGRES_BIN.glob("*/bin/initdb"))
     if not found:
-        pytest.skip("no Postgres here (Debian: postgresql)")
+        pytest.skip("no Postgres here: sh infra/setup_debian.sh installs it (Debian, Ubuntu)")
     return found[-1].parent
 
 

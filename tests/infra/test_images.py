@@ -71,7 +71,9 @@ def base(tmp_path_factory) -> Iterator[str]:
     """The base image that the files name, or a stand-in of that name: Debian's own root and Python."""
     missing = [name for name in NEEDED if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None]
     if missing or os.geteuid() != 0:
-        pytest.skip(f"no {', '.join(missing) or 'root'} here: an image cannot be built")
+        pytest.skip(
+            f"no {', '.join(missing) or 'root'} here: an image cannot be built (sh infra/setup_debian.sh)"
+        )
     (name,) = {base for path in FILES for base in re.findall(r"^FROM (\S+)", path.read_text(), re.MULTILINE)}
     if (
         subprocess.run(

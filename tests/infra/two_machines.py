@@ -97,7 +97,7 @@ def _network_of(pid: int) -> str:
 def two_machines(folder: Path) -> Iterator[tuple[Machine, Machine]]:
     """Both, while the block lasts; skips the test by name where this user may not make them."""
     if missing := [name for name in NEEDED if shutil.which(name) is None]:
-        pytest.skip(f"no {', '.join(missing)} here: two machines cannot be made")
+        pytest.skip(f"no {', '.join(missing)} here: two machines cannot be made (sh infra/setup_debian.sh)")
     spaces = ["unshare", "--net", "--uts", "--mount"]
     if subprocess.run([*spaces, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this user may make no network of its own (unshare --net)")
