@@ -5,7 +5,7 @@ anew after seed 100 has run. ``tests/unit/report/outcomes/test_page.py`` holds t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rpt_core.evaluation.by_seed import Direction, SeedClaim, decide_by_seed
 from rpt_core.evaluation.kept.arm import ACCURACY_SAMPLES
@@ -88,16 +88,23 @@ def judged(arms: Mapping[str, Arm], claims: Sequence[Claim] = CLAIMS) -> list[Ju
     """Decide all claims together; those without outcomes are not tested, and still count in the correction.
 
     To wait for an arm must not make the other claims easier, so a missing one enters Holm's correction with
-    a p-value of 1.
+    a p-value of 1. Before the agreed seeds are in, all are undecided: a verdict would be one more look at the
+    differences than the plan has.
     """
     found = {claim.key: _differences(arms, claim) for claim in claims}
     decisions = decide_by_seed(
         [_seed_claim(claim, found[claim.key], arms) for claim in claims]
     )  # with the missing ones
     return [
-        Judged(claim, decision if found[claim.key] else None, tuple(found[claim.key]))
+        Judged(claim, _in_time(decision, len(found[claim.key])), tuple(found[claim.key]))
         for claim, decision in zip(claims, decisions, strict=True)
     ]
+
+
+def _in_time(decision: Decision, num_seeds: int) -> Decision | None:
+    if not num_seeds:
+        return None
+    return decision if num_seeds >= len(FIRST_SEEDS) else replace(decision, verdict="undecided")
 
 
 def _differences(arms: Mapping[str, Arm], claim: Claim) -> dict[int, float]:

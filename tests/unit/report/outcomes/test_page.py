@@ -42,6 +42,15 @@ def test_a_known_effect_ends_in_the_right_verdicts(known):
     assert {claim["difference"]["num_clusters"] for claim in claims} == {len(SEEDS)}  # the seed is the unit
 
 
+def test_nothing_is_decided_before_the_agreed_seeds_are_in(tmp_path):
+    outcomes = [simulated(arm, seed, EFFECT[arm]) for seed in SEEDS[:-1] for arm in (START, *ARMS)]
+    summary, out = made(tmp_path, outcomes)
+    assert {end for name, end in summary.items() if name.startswith("claim C")} == {"undecided"}
+    claims = json.loads((out / "report.json").read_text())["claims"]
+    assert {claim["verdict"] for claim in claims} == {"undecided"}
+    assert {claim["difference"]["num_clusters"] for claim in claims} == {len(SEEDS) - 1}
+
+
 def test_the_page_says_first_what_is_better_thinking_and_what_habit(known):
     text = (known[1] / "report.md").read_text()
     sections = [line[3:] for line in text.splitlines() if line.startswith("## ")]
