@@ -35,6 +35,7 @@ from rpt_core.report.blocks import (
     count,
     flops,
     gain,
+    nats,
     share,
 )
 from rpt_core.report.outcomes.claims import CLAIMED, DESCRIBED, FIRST_SEEDS, MOST_DEVIATION, Claim, Judged
@@ -155,8 +156,8 @@ def arms_table(arms: Sequence[Arm]) -> Section:
         ),
         **{ENDS[name]: of(name) for name in shown},
         "thought tokens": lambda arm: amount(mean_over(of_held(arm, thought_tokens))),
-        "entropy of thoughts, nats": lambda arm: amount(mean_over(of_held(arm, thought_entropy))),
-        "held-out text, nats a token": lambda arm: amount(mean_over(text_nats(arm))),
+        "entropy of thoughts, nats": lambda arm: nats(mean_over(of_held(arm, thought_entropy))),
+        "held-out text, nats a token": lambda arm: nats(mean_over(text_nats(arm))),
     }
     lead = (
         "At equal FLOPs, each arm at the first update that reached the budget, but for the column at equal "

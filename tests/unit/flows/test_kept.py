@@ -59,7 +59,7 @@ def test_an_arm_or_a_seed_more_leaves_the_others_as_they_are():
 def test_a_file_of_another_recipe_is_refused_in_one_sentence(tmp_path):
     path = leave(tmp_path, listed(laid_out(page()))["RPT", 100])
     with pytest.raises(IntegrityError, match="its training or its evaluation is another one") as caught:
-        laid_out(page(fields={"policy.optimiser.learning_rate": 3e-4}), str(tmp_path))
+        laid_out(page(fields={"policy.prompts_per_step": 16}), str(tmp_path))
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     path.rename(tmp_path / file_name("RPT", 101))
