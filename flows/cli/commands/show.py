@@ -30,6 +30,8 @@ from tasks.home import open_store
 from tasks.shown.journeys import show_again
 
 console = Console(highlight=False)
+_WIDEST = 10_000
+"""Columns of a row that goes into a file or another program."""
 DROPPED_FILE = "dropped.parquet"
 
 
@@ -312,13 +314,14 @@ def tell_faults(faults: Iterable[Fault]) -> None:
 
 
 def print_table(columns: list[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Aligned text without frames."""
+    """Aligned text without frames; where nobody's terminal sets the width, a row is a line."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for i, name in enumerate(columns):
         table.add_column(name, overflow="fold", justify="left" if i == 0 else "default")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))  # names from data are no mark-up
-    console.print(table)
+    given = console if console.is_terminal else Console(file=console.file, highlight=False, width=_WIDEST)
+    given.print(table)
 
 
 def number(value: Any) -> str:

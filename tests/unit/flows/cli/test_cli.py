@@ -5,13 +5,16 @@ import os
 import re
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from flows.cli.app import app
+from flows.cli.commands import show
 from flows.cli.commands.show import dropped_rows
 from flows.cli.guard import guarded
 from infra.storage.store import Store
@@ -178,3 +181,14 @@ def test_a_recipe_too_large_for_this_machine_is_previewed(home: Path, monkeypatc
     rows = json.loads(capsys.readouterr().out)  # what it would need, for machines too
     assert {row["action"] for row in rows} == {None}
     assert next(row for row in rows if row["stage"] == "train-rpt")["estimate"]["layout"]["ranks"] > 1
+
+
+def test_a_table_in_a_pipe_has_a_line_for_each_row_and_no_word_is_broken(monkeypatch):
+    out = StringIO()
+    monkeypatch.setattr(show, "console", Console(file=out, highlight=False, width=80))
+    cells = ["corpus/3636f2f3969f/traces.parquet" * 4, "held", "of three words and more " * 6]
+    show.print_table(["file", "side", "what"], [cells, ["a", "b", "c"]])
+    head, first, second = out.getvalue().splitlines()
+    assert first.split() == " ".join(cells).split()
+    assert (head.split(), second.split()) == (["file", "side", "what"], ["a", "b", "c"])
+    assert head.index("what") == first.index("of three") == second.index("c")
