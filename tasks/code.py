@@ -1,10 +1,11 @@
 """What made an artifact besides its recipe: a digest of our own source, and the versions around it."""
 
-import hashlib
 import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from rpt_core.artifacts.digest import files_digest
 
 _PACKAGES = ("torch", "transformers", "tokenizers", "pyarrow", "datasketch", "prefect", "mlflow", "numpy")
 
@@ -13,11 +14,8 @@ _PACKAGES = ("torch", "transformers", "tokenizers", "pyarrow", "datasketch", "pr
 def code_digest() -> str:
     """SHA-256 over the project's Python files, hex."""
     root = Path(__file__).parent.parent
-    whole = hashlib.sha256()
-    for package in ("flows", "infra", "rpt_core", "tasks"):
-        for path in sorted((root / package).rglob("*.py")):
-            whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return whole.hexdigest()
+    packages = ("flows", "infra", "rpt_core", "tasks")
+    return files_digest(root, (path for name in packages for path in sorted((root / name).rglob("*.py"))))
 
 
 @cache

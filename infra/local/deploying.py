@@ -13,6 +13,7 @@ from pathlib import Path
 import certifi
 
 from infra.local.prefect_api import PrefectApi
+from rpt_core.artifacts.digest import files_digest
 
 _END = "-----END CERTIFICATE-----\n"
 STAMP = "deployed.json"
@@ -31,10 +32,8 @@ def one_authority(folder: Path) -> Mapping[str, str]:
 
 def deployed_digest(repository: Path) -> str:
     """SHA-256 of all that a deployment holds: its rows, its flows' forms, its folder, Prefect's version."""
-    whole = hashlib.sha256(f"{version('prefect')} {repository}".encode())
-    for path in (repository / "prefect.yaml", *sorted(_forms(repository))):
-        whole.update(path.relative_to(repository).as_posix().encode() + b"\0" + path.read_bytes())
-    return whole.hexdigest()
+    files = files_digest(repository, (repository / "prefect.yaml", *sorted(_forms(repository))))
+    return hashlib.sha256(f"{version('prefect')} {repository} {files}".encode()).hexdigest()
 
 
 def _forms(repository: Path) -> list[Path]:

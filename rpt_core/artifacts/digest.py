@@ -34,6 +34,14 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def files_digest(root: Path, paths: Iterable[Path]) -> str:
+    """SHA-256 over files in the order given, each by its path below ``root`` and its bytes; hex."""
+    whole = hashlib.sha256()
+    for path in paths:
+        whole.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return whole.hexdigest()
+
+
 def logical_digest(path: Path) -> str:
     """Digest of what a file says, by its suffix; hex.
 

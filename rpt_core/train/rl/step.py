@@ -68,7 +68,7 @@ def step(trainer: Trainer, progress: Progress, batch: Batch) -> tuple[Progress, 
 
 
 def _learn(trainer: Trainer, batch: Batch, number: int) -> Learnt:
-    """Take the step's updates; each sees the whole batch, all but the first are off the sampled policy."""
+    """Take the step's updates, each on a minibatch; all but the first are off the sampled policy."""
     lessons, before = [lesson_of(trainer, document) for document in batch.documents], _work(trainer)
     parts = minibatches(trainer, lessons)
     first = sums = _update(trainer, parts[0], scales_of(trainer, parts[0]), number, None)

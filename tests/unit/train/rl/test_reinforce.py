@@ -50,6 +50,15 @@ class StoppingBuild(LocalBuild):
         self.stop = step >= self.stop_after
 
 
+def stopped_and_resumed(recipe, broken, after=2):
+    """The outcome of a training that is asked to stop after a step, and then run again."""
+    broken.stop, broken.stop_after = False, after
+    with pytest.raises(Stopped, match=f"stopped after step {after}"):
+        train_policy(recipe, broken)
+    broken.stop, broken.stop_after = False, 99
+    return train_policy(recipe, broken)
+
+
 def _build(folder, start, cls=LocalBuild, **more):
     return cls(
         {"start": start, "corpus": start, "difficulty": start}, folder / "out", folder / "scratch", **more
