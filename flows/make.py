@@ -15,6 +15,7 @@ from infra.storage.store import Store
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.recipes.stages import stage_of
+from tasks.ahead import load_ahead
 from tasks.build import build
 from tasks.dispatch import HERE, build_on_pool, check_on_pool, runs_on_pool
 from tasks.home import open_store
@@ -227,6 +228,10 @@ def make_recipe(
             store.add_ref(f"{name}-{role(recipes[key])}", made[key])
 
     finished = set[str]()
+    load_ahead(
+        [one for key, one in recipes.items() if key not in made and not runs_on_pool(one, placement)],
+        placement,
+    )
     jobs = [_job(key, recipe, placement) for key, recipe in recipes.items()]
     with ending(journey.journey if journey else None):
         side_by_side(jobs, room_for(placement), begin, keep, placement.stop_grace_seconds)

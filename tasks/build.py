@@ -26,12 +26,12 @@ from infra.storage.store import Store
 from rpt_core.artifacts.build import MILESTONES_FILE
 from rpt_core.artifacts.lineage import ancestors
 from rpt_core.artifacts.manifest import Attempt, Manifest, Outcome
-from rpt_core.artifacts.placement import Placement
+from rpt_core.artifacts.placement import Numerics, Placement
 from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.errors import EngineError, Stopped
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.splits import EVALUATED, TRAINED
-from rpt_core.recipes.stages import stage_of
+from rpt_core.recipes.stages import Stage, stage_of
 from tasks.code import code_digest, environment
 from tasks.home import open_store
 from tasks.planning.capacity import num_parameters
@@ -43,6 +43,8 @@ from tasks.shown.spoken import UNSPOKEN, Spoken
 from tasks.shown.views import prefect_tags, show_finished
 from tasks.shown.watch import StageWatch, tell
 
+STAGE_MODULE = "tasks.train_main"
+"""The program of every stage."""
 RETRIES = 2
 _LOCK_SECONDS = 0.25
 
@@ -165,16 +167,14 @@ def _attempt(
             alerts.poll()
 
         outcome = launch(
-            rank_command("tasks.train_main", [str(path)], job.world_size),
+            rank_command(STAGE_MODULE, [str(path)], job.world_size),
             workdir=folder,
-            env=training_env(threads=job.numerics.threads)
-            if job.numerics
-            else {**training_env(), **DATA_ENV},
+            env=stage_env(job.numerics),
             # a data stage keeps no checkpoints: there is nothing to wait for
             stop_grace_seconds=placement.stop_grace_seconds if job.numerics else 1.0,
             deadline_seconds=placement.deadline_hours * 3600,
             on_poll=look,
-            preload=_preloaded(job),
+            preload=preloaded(stage_of(recipe), job.numerics, job.placement),
         )
         if outcome.error == EngineError.__name__:
             raise EngineError(f"{outcome.message}\nThe log of this attempt is {folder / 'log.txt'}.")
@@ -185,17 +185,32 @@ def _attempt(
     return manifest
 
 
-def _preloaded(job: Job) -> tuple[str, ...]:
+def stage_env(numerics: Numerics | None) -> dict[str, str]:
+    """What a stage's process needs in its environment; without numerics it is one over tables."""
+    return training_env(threads=numerics.threads) if numerics else {**training_env(), **DATA_ENV}
+
+
+def preloaded(stage: Stage, numerics: Numerics | None, placement: Placement) -> tuple[str, ...]:
     """What a stage of one process on a CPU is forked with; a GPU's context does not outlive a fork."""
-    if job.numerics is not None and (job.world_size > 1 or job.placement.gpus != 0):
+    if numerics is not None and (numerics.world_size > 1 or placement.gpus != 0):
         return ()
-    own = (named.partition(":")[0] for named in (job.recipe_class, job.function))
+    own = (named.partition(":")[0] for named in (stage.recipe_class, stage.function))
     return ("infra.runs.attempt", "infra.runs.workers", "tasks.ranks", *own)
 
 
-def _job(recipe: Recipe, placement: Placement, store: Store, fingerprint: str, folder: Path) -> Job:
+def settled(recipe: Recipe, placement: Placement) -> tuple[Placement, Numerics | None]:
+    """What a placement means for a stage on this machine; an exact one has no numerics."""
     stage, parameters = stage_of(recipe), num_parameters(recipe) or None
     placement = placement if stage.trains else placement.without_training()
+    if stage.exact:
+        return placement, None
+    explicit = resolve_placement(placement, parameters, many_ranks=stage.many_ranks)
+    return explicit, numerics_of(placement, parameters, many_ranks=stage.many_ranks)
+
+
+def _job(recipe: Recipe, placement: Placement, store: Store, fingerprint: str, folder: Path) -> Job:
+    stage = stage_of(recipe)
+    placement, numerics = settled(recipe, placement)
     parents = {name: value for name, value in recipe.inputs().items() if isinstance(value, Artifact)}
     return Job(
         function=stage.function,
@@ -210,10 +225,8 @@ def _job(recipe: Recipe, placement: Placement, store: Store, fingerprint: str, f
             **(_trained_on(store, parents, recipe.reads_corpora_of) if recipe.reads_corpora_of else {}),
         },
         folder=folder,
-        placement=placement
-        if stage.exact
-        else resolve_placement(placement, parameters, many_ranks=stage.many_ranks),
-        numerics=None if stage.exact else numerics_of(placement, parameters, many_ranks=stage.many_ranks),
+        placement=placement,
+        numerics=numerics,
         store=store.objects.url,
         cache=store.cache,
         code=code_digest(),

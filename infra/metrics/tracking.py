@@ -26,6 +26,7 @@ from infra.local.links import MLFLOW, checked_address, live_tracking_uri
 from infra.local.state import sqlite_uri, state_folder
 from infra.metrics.lineage import ROLLOUTS_FILE
 from infra.metrics.projection import RESULT, end, end_journey, journeys_with, project, shown
+from infra.metrics.server import connected
 from infra.metrics.views import Journey, View
 from rpt_core.addresses import without_password
 from rpt_core.artifacts.build import METRICS_FILE, MILESTONES_FILE, TIMINGS_FILE
@@ -70,6 +71,16 @@ class Told:
     draw: Drawing | None = None
     """Of its learning curve."""
     read: Reading | None = None
+
+
+def prepare() -> None:
+    """Import MLflow and open it, so that the first :func:`track` finds it there; says so where it cannot."""
+
+    def work() -> str:
+        with connected(tracking_uri(), state_folder()):
+            return ""
+
+    _guarded(work)
 
 
 def track(store: Artifacts, manifest: Manifest, told: Told) -> str:

@@ -269,6 +269,31 @@ def _running(
                 process.wait(10)
 
 
+def prepare(command: Sequence[str], env: Mapping[str, str], preload: Sequence[str]) -> bool:
+    """Import what a command will be forked with before it is launched; otherwise that is done when it is.
+
+    Args:
+        command: As :func:`launch` will be given it, and so are the others.
+        env: Added to this process's environment.
+        preload: Modules to fork it with.
+
+    Returns:
+        Whether it can be forked.
+    """
+    whole = {**os.environ, **env}
+    if not (preload and warm.available(whole)):
+        return False
+    try:
+        warm.server_for(whole).preload([*preload, _module(command)])
+    except warm.ColdError:
+        return False
+    return True
+
+
+def _module(command: Sequence[str]) -> str:
+    return command[command.index("-m") + 1]
+
+
 def _started(
     command: Sequence[str], env: Mapping[str, str], log: IO[bytes], preload: Sequence[str]
 ) -> subprocess.Popen[bytes] | warm.Forked:
@@ -276,10 +301,9 @@ def _started(
 
     A starting interpreter would end in a traceback.
     """
-    module = command[command.index("-m") + 1] if preload and warm.available(env) else ""
-    if module:
+    if preload and warm.available(env):
         try:
-            server = warm.server_for(env)
+            server, module = warm.server_for(env), _module(command)
             server.preload([*preload, module])
             with stops.held_back():
                 return server.fork(module, command[command.index(module) + 1 :], env, log.fileno())

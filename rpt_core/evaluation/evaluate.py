@@ -20,7 +20,8 @@ from rpt_core.evaluation.answers import GradedAnswer, ModelUnderTest
 from rpt_core.evaluation.benchmarks.protocol import Benchmark, Report, Setting
 from rpt_core.evaluation.benchmarks.registry import open_benchmarks, table_modes
 from rpt_core.evaluation.checkpoints import Checkpoint, published, same_weights
-from rpt_core.evaluation.forms import Form, Scores, form_of, summarise, values
+from rpt_core.evaluation.forms import Form, form_of, summarise
+from rpt_core.evaluation.headlines import Scores, values
 from rpt_core.evaluation.items import FINAL, TEXT_NATS, ItemRow, as_table, from_table, write_items
 from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
 from rpt_core.policy.device import device_of
@@ -147,12 +148,12 @@ def evaluate(recipe: EvaluationFields, build: Build) -> Outcome:
     counted = {name: metrics for name, (metrics, _) in reports.items()}
     scores = summarise(recipe, items, milestones, benchmarks, counted) | nats
     (build.out / SCORES_FILE).write_text(json.dumps(scores, indent=1, allow_nan=False))
-    timings = _log(build, form, scores, reports.values())
+    timings = _log(build, recipe, scores, reports.values())
     return Outcome(
         rows=sum((benchmark.balance for benchmark in opened.values()), RowCounts()),
         flops=policy.work.flops - before + _elsewhere(model.engine) + GIGA * timings.get(JUDGE_GFLOPS, 0.0),
         tokens=model.engine.num_forwarded + model.num_forwarded,
-        summary={**values(form, scores), **nats},
+        summary={**values(recipe.stage, scores), **nats},
     )
 
 
@@ -180,13 +181,15 @@ def _elsewhere(engine: RolloutEngine) -> float:
     return 0.0 if engine.shares_weights else engine.flops
 
 
-def _log(build: Build, form: Form, scores: Scores, reports: Iterable[Report]) -> dict[str, float]:
+def _log(
+    build: Build, recipe: EvaluationFields, scores: Scores, reports: Iterable[Report]
+) -> dict[str, float]:
     """The same numbers as metrics, milestones by step and the final model at step 0; the graders' timings."""
-    metrics, timings = values(form, scores), dict[str, float]()
+    metrics, timings = values(recipe.stage, scores), dict[str, float]()
     for counted, seconds in reports:
         metrics |= counted
         timings |= seconds
     build.log(0, metrics, timings)
     for one in scores.get("milestones", ()):
-        build.log(one["step"], {**form.milestone(one), FLOPS: one[FLOPS]})
+        build.log(one["step"], {**form_of(recipe).milestone(one), FLOPS: one[FLOPS]})
     return timings

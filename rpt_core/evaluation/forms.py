@@ -1,10 +1,10 @@
-"""``scores.json`` and the metrics of both evaluation stages.
+"""``scores.json`` of both evaluation stages; :mod:`rpt_core.evaluation.headlines` reads its metrics.
 
 What a benchmark says of its modes it says itself. A stage adds the facts that stand whatever is asked, and
-names its metrics; names and columns are those of the stages' revision 1, so that evaluations stay comparable.
+its columns; they are those of the stages' revision 1, so that evaluations stay comparable.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,13 +15,11 @@ from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.evaluation.benchmarks.protocol import Benchmark
 from rpt_core.evaluation.benchmarks.registry import table_modes
 from rpt_core.evaluation.checkpoints import Checkpoint
+from rpt_core.evaluation.headlines import JUDGED_STAGE, Scores
 from rpt_core.evaluation.items import FINAL, JUDGED, PLAIN, REASONING, ItemRow, tier_names
 from rpt_core.objectives.objective import Question
 from rpt_core.recipes.evaluation import EvaluationFields, EvaluationRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
-
-Scores = dict[str, Any]
-"""``scores.json``: JSON of many shapes, one per benchmark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +30,6 @@ class Form:
     """In which published checkpoints are asked."""
     frame: Callable[[Any, Mapping[str, RowCounts]], Scores]
     """Keys of ``scores.json`` in their order, from the recipe and the balance of each benchmark asked."""
-    headline: Callable[[Scores], Iterator[tuple[str, Mapping[str, Any]]]]
-    """Metrics of the final model, as estimates (:func:`values`, :func:`ends`)."""
     milestone: Callable[[Scores], dict[str, float]]
     """Metrics of one checkpoint, from its part of the scores."""
     row: Callable[[ItemRow, Question], ItemRow]
@@ -42,27 +38,7 @@ class Form:
 
 def form_of(recipe: EvaluationFields) -> Form:
     """The form of a recipe's stage."""
-    return form_of_stage(recipe.stage)
-
-
-def form_of_stage(stage: str) -> Form:
-    """The same by the stage's name."""
-    return _JUDGED if stage == JudgedEvaluationRecipe.model_fields["stage"].default else _TEXT
-
-
-def values(form: Form, scores: Scores) -> dict[str, float]:
-    """Metrics of the final model."""
-    return {name: estimate["value"] for name, estimate in form.headline(scores)}
-
-
-def ends(form: Form, scores: Scores) -> dict[str, float]:
-    """Their intervals, as ``<metric>_low`` and ``<metric>_high``, where there is one."""
-    return {
-        f"{name}_{end}": estimate[end]
-        for name, estimate in form.headline(scores)
-        for end in ("low", "high")
-        if estimate.get(end) is not None
-    }
+    return _JUDGED if recipe.stage == JUDGED_STAGE else _TEXT
 
 
 def summarise(
@@ -120,16 +96,6 @@ def _text_frame(recipe: EvaluationRecipe, balances: Mapping[str, RowCounts]) -> 
     }
 
 
-def _text_headline(scores: Scores) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for mode, found in scores["modes"].items():
-        for tier, estimate in found.get("accuracy", {}).items():
-            yield f"{mode}_{tier}", estimate
-        for tier, estimate in found.get("think_share", {}).items():
-            yield f"{mode}_{tier}_think_share", estimate
-        for name, estimate in found.get("by_benchmark", {}).items():
-            yield f"{mode}_{name}", estimate
-
-
 def _judged_frame(recipe: JudgedEvaluationRecipe, balances: Mapping[str, RowCounts]) -> Scores:
     return {
         **_draws(recipe),
@@ -141,33 +107,15 @@ def _judged_frame(recipe: JudgedEvaluationRecipe, balances: Mapping[str, RowCoun
     }
 
 
-def _judged_headline(scores: Scores) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for mode, found in scores["modes"].items():
-        for name in ("accuracy", "think_share", "accuracy_given_thinking", "answer_tokens"):
-            estimate = found.get(name, {}).get("all")
-            if estimate:
-                yield f"{mode}_{name}", estimate
-        for k, of_tiers in found.get("pass_at", {}).items():
-            yield f"{mode}_pass_at_{k}", of_tiers["all"]
-        for task, estimate in found.get("by_task", {}).items():
-            yield f"{mode}_{task}", estimate
-    for mode, found in scores["audit"].items():
-        for name in ("true_accuracy", "false_accepts", "false_rejects"):
-            if found[name]:
-                yield f"{mode}_{name}", found[name]
-
-
 _TEXT = Form(
     milestone_mode=REASONING,
     frame=_text_frame,
-    headline=_text_headline,
     milestone=lambda one: {f"accuracy_{tier}": e["value"] for tier, e in one["accuracy"].items()},
     row=lambda item, question: item,
 )
 _JUDGED = Form(
     milestone_mode=JUDGED,
     frame=_judged_frame,
-    headline=_judged_headline,
     milestone=lambda one: {"accuracy": one["accuracy"]["all"]["value"]},
     # as in the stage's revision 1: its table says where a problem ends, and counts no prediction's tokens, so
     # prediction_tokens and prediction_lengths are 0 and say nothing; counting them takes another revision

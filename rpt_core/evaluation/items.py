@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rpt_core.objectives.objective import VerdictName
+from rpt_core.objectives.outcomes import VerdictName
 
 ITEMS_FILE = "items.parquet"
 TEXT_NATS = "text_nats"

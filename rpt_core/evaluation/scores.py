@@ -19,8 +19,7 @@ from rpt_core.evaluation.items import FINAL, clusters, tier_names
 from rpt_core.evaluation.statistics.compare import PairedItems, pair_items
 from rpt_core.evaluation.statistics.intervals import Estimate, clustered_mean, clustered_ratio
 from rpt_core.evaluation.statistics.passk import pass_at_k, reportable_k
-from rpt_core.objectives.objective import VERDICTS
-from rpt_core.objectives.verdicts import length_shares
+from rpt_core.objectives.outcomes import VERDICTS, length_shares
 
 Floats = NDArray[np.float64]
 ALL = "all"

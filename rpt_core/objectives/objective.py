@@ -8,20 +8,15 @@ around them, and what an answer earns. It knows no optimiser; the loop knows no 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rpt_core.objectives.evidence import Evidence, Needs, Placed, T, Wanted
+from rpt_core.objectives.outcomes import VerdictName
 from rpt_core.policy.tails import Tail
 from rpt_core.policy.trunk import Sample, Trunk
-
-Outcome = Literal["correct", "wrong", "unparsed", "truncated", "timed out"]
-VERDICTS: tuple[Outcome, ...] = get_args(Outcome)
-"""What becomes of an answer that is compared with a truth. Unread is not wrong: each is counted apart."""
-VerdictName = Outcome | Literal["scored"]
-"""``scored``: neither right nor wrong; a reward that compares no answer (a gain of likelihood)."""
 
 
 @dataclass(frozen=True, slots=True)

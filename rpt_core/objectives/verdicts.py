@@ -1,16 +1,14 @@
 """From a drawn answer to what is written down about it: the same for every objective."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rpt_core.errors import RecipeError
-from rpt_core.objectives.objective import Verdict, VerdictName
+from rpt_core.objectives.objective import Verdict
+from rpt_core.objectives.outcomes import VerdictName
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Sample
 
 END_OF_THOUGHT = b"</think>"
-LONG_PREDICTION = 4
-"""Predictions of this many tokens and more are counted together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +102,6 @@ def thought_tokens(sample: Sample, codec: Codec) -> int:
         return len(sample.token_ids)
     starts = codec.byte_starts(sample.token_ids)[:-1]
     return int((starts < total).sum())
-
-
-def length_shares(tokens: Sequence[int]) -> dict[str, float]:
-    """Shares of predictions by length in tokens: whether they shrink to stubs; empty without any.
-
-    Example:
-        >>> length_shares([1, 1, 2, 9])
-        {'1': 0.5, '2': 0.25, '3': 0.0, '4+': 0.25}
-    """
-    if not tokens:
-        return {}
-    shares = {str(n): sum(t == n for t in tokens) / len(tokens) for n in range(1, LONG_PREDICTION)}
-    return shares | {f"{LONG_PREDICTION}+": sum(t >= LONG_PREDICTION for t in tokens) / len(tokens)}
 
 
 def _text(content: bytes) -> str:

@@ -15,7 +15,7 @@ from rpt_core.evaluation.populations import whole_benchmark
 from rpt_core.evaluation.ranking import ColumnRanking, Rank, rank
 from rpt_core.evaluation.statistics.intervals import Estimate
 from rpt_core.evaluation.touched import Touch, Touches, write_touched
-from rpt_core.objectives.objective import VERDICTS
+from rpt_core.objectives.outcomes import VERDICTS
 from rpt_core.pages.words import clip, p_value, points
 from rpt_core.recipes.reports.leaderboard import Entry, LeaderboardRecipe
 from rpt_core.report.blocks import (

@@ -29,7 +29,8 @@ from rpt_core.evaluation.items import read_items
 from rpt_core.objectives.next_segment.judge import CachedJudge
 from rpt_core.objectives.next_segment.prompts import wrapped
 from rpt_core.objectives.next_token.prefix import Reading
-from rpt_core.objectives.objective import VERDICTS, Asked, Question
+from rpt_core.objectives.objective import Asked, Question
+from rpt_core.objectives.outcomes import VERDICTS
 from rpt_core.objectives.prompts import boxed
 from rpt_core.objectives.verdicts import verdict
 from rpt_core.policy.codec import Codec

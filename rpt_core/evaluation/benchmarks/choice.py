@@ -19,7 +19,8 @@ from rpt_core.evaluation.answers import GradedAnswer, ModelUnderTest
 from rpt_core.evaluation.benchmarks.known import KnownBenchmarks, by_benchmark, read_benchmarks
 from rpt_core.evaluation.benchmarks.likelihood import TOKENS_PER_BATCH, continuation_nats
 from rpt_core.evaluation.scores import mode_scores, outcomes
-from rpt_core.objectives.objective import Asked, Verdict, VerdictName
+from rpt_core.objectives.objective import Asked, Verdict
+from rpt_core.objectives.outcomes import VerdictName
 from rpt_core.objectives.problems.question import Problem, read_problems
 from rpt_core.policy.parts import padded_batches
 from rpt_core.policy.trunk import Cut, Trunk

@@ -15,7 +15,7 @@ from rpt_core.evaluation.benchmarks.suite.scores import counts
 from rpt_core.evaluation.benchmarks.suite.table import OutcomeRow
 from rpt_core.evaluation.items import FINAL
 from rpt_core.evaluation.scores import mode_scores
-from rpt_core.objectives.objective import VerdictName
+from rpt_core.objectives.outcomes import VerdictName
 
 ANSWERS = frozenset({"answer", "target", "answerKey", "label", "gold"})
 """Columns that say what is right; the others ask."""

@@ -18,15 +18,8 @@ from rpt_core.objectives.next_segment.guards import Guards, read, refusal
 from rpt_core.objectives.next_segment.judge import CachedJudge, total
 from rpt_core.objectives.next_segment.prompts import SegmentPrompt, Task, segment_prompt
 from rpt_core.objectives.next_segment.targets import Target, TargetWindow
-from rpt_core.objectives.objective import (
-    Asked,
-    Drawn,
-    Gather,
-    Question,
-    Verdict,
-    VerdictName,
-    by_itself,
-)
+from rpt_core.objectives.objective import Asked, Drawn, Gather, Question, Verdict, by_itself
+from rpt_core.objectives.outcomes import VerdictName
 from rpt_core.objectives.verdicts import answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Sample, Trunk

@@ -6,14 +6,8 @@ from dataclasses import dataclass
 
 from rpt_core.errors import StarvedError
 from rpt_core.objectives.controls import controlled
-from rpt_core.objectives.objective import (
-    VERDICTS,
-    Asked,
-    Drawn,
-    Question,
-    Verdict,
-    Verdicts,
-)
+from rpt_core.objectives.objective import Asked, Drawn, Question, Verdict, Verdicts
+from rpt_core.objectives.outcomes import VERDICTS
 from rpt_core.policy.trunk import Sample
 from rpt_core.train.clock import Clock
 from rpt_core.train.rl.losses.selection import kept_groups, learnt_answers

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rpt_core.artifacts.build import FLOPS
-from rpt_core.objectives.verdicts import length_shares
+from rpt_core.objectives.outcomes import length_shares
 from rpt_core.train.rl.collect import Batch
 from rpt_core.train.rl.state import Progress
 

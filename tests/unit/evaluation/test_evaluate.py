@@ -18,7 +18,7 @@ from rpt_core.evaluation.benchmarks.next_token import NextTokens
 from rpt_core.evaluation.benchmarks.protocol import Setting
 from rpt_core.evaluation.evaluate import evaluate
 from rpt_core.evaluation.items import read_items, tier_of
-from rpt_core.objectives.objective import VERDICTS
+from rpt_core.objectives.outcomes import VERDICTS
 from rpt_core.policy.engines.torch_engine import TorchEngine
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.trunk import Cut, Sampling, Trunk

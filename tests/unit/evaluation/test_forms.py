@@ -8,7 +8,8 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.evaluation import evaluate as stage
-from rpt_core.evaluation.forms import ends, form_of, values
+from rpt_core.evaluation.forms import form_of
+from rpt_core.evaluation.headlines import ends, values
 from rpt_core.recipes.evaluation import EvaluationRecipe, ProblemSampling
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from tests.unit.evaluation.folders import write_corpus, write_model
@@ -67,11 +68,11 @@ def test_metrics_of_text_are_named_by_mode_and_tier():
             "benchmarks": {"accuracy": {"all": value(0.4)}, "by_benchmark": {"aime24": value(0.3)}},
         }
     }  # fmt: skip
-    assert values(form_of(TEXT), scores) == {
+    assert values(TEXT.stage, scores) == {
         "reasoning_easy": 0.5, "reasoning_hard": 0.25, "reasoning_easy_think_share": 0.75,
         "benchmarks_all": 0.4, "benchmarks_aime24": 0.3,
     }  # fmt: skip
-    assert ends(form_of(TEXT), scores) == {
+    assert ends(TEXT.stage, scores) == {
         "reasoning_easy_low": -0.5, "reasoning_hard_low": -0.25, "reasoning_easy_think_share_low": -0.75,
         "benchmarks_all_low": -0.4, "benchmarks_aime24_low": -0.3,
     }  # fmt: skip
@@ -90,7 +91,7 @@ def test_metrics_of_judged_text_are_named_by_task_and_audit():
     }  # fmt: skip
     audit = {"true_accuracy": value(0.4), "false_accepts": None, "false_rejects": value(0.1)}
     scores = {"modes": {"judged": judged, "problems": {"num_items": 0}}, "audit": {"judged": audit}}
-    assert values(form_of(JUDGED), scores) == {
+    assert values(JUDGED.stage, scores) == {
         "judged_accuracy": 0.5, "judged_think_share": 0.75, "judged_answer_tokens": 17.0,
         "judged_pass_at_1": 0.5, "judged_pass_at_4": 0.625, "judged_asr": 0.375, "judged_msr": 0.125,
         "judged_true_accuracy": 0.4, "judged_false_rejects": 0.1,
@@ -108,7 +109,7 @@ def test_a_milestone_is_logged_at_its_step_with_its_compute(tmp_path: Path):
         ],
     }
     reports = [({"graded": 3.0}, {"judge_seconds": 2.5}), ({"read": 4.0}, {})]
-    assert stage._log(build, form_of(TEXT), scores, reports) == {"judge_seconds": 2.5}
+    assert stage._log(build, TEXT, scores, reports) == {"judge_seconds": 2.5}
     logged = [json.loads(line) for line in (build.out / "metrics.jsonl").read_text().splitlines()]
     assert logged == [
         {"step": 0, "reasoning_easy": 0.5, "graded": 3.0, "read": 4.0},

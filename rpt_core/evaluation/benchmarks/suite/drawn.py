@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from rpt_core.evaluation.benchmarks.packs.pack import Mode, Pack
 from rpt_core.evaluation.benchmarks.suite.prompts import Prompted, stop_ids
 from rpt_core.evaluation.benchmarks.suite.table import OutcomeRow
-from rpt_core.objectives.objective import VerdictName
+from rpt_core.objectives.outcomes import VerdictName
 from rpt_core.objectives.problems.answer import Grade
 from rpt_core.objectives.verdicts import END_OF_THOUGHT, answer_bytes, thought_tokens
 from rpt_core.policy.codec import Codec

@@ -11,7 +11,7 @@ from rpt_core.evaluation.benchmarks.packs.item import LETTERS, Item, Shot
 from rpt_core.evaluation.benchmarks.packs.pack import Pack, Ranking
 from rpt_core.evaluation.benchmarks.suite.prompts import Prompter, ids_digest
 from rpt_core.evaluation.benchmarks.suite.table import OutcomeRow
-from rpt_core.objectives.objective import VerdictName
+from rpt_core.objectives.outcomes import VerdictName
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Trunk
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rpt_core.evaluation.items import FINAL, ITEMS_FILE, SCHEMA
-from rpt_core.objectives.objective import VerdictName
+from rpt_core.objectives.outcomes import VerdictName
 
 
 @dataclass(frozen=True, slots=True)

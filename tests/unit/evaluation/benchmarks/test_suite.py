@@ -28,7 +28,8 @@ from rpt_core.evaluation.benchmarks.suite.drawn import ROUND, parts_of
 from rpt_core.evaluation.benchmarks.suite.stage import evaluate_benchmark
 from rpt_core.evaluation.items import ITEMS_FILE, SCHEMA
 from rpt_core.evaluation.touched import asked_items
-from rpt_core.objectives.objective import VERDICTS, Asked, Question
+from rpt_core.objectives.objective import Asked, Question
+from rpt_core.objectives.outcomes import VERDICTS
 from rpt_core.policy.load import load_policy
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.benchmark_evaluation import BenchmarkRecipe

@@ -6,7 +6,7 @@ import matplotlib.image
 import pytest
 
 from rpt_core.artifacts.build import FLOPS, METRICS_FILE, LocalBuild
-from rpt_core.evaluation.forms import form_of_stage, values
+from rpt_core.evaluation.headlines import values
 from tasks.shown.intervals import SCORES_FILE, intervals_of
 from tasks.shown.learning_curve import draw_learning_curve, running_mean
 from tests.unit.evaluation.tables import AFTER, write_evaluation
@@ -63,7 +63,7 @@ def test_an_evaluations_numbers_have_the_ends_that_its_scores_say(tmp_path):
     folder = write_evaluation(tmp_path / "evaluation", AFTER)
     scores = json.loads((folder / SCORES_FILE).read_text())
     found = intervals_of(folder, "evaluate")
-    told = values(form_of_stage("evaluate"), scores)
+    told = values("evaluate", scores)
     hard = scores["modes"]["reasoning"]["accuracy"]["hard"]
     assert (found["reasoning_hard_low"], found["reasoning_hard_high"]) == (hard["low"], hard["high"])
     assert told["reasoning_hard"] == hard["value"]
