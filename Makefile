@@ -11,7 +11,7 @@ NOT_HERE := not long and not gpu and not s3 and not vllm and not browser and not
 BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 test-infra test-slurm test-latest sbom audit vllm test-vllm test-browser bench-vllm harness test-harness bench-harness bench-trainer bench-ranks bench-corpus gpu-bundle peers real-model models-table clean
+.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 test-infra test-slurm test-latest sbom audit vllm test-vllm test-browser bench-vllm harness test-harness bench-harness bench-trainer bench-stages bench-ranks bench-corpus gpu-bundle peers real-model models-table clean
 
 help:  ## what there is to do
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -105,6 +105,9 @@ audit: setup  ## the lock against known vulnerabilities; fails where no vulnerab
 bench-trainer: setup  ## our trainer beside TRL's, in an environment of TRL's own (.venv-trl)
 	@sh infra/setup_trl.sh
 	@OMP_WAIT_POLICY=PASSIVE PYTHONPATH=. .venv-trl/bin/python -m tests.benchmarks.trainer $(BENCH_ARGS)
+
+bench-stages: setup  ## what a stage costs beside its work
+	@$(BIN)/python -m tests.benchmarks.stages $(BENCH_ARGS)
 
 bench-ranks: setup  ## two training processes beside one, and beside one of two threads
 	@.venv/bin/python -m tests.benchmarks.ranks $(BENCH_ARGS)
