@@ -43,6 +43,9 @@ def load_stages(recipes: Sequence[Recipe], placement: Placement) -> int:
         for recipe in recipes:
             explicit, numerics = settled(recipe, placement)
             modules = preloaded(stage_of(recipe), numerics, explicit)
-            if modules not in done and prepare(rank_command(STAGE_MODULE, []), stage_env(numerics), modules):
-                done.add(modules)
+            if not modules or modules in done:
+                continue
+            if not prepare(rank_command(STAGE_MODULE, []), stage_env(numerics), modules):
+                break  # nothing can be forked here, or this process is ending
+            done.add(modules)
     return len(done)

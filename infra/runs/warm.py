@@ -6,8 +6,9 @@ matters to what is imported. It imports only what the package itself names, comp
 and no CUDA context, so a fork of it is as good as an interpreter that has just been started: the same bytes
 come out. The stage runs in the fork, under the environment it was asked to have.
 
-A server lives as long as the process that started it: it ends when the other end of its socket is closed. Its
-forks end with the launcher as every owned process does (:mod:`infra.runs.lifeline`), and with their server.
+A server lives as long as the process that started it: it ends when the other end of its socket is closed or,
+while it imports and looks at nothing, with whatever owns that process. Its forks end with the launcher as
+every owned process does (:mod:`infra.runs.lifeline`), and with their server.
 
 Linux alone: elsewhere, on a GPU, and with ``RPT_WARM=0`` stages are started as programs of their own.
 """
@@ -157,8 +158,14 @@ def server_for(env: Mapping[str, str]) -> Server:
             server.end()
             server = None
         if server is None:
-            server = _servers[key] = _begin({k: v for k, v in env.items() if k not in lifeline.MARKS})
+            server = _servers[key] = _begin(_as_owned(env))
     return server
+
+
+def _as_owned(env: Mapping[str, str]) -> dict[str, str]:
+    """Owned as this process is, if it is: a server goes with it, and not with the stage that it began for."""
+    ours = {name: os.environ[name] for name in lifeline.MARKS if name in os.environ}
+    return {name: value for name, value in env.items() if name not in lifeline.MARKS} | ours
 
 
 @atexit.register

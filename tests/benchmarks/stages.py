@@ -1,7 +1,7 @@
 """What a stage costs beside its work: the smallest journey, one stage after another (``make bench-stages``).
 
-The seconds of the journey less those that its stages worked, over their number: processes, imports, the store,
-MLflow and Prefect. How long the command takes to begin and to end is told apart: it is once for a command.
+The seconds of the journey less those that its stages worked, over their number: processes, imports, the
+store, MLflow and Prefect. What a command takes to begin and to end is told apart: it is once for a command.
 """
 
 import argparse
@@ -74,8 +74,8 @@ def main() -> None:
         one = journey()
         found.append(one.per_stage)
         print(
-            f"{one.stages:6}  {one.command:9.1f}  {one.journey:9.0f}  {one.worked:8.1f}  {one.per_stage:26.2f}"
-            f"  {load:11.2f}"
+            f"{one.stages:6}  {one.command:9.1f}  {one.journey:9.0f}  {one.worked:8.1f}"
+            f"  {one.per_stage:26.2f}  {load:11.2f}"
         )
     print(f"median {statistics.median(found):.2f} s a stage; the goal is under {GOAL_SECONDS:.0f}")
 

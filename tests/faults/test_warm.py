@@ -14,7 +14,9 @@ import pytest
 from infra.runs import stops, warm
 from infra.runs.launch import launch, rank_command, training_env
 from rpt_core.errors import EngineError
+from tests.faults.random_kills import Journey
 from tests.faults.test_launch import FORKED, left, run, steps
+from tests.stage_process import is_server
 
 pytestmark = [
     pytest.mark.faults,
@@ -186,3 +188,24 @@ def test_a_fork_tells_how_a_signal_ended_it(tmp_path, module):
         begun = time.monotonic()
         assert forked.wait(10) == forked.poll() == -signal.SIGKILL
         assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_server_that_still_imports_goes_with_its_command(tmp_path, number):
+    """Libraries of later stages are loaded while the first one runs; a command that ends then leaves none."""
+    journey = Journey(tmp_path)
+    process = journey.start()
+    try:
+        give_up = time.monotonic() + 120
+        while len(servers := [one for one in journey.processes() if is_server(one)]) < 2:
+            assert process.poll() is None, journey.log.read_text()
+            assert time.monotonic() < give_up
+            time.sleep(0.02)
+        process.send_signal(number)
+        assert process.wait(60) == (75 if number == signal.SIGTERM else -number)
+        if number == signal.SIGKILL:  # its watcher takes a moment to see it
+            psutil.wait_procs(servers, timeout=3)
+        assert journey.left() == []
+    finally:
+        process.kill()
+        process.wait()
