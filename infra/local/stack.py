@@ -331,7 +331,7 @@ def _start_servers(stack: Stack, prefect_url: str, mlflow_url: str) -> None:
     stack.start(
         "mlflow",
         lifeline.guarded_module(
-            *("mlflow", "server", "--host", HOST, "--port", ports[1], "--workers", "1"),
+            *("infra.metrics.serve", "--host", HOST, "--port", ports[1], "--workers", "1"),
             *("--backend-store-uri", sqlite_uri(stack.home), "--artifacts-destination", files.as_uri()),
         ),
     )

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from rpt_core.errors import EXIT_TRY_AGAIN, EXIT_YOUR_INPUT, RecipeError
 
+DATABASE = "mlflow.db"
+"""MLflow's own, in the state folder."""
 _FULL = frozenset({"ENOSPC", "EDQUOT"})
 _SURROUNDINGS = _FULL | {
     "EACCES",
@@ -64,7 +66,7 @@ def prefect_settings(home: Path) -> dict[str, str]:
 
 def sqlite_uri(home: Path) -> str:
     """The local database as MLflow names it; SQLAlchemy decodes percent signs and cuts at ``?``."""
-    return f"sqlite:///{quote(str(home / 'mlflow.db'), safe='/: ')}?timeout=30"
+    return f"sqlite:///{quote(str(home / DATABASE), safe='/: ')}?timeout=30"
 
 
 def check_writable(folder: Path) -> None:

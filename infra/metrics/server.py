@@ -4,6 +4,7 @@ import fcntl
 import json
 import logging
 import os
+import shutil
 import sqlite3
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from infra.local.links import TRAINING_PAGES
+from infra.local.state import DATABASE, sqlite_uri
 from infra.metrics.views import ROLE_TAG
 
 if TYPE_CHECKING:
@@ -95,14 +97,37 @@ def connected(uri: str, home: Path) -> Iterator["MlflowClient"]:
         for name in ("mlflow", "alembic"):  # migrations are no news
             logging.getLogger(name).setLevel(logging.WARNING)
 
-        client = mlflow.MlflowClient(uri)
         if uri.startswith("sqlite:"):
-            with alone(home):
-                database = sqlite3.connect(home / "mlflow.db", timeout=30)
-                database.execute("PRAGMA journal_mode=WAL")  # readers and a writer at once
-                database.close()
-                client.search_experiments(max_results=1)  # creates the tables, 2 s, once per database
+            make_database(home)
+        client = mlflow.MlflowClient(uri)
         yield client
+
+
+def make_database(home: Path) -> Path:
+    """Make MLflow's database in the state folder, unless it is there; in one write.
+
+    MLflow creates its tables one by one (2 s) and refuses for ever a file in which a kill left some of them.
+
+    Returns:
+        Its file.
+    """
+    import mlflow
+
+    path, new = home / DATABASE, home / "mlflow.new"
+    if path.exists():
+        return path
+    with alone(home):
+        if path.exists():  # made meanwhile
+            return path
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        mlflow.MlflowClient(sqlite_uri(new)).search_experiments(max_results=1)
+        database = sqlite3.connect(new / DATABASE, timeout=30)
+        database.execute("PRAGMA journal_mode=WAL")  # readers and a writer at once
+        database.close()  # the last one to close it folds the log into the file
+        (new / DATABASE).replace(path)
+        shutil.rmtree(new)
+    return path
 
 
 @contextmanager

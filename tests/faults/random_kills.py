@@ -282,7 +282,7 @@ def judge(journey: Journey, process: subprocess.Popen[bytes], kills: list[Kill],
     if last.too_late and last.victim.startswith("rpt") and last.num_made < num_wanted:
         last.faults.append(f"was not heard, with {last.num_made} of {num_wanted} artifacts made")
     if "Traceback" in words:
-        last.faults.append("a traceback")
+        last.faults.append(f"a traceback: {words[words.index('Traceback') :][-2000:]}")
     if code in (1, 75) and "rpt: " not in words:
         last.faults.append("no sentence")
     if "EventsWorker" in words:

@@ -1,5 +1,6 @@
 """Four arms of 500 metrics write at once; MLflow is killed midway and comes back: nothing twice."""
 
+import contextlib
 import json
 import os
 import signal
@@ -13,7 +14,8 @@ import pytest
 
 from infra.local.links import answers
 from infra.local.stack import REPOSITORY, reserved_port
-from infra.local.state import sqlite_uri
+from infra.local.state import DATABASE, sqlite_uri
+from infra.metrics.server import connected
 from rpt_core.artifacts.build import FLOPS
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -150,3 +152,43 @@ def check(home: Path) -> None:
             assert len(expected) == STEPS * (2 * METRICS - 1)
             query = "SELECT key, step, value FROM metrics WHERE run_uuid = ? AND key NOT LIKE 'time/%'"
             assert sorted(database.execute(query, (run,)).fetchall()) == sorted(expected)
+
+
+def test_a_database_killed_while_it_is_made_is_made_again(tmp_path):
+    """MLflow would refuse a file with some of its tables; so there is none until there are all."""
+    new = tmp_path / "mlflow.new" / DATABASE
+    for least in (1, 12):
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from infra.metrics.server import make_database as make; from pathlib "
+             "import Path; import sys; make(Path(sys.argv[1]))", str(tmp_path)],
+        )  # fmt: skip
+        try:
+            give_up = time.monotonic() + 120
+            while tables(new) < least:
+                assert process.poll() is None
+                assert time.monotonic() < give_up
+                time.sleep(0.005)
+        finally:
+            process.kill()
+            process.wait()
+        assert not (tmp_path / DATABASE).exists()
+    half = tables(new)
+    with connected(sqlite_uri(tmp_path), tmp_path) as client:
+        client.create_experiment("mine")
+    with connected(sqlite_uri(tmp_path), tmp_path) as client:
+        assert {one.name for one in client.search_experiments()} == {"mine", "Default"}
+    assert tables(tmp_path / DATABASE) > half > 0
+    assert not new.parent.exists()
+
+
+def tables(path: Path) -> int:
+    """How many a database holds so far."""
+    if not path.exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        try:
+            return int(
+                database.execute("SELECT count(*) FROM sqlite_master WHERE type = 'table'").fetchone()[0]
+            )
+        except sqlite3.OperationalError:  # locked, or only now being made
+            return 0
