@@ -214,6 +214,8 @@ THEN_RLVR = {f"{name}, then RLVR": _then_rlvr(name) for name in ("RPT", "more SF
 """What an arm is worth as a start of verifiable rewards; run when asked for by name."""
 TUNED: dict[str, Mapping[str, Any]] = {
     "RPT": REINFORCED[2], "more SFT": SUPERVISED[0], "rejection SFT": LEAVE_ONE_OUT[2],
+    "RLP": LEAVE_ONE_OUT[2], "VeriFree": LEAVE_ONE_OUT[4], "expected prefix": LEAVE_ONE_OUT[4],
+    "JEPO": LEAVE_ONE_OUT[0], "RLPR": LEAVE_ONE_OUT[2], "NRT": LEAVE_ONE_OUT[2], "NOVER": LEAVE_ONE_OUT[4],
 }  # fmt: skip
 """By arm, the setting that the tuning runs chose; frozen in a commit before the first reported seed."""
 
