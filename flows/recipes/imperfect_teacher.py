@@ -5,7 +5,7 @@ its teacher. Every arm goes on from its seed's start model and ends at the first
 :data:`BUDGET_GFLOPS`, the proxy's pass counted where an arm asks at positions that the proxy chose.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -254,6 +254,34 @@ def setting_of(name: str) -> Mapping[str, Any]:
     """The frozen setting of an arm; as written where none was chosen yet."""
     plan = ARMS.get(name)
     return TUNED.get(plan.tuned_as or name, {}) if plan else {}
+
+
+def check_frozen(fields: Iterable[str], names: tuple[str, ...] = ()) -> None:
+    """Refuse a reader's field that an arm's frozen setting would put back.
+
+    Args:
+        fields: Dotted names, as ``-p`` says them.
+        names: Some of the arms; empty for all.
+
+    Raises:
+        RecipeError: naming the field, the arm and its setting.
+    """
+    for field in fields:
+        kind, _, path = field.partition(".") if "." in field else (PolicyRecipe.kind, "", field)
+        for name in names or tuple(ARMS):
+            frozen = _dotted(setting_of(name))
+            if kind == PolicyRecipe.kind and any(_overlap(path, one) for one in frozen):
+                setting = ", ".join(f"{key}={value}" for key, value in frozen.items())
+                raise RecipeError(
+                    f"-p {field}: the arm {name!r} of {IMPERFECT_TEACHER} keeps the setting that its "
+                    f"tuning runs chose ({setting}), so this would change nothing. Leave it out, or choose "
+                    "arms without a setting of their own."
+                )
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two dotted names are one field, or one of them holds the other."""
+    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
 
 
 def compared(

@@ -206,6 +206,7 @@ def over_arms(
     if about == BETTER_START:
         return rlvr.compared(runs, seeds, arms)
     if about == IMPERFECT_TEACHER:
+        imperfect_teacher.check_frozen(overrides.fields, arms)
         return imperfect_teacher.compared(runs, seeds, arms)
     if about == MID_TRAINING:
         own = rmt.OWN.get(name, {})

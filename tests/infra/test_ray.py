@@ -1,6 +1,7 @@
 """Data stages on Ray's workers of two machines: the same corpus, also when one of them goes dark."""
 
 import json
+import secrets
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,11 @@ pytestmark = [pytest.mark.infra, pytest.mark.timeout(1800)]
 PORT = 6379
 WAIT_SECONDS = 600.0
 DRIVER = [PYTHON, "-c", "from tests.infra.ray_stages import main; main()"]
-GIVEN = {"RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+GIVEN = {
+    "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1",
+    "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32),
+}  # fmt: skip
+"""A token is said: where the home folder has a file of one, the head asks for it and the others give none."""
 STARTS = 8
 """Ray gives up a start of its own that took over 30 s, as on a busy machine."""
 

@@ -1,5 +1,7 @@
 """The arms of the study of an imperfect teacher: one start, one budget, one search for all of them."""
 
+import re
+
 import pytest
 
 from flows.agreement import check_journey
@@ -14,6 +16,7 @@ from flows.recipes.imperfect_teacher import (
     TUNED,
     TUNING_SEEDS,
     UPDATES,
+    setting_of,
 )
 from flows.recipes.trees import walk
 from rpt_core.errors import RecipeError
@@ -115,3 +118,24 @@ def test_an_arm_with_verifiable_rewards_on_top_is_run_by_name_and_another_is_ref
         over_arms("tiny_rpt", (100,), ("RTP",), Overrides(), IMPERFECT_TEACHER)
     with pytest.raises(RecipeError, match="Start from tiny_rpt"):
         over_arms("rpt_14b", (100,), (), Overrides(), IMPERFECT_TEACHER)
+
+
+@pytest.mark.parametrize(
+    ("field", "arm"),
+    [
+        ("policy.optimiser.learning_rate", "RPT"),
+        ("ntp_weight", "JEPO"),
+        ("policy.optimiser", "permuted reward"),
+    ],
+)
+def test_a_field_that_an_arm_has_frozen_is_refused(field, arm):
+    value = {"learning_rate": 1e-3} if field.endswith("optimiser") else 0.5
+    with pytest.raises(RecipeError, match=rf"-p {re.escape(field)}: the arm '{arm}' .*learning_rate=0"):
+        over_arms("tiny_rpt", (100,), (arm,), Overrides(fields={field: value}), IMPERFECT_TEACHER)
+
+
+def test_other_fields_and_arms_without_a_setting_are_the_readers():
+    fields = {"policy.steps": 3, "cold-start.optimiser.learning_rate": 1e-3}
+    over_arms("tiny_rpt", (100,), ("RPT",), Overrides(fields=fields), IMPERFECT_TEACHER)
+    untuned = next(name for name in ARMS if not setting_of(name))
+    over_arms("tiny_rpt", (100,), (untuned,), Overrides(fields={"ntp_weight": 0.5}), IMPERFECT_TEACHER)
