@@ -146,7 +146,7 @@ def up(tmp_path_factory) -> Iterator[Operated]:
         operated.serve()
         for words in (
             ["work-pool", "create", "gpu-pool", "--type", "process", "--base-job-template", POOL],
-            ["deploy", "--name", "cold-start/prod"],
+            ["deploy", "--name", "flows.stages.cold_start/prod"],
         ):
             done = operated.prefect(*words)
             assert done.returncode == 0, done.stdout + done.stderr
