@@ -69,7 +69,7 @@ def test_a_stage_is_forked_from_what_was_loaded_ahead(tmp_path):
     placement, numerics = settled(recipe, HERE)
     modules = preloaded(stage_of(recipe), numerics, placement)
     before = {id(server) for server in warm._servers.values()}
-    for thread in ahead.load_ahead([recipe], HERE)[:1]:
+    for thread in ahead.load_ahead([recipe], HERE):
         thread.join(60)
     mine = [server for server in warm._servers.values() if id(server) not in before]
     outcome = launch(
