@@ -22,7 +22,7 @@ input()
 
 
 def idle() -> Readings:
-    """Readings that begin when nothing works here any more: tests before leave threads that load libraries."""
+    """Readings that begin when nothing works here any more: earlier tests may still load libraries."""
     readings, give_up = Readings(), time.monotonic() + 60
     time.sleep(0.3)
     while readings.read()[f"{SYSTEM}cpu_cores_used"] > 0.2:
