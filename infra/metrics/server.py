@@ -103,22 +103,19 @@ def connected(uri: str, home: Path) -> Iterator["MlflowClient"]:
         yield client
 
 
-def make_database(home: Path) -> Path:
+def make_database(home: Path) -> None:
     """Make MLflow's database in the state folder, unless it is there; in one write.
 
     MLflow creates its tables one by one (2 s) and refuses for ever a file in which a kill left some of them.
-
-    Returns:
-        Its file.
     """
     import mlflow
 
     path, new = home / DATABASE, home / "mlflow.new"
     if path.exists():
-        return path
+        return
     with alone(home):
         if path.exists():  # made meanwhile
-            return path
+            return
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
         mlflow.MlflowClient(sqlite_uri(new)).search_experiments(max_results=1)
@@ -127,7 +124,6 @@ def make_database(home: Path) -> Path:
         database.close()  # the last one to close it folds the log into the file
         (new / DATABASE).replace(path)
         shutil.rmtree(new)
-    return path
 
 
 @contextmanager

@@ -280,14 +280,19 @@ def prepare(command: Sequence[str], env: Mapping[str, str], preload: Sequence[st
     Returns:
         Whether it can be forked.
     """
-    whole = {**os.environ, **env}
-    if not (preload and warm.available(whole)):
-        return False
     try:
-        warm.server_for(whole).preload([*preload, _module(command)])
+        return _server(command, {**os.environ, **env}, preload) is not None
     except warm.ColdError:
         return False
-    return True
+
+
+def _server(command: Sequence[str], env: Mapping[str, str], preload: Sequence[str]) -> warm.Server | None:
+    """What a command can be forked from, its modules imported; None for a program of its own."""
+    if not (preload and warm.available(env)):
+        return None
+    server = warm.server_for(env)
+    server.preload([*preload, _module(command)])
+    return server
 
 
 def _module(command: Sequence[str]) -> str:
@@ -301,14 +306,13 @@ def _started(
 
     A starting interpreter would end in a traceback.
     """
-    if preload and warm.available(env):
-        try:
-            server, module = warm.server_for(env), _module(command)
-            server.preload([*preload, module])
+    try:
+        if (server := _server(command, env, preload)) is not None:
+            module = _module(command)
             with stops.held_back():
                 return server.fork(module, command[command.index(module) + 1 :], env, log.fileno())
-        except warm.ColdError:  # it starts all the same, some seconds later
-            pass
+    except warm.ColdError:  # it starts all the same, some seconds later
+        pass
     with stops.held_back():
         return subprocess.Popen(  # noqa: S603  (the command is ours)
             command,
