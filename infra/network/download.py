@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from infra.storage.s3 import s3_files
 from rpt_core.errors import SourceError
 from rpt_core.retry import pause_seconds, seconds_asked
 
@@ -327,10 +328,8 @@ def _pull_s3(bare: str, part: Path, progress: Progress | None) -> None:
         _Passing: it broke off.
         SourceError: there is no such object, or no right to it.
     """
-    import s3fs
-
     try:
-        files = s3fs.S3FileSystem(requester_pays=True, use_listings_cache=False, skip_instance_cache=True)
+        files = s3_files(requester_pays=True)
         info = files.info(bare)
         known = _Known(str(info.get("ETag", "")), int(info["size"]))
         if _remembered(part) != known:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from infra.storage.errors import DISK_FULL, local_error, remote_error
 from infra.storage.local_files import make_folder, remove_tree, walk_files
+from infra.storage.s3 import s3_files
 from rpt_core.addresses import holds_password
 from rpt_core.artifacts.names import is_plain
 from rpt_core.errors import IntegrityError, RptError, StoreError
@@ -64,12 +65,13 @@ class Keys:
         import fsspec
 
         self.url = url
-        options: dict[str, Any] = {}
-        if url.startswith("s3://"):
-            options = {"use_listings_cache": False, "skip_instance_cache": True, "default_fill_cache": False,
-                       "config_kwargs": _S3_CLIENT}  # fmt: skip
+        self.fs: Any
         try:
-            self.fs, root = fsspec.core.url_to_fs(url, **options)
+            if url.startswith("s3://"):
+                self.fs = s3_files(default_fill_cache=False, config_kwargs=_S3_CLIENT)
+                root = str(self.fs._strip_protocol(url))
+            else:
+                self.fs, root = fsspec.core.url_to_fs(url)
         except (ValueError, ImportError) as error:
             raise StoreError(
                 f"the store {url!r} cannot be opened: {error}. Use a folder or s3://bucket/prefix."
