@@ -186,9 +186,12 @@ def sweep(token: str) -> int:
 
 
 def end(token: str, path: str) -> None:
-    """End a run whose launcher is gone, and remove the line it left."""
-    sweep(token)
+    """End a run whose launcher is gone, and remove the line it left.
+
+    The line goes first: several watchers end a run at once, and the sweep of each kills the others.
+    """
     shutil.rmtree(Path(path).parent, ignore_errors=True)
+    sweep(token)
 
 
 def end_with_launcher(token: str, path: str) -> None:

@@ -244,6 +244,17 @@ def test_kill_9_of_command_and_watcher_takes_the_server_too(tmp_path: Path):
     wait_for(lambda: not list(temporary.iterdir()))
 
 
+def test_the_line_is_gone_before_watchers_kill_each_other(tmp_path, monkeypatch):
+    """The external watcher and a process's own begin to sweep at once: either may end the other there."""
+    folder = tmp_path / "rpt-line-x"
+    folder.mkdir()
+    os.close(lifeline.create(folder / "line"))
+    swept = []
+    monkeypatch.setattr(lifeline, "sweep", lambda token: swept.append((token, folder.exists())))
+    lifeline.end("token", str(folder / "line"))
+    assert swept == [("token", False)]
+
+
 def test_lines_that_nobody_was_left_to_remove_are_swept_by_the_next_command(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     held, dead, young = (tmp_path / f"rpt-line-{name}" for name in ("held", "dead", "young"))
