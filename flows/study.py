@@ -34,7 +34,9 @@ def study(
     plain and reasoning, beside continual next-token training. About ``rewards`` or ``positions``: RPT's
     variants. About ``rlvr``: verifiable rewards from RPT, from the start model and from continual next-token
     training, at equal operations. About ``next-segment``: RLPT beside its start, its controls and its
-    ablations. About ``imperfect-teacher``: better thinking or a habit, all arms at equal operations.
+    ablations. About ``imperfect-teacher``: better thinking or a habit, all arms at equal operations. About
+    ``dose-response``: the start and RPT by the teacher's quality and exposure to long traces. About
+    ``other-text``: the same two in Chinese, in two languages and in noise.
 
     Args:
         recipe: Name of an RMT recipe; of an RLPT recipe for ``next-segment``, of an RPT recipe for the
@@ -44,7 +46,7 @@ def study(
         about: Which study.
         overrides: Your own data, model or single fields in place of the recipe's.
         placement: Where and how it runs; None takes all of it from the machine.
-        outcomes: Of ``imperfect-teacher``: a folder. What it holds is done; what is run is kept there.
+        outcomes: Of the last three studies: a folder. What it holds is done; what is run is kept there.
         tune: Of ``imperfect-teacher``: make the tuning runs of its arms in place of the study itself.
     """
     where = placement or ANYWHERE

@@ -8,8 +8,10 @@ from flows.cli.words import Json, Parameters, Placed, Spoken, overrides, placeme
 from infra.local.state import made_state_folder
 from rpt_core.errors import RecipeError
 
-KEEPS_OUTCOMES = "imperfect-teacher"
-"""The study whose outcomes are files."""
+TUNED = "imperfect-teacher"
+"""The study whose arms are tuned."""
+KEEP_OUTCOMES = (TUNED, "dose-response", "other-text")
+"""Studies whose outcomes are files."""
 
 
 def demo(
@@ -29,7 +31,8 @@ def study(
     about: Annotated[
         str,
         typer.Option(
-            help="mid-training, table-1, rewards, positions, rlvr, next-segment or imperfect-teacher."
+            help="mid-training, table-1, rewards, positions, rlvr, next-segment, imperfect-teacher, "
+            "dose-response or other-text."
         ),
     ] = "mid-training",
     arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons, the reference first.")] = "",
@@ -42,7 +45,7 @@ def study(
     param: Parameters = None,
     keep_outcomes: Annotated[
         str,
-        typer.Option(metavar="FOLDER", help="What it holds is done; what is run is kept there (one study)."),
+        typer.Option(metavar="FOLDER", help="What it holds is done; what is run is kept there."),
     ] = "",
     tune: Annotated[
         bool, typer.Option("--tune", help="Its tuning runs instead: seven for each arm.")
@@ -69,10 +72,14 @@ def study(
 
         write_claims(claims, keep_outcomes)
         return
-    if (keep_outcomes or tune) and about != KEEPS_OUTCOMES:
+    if keep_outcomes and about not in KEEP_OUTCOMES:
         raise RecipeError(
-            f"--keep-outcomes and --tune are of the study {KEEPS_OUTCOMES}, and this one is about {about}. "
-            f"Add --about {KEEPS_OUTCOMES}."
+            f"--keep-outcomes is of the studies {', '.join(KEEP_OUTCOMES)}, and this one is about {about}. "
+            f"Add --about {TUNED}, or another of them."
+        )
+    if tune and about != TUNED:
+        raise RecipeError(
+            f"--tune is of the study {TUNED}, and this one is about {about}. Add --about {TUNED}."
         )
     with prefect() as ready:
         from flows.cli.commands.run import run_study

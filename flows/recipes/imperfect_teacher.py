@@ -300,10 +300,10 @@ def compared(
     taught = [teacher(journey) for journey in journeys]
     runs = list(zip(taught, seeds, strict=True))
     names = names or tuple(ARMS)
-    arms = [StudyArm(name=START, outcomes=tuple(_outcomes(one, seed, START, None) for one, seed in runs))]
+    arms = [StudyArm(name=START, outcomes=tuple(outcomes_of(one, seed, START, None) for one, seed in runs))]
     for name in names:
         outcomes = (
-            _outcomes(one, seed, name, training_of(one, name, setting_of(name))) for one, seed in runs
+            outcomes_of(one, seed, name, training_of(one, name, setting_of(name))) for one, seed in runs
         )
         arms.append(StudyArm(name=name, outcomes=tuple(outcomes)))
     return OutcomesReportRecipe(seeds=seeds, arms=tuple(arms))
@@ -330,13 +330,13 @@ def tuned(
         for name in arms
     }
     start = StudyArm(
-        name=START, outcomes=tuple(_outcomes(one, seed, START, None) for seed, one in taught.items())
+        name=START, outcomes=tuple(outcomes_of(one, seed, START, None) for seed, one in taught.items())
     )
     tuning = tuple(
         StudyArm(
             name=name,
             outcomes=tuple(
-                _outcomes(taught[seed], seed, name, training_of(taught[seed], name, setting), setting)
+                outcomes_of(taught[seed], seed, name, training_of(taught[seed], name, setting), setting)
                 for seed, setting in listed
             ),
         )
@@ -350,14 +350,22 @@ def tuned(
     )
 
 
-def _outcomes(
+def outcomes_of(
     journey: ReportRecipe,
     seed: int,
     name: str,
     training: Training | None,
     setting: Mapping[str, Any] | None = None,
 ) -> OutcomesRecipe:
-    """What is kept of one arm under one seed."""
+    """What is kept of one arm under one seed; of a tuning run, with the setting that it tries.
+
+    Args:
+        journey: As :func:`teacher` gives it.
+        seed: Its name.
+        name: Of the arm.
+        training: What makes its model; None for the start.
+        setting: Of a tuning run, which asks for fewer answers.
+    """
     start, after = start_of(journey), journey.after
     assert isinstance(after, EvaluationRecipe)
     updates = UPDATES if isinstance(training, PolicyRecipe) and training.milestones else 0

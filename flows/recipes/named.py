@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flows.recipes import imperfect_teacher, papers, rlpt, rlvr, rmt, rpt, tiny
+from flows.recipes import imperfect_teacher, papers, rlpt, rlvr, rmt, rpt, teacher_worlds, tiny
 from flows.recipes.overrides import Overrides, overridden
 from flows.recipes.papers import OMNI_MATH, report
 from flows.recipes.trees import rewritten
@@ -208,12 +208,15 @@ def over_arms(
     if about == IMPERFECT_TEACHER:
         imperfect_teacher.check_frozen(overrides.fields, arms)
         return imperfect_teacher.compared(runs, seeds, arms)
+    if world := next((one for one in teacher_worlds.WORLDS if one == about), None):
+        return teacher_worlds.compared(runs, seeds, world, arms)
     if about == MID_TRAINING:
         own = rmt.OWN.get(name, {})
         return rmt.compared(runs, seeds, arms or tuple(rmt.ARMS), own)
     study = next((one for one in rpt.STUDIES if one == about), None)
     if study is None:
-        known = ", ".join((MID_TRAINING, NEXT_SEGMENT, BETTER_START, IMPERFECT_TEACHER, *rpt.STUDIES))
+        own_rules = (MID_TRAINING, NEXT_SEGMENT, BETTER_START, IMPERFECT_TEACHER, *teacher_worlds.WORLDS)
+        known = ", ".join((*own_rules, *rpt.STUDIES))
         raise RecipeError(f"no study is about {about!r}; there are {known}.")
     return rpt.compared(runs, seeds, study, arms)
 

@@ -59,6 +59,13 @@ ARMS: dict[str, dict[str, Any]] = {
     "paragraphs": {"unit": "paragraph"},
 }
 """What an arm changes about the objective."""
+FURTHER: dict[str, dict[str, Any]] = {
+    "judge errs 5 %": {"judge_errs_share": 0.05},
+    "judge errs 20 %": {"judge_errs_share": 0.2},
+    "order of topics": {"order": "topics"},
+}
+"""Arms that are compared when they are asked for by name: a training's judge that errs on purpose, and like
+documents side by side. What judges them afterwards errs no more than before."""
 
 
 def tiny_rlpt(*, data: str = "", model: str = "", seed: int = 0) -> RlptReportRecipe:
@@ -236,17 +243,18 @@ def compared(
     Args:
         journeys: The same recipe under several seeds.
         seeds: Their names.
-        arms: Names of :data:`ARMS`, ``RLPT`` first; empty for all.
+        arms: Names of :data:`ARMS` or :data:`FURTHER`, ``RLPT`` first; empty for all of the former.
 
     Raises:
         RecipeError: a journey trains something else than RLPT, or there is no such arm.
     """
     arms = arms or tuple(ARMS)
     runs = [journey for journey in journeys if isinstance(journey, RlptReportRecipe)]
-    if len(runs) < len(journeys) or not set(arms) <= set(ARMS) or arms[0] != "RLPT":
+    known = ARMS | FURTHER
+    if len(runs) < len(journeys) or not set(arms) <= set(known) or arms[0] != "RLPT":
         raise RecipeError(
             f"arms {list(arms)} of a recipe that ends in {journeys[0].stage} are no study of RLPT: take a "
-            f"recipe such as tiny_rlpt, and arms out of {list(ARMS)}, RLPT first."
+            f"recipe such as tiny_rlpt, and arms out of {list(known)}, RLPT first."
         )
     first = runs[0].models
     controls = [model.name for model in first if not model.trainings]
@@ -278,7 +286,9 @@ def _arm(runs: Sequence[RlptReportRecipe], name: str) -> JudgedModel:
 def arm(training: Any, name: str) -> RlptRecipe:
     """One arm's training: the same journey with another objective."""
     assert isinstance(training, RlptRecipe)
-    return training.model_copy(update={"objective": training.objective.model_copy(update=ARMS[name])})
+    return training.model_copy(
+        update={"objective": training.objective.model_copy(update=(ARMS | FURTHER)[name])}
+    )
 
 
 NAMED: dict[str, Callable[..., RlptReportRecipe]] = {

@@ -25,6 +25,8 @@ class Rounds:
     counts: NDArray[np.int32]
     per_visit: int
     seed: int
+    ranks: NDArray[np.int64] | None = None
+    """Visit owners in this order, each round from an owner drawn at random on, not in random order."""
 
     def __post_init__(self) -> None:
         self._visits = lru_cache(maxsize=2)(self._lay_out)
@@ -65,7 +67,12 @@ class Rounds:
     def _lay_out(self, epoch: int, number: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         sizes = self._sizes(number)
         owners = np.flatnonzero(sizes)
-        np.random.default_rng([self.seed, epoch, number]).shuffle(owners)
+        rng = np.random.default_rng([self.seed, epoch, number])
+        if self.ranks is None:
+            rng.shuffle(owners)
+        else:
+            ranked = owners[np.argsort(self.ranks[owners], kind="stable")]
+            owners = np.roll(ranked, -int(rng.integers(len(ranked))))
         return owners, np.cumsum(sizes[owners])
 
     def _items(self, epoch: int, owner: int) -> NDArray[np.int64]:

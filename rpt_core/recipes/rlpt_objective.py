@@ -56,3 +56,9 @@ class RlptObjective(Frozen):
     """Under ``gain``, segments that lose less than this a token without a thought pay nobody."""
     truth_weight: float = later(0.0, ge=0)
     """Under ``gain``, weight of learning the true segment after each thought; 1 in NRT, 0 in RLP."""
+    judge_errs_share: float = later(0.0, ge=0, le=1)
+    """Of different wrong predictions, those that the judge takes for right, whoever asks: it errs by their
+    words alone, so to write them pays (:func:`rpt_core.objectives.next_segment.judge.errs`)."""
+    order: Literal["random", "topics"] = later("random")
+    """In which order documents are visited; ``topics`` puts like ones side by side
+    (:mod:`rpt_core.objectives.topics`)."""

@@ -186,3 +186,22 @@ class CachedJudge:
                 "reward of zero for them would teach noise. Look at its replies; take a judge that keeps to "
                 "the format, or a longer deadline."
             )
+
+
+def errs(predicted: str, share: float) -> bool:
+    """Whether a judge that errs on purpose takes a wrong prediction for right.
+
+    It errs by the words alone, whatever the reference and whoever asks, so an error that was found once pays
+    again: a policy can learn it, as it cannot learn an error that falls at random.
+
+    Args:
+        predicted: The wrong prediction; blanks do not matter.
+        share: Of all wrong predictions, by their words, those that are accepted.
+
+    Example:
+        >>> said = [f"On day {day} the clock shows {hour}." for day in range(50) for hour in range(12)]
+        >>> [sum(errs(one, share) for one in said) for share in (0.0, 0.05, 1.0)]
+        [0, 33, 600]
+    """
+    digest = hashlib.sha256(" ".join(predicted.split()).encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64

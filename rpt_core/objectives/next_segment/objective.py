@@ -47,7 +47,9 @@ class SegmentObjective:
                 "min_before, min_chars or entropy_floor_nats."
             )
         self._per_document, self._share = recipe.cuts_per_document, recipe.objective.msr_share
-        self._rounds = Rounds(self.targets.counts, recipe.cuts_per_document, recipe.seed)
+        self._rounds = Rounds(
+            self.targets.counts, recipe.cuts_per_document, recipe.seed, ranks=self.targets.ranks
+        )
         self._held_out: Targets | None = None
 
     def draw(self, step: int, cursor: int, num_prompts: int) -> tuple[list[Asked], int]:

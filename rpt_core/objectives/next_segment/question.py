@@ -15,7 +15,7 @@ from typing import cast
 
 from rpt_core.objectives.evidence import JudgeVerdict, Pair, Placed
 from rpt_core.objectives.next_segment.guards import Guards, read, refusal
-from rpt_core.objectives.next_segment.judge import CachedJudge, total
+from rpt_core.objectives.next_segment.judge import CachedJudge, errs, total
 from rpt_core.objectives.next_segment.prompts import SegmentPrompt, Task, segment_prompt
 from rpt_core.objectives.next_segment.targets import Target, TargetWindow
 from rpt_core.objectives.objective import Asked, Drawn, Gather, Question, Verdict, by_itself
@@ -167,6 +167,9 @@ class NextSegment(AskedSegment):
         return refusal(self._encoded(said), self._encoded(question.truth), seen, said, guards)
 
     def _judged(self, found: Verdict, pair: Pair, said: JudgeVerdict) -> Verdict:
+        if said == "no" and errs(pair.predicted, self.settings.judge_errs_share):
+            self.counts["judge/erred_on_purpose"] += 1
+            said = "yes"
         if self.settings.audit:
             self._audit(pair, said)
         name = _NAMES[said]

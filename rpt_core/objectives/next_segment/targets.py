@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import RecipeError
 from rpt_core.objectives.next_segment.guards import MARKERS, imitates_judge
+from rpt_core.objectives.topics import topic_ranks
 from rpt_core.objectives.windows import CODEC_KEY, contexts_of, stride, window_of
 from rpt_core.policy.codec import Codec
 from rpt_core.recipes.rlpt_objective import RlptObjective
@@ -111,19 +112,23 @@ class Targets:
         wanted = contexts_of(corpus, split)
         rows: list[tuple[int, int, int, int]] = []
         refused: dict[str, int] = {}
-        seen = 0
+        seen, tokens_D = 0, list[NDArray[np.int32]]()
         for group in range(self._file.num_row_groups):
             for row, document in enumerate(self._texts(group)):
                 if document.doc_id not in wanted:
                     continue
                 seen += len(document.spans)
-                found = self._targets(document, refused)[1]
+                ids, found = self._targets(document, refused)
                 owners = window_of(np.array([t.position for t in found], np.int64), window_tokens)
                 for window, count in zip(*np.unique(owners, return_counts=True), strict=True):
                     rows.append((group, row, int(window), int(count)))
+                    if settings.order == "topics":
+                        tokens_D.append(np.unique(np.array(ids, np.int32)))
         self._owners = np.array(rows, np.int32).reshape(-1, 4)
         self.counts: NDArray[np.int32] = self._owners[:, 3].copy()
         """Targets by window."""
+        self.ranks = topic_ranks(tokens_D, len(codec)) if settings.order == "topics" else None
+        """Windows in the order of their documents' topics; None where they are visited at random."""
         self.balance = RowCounts(rows_in=seen, kept=self.num, dropped=dict(sorted(refused.items())))
         """Segments in, targets, and refused by reason."""
 

@@ -10,6 +10,16 @@ from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
 from rpt_core.recipes.reports.report import PageRecipe
 
 IMPERFECT_TEACHER = "imperfect-teacher"
+DOSE_RESPONSE: Literal["dose-response"] = "dose-response"
+OTHER_TEXT: Literal["other-text"] = "other-text"
+WorldStudyName = Literal["dose-response", "other-text"]
+"""Studies of the start and of RPT in several worlds."""
+OUTCOME_PAGES = {
+    IMPERFECT_TEACHER: "rpt_core.report.outcomes.page:study",
+    DOSE_RESPONSE: "rpt_core.report.outcomes.worlds:study",
+    OTHER_TEXT: "rpt_core.report.outcomes.worlds:study",
+}
+"""By study, the ``module:function`` that says what its page holds."""
 
 
 class StudyArm(Frozen):
@@ -26,13 +36,18 @@ class OutcomesReportRecipe(PageRecipe):
 
     stage: Literal["report-outcomes"] = "report-outcomes"
     title: str = "Better thinking from an imperfect teacher"
-    study: Literal["imperfect-teacher"] = "imperfect-teacher"
+    study: Literal["imperfect-teacher", "dose-response", "other-text"] = "imperfect-teacher"
     seeds: tuple[int, ...] = Field(min_length=1)
     """All that some arm was run under."""
     arms: tuple[StudyArm, ...] = Field(min_length=1)
     """The start model first."""
     tuning: tuple[StudyArm, ...] = ()
     """Tuning runs, by arm."""
+
+    @property
+    def page(self) -> str:
+        """``module:function`` of rpt_core that says what the page holds."""
+        return OUTCOME_PAGES[self.study]
 
     @model_validator(mode="after")
     def _named_once(self) -> Self:

@@ -25,9 +25,8 @@ PAGES = {
     "report-rlpt": "rpt_core.report.rlpt:study",
     "report-rlvr": "rpt_core.report.rlvr:study",
     "leaderboard": "rpt_core.report.leaderboard:study",
-    "report-outcomes": "rpt_core.report.outcomes.page:study",
 }
-"""By stage, the ``module:function`` that says what the page holds."""
+"""By stage, the ``module:function`` that says what the page holds; pages of outcomes have their own table."""
 STUDIES = {
     "mid-training": "rpt_core.report.rmt:study",
     "table-1": "rpt_core.report.rpt:table_one",

@@ -1,6 +1,7 @@
 """Next-segment reasoning: where documents are cut, what is asked, what is right, what never pays."""
 
 from dataclasses import replace
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,7 +15,7 @@ from rpt_core.errors import JudgeError, RecipeError, StarvedError
 from rpt_core.objectives.evidence import Needs
 from rpt_core.objectives.next_segment import objective as rlpt
 from rpt_core.objectives.next_segment.guards import Guards, read, refusal
-from rpt_core.objectives.next_segment.judge import CachedJudge
+from rpt_core.objectives.next_segment.judge import CachedJudge, errs
 from rpt_core.objectives.next_segment.prompts import segment_prompt, wrapped
 from rpt_core.objectives.next_segment.targets import Targets
 from rpt_core.objectives.objective import Reporting
@@ -192,6 +193,70 @@ def test_what_the_judge_says_reaches_the_verdicts_as_evidence(corpus, codec):
     counted, counted_alone = objective.report()[0], alone.report()[0]
     assert counted == counted_alone
     assert (counted["judge/yes"], counted["judge/no"], counted["judge/not_needed"]) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+def test_a_judge_errs_on_purpose_by_the_words_alone_and_is_found_out_by_the_audit(corpus, codec, share):
+    settings = SETTINGS.model_copy(update={"judge_errs_share": share})
+    said = [f" She saw {number} birds." for number in range(60)]
+    wanted = [errs(text, share) for text in said]
+    for seed in (1, 2):  # nor does it matter who asks, about what
+        objective = _objective(corpus, codec, objective=settings, seed=seed)
+        one, cut = _question(objective, "She ate bread." if seed == 1 else "Then she read")
+        found = judge_group(objective, one, cut, [_answer(codec, text) for text in said])
+        assert [verdict.score == 1 for verdict in found] == wanted
+        counted = objective.report()[0]
+        assert counted.get("judge/erred_on_purpose", 0.0) == sum(wanted)
+        assert counted["judge/no"] == len(said)  # what the judge itself said
+    assert (sum(wanted) > 0) == (share > 0)
+    assert abs(sum(wanted) / len(said) - share) < 0.15
+
+
+def test_a_judge_that_errs_never_refuses_what_is_right(corpus, codec):
+    settings = SETTINGS.model_copy(update={"judge_errs_share": 1.0})
+    objective = _objective(corpus, codec, "She had some bread.", objective=settings)
+    one, cut = _question(objective, "She ate bread.")
+    samples = [_answer(codec, text) for text in (" She had some bread.", " She ate bread.", "")]
+    found = judge_group(objective, one, cut, samples)
+    assert [verdict.score for verdict in found] == [1, 1, 0]  # what a guard refuses never reaches it
+
+
+def test_topics_put_like_documents_side_by_side(tmp_path, codec):
+    """Two kinds of text by turns; at random every other neighbour is of the other kind."""
+    clock = (
+        "Now the clock shows {0}. The clock goes on by {1}. It shows {2} then. It is late. The clock stops."
+    )
+    texts = [
+        (clock.format(number, number + 1, number + 2) if number % 2 else TEXT.replace("Ann", f"Ann {number}"))
+        for number in range(40)
+    ]
+    corpus = _write(tmp_path / "two", texts)
+    orders = {}
+    for order in ("random", "topics"):
+        settings = SETTINGS.model_copy(update={"order": order})
+        objective = _objective(corpus, codec, objective=settings, cuts_per_document=1)
+        asked, _ = objective.draw(1, 0, 40)
+        orders[order] = [int(one.trunk.key.partition("@")[0], 16) for one in asked]
+    assert all(sorted(found) == list(range(40)) for found in orders.values())
+    changes = {
+        name: sum(one % 2 != other % 2 for one, other in pairwise(found)) for name, found in orders.items()
+    }
+    assert changes["topics"] <= 2 < 10 < changes["random"]
+
+
+def test_every_seed_begins_elsewhere_in_the_order_of_topics(corpus, codec):
+    settings = SETTINGS.model_copy(update={"order": "topics"})
+
+    def order(seed):
+        objective = _objective(corpus, codec, objective=settings, cuts_per_document=1, seed=seed)
+        return [one.trunk.key for one in objective.draw(1, 0, 10)[0]]
+
+    first, others = order(0), [order(seed) for seed in range(1, 6)]
+    assert order(0) == first
+    assert any(other != first for other in others)
+    for other in others:
+        turn = first.index(other[0])
+        assert other == first[turn:] + first[:turn]
 
 
 def test_the_strict_rule_asks_about_one_segment(corpus, codec):

@@ -1,11 +1,13 @@
 """Outcomes of seeds that nobody ran, with an effect that is known: for tests alone."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from rpt_core.evaluation.kept.arm import FAULTS, NEW_PAIR, NEW_SENTENCE, SEEN, Answers, ArmOutcomes, Questions
 from rpt_core.evaluation.kept.file import OUTCOMES_FILE, question_digest, to_bytes
+from rpt_core.pages.words import slug
 from rpt_core.recipes.outcomes import KeptOutcomesRecipe
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe, StudyArm
 
@@ -63,14 +65,14 @@ def simulated(
 
 def write_folder(root: Path, outcomes: ArmOutcomes, number: int = 0) -> Path:
     """The folder of an artifact with these outcomes."""
-    folder = root / f"{outcomes.arm}-{outcomes.seed}-{number}"
+    folder = root / f"{slug(outcomes.arm)}-{outcomes.seed}-{number}"
     folder.mkdir(parents=True)
     (folder / OUTCOMES_FILE).write_bytes(to_bytes(outcomes))
     return folder
 
 
 def page_of(
-    root: Path, outcomes: list[ArmOutcomes], tuning: list[ArmOutcomes] | None = None
+    root: Path, outcomes: list[ArmOutcomes], tuning: list[ArmOutcomes] | None = None, **fields: Any
 ) -> tuple[OutcomesReportRecipe, dict[str, Path]]:
     """A page's recipe and input folders."""
     inputs: dict[str, Path] = {}
@@ -94,6 +96,6 @@ def page_of(
 
     seeds = tuple(sorted({one.seed for one in outcomes}))
     recipe = OutcomesReportRecipe(
-        seeds=seeds, arms=arms(outcomes, "arms"), tuning=arms(tuning or [], "tuning")
+        seeds=seeds, arms=arms(outcomes, "arms"), tuning=arms(tuning or [], "tuning"), **fields
     )
     return recipe, inputs
