@@ -17,6 +17,8 @@ from rpt_core.report.outcomes.take import check_is
 from tasks.home import open_store
 from tasks.inputs.resolve import resolve_sources
 
+WORLDS = "worlds"
+"""Folder of the studies over worlds, beside the files of the study itself."""
 Finished = Callable[[Recipe, Artifact], None]
 
 
@@ -101,3 +103,14 @@ def read_folder(folder: Path) -> list[ArmOutcomes]:
             f"{folder} is no folder. Name the folder of a study's outcomes, such as docs/study/outcomes."
         )
     return [read_outcomes(path) for path in sorted(folder.glob(f"*{ENDING}"))]
+
+
+def read_studies(folder: Path) -> list[ArmOutcomes]:
+    """The same with what studies over worlds have kept below it.
+
+    Raises:
+        SourceError: there is no such folder.
+        IntegrityError: a file is damaged.
+    """
+    below = folder / WORLDS
+    return [*read_folder(folder), *(read_folder(below) if below.is_dir() else [])]

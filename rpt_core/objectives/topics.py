@@ -1,4 +1,4 @@
-"""Documents in the order of their topics: like ones side by side (RLPT's "data re-arrangement", a plan).
+"""Documents in the order of their topics: like ones side by side ("data re-arrangement"; no paper has it).
 
 Principal direction divisive partitioning (Boley 1998): documents are rows of tf-idf of length one; a set of
 them is split by the sign of its projection on the direction in which it varies most, and both parts again,

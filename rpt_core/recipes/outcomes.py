@@ -36,7 +36,7 @@ class OutcomesRecipe(Recipe):
     at_updates: int = Field(0, ge=0)
     """Step whose checkpoint is compared at equal updates; 0 for none."""
     setting: dict[str, Any] = {}
-    """Of a tuning run: the fields it tries, and their values."""
+    """Of a tuning run, the fields it tries; of a study over worlds, the world's; and their values."""
     design: str = ""
     """Of the training and the evaluation, before anything of them is made; filled in where the study is laid
     out, and written into the file."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.commands.show import console, print_json, print_table
-from flows.kept import read_folder
+from flows.kept import read_folder, read_studies
 from flows.make import prepared
 from flows.recipes import Overrides, any_journey
 from flows.recipes.trees import walk
@@ -217,7 +217,7 @@ def write_claims(path: str, outcomes: str) -> None:
         SourceError: there is no such folder.
         IntegrityError: it holds a damaged file.
     """
-    found = read_folder(Path(outcomes)) if outcomes else []
+    found = read_studies(Path(outcomes)) if outcomes else []
     text, ends = written(found, paper_prices(), PAPER_MACHINE)
     Path(path).write_text(text)
     console.print(f"{path}: " + ", ".join(f"{num} {end}" for end, num in ends.items()), markup=False)

@@ -106,7 +106,7 @@ class ArmOutcomes:
     updated_IS: NDArray[np.bool_] | None = None
     """Right answers of the checkpoint of that step."""
     setting: Mapping[str, Any] = field(default_factory=dict)
-    """Of a tuning run: the fields it tried."""
+    """Of a tuning run, the fields it tried; of a study over worlds, the world's."""
 
     @property
     def own_gflops(self) -> float:

@@ -71,7 +71,8 @@ def written(
     """The file's text, and how many claims ended how.
 
     Args:
-        outcomes: Of the study of an imperfect teacher; none where it has not run.
+        outcomes: Of the study of an imperfect teacher, and of the same in other worlds; none where they
+            have not run.
         prices: By recipe.
         machine: They are for.
     """
@@ -79,8 +80,10 @@ def written(
     found = decided(ROWS, arms)
     counts = Counter(one.end for one in found)
     ends: dict[str, int] = {end: counts[end] for end in ENDS}
-    seeds = sorted({one.seed for one in outcomes})
-    known = f"{seed_words(seeds)}, of {len(arms)} models" if seeds else "no seed yet"
+    known = "; ".join(
+        f"of {study}, {seed_words(sorted({one.seed for one in own}))} and {len(arms_of(own))} models"
+        for study, own in _by_study(outcomes).items()
+    )
     said = ", ".join(f"{num} {end}" for end, num in ends.items())
     lines = [
         "# What the papers claim, and what was found",
@@ -92,7 +95,7 @@ def written(
         "does; every other row that has a figure for each seed is decided by Student's t over its seeds, "
         "with Holm's correction over those rows. Figures that an earlier page gives over the documents of "
         "three trainings stand in parentheses and decide nothing: such a row is *undecided*, whatever its "
-        f"interval. The study's outcomes hold {known}.",
+        f"interval. Outcomes that are kept: {known or 'none yet'}.",
         "",
         *_table(
             (
@@ -119,6 +122,13 @@ def written(
         ),
     ]
     return "\n".join(lines) + "\n", ends
+
+
+def _by_study(outcomes: Iterable[ArmOutcomes]) -> dict[str, list[ArmOutcomes]]:
+    found: dict[str, list[ArmOutcomes]] = {}
+    for one in outcomes:
+        found.setdefault(one.study, []).append(one)
+    return found
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -1,6 +1,7 @@
 """``docs/claims.md``: enough rows, allowed verdicts alone, figures that pages print, nothing by hand."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from scipy import stats
 
 from flows.cli.commands.studies import PAPER_MACHINE, paper_prices
-from flows.kept import read_folder
+from flows.kept import WORLDS, read_studies
 from flows.recipes import NAMED
+from rpt_core.evaluation.kept.file import file_name, to_bytes
 from rpt_core.report.outcomes.claims import CLAIMS
 from rpt_core.report.papers.evidence import ENDS, Decided, OverDocuments, PaperClaim, Printed, decided
 from rpt_core.report.papers.rows import NEXT, RLPT, RMT, ROWS, RPT
@@ -22,7 +24,7 @@ OUTCOMES = DOCS / "study" / "outcomes"
 
 
 def outcomes():
-    return read_folder(OUTCOMES)
+    return read_studies(OUTCOMES)
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +93,22 @@ def test_outcomes_change_the_page():
         row[2].split(":")[0].strip(): row[6].strip() for row in rows(text) if re.match(r" ?C\d:", row[2])
     }
     assert found == dict.fromkeys(("C1", "C2", "C3", "C4", "C5", "C6"), "*holds*")
-    assert "8 seeds, 100 to 107, of 5 models" in text
+    assert "of imperfect-teacher, 8 seeds, 100 to 107 and 5 models" in text
     assert sum(ends.values()) == len(ROWS)
+
+
+def test_a_study_over_worlds_decides_its_own_rows(tmp_path):
+    """Its files lie below the study's, and its seeds are its own."""
+    for name, level in (("Chinese: start", 0.3), ("Chinese: RPT", 0.7)):
+        for seed in range(200, 205):
+            path = tmp_path / WORLDS / file_name(name, seed)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(to_bytes(replace(simulated(name, seed, level), study="other-text")))
+    text, _ = written(read_studies(tmp_path), paper_prices(), PAPER_MACHINE)
+    (row,) = (one for one in rows(text) if "tokens end inside characters" in one[2])
+    assert "5 seeds" in row[5]
+    assert row[6].strip() == "*holds*"
+    assert "of other-text, 5 seeds, 200 to 204 and 2 models" in text
 
 
 def test_every_table_names_a_recipe_and_its_price(text):
