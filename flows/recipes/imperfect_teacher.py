@@ -192,6 +192,8 @@ def _then_rlvr(name: str) -> Arm:
     return make
 
 
+_NEVER_STARVED = {"max_empty_steps": MOST_STEPS, "when_starved": "pass-on"}
+"""Of the format reward: the start writes nearly every answer in the asked form, so few groups differ."""
 ARMS: dict[str, ArmPlan] = {
     "RPT": ArmPlan(_limited, REINFORCED),
     "more SFT": ArmPlan(_lessons(), SUPERVISED),
@@ -205,7 +207,9 @@ ARMS: dict[str, ArmPlan] = {
         _controlled(CONTROLS["random positions"], count_proxy=False), REINFORCED
     ),
     "random reward": ArmPlan(_controlled(CONTROLS["random reward"]), tuned_as="RPT"),
-    "format reward": ArmPlan(_controlled(CONTROLS["format reward"]), tuned_as="RPT"),
+    "format reward": ArmPlan(
+        _controlled(CONTROLS["format reward"], selection=_NEVER_STARVED), tuned_as="RPT"
+    ),
     "oracle": ArmPlan(_controlled(CONTROLS["oracle"], objective={"chains": "world"}), tuned_as="RPT"),
     "learned masker": ArmPlan(_controlled(CONTROLS["learned masker"], count_proxy=False), REINFORCED),
 }
