@@ -51,7 +51,7 @@ def study(
     """
     where = placement or ANYWHERE
     if tune:
-        return _tuned(recipe, arms, overrides, where, outcomes)
+        return _tuned(recipe, arms, overrides, where, outcomes, about)
     return _made(planned(recipe, seeds, arms, overrides, about, outcomes), recipe, where, outcomes)
 
 
@@ -73,9 +73,11 @@ def planned(
     return laid_out(page, outcomes) if isinstance(page, OutcomesReportRecipe) else page
 
 
-def tuning(recipe: str, arms: tuple[str, ...], overrides: Overrides, outcomes: str) -> OutcomesReportRecipe:
+def tuning(
+    recipe: str, arms: tuple[str, ...], overrides: Overrides, outcomes: str, about: str
+) -> OutcomesReportRecipe:
     """The recipe of the first tuning runs' page, with what a folder of outcomes holds already."""
-    return laid_out(over_tuning(recipe, {}, arms, overrides), outcomes)
+    return laid_out(over_tuning(recipe, {}, arms, overrides, about), outcomes)
 
 
 def _made(page: Recipe, name: str, where: Placement, outcomes: str) -> Artifact:
@@ -84,14 +86,21 @@ def _made(page: Recipe, name: str, where: Placement, outcomes: str) -> Artifact:
 
 
 def _tuned(
-    recipe: str, arms: tuple[str, ...], overrides: Overrides, where: Placement, outcomes: str
+    recipe: str,
+    arms: tuple[str, ...],
+    overrides: Overrides,
+    where: Placement,
+    outcomes: str,
+    about: str,
 ) -> Artifact:
     """The first runs of every arm, and then the best of each under the other tuning seeds."""
-    first = tuning(recipe, arms, overrides, outcomes)
+    first = tuning(recipe, arms, overrides, outcomes, about)
     made = open_store().load(_made(first, recipe, where, outcomes))
     folders = {place: open_store().materialise(one) for place, one in made.parents.items()}
     runs: dict[str, list[TuningRun]] = {}
     for run in read_runs(first.tuning, folders):
         runs.setdefault(run.arm, []).append(run)
     chosen = {arm: best(tried).number - 1 for arm, tried in runs.items()}
-    return _made(laid_out(over_tuning(recipe, chosen, arms, overrides), outcomes), recipe, where, outcomes)
+    return _made(
+        laid_out(over_tuning(recipe, chosen, arms, overrides, about), outcomes), recipe, where, outcomes
+    )

@@ -1,14 +1,14 @@
-"""The study of an imperfect teacher: its world, its arms, how they are tuned, and what a page of it needs.
+"""The study of an imperfect teacher: its world, its budget, its arms and the settings they are tuned over.
 
 A teacher that mostly errs shows how to think, so the start model always thinks and is right about as often as
 its teacher. Every arm goes on from its seed's start model and ends at the first update that reaches
 :data:`BUDGET_GFLOPS`, the proxy's pass counted where an arm asks at positions that the proxy chose.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from flows.recipes.by_seed import UPDATES, Arm, ArmPlan, Held, SeedStudy, rates, start_of
 from flows.recipes.controls import CONTROLS, LIKELIHOOD, ROUNDS
 from flows.recipes.rmt import policy_of
 from flows.recipes.trees import changed, rewritten, stage
@@ -16,9 +16,8 @@ from rpt_core.errors import RecipeError
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.objectives import NextTokenSettings, NtpObjective
-from rpt_core.recipes.outcomes import MeasureName, OutcomesRecipe
 from rpt_core.recipes.reinforce import PolicyRecipe, RlvrRecipe
-from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, OutcomesReportRecipe, StudyArm
+from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER
 from rpt_core.recipes.reports.report import ReportRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe
 from rpt_core.recipes.world import SecondEdition
@@ -26,14 +25,10 @@ from rpt_core.recipes.world import SecondEdition
 BUDGET_GFLOPS = 1_700.0
 """What RPT takes for 48 steps (1,154) and the proxy's pass over the corpus (544), in 1e9; measured before the
 first reported seed, and frozen with it."""
-UPDATES = 32
-"""At which arms of reinforcement are also compared by updates: all of them come so far."""
 MOST_STEPS = 800
 ROUND_UPDATES = 15
 """Updates of a round of rejection sampling, of which there are three, each on as many questions as RPT's:
 three rounds of 27 took 2,100 GFLOP, and the budget leaves 1,156 beside the proxy."""
-SAMPLES, TUNING_SAMPLES, POSITIONS = 64, 8, 400
-"""Answers to each question, and questions: pass@64 needs as many; an accuracy to choose by, 8."""
 LESSONS = 4
 """Times the journey's steps of the base model and of the cold start: this world has six phrases a kind where
 the demo's has three or four. After the demo's own 100 and 400 steps 91 % of the thoughts were nothing that
@@ -41,38 +36,13 @@ was taught; after four times as many the start was right in 36 % of held-out que
 a true chain in 31 % (tuning questions, seed 10)."""
 SEEN_SHARE = 0.02
 """Of the documents that show no held-out question, held out for the row of questions that training shows."""
-MEASURE: MeasureName = "second-world"
-START = "start"
-TUNING_SEEDS = (10, 11, 12)
-"""Kept from every page."""
-FIRST_RUNS = 5
-"""Settings tried under the first tuning seed; the best of them goes on to the two others."""
-Training = PolicyRecipe | ColdStartRecipe | RlvrRecipe
-Arm = Callable[[ReportRecipe], Training]
-
-
-@dataclass(frozen=True, slots=True)
-class ArmPlan:
-    """One arm: how its training follows from the journey, and the settings it is tuned over."""
-
-    make: Arm
-    grid: tuple[Mapping[str, Any], ...] = ()
-    """As many settings for each arm; none for one that takes another arm's."""
-    tuned_as: str = ""
-    """The arm whose settings it takes, so that it differs from that in one thing."""
-
-
-def _rates(*rates: float, **more: Any) -> tuple[Mapping[str, Any], ...]:
-    return tuple({"optimiser": {"learning_rate": rate}, **more} for rate in rates)
-
-
 REINFORCED = (
-    *_rates(1e-4, 2e-4, 4e-4, ntp_weight=0.1),
-    *_rates(2e-4, ntp_weight=0.0),
-    *_rates(2e-4, ntp_weight=0.1, loss="dr_grpo"),
+    *rates(1e-4, 2e-4, 4e-4, ntp_weight=0.1),
+    *rates(2e-4, ntp_weight=0.0),
+    *rates(2e-4, ntp_weight=0.1, loss="dr_grpo"),
 )
 """Rate, weight of the next-token loss, and normalisation."""
-LEAVE_ONE_OUT = (*_rates(1e-4, 2e-4, 4e-4, ntp_weight=0.1), *_rates(2e-4, 4e-4, ntp_weight=0.0))
+LEAVE_ONE_OUT = (*rates(1e-4, 2e-4, 4e-4, ntp_weight=0.1), *rates(2e-4, 4e-4, ntp_weight=0.0))
 """Of objectives whose loss is theirs."""
 _ADAMW, _MUON = (
     {"name": "adamw", "betas": (0.9, 0.95), "weight_decay": 0.0},
@@ -90,7 +60,7 @@ MIXED = (
 """The same with windows of plain text beside the lessons, 1:1 and 3:1."""
 
 
-def teacher(journey: ReportRecipe, held: Literal["test", "tuning"] = "test") -> ReportRecipe:
+def teacher(journey: ReportRecipe, held: Held = "test") -> ReportRecipe:
     """The journey in the second edition's world, from a cold start that always thinks.
 
     Args:
@@ -113,7 +83,7 @@ def teacher(journey: ReportRecipe, held: Literal["test", "tuning"] = "test") -> 
         journey, "documents", {"sample": documents.sample.model_copy(update={"second": edition})}
     )
     journey = rewritten(journey, "corpus", {"held_questions": edition.salt, "eval_share": SEEN_SHARE})
-    base, start = stage(journey, "train-base"), start_of(journey)
+    base, start = stage(journey, "train-base"), start_of(journey, IMPERFECT_TEACHER)
     assert isinstance(base, BaseRecipe)
     journey = rewritten(journey, "base", {"steps": LESSONS * base.steps})
     school = {"think_share": 1.0, "problems_per_step": 0, "direct_answers": False}  # always thinks, as taught
@@ -125,7 +95,7 @@ def budget_of(journey: ReportRecipe) -> float:
     return policy_of(journey).max_gflops or BUDGET_GFLOPS
 
 
-def _limited(journey: ReportRecipe, **more: Any) -> PolicyRecipe:
+def limited(journey: ReportRecipe, **more: Any) -> PolicyRecipe:
     """RPT's training by operations instead of steps."""
     update = {
         "max_gflops": budget_of(journey), "count_proxy": True, "steps": MOST_STEPS, "milestones": (UPDATES,),
@@ -136,14 +106,14 @@ def _limited(journey: ReportRecipe, **more: Any) -> PolicyRecipe:
 
 def _controlled(arm: Callable[[ReportRecipe], ReportRecipe], **more: Any) -> Arm:
     """An arm of :mod:`flows.recipes.controls` by operations; it asks where RPT does."""
-    return lambda journey: _limited(arm(journey), **more)
+    return lambda journey: limited(arm(journey), **more)
 
 
 def _rejection(journey: ReportRecipe) -> PolicyRecipe:
     """Rejection sampling in three rounds, of more questions than RPT: it learns from right answers alone."""
     prompts = ROUND_UPDATES * policy_of(journey).prompts_per_step
     arm = CONTROLS["rejection SFT"](journey)
-    return _limited(arm, steps=ROUNDS, prompts_per_step=prompts, minibatches=ROUND_UPDATES, milestones=())
+    return limited(arm, steps=ROUNDS, prompts_per_step=prompts, minibatches=ROUND_UPDATES, milestones=())
 
 
 def _next_token(journey: ReportRecipe) -> PolicyRecipe:
@@ -152,7 +122,7 @@ def _next_token(journey: ReportRecipe) -> PolicyRecipe:
     shared = {
         name: getattr(given.objective, name) for name in NextTokenSettings.model_fields if name != "reward"
     }
-    return _limited(
+    return limited(
         journey, objective=NtpObjective(**shared), ntp_weight=1.0, count_proxy=False, milestones=(),
         prompts_per_step=8 * given.prompts_per_step,
     )  # fmt: skip
@@ -162,7 +132,7 @@ def _lessons(**more: Any) -> Arm:
     """More of the cold start's lessons, from the start model on."""
 
     def make(journey: ReportRecipe) -> ColdStartRecipe:
-        start = start_of(journey)
+        start = start_of(journey, IMPERFECT_TEACHER)
         update = {"base": start, "steps": MOST_STEPS, "max_gflops": budget_of(journey)}
         constant = {"warmup_steps": 5, "schedule": "constant", "final_share": 0.0}
         return changed(start, {**update, "optimiser": constant, **more})
@@ -173,8 +143,8 @@ def _lessons(**more: Any) -> Arm:
 def _lessons_then_rpt(journey: ReportRecipe) -> PolicyRecipe:
     """Half of the budget on more lessons, as that arm's tuning chose them, the other half on RPT."""
     half = budget_of(journey) / 2
-    taught = changed(_lessons()(journey), {**setting_of("more SFT"), "max_gflops": half})
-    return _limited(journey, start=taught, max_gflops=half)
+    taught = changed(_lessons()(journey), {**STUDY.setting_of("more SFT"), "max_gflops": half})
+    return limited(journey, start=taught, max_gflops=half)
 
 
 def _then_rlvr(name: str) -> Arm:
@@ -186,7 +156,7 @@ def _then_rlvr(name: str) -> Arm:
         rlvr = evaluation.model
         assert isinstance(rlvr, RlvrRecipe)
         return rlvr.model_copy(
-            update={"start": training_of(journey, name, setting_of(name)), "evaluate_every": 0}
+            update={"start": STUDY.training_of(journey, name, STUDY.setting_of(name)), "evaluate_every": 0}
         )
 
     return make
@@ -195,7 +165,7 @@ def _then_rlvr(name: str) -> Arm:
 _NEVER_STARVED = {"max_empty_steps": MOST_STEPS, "when_starved": "pass-on"}
 """Of the format reward: the start writes nearly every answer in the asked form, so few groups differ."""
 ARMS: dict[str, ArmPlan] = {
-    "RPT": ArmPlan(_limited, REINFORCED),
+    "RPT": ArmPlan(limited, REINFORCED),
     "more SFT": ArmPlan(_lessons(), SUPERVISED),
     "rejection SFT": ArmPlan(_rejection, LEAVE_ONE_OUT),
     "permuted reward": ArmPlan(_controlled(CONTROLS["permuted reward"]), tuned_as="RPT"),
@@ -223,175 +193,11 @@ TUNED: dict[str, Mapping[str, Any]] = {
 }  # fmt: skip
 """By arm, the setting that the tuning runs chose; frozen in a commit before the first reported seed."""
 
-
-def start_of(journey: ReportRecipe) -> ColdStartRecipe:
-    """The start model of a journey.
-
-    Raises:
-        RecipeError: it is no cold start of its own.
-    """
-    start = policy_of(journey).start
-    if not isinstance(start, ColdStartRecipe):
-        raise RecipeError(
-            f"the study {IMPERFECT_TEACHER} goes on from a cold start, and {journey.title!r} begins with "
-            f"{getattr(start, 'stage', 'a finished model')}. Start from tiny_rpt."
-        )
-    return start
-
-
-def training_of(journey: ReportRecipe, name: str, setting: Mapping[str, Any]) -> Training:
-    """One arm's training under one setting.
-
-    Raises:
-        RecipeError: there is no such arm.
-    """
-    if name in THEN_RLVR:
-        return THEN_RLVR[name](journey)
-    if name not in ARMS:
-        raise RecipeError(
-            f"the study {IMPERFECT_TEACHER} has no arm {name!r}; there are {'; '.join((*ARMS, *THEN_RLVR))}."
-        )
-    return changed(ARMS[name].make(journey), dict(setting))
-
-
-def setting_of(name: str) -> Mapping[str, Any]:
-    """The frozen setting of an arm; as written where none was chosen yet."""
-    plan = ARMS.get(name)
-    return TUNED.get(plan.tuned_as or name, {}) if plan else {}
-
-
-def check_frozen(fields: Iterable[str], names: tuple[str, ...] = ()) -> None:
-    """Refuse a reader's field that an arm's frozen setting would put back.
-
-    Args:
-        fields: Dotted names, as ``-p`` says them.
-        names: Some of the arms; empty for all.
-
-    Raises:
-        RecipeError: naming the field, the arm and its setting.
-    """
-    for field in fields:
-        kind, _, path = field.partition(".") if "." in field else (PolicyRecipe.kind, "", field)
-        for name in names or tuple(ARMS):
-            frozen = _dotted(setting_of(name))
-            if kind == PolicyRecipe.kind and any(_overlap(path, one) for one in frozen):
-                setting = ", ".join(f"{key}={value}" for key, value in frozen.items())
-                raise RecipeError(
-                    f"-p {field}: the arm {name!r} of {IMPERFECT_TEACHER} keeps the setting that its "
-                    f"tuning runs chose ({setting}), so this would change nothing. Leave it out, or choose "
-                    "arms without a setting of their own."
-                )
-
-
-def _overlap(one: str, other: str) -> bool:
-    """Whether two dotted names are one field, or one of them holds the other."""
-    return f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
-
-
-def compared(
-    journeys: Sequence[ReportRecipe], seeds: tuple[int, ...], names: tuple[str, ...] = ()
-) -> OutcomesReportRecipe:
-    """The start and all arms under some seeds, for one page.
-
-    Args:
-        journeys: Of RPT, by seed.
-        seeds: Their names.
-        names: Some of the arms; empty for all.
-
-    Raises:
-        RecipeError: there is no arm of a name.
-    """
-    taught = [teacher(journey) for journey in journeys]
-    runs = list(zip(taught, seeds, strict=True))
-    names = names or tuple(ARMS)
-    arms = [StudyArm(name=START, outcomes=tuple(outcomes_of(one, seed, START, None) for one, seed in runs))]
-    for name in names:
-        outcomes = (
-            outcomes_of(one, seed, name, training_of(one, name, setting_of(name))) for one, seed in runs
-        )
-        arms.append(StudyArm(name=name, outcomes=tuple(outcomes)))
-    return OutcomesReportRecipe(seeds=seeds, arms=tuple(arms))
-
-
-def tuned(
-    journeys: Mapping[int, ReportRecipe], best: Mapping[str, int], names: tuple[str, ...] = ()
-) -> OutcomesReportRecipe:
-    """The tuning runs: five settings of every arm under the first seed, then the best under the others.
-
-    Args:
-        journeys: By tuning seed, the first one first.
-        best: By arm, the number of the best of the first five in its grid; none while those are to be made.
-        names: Some of the arms; empty for all that are tuned.
-    """
-    taught = {seed: teacher(journey, "tuning") for seed, journey in journeys.items()}
-    first, *others = taught
-    arms = [name for name in names or tuple(ARMS) if ARMS[name].grid]
-    runs = {
-        name: [
-            *((first, setting) for setting in ARMS[name].grid[:FIRST_RUNS]),
-            *((seed, ARMS[name].grid[best[name]]) for seed in others if name in best),
-        ]
-        for name in arms
-    }
-    start = StudyArm(
-        name=START, outcomes=tuple(outcomes_of(one, seed, START, None) for seed, one in taught.items())
-    )
-    tuning = tuple(
-        StudyArm(
-            name=name,
-            outcomes=tuple(
-                outcomes_of(taught[seed], seed, name, training_of(taught[seed], name, setting), setting)
-                for seed, setting in listed
-            ),
-        )
-        for name, listed in runs.items()
-    )
-    return OutcomesReportRecipe(
-        title="Better thinking from an imperfect teacher: tuning",
-        seeds=tuple(taught),
-        arms=(start,),
-        tuning=tuning,
-    )
-
-
-def outcomes_of(
-    journey: ReportRecipe,
-    seed: int,
-    name: str,
-    training: Training | None,
-    setting: Mapping[str, Any] | None = None,
-) -> OutcomesRecipe:
-    """What is kept of one arm under one seed; of a tuning run, with the setting that it tries.
-
-    Args:
-        journey: As :func:`teacher` gives it.
-        seed: Its name.
-        name: Of the arm.
-        training: What makes its model; None for the start.
-        setting: Of a tuning run, which asks for fewer answers.
-    """
-    start, after = start_of(journey), journey.after
-    assert isinstance(after, EvaluationRecipe)
-    updates = UPDATES if isinstance(training, PolicyRecipe) and training.milestones else 0
-    evaluation = after.model_copy(
-        update={
-            "model": training or start, "modes": ("plain", "reasoning"), "milestones": bool(updates),
-            "samples": SAMPLES if setting is None else TUNING_SAMPLES, "num_positions": POSITIONS,
-            "temperature": 1.0, "text_nats": True,
-        }
-    )  # fmt: skip
-    return OutcomesRecipe(
-        study=IMPERFECT_TEACHER, arm=name, seed=seed, evaluation=evaluation, corpus=evaluation.corpus,
-        start=start, training=training, measure=MEASURE, at_updates=updates, setting=_dotted(setting or {}),
-    )  # fmt: skip
-
-
-def _dotted(setting: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    """A nested setting by dotted names, as ``-p`` says it."""
-    found: dict[str, Any] = {}
-    for name, value in setting.items():
-        if isinstance(value, Mapping):
-            found |= _dotted(value, f"{before}{name}.")
-        else:
-            found[f"{before}{name}"] = list(value) if isinstance(value, tuple) else value
-    return found
+STUDY = SeedStudy(
+    name=IMPERFECT_TEACHER,
+    title="Better thinking from an imperfect teacher",
+    lay=teacher,
+    arms=ARMS,
+    tuned=TUNED,
+    asked_for=THEN_RLVR,
+)

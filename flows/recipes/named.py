@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flows.recipes import imperfect_teacher, papers, rlpt, rlvr, rmt, rpt, teacher_worlds, tiny
+from flows.recipes.by_seed import TUNING_SEEDS, SeedStudy
 from flows.recipes.overrides import Overrides, overridden
 from flows.recipes.papers import OMNI_MATH, report
 from flows.recipes.trees import rewritten
@@ -18,7 +19,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.objectives import Budget, RptObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
-from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, OutcomesReportRecipe
+from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
 from rpt_core.recipes.reports.report import (
     SAMPLE_WORLD,
     ArmsRecipe,
@@ -31,6 +32,8 @@ from rpt_core.recipes.reports.rlpt_report import RlptReportRecipe
 from rpt_core.recipes.reports.rlvr_report import RlvrReportRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape
 
+BY_SEED: dict[str, SeedStudy] = {one.name: one for one in (imperfect_teacher.STUDY,)}
+"""Studies whose unit is the seed."""
 MID_TRAINING = "mid-training"
 """The study of RMT's parts."""
 NEXT_SEGMENT = "next-segment"
@@ -205,9 +208,9 @@ def over_arms(
     runs = [journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
     if about == BETTER_START:
         return rlvr.compared(runs, seeds, arms)
-    if about == IMPERFECT_TEACHER:
-        imperfect_teacher.check_frozen(overrides.fields, arms)
-        return imperfect_teacher.compared(runs, seeds, arms)
+    if by_seed := BY_SEED.get(about):
+        by_seed.check_frozen(overrides.fields, arms)
+        return by_seed.compared(runs, seeds, arms)
     if world := next((one for one in teacher_worlds.WORLDS if one == about), None):
         return teacher_worlds.compared(runs, seeds, world, arms)
     if about == MID_TRAINING:
@@ -215,26 +218,31 @@ def over_arms(
         return rmt.compared(runs, seeds, arms or tuple(rmt.ARMS), own)
     study = next((one for one in rpt.STUDIES if one == about), None)
     if study is None:
-        own_rules = (MID_TRAINING, NEXT_SEGMENT, BETTER_START, IMPERFECT_TEACHER, *teacher_worlds.WORLDS)
+        own_rules = (MID_TRAINING, NEXT_SEGMENT, BETTER_START, *BY_SEED, *teacher_worlds.WORLDS)
         known = ", ".join((*own_rules, *rpt.STUDIES))
         raise RecipeError(f"no study is about {about!r}; there are {known}.")
     return rpt.compared(runs, seeds, study, arms)
 
 
 def over_tuning(
-    name: str, best: Mapping[str, int], arms: tuple[str, ...], overrides: Overrides
+    name: str, best: Mapping[str, int], arms: tuple[str, ...], overrides: Overrides, about: str
 ) -> OutcomesReportRecipe:
-    """The tuning runs of the study of an imperfect teacher (:func:`.imperfect_teacher.tuned`).
+    """The tuning runs of a study whose unit is the seed (:meth:`.by_seed.SeedStudy.tuning`).
 
     Args:
-        name: Of an RPT recipe.
+        name: Of a recipe that the study is made for.
         best: By arm, the number of the best of its first runs, once they are there.
         arms: Some of the study's; empty for all that are tuned.
         overrides: The run's changes to the recipe.
+        about: Which study.
+
+    Raises:
+        RecipeError: its arms are not tuned, or it has no such arm.
     """
-    seeds = imperfect_teacher.TUNING_SEEDS
-    runs = {seed: journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds}
-    return imperfect_teacher.tuned(runs, best, arms)
+    if about not in BY_SEED:
+        raise RecipeError(f"the study {about!r} has no tuning runs; those of {', '.join(BY_SEED)} have.")
+    runs = {seed: journey(name, overrides.model_copy(update={"seed": seed})) for seed in TUNING_SEEDS}
+    return BY_SEED[about].tuning(runs, best, arms)
 
 
 NAMED: dict[str, Callable[..., Recipe]] = {

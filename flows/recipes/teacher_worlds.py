@@ -8,7 +8,8 @@ help at all.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flows.recipes.imperfect_teacher import START, outcomes_of, setting_of, teacher, training_of
+from flows.recipes.by_seed import START
+from flows.recipes.imperfect_teacher import STUDY, teacher
 from flows.recipes.trees import rewritten, stage
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.corpus import IngestRecipe
@@ -101,6 +102,6 @@ def in_world(journey: ReportRecipe, changes: Mapping[str, Any]) -> ReportRecipe:
 def _outcomes(
     journey: ReportRecipe, seed: int, study: WorldStudyName, world: str, name: str
 ) -> OutcomesRecipe:
-    training = None if name == START else training_of(journey, name, setting_of(name))
-    found = outcomes_of(journey, seed, arm_name(world, name), training)
+    training = None if name == START else STUDY.training_of(journey, name, STUDY.setting_of(name))
+    found = STUDY.outcomes_of(journey, seed, arm_name(world, name), training)
     return found.model_copy(update={"study": study, "setting": dict(WORLDS[study][world])})

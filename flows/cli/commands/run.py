@@ -237,7 +237,7 @@ def run_study(
         return study(name, seeds, arms, about, overrides, outcomes=outcomes, tune=tune)
 
     page = (
-        tuning(name, arms, overrides, outcomes)
+        tuning(name, arms, overrides, outcomes, about)
         if tune
         else planned(name, seeds, arms, overrides, about, outcomes)
     )

@@ -9,12 +9,13 @@ from rpt_core.artifacts.recipe import Artifact, Frozen, Ref
 from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
 from rpt_core.recipes.reports.report import PageRecipe
 
-IMPERFECT_TEACHER = "imperfect-teacher"
+IMPERFECT_TEACHER: Literal["imperfect-teacher"] = "imperfect-teacher"
 DOSE_RESPONSE: Literal["dose-response"] = "dose-response"
 OTHER_TEXT: Literal["other-text"] = "other-text"
 WorldStudyName = Literal["dose-response", "other-text"]
 """Studies of the start and of RPT in several worlds."""
-OUTCOME_PAGES = {
+OutcomesStudyName = Literal["imperfect-teacher", "dose-response", "other-text"]
+OUTCOME_PAGES: dict[OutcomesStudyName, str] = {
     IMPERFECT_TEACHER: "rpt_core.report.outcomes.page:study",
     DOSE_RESPONSE: "rpt_core.report.outcomes.worlds:study",
     OTHER_TEXT: "rpt_core.report.outcomes.worlds:study",
@@ -36,7 +37,7 @@ class OutcomesReportRecipe(PageRecipe):
 
     stage: Literal["report-outcomes"] = "report-outcomes"
     title: str = "Better thinking from an imperfect teacher"
-    study: Literal["imperfect-teacher", "dose-response", "other-text"] = "imperfect-teacher"
+    study: OutcomesStudyName = "imperfect-teacher"
     seeds: tuple[int, ...] = Field(min_length=1)
     """All that some arm was run under."""
     arms: tuple[StudyArm, ...] = Field(min_length=1)

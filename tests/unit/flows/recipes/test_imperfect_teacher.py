@@ -6,17 +6,15 @@ import pytest
 
 from flows.agreement import check_journey
 from flows.recipes import Overrides, over_arms, over_tuning
+from flows.recipes.by_seed import FIRST_RUNS, TUNING_SEEDS, UPDATES
 from flows.recipes.controls import ROUNDS
 from flows.recipes.imperfect_teacher import (
     ARMS,
     BUDGET_GFLOPS,
-    FIRST_RUNS,
     MOST_STEPS,
+    STUDY,
     THEN_RLVR,
     TUNED,
-    TUNING_SEEDS,
-    UPDATES,
-    setting_of,
 )
 from flows.recipes.trees import walk
 from rpt_core.errors import RecipeError
@@ -91,7 +89,9 @@ def test_no_arm_is_searched_longer_than_another():
 
 def test_tuning_runs_are_seven_for_each_arm_on_seeds_that_no_page_reports():
     chosen = dict.fromkeys(ARMS, 1)
-    first, whole = (over_tuning("tiny_rpt", best, (), Overrides()) for best in ({}, chosen))
+    first, whole = (
+        over_tuning("tiny_rpt", best, (), Overrides(), IMPERFECT_TEACHER) for best in ({}, chosen)
+    )
     assert {len(arm.outcomes) for arm in first.tuning} == {FIRST_RUNS}
     assert {len(arm.outcomes) for arm in whole.tuning} == {RUNS_AN_ARM}
     assert {one.seed for arm in whole.tuning for one in arm.outcomes} == set(TUNING_SEEDS)
@@ -137,5 +137,5 @@ def test_a_field_that_an_arm_has_frozen_is_refused(field, arm):
 def test_other_fields_and_arms_without_a_setting_are_the_readers():
     fields = {"policy.steps": 3, "cold-start.optimiser.learning_rate": 1e-3}
     over_arms("tiny_rpt", (100,), ("RPT",), Overrides(fields=fields), IMPERFECT_TEACHER)
-    untuned = next(name for name in ARMS if not setting_of(name))
+    untuned = next(name for name in ARMS if not STUDY.setting_of(name))
     over_arms("tiny_rpt", (100,), (untuned,), Overrides(fields={"ntp_weight": 0.5}), IMPERFECT_TEACHER)

@@ -5,7 +5,7 @@ import pytest
 from flows.agreement import check_journey
 from flows.kept import laid_out
 from flows.recipes import Overrides, over_arms
-from flows.recipes.imperfect_teacher import TUNED, setting_of
+from flows.recipes.imperfect_teacher import STUDY, TUNED
 from flows.recipes.teacher_worlds import DOSES, LONG_SHARES, RIGHT_SHARES, TEXTS, WORLDS
 from flows.recipes.trees import walk
 from rpt_core.errors import RecipeError
@@ -57,7 +57,7 @@ def test_at_the_studys_own_dose_the_training_is_the_studys_own():
     assert [arm.outcomes[0].evaluation for arm in there] == [arm.outcomes[0].evaluation for arm in own]
     rate = TUNED["RPT"]["optimiser"]["learning_rate"]
     assert there[1].outcomes[0].training.optimiser.learning_rate == rate
-    assert setting_of("RPT") == TUNED["RPT"]
+    assert STUDY.setting_of("RPT") == TUNED["RPT"]
 
 
 def test_files_of_all_worlds_and_of_the_study_have_names_of_their_own():
