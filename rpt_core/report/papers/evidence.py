@@ -6,9 +6,12 @@ from typing import Literal
 
 from rpt_core.evaluation.by_seed import Direction, SeedClaim, decide_by_seed
 from rpt_core.evaluation.statistics.intervals import Estimate
+from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, OutcomesStudyName
 from rpt_core.report.outcomes.claims import Judged, judged
 from rpt_core.report.outcomes.values import Arm, ScoreName, differences
 
+Studies = Mapping[str, Mapping[str, Arm]]
+"""Arms by name, by study."""
 End = Literal["holds", "fails", "undecided", "not tested"]
 ENDS: tuple[End, ...] = ("holds", "fails", "undecided", "not tested")
 
@@ -22,13 +25,14 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A difference of two arms of the study, against a threshold of this table."""
+    """A difference of two arms of a study, against a threshold of this table."""
 
     method: str
     reference: str
     score: ScoreName
     threshold: float = 0.0
     direction: Direction = "above"
+    study: OutcomesStudyName = IMPERFECT_TEACHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +93,15 @@ class Found:
     num_seeds: int
 
 
-def decided(rows: Sequence[PaperClaim], arms: Mapping[str, Arm]) -> list[Found]:
+def decided(rows: Sequence[PaperClaim], studies: Studies) -> list[Found]:
     """Decide all rows: the study's claims with their own correction, all others together with one.
 
     Args:
         rows: Of the table.
-        arms: Of the study, by name; empty where it has no outcomes yet.
+        studies: Arms by name, by study; a study without outcomes may be left out.
     """
-    own = {one.claim.key: one for one in judged(arms)}
-    claims = [claim for row in rows if (claim := _seed_claim(row, arms)) is not None]
+    own = {one.claim.key: one for one in judged(studies.get(IMPERFECT_TEACHER, {}))}
+    claims = [claim for row in rows if (claim := _seed_claim(row, studies)) is not None]
     ends = {one.name: one for one in decide_by_seed(claims)}
     seeds = {claim.name: len(claim.differences) for claim in claims}
     found = list[Found]()
@@ -119,13 +123,14 @@ def _of_study(row: PaperClaim, one: Judged) -> Found:
     return Found(row, one.decision.verdict, one.decision.difference, len(one.seeds))
 
 
-def _seed_claim(row: PaperClaim, arms: Mapping[str, Arm]) -> SeedClaim | None:
+def _seed_claim(row: PaperClaim, studies: Studies) -> SeedClaim | None:
     """The row's differences by seed; None where there are none."""
     by = row.evidence
     if isinstance(by, Printed):
         pairs = zip(by.method, by.reference, strict=True)
         values = tuple((one - other) / 100 for one, other in pairs)
         return SeedClaim(row.claim, values, by.threshold, by.direction)
+    arms = studies.get(by.study, {}) if isinstance(by, Compared) else {}
     if isinstance(by, Compared) and by.method in arms and by.reference in arms:
         found = differences(arms[by.method], arms[by.reference], by.score)
         if found:

@@ -3,6 +3,7 @@
 A row that a study here could not decide says why. The figures are the papers' own.
 """
 
+from rpt_core.recipes.reports.outcomes_report import OTHER_TEXT
 from rpt_core.report.papers.evidence import Compared, Decided, OverDocuments, PaperClaim, Printed, Untested
 
 RPT, RMT, RLPT, NEXT = "RPT", "RMT", "RLPT", "future work"
@@ -118,11 +119,11 @@ OF_NEXT = (
                "low floor with and without the learnability sampler", OverDocuments(_RPT, "+4.7 [3.7, 5.6]"),
                "three trainings, documents pooled"),
     PaperClaim(NEXT, "Chinese, where tokens end inside characters", "", "RPT on Chinese text, its start",
-               Compared("Chinese: RPT", "Chinese: start", "accuracy"), _OTHER_TEXTS),
+               Compared("Chinese: RPT", "Chinese: start", "accuracy", study=OTHER_TEXT), _OTHER_TEXTS),
     PaperClaim(NEXT, "classical Chinese", "", "RPT on classical text", Untested(),
                "no classical text is at hand, and the sample world writes none"),
     PaperClaim(NEXT, "low-quality data", "", "RPT on text with 30 % of noise, its start",
-               Compared("noise 30 %: RPT", "noise 30 %: start", "accuracy"), _OTHER_TEXTS),
+               Compared("noise 30 %: RPT", "noise 30 %: start", "accuracy", study=OTHER_TEXT), _OTHER_TEXTS),
     PaperClaim(NEXT, "a judge that errs is not exploited", "", "RLPT under a judge with false accepts",
                OverDocuments(_RLPT, "1.7, 2.9 and 1.8 %"),
                "its false accepts do not grow in 400,000 tokens; one that errs on purpose was not tried"),

@@ -76,8 +76,8 @@ def written(
         prices: By recipe.
         machine: They are for.
     """
-    arms = arms_of(outcomes)
-    found = decided(ROWS, arms)
+    studies = {study: arms_of(own) for study, own in _by_study(outcomes).items()}
+    found = decided(ROWS, studies)
     counts = Counter(one.end for one in found)
     ends: dict[str, int] = {end: counts[end] for end in ENDS}
     known = "; ".join(
