@@ -60,12 +60,16 @@ MIXED = (
 """The same with windows of plain text beside the lessons, 1:1 and 3:1."""
 
 
-def teacher(journey: ReportRecipe, held: Held = "test") -> ReportRecipe:
+def teacher(
+    journey: ReportRecipe, held: Held = "test", study: str = IMPERFECT_TEACHER, begins_from: str = "tiny_rpt"
+) -> ReportRecipe:
     """The journey in the second edition's world, from a cold start that always thinks.
 
     Args:
         journey: Of RPT, on the sample world.
         held: What held-out documents ask: the test's questions, or those kept for tuning.
+        study: Its name, for errors.
+        begins_from: A recipe that it can be made for.
 
     Raises:
         RecipeError: the journey reads another text, in which no teacher errs by design.
@@ -74,8 +78,8 @@ def teacher(journey: ReportRecipe, held: Held = "test") -> ReportRecipe:
     assert isinstance(documents, IngestRecipe)
     if documents.sample is None:
         raise RecipeError(
-            f"the study {IMPERFECT_TEACHER} is about the sample world, and {journey.title!r} reads "
-            f"{documents.data!r}. Start from tiny_rpt, without data."
+            f"the study {study} is about the sample world, and {journey.title!r} reads {documents.data!r}. "
+            f"Start from {begins_from}, without data."
         )
     world = documents.sample.second or SecondEdition()
     edition = world.model_copy(update={"held": held})
@@ -83,7 +87,7 @@ def teacher(journey: ReportRecipe, held: Held = "test") -> ReportRecipe:
         journey, "documents", {"sample": documents.sample.model_copy(update={"second": edition})}
     )
     journey = rewritten(journey, "corpus", {"held_questions": edition.salt, "eval_share": SEEN_SHARE})
-    base, start = stage(journey, "train-base"), start_of(journey, IMPERFECT_TEACHER)
+    base, start = stage(journey, "train-base"), start_of(journey, study, begins_from)
     assert isinstance(base, BaseRecipe)
     journey = rewritten(journey, "base", {"steps": LESSONS * base.steps})
     school = {"think_share": 1.0, "problems_per_step": 0, "direct_answers": False}  # always thinks, as taught

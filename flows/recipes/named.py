@@ -9,7 +9,17 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flows.recipes import imperfect_teacher, papers, rlpt, rlvr, rmt, rpt, teacher_worlds, tiny
+from flows.recipes import (
+    imperfect_teacher,
+    papers,
+    rlpt,
+    rlvr,
+    rmt,
+    rpt,
+    shorter_thoughts,
+    teacher_worlds,
+    tiny,
+)
 from flows.recipes.by_seed import TUNING_SEEDS, SeedStudy
 from flows.recipes.overrides import Overrides, overridden
 from flows.recipes.papers import OMNI_MATH, report
@@ -32,7 +42,7 @@ from rpt_core.recipes.reports.rlpt_report import RlptReportRecipe
 from rpt_core.recipes.reports.rlvr_report import RlvrReportRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape
 
-BY_SEED: dict[str, SeedStudy] = {one.name: one for one in (imperfect_teacher.STUDY,)}
+BY_SEED: dict[str, SeedStudy] = {one.name: one for one in (imperfect_teacher.STUDY, shorter_thoughts.STUDY)}
 """Studies whose unit is the seed."""
 MID_TRAINING = "mid-training"
 """The study of RMT's parts."""

@@ -27,19 +27,21 @@ class SeedClaim:
 
     name: str
     differences: tuple[float, ...]
-    """Of shares, one a seed."""
+    """One a seed: of shares, or of logarithms."""
     threshold: float
     """In the same unit."""
     direction: Direction = "above"
     least_error: float = 0.0
     """The standard error is at least this: seeds that agree are no certainty."""
+    largest: float = 1.0
+    """What no true difference is beyond: 1 of shares, infinity of logarithms."""
 
 
 def interval(claim: SeedClaim) -> Estimate:
     """The mean difference with the interval its direction asks for; no interval with one seed."""
     return over_runs(
         claim.differences, least_error=claim.least_error, confidence=CONFIDENCE[claim.direction]
-    ).within(-1.0, 1.0)
+    ).within(-claim.largest, claim.largest)
 
 
 def decide_by_seed(claims: Sequence[SeedClaim]) -> list[Decision]:

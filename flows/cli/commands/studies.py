@@ -22,9 +22,9 @@ from rpt_core.pages.words import flops_of
 from rpt_core.planning.cards import parse_machine
 from rpt_core.planning.estimate import StageForecast
 from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
-from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
+from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, OutcomesReportRecipe
 from rpt_core.recipes.reports.report import StudyRecipe
-from rpt_core.report.outcomes.claims import CLAIMS
+from rpt_core.report.outcomes.claims import CLAIMS, RULES
 from rpt_core.report.outcomes.tables import deviation_words
 from rpt_core.report.papers.table import TABLES, Price, written
 from rpt_core.report.papers.table import arms_of as kept_arms
@@ -174,7 +174,7 @@ def _scatter(outcomes: str) -> Iterator[str]:
     """How trainings scatter within arms, once some are done: the one look that decides about more seeds."""
     found = read_folder(Path(outcomes)) if outcomes and Path(outcomes).is_dir() else []
     if found:
-        yield deviation_words(list(kept_arms(found).values()))
+        yield deviation_words(list(kept_arms(found).values()), RULES[IMPERFECT_TEACHER].claimed)
 
 
 def _plain(shares: Mapping[str, Share], done: Mapping[str, list[int]], num_seeds: int) -> dict[str, Any]:

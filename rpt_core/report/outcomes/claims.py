@@ -6,10 +6,12 @@ anew after seed 100 has run. ``tests/unit/report/outcomes/test_page.py`` holds t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf, log
 
 from rpt_core.evaluation.by_seed import Direction, SeedClaim, decide_by_seed
 from rpt_core.evaluation.kept.arm import ACCURACY_SAMPLES
 from rpt_core.evaluation.statistics.compare import Decision
+from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, SHORTER_THOUGHTS
 from rpt_core.report.outcomes.values import Arm, ScoreName, differences
 
 START, MORE_SFT, REJECTION, RPT, PERMUTED = (
@@ -35,7 +37,7 @@ class Claim:
     reference: str
     score: ScoreName
     threshold: float
-    """In shares: 0.10 is ten points."""
+    """In shares: 0.10 is ten points; of ``length``, the logarithm of a ratio."""
     direction: Direction
     expected: str
     """What was guessed before."""
@@ -67,6 +69,49 @@ DESCRIBED: tuple[tuple[str, str, ScoreName], ...] = (
     ("oracle", RPT, "accuracy"),
 )
 """Differences that are shown two-sided, without a threshold and without a verdict."""
+RMT = "RMT"
+ALWAYS, NO_BUDGET, NO_CURRICULUM, NO_NTP = (
+    "RMT, length paid always", "RMT without budget", "RMT without curriculum", "RMT without NTP",
+)  # fmt: skip
+RMT_CLAIMS: tuple[Claim, ...] = (
+    Claim("M1", "RMT is as accurate as RPT, within 5 points", RMT, RPT, "accuracy", 0.05, "within",
+          "holds or RMT below"),
+    Claim("M2", "RMT thinks in half of RPT's tokens or fewer", RMT, RPT, "length", log(0.5), "below",
+          "holds, a third"),
+    Claim("M3", "the budget adds accuracy", RMT, NO_BUDGET, "accuracy", 0.0, "above", "-3 to +3"),
+    Claim("M4", "the curriculum adds accuracy", RMT, NO_CURRICULUM, "accuracy", 0.0, "above", "-2 to +4"),
+    Claim("M5", "the next-token loss adds accuracy", RMT, NO_NTP, "accuracy", 0.0, "above", "-2 to +4"),
+    Claim("M6", "with the length paid always, as printed, it is as accurate, within 5 points", ALWAYS, RMT,
+          "accuracy", 0.05, "within", "fails: length is farmed"),
+)  # fmt: skip
+"""Of the study of shorter thoughts, fixed before its first reported seed."""
+RMT_DESCRIBED: tuple[tuple[str, str, ScoreName], ...] = (
+    (RMT, START, "accuracy"),
+    (RMT, RPT, "verified"),
+    (ALWAYS, RMT, "accuracy"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the page of a study claims, and about which arms."""
+
+    method: str
+    """That the page is about."""
+    claims: tuple[Claim, ...]
+    described: tuple[tuple[str, str, ScoreName], ...]
+
+    @property
+    def claimed(self) -> frozenset[str]:
+        """Arms that some claim is about."""
+        return frozenset(name for claim in self.claims for name in (claim.method, claim.reference))
+
+
+RULES: Mapping[str, Rules] = {
+    IMPERFECT_TEACHER: Rules(RPT, CLAIMS, DESCRIBED),
+    SHORTER_THOUGHTS: Rules(RMT, RMT_CLAIMS, RMT_DESCRIBED),
+}
+"""By study."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +162,7 @@ def _seed_claim(claim: Claim, found: Mapping[int, float], arms: Mapping[str, Arm
     values = tuple(found.values()) or (claim.threshold,)
     return SeedClaim(
         f"{claim.key}: {claim.sentence}", values, claim.threshold, claim.direction,
-        _one_answer(claim, found, arms),
+        _one_answer(claim, found, arms), inf if claim.score == "length" else 1.0,
     )  # fmt: skip
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from rpt_core.artifacts.build import Build
-from rpt_core.pages.words import percent, points
+from rpt_core.pages.words import percent
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
 from rpt_core.report.blocks import Cell, Inline, KeyFigure, gain, say, share
 from rpt_core.report.outcomes import tables
-from rpt_core.report.outcomes.claims import CLAIMS, FIRST_SEEDS, RPT, Judged, judged
+from rpt_core.report.outcomes.claims import FIRST_SEEDS, RULES, Judged, judged
 from rpt_core.report.outcomes.tuning import read_runs, tuning_section
 from rpt_core.report.outcomes.values import Arm, names_of
 from rpt_core.report.study import CUT, Study, Summary
@@ -22,14 +22,15 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
     """
     arms = [Arm.read(arm, build.inputs, "arms") for arm in recipe.arms]
     by_name, start = names_of(arms), arms[0]
-    found = judged(by_name)
-    method = by_name.get(RPT)
+    rules = RULES[recipe.study]
+    found = judged(by_name, rules.claims)
+    method = by_name.get(rules.method)
     runs = read_runs(recipe.tuning, build.inputs)
     words = seed_words(recipe.seeds)
     return Study(
         title=recipe.title,
         eyebrow=f"Report · {len(arms) - 1} arms from one start model · {words}",
-        lead=_lead(start, method, words),
+        lead=_lead(start, method, words, rules.method),
         facts=list(_facts(start, method, found)),
         models=(),
         decisions=[one.decision for one in found if one.decision],
@@ -39,16 +40,16 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
             tables.arms_table(arms),
             *tables.sharpening(arms),
             *tables.faults_table(arms),
-            *tables.described(by_name),
+            *tables.described(by_name, rules.described),
             tables.cost_table(arms),
             tables.by_seed_table(arms),
-            tables.power_table(arms),
+            tables.power_table(arms, rules.claimed),
             *tuning_section(runs),
         ],
         short=list(_short(found, arms)),
         footer="Held out are questions, not documents: kind and steps of a held-out question stand in no "
         f"training text, trace or problem. {CUT}",
-        summary=_summary(found, arms),
+        summary=_summary(found, arms, method),
     )
 
 
@@ -66,12 +67,12 @@ def seed_words(seeds: Sequence[int]) -> str:
     return head + ", ".join(map(str, ordered))
 
 
-def _lead(start: Arm, method: Arm | None, words: str) -> tuple[Inline, ...]:
+def _lead(start: Arm, method: Arm | None, words: str, name: str) -> tuple[Inline, ...]:
     if method is None:
-        return (f"No outcomes of {RPT} are known yet, so nothing is said of it.",)
+        return (f"No outcomes of {name} are known yet, so nothing is said of it.",)
     seeds = tables.thinking_of(start, method)
     if not seeds:
-        return (f"{RPT} and its start have no seed in common yet, so nothing is said of them.",)
+        return (f"{name} and its start have no seed in common yet, so nothing is said of them.",)
     change, better = (tables.mean_over([getattr(one, name) for one in seeds]) for name in ("gain", "better"))
     before, after = (tables.mean_over([getattr(one, name) for one in seeds]) for name in ("before", "after"))
     assert before is not None
@@ -113,12 +114,10 @@ def _short(found: Sequence[Judged], arms: Sequence[Arm]) -> Iterator[str]:
             yield f"{one.claim.key}, “{one.claim.sentence}”, is not tested: something of it is missing."
         elif one.verdict != "holds":
             end = "fails" if one.verdict == "fails" else "is undecided"
-            ends = one.decision.difference
-            known = (
-                "" if ends.low is None or ends.high is None else f" [{points(ends.low)}, {points(ends.high)}]"
-            )
+            shown = tables.change(one.claim.score, one.decision.difference)
+            unit = "" if one.claim.score == "length" else " points"
             yield (
-                f"{one.claim.key}, “{one.claim.sentence}”, {end}: {points(ends.value)}{known} points over "
+                f"{one.claim.key}, “{one.claim.sentence}”, {end}: {shown.text} {shown.detail}{unit} over "
                 f"{len(one.seeds)} seeds, and it holds if the {tables.rule(one.claim)}."
             )
     if few := [arm.name for arm in arms if len(arm.by_seed) < len(FIRST_SEEDS)]:
@@ -127,9 +126,8 @@ def _short(found: Sequence[Judged], arms: Sequence[Arm]) -> Iterator[str]:
         yield "Thoughts were not judged, so nothing is said of true chains, faults and sharpening."
 
 
-def _summary(found: Sequence[Judged], arms: Sequence[Arm]) -> Summary:
+def _summary(found: Sequence[Judged], arms: Sequence[Arm], method: Arm | None) -> Summary:
     summary: Summary = {f"claim {one.claim.key}: {one.claim.sentence}": one.verdict for one in found}
-    method = names_of(arms).get(RPT)
     better = tables.mean_over([one.better for one in tables.thinking_of(arms[0], method)]) if method else None
     if better:
         summary |= {"better_thinking": better.value, "better_thinking_low": better.low}
@@ -137,4 +135,4 @@ def _summary(found: Sequence[Judged], arms: Sequence[Arm]) -> Summary:
     for arm in arms:
         mean = tables.mean_over(arm.scores("accuracy"))
         summary[f"accuracy: {arm.name}"] = mean.value if mean else None
-    return summary | {"claims": len(CLAIMS)}
+    return summary | {"claims": len(found)}

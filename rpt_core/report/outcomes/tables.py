@@ -1,8 +1,9 @@
 """Sections of the page about an imperfect teacher: arms, claims, pass@k, faults, cost and tuning."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ from rpt_core.report.blocks import (
     nats,
     share,
 )
-from rpt_core.report.outcomes.claims import CLAIMED, DESCRIBED, FIRST_SEEDS, MOST_DEVIATION, Claim, Judged
+from rpt_core.report.outcomes.claims import FIRST_SEEDS, MOST_DEVIATION, Claim, Judged
 from rpt_core.report.outcomes.values import (
     ENDS,
     Arm,
@@ -78,7 +79,9 @@ def claims_table(found: Sequence[Judged], arms: Mapping[str, Arm]) -> Section:
         "claim": lambda one: one.claim.sentence,
         "verdict": lambda one: chip(one.verdict),
         "holds if": lambda one: rule(one.claim),
-        "difference over seeds, points": lambda one: gain(one.decision.difference if one.decision else None),
+        "difference over seeds, points": lambda one: change(
+            one.claim.score, one.decision.difference if one.decision else None
+        ),
         "p, adjusted": lambda one: p_value(one.decision.adjusted_p_value) if one.decision else NOTHING,
         "seeds": lambda one: count(len(one.seeds)),
         "over documents, no verdict": documents,
@@ -93,15 +96,26 @@ def claims_table(found: Sequence[Judged], arms: Mapping[str, Arm]) -> Section:
     return Section("Claims", [lead, Table(("", *columns), rows, words=frozenset({0, 1, 2, 3, 8}))])
 
 
+def change(score: ScoreName, difference: Estimate | None) -> Cell:
+    """A difference of scores in points; of lengths, how many times as long."""
+    if score != "length" or difference is None:
+        return gain(difference)
+    low, high = difference.low, difference.high
+    beside = "" if low is None or high is None else f"[{exp(low):.2f}, {exp(high):.2f}]"
+    return Cell(f"{exp(difference.value):.2f} times", beside, value=difference)
+
+
 def rule(claim: Claim) -> str:
     """When a claim holds, in words."""
+    if claim.score == "length":
+        return f"upper end below {exp(claim.threshold):g} times"
     if claim.direction == "within":
         return f"90 % interval within ±{100 * claim.threshold:g}"
     end = "lower end above" if claim.direction == "above" else "upper end below"
     return f"{end} {100 * claim.threshold:g}"
 
 
-def power_table(arms: Sequence[Arm]) -> Section:
+def power_table(arms: Sequence[Arm], claimed: Collection[str]) -> Section:
     """What so many seeds can find, and whether more are wanted: nothing of how arms differ."""
     num = max((len(arm.by_seed) for arm in arms), default=0)
     counts = sorted({len(FIRST_SEEDS), 2 * len(FIRST_SEEDS), num} - {0, 1})
@@ -112,12 +126,17 @@ def power_table(arms: Sequence[Arm]) -> Section:
     ]
     head = ("", *(f"differences scatter by {100 * sd:g} points" for sd in DEVIATIONS))
     lead = "The smallest true mean difference, from its threshold on, that is found with a chance of 80 %."
-    return Section("What these seeds can find", [lead, Table(head, rows), deviation_words(arms)])
+    return Section("What these seeds can find", [lead, Table(head, rows), deviation_words(arms, claimed)])
 
 
-def deviation_words(arms: Sequence[Arm]) -> str:
-    """The one look that decides about further seeds."""
-    scores = [list(arm.scores("accuracy").values()) for arm in arms if arm.name in CLAIMED]
+def deviation_words(arms: Sequence[Arm], claimed: Collection[str]) -> str:
+    """The one look that decides about further seeds.
+
+    Args:
+        arms: Of a study.
+        claimed: Names of those that its claims are about.
+    """
+    scores = [list(arm.scores("accuracy").values()) for arm in arms if arm.name in claimed]
     if not any(len(one) > 1 for one in scores):
         return "No arm of the claims has two seeds yet, so nobody knows how trainings scatter."
     found = pooled_deviation(scores)
@@ -257,10 +276,10 @@ def thinking_table(start: Arm, method: Arm) -> Section:
     return Section("Better thinking, or a habit", [lead, Table(("seed", *columns), rows, total=total)])
 
 
-def described(arms: Mapping[str, Arm]) -> Iterator[Section]:
-    """Differences without a threshold."""
+def described(arms: Mapping[str, Arm], differing: Iterable[tuple[str, str, ScoreName]]) -> Iterator[Section]:
+    """Differences without a threshold: method, reference and score of each."""
     rows: list[Row] = []
-    for method, reference, name in DESCRIBED:
+    for method, reference, name in differing:
         if method in arms and reference in arms:
             found = differences(arms[method], arms[reference], name)
             if found:

@@ -18,6 +18,7 @@ from rpt_core.evaluation.kept.arm import (
     pass_rates,
     process_accuracy,
     think_share,
+    thought_tokens,
 )
 from rpt_core.evaluation.kept.file import OUTCOMES_FILE, from_bytes
 from rpt_core.evaluation.statistics.intervals import Estimate, clustered_mean
@@ -37,6 +38,7 @@ ScoreName = Literal[
     "thinks",
     "plain",
     "updated",
+    "length",
 ]
 ENDS: Mapping[str, str] = {
     "accuracy": "accuracy, held-out questions of 2 to 4 steps",
@@ -50,6 +52,7 @@ ENDS: Mapping[str, str] = {
     "thinks": "answers with a thought",
     "plain": "likeliest next token, plain text",
     "updated": "accuracy at equal updates",
+    "length": "thought tokens, logarithm",
 }
 """What a score is called."""
 
@@ -70,8 +73,15 @@ def score(outcomes: ArmOutcomes, name: ScoreName) -> float:
         "thinks": lambda: think_share(outcomes, held),
         "plain": lambda: float("nan") if outcomes.plain_I is None else float(outcomes.plain_I.mean()),
         "updated": lambda: _shared(outcomes.updated_IS, held),
+        "length": lambda: _log_length(outcomes, held),
     }
     return scores[name]()
+
+
+def _log_length(outcomes: ArmOutcomes, keep_I: NDArray[np.bool_]) -> float:
+    """Logarithm of the mean thought's tokens, so that a difference is a ratio; NaN where nobody thought."""
+    tokens = thought_tokens(outcomes, keep_I)
+    return float(np.log(tokens)) if tokens > 0 else float("nan")
 
 
 def _shared(values_IS: NDArray[np.bool_] | None, keep_I: NDArray[np.bool_]) -> float:

@@ -10,6 +10,7 @@ import pytest
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.by_seed import SeedClaim, decide_by_seed
+from rpt_core.recipes.reports.outcomes_report import SHORTER_THOUGHTS
 from rpt_core.report.outcomes.claims import CLAIMS, RUNS_AN_ARM
 from rpt_core.report.outcomes.tuning import check_fair
 from rpt_core.report.study import write_report
@@ -21,8 +22,8 @@ FIXED = "ca0953607df5aca2"
 """Digest of the claims as they were fixed; a change of it is a change of a claim."""
 
 
-def made(tmp_path, outcomes, tuning=None):
-    recipe, inputs = page_of(tmp_path, outcomes, tuning)
+def made(tmp_path, outcomes, tuning=None, **fields):
+    recipe, inputs = page_of(tmp_path, outcomes, tuning, **fields)
     build = LocalBuild(inputs, tmp_path / "out", tmp_path / "scratch")
     summary = write_report(recipe, build).summary
     return summary, build.out
@@ -119,6 +120,42 @@ def test_a_null_effect_is_called_a_success_in_one_study_of_twenty_at_most(scatte
 def test_the_claims_are_those_that_were_fixed():
     fixed = [(c.key, c.sentence, c.method, c.reference, c.score, c.threshold, c.direction) for c in CLAIMS]
     assert hashlib.sha256(repr(fixed).encode()).hexdigest()[:16] == FIXED
+
+
+def shorter(seed: int, arm: str, accuracy: float, factor: int):
+    """An arm of the study of shorter thoughts, which thinks so many times as long."""
+    one = simulated(arm, seed, accuracy)
+    tokens = factor * one.answers.thought_tokens_I
+    return replace(
+        one, study=SHORTER_THOUGHTS, arm=arm, answers=replace(one.answers, thought_tokens_I=tokens)
+    )
+
+
+def test_lengths_are_compared_as_ratios_under_the_claims_of_their_own_study(tmp_path):
+    arms = {
+        START: (0.30, 6), "RPT": (0.60, 6), "RMT": (0.60, 2), "RMT, length paid always": (0.40, 1),
+        "RMT without budget": (0.50, 6), "RMT without curriculum": (0.50, 2), "RMT without NTP": (0.50, 2),
+    }  # fmt: skip
+    outcomes = [shorter(seed, arm, *known) for seed in SEEDS for arm, known in arms.items()]
+    summary, out = made(tmp_path, outcomes, study=SHORTER_THOUGHTS)
+    found = {name[6:8]: end for name, end in summary.items() if name.startswith("claim M")}
+    assert found == {"M6": "fails"} | {f"M{number}": "holds" for number in range(1, 6)}
+    assert not [name for name in summary if name.startswith("claim C")]
+    text = (out / "report.md").read_text()
+    (row,) = (line for line in text.splitlines() if line.startswith("| M2 |"))
+    assert "0.33 times [0.33, 0.33]" in row
+    assert "upper end below 0.5 times" in row
+    assert "RMT changes accuracy" in text
+
+
+def test_thoughts_that_are_no_shorter_fail_the_claim_in_words_of_ratios(tmp_path):
+    outcomes = [shorter(seed, arm, 0.5, 3) for seed in SEEDS for arm in (START, "RPT", "RMT")]
+    summary, out = made(tmp_path, outcomes, study=SHORTER_THOUGHTS)
+    assert summary["claim M2: RMT thinks in half of RPT's tokens or fewer"] == "fails"
+    text = (out / "report.md").read_text()
+    assert (
+        "fails: 1.00 times [1.00, 1.00] over 8 seeds, and it holds if the upper end below 0.5 times." in text
+    )
 
 
 def runs(arm: str, num: int, seed: int = 10):

@@ -1,0 +1,89 @@
+"""The study of shorter thoughts: RMT and its parts beside RPT, by seeds.
+
+The world, the hold-out and what counts as an operation are those of :mod:`flows.recipes.imperfect_teacher`.
+The start model goes over most of its thoughts again and again, so that a budget has something to cut, and
+knows the budget's words. Every arm ends at the first update that reaches :data:`BUDGET_GFLOPS`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flows.recipes import rmt
+from flows.recipes.by_seed import Arm, ArmPlan, Held, SeedStudy, rates
+from flows.recipes.imperfect_teacher import REINFORCED, limited, teacher
+from flows.recipes.rmt import policy_of
+from flows.recipes.trees import rewritten
+from rpt_core.errors import RecipeError
+from rpt_core.recipes.objectives import RmtObjective
+from rpt_core.recipes.reinforce import PolicyRecipe
+from rpt_core.recipes.reports.outcomes_report import SHORTER_THOUGHTS
+from rpt_core.recipes.reports.report import ReportRecipe
+
+BUDGET_GFLOPS = 3_400.0
+"""1e9 operations of every arm, the proxy's pass among them: twice those of the study of an imperfect teacher,
+whose thoughts are a third as long."""
+BEGINS_FROM = "tiny_rmt"
+TINY: dict[str, Any] = {"max_tokens": 0, "optimiser": {"schedule": "constant", "final_share": 0.0}}
+"""Of the recipe's training: it ends by operations, and no schedule knows beforehand after how many steps."""
+MIDTRAINED = (
+    *rates(1e-4, 2e-4, 4e-4, 8e-4, loss="dr_grpo"),
+    *rates(4e-4, loss="grpo"),
+)
+"""Rate and normalisation of RMT; the weight of its next-token loss is one of its parts."""
+
+
+def long_thinker(journey: ReportRecipe, held: Held = "test") -> ReportRecipe:
+    """The recipe's journey in the imperfect teacher's world.
+
+    Raises:
+        RecipeError: it trains something else than RMT, reads another text, or has no cold start of its own.
+    """
+    if not isinstance(policy_of(journey).objective, RmtObjective):
+        raise RecipeError(
+            f"the study {SHORTER_THOUGHTS} is about the parts of RMT, and {journey.title!r} trains "
+            f"{policy_of(journey).objective.name!r}. Start from {BEGINS_FROM}."
+        )
+    return rewritten(teacher(journey, held, SHORTER_THOUGHTS, BEGINS_FROM), "policy", TINY)
+
+
+def _trained(arm: str, **more: Any) -> Arm:
+    """An arm of RMT's comparison (:data:`flows.recipes.rmt.ARMS`) by operations."""
+    return lambda journey: _limited(rmt.arm(journey, arm), **more)
+
+
+def _limited(journey: ReportRecipe, **more: Any) -> PolicyRecipe:
+    return limited(journey, max_gflops=policy_of(journey).max_gflops or BUDGET_GFLOPS, **more)
+
+
+def _paid_always(journey: ReportRecipe) -> PolicyRecipe:
+    """The length of a thought is paid whether or not its answer is right, as the paper prints it."""
+    return _limited(rmt.arm(journey, "RMT"), objective={"budget": {"paid": "always"}})
+
+
+def _part(name: str) -> tuple[str, ArmPlan]:
+    return name, ArmPlan(_trained(name), tuned_as="RMT")
+
+
+ARMS: dict[str, ArmPlan] = {
+    "RPT": ArmPlan(_trained("RPT", prompts_per_step=32, loss="grpo"), REINFORCED),
+    "RMT": ArmPlan(_trained("RMT"), MIDTRAINED),
+    "RMT, length paid always": ArmPlan(_paid_always, tuned_as="RMT"),
+    **dict(map(_part, ("RMT without budget", "RMT without curriculum", "RMT without NTP"))),
+}
+"""Parts of RMT are left out under RMT's setting, so that each arm differs from it in one thing."""
+TUNED: dict[str, Mapping[str, Any]] = {}
+"""None yet: no tuning run has been made."""
+FURTHER: dict[str, Arm] = {
+    "RMT with a waiting budget": _trained("RMT with a waiting budget"),
+}
+"""Run when it is asked for by name."""
+
+STUDY = SeedStudy(
+    name=SHORTER_THOUGHTS,
+    title="Shorter thoughts: RMT and its parts by seeds",
+    lay=long_thinker,
+    arms=ARMS,
+    tuned=TUNED,
+    asked_for=FURTHER,
+    begins_from=BEGINS_FROM,
+)
