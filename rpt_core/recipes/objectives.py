@@ -36,6 +36,9 @@ class NextTokenSettings(Frozen):
     than ``exp(-ceiling)`` under the proxy are not asked. Never applied in evaluation, which it would bias."""
     problem_is_context: bool = later(True)
     """In a document made of a problem and its solution, only the solution is asked about."""
+    asked: Literal["anywhere", "results"] = later("anywhere")
+    """``results``: only where the number after an equals sign begins, in training and evaluation alike, and
+    under ``reward=prefix`` the whole number alone is right."""
     reward: RewardName = "prefix"
     """``prefix``: byte-exact prefix of the truth ending on a token boundary (RPT, eq. 3). Variants of RPT's
     appendix A: ``first-token``: the first predicted token is the true one. ``dense``: the same, and a wrong

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import RecipeError
 from rpt_core.objectives.next_token.prefix import BOX
+from rpt_core.objectives.next_token.results import begins_result
 from rpt_core.objectives.verdicts import END_OF_THOUGHT
 from rpt_core.objectives.windows import CODEC_KEY, contexts_of, stride, window_of
 from rpt_core.policy.codec import Codec
@@ -66,6 +67,8 @@ class Rules:
     """Replaces the floor by the one that this share of the split's tokens reaches."""
     problem_is_context: bool = True
     """Whether a document's ``context_chars`` are refused."""
+    results_only: bool = False
+    """Whether whatever begins no result (:mod:`rpt_core.objectives.next_token.results`) is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +223,7 @@ class Positions:
         rules = {
             "no-token-before": np.arange(len(ids)) == 0,
             "problem-statement": self._is_context(document),
+            "no-result": self._is_no_result(document),
             # not `nats < floor`: a token that was never scored has NaN, and is refused by this spelling
             "below-the-floor": ~(nats >= self.rules.entropy_floor_nats),
             "above-the-ceiling": nats > self.rules.entropy_ceiling_nats,
@@ -232,6 +236,12 @@ class Positions:
                 refused[reason] = refused.get(reason, 0) + num
             left &= ~refuses
         return np.flatnonzero(left)
+
+    def _is_no_result(self, document: Scored) -> NDArray[np.bool_]:
+        """Tokens that begin no result, where only results are asked about."""
+        if not self.rules.results_only:
+            return np.zeros(len(document.ids), bool)
+        return ~begins_result(document.ids.tolist(), self.codec)
 
     def _is_context(self, document: Scored) -> NDArray[np.bool_]:
         """Tokens that begin in the part of a document that is no target."""

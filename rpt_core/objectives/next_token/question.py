@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
+
 from rpt_core.objectives.evidence import Evidence, Needs, Wanted
 from rpt_core.objectives.next_token.budget import final_budget
 from rpt_core.objectives.next_token.dense import conditional_scores, dense_scores
@@ -20,6 +22,7 @@ from rpt_core.objectives.next_token.prefix import (
     truth_of,
 )
 from rpt_core.objectives.next_token.prompts import next_token_prompt
+from rpt_core.objectives.next_token.results import whole_number
 from rpt_core.objectives.objective import Asked, Drawn, Question, Verdict, Verdicts
 from rpt_core.objectives.prompts import Prompt
 from rpt_core.objectives.verdicts import Reading, answer_bytes, verdict
@@ -59,8 +62,12 @@ class NextToken:
         The floor alone, however training chooses: questions on held-out text are the same for all.
         """
         room = max(2, context_tokens - self.prompt.num_tokens)
-        only = self.settings.problem_is_context
-        return Rules(self.settings.entropy_floor_nats, room, problem_is_context=only)
+        return Rules(
+            self.settings.entropy_floor_nats,
+            room,
+            problem_is_context=self.settings.problem_is_context,
+            results_only=self.settings.asked == "results",
+        )
 
     def training_rules(self, context_tokens: int) -> Rules:
         """What training may ask: :meth:`rules`, with the recipe's own choice and its noise guards."""
@@ -154,10 +161,19 @@ class NextToken:
         return length_bonus(max(num_whole_tokens(p, truth) for p in predictions), each, most)
 
     def _truth(self, question: Question) -> Continuation:
-        return truth_of([self.codec.token_bytes(token) for token in question.truth_ids])
+        truth = truth_of([self.codec.token_bytes(token) for token in question.truth_ids])
+        return whole_number(truth) if self.settings.asked == "results" else truth
+
+    def _number_of(self, ids: tuple[int, ...]) -> tuple[int, ...]:
+        """The tokens of the number that these begin with; likelihoods are of it, too, and of nothing more."""
+        number = whole_number(truth_of([self.codec.token_bytes(token) for token in ids]))
+        ends = self.codec.byte_starts(list(ids))[1:]
+        return ids[: int(np.searchsorted(ends, len(number.content))) + 1]
 
     def _question(self, window: Window, position: int) -> Question:
         ids = truth_ids(window, position, self.settings.truth_tokens, self.codec)
+        if self.settings.asked == "results":
+            ids = self._number_of(ids)
         tail = window.document_ids[max(window.start, position - SHOWN_TOKENS) : position].tolist()
         return Question(
             document=window.doc_id,
