@@ -121,7 +121,7 @@ OF_NEXT = (
     PaperClaim(NEXT, "Chinese, where tokens end inside characters", "", "RPT on Chinese text, its start",
                Compared("Chinese: RPT", "Chinese: start", "accuracy", study=OTHER_TEXT), _OTHER_TEXTS),
     PaperClaim(NEXT, "classical Chinese", "", "RPT on classical text", Untested(),
-               "no classical text is at hand, and the sample world writes none"),
+               "the texts are there; a model that reads them is not, and the sample world writes none"),
     PaperClaim(NEXT, "low-quality data", "", "RPT on text with 30 % of noise, its start",
                Compared("noise 30 %: RPT", "noise 30 %: start", "accuracy", study=OTHER_TEXT), _OTHER_TEXTS),
     PaperClaim(NEXT, "a judge that errs is not exploited", "", "RLPT under a judge with false accepts",
