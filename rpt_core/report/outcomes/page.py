@@ -8,7 +8,7 @@ from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
 from rpt_core.report.blocks import Cell, Inline, KeyFigure, gain, say, share
 from rpt_core.report.outcomes import tables
 from rpt_core.report.outcomes.claims import FIRST_SEEDS, RULES, Judged, judged
-from rpt_core.report.outcomes.tuning import read_runs, tuning_section
+from rpt_core.report.outcomes.tuning import TuningRun, read_runs, tuning_section
 from rpt_core.report.outcomes.values import Arm, names_of
 from rpt_core.report.study import CUT, Study, Summary
 
@@ -22,10 +22,12 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
     """
     arms = [Arm.read(arm, build.inputs, "arms") for arm in recipe.arms]
     by_name, start = names_of(arms), arms[0]
+    runs = read_runs(recipe.tuning, build.inputs)
+    if runs:
+        return _tuning_page(recipe, runs)
     rules = RULES[recipe.study]
     found = judged(by_name, rules.claims)
     method = by_name.get(rules.method)
-    runs = read_runs(recipe.tuning, build.inputs)
     words = seed_words(recipe.seeds)
     return Study(
         title=recipe.title,
@@ -44,12 +46,28 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
             tables.cost_table(arms),
             tables.by_seed_table(arms),
             tables.power_table(arms, rules.claimed),
-            *tuning_section(runs),
         ],
         short=list(_short(found, arms)),
         footer="Held out are questions, not documents: kind and steps of a held-out question stand in no "
         f"training text, trace or problem. {CUT}",
         summary=_summary(found, arms, method),
+    )
+
+
+def _tuning_page(recipe: OutcomesReportRecipe, runs: Sequence[TuningRun]) -> Study:
+    """The page of tuning runs, which reports no seed."""
+    words, num = seed_words(recipe.seeds), len({run.arm for run in runs})
+    return Study(
+        title=recipe.title,
+        eyebrow=f"Report · {len(runs)} tuning runs of {num} arms · {words}",
+        lead=(f"{len(runs)} runs chose the settings of {num} arms; no reported seed is among them.",),
+        facts=[],
+        models=(),
+        decisions=[],
+        sections=list(tuning_section(runs)),
+        short=[],
+        footer=f"Accuracy at tuning questions, which no reported seed asks. {CUT}",
+        summary={"runs": len(runs), "arms": num},
     )
 
 
