@@ -6,11 +6,16 @@ down to a few. What is left, read from one end to the other, is the order. It ta
 tokens.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 LEAF = 4
 """Documents that are split no further."""
@@ -48,6 +53,8 @@ def topic_ranks(tokens_D: Sequence[NDArray[np.int32]], num_tokens: int) -> NDArr
 
 def _weighted(sets_D: Sequence[NDArray[np.int32]], num_tokens: int) -> csr_array:
     """Rows of idf, of length one; a document of nothing, or of what all have, is a row of zeros."""
+    from scipy.sparse import csr_array  # a training in random order needs none of it
+
     flat = np.concatenate([np.zeros(0, np.int32), *sets_D])
     ends = np.concatenate([[0], np.cumsum([len(one) for one in sets_D], dtype=np.int64)])
     found_V = np.bincount(flat, minlength=num_tokens)

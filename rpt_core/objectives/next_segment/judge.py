@@ -201,7 +201,7 @@ def errs(predicted: str, share: float) -> bool:
     Example:
         >>> said = [f"On day {day} the clock shows {hour}." for day in range(50) for hour in range(12)]
         >>> [sum(errs(one, share) for one in said) for share in (0.0, 0.05, 1.0)]
-        [0, 33, 600]
+        [0, 26, 600]
     """
     digest = hashlib.sha256(" ".join(predicted.split()).encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64

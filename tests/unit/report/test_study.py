@@ -8,6 +8,7 @@ import pytest
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
 from rpt_core.errors import RecipeError
+from rpt_core.recipes.reports.outcomes_report import OUTCOME_PAGES
 from rpt_core.recipes.reports.report import PAGES, START, STUDIES, ArmsRecipe, StudyModel
 from rpt_core.report.blocks import Card, Cell, Section, Table, plain, say, share
 from rpt_core.report.study import write_report
@@ -123,7 +124,7 @@ def test_json_holds_numbers_and_no_drawings():
 def test_every_study_of_the_table_can_be_opened():
     from pkgutil import resolve_name
 
-    places = [*PAGES.values(), *STUDIES.values()]
+    places = [*PAGES.values(), *STUDIES.values(), *OUTCOME_PAGES.values()]
     assert all(callable(resolve_name(place)) for place in places)
     assert {place.rpartition(".")[0] for place in places} == {"rpt_core.report", "rpt_core.report.outcomes"}
 
