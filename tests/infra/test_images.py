@@ -62,7 +62,10 @@ def mounts() -> list[str]:
     """What this machine's pip is configured by, lent to the build: files of packages, and where to ask."""
     files = re.findall(r"^\s*(/\S+), exists: True", pip_config("debug"), re.MULTILINE)
     places = re.findall(r"(?:file://)?(/[^\s',]+)", pip_config("list"))
-    found = dict.fromkeys(path for path in [*files, *places] if Path(path).exists())
+    indexes = (
+        re.sub(r"/simple$", "", path.rstrip("/")) for path in places
+    )  # its pages link to files beside it
+    found = dict.fromkeys(path for path in [*files, *indexes] if Path(path).exists())
     return [f"--volume={path}:{path}:ro" for path in found]
 
 
