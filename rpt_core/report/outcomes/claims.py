@@ -17,8 +17,6 @@ from rpt_core.report.outcomes.values import Arm, ScoreName, differences
 START, MORE_SFT, REJECTION, RPT, PERMUTED = (
     "start", "more SFT", "rejection SFT", "RPT", "permuted reward",
 )  # fmt: skip
-CLAIMED = (START, MORE_SFT, REJECTION, RPT, PERMUTED)
-"""Arms of the claims: what further seeds are run for."""
 FIRST_SEEDS, FURTHER_SEEDS = tuple(range(100, 108)), tuple(range(108, 116))
 TUNING_SEEDS = (10, 11, 12)
 RUNS_AN_ARM = 7
@@ -108,7 +106,7 @@ class Rules:
 
     @property
     def claimed(self) -> frozenset[str]:
-        """Arms that some claim is about."""
+        """Arms that some claim is about: what further seeds are run for."""
         return frozenset(name for claim in self.claims for name in (claim.method, claim.reference))
 
 

@@ -17,12 +17,12 @@ from rpt_core.pages.words import ends, percent_bare, points
 from rpt_core.recipes.reports.outcomes_report import DOSE_RESPONSE, OutcomesReportRecipe
 from rpt_core.report.blocks import Card, Columns, Inline, KeyFigure, Row, Section, Table, count, gain, share
 from rpt_core.report.figures import card
+from rpt_core.report.outcomes.claims import RPT, START
 from rpt_core.report.outcomes.page import seed_words
 from rpt_core.report.outcomes.tables import mean_over, mean_share
 from rpt_core.report.outcomes.values import Arm
 from rpt_core.report.study import Study, Summary
 
-START, METHOD = "start", "RPT"
 FEW_STEPS, FOUR_STEPS = (2, 3), (4,)
 QUALITY, EXPOSURE = "right_share", "long_share"
 """Fields of the world that a grid is laid over."""
@@ -92,9 +92,8 @@ class World:
 
     def estimate(self, measure: Measure) -> Estimate | None:
         """The mean over seeds with Student's interval; None where nothing was measured."""
-        before = -1.0 if measure.difference else 0.0
         found = [
-            measure.of(after) + before * (measure.of(start) if before else 0.0)
+            measure.of(after) - measure.of(start) if measure.difference else measure.of(after)
             for start, after in self.pairs()
         ]
         mean = mean_over([value for value in found if np.isfinite(value)])
@@ -155,14 +154,13 @@ def read_worlds(arms: Sequence[Arm]) -> list[World]:
         world, _, role = arm.name.rpartition(": ")
         found.setdefault(world, {})[role] = arm
     for world, by_role in found.items():
-        if not world or set(by_role) != {START, METHOD}:
+        if not world or set(by_role) != {START, RPT}:
             raise RecipeError(
                 f"the world {world!r} has the arms {', '.join(by_role)}, and a study over worlds compares "
-                f"{START} and {METHOD} in each. Lay the study out again."
+                f"{START} and {RPT} in each. Lay the study out again."
             )
     worlds = [
-        World(world, _setting(by_role[METHOD]), by_role[START], by_role[METHOD])
-        for world, by_role in found.items()
+        World(world, _setting(by_role[RPT]), by_role[START], by_role[RPT]) for world, by_role in found.items()
     ]
     for one in worlds:
         for before, after in one.pairs():

@@ -72,7 +72,7 @@ def test_a_trial_has_one_budget_of_its_own_for_all_arms():
 
 
 def test_arms_of_the_claims_are_called_as_the_claims_call_them():
-    assert set(claims.CLAIMED) - {claims.START} <= set(ARMS)
+    assert set(claims.RULES[IMPERFECT_TEACHER].claimed) - {claims.START} <= set(ARMS)
     described = {name for pair in claims.DESCRIBED for name in pair[:2]}
     assert described - {claims.START} <= set(ARMS)
     assert set(TUNED) <= set(ARMS)
