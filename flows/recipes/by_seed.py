@@ -61,6 +61,8 @@ class SeedStudy:
     """Arms that are run when they are named."""
     begins_from: str = "tiny_rpt"
     """The recipe it is made for."""
+    samples: int = SAMPLES
+    """Answers to each question of a reported run."""
 
     def training_of(self, journey: ReportRecipe, name: str, setting: Mapping[str, Any]) -> Training:
         """One arm's training under one setting.
@@ -185,7 +187,7 @@ class SeedStudy:
         evaluation = after.model_copy(
             update={
                 "model": training or start, "modes": ("plain", "reasoning"), "milestones": bool(updates),
-                "samples": SAMPLES if setting is None else TUNING_SAMPLES, "num_positions": POSITIONS,
+                "samples": self.samples if setting is None else TUNING_SAMPLES, "num_positions": POSITIONS,
                 "temperature": 1.0, "text_nats": True,
             }
         )  # fmt: skip

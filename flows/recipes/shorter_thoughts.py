@@ -23,6 +23,8 @@ BUDGET_GFLOPS = 3_400.0
 """1e9 operations of every arm, the proxy's pass among them: twice those of the study of an imperfect teacher,
 whose thoughts are a third as long."""
 BEGINS_FROM = "tiny_rmt"
+SAMPLES = 16
+"""Answers to each question: no claim here is about coverage, and thoughts are long."""
 TINY: dict[str, Any] = {"max_tokens": 0, "optimiser": {"schedule": "constant", "final_share": 0.0}}
 """Of the recipe's training: it ends by operations, and no schedule knows beforehand after how many steps."""
 MIDTRAINED = (
@@ -52,7 +54,8 @@ def _trained(arm: str, **more: Any) -> Arm:
 
 
 def _limited(journey: ReportRecipe, **more: Any) -> PolicyRecipe:
-    return limited(journey, max_gflops=policy_of(journey).max_gflops or BUDGET_GFLOPS, **more)
+    budget = policy_of(journey).max_gflops or BUDGET_GFLOPS
+    return limited(journey, max_gflops=budget, milestones=(), **more)
 
 
 def _paid_always(journey: ReportRecipe) -> PolicyRecipe:
@@ -86,4 +89,5 @@ STUDY = SeedStudy(
     tuned=TUNED,
     asked_for=FURTHER,
     begins_from=BEGINS_FROM,
+    samples=SAMPLES,
 )

@@ -6,6 +6,7 @@ help at all.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from flows.recipes.by_seed import START
@@ -25,6 +26,8 @@ from rpt_core.recipes.reports.report import ReportRecipe
 from rpt_core.recipes.world import SecondEdition
 
 METHOD = "RPT"
+SAMPLES = 16
+"""Answers to each question: accuracy is the mean of the first eight, and a share never solved needs more."""
 RIGHT_SHARES = (0.1, 0.3, 0.6, 1.0)
 """The teacher's quality q: share of its traces that are right."""
 LONG_SHARES = (0.0, 0.01, 0.05, 0.2)
@@ -102,6 +105,7 @@ def in_world(journey: ReportRecipe, changes: Mapping[str, Any]) -> ReportRecipe:
 def _outcomes(
     journey: ReportRecipe, seed: int, study: WorldStudyName, world: str, name: str
 ) -> OutcomesRecipe:
-    training = None if name == START else STUDY.training_of(journey, name, STUDY.setting_of(name))
-    found = STUDY.outcomes_of(journey, seed, arm_name(world, name), training)
+    chosen = {**STUDY.setting_of(name), "milestones": ()}  # one arm alone: nothing to compare after a step
+    training = None if name == START else STUDY.training_of(journey, name, chosen)
+    found = replace(STUDY, samples=SAMPLES).outcomes_of(journey, seed, arm_name(world, name), training)
     return found.model_copy(update={"study": study, "setting": dict(WORLDS[study][world])})

@@ -178,10 +178,11 @@ def _setting(arm: Arm) -> Mapping[str, Any]:
 
 
 def _maps(worlds: Sequence[World]) -> Section:
+    answers = max(one.answers.num_samples for world in worlds for pair in world.pairs() for one in pair)
     lead = (
         "Rows are the teacher's quality q, the share of its traces that are right; columns the exposure e, "
         "the share of traces with four steps. Points gained over the start, mean over seeds; the last map is "
-        "the share of questions never solved in 64 answers."
+        f"the share of questions never solved in {answers} answers."
     )
     cards = [_map(worlds, measure, f"dose-{number}") for number, measure in enumerate(MEASURES, start=1)]
     return Section(
