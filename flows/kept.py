@@ -10,15 +10,13 @@ from rpt_core.artifacts.design import design_of
 from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.errors import SourceError
 from rpt_core.evaluation.kept.arm import ArmOutcomes
-from rpt_core.evaluation.kept.file import ENDING, OUTCOMES_FILE, file_name, read_outcomes
+from rpt_core.evaluation.kept.file import ENDING, OUTCOMES_FILE, TUNING, file_name, read_outcomes
 from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe, StudyArm
 from rpt_core.report.outcomes.take import check_is
 from tasks.home import open_store
 from tasks.inputs.resolve import resolve_sources
 
-WORLDS = "worlds"
-"""Folder of the studies over worlds, beside the files of the study itself."""
 Finished = Callable[[Recipe, Artifact], None]
 
 
@@ -106,11 +104,13 @@ def read_folder(folder: Path) -> list[ArmOutcomes]:
 
 
 def read_studies(folder: Path) -> list[ArmOutcomes]:
-    """The same with what studies over worlds have kept below it.
+    """The same with what further studies have kept in folders below it; tuning runs are left out.
 
     Raises:
         SourceError: there is no such folder.
         IntegrityError: a file is damaged.
     """
-    below = folder / WORLDS
-    return [*read_folder(folder), *(read_folder(below) if below.is_dir() else [])]
+    found = read_folder(folder)
+    for below in sorted(path for path in folder.iterdir() if path.is_dir() and path.name != TUNING):
+        found += read_folder(below)
+    return found

@@ -195,7 +195,7 @@ TUNED: dict[str, Mapping[str, Any]] = {
     "RLP": LEAVE_ONE_OUT[2], "VeriFree": LEAVE_ONE_OUT[4], "expected prefix": LEAVE_ONE_OUT[4],
     "JEPO": LEAVE_ONE_OUT[0], "RLPR": LEAVE_ONE_OUT[2], "NRT": LEAVE_ONE_OUT[2], "NOVER": LEAVE_ONE_OUT[4],
     "more SFT, then RPT": REINFORCED[2], "NTP tuned": SUPERVISED[2], "Mixed SFT": MIXED[1],
-    "RPT, random positions": REINFORCED[0],
+    "RPT, random positions": REINFORCED[0], "learned masker": REINFORCED[3],
 }  # fmt: skip
 """By arm, the setting that the tuning runs chose; frozen in a commit before the first reported seed."""
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from flows.cli.commands.studies import PAPER_MACHINE, paper_prices
-from flows.kept import WORLDS, read_studies
+from flows.kept import read_studies
 from flows.recipes import NAMED
 from rpt_core.evaluation.kept.file import file_name, to_bytes
 from rpt_core.report.outcomes.claims import CLAIMS
@@ -101,7 +101,7 @@ def test_a_study_over_worlds_decides_its_own_rows(tmp_path):
     """Its files lie below the study's, and its seeds are its own."""
     for name, level in (("Chinese: start", 0.3), ("Chinese: RPT", 0.7)):
         for seed in range(200, 205):
-            path = tmp_path / WORLDS / file_name(name, seed)
+            path = tmp_path / "worlds" / file_name(name, seed)
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(to_bytes(replace(simulated(name, seed, level), study="other-text")))
     text, _ = written(read_studies(tmp_path), paper_prices(), PAPER_MACHINE)
