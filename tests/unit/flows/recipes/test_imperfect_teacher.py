@@ -1,6 +1,7 @@
 """The arms of the study of an imperfect teacher: one start, one budget, one search for all of them."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -137,5 +138,13 @@ def test_a_field_that_an_arm_has_frozen_is_refused(field, arm):
 def test_other_fields_and_arms_without_a_setting_are_the_readers():
     fields = {"policy.steps": 3, "cold-start.optimiser.learning_rate": 1e-3}
     over_arms("tiny_rpt", (100,), ("RPT",), Overrides(fields=fields), IMPERFECT_TEACHER)
-    untuned = next(name for name in ARMS if not STUDY.setting_of(name))
-    over_arms("tiny_rpt", (100,), (untuned,), Overrides(fields={"ntp_weight": 0.5}), IMPERFECT_TEACHER)
+    untuned = replace(STUDY, tuned={name: one for name, one in TUNED.items() if name != "RLP"})
+    untuned.check_frozen(("ntp_weight",), ("RLP",))
+    with pytest.raises(RecipeError, match="'RLP' of imperfect-teacher keeps the setting"):
+        STUDY.check_frozen(("ntp_weight",), ("RLP",))
+
+
+def test_every_arm_has_a_setting_that_its_tuning_runs_chose():
+    assert all(STUDY.setting_of(name) for name in ARMS)
+    for name, plan in ARMS.items():
+        assert not plan.grid or TUNED[name] in plan.grid, name
