@@ -5,7 +5,7 @@ import pytest
 from flows.agreement import check_journey
 from flows.recipes import Overrides, over_arms, over_tuning
 from flows.recipes.by_seed import FIRST_RUNS, TUNING_SEEDS
-from flows.recipes.shorter_thoughts import ARMS, BUDGET_GFLOPS, FURTHER, MIDTRAINED, TUNED
+from flows.recipes.shorter_thoughts import ARMS, BUDGET_GFLOPS, FURTHER, LESSONS, MIDTRAINED, TUNED
 from flows.recipes.trees import walk
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.corpus import IngestRecipe
@@ -28,7 +28,7 @@ def test_every_arm_goes_on_from_one_start_that_thinks_long_and_knows_a_budget(pa
     assert len(starts) == 1
     start = page.arms[0].outcomes[0].start
     assert (start.think_share, start.problems_per_step, start.direct_answers) == (1.0, 0, False)
-    assert start.long_share == 0.8
+    assert (start.long_share, start.steps) == (0.8, LESSONS)
     assert start.budget_words
     worlds = {one.sample.second for one in walk(page) if isinstance(one, IngestRecipe)}
     assert [one.right_share for one in worlds] == [0.3]
