@@ -115,6 +115,18 @@ class Budget(Frozen):
     """The budget also stays above this share of the last step's mean thought. Not in the paper, whose
     schedule waits for nobody: but a thought of twice the budget earns nothing for its length, nor does a
     longer one, so a budget that ran ahead pulls at no thought. Above one half it always pulls at the mean."""
+    schedule_tokens: int = later(0, ge=0)
+    """Thought tokens drawn over which the budget falls, in place of steps; 0 for steps. Not in the paper:
+    where arms end by operations nobody knows their steps beforehand, and shorter thoughts make more."""
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> "Budget":
+        if self.schedule_steps and self.schedule_tokens:
+            raise ValueError(
+                f"the budget falls over schedule_steps={self.schedule_steps} or over "
+                f"schedule_tokens={self.schedule_tokens}, not over both: set one of them to 0"
+            )
+        return self
 
 
 class Curriculum(Frozen):

@@ -96,7 +96,7 @@ def longest_answer(budget: int, settings: Budget, limit: int) -> int:
     return min(limit, 2 * budget + settings.answer_tokens) if settings.hard_cap else limit
 
 
-MEAN_THOUGHT = "mean_thought_tokens"
+MEAN_THOUGHT, DRAWN_TOKENS = "mean_thought_tokens", "drawn_thought_tokens"
 
 
 @dataclass
@@ -108,11 +108,19 @@ class ThoughtBudget:
     """Of the training; the schedule's length where the settings have none of their own."""
     mean_thought_tokens: float = 0.0
     """Of the last step's answers that thought."""
+    drawn_tokens: int = 0
+    """Of all thoughts so far."""
 
     def tokens(self, step: int) -> int:
         """B_t at a 1-based step."""
-        due = budget_at(self.settings, (step - 1) / (self.settings.schedule_steps or self.steps))
+        due = budget_at(self.settings, self._done(step))
         return waiting(due, self.settings, self.mean_thought_tokens)
+
+    def _done(self, step: int) -> float:
+        """Share of the schedule that is over, t / T; above 1 after its end."""
+        if self.settings.schedule_tokens:
+            return self.drawn_tokens / self.settings.schedule_tokens
+        return (step - 1) / (self.settings.schedule_steps or self.steps)
 
     def rewarded(self, verdict: Verdict, tokens: int) -> Verdict:
         """The verdict with the composite reward, asked under a budget of ``tokens``."""
@@ -124,11 +132,18 @@ class ThoughtBudget:
         """Take in a step's answers."""
         thoughts = [v.thought_tokens for group in verdicts for v in group if v.thought_tokens]
         self.mean_thought_tokens = float(np.mean(thoughts)) if thoughts else 0.0
+        self.drawn_tokens += sum(thoughts)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """What the budget depends on beside the step."""
-        return {MEAN_THOUGHT: np.array([self.mean_thought_tokens])} if self.settings.wait_share else {}
+        known: dict[str, NDArray[np.generic]] = {}
+        if self.settings.wait_share:
+            known[MEAN_THOUGHT] = np.array([self.mean_thought_tokens])
+        if self.settings.schedule_tokens:
+            known[DRAWN_TOKENS] = np.array([self.drawn_tokens], np.int64)
+        return known
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on from :meth:`state`."""
         self.mean_thought_tokens = float(state[MEAN_THOUGHT][0]) if MEAN_THOUGHT in state else 0.0
+        self.drawn_tokens = int(state[DRAWN_TOKENS][0]) if DRAWN_TOKENS in state else 0

@@ -1,5 +1,6 @@
 """RMT: budgets stay out of the trunk, tiers come in their shares, and a resumed draw is the same draw."""
 
+import math
 from collections import Counter
 from dataclasses import replace
 
@@ -299,6 +300,20 @@ def test_a_budget_that_waits_stays_near_the_thoughts_and_goes_on_from_a_checkpoi
     papers.observe(Seen(verdicts_of(200), {}))
     assert papers.budget.tokens(41) == 4
     assert papers.state() == {}
+
+
+def test_a_budget_by_tokens_falls_with_the_thoughts_drawn_and_goes_on_from_a_checkpoint(codec: Codec, inputs):
+    by_tokens = {"budget": Budget(first=40, decay=0.1, schedule_tokens=400), "curriculum": None}
+    one, other = (opened(inputs, codec, objective=by_tokens) for _ in range(2))
+    assert [one.budget.tokens(step) for step in (1, 41)] == [40, 40]  # steps alone change nothing
+    one.observe(Seen(verdicts_of(0, 80, 120), {}))
+    assert one.budget.tokens(2) == math.floor(40 * 0.1**0.5) == 12
+    other.restore(one.state())
+    assert other.draw(2, 0, 8) == one.draw(2, 0, 8)
+    one.observe(Seen(verdicts_of(300) * 8, {}))
+    assert one.budget.tokens(3) == 4  # the last value holds
+    with pytest.raises(ValueError, match=r"schedule_steps=48 or over schedule_tokens=400, not over both"):
+        Budget(schedule_steps=48, schedule_tokens=400)
 
 
 def test_a_position_is_taken_once_in_a_visit(codec: Codec, inputs):
