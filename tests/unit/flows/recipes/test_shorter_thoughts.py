@@ -5,7 +5,15 @@ import pytest
 from flows.agreement import check_journey
 from flows.recipes import Overrides, over_arms, over_tuning
 from flows.recipes.by_seed import FIRST_RUNS, TUNING_SEEDS
-from flows.recipes.shorter_thoughts import ARMS, BUDGET_GFLOPS, FURTHER, LESSONS, MIDTRAINED, TUNED
+from flows.recipes.shorter_thoughts import (
+    ARMS,
+    BUDGET_GFLOPS,
+    FURTHER,
+    LESSONS,
+    MIDTRAINED,
+    SCHEDULE_TOKENS,
+    TUNED,
+)
 from flows.recipes.trees import walk
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.corpus import IngestRecipe
@@ -56,6 +64,11 @@ def test_each_part_differs_from_rmt_in_one_thing(page):
         "RMT without budget": {"budget": None},
         "RMT without curriculum": {"curriculum": None},
         "RMT, length paid always": {"budget": whole.objective.budget.model_copy(update={"paid": "always"})},
+        "RMT, budget over tokens": {
+            "budget": whole.objective.budget.model_copy(
+                update={"schedule_steps": 0, "schedule_tokens": SCHEDULE_TOKENS}
+            )
+        },
         "RMT without NTP": {},
     }
     for name, changes in parts.items():
