@@ -7,7 +7,7 @@ its recipe names (:attr:`rpt_core.recipes.reports.report.PageRecipe.page`). The 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pkgutil import resolve_name
 from typing import Any
 
@@ -20,7 +20,7 @@ from rpt_core.pages.words import environment, p_value, points, render
 from rpt_core.recipes.reports.report import PageRecipe
 from rpt_core.report.blocks import Cell, Inline, KeyFigure, Section, Table, chip, gain, plain
 from rpt_core.report.models import Evaluated, Model
-from rpt_core.report.ran import what_it_took, what_ran
+from rpt_core.report.ran import Line, what_it_took, what_ran
 from rpt_core.report.sources import StageRow, lineage
 
 PAGE, TEXT, PICTURE, JSON = REPORT_PAGE, "report.md", "report.png", "report.json"
@@ -59,6 +59,10 @@ class Study:
     picture_label: str = ""
     stages: Sequence[StageRow] = ()
     """Stages whose seconds and dates go into a volatile page of their own."""
+    ran: Sequence[Line] = ()
+    """What ran, where the inputs do not show it all; empty to read it off the manifests of what is there."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Of artifacts, by fingerprint, for the list of where the numbers come from."""
 
 
 def write_report(recipe: PageRecipe, build: Build) -> Outcome:
@@ -81,10 +85,10 @@ def write_report(recipe: PageRecipe, build: Build) -> Outcome:
         "dark": DARK.css(),
         "study": study,
         "sources": sources,
-        "ran": what_ran(sources),
+        "ran": study.ran or what_ran(sources),
         "took": what_it_took(sources),
         "roles": roles,
-        "names": {stage.source.fingerprint: stage.name for stage in study.stages} | roles,
+        "names": {stage.source.fingerprint: stage.name for stage in study.stages} | roles | dict(study.names),
     }
     templates = environment("rpt_core.report")
     render(build.out / PAGE, templates.get_template("study.html.j2").render(context))

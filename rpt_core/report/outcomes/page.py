@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
-from rpt_core.artifacts.build import Build
-from rpt_core.pages.words import percent
+from rpt_core.artifacts.build import GIGA, Build
+from rpt_core.evaluation.kept.arm import SHARED
+from rpt_core.pages.words import count_of, flops_of, percent
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
 from rpt_core.report.blocks import Cell, Inline, KeyFigure, gain, say, share
 from rpt_core.report.outcomes import tables
 from rpt_core.report.outcomes.claims import FIRST_SEEDS, RULES, Judged, judged
 from rpt_core.report.outcomes.tuning import TuningRun, read_runs, tuning_section
 from rpt_core.report.outcomes.values import Arm, names_of
+from rpt_core.report.ran import Line
 from rpt_core.report.study import CUT, Study, Summary
 
 
@@ -51,6 +53,8 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
         footer="Held out are questions, not documents: kind and steps of a held-out question stand in no "
         f"training text, trace or problem. {CUT}",
         summary=_summary(found, arms, method),
+        ran=what_ran(arms),
+        names=names_of_sources(arms),
     )
 
 
@@ -69,6 +73,28 @@ def _tuning_page(recipe: OutcomesReportRecipe, runs: Sequence[TuningRun]) -> Stu
         footer=f"Accuracy at tuning questions, which no reported seed asks. {CUT}",
         summary={"runs": len(runs), "arms": num},
     )
+
+
+def what_ran(arms: Sequence[Arm]) -> list[Line]:
+    """Operations and files of a page of outcomes, of arms that were trained elsewhere, too."""
+    kept = [one for arm in arms for one in arm.by_seed.values()]
+    if not kept:
+        return []
+    shared = {one.seed: sum(one.gflops.get(name, 0.0) for name in SHARED) for one in kept}
+    own = flops_of(GIGA * sum(one.own_gflops for one in kept))
+    beside = flops_of(GIGA * sum(shared.values()))
+    tokens = count_of(sum(one.tokens for one in kept))
+    return [
+        Line("Outcomes", f"{len(kept)}, each of one arm under one seed"),
+        Line("Compute", f"{own} operations of all arms, {tokens} tokens; {beside} of their start models"),
+    ]
+
+
+def names_of_sources(arms: Sequence[Arm]) -> dict[str, str]:
+    """Arm and seed of every outcomes, by fingerprint."""
+    return {
+        source.fingerprint: f"{arm.name}, seed {seed}" for arm in arms for seed, source in arm.sources.items()
+    }
 
 
 def seed_words(seeds: Sequence[int]) -> str:

@@ -18,7 +18,7 @@ from rpt_core.recipes.reports.outcomes_report import DOSE_RESPONSE, OutcomesRepo
 from rpt_core.report.blocks import Card, Columns, Inline, KeyFigure, Row, Section, Table, count, gain, share
 from rpt_core.report.figures import card
 from rpt_core.report.outcomes.claims import RPT, START
-from rpt_core.report.outcomes.page import seed_words
+from rpt_core.report.outcomes.page import names_of_sources, seed_words, what_ran
 from rpt_core.report.outcomes.tables import mean_over, mean_share
 from rpt_core.report.outcomes.values import Arm
 from rpt_core.report.study import Study, Summary
@@ -107,7 +107,8 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
         IntegrityError: a file of outcomes cannot be read.
         RecipeError: a world has no start or no RPT, or they were asked different questions.
     """
-    worlds = read_worlds([Arm.read(arm, build.inputs, "arms") for arm in recipe.arms])
+    arms = [Arm.read(arm, build.inputs, "arms") for arm in recipe.arms]
+    worlds = read_worlds(arms)
     words = seed_words(recipe.seeds)
     few = MEASURES[0]
     ranked = [(found.value, one) for one in worlds if (found := one.estimate(few))]
@@ -140,6 +141,8 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
         footer="Every world has its own text, base model, start and RPT, at equal operations; RPT's setting "
         "is the one frozen for the study of an imperfect teacher.",
         summary=_summary(worlds),
+        ran=what_ran(arms),
+        names=names_of_sources(arms),
     )
 
 

@@ -65,6 +65,14 @@ def test_the_page_says_first_what_is_better_thinking_and_what_habit(known):
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
 
 
+def test_the_page_counts_arms_that_other_machines_have_trained(known):
+    """Their files hold what they cost; manifests of their trainings are not there."""
+    text = (known[1] / "report.md").read_text()
+    assert "- Outcomes: 40, each of one arm under one seed" in text
+    assert "- Compute: 51.8T operations of all arms, 13\u2009200\u2009000 tokens; 6.4T of their start" in text
+    assert "- Text: " not in text
+
+
 def test_a_habit_is_told_from_better_thinking(tmp_path):
     """All of the gain is from thinking more often: none of it counts as better thinking."""
     outcomes = [simulated(START, seed, 0.30, thinks=0.3) for seed in SEEDS]
