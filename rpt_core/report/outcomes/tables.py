@@ -151,29 +151,22 @@ def deviation_words(arms: Sequence[Arm], claimed: Collection[str]) -> str:
 def arms_table(arms: Sequence[Arm]) -> Section:
     """Every arm by its scores, mean over its seeds."""
     start = arms[0]
-    measured: tuple[ScoreName, ...] = (
-        "accuracy",
-        "new-sentence",
-        "new-pair",
-        "updated",
-        "verified",
-        "process",
-        "thinks",
-        "long",
-        "seen",
-        "plain",
-    )
-    shown = [name for name in measured if any(arm.scores(name) for arm in arms)]
+    right: tuple[ScoreName, ...] = ("accuracy", "new-sentence", "new-pair", "updated", "long", "seen")
+    thought: tuple[ScoreName, ...] = ("verified", "process", "thinks", "plain")
 
-    def of(name: ScoreName) -> Callable[[Arm], Inline]:
-        return lambda arm: share(mean_share(arm.scores(name)))
+    def shares(names: Sequence[ScoreName]) -> dict[str, Callable[[Arm], Inline]]:
+        shown = [name for name in names if any(arm.scores(name) for arm in arms)]
+        return {ENDS[name]: partial(_mean_of, name=name) for name in shown}
 
-    columns: dict[str, Callable[[Arm], Inline]] = {
+    accuracies: dict[str, Callable[[Arm], Inline]] = {
         "seeds": lambda arm: count(len(arm.by_seed)),
         "over the start, points": lambda arm: (
             NOTHING if arm is start else gain(mean_over(differences(arm, start, "accuracy")))
         ),
-        **{ENDS[name]: of(name) for name in shown},
+        **shares(right),
+    }
+    thoughts: dict[str, Callable[[Arm], Inline]] = {
+        **shares(thought),
         "thought tokens": lambda arm: amount(mean_over(of_held(arm, thought_tokens))),
         "entropy of thoughts, nats": lambda arm: nats(mean_over(of_held(arm, thought_entropy))),
         "held-out text, nats a token": lambda arm: nats(mean_over(text_nats(arm))),
@@ -182,7 +175,13 @@ def arms_table(arms: Sequence[Arm]) -> Section:
         "At equal FLOPs, each arm at the first update that reached the budget, but for the column at equal "
         "updates; means over seeds with Student's interval of 95 %."
     )
-    return Section("Every arm", [lead, Table.of("arm", arms, columns)])
+    more = "The thoughts of the same answers, and what became of plain text."
+    tables = Table.of("arm", arms, accuracies), Table.of("arm", arms, thoughts)
+    return Section("Every arm", [lead, tables[0], more, tables[1]])
+
+
+def _mean_of(arm: Arm, name: ScoreName) -> Inline:
+    return share(mean_share(arm.scores(name)))
 
 
 def of_held(arm: Arm, measure: Callable[[ArmOutcomes, NDArray[np.bool_]], float]) -> dict[int, float]:
