@@ -70,6 +70,7 @@ DESCRIBED: tuple[tuple[str, str, ScoreName], ...] = (
     ("more SFT, then RPT", RPT, "accuracy"),
     ("more SFT, then RPT", RPT, "verified"),
     ("oracle", RPT, "accuracy"),
+    ("learned masker", RPT, "accuracy"),
 )
 """Differences that are shown two-sided, without a threshold and without a verdict."""
 RMT = "RMT"

@@ -154,5 +154,8 @@ OF_NEXT = (
     PaperClaim(NEXT, "more supervision first, then RPT, is better than RPT alone", "",
                "more SFT, then RPT; RPT", Compared("more SFT, then RPT", "RPT", "accuracy"),
                "what a prototype suggested; equal operations"),
+    PaperClaim(NEXT, "places that a learned masker names beat places of high entropy (PretrainZero)", "",
+               "learned masker, RPT", Compared("learned masker", "RPT", "accuracy"),
+               "2512.03442; equal operations, the masker's own among them and RPT's proxy among RPT's"),
 )  # fmt: skip
 ROWS = (*OF_RPT, *OF_RMT, *OF_RLPT, *OF_NEXT)
