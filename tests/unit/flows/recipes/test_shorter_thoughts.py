@@ -77,7 +77,7 @@ def test_each_part_differs_from_rmt_in_one_thing(page):
         assert found[name] == whole.model_copy(update={"objective": objective, "ntp_weight": weight}), name
     assert whole.objective.budget.paid == "when-right"
     assert found["RPT"].objective.name == "rpt"
-    assert found["RPT"].ntp_weight == 0.0
+    assert found["RPT"].ntp_weight == TUNED["RPT"]["ntp_weight"]
 
 
 def test_no_setting_puts_back_what_a_part_leaves_out():
