@@ -83,7 +83,7 @@ def ingest(recipe: IngestRecipe, build: Build) -> Outcome:
 
 def _rows(sources: list[Source], recipe: IngestRecipe, build: Build, catalogue: Catalogue) -> Iterator[Row]:
     """The rows of all sources; what describes papers is read before the papers."""
-    how = How(recipe.max_document_chars, with_columns(ALL_COLUMNS, recipe.columns))
+    how = how_of(recipe)
     total = float(sum(source.num_bytes for source in sources)) or 1.0
     done = 0
     for source in sources:
@@ -134,9 +134,15 @@ _TABLE: dict[type, str] = {
 }
 
 
+def how_of(recipe: IngestRecipe) -> How:
+    """What of the recipe says how sources are read."""
+    columns = with_columns(ALL_COLUMNS, recipe.columns)
+    return How(recipe.max_document_chars, columns, recipe.problem_share, recipe.calculator)
+
+
 def tables_of(recipe: IngestRecipe) -> dict[str, pa.Schema]:
     """The tables written, by name; traces of a teacher that errs say what they conclude."""
-    errs = recipe.sample is not None and recipe.sample.second is not None
+    errs = recipe.calculator is not None or (recipe.sample is not None and recipe.sample.second is not None)
     return {**FILES, "traces": TRACES.append(BOXED)} if errs else FILES
 
 

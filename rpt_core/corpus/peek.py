@@ -9,10 +9,7 @@ from pathlib import Path
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.manifest import RowCounts
-from rpt_core.corpus.files.datafiles import ALL_COLUMNS
-from rpt_core.corpus.files.parts import How
-from rpt_core.corpus.files.problems import with_columns
-from rpt_core.corpus.ingest import as_record, tables_of
+from rpt_core.corpus.ingest import as_record, how_of, tables_of
 from rpt_core.corpus.ingest_shards import cut, shard_rows
 from rpt_core.corpus.ledger import Balance
 from rpt_core.corpus.prepare import prepare
@@ -85,7 +82,7 @@ def _read(recipe: IngestRecipe, out: Path, scratch: Path, most: int) -> tuple[st
     """The first rows of every part of the data, as tables."""
     data = write_sample(recipe.sample, scratch / "world") if recipe.sample else Path(recipe.data)
     sources = find_sources(data)
-    how = How(recipe.max_document_chars, with_columns(ALL_COLUMNS, recipe.columns))
+    how = how_of(recipe)
     shards = list(cut(source for source in sources if not reader_of(source).papers))
     of_shard = max(LEAST_OF_A_SHARD, most // max(len(shards), 1))
     out.mkdir(parents=True)

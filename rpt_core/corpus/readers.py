@@ -12,6 +12,7 @@ from pathlib import Path
 from rpt_core.corpus.arxiv import eprints, metadata
 from rpt_core.corpus.files import datafiles, plain
 from rpt_core.corpus.files.archives import read_tree
+from rpt_core.corpus.files.calculator import with_traces
 from rpt_core.corpus.files.parts import How, Shard
 from rpt_core.corpus.files.problems import set_name
 from rpt_core.corpus.files.records import csv_tree
@@ -61,7 +62,8 @@ def _read_archive(source: Source, how: How) -> Iterator[Row]:
             yield Dropped(
                 set_name(source.name), source.name, broken.reason, source.name, preview=broken.detail[:200]
             )
-        yield from datafiles.rows_of(source, csv_tree(tree), how.max_chars, how.columns)
+        rows = datafiles.rows_of(source, csv_tree(tree), how.max_chars, how.columns)
+        yield from with_traces(rows, how)
         return
     yield from eprints.read_papers(source, tree, how.max_chars)
 

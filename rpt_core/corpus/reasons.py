@@ -55,6 +55,7 @@ REASONS: dict[str, str] = {
     "missing-column": "a row without the value its set is about",
     "retyped-column": "a row whose value has another type than its column should have",
     "one-text-for-all": "a problem whose text nearly all rows of its set share, such as a system prompt",
+    "not-drawn": "a problem outside the share of problems that the recipe reads",
     "too-much-work": "a row, or rows stored together, of more values or bytes than may be held at once",
     # documents
     "gigantic": "longer than the recipe allows",

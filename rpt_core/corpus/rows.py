@@ -48,6 +48,9 @@ class SourceProblem:
     domain: str = ""
     benchmark: str = ""
     """Name of the benchmark it belongs to; such a problem is never trained on. Empty for own sets."""
+    noted: str = ""
+    """The solution as its source has it, where that holds calculator notes
+    (:mod:`rpt_core.corpus.files.calculator`)."""
 
     @property
     def problem_id(self) -> str:

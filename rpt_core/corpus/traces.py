@@ -34,7 +34,8 @@ def find_place(text: str, before: str, answer: str) -> int | None:
 def align_traces(traces: Path, documents: Path, out: Path, ledger: Ledger) -> Counter[str]:
     """Write every trace whose place is certain, with its document and offset; drop the others by reason.
 
-    A title may name several documents (an article in two editions); the first that holds the text is it.
+    A title may name several documents (an article in two editions); the first that holds the text is it. A
+    document made of a problem and its solution has no title, and is named by its id.
 
     Returns:
         Traces per split.
@@ -47,7 +48,7 @@ def align_traces(traces: Path, documents: Path, out: Path, ledger: Ledger) -> Co
             for trace in batch:
                 waiting[trace["title"]].append(trace)
             for document in read_rows(documents, ["doc_id", "title", "text", "split"]):
-                for trace in waiting.get(document["title"], ()):
+                for trace in (*waiting.get(document["title"], ()), *waiting.get(document["doc_id"], ())):
                     _place(trace, document, writer, splits)
             for trace in batch:
                 if trace["state"] == "placed":

@@ -5,6 +5,7 @@ Letters: C cuts, R answers, V vocabulary, E hidden size.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -176,11 +177,58 @@ def next_token_guesses(
     Returns:
         Token ids by document and question.
     """
-    guesses: list[list[int]] = [[] for _ in asked]
     trunks = [one.trunk if instructed else raw_trunk(one.trunk, policy.begin_ids) for one in asked]
     places = [[trunk.depth(cut) - 1 for cut in trunk.cuts] for trunk in trunks]
     # what follows the last cut changes nothing
     paths = [trunk.token_ids[: max(some) + 1] for trunk, some in zip(trunks, places, strict=True)]
+    return _guesses(policy, paths, places, tokens_per_batch)
+
+
+@torch.no_grad()
+def truth_guesses(
+    policy: Policy, asked: Sequence[Asked], *, instructed: bool, tokens_per_batch: int = 16_384
+) -> list[list[tuple[int, ...]]]:
+    """The likeliest token at every place of the true continuations, and the one after each.
+
+    Greedy decoding says a true continuation where all of its own agree, so one pass over the documents tells.
+
+    Args:
+        policy: The model.
+        asked: Documents with their questions.
+        instructed: As of :func:`next_token_guesses`.
+        tokens_per_batch: As there.
+
+    Returns:
+        By document and question, one token more than the question has true ones.
+    """
+    trunks = [one.trunk if instructed else raw_trunk(one.trunk, policy.begin_ids) for one in asked]
+    lengths = [[len(question.truth_ids) + 1 for question in one.questions] for one in asked]
+    paths = [_with_truths(trunk, one) for trunk, one in zip(trunks, asked, strict=True)]
+    begins = [[trunk.depth(cut) - 1 for cut in trunk.cuts] for trunk in trunks]
+    places = [
+        [begin + ahead for begin, num in zip(some, nums, strict=True) for ahead in range(num)]
+        for some, nums in zip(begins, lengths, strict=True)
+    ]
+    found = _guesses(policy, paths, places, tokens_per_batch)
+    rows = [iter(tokens) for tokens in found]
+    return [[tuple(islice(row, num)) for num in nums] for row, nums in zip(rows, lengths, strict=True)]
+
+
+def _with_truths(trunk: Trunk, asked: Asked) -> tuple[int, ...]:
+    """The trunk's tokens to the end of its last truth, which may lie beyond its window."""
+    path = trunk.token_ids
+    for cut, question in zip(trunk.cuts, asked.questions, strict=True):
+        beyond = trunk.depth(cut) + len(question.truth_ids) - len(path)
+        path += question.truth_ids[-beyond:] if beyond > 0 else ()
+    ends = (trunk.depth(cut) + len(q.truth_ids) for cut, q in zip(trunk.cuts, asked.questions, strict=True))
+    return path[: max(ends)]
+
+
+def _guesses(
+    policy: Policy, paths: Sequence[tuple[int, ...]], places: Sequence[Sequence[int]], tokens_per_batch: int
+) -> list[list[int]]:
+    """The likeliest token after some places of every path."""
+    guesses: list[list[int]] = [[] for _ in paths]
     for batch in padded_batches([len(path) for path in paths], tokens_per_batch):
         hidden_CE = hidden_at(policy, [paths[i] for i in batch], [places[i] for i in batch])
         tokens = iter(_argmax(policy, hidden_CE))

@@ -174,10 +174,12 @@ def _mean_answer(recipe: RlRecipe, assumed: Assumed) -> int:
 
 
 def _suffix(recipe: Recipe, assumed: Assumed) -> int:
-    """Compact prompts are a few control tokens; a segment after a gap is shown in full."""
+    """Compact prompts are a few control tokens, the brief one ten; a segment after a gap is shown in full."""
     objective = getattr(recipe, "objective", None)
     if getattr(objective, "prompt", "") in {"auto", "compact", "compact-fenced"}:
         return 4
+    if getattr(objective, "prompt", "") == "brief":
+        return 10
     return assumed.suffix + int(getattr(objective, "segment_tokens_max", 0))
 
 

@@ -28,6 +28,22 @@ class SampleWorld(Frozen):
     """The second edition in place of the first: without planted faults, for studies."""
 
 
+class CalculatorTeacher(Frozen):
+    """Traces out of calculator notes, such as GSM8K's ``<<48/2=24>>``: a thought is the note, at its number.
+
+    The teacher errs: a share of its thoughts slips in one digit of the result, and concludes what it then
+    says. Which problems give traces, and which thoughts slip, is told by a hash. Notes whose expression does
+    not come to the number of the text exactly give none.
+    """
+
+    slip_share: float = Field(0.5, ge=0, le=1)
+    """Share of the thoughts that slip."""
+    lesson_share: float = Field(1.0, gt=0, le=1)
+    """Share of the problems that give traces."""
+    salt: str = Field("calculator-1", min_length=1)
+    """Of the hash."""
+
+
 class InputFile(Frozen):
     """One input file by content: where it lies is not part of what it is."""
 
@@ -59,6 +75,11 @@ class IngestRecipe(Recipe):
     context, options, text, title, id) -> your column; a dot reaches into a nested row."""
     max_document_chars: int = Field(4_000_000, ge=1000)
     """Longer documents are dropped as ``gigantic``."""
+    problem_share: float = later(1.0, gt=0, le=1)
+    """Share of the problems that are read, by a hash of their text; the rest is dropped as ``not-drawn``."""
+    calculator: CalculatorTeacher | None = later(None)
+    """Traces out of the calculator notes of solutions; None for none. The notes themselves are taken out of
+    the text either way. The traces find their places where ``solutions_as_documents`` makes documents."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "IngestRecipe":

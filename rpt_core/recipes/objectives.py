@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from rpt_core.artifacts.recipe import Frozen, later
 
 RewardName = Literal["prefix", "first-token", "dense", "conditional-dense", "token"]
-PromptName = Literal["auto", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "compact", "compact-fenced"]
+PromptName = Literal["auto", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "compact", "compact-fenced", "brief"]
 """Templates around a document; see :mod:`rpt_core.objectives.next_token.templates`."""
 ThoughtName = Literal["auto", "open", "free"]
 """Whether an answer to a problem begins inside a thought."""
@@ -20,7 +20,8 @@ class NextTokenSettings(Frozen):
     prompt: PromptName = "v0"
     """Template around the document: ``v0`` to ``v6`` as in RPT's appendix D. ``compact`` is one control
     token, for tiny models, ``compact-fenced`` the same around a fenced document; ``auto`` takes ``compact``
-    where the tokenizer has those tokens, and ``v6`` elsewhere."""
+    where the tokenizer has those tokens, and ``v6`` elsewhere. ``brief``: a few words after the document and
+    none before it, without the model's chat template; what they ask for must be shown in lessons."""
     entropy_floor_nats: float = Field(0.5, ge=0)
     """Only positions at least this uncertain under the proxy model are asked."""
     choose: Literal["floor", "top-share", "random"] = later("floor")
@@ -38,7 +39,7 @@ class NextTokenSettings(Frozen):
     """In a document made of a problem and its solution, only the solution is asked about."""
     asked: Literal["anywhere", "results"] = later("anywhere")
     """``results``: only where the number after an equals sign begins, in training and evaluation alike, and
-    under ``reward=prefix`` the whole number alone is right."""
+    under ``reward=prefix`` the whole number alone is right, of plain guesses too."""
     reward: RewardName = "prefix"
     """``prefix``: byte-exact prefix of the truth ending on a token boundary (RPT, eq. 3). Variants of RPT's
     appendix A: ``first-token``: the first predicted token is the true one. ``dense``: the same, and a wrong

@@ -93,6 +93,9 @@ class ColdStartRecipe(Recipe):
     three times as many, it is Mixed SFT at 1:1 and 3:1 (arXiv 2608.23256); 0 for none."""
     trace_kinds: tuple[str, ...] = ()
     """Patterns such as ``clock-*``: only traces of these kinds are shown; empty for all."""
+    whole_answers: bool = later(False)
+    """Box what a thought concludes and no token more, where otherwise one or two true tokens are boxed: for
+    objectives under which a whole number alone is right (``asked=results``)."""
     thought_tokens_max: int = Field(256, ge=1)
     """Longer thoughts are left out (counted)."""
     long_share: float = later(0.0, ge=0, le=1)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from rpt_core.artifacts.digest import stable_id
+from rpt_core.corpus.files.calculator import with_traces
 from rpt_core.corpus.files.json_rows import Record
 from rpt_core.corpus.files.parts import How
 from rpt_core.corpus.files.plain import TEXT
@@ -36,8 +37,8 @@ ALL_COLUMNS: Columns = {**COLUMNS, "text": TEXT_COLUMNS, "title": TITLE_COLUMNS,
 
 
 def read_data(source: Source, how: How) -> Iterator[Row]:
-    """The rows of one data file."""
-    yield from rows_of(source, read_records(source), how.max_chars, how.columns)
+    """The rows of one data file, its problems as the recipe reads them."""
+    yield from with_traces(rows_of(source, read_records(source), how.max_chars, how.columns), how)
 
 
 def rows_of(

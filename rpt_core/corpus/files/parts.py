@@ -13,6 +13,7 @@ from rpt_core.corpus.files.problems import Columns
 from rpt_core.corpus.files.sources import Source
 from rpt_core.corpus.files.streams import Counted
 from rpt_core.corpus.rows import Dropped, Row
+from rpt_core.recipes.corpus import CalculatorTeacher
 
 FILES_BYTES = 1 << 20
 """Whole files in one shard, as they lie on the disk: half a second of work when they are e-prints."""
@@ -26,6 +27,10 @@ class How:
     """Longer documents are dropped as ``gigantic``."""
     columns: Columns
     """Where rows of data files keep what."""
+    problem_share: float = 1.0
+    """Share of the problems that are read."""
+    calculator: CalculatorTeacher | None = None
+    """What makes traces of their calculator notes."""
 
 
 T = TypeVar("T")

@@ -14,6 +14,7 @@ from typing import Any
 from rpt_core.corpus.files.choices import NUM_MAX, letter_of, options_of, with_options
 from rpt_core.corpus.files.streams import BrokenInput
 from rpt_core.corpus.rows import SourceProblem
+from rpt_core.corpus.text.arithmetic import NOTE, without_notes
 from rpt_core.corpus.text.boxes import last_box
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -70,7 +71,6 @@ _BOILERPLATE = re.compile(
     r"(?<!\s)\s*+(Let's think step by step and output the final answer (within|after) [^.]{0,30}\.?|"
     r"Please reason step by step, and put your final answer within \\boxed\{\}\.?)\s*+$"
 )
-_CALCULATOR = re.compile(r"<<[^<>]{0,200}>>")
 _GSM = "####"
 """What stands before the answer in a solution of GSM8K."""
 
@@ -235,7 +235,9 @@ def parse_problem(
         )
     problem, answer, solution = (_field(record, name, columns) for name in ("problem", "answer", "solution"))
     steps, final = _end_of(answer, boxed=columns["answer"][:1] != COLUMNS["answer"][:1])
+    noted = ""
     if final:
+        noted = _noted(answer) if not solution else ""
         solution, answer = solution or steps, final
     options = _options(record, columns)
     problem = with_options(_BOILERPLATE.sub("", problem), options)
@@ -256,6 +258,7 @@ def parse_problem(
         _number(_field(record, "difficulty", columns)),
         _domain(record, columns),
         benchmark,
+        noted,
     )
 
 
@@ -274,8 +277,14 @@ def _end_of(text: str, *, boxed: bool) -> tuple[str, str]:
     """
     steps, _, final = text.partition(_GSM)
     if final.strip():
-        return _CALCULATOR.sub("", steps).strip(), final.strip()
+        return without_notes(steps).strip(), final.strip()
     return text, (last_box(text) or "").strip() if boxed else ""
+
+
+def _noted(text: str) -> str:
+    """The steps of :func:`_end_of` with their calculator notes; empty where they have none."""
+    steps = text.partition(_GSM)[0].strip()
+    return steps if NOTE.search(steps) else ""
 
 
 def _options(record: Mapping[str, Any], columns: Columns) -> list[str]:

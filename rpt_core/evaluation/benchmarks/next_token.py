@@ -8,7 +8,12 @@ import pyarrow as pa
 
 from rpt_core.artifacts.manifest import RowCounts
 from rpt_core.errors import StarvedError
-from rpt_core.evaluation.answers import GradedAnswer, ModelUnderTest, next_token_guesses
+from rpt_core.evaluation.answers import (
+    GradedAnswer,
+    ModelUnderTest,
+    next_token_guesses,
+    truth_guesses,
+)
 from rpt_core.evaluation.benchmarks.protocol import Benchmark, Key, Setting
 from rpt_core.evaluation.items import FORCED, INSTRUCTED, PLAIN, REASONING, tier_of
 from rpt_core.evaluation.questions import at_most, draw_by_window
@@ -29,6 +34,8 @@ GREEDY = (PLAIN, INSTRUCTED)
 @dataclass
 class NextTokens(Benchmark):
     """Up to ``num_positions`` held-out positions, scored by tier of the proxy model's entropy.
+
+    Where the whole number alone is right (``asked=results``), the plain guess is greedy decoding of it.
 
     The draw depends on the corpus, the difficulty, the thresholds and the seed, never on the model.
     """
@@ -132,6 +139,8 @@ class NextTokens(Benchmark):
         return bool(self.question_type.prompt.instruction_ids)
 
     def _guessed(self, model: ModelUnderTest, *, instructed: bool) -> list[GradedAnswer]:
+        if self.question_type.asks_whole:
+            return self._guessed_whole(model, instructed=instructed)
         guesses = next_token_guesses(model.policy, self.asked, instructed=instructed)
         model.num_forwarded += sum(max(cut.position for cut in one.trunk.cuts) for one in self.asked)
         return [
@@ -139,6 +148,28 @@ class NextTokens(Benchmark):
             for one, tokens in zip(self.asked, guesses, strict=True)
             for question, token in zip(one.questions, tokens, strict=True)
         ]
+
+    def _guessed_whole(self, model: ModelUnderTest, *, instructed: bool) -> list[GradedAnswer]:
+        """Greedy decoding of the whole number: each of its tokens, and then no further digit."""
+        guesses = truth_guesses(model.policy, self.asked, instructed=instructed)
+        model.num_forwarded += sum(
+            max(
+                cut.position + len(question.truth_ids)
+                for cut, question in zip(one.trunk.cuts, one.questions, strict=True)
+            )
+            for one in self.asked
+        )
+        return [
+            GradedAnswer(question, 0, self._compared_whole(question, tokens))
+            for one, found in zip(self.asked, guesses, strict=True)
+            for question, tokens in zip(one.questions, found, strict=True)
+        ]
+
+    def _compared_whole(self, question: Question, tokens: tuple[int, ...]) -> Verdict:
+        is_right = self.question_type.says_whole(question, tokens)
+        said = self.question_type.codec.decode(tokens[:-1])
+        num = len(question.truth_ids)
+        return Verdict(float(is_right), "correct" if is_right else "wrong", 0, num, "", said, num)
 
     def _compared(self, question: Question, token: int) -> Verdict:
         is_right, said = token == question.truth_ids[0], self.question_type.codec.decode([token])

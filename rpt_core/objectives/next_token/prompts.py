@@ -2,7 +2,8 @@ r"""The words around a document for next-token reasoning (RPT, appendix D).
 
 They are those of :mod:`rpt_core.objectives.next_token.templates`: ``v0`` is what the paper trained with,
 ``v6`` what it found best before training. ``compact`` is one control token, for models trained here;
-``compact-fenced`` has the structure of ``v6`` on top of it, a fence and a question after it.
+``compact-fenced`` has the structure of ``v6`` on top of it, a fence and a question after it. ``brief`` is ten
+tokens of words for a model from elsewhere that lessons have shown what they ask for.
 """
 
 from rpt_core.objectives.next_token.templates import FENCE, FENCE_END, TEMPLATES
@@ -10,6 +11,8 @@ from rpt_core.objectives.prompts import Prompt, compact, worded
 from rpt_core.policy.codec import Codec
 from rpt_core.recipes.objectives import PromptName
 
+BRIEF = "\n\nWhat comes next?\n<think>\n"
+"""Words of ``brief``: after the cut alone, so that the trunk is the plain text itself."""
 BUDGET_WORDS = "\n\nUse exactly {budget} tokens for your reasoning."
 """RMT's budget; it stands after the document, so that the trunk does not change from step to step."""
 
@@ -48,5 +51,7 @@ def stated_prompt(name: PromptName, codec: Codec, short: str = "", words: str = 
         return compact("rpt", codec, short)
     if name == "compact-fenced":
         return compact("rpt", codec, short, (FENCE, FENCE_END))
+    if name == "brief":
+        return Prompt(codec.begin_ids, tuple(codec.encode_template(words + BRIEF)))
     template = TEMPLATES[name]
     return worded(template.before, template.after + words, codec)

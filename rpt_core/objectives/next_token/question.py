@@ -93,6 +93,25 @@ class NextToken:
         return self.codec.end_ids
 
     @property
+    def asks_whole(self) -> bool:
+        """Whether the whole number alone is right, of a plain guess as of an answer."""
+        return self.settings.asked == "results" and self.settings.reward == "prefix"
+
+    def says_whole(self, question: Question, guesses: Sequence[int]) -> bool:
+        """Whether greedy decoding says the number and then no more of it.
+
+        Args:
+            question: Its true tokens spell the number.
+            guesses: The likeliest token at each of their places, and after them.
+        """
+        *of_number, behind = guesses
+        if tuple(of_number) != question.truth_ids:
+            return False
+        spelt = [self.codec.token_bytes(token) for token in question.truth_ids]
+        longer = whole_number(truth_of([*spelt, self.codec.token_bytes(behind)]))
+        return longer.content == b"".join(spelt)
+
+    @property
     def needs(self) -> Needs:
         """Evidence the reward stands on."""
         return Needs(plain=self.is_dense)

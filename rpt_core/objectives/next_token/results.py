@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rpt_core.corpus.text.arithmetic import NUMBER
 from rpt_core.objectives.next_token.prefix import Continuation
 from rpt_core.policy.codec import Codec
 
-NUMBER = rb"[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?![\d,]*\d|\.\d)"
-"""Digits with or without commas between thousands, and a fraction."""
-_RESULT = re.compile(rb"=\s*(?:\\?\$|\xe2\x82\xac|\xc2\xa3)?\s*(?P<number>" + NUMBER + rb")")
-_FIRST = re.compile(rb"\s*" + NUMBER)
+_NUMBER = NUMBER.encode()
+_RESULT = re.compile(rb"=\s*(?:\\?\$|\xe2\x82\xac|\xc2\xa3)?\s*(?P<number>" + _NUMBER + rb")")
+_FIRST = re.compile(rb"\s*" + _NUMBER)
 
 
 def results(content: bytes) -> list[tuple[int, int]]:

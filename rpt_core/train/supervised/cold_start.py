@@ -152,7 +152,7 @@ def _documents(
     traced = TracedDocuments.open(
         corpus, "train", codec, prompt,
         window_tokens=window, thought_tokens_max=longest, kinds=recipe.trace_kinds,
-        style=_style(recipe, codec),
+        style=_style(recipe, codec), whole_answers=recipe.whole_answers,
     )  # fmt: skip
     if recipe.trace_kinds and not len(traced):
         raise RecipeError(

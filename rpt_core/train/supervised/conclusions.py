@@ -32,19 +32,21 @@ Conclusions = Mapping[int, Conclusion]
 """By the code points of the document before the place."""
 
 
-def read_conclusions(corpus: Path) -> dict[str, dict[int, Conclusion]]:
+def read_conclusions(corpus: Path, *, whole: bool = False) -> dict[str, dict[int, Conclusion]]:
     """By document; empty where the corpus's teacher says nothing of its own.
 
     Args:
         corpus: Folder of a corpus artifact.
+        whole: Whether a trace without a conclusion of its own concludes its whole answer.
     """
     file = corpus / "traces.parquet"
     found: dict[str, dict[int, Conclusion]] = defaultdict(dict)
-    if file.is_file() and BOXED.name in pq.read_schema(file).names:
-        for row in read_rows(file, ["doc_id", "char_offset", "answer", BOXED.name]):
-            if row[BOXED.name]:
-                conclusion = Conclusion(row["answer"], row[BOXED.name])
-                found[row["doc_id"]].setdefault(row["char_offset"], conclusion)
+    known = file.is_file() and BOXED.name in pq.read_schema(file).names
+    if known or (whole and file.is_file()):
+        columns = ["doc_id", "char_offset", "answer", *([BOXED.name] if known else [])]
+        for row in read_rows(file, columns):
+            if boxed := row.get(BOXED.name) or (row["answer"] if whole else ""):
+                found[row["doc_id"]].setdefault(row["char_offset"], Conclusion(row["answer"], boxed))
     return found
 
 

@@ -116,19 +116,21 @@ class TracedDocuments:
     balance: RowCounts
     """Traces in, shown, and left out by reason."""
     style: ThoughtStyle = ThoughtStyle()
+    whole_answers: bool = False
+    """Whether a conclusion is boxed alone, never with a token that follows it."""
 
     @classmethod
     def open(
         cls, corpus: Path, split: Literal["train", "eval"], codec: Codec, prompt: Prompt, *,
         window_tokens: int, thought_tokens_max: int, kinds: Sequence[str] = (),
-        style: ThoughtStyle = ThoughtStyle(),
+        style: ThoughtStyle = ThoughtStyle(), whole_answers: bool = False,
     ) -> "TracedDocuments":  # fmt: skip
         """Read the traces of a split and find their tokens.
 
         A trace is left out when its place is not a token's beginning: its truth could not be boxed.
         """
         by_document, num = read_traces(corpus, kinds)
-        conclusions = read_conclusions(corpus)
+        conclusions = read_conclusions(corpus, whole=whole_answers)
         dropped: dict[str, int] = defaultdict(int)
         windows: list[_Traced] = []
         shown = 0
@@ -147,7 +149,7 @@ class TracedDocuments:
         dropped["other-split"] += sum(len(rows) for rows in by_document.values())
         left_out = {reason: n for reason, n in sorted(dropped.items()) if n}
         balance = RowCounts(rows_in=num, kept=shown, dropped=left_out)
-        return cls(tuple(windows), prompt, codec, balance, style)
+        return cls(tuple(windows), prompt, codec, balance, style, whole_answers)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -158,7 +160,7 @@ class TracedDocuments:
         direct = int(rng.integers(len(window.cuts)))
         answers = []
         for place, (cut, thought) in enumerate(zip(window.cuts, window.thoughts, strict=True)):
-            truth = window.boxed(cut, int(rng.integers(1, 3)))
+            truth = window.boxed(cut, 1 if self.whole_answers else int(rng.integers(1, 3)))
             thought_ids = self.style.thought(thought, rng)
             answers.append(_answers(thought_ids, truth, self.codec, direct=place == direct))
         prompt = self.style.prompt(self.prompt, rng)
