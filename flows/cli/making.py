@@ -10,8 +10,15 @@ from rpt_core.errors import RecipeError
 
 TUNED = ("imperfect-teacher", "shorter-thoughts")
 """Studies whose arms are tuned."""
-KEEP_OUTCOMES = (*TUNED, "dose-response", "other-text")
+REAL_TEXT = "real-text"
+"""The study whose held-out rows are problems."""
+KEEP_OUTCOMES = (*TUNED, "dose-response", "other-text", REAL_TEXT)
 """Studies whose outcomes are files."""
+USUAL = {
+    "mid-training": "tiny_rmt", "shorter-thoughts": "tiny_rmt", "next-segment": "tiny_rlpt",
+    REAL_TEXT: "smollm2_gsm8k",
+}  # fmt: skip
+"""Recipes of studies that are not about ``tiny_rpt``."""
 
 
 def demo(
@@ -32,7 +39,7 @@ def study(
         str,
         typer.Option(
             help="mid-training, table-1, rewards, positions, rlvr, next-segment, imperfect-teacher, "
-            "shorter-thoughts, dose-response or other-text."
+            "shorter-thoughts, dose-response, other-text or real-text."
         ),
     ] = "mid-training",
     arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons, the reference first.")] = "",
@@ -43,6 +50,7 @@ def study(
         ),
     ] = "",
     param: Parameters = None,
+    placement: Placed = "",
     keep_outcomes: Annotated[
         str,
         typer.Option(metavar="FOLDER", help="What it holds is done; what is run is kept there."),
@@ -61,6 +69,11 @@ def study(
     About imperfect-teacher, --keep-outcomes docs/study/outcomes goes on where another machine ended, and
     --claims docs/claims.md writes what is known of the papers' claims.
     """
+    if check_holdout and about == REAL_TEXT:
+        from flows.cli.commands.holdout import show_problem_holdout
+
+        show_problem_holdout(check_holdout, as_json=as_json)
+        return
     if check_holdout:
         from flows.cli.commands.holdout import show_holdout
 
@@ -85,10 +98,10 @@ def study(
     with prefect() as ready:
         from flows.cli.commands.run import run_study
 
-        usual = {"mid-training": "tiny_rmt", "shorter-thoughts": "tiny_rmt", "next-segment": "tiny_rlpt"}
-        name = recipe or usual.get(about, "tiny_rpt")
+        name = recipe or USUAL.get(about, "tiny_rpt")
         some = tuple(part.strip() for part in arms.split(";") if part.strip())
-        run_study(name, numbers, some, overrides(param), about, ready, keep_outcomes, tune=tune)
+        where = placement_of(placement)
+        run_study(name, numbers, some, overrides(param), about, ready, keep_outcomes, where, tune=tune)
 
 
 def plan(

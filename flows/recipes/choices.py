@@ -7,7 +7,9 @@ They are written out because every command imports the flows, and walking takes 
 from typing import TYPE_CHECKING, Literal
 
 _TINY_TOKENS = ("tiny_rpt", "tiny_real", "tiny_rmt")
-_TOKENS = (*_TINY_TOKENS, "rpt_small", "rpt_14b", "rmt_small", "rmt_14b", "rmt_qwen3_14b")
+_TOKENS = (
+    *_TINY_TOKENS, "rpt_small", "rpt_14b", "rmt_small", "rmt_14b", "rmt_qwen3_14b", "smollm2_gsm8k",
+)  # fmt: skip
 _PAPER_SEGMENTS = ("rlpt_small", "rlpt_3b", "rlpt_4b", "rlpt_8b")
 _FILTERED = ("tiny_rlvr", "rlvr_small", "rlvr_small_sft")
 _SEGMENTS = ("tiny_rlpt", *_PAPER_SEGMENTS)

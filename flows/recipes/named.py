@@ -12,6 +12,7 @@ from typing import Any
 from flows.recipes import (
     imperfect_teacher,
     papers,
+    real_text,
     rlpt,
     rlvr,
     rmt,
@@ -29,7 +30,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.objectives import Budget, RptObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
-from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
+from rpt_core.recipes.reports.outcomes_report import REAL_TEXT, OutcomesReportRecipe
 from rpt_core.recipes.reports.report import (
     SAMPLE_WORLD,
     ArmsRecipe,
@@ -50,6 +51,11 @@ NEXT_SEGMENT = "next-segment"
 """The study of RLPT, its controls and its parts."""
 BETTER_START = "rlvr"
 """The study of what is the better start for verifiable rewards."""
+OWN_PAGES: dict[str, Callable[..., RlvrReportRecipe | OutcomesReportRecipe]] = {
+    BETTER_START: rlvr.compared,
+    REAL_TEXT: real_text.compared,
+}
+"""Studies that lay out their page themselves, from a journey under every seed."""
 R1_DISTILL_14B = "deepseek-ai/DeepSeek-R1-Distill-Qwen-14B"
 """RPT's base model, and RMT's first."""
 
@@ -216,8 +222,8 @@ def over_arms(
         found = [any_journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
         return rlpt.compared(found, seeds, arms)
     runs = [journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
-    if about == BETTER_START:
-        return rlvr.compared(runs, seeds, arms)
+    if own_page := OWN_PAGES.get(about):
+        return own_page(runs, seeds, arms)
     if by_seed := BY_SEED.get(about):
         by_seed.check_frozen(overrides.fields, arms)
         return by_seed.compared(runs, seeds, arms)
@@ -228,7 +234,7 @@ def over_arms(
         return rmt.compared(runs, seeds, arms or tuple(rmt.ARMS), own)
     study = next((one for one in rpt.STUDIES if one == about), None)
     if study is None:
-        own_rules = (MID_TRAINING, NEXT_SEGMENT, BETTER_START, *BY_SEED, *teacher_worlds.WORLDS)
+        own_rules = (MID_TRAINING, NEXT_SEGMENT, *OWN_PAGES, *BY_SEED, *teacher_worlds.WORLDS)
         known = ", ".join((*own_rules, *rpt.STUDIES))
         raise RecipeError(f"no study is about {about!r}; there are {known}.")
     return rpt.compared(runs, seeds, study, arms)
@@ -265,6 +271,7 @@ NAMED: dict[str, Callable[..., Recipe]] = {
     "rmt_14b": rmt_14b,
     "rmt_qwen3_14b": rmt_qwen3_14b,
     **rlpt.NAMED,
+    **real_text.NAMED,
     "tiny_rlvr": tiny_rlvr,
     **rlvr.NAMED,
 }

@@ -4,14 +4,14 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
+from rpt_core.artifacts.recipe import Artifact, Recipe, Ref, later
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.reinforce import RlvrRecipe, Trained
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe
 
 KIND = "outcomes"
-MeasureName = Literal["first-world", "second-world"]
+MeasureName = Literal["first-world", "second-world", "calculator"]
 """What judges thoughts: a name of :data:`rpt_core.evaluation.kept.measures.MEASURES`."""
 
 
@@ -37,6 +37,9 @@ class OutcomesRecipe(Recipe):
     """Step whose checkpoint is compared at equal updates; 0 for none."""
     setting: dict[str, Any] = {}
     """Of a tuning run, the fields it tries; of a study over worlds, the world's; and their values."""
+    shown: int = later(0, ge=0)
+    """Answers kept as texts: the first one to each of so many questions. These are chosen by a hash of their
+    ids, so that every arm shows the same. 0 for none."""
     design: str = ""
     """Of the training and the evaluation, before anything of them is made; filled in where the study is laid
     out, and written into the file."""

@@ -1,6 +1,7 @@
 """`rpt study --check-holdout`: read what was written, and count the held-out questions in what trains."""
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import typer
 
 from flows.cli.commands.show import console, print_json, print_table
 from rpt_core.artifacts.lineage import foundations
+from rpt_core.corpus.held_problems import RUN_WORDS, check_problems
 from rpt_core.corpus.holdout import CountedFile, HoldoutCheck, check_holdout, first_edition_share
 from rpt_core.recipes.world import SALT
 from rpt_core.sample.second.audit import universe
@@ -30,6 +32,35 @@ def show_holdout(where: str, salt: str = SALT, *, as_json: bool = False) -> None
         print_json(plain(check, salt, first))
     else:
         _print(check, salt, first)
+    if not check.is_clean:
+        raise typer.Exit(1)
+
+
+def show_problem_holdout(where: str, *, as_json: bool = False) -> None:
+    """The same of held-out problems, for a corpus made of a problem set; exit 1 where training shows one.
+
+    Args:
+        where: A folder, or the name of an artifact, which is read with all it stands on.
+        as_json: For machines.
+    """
+    check = check_problems(_folders(where))
+    if as_json:
+        print_json({"is_clean": check.is_clean, **asdict(check)})
+    else:
+        head = [
+            "file",
+            "side",
+            "rows",
+            "of a held-out problem",
+            "hold a statement",
+            f"share {RUN_WORDS} words",
+        ]
+        print_table(head, ([str(value) for value in asdict(table).values()] for table in check.tables))
+        found = sum(max(t.by_id, t.statements, t.runs) for t in check.tables if t.side == "training")
+        console.print(
+            f"\n{check.held_out} problems are held out, {check.lessons} training problems have traces. Held "
+            f"out and found in training: {found} rows."
+        )
     if not check.is_clean:
         raise typer.Exit(1)
 

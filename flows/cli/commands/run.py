@@ -227,6 +227,7 @@ def run_study(
     about: str,
     ready: Callable[[], None] = _no_op,
     outcomes: str = "",
+    placement: Placement = ANYWHERE,
     *,
     tune: bool = False,
 ) -> None:
@@ -234,14 +235,14 @@ def run_study(
     from flows.study import planned, study, tuning
 
     def flow() -> Artifact:
-        return study(name, seeds, arms, about, overrides, outcomes=outcomes, tune=tune)
+        return study(name, seeds, arms, about, overrides, placement, outcomes, tune)
 
     page = (
         tuning(name, arms, overrides, outcomes, about)
         if tune
         else planned(name, seeds, arms, overrides, about, outcomes)
     )
-    _carry_out(page, flow, ready)
+    _carry_out(page, flow, ready, placement)
 
 
 def show_results(artifact: Artifact, seconds: float) -> None:

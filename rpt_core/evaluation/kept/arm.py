@@ -73,11 +73,27 @@ class Answers:
     """Codes of :data:`FAULTS`."""
     thought_nats_I: NDArray[np.float64] | None = None
     """Entropy of the S thoughts as they came, each text one outcome (:func:`plug_in_entropy`)."""
+    checks_IS: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    """What else was verified of an answer and its thought, by name, where a text allows it."""
 
     @property
     def num_samples(self) -> int:
         """S."""
         return int(self.right_IS.shape[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One answer as text, for people to read."""
+
+    question: int
+    """Of the questions, from 0."""
+    tail: str
+    """Words before the place."""
+    truth: str
+    thought: str
+    prediction: str
+    verdict: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +123,8 @@ class ArmOutcomes:
     """Right answers of the checkpoint of that step."""
     setting: Mapping[str, Any] = field(default_factory=dict)
     """Of a tuning run, the fields it tried; of a study over worlds, the world's."""
+    shown: tuple[Shown, ...] = ()
+    """Some answers as texts, where the study keeps any."""
 
     @property
     def own_gflops(self) -> float:

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpt_core.errors import IntegrityError
-from rpt_core.evaluation.kept.arm import FAULTS, Answers, ArmOutcomes, Questions
+from rpt_core.evaluation.kept.arm import FAULTS, Answers, ArmOutcomes, Questions, Shown
 from rpt_core.pages.words import slug
 
 FORMAT = 1
@@ -89,6 +90,10 @@ def to_bytes(outcomes: ArmOutcomes) -> bytes:
         "at_updates": outcomes.at_updates,
         "updated": _bits(outcomes.updated_IS),
     }
+    if given.checks_IS:  # keys that came later stand in files that have use for them alone
+        data["checks"] = {name: _bits(values) for name, values in given.checks_IS.items()}
+    if outcomes.shown:
+        data["shown"] = [asdict(one) for one in outcomes.shown]
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return gzip.compress(text.encode(), compresslevel=9, mtime=0)
 
@@ -141,8 +146,7 @@ def read_outcomes(path: Path) -> ArmOutcomes:
 def _read(data: dict[str, Any]) -> ArmOutcomes:
     asked, num = data["questions"], len(data["questions"]["row"])
     shape = (num, int(data["samples"]))
-    right = _of_bits(data["right"], shape)
-    assert right is not None
+    right = _of_known_bits(data["right"], shape)
     if list(data["fault_names"]) != list(FAULTS):
         raise ValueError(f"faults {data['fault_names']}, wanted {list(FAULTS)}")
     questions = Questions(
@@ -161,6 +165,7 @@ def _read(data: dict[str, Any]) -> ArmOutcomes:
         hits_I=None if data["hits"] is None else _ints(data["hits"], num),
         faults_IS=_of_halves(data["faults"], shape),
         thought_nats_I=None if centinats is None else _ints(centinats, num) / 100,
+        checks_IS={name: _of_known_bits(bits, shape) for name, bits in data.get("checks", {}).items()},
     )
     updated = data["updated"]
     plain = _of_bits(data["plain"], (num, 1))
@@ -171,6 +176,7 @@ def _read(data: dict[str, Any]) -> ArmOutcomes:
         text_nats=None if data["text_nats"] is None else float(data["text_nats"]),
         at_updates=int(data["at_updates"]),
         updated_IS=None if updated is None else _of_bits(updated, shape), setting=dict(data["setting"]),
+        shown=tuple(Shown(**one) for one in data.get("shown", ())),
     )  # fmt: skip
 
 
@@ -183,6 +189,13 @@ def _ints(values: Sequence[int], wanted: int) -> NDArray[np.int64]:
 
 def _bits(values: NDArray[np.bool_] | None) -> str | None:
     return None if values is None else base64.b64encode(np.packbits(values.ravel()).tobytes()).decode()
+
+
+def _of_known_bits(text: str | None, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    found = _of_bits(text, shape)
+    if found is None:
+        raise ValueError("no bits where there must be some")
+    return found
 
 
 def _of_bits(text: str | None, shape: tuple[int, int]) -> NDArray[np.bool_] | None:

@@ -4,7 +4,7 @@ A world says it by one function, named in :data:`MEASURES`. Nothing here is read
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -31,6 +31,8 @@ class Marked:
     """True steps that stand in the thought, in order and with their values."""
     faults: NDArray[np.uint8] | None
     """Codes of :data:`FAULTS`."""
+    checks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    """What else is verified of an answer and its thought, by name."""
 
 
 Measure = Callable[[Path, pa.Table], Marked]
@@ -38,6 +40,7 @@ Measure = Callable[[Path, pa.Table], Marked]
 MEASURES: Mapping[str, str] = {
     "first-world": "rpt_core.evaluation.kept.measures:first_world",
     "second-world": "rpt_core.evaluation.kept.second_world:second_world",
+    "calculator": "rpt_core.evaluation.kept.calculator:calculator",
 }
 """By name, ``module:function``."""
 

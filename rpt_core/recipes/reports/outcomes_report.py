@@ -13,14 +13,18 @@ IMPERFECT_TEACHER: Literal["imperfect-teacher"] = "imperfect-teacher"
 SHORTER_THOUGHTS: Literal["shorter-thoughts"] = "shorter-thoughts"
 DOSE_RESPONSE: Literal["dose-response"] = "dose-response"
 OTHER_TEXT: Literal["other-text"] = "other-text"
+REAL_TEXT: Literal["real-text"] = "real-text"
 WorldStudyName = Literal["dose-response", "other-text"]
 """Studies of the start and of RPT in several worlds."""
-OutcomesStudyName = Literal["imperfect-teacher", "shorter-thoughts", "dose-response", "other-text"]
+OutcomesStudyName = Literal[
+    "imperfect-teacher", "shorter-thoughts", "dose-response", "other-text", "real-text"
+]
 OUTCOME_PAGES: dict[OutcomesStudyName, str] = {
     IMPERFECT_TEACHER: "rpt_core.report.outcomes.page:study",
     SHORTER_THOUGHTS: "rpt_core.report.outcomes.page:study",
     DOSE_RESPONSE: "rpt_core.report.outcomes.worlds:study",
     OTHER_TEXT: "rpt_core.report.outcomes.worlds:study",
+    REAL_TEXT: "rpt_core.report.outcomes.real_text:study",
 }
 """By study, the ``module:function`` that says what its page holds."""
 

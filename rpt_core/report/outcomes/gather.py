@@ -1,5 +1,6 @@
 """Stage ``gather-outcomes``: all that a study keeps of one arm under one seed, from what was made for it."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from rpt_core.artifacts.build import GIGA, METRICS_FILE, Build
 from rpt_core.artifacts.manifest import Manifest, Outcome
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.items import FINAL, PLAIN, REASONING, TEXT_NATS, read_items
-from rpt_core.evaluation.kept.arm import SHARED, Answers, ArmOutcomes, Questions, plug_in_entropy
+from rpt_core.evaluation.kept.arm import SHARED, Answers, ArmOutcomes, Questions, Shown, plug_in_entropy
 from rpt_core.evaluation.kept.file import question_digest
 from rpt_core.evaluation.kept.measures import Marked, measure_of
 from rpt_core.evaluation.scores import rows_of
@@ -58,6 +59,7 @@ def gather_outcomes(recipe: OutcomesRecipe, build: Build) -> Outcome:
         at_updates=recipe.at_updates,
         updated_IS=_updated(items, by_item, recipe.at_updates),
         setting=recipe.setting,
+        shown=tuple(_shown(sampled, by_item, recipe.shown)),
     )
     return kept(found, build.out)
 
@@ -106,7 +108,18 @@ def _answers(table: pa.Table, marked: Marked, found: _ByItem) -> Answers:
         hits_I=None if marked.hits is None else marked.hits[found.rows_IS].sum(axis=1),
         faults_IS=None if marked.faults is None else marked.faults[found.rows_IS],
         thought_nats_I=_entropies(table, found),
+        checks_IS={name: values[found.rows_IS] for name, values in marked.checks.items()},
     )
+
+
+def _shown(table: pa.Table, found: _ByItem, num: int) -> Iterator[Shown]:
+    """The first answers to some questions: those whose ids have the lowest hashes, whatever was answered."""
+    chosen = sorted(range(len(found.ids)), key=lambda at: hashlib.sha256(found.ids[at].encode()).digest())
+    for question in chosen[:num]:
+        row = table.slice(int(found.rows_IS[question, 0]), 1).to_pylist()[0]
+        yield Shown(
+            question, row["tail"] or "", row["truth"], row["thought"] or "", row["prediction"], row["verdict"]
+        )
 
 
 def _entropies(table: pa.Table, found: _ByItem) -> NDArray[np.float64]:

@@ -20,6 +20,13 @@ COMMANDS = {
     "flows.cli.commands.run.run_demo": ["demo"],
     "flows.cli.commands.run.run_study": ["study"],
     "flows.cli.commands.holdout.show_holdout": ["study", "--check-holdout", "x"],
+    "flows.cli.commands.holdout.show_problem_holdout": [
+        "study",
+        "--check-holdout",
+        "x",
+        "--about",
+        "real-text",
+    ],
     "flows.cli.commands.studies.write_claims": ["study", "--claims", "x"],
     "flows.cli.commands.run.show_plan": ["plan", "tiny_rpt"],
     "flows.cli.commands.studies.show_study_plan": ["plan", "tiny_rpt", "--about", "imperfect-teacher"],
