@@ -40,7 +40,7 @@ scored, which takes a second of a core each."""
 EVAL_SHARE, LESSON_SHARE = 0.322, 0.316
 """Of the problems read: those held out, and those whose notes are lessons unless they are held out."""
 STEPS = 40
-ANSWER_TOKENS, THOUGHT_TOKENS = 24, 13
+ANSWER_TOKENS, THOUGHT_TOKENS = 24, 12
 """Longest answer; and the longest thought that leaves room for the frame's nine tokens and the number."""
 BUDGET_GFLOPS = 165_000.0
 """1e9 operations of every arm: what RPT takes for :data:`STEPS` steps."""

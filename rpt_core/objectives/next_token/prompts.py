@@ -11,7 +11,7 @@ from rpt_core.objectives.prompts import Prompt, compact, worded
 from rpt_core.policy.codec import Codec
 from rpt_core.recipes.objectives import PromptName
 
-BRIEF = "\n\nWhat comes next?\n<think>\n"
+BRIEF = "\nWhat comes next?\n<think>\n"
 """Words of ``brief``: after the cut alone, so that the trunk is the plain text itself."""
 BUDGET_WORDS = "\n\nUse exactly {budget} tokens for your reasoning."
 """RMT's budget; it stands after the document, so that the trunk does not change from step to step."""

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from rpt_core.evaluation.kept.arm import (
     Answers,
     ArmOutcomes,
     Questions,
+    Shown,
     accuracy,
     fault_shares,
     pass_rates,
@@ -61,6 +63,9 @@ def as_plain(outcomes: ArmOutcomes):
     def value(one):
         if isinstance(one, np.ndarray):
             return one.tolist()
+        if isinstance(one, dict | tuple):
+            pairs = one.items() if isinstance(one, dict) else enumerate(one)
+            return {name: value(part) for name, part in pairs}
         names = getattr(one, "__dataclass_fields__", None)
         return {name: value(getattr(one, name)) for name in names} if names else one
 
@@ -161,3 +166,20 @@ def test_the_first_worlds_thoughts_are_held_against_its_traces(tmp_path):
     assert found.hits.tolist() == [steps, steps - 1, steps - 1, 0, 0]
     assert [FAULTS[code] for code in found.faults] == ["right", "other", "other", "unread", "other"]
     assert found.rows.tolist() == ["seen"] * 4 + [""]
+
+
+def test_checks_and_texts_are_kept_and_a_file_without_them_has_no_such_keys():
+    plain = drawn(12, 4, 5, whole=True)
+    rng = np.random.default_rng(0)
+    checks = {name: rng.random((12, 4)) < 0.5 for name in ("evaluates", "operands")}
+    shown = (Shown(3, "48/2 = ", "24", "48/2=24", "24", "correct"),)
+    more = replace(plain, answers=replace(plain.answers, checks_IS=checks), shown=shown)
+    assert as_plain(from_bytes(to_bytes(more), "x")) == as_plain(more)
+    keys = set(json.loads(gzip.decompress(to_bytes(more)))) - set(
+        json.loads(gzip.decompress(to_bytes(plain)))
+    )
+    assert keys == {"checks", "shown"}
+    cut = json.loads(gzip.decompress(to_bytes(more)))
+    cut["checks"]["operands"] = None
+    with pytest.raises(IntegrityError, match="do not fit each other"):
+        from_bytes(gzip.compress(json.dumps(cut).encode()), "x")

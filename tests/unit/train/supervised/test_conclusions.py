@@ -1,8 +1,11 @@
 """A teacher that errs boxes what its thoughts come to; everything else of the text stays true."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from rpt_core.objectives.next_segment.targets import TargetWindow
 from rpt_core.objectives.prompts import Prompt
@@ -66,3 +69,21 @@ def test_conclusions_are_read_where_a_corpus_has_them(tmp_path):
     assert read_conclusions(tmp_path) == {}
     pq.write_table(pa.table({**rows, "boxed": [" 7", " 5", ""]}), tmp_path / "traces.parquet")
     assert read_conclusions(tmp_path) == {"a": {3: Conclusion(" 4", " 7"), 9: Conclusion(" 5", " 5")}}
+
+
+def test_where_a_whole_number_alone_is_right_the_conclusion_is_boxed_alone():
+    boxes = boxed_ids({5: Conclusion(" 4", " 11")}, ids("shows 4. Then"), Whole())
+    assert said(replace(lessons_of(boxes), whole_answers=True)) == {(*ids("T"), *ended(" 11"))}
+
+
+@pytest.mark.parametrize("errs", [True, False])
+def test_a_trace_without_a_conclusion_of_its_own_concludes_its_answer_where_it_is_boxed_whole(tmp_path, errs):
+    rows = [
+        {"doc_id": "d", "char_offset": 5, "answer": " 24", "boxed": " 25"},
+        {"doc_id": "d", "char_offset": 9, "answer": " 7", "boxed": None},
+    ]
+    table = pa.Table.from_pylist(rows)
+    pq.write_table(table if errs else table.drop_columns(["boxed"]), tmp_path / "traces.parquet")
+    first = {5: Conclusion(" 24", " 25" if errs else " 24")}
+    assert read_conclusions(tmp_path) == ({"d": first} if errs else {})
+    assert read_conclusions(tmp_path, whole=True) == {"d": {**first, 9: Conclusion(" 7", " 7")}}
