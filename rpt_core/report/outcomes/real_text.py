@@ -54,8 +54,8 @@ TRAPS = (
     "The model's instruction data holds rewordings of these very problems. What is measured is new to the "
     "lessons and to the questions of training, not to the model.",
     "The weights are 4-bit ones made into float32: nothing here compares with published figures.",
-    "Answers of more than 24 tokens are cut off and count as wrong: 12 in 100 of the authors' own notes would "
-    "be. Lessons show no thought of more than 12 tokens.",
+    "Answers of more than 24 tokens are cut off and count as wrong: 12 in 100 of the authors' own notes "
+    "would be. Lessons show no thought of more than 12 tokens.",
 )
 
 
