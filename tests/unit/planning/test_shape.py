@@ -20,8 +20,9 @@ STATED = {
     "Qwen/Qwen3-4B": 4_022_468_096,
     "Qwen/Qwen3-8B": 8_190_735_360,
     "Qwen/Qwen3-14B": 14_768_307_200,
+    "HuggingFaceTB/SmolLM2-135M-Instruct": 134_515_008,
 }
-"""As the Qwen3 presets of keras-hub state them."""
+"""As the Qwen3 presets of keras-hub and the weights of SmolLM2 (tests/tools/real_model.py) state them."""
 
 
 def test_parameters_follow_from_the_published_sizes():

@@ -35,7 +35,7 @@ def recipe(**changes):
         "form": "next-token", "prompt": "compact", "thought_tokens_max": 30, "context_tokens": 200, "seed": 6,
         "trace_kinds": ("a-*",), "budget_words": None, "long_share": 0.0, "long_passes": (2, 6),
         "documents_per_step": 3, "problems_per_step": 2, "plain_per_step": 0,
-        "direct_answers": True,
+        "direct_answers": True, "whole_answers": True,
     }  # fmt: skip
     return SimpleNamespace(**(given | changes))
 
@@ -85,6 +85,7 @@ def test_thoughts_of_the_corpus_come_first(corpus):
     room = 150 - 30  # what a thought leaves of the model's longest row
     assert more == {
         "window_tokens": room - given[3].num_tokens, "thought_tokens_max": 30, "kinds": ("a-*",),
+        "whole_answers": True,
     }  # fmt: skip
     assert corpus.asked["solved"] == (
         (["a problem"], "codec", "its prompt"), {"context_tokens": room, "thought_tokens_max": 30},
