@@ -43,8 +43,8 @@ STEPS = 40
 ANSWER_TOKENS, THOUGHT_TOKENS = 24, 12
 """Longest answer; and the longest thought that leaves room for the frame's nine tokens and the number."""
 BUDGET_GFLOPS = 165_000.0
-"""1e9 operations of every arm: what RPT takes for :data:`STEPS` steps of answers as long as the lessons'. Measured
-with the real model: 4,547 for a step of answers of 23 tokens, nearly all cut off; lessons' answers have 20."""
+"""1e9 operations of every arm: what RPT takes for :data:`STEPS` steps of answers as long as those of lessons,
+20 tokens. Measured with the real model: 4,547 for a step of answers of 23 tokens, nearly all cut off."""
 MOST_STEPS = 400
 QUESTIONS, SAMPLES, SHOWN = 300, 4, 20
 """Held-out questions, answers to each, and answers that are kept as texts for a reader."""

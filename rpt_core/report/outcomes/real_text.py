@@ -29,6 +29,7 @@ from rpt_core.report.blocks import (
     share,
 )
 from rpt_core.report.outcomes.claims import RPT, START
+from rpt_core.report.outcomes.page import names_of_sources, what_ran
 from rpt_core.report.outcomes.tables import cost_table
 from rpt_core.report.outcomes.values import Arm, names_of
 from rpt_core.report.study import CUT, Study, Summary
@@ -94,6 +95,8 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
         ],
         footer=f"Held out are problems, by a hash of their near-duplicate cluster. {CUT}",
         summary=_summary(arms, start),
+        ran=what_ran(arms),
+        names=names_of_sources(arms),
     )
 
 
