@@ -10,7 +10,7 @@ from rpt_core.errors import RecipeError
 
 TUNED = ("imperfect-teacher", "shorter-thoughts")
 """Studies whose arms are tuned."""
-KEEP_OUTCOMES = (*TUNED, "dose-response", "other-text")
+KEEP_OUTCOMES = (*TUNED, "dose-response", "other-text", "sizes")
 """Studies whose outcomes are files."""
 
 
@@ -32,7 +32,7 @@ def study(
         str,
         typer.Option(
             help="mid-training, table-1, rewards, positions, rlvr, next-segment, imperfect-teacher, "
-            "shorter-thoughts, dose-response or other-text."
+            "shorter-thoughts, dose-response, other-text or sizes."
         ),
     ] = "mid-training",
     arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons, the reference first.")] = "",

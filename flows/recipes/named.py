@@ -17,6 +17,7 @@ from flows.recipes import (
     rmt,
     rpt,
     shorter_thoughts,
+    sizes,
     teacher_worlds,
     tiny,
 )
@@ -29,7 +30,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.objectives import Budget, RptObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
-from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
+from rpt_core.recipes.reports.outcomes_report import SIZES, OutcomesReportRecipe
 from rpt_core.recipes.reports.report import (
     SAMPLE_WORLD,
     ArmsRecipe,
@@ -50,6 +51,11 @@ NEXT_SEGMENT = "next-segment"
 """The study of RLPT, its controls and its parts."""
 BETTER_START = "rlvr"
 """The study of what is the better start for verifiable rewards."""
+OF_JOURNEYS: dict[str, Callable[..., RlvrReportRecipe | OutcomesReportRecipe]] = {
+    BETTER_START: rlvr.compared,
+    SIZES: sizes.compared,
+}
+"""Studies whose arms follow from the journeys of their seeds alone."""
 R1_DISTILL_14B = "deepseek-ai/DeepSeek-R1-Distill-Qwen-14B"
 """RPT's base model, and RMT's first."""
 
@@ -216,8 +222,8 @@ def over_arms(
         found = [any_journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
         return rlpt.compared(found, seeds, arms)
     runs = [journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
-    if about == BETTER_START:
-        return rlvr.compared(runs, seeds, arms)
+    if compare := OF_JOURNEYS.get(about):
+        return compare(runs, seeds, arms)
     if by_seed := BY_SEED.get(about):
         by_seed.check_frozen(overrides.fields, arms)
         return by_seed.compared(runs, seeds, arms)
@@ -228,7 +234,7 @@ def over_arms(
         return rmt.compared(runs, seeds, arms or tuple(rmt.ARMS), own)
     study = next((one for one in rpt.STUDIES if one == about), None)
     if study is None:
-        own_rules = (MID_TRAINING, NEXT_SEGMENT, BETTER_START, *BY_SEED, *teacher_worlds.WORLDS)
+        own_rules = (MID_TRAINING, NEXT_SEGMENT, BETTER_START, *BY_SEED, *teacher_worlds.WORLDS, SIZES)
         known = ", ".join((*own_rules, *rpt.STUDIES))
         raise RecipeError(f"no study is about {about!r}; there are {known}.")
     return rpt.compared(runs, seeds, study, arms)

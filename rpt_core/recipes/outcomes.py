@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
+from rpt_core.artifacts.recipe import Artifact, Recipe, Ref, later
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.reinforce import RlvrRecipe, Trained
@@ -35,6 +35,9 @@ class OutcomesRecipe(Recipe):
     measure: MeasureName = "second-world"
     at_updates: int = Field(0, ge=0)
     """Step whose checkpoint is compared at equal updates; 0 for none."""
+    course: bool = later(False)
+    """Whether what published checkpoints of the training were asked is kept as well; of a model that was not
+    trained here, its own answers as the course's only point."""
     setting: dict[str, Any] = {}
     """Of a tuning run, the fields it tries; of a study over worlds, the world's; and their values."""
     design: str = ""

@@ -13,14 +13,16 @@ IMPERFECT_TEACHER: Literal["imperfect-teacher"] = "imperfect-teacher"
 SHORTER_THOUGHTS: Literal["shorter-thoughts"] = "shorter-thoughts"
 DOSE_RESPONSE: Literal["dose-response"] = "dose-response"
 OTHER_TEXT: Literal["other-text"] = "other-text"
+SIZES: Literal["sizes"] = "sizes"
 WorldStudyName = Literal["dose-response", "other-text"]
 """Studies of the start and of RPT in several worlds."""
-OutcomesStudyName = Literal["imperfect-teacher", "shorter-thoughts", "dose-response", "other-text"]
+OutcomesStudyName = Literal["imperfect-teacher", "shorter-thoughts", "dose-response", "other-text", "sizes"]
 OUTCOME_PAGES: dict[OutcomesStudyName, str] = {
     IMPERFECT_TEACHER: "rpt_core.report.outcomes.page:study",
     SHORTER_THOUGHTS: "rpt_core.report.outcomes.page:study",
     DOSE_RESPONSE: "rpt_core.report.outcomes.worlds:study",
     OTHER_TEXT: "rpt_core.report.outcomes.worlds:study",
+    SIZES: "rpt_core.report.outcomes.sizes:study",
 }
 """By study, the ``module:function`` that says what its page holds."""
 
