@@ -37,7 +37,8 @@ def study(
     ablations. About ``imperfect-teacher``: better thinking or a habit, all arms at equal operations. About
     ``shorter-thoughts``: RMT, its parts and RPT, by seeds in the same way. About ``dose-response``: the start
     and RPT by the teacher's quality and exposure to long traces. About ``other-text``: the same two in
-    Chinese, in two languages and in noise.
+    Chinese, in two languages and in noise. About ``sizes``: RPT and next-token training of three sizes of
+    model, at six points of compute each.
 
     Args:
         recipe: Name of an RMT recipe; of an RLPT recipe for ``next-segment``, of an RPT recipe for the
@@ -47,7 +48,7 @@ def study(
         about: Which study.
         overrides: Your own data, model or single fields in place of the recipe's.
         placement: Where and how it runs; None takes all of it from the machine.
-        outcomes: Of the last four studies: a folder. What it holds is done; what is run is kept there.
+        outcomes: Of the last five studies: a folder. What it holds is done; what is run is kept there.
         tune: Of ``imperfect-teacher`` and ``shorter-thoughts``: the tuning runs of the arms instead.
     """
     where = placement or ANYWHERE

@@ -81,8 +81,8 @@ def _lead(laws: Sequence[SizeLaw], jointly: AllSizes, words: str) -> tuple[Inlin
     said = "; ".join(f"{law.size.name} {{}}" for law in laws)
     over = f" Over all sizes: {jointly.comparison.verdict}." if len(laws) > 1 else ""
     return say(
-        f"Over {words}, at the end of RPT's training, at held-out questions: {said}. The law that six means "
-        f"speak for: {ends}.{over} Nothing is decided by so few seeds.",
+        f"Over {words}, at the end of RPT's training, at held-out questions: {said}. The law that the "
+        f"means speak for: {ends}.{over} Nothing is decided by so few seeds.",
         *(share(one) for one in reached),
     )
 
@@ -292,6 +292,10 @@ def _short(sizes: Sequence[Size], words: str) -> Iterator[str]:
     yield (
         "No size was tuned. RPT's rate falls with the width from the one that was tuned at 0.64 M; all other "
         "settings are the tuned ones of that size."
+    )
+    yield (
+        "The proxy is the smallest size's base model. Its pass over the text is charged to RPT of every "
+        "size, its training to the smallest alone."
     )
     yield (
         "The likeliest next token is right or wrong as one token; a thinker's prediction is right where it "

@@ -8,12 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from pydantic import ValidationError
 from scipy import stats
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
-from rpt_core.errors import IntegrityError, StarvedError, Stopped
+from rpt_core.errors import IntegrityError, RecipeError, StarvedError, Stopped
 from rpt_core.evaluation.answers import draw_thinking, next_token_guesses
 from rpt_core.evaluation.benchmarks.next_token import NextTokens
 from rpt_core.evaluation.benchmarks.protocol import Setting
@@ -242,7 +241,7 @@ def test_milestones_are_asked_in_the_modes_that_are_named(folders, tmp_path):
 
 
 def test_modes_of_milestones_without_milestones_are_refused():
-    with pytest.raises(ValidationError, match="milestone_modes plain without milestones"):
+    with pytest.raises(RecipeError, match="milestone_modes plain without milestones"):
         EvaluationRecipe.parse({**dict(RECIPE), "milestone_modes": ("plain",)})
 
 
