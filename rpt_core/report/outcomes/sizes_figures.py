@@ -38,6 +38,7 @@ def _axes(figure: Chart, label: str) -> Axes:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(which="minor", length=0)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value * GIGA)))
     return axes
 
