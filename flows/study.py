@@ -37,7 +37,8 @@ def study(
     ablations. About ``imperfect-teacher``: better thinking or a habit, all arms at equal operations. About
     ``shorter-thoughts``: RMT, its parts and RPT, by seeds in the same way. About ``dose-response``: the start
     and RPT by the teacher's quality and exposure to long traces. About ``other-text``: the same two in
-    Chinese, in two languages and in noise. About ``real-text``: a pretrained model on the results of GSM8K's
+    Chinese, in two languages and in noise. About ``sizes``: RPT and next-token training of three sizes of
+    model, at six points of compute each. About ``real-text``: a pretrained model on the results of GSM8K's
     solutions, an existence proof on one seed.
 
     Args:

@@ -12,7 +12,7 @@ TUNED = ("imperfect-teacher", "shorter-thoughts")
 """Studies whose arms are tuned."""
 REAL_TEXT = "real-text"
 """The study whose held-out rows are problems."""
-KEEP_OUTCOMES = (*TUNED, "dose-response", "other-text", REAL_TEXT)
+KEEP_OUTCOMES = (*TUNED, "dose-response", "other-text", "sizes", REAL_TEXT)
 """Studies whose outcomes are files."""
 USUAL = {
     "mid-training": "tiny_rmt", "shorter-thoughts": "tiny_rmt", "next-segment": "tiny_rlpt",
@@ -39,7 +39,7 @@ def study(
         str,
         typer.Option(
             help="mid-training, table-1, rewards, positions, rlvr, next-segment, imperfect-teacher, "
-            "shorter-thoughts, dose-response, other-text or real-text."
+            "shorter-thoughts, dose-response, other-text, sizes or real-text."
         ),
     ] = "mid-training",
     arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons, the reference first.")] = "",

@@ -120,16 +120,22 @@ def _rejection(journey: ReportRecipe) -> PolicyRecipe:
     return limited(arm, steps=ROUNDS, prompts_per_step=prompts, minibatches=ROUND_UPDATES, milestones=())
 
 
-def _next_token(journey: ReportRecipe) -> PolicyRecipe:
-    """All operations on the text: eight times as many documents a step, none asked about."""
+def next_token(journey: ReportRecipe, **more: Any) -> PolicyRecipe:
+    """All operations on the text: eight times as many documents a step, none asked about.
+
+    Args:
+        journey: Of RPT.
+        more: Further fields of its training.
+    """
     given = policy_of(journey)
     shared = {
         name: getattr(given.objective, name) for name in NextTokenSettings.model_fields if name != "reward"
     }
-    return limited(
-        journey, objective=NtpObjective(**shared), ntp_weight=1.0, count_proxy=False, milestones=(),
-        prompts_per_step=8 * given.prompts_per_step,
-    )  # fmt: skip
+    update = {
+        "objective": NtpObjective(**shared), "ntp_weight": 1.0, "count_proxy": False, "milestones": (),
+        "prompts_per_step": 8 * given.prompts_per_step,
+    }  # fmt: skip
+    return limited(journey, **{**update, **more})
 
 
 def _lessons(**more: Any) -> Arm:
@@ -175,7 +181,7 @@ ARMS: dict[str, ArmPlan] = {
     "permuted reward": ArmPlan(_controlled(CONTROLS["permuted reward"]), tuned_as="RPT"),
     **{name: ArmPlan(_controlled(arm), LEAVE_ONE_OUT) for name, arm in LIKELIHOOD.items()},
     "more SFT, then RPT": ArmPlan(_lessons_then_rpt, REINFORCED),
-    "NTP tuned": ArmPlan(_next_token, SUPERVISED),
+    "NTP tuned": ArmPlan(next_token, SUPERVISED),
     "Mixed SFT": ArmPlan(_lessons(), MIXED),
     "RPT, random positions": ArmPlan(
         _controlled(CONTROLS["random positions"], count_proxy=False), REINFORCED

@@ -18,6 +18,7 @@ from flows.recipes import (
     rmt,
     rpt,
     shorter_thoughts,
+    sizes,
     teacher_worlds,
     tiny,
 )
@@ -30,7 +31,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.recipes.difficulty import DifficultyRecipe
 from rpt_core.recipes.objectives import Budget, RptObjective
 from rpt_core.recipes.reinforce import PolicyRecipe, Selection
-from rpt_core.recipes.reports.outcomes_report import REAL_TEXT, OutcomesReportRecipe
+from rpt_core.recipes.reports.outcomes_report import REAL_TEXT, SIZES, OutcomesReportRecipe
 from rpt_core.recipes.reports.report import (
     SAMPLE_WORLD,
     ArmsRecipe,
@@ -53,6 +54,7 @@ BETTER_START = "rlvr"
 """The study of what is the better start for verifiable rewards."""
 OWN_PAGES: dict[str, Callable[..., RlvrReportRecipe | OutcomesReportRecipe]] = {
     BETTER_START: rlvr.compared,
+    SIZES: sizes.compared,
     REAL_TEXT: real_text.compared,
 }
 """Studies that lay out their page themselves, from a journey under every seed."""

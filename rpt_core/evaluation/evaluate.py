@@ -20,7 +20,7 @@ from rpt_core.evaluation.answers import GradedAnswer, ModelUnderTest
 from rpt_core.evaluation.benchmarks.protocol import Benchmark, Report, Setting
 from rpt_core.evaluation.benchmarks.registry import open_benchmarks, table_modes
 from rpt_core.evaluation.checkpoints import Checkpoint, published, same_weights
-from rpt_core.evaluation.forms import Form, form_of, summarise
+from rpt_core.evaluation.forms import Form, form_of, modes_of_milestones, summarise
 from rpt_core.evaluation.headlines import Scores, values
 from rpt_core.evaluation.items import FINAL, TEXT_NATS, ItemRow, as_table, from_table, write_items
 from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
@@ -122,14 +122,15 @@ def evaluate(recipe: EvaluationFields, build: Build) -> Outcome:
     final = Checkpoint(FINAL, inside(build.inputs["model"]))
     policy = load_policy(final.folder, cast(Precision, build.numerics.dtype), device_of(build))
     before, form = policy.work.flops, form_of(recipe)
-    wanted = (*recipe.modes, form.milestone_mode) if recipe.milestones else recipe.modes
+    asked_again = table_modes(modes_of_milestones(recipe)) if recipe.milestones else []
+    wanted = (*recipe.modes, *modes_of_milestones(recipe)) if recipe.milestones else recipe.modes
     with serving(build):
         benchmarks = open_benchmarks(Setting(recipe, build.inputs, policy.codec), wanted)
         engine = open_engine(build.numerics.engine, policy, final.folder)
     opened = {benchmark.name: benchmark for benchmark in benchmarks.values()}
     _refuse_nothing(recipe, opened)
     milestones = published(build.inputs) if recipe.milestones else []
-    modes, repeats = table_modes(recipe.modes), [form.milestone_mode] * len(milestones)
+    modes, repeats = table_modes(recipe.modes), asked_again * len(milestones)
     total = sum(benchmarks[mode].num_answers(mode) for mode in (*modes, *repeats))
     model = ModelUnderTest(policy, engine)
     evaluation = Evaluation(build, form, model, benchmarks, total)
@@ -137,11 +138,11 @@ def evaluate(recipe: EvaluationFields, build: Build) -> Outcome:
         evaluation.ask(mode, final)
     nats = _text_nats(recipe, build, policy)
     for checkpoint in milestones:
-        if form.milestone_mode in modes and same_weights(checkpoint, final):
-            evaluation.repeat(form.milestone_mode, checkpoint)
-            continue
-        model.load_weights(checkpoint.folder, checkpoint.step or 0)
-        evaluation.ask(form.milestone_mode, checkpoint)
+        known = set(modes) if same_weights(checkpoint, final) else set()
+        if not known.issuperset(asked_again):
+            model.load_weights(checkpoint.folder, checkpoint.step or 0)
+        for mode in asked_again:
+            (evaluation.repeat if mode in known else evaluation.ask)(mode, checkpoint)
     model.engine.close()
     items = write_items(evaluation.tables, build.out)
     reports = {name: benchmark.report() for name, benchmark in opened.items()}

@@ -27,7 +27,7 @@ class Form:
     """What one of the two stages writes beside what its benchmarks say."""
 
     milestone_mode: str
-    """In which published checkpoints are asked."""
+    """In which published checkpoints are asked, where a recipe says nothing else."""
     frame: Callable[[Any, Mapping[str, RowCounts]], Scores]
     """Keys of ``scores.json`` in their order, from the recipe and the balance of each benchmark asked."""
     milestone: Callable[[Scores], dict[str, float]]
@@ -39,6 +39,13 @@ class Form:
 def form_of(recipe: EvaluationFields) -> Form:
     """The form of a recipe's stage."""
     return _JUDGED if recipe.stage == JUDGED_STAGE else _TEXT
+
+
+def modes_of_milestones(recipe: EvaluationFields) -> tuple[str, ...]:
+    """The recipe's modes in which published checkpoints are asked, the one that is summed up first."""
+    usual = form_of(recipe).milestone_mode
+    given: tuple[str, ...] = getattr(recipe, "milestone_modes", ())
+    return tuple(sorted(given, key=lambda mode: mode != usual)) or (usual,)
 
 
 def summarise(
@@ -64,7 +71,7 @@ def summarise(
     for name, benchmark in opened.items():
         scores |= benchmark.summary(items, counted.get(name, {}))
     if "milestones" in scores:
-        mode = form.milestone_mode
+        mode = modes_of_milestones(recipe)[0]
         scores["milestones"] = [
             {"step": one.step, FLOPS: one.gflops, **benchmarks[mode].scores(items, mode, one.name)}
             for one in milestones

@@ -244,7 +244,7 @@ def _solved(recipe: PassRateRecipe, assumed: Assumed) -> StageJob:
 
 
 def _evaluated(recipe: EvaluationFields, judge: Shape | None, assumed: Assumed) -> StageJob:
-    """An evaluation is one step; the reasoning mode is repeated for every milestone."""
+    """An evaluation is one step; the modes of milestones are repeated for each of them."""
     text = Load(
         documents=_asked(recipe), trunk=recipe.context_tokens, suffix=_suffix(recipe, assumed),
         group=recipe.samples, answer=recipe.reasoning_tokens, trains=False, draws=True, judge=judge,
@@ -260,7 +260,8 @@ def _evaluated(recipe: EvaluationFields, judge: Shape | None, assumed: Assumed) 
     )
     marks = len(getattr(recipe.model, "milestones", ())) if recipe.milestones else 0
     mean = _at_mean(text, assumed)
-    times = {"reasoning": 1 + marks, "judged": 1 + marks, "forced": 1, "judged-forced": 1}
+    again = getattr(recipe, "milestone_modes", ()) or ("reasoning", "judged")
+    times = {mode: 1 + marks * (mode in again) for mode in ("reasoning", "judged", "forced", "judged-forced")}
     draws = tuple(mean for mode in recipe.modes for _ in range(times.get(mode, 0)))
     solves = SOLVED_MODES & set(recipe.modes)
     if solves:

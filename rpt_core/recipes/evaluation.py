@@ -78,8 +78,19 @@ class EvaluationRecipe(EvaluationFields):
     """Held-out positions above the lowest threshold, drawn once by seed."""
     milestones: bool = False
     """Also evaluate, in reasoning mode, every published checkpoint of the model's training."""
+    milestone_modes: tuple[Literal["plain", "reasoning"], ...] = later(())
+    """In which modes those checkpoints are asked instead; empty for reasoning alone."""
     text_nats: bool = later(False)
     """Also measure the mean negative log-likelihood of held-out text, in nats a token."""
+
+    @model_validator(mode="after")
+    def _modes_of_milestones(self) -> Self:
+        if self.milestone_modes and not self.milestones:
+            raise ValueError(
+                f"milestone_modes {', '.join(self.milestone_modes)} without milestones: no checkpoint is "
+                "asked. Set milestones, or leave milestone_modes empty"
+            )
+        return self
 
     @model_validator(mode="after")
     def _classed(self) -> Self:

@@ -35,6 +35,9 @@ class OutcomesRecipe(Recipe):
     measure: MeasureName = "second-world"
     at_updates: int = Field(0, ge=0)
     """Step whose checkpoint is compared at equal updates; 0 for none."""
+    course: bool = later(False)
+    """Whether what published checkpoints of the training were asked is kept as well; of a model that was not
+    trained here, its own answers as the course's only point."""
     setting: dict[str, Any] = {}
     """Of a tuning run, the fields it tries; of a study over worlds, the world's; and their values."""
     shown: int = later(0, ge=0)

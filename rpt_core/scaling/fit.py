@@ -93,7 +93,7 @@ def _fit_tier(
         "law_verdict": fit.law_verdict,
         "law_reason": fit.comparison.reason if fit.comparison else "; ".join(fit.reasons),
         "laws": [_rival_json(rival) for rival in fit.comparison.rivals] if fit.comparison else [],
-        "power_law": _law_json(fit, gflops),
+        "power_law": law_json(fit, gflops),
         "exponential": _exponential(gflops, values),
     }
     return tier_json, ends
@@ -109,7 +109,7 @@ def _resampled(parts: list[Outcomes], recipe: ScalingRecipe) -> Floats | None:
     return np.clip(drawn_RS[:, :-1] / drawn_RS[:, -1:], 0.0, 1.0)
 
 
-def _law_json(fit: PowerLawFit, gflops: Floats) -> dict[str, Any]:
+def law_json(fit: PowerLawFit, gflops: Floats) -> dict[str, Any]:
     """The fit by name. What is not identified is null; ``curve`` is for drawing between the points only."""
     ranges = {"a": fit.a, "alpha": fit.alpha, "ceiling": fit.ceiling}
     return {

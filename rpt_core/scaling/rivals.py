@@ -46,6 +46,17 @@ class Rival:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """How a law does beside others on the same points, whatever they are points of."""
+
+    name: str
+    aic: float
+    aicc: float | None
+    left_out: float
+    on_bound: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LawComparison:
     """All families on the same points."""
 
@@ -73,18 +84,27 @@ def compare_laws(points: Points) -> LawComparison:
         Rival(curve, *_criteria(points, curve, inflation), _left_out(points, curve)) for curve in curves
     ]
     rivals.sort(key=lambda one: (math.inf if one.aicc is None else one.aicc, one.left_out))
-    return LawComparison(*_verdict(points, rivals), tuple(rivals))
+    return LawComparison(*verdict_of(len(points.accuracy), [_standing(one) for one in rivals]), tuple(rivals))
 
 
-def _verdict(points: Points, rivals: Sequence[Rival]) -> tuple[str, str]:
-    best, *others = rivals
-    name = best.curve.family.name
-    leads = [(_lead(best, other), other.curve.family.name) for other in others]
+def _standing(rival: Rival) -> Standing:
+    curve = rival.curve
+    return Standing(curve.family.name, rival.aic, rival.aicc, rival.left_out, curve.on_bound)
+
+
+def verdict_of(num_points: int, laws: Sequence[Standing]) -> tuple[str, str]:
+    """Which law is named, or that none is, and why.
+
+    Args:
+        num_points: That all were fitted to.
+        laws: By AICc, the best first.
+    """
+    best, *others = laws
+    name = best.name
+    leads = [(_lead(best, other), other.name) for other in others]
     known = [(lead, rival) for lead, rival in leads if lead is not None]
     if not known or len(known) < len(leads):
-        return UNDECIDED, (
-            f"{len(points.accuracy)} points: laws cannot be told apart with fewer than {FEWEST_POINTS}"
-        )
+        return UNDECIDED, (f"{num_points} points: laws cannot be told apart with fewer than {FEWEST_POINTS}")
     lead, rival = min(known)
     if lead < LEAD:
         apart = (
@@ -93,13 +113,13 @@ def _verdict(points: Points, rivals: Sequence[Rival]) -> tuple[str, str]:
             else f"AICc speaks for {name}, AIC for {rival}, by {-lead:.1f}"
         )
         return UNDECIDED, f"{name} and {rival} cannot be told apart: {apart}"
-    better = min(rivals, key=lambda one: one.left_out)
+    better = min(laws, key=lambda one: one.left_out)
     if better is not best:
         return UNDECIDED, (
-            f"{name} is ahead by {lead:.1f} in AIC and AICc, but {better.curve.family.name} predicts "
+            f"{name} is ahead by {lead:.1f} in AIC and AICc, but {better.name} predicts "
             "left-out points better"
         )
-    if best.curve.on_bound:
+    if best.on_bound:
         return UNDECIDED, f"the best curve, {name}, lies at the end of what its parameters may be"
     return (
         name,
@@ -107,7 +127,7 @@ def _verdict(points: Points, rivals: Sequence[Rival]) -> tuple[str, str]:
     )
 
 
-def _lead(best: Rival, other: Rival) -> float | None:
+def _lead(best: Standing, other: Standing) -> float | None:
     """How far a rival lies behind, by the criterion that is kinder to it."""
     if best.aicc is None or other.aicc is None:
         return None

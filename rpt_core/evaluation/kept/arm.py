@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rpt_core.evaluation.kept.course import Course
 from rpt_core.evaluation.statistics.intervals import Floats
 from rpt_core.evaluation.statistics.passk import pass_at_k
 
@@ -125,6 +126,8 @@ class ArmOutcomes:
     """Of a tuning run, the fields it tried; of a study over worlds, the world's."""
     shown: tuple[Shown, ...] = ()
     """Some answers as texts, where the study keeps any."""
+    course: Course | None = None
+    """What its checkpoints answered, where a study keeps that."""
 
     @property
     def own_gflops(self) -> float:

@@ -6,20 +6,20 @@ base64; whatever is counted by question is a list of whole numbers. ``docs/study
 the keys.
 """
 
-import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rpt_core.errors import IntegrityError
 from rpt_core.evaluation.kept.arm import FAULTS, Answers, ArmOutcomes, Questions, Shown
+from rpt_core.evaluation.kept.course import Course, Point
+from rpt_core.evaluation.kept.packed import bits, halves, hundredths, ints, known_bits, of_bits, of_halves
 from rpt_core.pages.words import slug
 
 FORMAT = 1
@@ -77,29 +77,27 @@ def to_bytes(outcomes: ArmOutcomes) -> bytes:
             "steps": asked.steps_I.tolist(),
             "document": asked.documents_I.tolist(),
         },
-        "right": _bits(given.right_IS),
-        "verified": _bits(given.verified_IS),
+        "right": bits(given.right_IS),
+        "verified": bits(given.verified_IS),
         "hits": None if given.hits_I is None else given.hits_I.tolist(),
         "fault_names": list(FAULTS),
-        "faults": _halves(given.faults_IS),
+        "faults": halves(given.faults_IS),
         "thinks": given.thinks_I.tolist(),
         "thought_tokens": given.thought_tokens_I.tolist(),
-        "thought_centinats": None if given.thought_nats_I is None else _hundredths(given.thought_nats_I),
-        "plain": _bits(outcomes.plain_I),
+        "thought_centinats": None if given.thought_nats_I is None else hundredths(given.thought_nats_I),
+        "plain": bits(outcomes.plain_I),
         "text_nats": None if outcomes.text_nats is None else round(outcomes.text_nats, 6),
         "at_updates": outcomes.at_updates,
-        "updated": _bits(outcomes.updated_IS),
+        "updated": bits(outcomes.updated_IS),
     }
     if given.checks_IS:  # keys that came later stand in files that have use for them alone
-        data["checks"] = {name: _bits(values) for name, values in given.checks_IS.items()}
+        data["checks"] = {name: bits(values) for name, values in given.checks_IS.items()}
     if outcomes.shown:
         data["shown"] = [asdict(one) for one in outcomes.shown]
+    if outcomes.course is not None:
+        data["course"] = _of_course(outcomes.course)
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return gzip.compress(text.encode(), compresslevel=9, mtime=0)
-
-
-def _hundredths(values_I: NDArray[np.float64]) -> list[int]:
-    return np.rint(100 * values_I).astype(int).tolist()
 
 
 def from_bytes(content: bytes, name: str) -> ArmOutcomes:
@@ -146,83 +144,74 @@ def read_outcomes(path: Path) -> ArmOutcomes:
 def _read(data: dict[str, Any]) -> ArmOutcomes:
     asked, num = data["questions"], len(data["questions"]["row"])
     shape = (num, int(data["samples"]))
-    right = _of_known_bits(data["right"], shape)
+    right = known_bits(data["right"], shape)
     if list(data["fault_names"]) != list(FAULTS):
         raise ValueError(f"faults {data['fault_names']}, wanted {list(FAULTS)}")
     questions = Questions(
         digest=str(asked["digest"]),
-        rows_I=np.array(asked["rows"], dtype=str)[_ints(asked["row"], num)],
-        steps_I=_ints(asked["steps"], num),
-        kinds_I=np.array(asked["kinds"], dtype=str)[_ints(asked["kind"], num)],
-        documents_I=_ints(asked["document"], num),
+        rows_I=np.array(asked["rows"], dtype=str)[ints(asked["row"], num)],
+        steps_I=ints(asked["steps"], num),
+        kinds_I=np.array(asked["kinds"], dtype=str)[ints(asked["kind"], num)],
+        documents_I=ints(asked["document"], num),
     )
     centinats = data["thought_centinats"]
     answers = Answers(
         right_IS=right,
-        thinks_I=_ints(data["thinks"], num),
-        thought_tokens_I=_ints(data["thought_tokens"], num),
-        verified_IS=_of_bits(data["verified"], shape),
-        hits_I=None if data["hits"] is None else _ints(data["hits"], num),
-        faults_IS=_of_halves(data["faults"], shape),
-        thought_nats_I=None if centinats is None else _ints(centinats, num) / 100,
-        checks_IS={name: _of_known_bits(bits, shape) for name, bits in data.get("checks", {}).items()},
+        thinks_I=ints(data["thinks"], num),
+        thought_tokens_I=ints(data["thought_tokens"], num),
+        verified_IS=of_bits(data["verified"], shape),
+        hits_I=None if data["hits"] is None else ints(data["hits"], num),
+        faults_IS=of_halves(data["faults"], shape),
+        thought_nats_I=None if centinats is None else ints(centinats, num) / 100,
+        checks_IS={name: known_bits(text, shape) for name, text in data.get("checks", {}).items()},
     )
     updated = data["updated"]
-    plain = _of_bits(data["plain"], (num, 1))
+    plain = of_bits(data["plain"], (num, 1))
     return ArmOutcomes(
         study=str(data["study"]), arm=str(data["arm"]), seed=int(data["seed"]), design=str(data["design"]),
         questions=questions, answers=answers, gflops=dict(data["gflops"]), steps=int(data["steps"]),
         tokens=int(data["tokens"]), plain_I=None if plain is None else plain[:, 0],
         text_nats=None if data["text_nats"] is None else float(data["text_nats"]),
         at_updates=int(data["at_updates"]),
-        updated_IS=None if updated is None else _of_bits(updated, shape), setting=dict(data["setting"]),
+        updated_IS=None if updated is None else of_bits(updated, shape), setting=dict(data["setting"]),
         shown=tuple(Shown(**one) for one in data.get("shown", ())),
+        course=_course(data["course"], shape) if "course" in data else None,
     )  # fmt: skip
 
 
-def _ints(values: Sequence[int], wanted: int) -> NDArray[np.int64]:
-    found = np.array(values, dtype=np.int64)
-    if found.shape != (wanted,):
-        raise ValueError(f"{found.shape} numbers for {wanted} questions")
-    return found
+def _of_course(course: Course) -> dict[str, Any]:
+    return {
+        "parameters": course.parameters,
+        "context": course.context_I.tolist(),
+        "points": [
+            {
+                "step": one.step,
+                "gflops": round(one.gflops, 3),
+                "plain": bits(one.plain_I),
+                "right": bits(one.right_IS),
+                "voted": bits(one.voted_IS),
+                "answer_tokens": None if one.answer_tokens_I is None else one.answer_tokens_I.tolist(),
+            }
+            for one in course.points
+        ],
+    }
 
 
-def _bits(values: NDArray[np.bool_] | None) -> str | None:
-    return None if values is None else base64.b64encode(np.packbits(values.ravel()).tobytes()).decode()
+def _course(data: Mapping[str, Any], shape: tuple[int, int]) -> Course:
+    return Course(
+        parameters=int(data["parameters"]),
+        context_I=ints(data["context"], shape[0]),
+        points=tuple(_point(one, shape) for one in data["points"]),
+    )
 
 
-def _of_known_bits(text: str | None, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    found = _of_bits(text, shape)
-    if found is None:
-        raise ValueError("no bits where there must be some")
-    return found
-
-
-def _of_bits(text: str | None, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
-    if text is None:
-        return None
-    packed = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
-    count = shape[0] * shape[1]
-    if len(packed) != -(-count // 8):
-        raise ValueError(f"{len(packed)} bytes for {count} bits")
-    return np.unpackbits(packed, count=count).astype(bool).reshape(shape)
-
-
-def _halves(codes: NDArray[np.uint8] | None) -> str | None:
-    if codes is None:
-        return None
-    flat = np.append(codes.ravel(), np.zeros(codes.size % 2, np.uint8))
-    return base64.b64encode((flat[::2] << 4 | flat[1::2]).astype(np.uint8).tobytes()).decode()
-
-
-def _of_halves(text: str | None, shape: tuple[int, int]) -> NDArray[np.uint8] | None:
-    if text is None:
-        return None
-    packed = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
-    count = shape[0] * shape[1]
-    if len(packed) != -(-count // 2):
-        raise ValueError(f"{len(packed)} bytes for {count} half bytes")
-    found = np.stack([packed >> 4, packed & 15], axis=1).ravel()[:count]
-    if count and int(found.max()) >= len(FAULTS):
-        raise ValueError(f"the fault {int(found.max())} of {len(FAULTS)}")
-    return found.reshape(shape)
+def _point(data: Mapping[str, Any], shape: tuple[int, int]) -> Point:
+    plain, tokens = of_bits(data["plain"], (shape[0], 1)), data["answer_tokens"]
+    return Point(
+        step=int(data["step"]),
+        gflops=float(data["gflops"]),
+        plain_I=None if plain is None else plain[:, 0],
+        right_IS=of_bits(data["right"], shape),
+        voted_IS=of_bits(data["voted"], shape),
+        answer_tokens_I=None if tokens is None else ints(tokens, shape[0]),
+    )

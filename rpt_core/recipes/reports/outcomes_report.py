@@ -13,11 +13,12 @@ IMPERFECT_TEACHER: Literal["imperfect-teacher"] = "imperfect-teacher"
 SHORTER_THOUGHTS: Literal["shorter-thoughts"] = "shorter-thoughts"
 DOSE_RESPONSE: Literal["dose-response"] = "dose-response"
 OTHER_TEXT: Literal["other-text"] = "other-text"
+SIZES: Literal["sizes"] = "sizes"
 REAL_TEXT: Literal["real-text"] = "real-text"
 WorldStudyName = Literal["dose-response", "other-text"]
 """Studies of the start and of RPT in several worlds."""
 OutcomesStudyName = Literal[
-    "imperfect-teacher", "shorter-thoughts", "dose-response", "other-text", "real-text"
+    "imperfect-teacher", "shorter-thoughts", "dose-response", "other-text", "sizes", "real-text"
 ]
 OUTCOME_PAGES: dict[OutcomesStudyName, str] = {
     IMPERFECT_TEACHER: "rpt_core.report.outcomes.page:study",
@@ -25,6 +26,7 @@ OUTCOME_PAGES: dict[OutcomesStudyName, str] = {
     DOSE_RESPONSE: "rpt_core.report.outcomes.worlds:study",
     OTHER_TEXT: "rpt_core.report.outcomes.worlds:study",
     REAL_TEXT: "rpt_core.report.outcomes.real_text:study",
+    SIZES: "rpt_core.report.outcomes.sizes:study",
 }
 """By study, the ``module:function`` that says what its page holds."""
 

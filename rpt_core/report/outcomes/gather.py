@@ -15,10 +15,12 @@ from rpt_core.artifacts.manifest import Manifest, Outcome
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.items import FINAL, PLAIN, REASONING, TEXT_NATS, read_items
 from rpt_core.evaluation.kept.arm import SHARED, Answers, ArmOutcomes, Questions, Shown, plug_in_entropy
+from rpt_core.evaluation.kept.course import Course
 from rpt_core.evaluation.kept.file import question_digest
 from rpt_core.evaluation.kept.measures import Marked, measure_of
 from rpt_core.evaluation.scores import rows_of
 from rpt_core.recipes.outcomes import OutcomesRecipe
+from rpt_core.report.outcomes.gather_course import gather_course
 from rpt_core.report.outcomes.take import kept
 from rpt_core.report.sources import SourceArtifact, judge_flops, lineage, proxy_of, source_of
 
@@ -44,6 +46,7 @@ def gather_outcomes(recipe: OutcomesRecipe, build: Build) -> Outcome:
     by_item = _by_item(sampled, recipe.arm)
     marked = measure_of(recipe.measure)(build.inputs["corpus"], sampled)
     training = source_of(build.inputs["training"], "policy") if recipe.training is not None else None
+    steps = _steps(build.inputs["training"]) if training else 0
     found = ArmOutcomes(
         study=recipe.study,
         arm=recipe.arm,
@@ -52,7 +55,7 @@ def gather_outcomes(recipe: OutcomesRecipe, build: Build) -> Outcome:
         questions=_questions(sampled, marked, by_item),
         answers=_answers(sampled, marked, by_item),
         gflops=spent(build.inputs, training),
-        steps=_steps(build.inputs["training"]) if training else 0,
+        steps=steps,
         tokens=training.manifest.outcome.tokens if training and training.manifest else 0,
         plain_I=_plain(items, by_item),
         text_nats=_text_nats(build.inputs["evaluation"]),
@@ -60,6 +63,7 @@ def gather_outcomes(recipe: OutcomesRecipe, build: Build) -> Outcome:
         updated_IS=_updated(items, by_item, recipe.at_updates),
         setting=recipe.setting,
         shown=tuple(_shown(sampled, by_item, recipe.shown)),
+        course=_course(build.inputs, items, by_item, (steps, training)) if recipe.course else None,
     )
     return kept(found, build.out)
 
@@ -160,6 +164,30 @@ def _updated(items: pa.Table, wanted: _ByItem, step: int) -> NDArray[np.bool_] |
             f"{len(wanted.ids)}, not the same ones. Evaluate again."
         )
     return _right(table)[found.rows_IS]
+
+
+def _course(
+    known: Mapping[str, Path], items: pa.Table, wanted: _ByItem, last: tuple[int, SourceArtifact | None]
+) -> Course:
+    steps, training = last
+    own = training.manifest.outcome.flops / GIGA if training and training.manifest else 0.0
+    return gather_course(items, wanted.ids, _parameters(known), (steps, own))
+
+
+def _parameters(known: Mapping[str, Path]) -> int:
+    """Numbers of the model, as the training of its base says them.
+
+    Raises:
+        RecipeError: it was not trained here, so nobody has counted them.
+    """
+    made = {one.fingerprint: one for one in lineage(known) if one.manifest}
+    for one in _upwards(source_of(known["start"], "cold-start"), made):
+        if (counted := one.outcome.summary.get("parameters")) is not None:
+            return int(counted)
+    raise RecipeError(
+        "the size of the start model is not known: nothing it stands on says its `parameters`. A study over "
+        "sizes needs base models that were trained here."
+    )
 
 
 def _steps(training: Path) -> int:

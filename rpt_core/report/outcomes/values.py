@@ -37,6 +37,7 @@ ScoreName = Literal[
     "seen",
     "thinks",
     "plain",
+    "plain-held",
     "updated",
     "length",
 ]
@@ -51,6 +52,7 @@ ENDS: Mapping[str, str] = {
     "seen": "accuracy, questions that stand in training",
     "thinks": "answers with a thought",
     "plain": "likeliest next token, plain text",
+    "plain-held": "likeliest next token, held-out questions of 2 to 4 steps",
     "updated": "accuracy at equal updates",
     "length": "thought tokens, logarithm",
 }
@@ -72,10 +74,17 @@ def score(outcomes: ArmOutcomes, name: ScoreName) -> float:
         "seen": lambda: accuracy(given.right_IS, asked.rows_I == SEEN),
         "thinks": lambda: think_share(outcomes, held),
         "plain": lambda: float("nan") if outcomes.plain_I is None else float(outcomes.plain_I.mean()),
+        "plain-held": lambda: _plain_of(outcomes, held),
         "updated": lambda: _shared(outcomes.updated_IS, held),
         "length": lambda: _log_length(outcomes, held),
     }
     return scores[name]()
+
+
+def _plain_of(outcomes: ArmOutcomes, keep_I: NDArray[np.bool_]) -> float:
+    if outcomes.plain_I is None or not keep_I.any():
+        return float("nan")
+    return float(outcomes.plain_I[keep_I].mean())
 
 
 def _log_length(outcomes: ArmOutcomes, keep_I: NDArray[np.bool_]) -> float:
@@ -119,13 +128,21 @@ class Arm:
         return {seed: value for seed, value in found.items() if np.isfinite(value)}
 
 
-def differences(method: Arm, reference: Arm, name: ScoreName) -> dict[int, float]:
+def differences(
+    method: Arm, reference: Arm, name: ScoreName, reference_name: ScoreName | None = None
+) -> dict[int, float]:
     """Method less reference under the seeds that both were measured under.
+
+    Args:
+        method: The one.
+        reference: The other.
+        name: Of the score.
+        reference_name: Of the reference's, where it is another one.
 
     Raises:
         RecipeError: they were asked different questions under a seed.
     """
-    one, other = method.scores(name), reference.scores(name)
+    one, other = method.scores(name), reference.scores(reference_name or name)
     shared = sorted(one.keys() & other.keys())
     for seed in shared:
         asked = method.by_seed[seed].questions.digest, reference.by_seed[seed].questions.digest

@@ -6,8 +6,9 @@ from typing import Literal
 
 from rpt_core.evaluation.by_seed import Direction, SeedClaim, decide_by_seed
 from rpt_core.evaluation.statistics.intervals import Estimate
-from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, OutcomesStudyName
+from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, SIZES, OutcomesStudyName
 from rpt_core.report.outcomes.claims import Judged, judged
+from rpt_core.report.outcomes.sized_laws import law_words
 from rpt_core.report.outcomes.values import Arm, ScoreName, differences
 
 Studies = Mapping[str, Mapping[str, Arm]]
@@ -33,6 +34,17 @@ class Compared:
     threshold: float = 0.0
     direction: Direction = "above"
     study: OutcomesStudyName = IMPERFECT_TEACHER
+    reference_score: ScoreName | None = None
+    """The reference's, where it is measured otherwise than the method."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Laws that the page of the study of sizes fits over its checkpoints: they decide nothing here."""
+
+    before: "OverDocuments"
+    """What an earlier page says, while that study has not run."""
+    study: OutcomesStudyName = SIZES
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +76,7 @@ class Untested:
     """Nothing was run."""
 
 
-Evidence = Decided | Compared | Printed | OverDocuments | Untested
+Evidence = Decided | Compared | Fitted | Printed | OverDocuments | Untested
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,8 @@ class Found:
     interval: Estimate | None
     """Over seeds."""
     num_seeds: int
+    figure: str = ""
+    """Words in the place of an interval."""
 
 
 def decided(rows: Sequence[PaperClaim], studies: Studies) -> list[Found]:
@@ -111,10 +125,17 @@ def decided(rows: Sequence[PaperClaim], studies: Studies) -> list[Found]:
         elif row.claim in ends:
             one = ends[row.claim]
             found.append(Found(row, one.verdict, one.difference, seeds[row.claim]))
+        elif isinstance(row.evidence, Fitted):
+            found.append(_fitted(row, row.evidence, studies))
         else:
             end: End = "undecided" if isinstance(row.evidence, OverDocuments) else "not tested"
             found.append(Found(row, end, None, 0))
     return found
+
+
+def _fitted(row: PaperClaim, by: Fitted, studies: Studies) -> Found:
+    arms = studies.get(by.study)
+    return Found(row, "undecided", None, 0, law_words(arms) if arms else by.before.figure)
 
 
 def _of_study(row: PaperClaim, one: Judged) -> Found:
@@ -132,7 +153,7 @@ def _seed_claim(row: PaperClaim, studies: Studies) -> SeedClaim | None:
         return SeedClaim(row.claim, values, by.threshold, by.direction)
     arms = studies.get(by.study, {}) if isinstance(by, Compared) else {}
     if isinstance(by, Compared) and by.method in arms and by.reference in arms:
-        found = differences(arms[by.method], arms[by.reference], by.score)
+        found = differences(arms[by.method], arms[by.reference], by.score, by.reference_score)
         if found:
             return SeedClaim(row.claim, tuple(found.values()), by.threshold, by.direction)
     return None

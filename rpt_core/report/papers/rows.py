@@ -3,8 +3,16 @@
 A row that a study here could not decide says why. The figures are the papers' own.
 """
 
-from rpt_core.recipes.reports.outcomes_report import OTHER_TEXT
-from rpt_core.report.papers.evidence import Compared, Decided, OverDocuments, PaperClaim, Printed, Untested
+from rpt_core.recipes.reports.outcomes_report import OTHER_TEXT, SIZES
+from rpt_core.report.papers.evidence import (
+    Compared,
+    Decided,
+    Fitted,
+    OverDocuments,
+    PaperClaim,
+    Printed,
+    Untested,
+)
 
 RPT, RMT, RLPT, NEXT = "RPT", "RMT", "RLPT", "future work"
 _RLPT = "results-rlpt"
@@ -37,10 +45,13 @@ OF_RPT = (
                OverDocuments(_RPT, "+40.4 [39.0, 41.8]"),
                "three trainings, documents pooled; that control was tuned less than RPT"),
     PaperClaim(RPT, "a model without reasoning of twice the size is matched", "as a 32 B model (figure 4)",
-               "two sizes of one model", Untested(), "no study over sizes has run yet"),
+               "1 M with RPT, 3 M with next tokens alone",
+               Compared("1 M: RPT", "3 M: NTP", "accuracy", study=SIZES, reference_score="plain-held"),
+               "three times the size, at the ends of trainings of about equal operations, lessons counted; "
+               "the smaller draws a thought, the larger names its likeliest token"),
     PaperClaim(RPT, "accuracy follows a power law in training compute", "R² 0.989 to 0.997",
-               "checkpoints of RPT", OverDocuments(_RPT, "0.991, 0.991, 0.968"),
-               "fits as well, and so do curves that are none; one size, six points, three seeds"),
+               "checkpoints of RPT", Fitted(OverDocuments(_RPT, "0.991, 0.991, 0.968")),
+               "it fits as well, and so do curves that are none: no law is decided by six points a size"),
     PaperClaim(RPT, "the prefix reward and three others are comparable", "no figures",
                "four rewards, two templates", OverDocuments(_RPT, "+0.4 [−0.4, +1.2]"),
                "one seed and one template"),

@@ -8,7 +8,16 @@ from rpt_core.evaluation.kept.arm import ArmOutcomes
 from rpt_core.pages.words import DASH, points
 from rpt_core.report.outcomes.page import seed_words
 from rpt_core.report.outcomes.values import Arm
-from rpt_core.report.papers.evidence import ENDS, Decided, Found, OverDocuments, PaperClaim, Printed, decided
+from rpt_core.report.papers.evidence import (
+    ENDS,
+    Decided,
+    Fitted,
+    Found,
+    OverDocuments,
+    PaperClaim,
+    Printed,
+    decided,
+)
 from rpt_core.report.papers.rows import ROWS
 
 
@@ -151,6 +160,8 @@ def _named(row: PaperClaim) -> str:
 
 def _figure(found: Found) -> str:
     """The mean over seeds with its interval, or the one over documents, in parentheses."""
+    if found.figure:
+        return f"({found.figure})"
     if isinstance(found.row.evidence, OverDocuments):
         return f"({found.row.evidence.figure})"
     one = found.interval
@@ -161,7 +172,8 @@ def _figure(found: Found) -> str:
 
 
 def _why(row: PaperClaim) -> str:
-    page = row.evidence.page if isinstance(row.evidence, Printed | OverDocuments) else ""
+    by = row.evidence.before if isinstance(row.evidence, Fitted) else row.evidence
+    page = by.page if isinstance(by, Printed | OverDocuments) else ""
     return f"{row.why} ([{page}]({page}.md))" if page else row.why
 
 

@@ -12,7 +12,7 @@ from scipy import stats
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Ref
-from rpt_core.errors import IntegrityError, StarvedError, Stopped
+from rpt_core.errors import IntegrityError, RecipeError, StarvedError, Stopped
 from rpt_core.evaluation.answers import draw_thinking, next_token_guesses
 from rpt_core.evaluation.benchmarks.next_token import NextTokens
 from rpt_core.evaluation.benchmarks.protocol import Setting
@@ -218,6 +218,31 @@ def test_milestones_are_judged_by_their_own_weights(folders, tmp_path):
     (folders["root"] / "nameless" / "model").mkdir(parents=True, exist_ok=True)
     with pytest.raises(IntegrityError, match=r"milestone\.json"):
         run(folders, tmp_path, recipe, name="bad", **{"milestones.8": folders["root"] / "nameless"})
+
+
+def test_milestones_are_asked_in_the_modes_that_are_named(folders, tmp_path):
+    """Plain guesses of a checkpoint are those of its model asked alone, whether or not it also thinks."""
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    (checkpoint / "model").symlink_to(folders["second"] / "model")
+    (checkpoint / "milestone.json").write_text('{"step": 7, "gflops_total": 12.5}')
+    _, other = run(folders, tmp_path, name="other", model="second")
+    alone = [i for i in read_items(other.out).to_pylist() if i["mode"] == "plain"]
+    asked = {"modes": ("plain", "reasoning"), "milestones": True}
+    for modes, name in ((("plain",), "plain"), (("plain", "reasoning"), "both")):
+        recipe = RECIPE.model_copy(update={**asked, "milestone_modes": modes})
+        _, build = run(folders, tmp_path, recipe, name=name, **{"milestones.7": checkpoint})
+        mine = [i for i in read_items(build.out).to_pylist() if i["checkpoint"] == "000007"]
+        assert {i["mode"] for i in mine} - {"plain-instructed"} == set(modes)
+        guesses = [(i["item_id"], i["prediction"]) for i in mine if i["mode"] == "plain"]
+        assert guesses == [(i["item_id"], i["prediction"]) for i in alone]
+        (summed,) = json.loads((build.out / "scores.json").read_text())["milestones"]
+        assert (summed["step"], "accuracy" in summed) == (7, True)
+
+
+def test_modes_of_milestones_without_milestones_are_refused():
+    with pytest.raises(RecipeError, match="milestone_modes plain without milestones"):
+        EvaluationRecipe.parse({**dict(RECIPE), "milestone_modes": ("plain",)})
 
 
 def test_a_milestone_with_the_final_weights_is_not_asked_again(folders, tmp_path):

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -26,10 +27,13 @@ from rpt_core.evaluation.kept.arm import (
     think_share,
     thought_tokens,
 )
+from rpt_core.evaluation.kept.course import Course, Point, votes
 from rpt_core.evaluation.kept.file import file_name, from_bytes, to_bytes
 from rpt_core.evaluation.kept.measures import first_world
 from rpt_core.evaluation.statistics.passk import pass_at_k
 from rpt_core.sample.world import documents
+
+OUTCOMES = Path(__file__).resolve().parents[3] / "docs" / "study" / "outcomes"
 
 
 def drawn(num: int, samples: int, seed: int, *, whole: bool) -> ArmOutcomes:
@@ -55,8 +59,19 @@ def drawn(num: int, samples: int, seed: int, *, whole: bool) -> ArmOutcomes:
         text_nats=0.614 if whole else None,
         plain_I=rng.random(num) < 0.3 if whole else None, at_updates=32 if whole else 0,
         updated_IS=rng.random(right.shape) < 0.5 if whole else None,
-        setting={"optimiser.learning_rate": 2e-4},
+        setting={"optimiser.learning_rate": 2e-4}, course=course(rng, right) if whole else None,
     )  # fmt: skip
+
+
+def course(rng, right) -> Course:
+    """A checkpoint asked in both ways, and one asked for its likeliest tokens alone."""
+    num = len(right)
+    both = Point(
+        step=3, gflops=1.25, plain_I=rng.random(num) < 0.3, right_IS=right,
+        voted_IS=rng.random(right.shape) < 0.5, answer_tokens_I=rng.integers(0, 99, num),
+    )  # fmt: skip
+    plain = Point(step=6, gflops=2.5, plain_I=rng.random(num) < 0.3)
+    return Course(parameters=640_000, context_I=rng.integers(1, 400, num), points=(both, plain))
 
 
 def as_plain(outcomes: ArmOutcomes):
@@ -81,9 +96,39 @@ def test_what_is_written_is_read_again(num, samples, seed, whole):
 
 
 def test_all_models_under_eight_seeds_and_their_tuning_take_less_than_five_megabytes():
-    whole = len(to_bytes(drawn(400, 64, 1, whole=True)))
-    tuning = len(to_bytes(drawn(400, 8, 1, whole=True)))
+    whole, tuning = (
+        len(to_bytes(replace(drawn(400, samples, 1, whole=True), course=None))) for samples in (64, 8)
+    )
     assert 21 * 8 * whole + 15 * 7 * tuning < 5_000_000
+
+
+@pytest.mark.parametrize("name", ["100-rpt.json.gz", "100-start.json.gz", "tuning/10-rpt-1.json.gz"])
+def test_a_file_without_checkpoints_keeps_its_bytes(name):
+    content = (OUTCOMES / name).read_bytes()
+    assert from_bytes(content, name).course is None
+    assert to_bytes(from_bytes(content, name)) == content
+
+
+def test_checkpoints_of_other_questions_are_refused():
+    data = json.loads(gzip.decompress(to_bytes(drawn(10, 4, 3, whole=True))))
+    data["course"]["context"] = [1, 2]
+    with pytest.raises(IntegrityError, match="do not fit each other"):
+        from_bytes(gzip.compress(json.dumps(data).encode(), mtime=0), "x")
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ("abb", [False, False, True]),  # of two equally common ones the earlier counts
+        ("bab", [True, True, True]),
+        ("", []),
+        ("-b-", [False, True, True]),  # what could not be read has no vote beside another
+        ("--", [False, False]),
+    ],
+)
+def test_the_commonest_prediction_counts(said, wanted):
+    predictions = ["" if one == "-" else one for one in said]
+    assert votes(predictions, [one == "b" for one in said]) == wanted
 
 
 def test_names_tell_arms_seeds_and_tuning_runs_apart():

@@ -210,3 +210,17 @@ def test_an_evaluation_of_problems_alone_weighs_no_answers_on_text(modes, answer
     job = job_of(recipe.model_copy(update=more))
     assert job is not None
     assert job.load.answer == answer
+
+
+@pytest.mark.parametrize(
+    ("asked", "draws"), [((), 4), (("reasoning",), 4), (("plain", "reasoning"), 4), (("plain",), 1)]
+)
+def test_checkpoints_are_drawn_from_where_they_are_asked_to_think(asked, draws):
+    journey = any_journey("tiny_rpt")
+    recipe = next(one for one in walk(journey) if isinstance(one, EvaluationRecipe))
+    policy = next(one for one in walk(journey) if isinstance(one, PolicyRecipe))
+    more = {"modes": ("plain", "reasoning"), "milestones": True, "milestone_modes": asked}
+    model = policy.model_copy(update={"milestones": (1, 2, 3)})
+    job = job_of(recipe.model_copy(update={**more, "model": model}))
+    assert job is not None
+    assert len(job.draws) == draws

@@ -16,6 +16,7 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.checkpoints import Checkpoint
 from rpt_core.evaluation.items import as_table, write_items
+from rpt_core.evaluation.kept.course import votes
 from rpt_core.evaluation.kept.file import OUTCOMES_FILE, read_outcomes
 from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
 from rpt_core.report.outcomes.gather import gather_outcomes
@@ -91,6 +92,55 @@ def test_answers_are_those_of_the_evaluation(inputs, tmp_path):
             assert found.updated_IS[place, row["sample"]] == right
     assert found.questions.documents_I.tolist() == [place // 2 for place in range(12)]
     assert (found.design, found.steps, found.at_updates) == (RECIPE.design, STEPS, 32)
+
+
+COURSE = RECIPE.model_copy(update={"course": True, "at_updates": 0})
+
+
+def with_parameters(inputs):
+    path = inputs["lineage"] / "b.json"
+    data = json.loads(path.read_text())
+    data["outcome"]["summary"] = {"parameters": 640_000}
+    path.write_text(json.dumps(data))
+
+
+def test_checkpoints_are_kept_where_a_study_is_about_them(inputs, tmp_path):
+    with_parameters(inputs)
+    found, _, _ = gathered(inputs, tmp_path, COURSE)
+    (point,) = found.course.points
+    assert (point.step, point.gflops, found.course.parameters) == (32, 3.2, 640_000)
+    assert point.plain_I is None  # the checkpoint was not asked for its likeliest tokens
+    rows = pq.read_table(inputs["evaluation"] / "items.parquet").to_pylist()
+    mine = [row for row in rows if row["checkpoint"] == "000032"]
+    ids = sorted({row["item_id"] for row in mine})
+    for place, name in enumerate(ids):
+        own = sorted((row for row in mine if row["item_id"] == name), key=lambda row: row["sample"])
+        right = [row["verdict"] == "correct" for row in own]
+        assert point.right_IS[place].tolist() == right
+        assert point.voted_IS[place].tolist() == votes([row["prediction"].strip() for row in own], right)
+        assert point.answer_tokens_I[place] == sum(row["answer_tokens"] for row in own)
+        assert found.course.context_I[place] == own[0]["position"]
+    assert gathered(inputs, tmp_path / "without", RECIPE)[0].course is None
+
+
+def test_a_model_that_was_not_trained_here_is_its_only_point(inputs, tmp_path):
+    with_parameters(inputs)
+    items = pq.read_table(inputs["evaluation"] / "items.parquet")
+    final = items.filter(pa.array(np.array(items["checkpoint"]) == "final"))
+    pq.write_table(final, inputs["evaluation"] / "items.parquet")
+    alone = COURSE.model_copy(update={"training": None})
+    found, _, _ = gathered(inputs, tmp_path, alone)
+    (point,) = found.course.points
+    assert (point.step, point.gflops) == (0, 0.0)
+    assert point.plain_I.tolist() == found.plain_I.tolist()
+    assert point.right_IS.tolist() == found.answers.right_IS.tolist()
+    trained = gathered(inputs, tmp_path / "trained", COURSE)[0].course.points
+    assert [(one.step, one.gflops) for one in trained] == [(STEPS, 9.0)]
+
+
+def test_checkpoints_of_a_model_of_unknown_size_are_refused(inputs, tmp_path):
+    with pytest.raises(RecipeError, match="the size of the start model is not known"):
+        gathered(inputs, tmp_path, COURSE)
 
 
 def test_thoughts_are_judged_where_the_world_knows_the_place(inputs, tmp_path):

@@ -13,10 +13,11 @@ from flows.kept import read_studies
 from flows.recipes import NAMED
 from rpt_core.evaluation.kept.file import file_name, to_bytes
 from rpt_core.report.outcomes.claims import CLAIMS
-from rpt_core.report.papers.evidence import ENDS, Decided, OverDocuments, PaperClaim, Printed, decided
+from rpt_core.report.papers.evidence import ENDS, Decided, Fitted, OverDocuments, PaperClaim, Printed, decided
 from rpt_core.report.papers.rows import NEXT, RLPT, RMT, ROWS, RPT
 from rpt_core.report.papers.table import TABLES, written
 from tests.unit.report.outcomes.simulated import ARMS, EFFECT, SEEDS, START, simulated
+from tests.unit.report.outcomes.simulated_sizes import all_sizes, sized
 
 ROOT = Path(__file__).resolve().parents[4]
 DOCS = ROOT / "docs"
@@ -57,14 +58,22 @@ def test_what_the_papers_leave_to_others_is_there():
         assert topic in said
 
 
-@pytest.mark.parametrize("row", [one for one in ROWS if isinstance(one.evidence, Printed | OverDocuments)],
-                         ids=lambda one: one.claim)  # fmt: skip
-def test_a_figure_stands_in_the_page_it_is_from(row):
-    page = (DOCS / f"{row.evidence.page}.md").read_text()
-    if isinstance(row.evidence, OverDocuments):
-        assert row.evidence.figure in page
+PRINTED = {
+    row.claim: by
+    for row in ROWS
+    for by in (row.evidence.before if isinstance(row.evidence, Fitted) else row.evidence,)
+    if isinstance(by, Printed | OverDocuments)
+}
+
+
+@pytest.mark.parametrize("claim", list(PRINTED))
+def test_a_figure_stands_in_the_page_it_is_from(claim):
+    by = PRINTED[claim]
+    page = (DOCS / f"{by.page}.md").read_text()
+    if isinstance(by, OverDocuments):
+        assert by.figure in page
     else:
-        numbers = [str(value) for value in (*row.evidence.method, *row.evidence.reference)]
+        numbers = [str(value) for value in (*by.method, *by.reference)]
         assert all(re.search(rf"(?<![\d.]){re.escape(number)}(?![\d.])", page) for number in numbers)
 
 
@@ -109,6 +118,28 @@ def test_a_study_over_worlds_decides_its_own_rows(tmp_path):
     assert "5 seeds" in row[5]
     assert row[6].strip() == "*holds*"
     assert "of other-text, 5 seeds, 200 to 204 and 2 models" in text
+
+
+def test_the_study_of_sizes_decides_one_row_and_describes_another():
+    known, _ = written(all_sizes(), paper_prices(), PAPER_MACHINE)
+    found = {row[2].strip(): row for row in rows(known)}
+    matched = found["a model without reasoning of twice the size is matched"]
+    ends = [
+        method.answers.right_IS[held, :8].mean() - reference.plain_I[held].mean()
+        for method, reference in (
+            (sized("1 M", "RPT", seed, 0.01), sized("3 M", "NTP", seed, 0.01)) for seed in (300, 301, 302)
+        )
+        for held in (method.questions.held_I,)
+    ]
+    assert f"{100 * np.mean(ends):+.1f}" in matched[5]
+    assert "3 seeds" in matched[5]
+    law = found["accuracy follows a power law in training compute"]
+    assert law[5].strip().startswith("(R² 0.9")
+    assert law[6].strip() == "*undecided*"
+    unknown, _ = written([], paper_prices(), PAPER_MACHINE)
+    before = {row[2].strip(): row for row in rows(unknown)}
+    assert before["a model without reasoning of twice the size is matched"][6].strip() == "*not tested*"
+    assert before["accuracy follows a power law in training compute"][5].strip() == "(0.991, 0.991, 0.968)"
 
 
 def test_every_table_names_a_recipe_and_its_price(text):
