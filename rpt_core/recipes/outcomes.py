@@ -4,14 +4,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from rpt_core.artifacts.recipe import Artifact, Recipe, Ref
+from rpt_core.artifacts.recipe import Artifact, Recipe, Ref, later
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.reinforce import RlvrRecipe, Trained
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe
 
 KIND = "outcomes"
-MeasureName = Literal["first-world", "second-world"]
+MeasureName = Literal["first-world", "second-world", "second-world-segments"]
 """What judges thoughts: a name of :data:`rpt_core.evaluation.kept.measures.MEASURES`."""
 
 
@@ -25,7 +26,7 @@ class OutcomesRecipe(Recipe):
     study: str = Field(min_length=1)
     arm: str = Field(min_length=1)
     seed: int = 0
-    evaluation: EvaluationRecipe | Ref | Artifact
+    evaluation: EvaluationRecipe | JudgedEvaluationRecipe | Ref | Artifact
     corpus: PrepareRecipe | Ref | Artifact
     """What was asked about, for what its world knows of the questions."""
     start: BaseRecipe | ColdStartRecipe | Ref | Artifact
@@ -35,6 +36,9 @@ class OutcomesRecipe(Recipe):
     measure: MeasureName = "second-world"
     at_updates: int = Field(0, ge=0)
     """Step whose checkpoint is compared at equal updates; 0 for none."""
+    checkpoints: bool = later(False)
+    """Also keep what every checkpoint that the evaluation asked had right, and the tokens it had taken; of
+    measures that know the truth."""
     setting: dict[str, Any] = {}
     """Of a tuning run, the fields it tries; of a study over worlds, the world's; and their values."""
     design: str = ""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rpt_core.evaluation.kept.judged import JudgedAnswers
 from rpt_core.evaluation.statistics.intervals import Floats
 from rpt_core.evaluation.statistics.passk import pass_at_k
 
@@ -107,6 +108,8 @@ class ArmOutcomes:
     """Right answers of the checkpoint of that step."""
     setting: Mapping[str, Any] = field(default_factory=dict)
     """Of a tuning run, the fields it tried; of a study over worlds, the world's."""
+    judged: JudgedAnswers | None = None
+    """Of answers that a judge reads beside the truth; None elsewhere."""
 
     @property
     def own_gflops(self) -> float:

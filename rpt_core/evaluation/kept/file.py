@@ -6,7 +6,6 @@ base64; whatever is counted by question is a list of whole numbers. ``docs/study
 the keys.
 """
 
-import base64
 import gzip
 import hashlib
 import json
@@ -19,6 +18,8 @@ from numpy.typing import NDArray
 
 from rpt_core.errors import IntegrityError
 from rpt_core.evaluation.kept.arm import FAULTS, Answers, ArmOutcomes, Questions
+from rpt_core.evaluation.kept.bits import bits, halves, of_bits, of_halves
+from rpt_core.evaluation.kept.judged import read_judged, written_judged
 from rpt_core.pages.words import slug
 
 FORMAT = 1
@@ -76,18 +77,19 @@ def to_bytes(outcomes: ArmOutcomes) -> bytes:
             "steps": asked.steps_I.tolist(),
             "document": asked.documents_I.tolist(),
         },
-        "right": _bits(given.right_IS),
-        "verified": _bits(given.verified_IS),
+        "right": bits(given.right_IS),
+        "verified": bits(given.verified_IS),
         "hits": None if given.hits_I is None else given.hits_I.tolist(),
         "fault_names": list(FAULTS),
-        "faults": _halves(given.faults_IS),
+        "faults": halves(given.faults_IS),
         "thinks": given.thinks_I.tolist(),
         "thought_tokens": given.thought_tokens_I.tolist(),
         "thought_centinats": None if given.thought_nats_I is None else _hundredths(given.thought_nats_I),
-        "plain": _bits(outcomes.plain_I),
+        "plain": bits(outcomes.plain_I),
         "text_nats": None if outcomes.text_nats is None else round(outcomes.text_nats, 6),
         "at_updates": outcomes.at_updates,
-        "updated": _bits(outcomes.updated_IS),
+        "updated": bits(outcomes.updated_IS),
+        **({} if outcomes.judged is None else {"judged": written_judged(outcomes.judged)}),
     }
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return gzip.compress(text.encode(), compresslevel=9, mtime=0)
@@ -141,7 +143,7 @@ def read_outcomes(path: Path) -> ArmOutcomes:
 def _read(data: dict[str, Any]) -> ArmOutcomes:
     asked, num = data["questions"], len(data["questions"]["row"])
     shape = (num, int(data["samples"]))
-    right = _of_bits(data["right"], shape)
+    right = of_bits(data["right"], shape)
     assert right is not None
     if list(data["fault_names"]) != list(FAULTS):
         raise ValueError(f"faults {data['fault_names']}, wanted {list(FAULTS)}")
@@ -157,20 +159,21 @@ def _read(data: dict[str, Any]) -> ArmOutcomes:
         right_IS=right,
         thinks_I=_ints(data["thinks"], num),
         thought_tokens_I=_ints(data["thought_tokens"], num),
-        verified_IS=_of_bits(data["verified"], shape),
+        verified_IS=of_bits(data["verified"], shape),
         hits_I=None if data["hits"] is None else _ints(data["hits"], num),
-        faults_IS=_of_halves(data["faults"], shape),
+        faults_IS=of_halves(data["faults"], shape, len(FAULTS)),
         thought_nats_I=None if centinats is None else _ints(centinats, num) / 100,
     )
     updated = data["updated"]
-    plain = _of_bits(data["plain"], (num, 1))
+    plain = of_bits(data["plain"], (num, 1))
     return ArmOutcomes(
         study=str(data["study"]), arm=str(data["arm"]), seed=int(data["seed"]), design=str(data["design"]),
         questions=questions, answers=answers, gflops=dict(data["gflops"]), steps=int(data["steps"]),
         tokens=int(data["tokens"]), plain_I=None if plain is None else plain[:, 0],
         text_nats=None if data["text_nats"] is None else float(data["text_nats"]),
         at_updates=int(data["at_updates"]),
-        updated_IS=None if updated is None else _of_bits(updated, shape), setting=dict(data["setting"]),
+        updated_IS=None if updated is None else of_bits(updated, shape), setting=dict(data["setting"]),
+        judged=read_judged(data["judged"], shape) if "judged" in data else None,
     )  # fmt: skip
 
 
@@ -179,37 +182,3 @@ def _ints(values: Sequence[int], wanted: int) -> NDArray[np.int64]:
     if found.shape != (wanted,):
         raise ValueError(f"{found.shape} numbers for {wanted} questions")
     return found
-
-
-def _bits(values: NDArray[np.bool_] | None) -> str | None:
-    return None if values is None else base64.b64encode(np.packbits(values.ravel()).tobytes()).decode()
-
-
-def _of_bits(text: str | None, shape: tuple[int, int]) -> NDArray[np.bool_] | None:
-    if text is None:
-        return None
-    packed = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
-    count = shape[0] * shape[1]
-    if len(packed) != -(-count // 8):
-        raise ValueError(f"{len(packed)} bytes for {count} bits")
-    return np.unpackbits(packed, count=count).astype(bool).reshape(shape)
-
-
-def _halves(codes: NDArray[np.uint8] | None) -> str | None:
-    if codes is None:
-        return None
-    flat = np.append(codes.ravel(), np.zeros(codes.size % 2, np.uint8))
-    return base64.b64encode((flat[::2] << 4 | flat[1::2]).astype(np.uint8).tobytes()).decode()
-
-
-def _of_halves(text: str | None, shape: tuple[int, int]) -> NDArray[np.uint8] | None:
-    if text is None:
-        return None
-    packed = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
-    count = shape[0] * shape[1]
-    if len(packed) != -(-count // 2):
-        raise ValueError(f"{len(packed)} bytes for {count} half bytes")
-    found = np.stack([packed >> 4, packed & 15], axis=1).ravel()[:count]
-    if count and int(found.max()) >= len(FAULTS):
-        raise ValueError(f"the fault {int(found.max())} of {len(FAULTS)}")
-    return found.reshape(shape)

@@ -4,7 +4,7 @@ A world says it by one function, named in :data:`MEASURES`. Nothing here is read
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rpt_core.evaluation.items import JUDGED, REASONING
 from rpt_core.evaluation.kept.arm import FAULTS, SEEN
 from rpt_core.sample.bounds import WORDS_A_STEP, bound_of
 
@@ -31,6 +32,10 @@ class Marked:
     """True steps that stand in the thought, in order and with their values."""
     faults: NDArray[np.uint8] | None
     """Codes of :data:`FAULTS`."""
+    right: NDArray[np.bool_] | None = None
+    """Right by the world's truth; None where the evaluation's verdict says it."""
+    fooling: Mapping[float, NDArray[np.bool_]] = field(default_factory=dict)
+    """By share of :data:`.judged.ERRING`, wrong answers that a judge which errs so would accept."""
 
 
 Measure = Callable[[Path, pa.Table], Marked]
@@ -38,14 +43,22 @@ Measure = Callable[[Path, pa.Table], Marked]
 MEASURES: Mapping[str, str] = {
     "first-world": "rpt_core.evaluation.kept.measures:first_world",
     "second-world": "rpt_core.evaluation.kept.second_world:second_world",
+    "second-world-segments": "rpt_core.evaluation.kept.second_world_segments:second_world_segments",
 }
 """By name, ``module:function``."""
+MODES: Mapping[str, str] = {"second-world-segments": JUDGED}
+"""In which mode of an evaluation answers are kept, where not in that of next tokens."""
 
 
 def measure_of(name: str) -> Measure:
     """The function of a name."""
     found: Measure = resolve_name(MEASURES[name])
     return found
+
+
+def mode_of(name: str) -> str:
+    """The mode whose answers a measure judges."""
+    return MODES.get(name, REASONING)
 
 
 def first_world(corpus: Path, items: pa.Table) -> Marked:
