@@ -8,7 +8,7 @@ from flows.cli.words import Json, Parameters, Placed, Spoken, overrides, placeme
 from infra.local.state import made_state_folder
 from rpt_core.errors import RecipeError
 
-TUNED = ("imperfect-teacher", "shorter-thoughts")
+TUNED = ("imperfect-teacher", "shorter-thoughts", "next-segments")
 """Studies whose arms are tuned."""
 KEEP_OUTCOMES = (*TUNED, "dose-response", "other-text")
 """Studies whose outcomes are files."""
@@ -32,7 +32,7 @@ def study(
         str,
         typer.Option(
             help="mid-training, table-1, rewards, positions, rlvr, next-segment, imperfect-teacher, "
-            "shorter-thoughts, dose-response or other-text."
+            "shorter-thoughts, next-segments, dose-response or other-text."
         ),
     ] = "mid-training",
     arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons, the reference first.")] = "",
@@ -79,13 +79,16 @@ def study(
         )
     if tune and about not in TUNED:
         raise RecipeError(
-            f"--tune is of the studies {' and '.join(TUNED)}, and this one is about {about}. Add --about "
+            f"--tune is of the studies {', '.join(TUNED)}, and this one is about {about}. Add --about "
             "with one of them."
         )
     with prefect() as ready:
         from flows.cli.commands.run import run_study
 
-        usual = {"mid-training": "tiny_rmt", "shorter-thoughts": "tiny_rmt", "next-segment": "tiny_rlpt"}
+        usual = {
+            "mid-training": "tiny_rmt", "shorter-thoughts": "tiny_rmt", "next-segment": "tiny_rlpt",
+            "next-segments": "tiny_rlpt",
+        }  # fmt: skip
         name = recipe or usual.get(about, "tiny_rpt")
         some = tuple(part.strip() for part in arms.split(";") if part.strip())
         run_study(name, numbers, some, overrides(param), about, ready, keep_outcomes, tune=tune)
