@@ -35,22 +35,23 @@ def study(
     variants. About ``rlvr``: verifiable rewards from RPT, from the start model and from continual next-token
     training, at equal operations. About ``next-segment``: RLPT beside its start, its controls and its
     ablations. About ``imperfect-teacher``: better thinking or a habit, all arms at equal operations. About
-    ``shorter-thoughts``: RMT, its parts and RPT, by seeds in the same way. About ``dose-response``: the start
-    and RPT by the teacher's quality and exposure to long traces. About ``other-text``: the same two in
-    Chinese, in two languages and in noise. About ``sizes``: RPT and next-token training of three sizes of
-    model, at six points of compute each. About ``real-text``: a pretrained model on the results of GSM8K's
-    solutions, an existence proof on one seed.
+    ``shorter-thoughts``: RMT, its parts and RPT, by seeds in the same way. About ``next-segments``: RLPT, its
+    controls and its parts, by seeds and by the world's truth. About ``dose-response``: the start and RPT by
+    the teacher's quality and exposure to long traces. About ``other-text``: the same two in Chinese, in two
+    languages and in noise. About ``sizes``: RPT and next-token training of three sizes of model, at six
+    points of compute each. About ``real-text``: a pretrained model on the results of GSM8K's solutions, an
+    existence proof on one seed.
 
     Args:
-        recipe: Name of an RMT recipe; of an RLPT recipe for ``next-segment``, ``smollm2_gsm8k`` for
-            ``real-text``, of an RPT recipe for the other studies.
+        recipe: Name of an RMT recipe; of an RLPT recipe for ``next-segment`` and ``next-segments``,
+            ``smollm2_gsm8k`` for ``real-text``, of an RPT recipe for the other studies.
         seeds: Data, models and training all follow the seed.
         arms: What is compared: the reference first, then the method, then the rest; empty for all.
         about: Which study.
         overrides: Your own data, model or single fields in place of the recipe's.
         placement: Where and how it runs; None takes all of it from the machine.
         outcomes: Of the last five studies: a folder. What it holds is done; what is run is kept there.
-        tune: Of ``imperfect-teacher`` and ``shorter-thoughts``: the tuning runs of the arms instead.
+        tune: Of ``imperfect-teacher``, ``shorter-thoughts`` and ``next-segments``: their tuning runs instead.
     """
     where = placement or ANYWHERE
     if tune:

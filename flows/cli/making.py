@@ -8,7 +8,7 @@ from flows.cli.words import Json, Parameters, Placed, Spoken, overrides, placeme
 from infra.local.state import made_state_folder
 from rpt_core.errors import RecipeError
 
-TUNED = ("imperfect-teacher", "shorter-thoughts")
+TUNED = ("imperfect-teacher", "shorter-thoughts", "next-segments")
 """Studies whose arms are tuned."""
 REAL_TEXT = "real-text"
 """The study whose held-out rows are problems."""
@@ -39,7 +39,7 @@ def study(
         str,
         typer.Option(
             help="mid-training, table-1, rewards, positions, rlvr, next-segment, imperfect-teacher, "
-            "shorter-thoughts, dose-response, other-text, sizes or real-text."
+            "shorter-thoughts, next-segments, dose-response, other-text, sizes or real-text."
         ),
     ] = "mid-training",
     arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons, the reference first.")] = "",
@@ -92,13 +92,18 @@ def study(
         )
     if tune and about not in TUNED:
         raise RecipeError(
-            f"--tune is of the studies {' and '.join(TUNED)}, and this one is about {about}. Add --about "
+            f"--tune is of the studies {', '.join(TUNED)}, and this one is about {about}. Add --about "
             "with one of them."
         )
     with prefect() as ready:
         from flows.cli.commands.run import run_study
 
         name = recipe or USUAL.get(about, "tiny_rpt")
+        usual = {
+            "mid-training": "tiny_rmt", "shorter-thoughts": "tiny_rmt", "next-segment": "tiny_rlpt",
+            "next-segments": "tiny_rlpt",
+        }  # fmt: skip
+        name = recipe or usual.get(about, "tiny_rpt")
         some = tuple(part.strip() for part in arms.split(";") if part.strip())
         where = placement_of(placement)
         run_study(name, numbers, some, overrides(param), about, ready, keep_outcomes, where, tune=tune)

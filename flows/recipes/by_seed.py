@@ -10,12 +10,15 @@ from typing import Any, Literal
 
 from flows.recipes.rmt import policy_of
 from flows.recipes.trees import changed
+from rpt_core.artifacts.recipe import Recipe
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.evaluation import EvaluationRecipe
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.outcomes import MeasureName, OutcomesRecipe
-from rpt_core.recipes.reinforce import PolicyRecipe, RlvrRecipe
+from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe, OutcomesStudyName, StudyArm
 from rpt_core.recipes.reports.report import ReportRecipe
+from rpt_core.recipes.reports.rlpt_report import RlptReportRecipe
 from rpt_core.recipes.supervised import ColdStartRecipe
 
 UPDATES = 32
@@ -30,8 +33,10 @@ FIRST_RUNS = 5
 """Settings tried under the first tuning seed; the best of them goes on to the two others."""
 Held = Literal["test", "tuning"]
 """What held-out documents ask: the test's questions, or those kept for tuning."""
-Training = PolicyRecipe | ColdStartRecipe | RlvrRecipe
-Arm = Callable[[ReportRecipe], Training]
+Training = PolicyRecipe | RlptRecipe | ColdStartRecipe | RlvrRecipe
+Arm = Callable[[Any], Training]
+"""From a journey of the kind that the study is made for."""
+Asked = EvaluationRecipe | JudgedEvaluationRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +50,23 @@ class ArmPlan:
     """The arm whose settings it takes, so that it differs from that in one thing."""
 
 
+def next_tokens(journey: ReportRecipe) -> EvaluationRecipe:
+    """The journey's evaluation as the studies ask it: text as it is, and answers that may think."""
+    after = journey.after
+    assert isinstance(after, EvaluationRecipe)
+    update = {
+        "modes": ("plain", "reasoning"), "num_positions": POSITIONS, "temperature": 1.0, "text_nats": True,
+    }  # fmt: skip
+    return after.model_copy(update=update)
+
+
 @dataclass(frozen=True, slots=True)
 class SeedStudy:
     """One study."""
 
     name: OutcomesStudyName
     title: str
-    lay: Callable[[ReportRecipe, Held], ReportRecipe]
+    lay: Callable[[Any, Held], Any]
     """A named journey in the study's world, from its start model."""
     arms: Mapping[str, ArmPlan]
     """Beside the start model."""
@@ -63,8 +78,26 @@ class SeedStudy:
     """The recipe it is made for."""
     samples: int = SAMPLES
     """Answers to each question of a reported run."""
+    asked: Callable[[Any], Asked] = next_tokens
+    """Of a journey in the study's world, what every model is asked; model and number of answers aside."""
+    measure: MeasureName = MEASURE
+    """What judges the answers."""
+    ends_in: type[Recipe] = ReportRecipe
+    """The kind of journey it is made for."""
 
-    def training_of(self, journey: ReportRecipe, name: str, setting: Mapping[str, Any]) -> Training:
+    def check_begins(self, name: str, journey: Recipe) -> None:
+        """Refuse a recipe of another kind than the study is made for.
+
+        Raises:
+            RecipeError: naming the recipe that it begins from.
+        """
+        if not isinstance(journey, self.ends_in):
+            raise RecipeError(
+                f"the recipe {name!r} ends in {journey.stage}, and the study {self.name} is about another "
+                f"kind of journey. Start from {self.begins_from}."
+            )
+
+    def training_of(self, journey: Recipe, name: str, setting: Mapping[str, Any]) -> Training:
         """One arm's training under one setting.
 
         Raises:
@@ -96,7 +129,7 @@ class SeedStudy:
             kind, _, path = given.partition(".") if "." in given else (PolicyRecipe.kind, "", given)
             for name in names or tuple(self.arms):
                 frozen = dotted(self.setting_of(name))
-                if kind == PolicyRecipe.kind and any(_overlap(path, one) for one in frozen):
+                if kind in TRAINED and any(_overlap(path, one) for one in frozen):
                     setting = ", ".join(f"{key}={value}" for key, value in frozen.items())
                     raise RecipeError(
                         f"-p {given}: the arm {name!r} of {self.name} keeps the setting that its tuning runs "
@@ -105,7 +138,7 @@ class SeedStudy:
                     )
 
     def compared(
-        self, journeys: Sequence[ReportRecipe], seeds: tuple[int, ...], names: tuple[str, ...] = ()
+        self, journeys: Sequence[Recipe], seeds: tuple[int, ...], names: tuple[str, ...] = ()
     ) -> OutcomesReportRecipe:
         """The start and all arms under some seeds, for one page.
 
@@ -128,7 +161,7 @@ class SeedStudy:
         return OutcomesReportRecipe(title=self.title, study=self.name, seeds=seeds, arms=tuple(arms))
 
     def tuning(
-        self, journeys: Mapping[int, ReportRecipe], best: Mapping[str, int], names: tuple[str, ...] = ()
+        self, journeys: Mapping[int, Recipe], best: Mapping[str, int], names: tuple[str, ...] = ()
     ) -> OutcomesReportRecipe:
         """The tuning runs: five settings of every arm under the first seed, then the best under the others.
 
@@ -166,7 +199,7 @@ class SeedStudy:
 
     def outcomes_of(
         self,
-        journey: ReportRecipe,
+        journey: Recipe,
         seed: int,
         name: str,
         training: Training | None,
@@ -181,19 +214,19 @@ class SeedStudy:
             training: What makes its model; None for the start.
             setting: Of a tuning run, which asks for fewer answers.
         """
-        start, after = start_of(journey, self.name, self.begins_from), journey.after
-        assert isinstance(after, EvaluationRecipe)
-        updates = UPDATES if isinstance(training, PolicyRecipe) and training.milestones else 0
-        evaluation = after.model_copy(
+        start = start_of(journey, self.name, self.begins_from)
+        milestones = isinstance(training, PolicyRecipe | RlptRecipe) and bool(training.milestones)
+        by_tokens = milestones and isinstance(training, RlptRecipe)
+        evaluation = self.asked(journey).model_copy(
             update={
-                "model": training or start, "modes": ("plain", "reasoning"), "milestones": bool(updates),
-                "samples": self.samples if setting is None else TUNING_SAMPLES, "num_positions": POSITIONS,
-                "temperature": 1.0, "text_nats": True,
+                "model": training or start, "milestones": milestones,
+                "samples": self.samples if setting is None else TUNING_SAMPLES,
             }
         )  # fmt: skip
         return OutcomesRecipe(
             study=self.name, arm=name, seed=seed, evaluation=evaluation, corpus=evaluation.corpus,
-            start=start, training=training, measure=MEASURE, at_updates=updates,
+            start=start, training=training, measure=self.measure,
+            at_updates=UPDATES if milestones and not by_tokens else 0, checkpoints=by_tokens,
             setting=dotted(setting or {}),
         )  # fmt: skip
 
@@ -202,7 +235,21 @@ class SeedStudy:
         return StudyArm(name=name, outcomes=tuple(outcomes))
 
 
-def start_of(journey: ReportRecipe, study: str, begins_from: str = "tiny_rpt") -> ColdStartRecipe:
+TRAINED = (PolicyRecipe.kind, RlptRecipe.kind)
+"""Kinds of the trainings whose settings are frozen."""
+
+
+def reinforced(journey: Recipe) -> PolicyRecipe | RlptRecipe:
+    """A journey's own training on text: next tokens, or segments."""
+    if isinstance(journey, RlptReportRecipe):
+        training = journey.model("RLPT").trainings[0]
+        assert isinstance(training, RlptRecipe)
+        return training
+    assert isinstance(journey, ReportRecipe)
+    return policy_of(journey)
+
+
+def start_of(journey: Recipe, study: str, begins_from: str = "tiny_rpt") -> ColdStartRecipe:
     """The start model of a journey.
 
     Args:
@@ -213,13 +260,18 @@ def start_of(journey: ReportRecipe, study: str, begins_from: str = "tiny_rpt") -
     Raises:
         RecipeError: it is no cold start of its own.
     """
-    start = policy_of(journey).start
+    start = reinforced(journey).start
     if not isinstance(start, ColdStartRecipe):
         raise RecipeError(
-            f"the study {study} goes on from a cold start, and {journey.title!r} begins with "
+            f"the study {study} goes on from a cold start, and {titled(journey)!r} begins with "
             f"{getattr(start, 'stage', 'a finished model')}. Start from {begins_from}."
         )
     return start
+
+
+def titled(journey: Recipe) -> str:
+    """What a journey is called."""
+    return str(getattr(journey, "title", journey.stage))
 
 
 def rates(*given: float, **more: Any) -> tuple[Mapping[str, Any], ...]:

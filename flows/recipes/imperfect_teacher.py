@@ -8,10 +8,10 @@ its teacher. Every arm goes on from its seed's start model and ends at the first
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flows.recipes.by_seed import UPDATES, Arm, ArmPlan, Held, SeedStudy, rates, start_of
+from flows.recipes.by_seed import UPDATES, Arm, ArmPlan, Held, SeedStudy, rates, start_of, titled
 from flows.recipes.controls import CONTROLS, LIKELIHOOD, ROUNDS
 from flows.recipes.rmt import policy_of
-from flows.recipes.trees import changed, rewritten, stage
+from flows.recipes.trees import Journey, changed, rewritten, stage
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
@@ -61,12 +61,12 @@ MIXED = (
 
 
 def teacher(
-    journey: ReportRecipe, held: Held = "test", study: str = IMPERFECT_TEACHER, begins_from: str = "tiny_rpt"
-) -> ReportRecipe:
+    journey: Journey, held: Held = "test", study: str = IMPERFECT_TEACHER, begins_from: str = "tiny_rpt"
+) -> Journey:
     """The journey in the second edition's world, from a cold start that always thinks.
 
     Args:
-        journey: Of RPT, on the sample world.
+        journey: Of RPT, or of what the study is about, on the sample world.
         held: What held-out documents ask: the test's questions, or those kept for tuning.
         study: Its name, for errors.
         begins_from: A recipe that it can be made for.
@@ -78,7 +78,7 @@ def teacher(
     assert isinstance(documents, IngestRecipe)
     if documents.sample is None:
         raise RecipeError(
-            f"the study {study} is about the sample world, and {journey.title!r} reads {documents.data!r}. "
+            f"the study {study} is about the sample world, and {titled(journey)!r} reads {documents.data!r}. "
             f"Start from {begins_from}, without data."
         )
     world = documents.sample.second or SecondEdition()
@@ -138,16 +138,16 @@ def next_token(journey: ReportRecipe, **more: Any) -> PolicyRecipe:
     return limited(journey, **{**update, **more})
 
 
+def more_lessons(start: ColdStartRecipe, gflops: float, **more: Any) -> ColdStartRecipe:
+    """More of the cold start's lessons, from the start model on, by operations (1e9)."""
+    update = {"base": start, "steps": MOST_STEPS, "max_gflops": gflops}
+    constant = {"warmup_steps": 5, "schedule": "constant", "final_share": 0.0}
+    return changed(start, {**update, "optimiser": constant, **more})
+
+
 def _lessons(**more: Any) -> Arm:
-    """More of the cold start's lessons, from the start model on."""
-
-    def make(journey: ReportRecipe) -> ColdStartRecipe:
-        start = start_of(journey, IMPERFECT_TEACHER)
-        update = {"base": start, "steps": MOST_STEPS, "max_gflops": budget_of(journey)}
-        constant = {"warmup_steps": 5, "schedule": "constant", "final_share": 0.0}
-        return changed(start, {**update, "optimiser": constant, **more})
-
-    return make
+    """More of the cold start's lessons."""
+    return lambda journey: more_lessons(start_of(journey, IMPERFECT_TEACHER), budget_of(journey), **more)
 
 
 def _lessons_then_rpt(journey: ReportRecipe) -> PolicyRecipe:

@@ -11,6 +11,7 @@ from typing import Any
 
 from flows.recipes import (
     imperfect_teacher,
+    next_segments,
     papers,
     real_text,
     rlpt,
@@ -44,7 +45,9 @@ from rpt_core.recipes.reports.rlpt_report import RlptReportRecipe
 from rpt_core.recipes.reports.rlvr_report import RlvrReportRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape
 
-BY_SEED: dict[str, SeedStudy] = {one.name: one for one in (imperfect_teacher.STUDY, shorter_thoughts.STUDY)}
+BY_SEED: dict[str, SeedStudy] = {
+    one.name: one for one in (imperfect_teacher.STUDY, shorter_thoughts.STUDY, next_segments.STUDY)
+}
 """Studies whose unit is the seed."""
 MID_TRAINING = "mid-training"
 """The study of RMT's parts."""
@@ -210,8 +213,8 @@ def over_arms(
     """The arms of a study under several seeds: trained from one start model each, evaluated and compared.
 
     Args:
-        name: Of an RMT recipe for ``mid-training``, of an RLPT recipe for ``next-segment``, of an RPT recipe
-            for the other studies.
+        name: Of an RMT recipe for ``mid-training``, of an RLPT recipe for ``next-segment`` and
+            ``next-segments``, of an RPT recipe for the other studies.
         seeds: Data, models and training all follow the seed.
         arms: Some of the study's; empty for all.
         overrides: The run's changes to the recipe.
@@ -223,12 +226,12 @@ def over_arms(
     if about == NEXT_SEGMENT:
         found = [any_journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
         return rlpt.compared(found, seeds, arms)
+    if by_seed := BY_SEED.get(about):
+        by_seed.check_frozen(overrides.fields, arms)
+        return by_seed.compared(list(_begun(by_seed, name, seeds, overrides).values()), seeds, arms)
     runs = [journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
     if own_page := OWN_PAGES.get(about):
         return own_page(runs, seeds, arms)
-    if by_seed := BY_SEED.get(about):
-        by_seed.check_frozen(overrides.fields, arms)
-        return by_seed.compared(runs, seeds, arms)
     if world := next((one for one in teacher_worlds.WORLDS if one == about), None):
         return teacher_worlds.compared(runs, seeds, world, arms)
     if about == MID_TRAINING:
@@ -259,8 +262,15 @@ def over_tuning(
     """
     if about not in BY_SEED:
         raise RecipeError(f"the study {about!r} has no tuning runs; those of {', '.join(BY_SEED)} have.")
-    runs = {seed: journey(name, overrides.model_copy(update={"seed": seed})) for seed in TUNING_SEEDS}
-    return BY_SEED[about].tuning(runs, best, arms)
+    return BY_SEED[about].tuning(_begun(BY_SEED[about], name, TUNING_SEEDS, overrides), best, arms)
+
+
+def _begun(study: SeedStudy, name: str, seeds: tuple[int, ...], overrides: Overrides) -> dict[int, Recipe]:
+    """The journeys that a study begins from, by seed."""
+    runs = {seed: any_journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds}
+    for run in runs.values():
+        study.check_begins(name, run)
+    return runs
 
 
 NAMED: dict[str, Callable[..., Recipe]] = {

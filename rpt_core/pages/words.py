@@ -46,6 +46,20 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+NUMBERS = {6: "six", 8: "eight"}
+"""Of claims: the numbers that pages write as words."""
+
+
+def number_word(num: int) -> str:
+    """A number of claims as a page says it.
+
+    Example:
+        >>> number_word(6), number_word(11)
+        ('six', '11')
+    """
+    return NUMBERS.get(num, str(num))
+
+
 def count_of(value: float) -> str:
     """A count, its thousands apart; a dash for none."""
     return f"{int(value):,}".replace(",", "\u2009") if value else DASH

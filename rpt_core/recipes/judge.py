@@ -4,7 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rpt_core.artifacts.recipe import Address, Artifact, Recipe, Ref
+from rpt_core.artifacts.recipe import Address, Artifact, Recipe, Ref, later
 from rpt_core.recipes.supervised import BaseRecipe, ModelShape, Optimiser
 
 
@@ -31,6 +31,8 @@ class JudgeRecipe(Recipe):
         name="muon", learning_rate=4e-3, betas=(0.9, 0.95), weight_decay=0.05, warmup_steps=20,
         schedule="linear", final_share=0.05,
     )  # fmt: skip
+    world: Literal["first", "second"] = later("first")
+    """Edition of the sample world whose sentences it compares."""
     seed: int = 0
     """Of pairs and weights; an evaluation asks a judge of another seed than the training did."""
 

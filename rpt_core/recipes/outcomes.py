@@ -7,11 +7,12 @@ from pydantic import Field
 from rpt_core.artifacts.recipe import Artifact, Recipe, Ref, later
 from rpt_core.recipes.corpus import PrepareRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.reinforce import RlvrRecipe, Trained
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe
 
 KIND = "outcomes"
-MeasureName = Literal["first-world", "second-world", "calculator"]
+MeasureName = Literal["first-world", "second-world", "second-world-segments", "calculator"]
 """What judges thoughts: a name of :data:`rpt_core.evaluation.kept.measures.MEASURES`."""
 
 
@@ -25,7 +26,7 @@ class OutcomesRecipe(Recipe):
     study: str = Field(min_length=1)
     arm: str = Field(min_length=1)
     seed: int = 0
-    evaluation: EvaluationRecipe | Ref | Artifact
+    evaluation: EvaluationRecipe | JudgedEvaluationRecipe | Ref | Artifact
     corpus: PrepareRecipe | Ref | Artifact
     """What was asked about, for what its world knows of the questions."""
     start: BaseRecipe | ColdStartRecipe | Ref | Artifact
@@ -38,6 +39,9 @@ class OutcomesRecipe(Recipe):
     course: bool = later(False)
     """Whether what published checkpoints of the training were asked is kept as well; of a model that was not
     trained here, its own answers as the course's only point."""
+    checkpoints: bool = later(False)
+    """Also keep what every checkpoint that the evaluation asked had right, and the tokens it had taken; of
+    measures that know the truth."""
     setting: dict[str, Any] = {}
     """Of a tuning run, the fields it tries; of a study over worlds, the world's; and their values."""
     shown: int = later(0, ge=0)

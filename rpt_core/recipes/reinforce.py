@@ -212,6 +212,10 @@ class RlptRecipe(JudgeFields, TextRlRecipe):
     cuts_per_document: int = Field(8, ge=1)
     """Segments asked about per document and epoch round."""
     temperature: float = Field(1.0, gt=0)
+    count_judge: bool = later(False)
+    """Whether what a judge in this process computes counts towards ``max_gflops``. It then forgets its
+    verdicts after every step, so that what a step costs, and where the training ends, follows from the step
+    alone."""
     # in the fingerprint at their defaults, unlike in the other recipes
     ntp_text: Literal["instructed", "raw"] = "instructed"
     max_tokens: int = Field(0, ge=0)
@@ -226,6 +230,11 @@ class RlptRecipe(JudgeFields, TextRlRecipe):
     def _reward_as_its_own(self) -> Self:
         if not self.is_judged and (self.judge is not None or self.judge_model):
             raise ValueError("objective.reward=gain asks no judge: set judge to null and judge_model to ''")
+        if self.count_judge and self.judge is None:
+            why = (
+                "an address says nothing of its own" if self.is_judged else "objective.reward=gain asks none"
+            )
+            raise ValueError(f"count_judge counts a judge of this process, and {why}: set count_judge=false")
         if self.is_judged and self.objective.truth_weight:
             raise ValueError("objective.truth_weight needs objective.reward=gain: no judge forces the truth")
         if not self.objective.truth_weight:

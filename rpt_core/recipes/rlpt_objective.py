@@ -43,9 +43,10 @@ class RlptObjective(Frozen):
     """Tokens in a run that count as copied from what the policy saw."""
     copy_share_max: float = Field(0.5, ge=0, le=1)
     """Largest share of a prediction that may be copied, unless the truth repeats as much."""
-    audit: Literal["", "sample-world"] = ""
-    """Also compare every verdict with the sample world's own truth, and report how often the judge was
-    fooled. It changes no reward."""
+    audit: Literal["", "sample-world", "second-world"] = ""
+    """Also compare every verdict with the truth of the sample world's first or second edition, and report how
+    often the judge was fooled. It changes no reward. Of the second, an evaluation also says where in its
+    document a segment begins."""
     reward: Literal["judged", "gain"] = later("judged")
     """``judged``: a judge compares predictions with the text (RLPT). ``gain``: no judge and no prediction; a
     thought earns what it adds to the likelihood of the true segment

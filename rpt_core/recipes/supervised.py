@@ -74,8 +74,9 @@ class ColdStartRecipe(Recipe):
     form: Literal["next-token", "segments"] = later("next-token")
     """What answers predict: the next tokens in a box (RPT), or a segment between RLPT's markers, half of the
     places with the text before alone and half with the segment after the gap too."""
-    reword: Literal["", "sample-world"] = later("")
-    """Let segments be predicted in other words of the same meaning, where a world knows them."""
+    reword: Literal["", "sample-world", "second-world"] = later("")
+    """Let segments be predicted in other words of the same meaning, where a world knows them: the sample
+    world's first edition, or its second."""
     steps: int = Field(560, ge=1)
     max_gflops: float = later(0.0, ge=0)
     """Training ends after the step that reaches this many operations (1e9), or after ``steps``; 0 for no such

@@ -27,7 +27,7 @@ from rpt_core.objectives.objective import Asked, Verdict
 from rpt_core.policy.engines.engine import Drawn
 from rpt_core.policy.trunk import Sampling
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
-from rpt_core.sample.wordings import says_prefix
+from rpt_core.sample.second.wordings import WORDS
 
 TASKS: tuple[Task, ...] = ("asr", "msr")
 
@@ -92,7 +92,12 @@ class Segments(Benchmark):
     def key(self, answer: GradedAnswer) -> Key:
         """One item per target and task."""
         question = cast(SegmentQuestion, answer.question)
-        return Key(item_id=item_id(question), position=question.position)
+        placed = self.question_type.settings.audit == "second-world"
+        return Key(
+            item_id=item_id(question),
+            position=question.position,
+            char_offset=question.char_offset if placed else None,
+        )
 
     def scores(self, items: pa.Table, mode: str, checkpoint: str) -> dict[str, Any]:
         """One tier, ``all``; of the final model also by task."""
@@ -113,12 +118,14 @@ class Segments(Benchmark):
         return report(self.question_type)
 
     def _audited(self, items: pa.Table, mode: str) -> list[Audited]:
-        if not self.question_type.settings.audit:
+        world = self.question_type.settings.audit
+        if not world:
             return []
         questions = [cast(SegmentQuestion, question) for one in self.asked for question in one.questions]
         references = {item_id(question): question.reference for question in questions}
         columns = ["item_id", "doc_id", "verdict", "prediction"]
         rows = rows_of(items, mode, FINAL).select(columns).to_pylist()
+        says_prefix = WORDS[world].says_prefix
         truths = [says_prefix(references[row["item_id"]], row["prediction"]) for row in rows]
         return [
             Audited(row["doc_id"], row["verdict"] == "correct", truth)

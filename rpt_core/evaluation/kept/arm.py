@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpt_core.evaluation.kept.course import Course
+from rpt_core.evaluation.kept.judged import JudgedAnswers
 from rpt_core.evaluation.statistics.intervals import Floats
 from rpt_core.evaluation.statistics.passk import pass_at_k
 
@@ -128,6 +129,8 @@ class ArmOutcomes:
     """Some answers as texts, where the study keeps any."""
     course: Course | None = None
     """What its checkpoints answered, where a study keeps that."""
+    judged: JudgedAnswers | None = None
+    """Of answers that a judge reads beside the truth; None elsewhere."""
 
     @property
     def own_gflops(self) -> float:

@@ -18,8 +18,9 @@ import numpy as np
 
 from rpt_core.errors import IntegrityError
 from rpt_core.evaluation.kept.arm import FAULTS, Answers, ArmOutcomes, Questions, Shown
+from rpt_core.evaluation.kept.bits import bits, halves, hundredths, ints, known_bits, of_bits, of_halves
 from rpt_core.evaluation.kept.course import Course, Point
-from rpt_core.evaluation.kept.packed import bits, halves, hundredths, ints, known_bits, of_bits, of_halves
+from rpt_core.evaluation.kept.judged import read_judged, written_judged
 from rpt_core.pages.words import slug
 
 FORMAT = 1
@@ -89,6 +90,7 @@ def to_bytes(outcomes: ArmOutcomes) -> bytes:
         "text_nats": None if outcomes.text_nats is None else round(outcomes.text_nats, 6),
         "at_updates": outcomes.at_updates,
         "updated": bits(outcomes.updated_IS),
+        **({} if outcomes.judged is None else {"judged": written_judged(outcomes.judged)}),
     }
     if given.checks_IS:  # keys that came later stand in files that have use for them alone
         data["checks"] = {name: bits(values) for name, values in given.checks_IS.items()}
@@ -161,7 +163,7 @@ def _read(data: dict[str, Any]) -> ArmOutcomes:
         thought_tokens_I=ints(data["thought_tokens"], num),
         verified_IS=of_bits(data["verified"], shape),
         hits_I=None if data["hits"] is None else ints(data["hits"], num),
-        faults_IS=of_halves(data["faults"], shape),
+        faults_IS=of_halves(data["faults"], shape, len(FAULTS)),
         thought_nats_I=None if centinats is None else ints(centinats, num) / 100,
         checks_IS={name: known_bits(text, shape) for name, text in data.get("checks", {}).items()},
     )
@@ -176,6 +178,7 @@ def _read(data: dict[str, Any]) -> ArmOutcomes:
         updated_IS=None if updated is None else of_bits(updated, shape), setting=dict(data["setting"]),
         shown=tuple(Shown(**one) for one in data.get("shown", ())),
         course=_course(data["course"], shape) if "course" in data else None,
+        judged=read_judged(data["judged"], shape) if "judged" in data else None,
     )  # fmt: skip
 
 

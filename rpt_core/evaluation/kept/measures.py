@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rpt_core.evaluation.items import JUDGED, REASONING
 from rpt_core.evaluation.kept.arm import FAULTS, SEEN
 from rpt_core.sample.bounds import WORDS_A_STEP, bound_of
 
@@ -33,6 +34,10 @@ class Marked:
     """Codes of :data:`FAULTS`."""
     checks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     """What else is verified of an answer and its thought, by name."""
+    right: NDArray[np.bool_] | None = None
+    """Right by the world's truth; None where the evaluation's verdict says it."""
+    fooling: Mapping[float, NDArray[np.bool_]] = field(default_factory=dict)
+    """By share of :data:`.judged.ERRING`, wrong answers that a judge which errs so would accept."""
 
 
 Measure = Callable[[Path, pa.Table], Marked]
@@ -41,14 +46,22 @@ MEASURES: Mapping[str, str] = {
     "first-world": "rpt_core.evaluation.kept.measures:first_world",
     "second-world": "rpt_core.evaluation.kept.second_world:second_world",
     "calculator": "rpt_core.evaluation.kept.calculator:calculator",
+    "second-world-segments": "rpt_core.evaluation.kept.second_world_segments:second_world_segments",
 }
 """By name, ``module:function``."""
+MODES: Mapping[str, str] = {"second-world-segments": JUDGED}
+"""In which mode of an evaluation answers are kept, where not in that of next tokens."""
 
 
 def measure_of(name: str) -> Measure:
     """The function of a name."""
     found: Measure = resolve_name(MEASURES[name])
     return found
+
+
+def mode_of(name: str) -> str:
+    """The mode whose answers a measure judges."""
+    return MODES.get(name, REASONING)
 
 
 def first_world(corpus: Path, items: pa.Table) -> Marked:

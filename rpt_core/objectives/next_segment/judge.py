@@ -105,6 +105,9 @@ class CachedJudge:
     unread_share_max: float = 0.2
     pauses_seconds: tuple[float, ...] = PAUSES_SECONDS
     sleep: Callable[[float], None] = time.sleep
+    forgets: bool = False
+    """Whether :meth:`tally` also forgets the verdicts, so that the work between two tallies does not depend
+    on what was asked before."""
     _known: OrderedDict[bytes, JudgeVerdict] = field(default_factory=OrderedDict)
     _verdicts: Counter[JudgeVerdict] = field(default_factory=Counter)
     _remembered: int = 0
@@ -130,6 +133,8 @@ class CachedJudge:
         tally = JudgeUsage(verdicts, self._remembered, self._calls, self._seconds, self._flops / GIGA)
         self._verdicts, self._remembered, self._calls = Counter(), 0, 0
         self._seconds = self._flops = 0.0
+        if self.forgets:
+            self._known.clear()
         return tally
 
     def close(self) -> None:

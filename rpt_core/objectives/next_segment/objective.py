@@ -125,7 +125,8 @@ def open_judge(recipe: JudgeFields, inputs: Mapping[str, Path]) -> CachedJudge:
     """The judge a recipe names: a model of the stage's inputs, or an endpoint."""
     if "judge" in inputs:
         local = LocalJudge.load(inputs["judge"], recipe.judge_reply_tokens)
-        return CachedJudge(local, recipe.unread_share_max)
+        forgets = isinstance(recipe, RlptRecipe) and recipe.count_judge
+        return CachedJudge(local, recipe.unread_share_max, forgets=forgets)
     tokens = recipe.judge_reply_tokens or REPLY_TOKENS
     service = Service(
         recipe.judge_url, recipe.judge_model, recipe.judge_deadline_seconds, reply_tokens=tokens

@@ -24,7 +24,7 @@ from rpt_core.objectives.verdicts import answer_bytes, verdict
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Sample, Trunk
 from rpt_core.recipes.rlpt_objective import RlptObjective
-from rpt_core.sample.wordings import says_prefix
+from rpt_core.sample.second.wordings import WORDS
 
 SHOWN_TOKENS = 24
 """Tokens of context that a table of rollouts shows."""
@@ -43,6 +43,8 @@ class SegmentQuestion(Question):
     """What counts as right, word for word: the segment, the segment and the next, and so on."""
     following_ids: tuple[int, ...] = ()
     """What an MSR question shows after the gap."""
+    char_offset: int = 0
+    """Code points of the document before the segment."""
 
     @property
     def reference(self) -> str:
@@ -97,6 +99,7 @@ class AskedSegment:
             task=task,
             prefixes=prefixes,
             following_ids=following if task == "msr" else (),
+            char_offset=target.span[0],
         )
 
 
@@ -171,12 +174,11 @@ class NextSegment(AskedSegment):
             self.counts["judge/erred_on_purpose"] += 1
             said = "yes"
         if self.settings.audit:
-            self._audit(pair, said)
+            self._audit(WORDS[self.settings.audit].says_prefix(pair.reference, pair.predicted), said)
         name = _NAMES[said]
         return replace(found, verdict=name, score=float(name == "correct"))
 
-    def _audit(self, pair: Pair, said: JudgeVerdict) -> None:
-        truth = says_prefix(pair.reference, pair.predicted)
+    def _audit(self, truth: bool | None, said: JudgeVerdict) -> None:
         if truth is not None:
             self.counts["audit/right" if truth else "audit/wrong"] += 1
             self.counts["audit/false_rejects" if truth else "audit/false_accepts"] += (said == "yes") != truth

@@ -11,6 +11,7 @@ from rpt_core.recipes.reports.report import PageRecipe
 
 IMPERFECT_TEACHER: Literal["imperfect-teacher"] = "imperfect-teacher"
 SHORTER_THOUGHTS: Literal["shorter-thoughts"] = "shorter-thoughts"
+NEXT_SEGMENTS: Literal["next-segments"] = "next-segments"
 DOSE_RESPONSE: Literal["dose-response"] = "dose-response"
 OTHER_TEXT: Literal["other-text"] = "other-text"
 SIZES: Literal["sizes"] = "sizes"
@@ -18,11 +19,18 @@ REAL_TEXT: Literal["real-text"] = "real-text"
 WorldStudyName = Literal["dose-response", "other-text"]
 """Studies of the start and of RPT in several worlds."""
 OutcomesStudyName = Literal[
-    "imperfect-teacher", "shorter-thoughts", "dose-response", "other-text", "sizes", "real-text"
+    "imperfect-teacher",
+    "shorter-thoughts",
+    "next-segments",
+    "dose-response",
+    "other-text",
+    "sizes",
+    "real-text",
 ]
 OUTCOME_PAGES: dict[OutcomesStudyName, str] = {
     IMPERFECT_TEACHER: "rpt_core.report.outcomes.page:study",
     SHORTER_THOUGHTS: "rpt_core.report.outcomes.page:study",
+    NEXT_SEGMENTS: "rpt_core.report.outcomes.page:study",
     DOSE_RESPONSE: "rpt_core.report.outcomes.worlds:study",
     OTHER_TEXT: "rpt_core.report.outcomes.worlds:study",
     REAL_TEXT: "rpt_core.report.outcomes.real_text:study",

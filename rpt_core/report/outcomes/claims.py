@@ -1,4 +1,4 @@
-"""The claims of the study with an imperfect teacher, fixed before the first reported seed has run.
+"""The claims of the studies by seeds, each fixed before the first reported seed of its study has run.
 
 Sentences, measures, thresholds and directions stand here and nowhere else: none is added, dropped or worded
 anew after seed 100 has run. ``tests/unit/report/outcomes/test_page.py`` holds their digest.
@@ -11,7 +11,7 @@ from math import inf, log
 from rpt_core.evaluation.by_seed import Direction, SeedClaim, decide_by_seed
 from rpt_core.evaluation.kept.arm import ACCURACY_SAMPLES
 from rpt_core.evaluation.statistics.compare import Decision
-from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, SHORTER_THOUGHTS
+from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, NEXT_SEGMENTS, SHORTER_THOUGHTS
 from rpt_core.report.outcomes.values import Arm, ScoreName, differences
 
 START, MORE_SFT, REJECTION, RPT, PERMUTED = (
@@ -94,6 +94,32 @@ RMT_DESCRIBED: tuple[tuple[str, str, ScoreName], ...] = (
     (RMT, RPT, "verified"),
     (ALWAYS, RMT, "accuracy"),
 )
+RLPT, JUDGE_FREE, STRICT, ASR, MSR, ERRS_5, ERRS_20, IN_ORDER = (
+    "RLPT", "judge-free", "strict rule", "ASR alone", "MSR alone", "judge errs 5 %", "judge errs 20 %",
+    "order of topics",
+)  # fmt: skip
+SEGMENT_CLAIMS: tuple[Claim, ...] = (
+    Claim("S1", "RLPT beats its start, by the world's truth", RLPT, START, "accuracy", 0.05, "above",
+          "+15 to +30"),
+    Claim("S2", "RLPT beats more SFT", RLPT, MORE_SFT, "accuracy", 0.0, "above", "+10 to +25"),
+    Claim("S3", "the prefix rule beats the strict rule", RLPT, STRICT, "accuracy", 0.0, "above", "-3 to +3"),
+    Claim("S4", "both tasks beat continuing alone", RLPT, ASR, "accuracy", 0.0, "above", "-3 to +3"),
+    Claim("S5", "both tasks beat filling in alone", RLPT, MSR, "accuracy", 0.0, "above", "0 to +6"),
+    Claim("S6", "a judge that accepts 20 % of wrong answers costs less than 5 points", ERRS_20, RLPT,
+          "accuracy", 0.05, "within", "fails: its errors are learnt"),
+    Claim("S7", "without a judge it is as accurate, within 5 points", JUDGE_FREE, RLPT, "accuracy", 0.05,
+          "within", "open"),
+    Claim("S8", "documents in the order of their topics add accuracy", IN_ORDER, RLPT, "accuracy", 0.0,
+          "above", "-5 to +2"),
+)  # fmt: skip
+"""Of the study of next segments, fixed before its first reported seed."""
+SEGMENT_DESCRIBED: tuple[tuple[str, str, ScoreName], ...] = (
+    (RLPT, START, "verified"),
+    (RLPT, START, "long"),
+    (ERRS_5, RLPT, "accuracy"),
+    (ERRS_20, START, "accuracy"),
+    (JUDGE_FREE, START, "accuracy"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +140,7 @@ class Rules:
 RULES: Mapping[str, Rules] = {
     IMPERFECT_TEACHER: Rules(RPT, CLAIMS, DESCRIBED),
     SHORTER_THOUGHTS: Rules(RMT, RMT_CLAIMS, RMT_DESCRIBED),
+    NEXT_SEGMENTS: Rules(RLPT, SEGMENT_CLAIMS, SEGMENT_DESCRIBED),
 }
 """By study."""
 

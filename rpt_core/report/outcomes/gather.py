@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,8 @@ from rpt_core.evaluation.items import FINAL, PLAIN, REASONING, TEXT_NATS, read_i
 from rpt_core.evaluation.kept.arm import SHARED, Answers, ArmOutcomes, Questions, Shown, plug_in_entropy
 from rpt_core.evaluation.kept.course import Course
 from rpt_core.evaluation.kept.file import question_digest
-from rpt_core.evaluation.kept.measures import Marked, measure_of
+from rpt_core.evaluation.kept.judged import JudgedAnswers, Reached, fooled_over
+from rpt_core.evaluation.kept.measures import Marked, measure_of, mode_of
 from rpt_core.evaluation.scores import rows_of
 from rpt_core.recipes.outcomes import OutcomesRecipe
 from rpt_core.report.outcomes.gather_course import gather_course
@@ -37,11 +39,12 @@ def gather_outcomes(recipe: OutcomesRecipe, build: Build) -> Outcome:
             often.
     """
     items = read_items(build.inputs["evaluation"])
-    sampled = rows_of(items, REASONING, FINAL)
+    mode = mode_of(recipe.measure)
+    sampled = rows_of(items, mode, FINAL)
     if not len(sampled):
         raise RecipeError(
-            f"the evaluation of {recipe.arm} under seed {recipe.seed} has no answers in mode {REASONING!r}, "
-            f"and a study keeps those. Evaluate with {REASONING!r} among the modes."
+            f"the evaluation of {recipe.arm} under seed {recipe.seed} has no answers in mode {mode!r}, "
+            f"and a study keeps those. Evaluate with {mode!r} among the modes."
         )
     by_item = _by_item(sampled, recipe.arm)
     marked = measure_of(recipe.measure)(build.inputs["corpus"], sampled)
@@ -64,6 +67,7 @@ def gather_outcomes(recipe: OutcomesRecipe, build: Build) -> Outcome:
         setting=recipe.setting,
         shown=tuple(_shown(sampled, by_item, recipe.shown)),
         course=_course(build.inputs, items, by_item, (steps, training)) if recipe.course else None,
+        judged=None if marked.right is None else _judged(recipe, build, items, by_item, marked),
     )
     return kept(found, build.out)
 
@@ -102,7 +106,7 @@ def _questions(table: pa.Table, marked: Marked, found: _ByItem) -> Questions:
 
 
 def _answers(table: pa.Table, marked: Marked, found: _ByItem) -> Answers:
-    right = _right(table)[found.rows_IS]
+    right = (_right(table) if marked.right is None else marked.right)[found.rows_IS]
     thinks, tokens = np.array(table["thinks"], np.int64), np.array(table["thought_tokens"], np.int64)
     return Answers(
         right_IS=right,
@@ -157,13 +161,55 @@ def _updated(items: pa.Table, wanted: _ByItem, step: int) -> NDArray[np.bool_] |
     table = rows_of(items, REASONING, f"{step:06d}")
     if not step or not len(table):
         return None
-    found = _by_item(table, f"step {step}")
+    return _right(table)[_same_items(table, wanted, f"{step:06d}").rows_IS]
+
+
+def _same_items(table: pa.Table, wanted: _ByItem, checkpoint: str) -> _ByItem:
+    """The rows of a checkpoint by the final model's questions."""
+    found = _by_item(table, f"step {int(checkpoint)}")
     if found.ids != wanted.ids:
         raise RecipeError(
-            f"the checkpoint of step {step} was asked {len(found.ids)} questions and the final model "
-            f"{len(wanted.ids)}, not the same ones. Evaluate again."
+            f"the checkpoint of step {int(checkpoint)} was asked {len(found.ids)} questions and the final "
+            f"model {len(wanted.ids)}, not the same ones. Evaluate again."
         )
-    return _right(table)[found.rows_IS]
+    return found
+
+
+def _judged(
+    recipe: OutcomesRecipe, build: Build, items: pa.Table, wanted: _ByItem, marked: Marked
+) -> JudgedAnswers:
+    """What the judges said beside the truth, and the checkpoints of the training where the recipe asks."""
+    final = rows_of(items, mode_of(recipe.measure), FINAL)
+    record = _record(build.inputs["training"]) if recipe.training is not None else []
+    return JudgedAnswers(
+        accepted_IS=_right(final)[wanted.rows_IS],
+        fooling_IS={share: of[wanted.rows_IS] for share, of in marked.fooling.items()},
+        checkpoints=tuple(_checkpoints(recipe, build.inputs["corpus"], items, wanted, record)),
+        fooled=fooled_over(record),
+    )
+
+
+def _checkpoints(
+    recipe: OutcomesRecipe,
+    corpus: Path,
+    items: pa.Table,
+    wanted: _ByItem,
+    record: Sequence[Mapping[str, Any]],
+) -> Iterator[Reached]:
+    if not recipe.checkpoints:
+        return
+    tokens = {int(row["step"]): int(row["tokens_total"]) for row in record if "tokens_total" in row}
+    for name in sorted(set(items["checkpoint"].to_pylist()) - {FINAL}):
+        table = rows_of(items, mode_of(recipe.measure), name)
+        found = _same_items(table, wanted, name)
+        right = measure_of(recipe.measure)(corpus, table).right
+        assert right is not None
+        yield Reached(int(name), tokens[int(name)], right[found.rows_IS])
+
+
+def _record(training: Path) -> list[dict[str, Any]]:
+    """The metrics of a training, by step."""
+    return [json.loads(line) for line in (training / METRICS_FILE).read_text().splitlines()]
 
 
 def _course(
@@ -192,8 +238,8 @@ def _parameters(known: Mapping[str, Path]) -> int:
 
 def _steps(training: Path) -> int:
     """Optimiser steps of a training, by the last line of its record."""
-    lines = (training / METRICS_FILE).read_text().splitlines()
-    return int(json.loads(lines[-1])["step"]) if lines else 0
+    rows = _record(training)
+    return int(rows[-1]["step"]) if rows else 0
 
 
 def spent(known: Mapping[str, Path], training: SourceArtifact | None) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The page about an imperfect teacher, from outcomes alone: what is better thinking, and what is habit."""
+"""The page of a study by seeds, from outcomes alone: what is better thinking, and what is habit."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,7 @@ from rpt_core.evaluation.kept.arm import SHARED
 from rpt_core.pages.words import count_of, flops_of, percent
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
 from rpt_core.report.blocks import Cell, Inline, KeyFigure, gain, say, share
-from rpt_core.report.outcomes import tables
+from rpt_core.report.outcomes import segments, tables
 from rpt_core.report.outcomes.claims import FIRST_SEEDS, RULES, Judged, judged
 from rpt_core.report.outcomes.tuning import TuningRun, read_runs, tuning_section
 from rpt_core.report.outcomes.values import Arm, names_of
@@ -45,9 +45,11 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
             *tables.sharpening(arms),
             *tables.faults_table(arms),
             *tables.described(by_name, rules.described),
+            *segments.fooled_table(arms),
+            *segments.tokens_table(arms),
             tables.cost_table(arms),
             tables.by_seed_table(arms),
-            tables.power_table(arms, rules.claimed),
+            tables.power_table(arms, rules.claimed, len(rules.claims)),
         ],
         short=list(_short(found, arms)),
         footer="Held out are questions, not documents: kind and steps of a held-out question stand in no "

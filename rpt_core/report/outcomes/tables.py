@@ -22,7 +22,7 @@ from rpt_core.evaluation.runs import over_runs
 from rpt_core.evaluation.statistics.compare import ALPHA
 from rpt_core.evaluation.statistics.intervals import Estimate
 from rpt_core.evaluation.statistics.power import smallest_detectable
-from rpt_core.pages.words import p_value, percent, points
+from rpt_core.pages.words import number_word, p_value, percent, points
 from rpt_core.report.blocks import (
     NOTHING,
     Cell,
@@ -90,8 +90,9 @@ def claims_table(found: Sequence[Judged], arms: Mapping[str, Arm]) -> Section:
     rows = [(one.claim.key, *(column(one) for column in columns.values())) for one in found]
     lead = (
         "Fixed before the first reported seed. The unit is the seed: Student's t over the paired differences "
-        "of seeds, two-sided at 5 %, with Holm's correction over all six; intervals are of 95 %, of 90 % for "
-        "the claim that nothing moves. The interval over documents of these very seeds decides nothing."
+        f"of seeds, two-sided at 5 %, with Holm's correction over all {number_word(len(found))}; intervals "
+        "are of 95 %, of 90 % for the claim that nothing moves. The interval over documents of these very "
+        "seeds decides nothing."
     )
     return Section("Claims", [lead, Table(("", *columns), rows, words=frozenset({0, 1, 2, 3, 8}))])
 
@@ -115,14 +116,23 @@ def rule(claim: Claim) -> str:
     return f"{end} {100 * claim.threshold:g}"
 
 
-def power_table(arms: Sequence[Arm], claimed: Collection[str]) -> Section:
-    """What so many seeds can find, and whether more are wanted: nothing of how arms differ."""
+def power_table(arms: Sequence[Arm], claimed: Collection[str], num_claims: int) -> Section:
+    """What so many seeds can find, and whether more are wanted: nothing of how arms differ.
+
+    Args:
+        arms: Of a study.
+        claimed: Names of those that its claims are about.
+        num_claims: That share one error rate.
+    """
     num = max((len(arm.by_seed) for arm in arms), default=0)
     counts = sorted({len(FIRST_SEEDS), 2 * len(FIRST_SEEDS), num} - {0, 1})
     rows: list[Row] = [
         (f"{seeds} seeds, {words}", *(points(smallest_detectable(sd, seeds, alpha)) for sd in DEVIATIONS))
         for seeds in counts
-        for words, alpha in (("one claim", ALPHA), ("the smallest p of six", ALPHA / 6))
+        for words, alpha in (
+            ("one claim", ALPHA),
+            (f"the smallest p of {number_word(num_claims)}", ALPHA / num_claims),
+        )
     ]
     head = ("", *(f"differences scatter by {100 * sd:g} points" for sd in DEVIATIONS))
     lead = "The smallest true mean difference, from its threshold on, that is found with a chance of 80 %."

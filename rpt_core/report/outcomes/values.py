@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.kept.arm import (
+    FAULTS,
     NEW_PAIR,
     NEW_SENTENCE,
     SEEN,
@@ -40,6 +41,8 @@ ScoreName = Literal[
     "plain-held",
     "updated",
     "length",
+    "fooled-5",
+    "fooled-20",
 ]
 ENDS: Mapping[str, str] = {
     "accuracy": "accuracy, held-out questions of 2 to 4 steps",
@@ -55,6 +58,8 @@ ENDS: Mapping[str, str] = {
     "plain-held": "likeliest next token, held-out questions of 2 to 4 steps",
     "updated": "accuracy at equal updates",
     "length": "thought tokens, logarithm",
+    "fooled-5": "of wrong answers, those a judge that errs in 5 % accepts",
+    "fooled-20": "of wrong answers, those a judge that errs in 20 % accepts",
 }
 """What a score is called."""
 
@@ -77,6 +82,8 @@ def score(outcomes: ArmOutcomes, name: ScoreName) -> float:
         "plain-held": lambda: _plain_of(outcomes, held),
         "updated": lambda: _shared(outcomes.updated_IS, held),
         "length": lambda: _log_length(outcomes, held),
+        "fooled-5": lambda: _fooled(outcomes, held, 0.05),
+        "fooled-20": lambda: _fooled(outcomes, held, 0.2),
     }
     return scores[name]()
 
@@ -91,6 +98,37 @@ def _log_length(outcomes: ArmOutcomes, keep_I: NDArray[np.bool_]) -> float:
     """Logarithm of the mean thought's tokens, so that a difference is a ratio; NaN where nobody thought."""
     tokens = thought_tokens(outcomes, keep_I)
     return float(np.log(tokens)) if tokens > 0 else float("nan")
+
+
+def _fooled(outcomes: ArmOutcomes, keep_I: NDArray[np.bool_], errs_share: float) -> float:
+    """Of wrong answers that were read, those whose words an erring judge takes for right; NaN of none."""
+    judged, wrong_IS = outcomes.judged, wrong_answers(outcomes)
+    if judged is None or wrong_IS is None or not wrong_IS[keep_I].any():
+        return float("nan")
+    return float(judged.fooling_IS[errs_share][keep_I].sum() / wrong_IS[keep_I].sum())
+
+
+def wrong_answers(outcomes: ArmOutcomes) -> NDArray[np.bool_] | None:
+    """Which answers were read and are wrong, shape ``(I, S)``; None where thoughts were not judged."""
+    faults_IS = outcomes.answers.faults_IS
+    if faults_IS is None:
+        return None
+    wrong: NDArray[np.bool_] = ~outcomes.answers.right_IS & (faults_IS != FAULTS.index("unread"))
+    return wrong
+
+
+def tokens_to(outcomes: ArmOutcomes, target: float) -> int | None:
+    """Tokens after which an arm's accuracy at held-out questions was at least the target, by what is kept.
+
+    Looked at are the published checkpoints and the final model, in this order; nothing is drawn between them,
+    so the true number is not larger. None where none of them had it: it is censored at the arm's tokens.
+    """
+    held, judged = outcomes.questions.held_I, outcomes.judged
+    known = [(one.tokens, one.right_IS) for one in judged.checkpoints] if judged else []
+    for tokens, right_IS in (*known, (outcomes.tokens, outcomes.answers.right_IS)):
+        if accuracy(right_IS, held) >= target:
+            return tokens
+    return None
 
 
 def _shared(values_IS: NDArray[np.bool_] | None, keep_I: NDArray[np.bool_]) -> float:

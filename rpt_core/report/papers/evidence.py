@@ -1,15 +1,16 @@
 """What a claim of a paper stands on here, and how it ends: the seed is the unit, of every row alike."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf, log
 from typing import Literal
 
 from rpt_core.evaluation.by_seed import Direction, SeedClaim, decide_by_seed
 from rpt_core.evaluation.statistics.intervals import Estimate
 from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, SIZES, OutcomesStudyName
-from rpt_core.report.outcomes.claims import Judged, judged
+from rpt_core.report.outcomes.claims import FIRST_SEEDS, Judged, judged
 from rpt_core.report.outcomes.sized_laws import law_words
-from rpt_core.report.outcomes.values import Arm, ScoreName, differences
+from rpt_core.report.outcomes.values import Arm, ScoreName, differences, score, tokens_to
 
 Studies = Mapping[str, Mapping[str, Arm]]
 """Arms by name, by study."""
@@ -48,6 +49,17 @@ class Fitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Sooner:
+    """Tokens of a method until it is as accurate as a reference at its end, over all of the reference's."""
+
+    method: str
+    reference: str
+    share: float
+    """The claim holds below it."""
+    study: OutcomesStudyName
+
+
+@dataclass(frozen=True, slots=True)
 class Printed:
     """Figures by seed of an earlier study, as its page prints them, in percent."""
 
@@ -76,7 +88,7 @@ class Untested:
     """Nothing was run."""
 
 
-Evidence = Decided | Compared | Fitted | Printed | OverDocuments | Untested
+Evidence = Decided | Compared | Fitted | Sooner | Printed | OverDocuments | Untested
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,19 @@ class PaperClaim:
     evidence: Evidence
     why: str
     """What to know beside the verdict; of a claim that is not tested, why."""
+    then: Compared | Sooner | None = None
+    """What it stands on instead, as soon as the agreed seeds of that study are in."""
+    then_why: str = ""
+
+    def now(self, studies: Studies) -> "PaperClaim":
+        """The row by the best evidence that there is."""
+        if self.then is None:
+            return self
+        arms = studies.get(self.then.study, {})
+        pair = [arms[name].by_seed.keys() for name in (self.then.method, self.then.reference) if name in arms]
+        if len(pair) < 2 or len(pair[0] & pair[1]) < len(FIRST_SEEDS):
+            return self
+        return replace(self, evidence=self.then, why=self.then_why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +139,7 @@ def decided(rows: Sequence[PaperClaim], studies: Studies) -> list[Found]:
         rows: Of the table.
         studies: Arms by name, by study; a study without outcomes may be left out.
     """
+    rows = [row.now(studies) for row in rows]
     own = {one.claim.key: one for one in judged(studies.get(IMPERFECT_TEACHER, {}))}
     claims = [claim for row in rows if (claim := _seed_claim(row, studies)) is not None]
     ends = {one.name: one for one in decide_by_seed(claims)}
@@ -128,7 +154,7 @@ def decided(rows: Sequence[PaperClaim], studies: Studies) -> list[Found]:
         elif isinstance(row.evidence, Fitted):
             found.append(_fitted(row, row.evidence, studies))
         else:
-            end: End = "undecided" if isinstance(row.evidence, OverDocuments) else "not tested"
+            end: End = "undecided" if isinstance(row.evidence, OverDocuments | Sooner) else "not tested"
             found.append(Found(row, end, None, 0))
     return found
 
@@ -151,9 +177,29 @@ def _seed_claim(row: PaperClaim, studies: Studies) -> SeedClaim | None:
         pairs = zip(by.method, by.reference, strict=True)
         values = tuple((one - other) / 100 for one, other in pairs)
         return SeedClaim(row.claim, values, by.threshold, by.direction)
-    arms = studies.get(by.study, {}) if isinstance(by, Compared) else {}
+    arms = studies.get(by.study, {}) if isinstance(by, Compared | Sooner) else {}
+    if isinstance(by, Sooner):
+        ratios = sooner(arms, by)
+        return SeedClaim(row.claim, ratios, log(by.share), "below", largest=inf) if ratios else None
     if isinstance(by, Compared) and by.method in arms and by.reference in arms:
         found = differences(arms[by.method], arms[by.reference], by.score, by.reference_score)
         if found:
             return SeedClaim(row.claim, tuple(found.values()), by.threshold, by.direction)
     return None
+
+
+def sooner(arms: Mapping[str, Arm], by: Sooner) -> tuple[float, ...]:
+    """Logarithm of the ratio of tokens by seed; none where an arm is missing.
+
+    The reference's tokens are all that it took, to the accuracy of its end. A method that never has that
+    accuracy under a seed has no ratio there, and no mean over the other seeds would be one: then none is
+    given, and the row is undecided.
+    """
+    if by.method not in arms or by.reference not in arms:
+        return ()
+    method, reference = arms[by.method].by_seed, arms[by.reference].by_seed
+    pairs = [(method[seed], reference[seed]) for seed in sorted(method.keys() & reference.keys())]
+    found = [(tokens_to(one, score(other, "accuracy")), other.tokens) for one, other in pairs]
+    if any(not tokens or not of for tokens, of in found):
+        return ()
+    return tuple(log(tokens / of) for tokens, of in found if tokens)

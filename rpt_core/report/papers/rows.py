@@ -3,7 +3,9 @@
 A row that a study here could not decide says why. The figures are the papers' own.
 """
 
-from rpt_core.recipes.reports.outcomes_report import OTHER_TEXT, SIZES
+from rpt_core.recipes.reports.outcomes_report import NEXT_SEGMENTS, OTHER_TEXT, SIZES
+from rpt_core.report.outcomes.claims import ERRS_20, MORE_SFT, SEGMENT_CLAIMS
+from rpt_core.report.outcomes.claims import RLPT as RLPT_ARM
 from rpt_core.report.papers.evidence import (
     Compared,
     Decided,
@@ -11,6 +13,7 @@ from rpt_core.report.papers.evidence import (
     OverDocuments,
     PaperClaim,
     Printed,
+    Sooner,
     Untested,
 )
 
@@ -22,6 +25,13 @@ _RLVR = "results-rlvr"
 _STUDY = "the study of an imperfect teacher, equal operations"
 _OTHER_TEXTS = "the same teacher in other texts, seeds of its own, equal operations"
 _TRUE = "truly right, by seed"
+_SEGMENTS = {
+    claim.key: Compared(
+        claim.method, claim.reference, claim.score, claim.threshold, claim.direction, NEXT_SEGMENTS
+    )
+    for claim in SEGMENT_CLAIMS
+}
+_NEW_QUESTIONS = "questions in no training text, by the world's truth; the study of next segments"
 NO_GPU = "needs models of billions of parameters on GPUs, which are not at hand"
 
 OF_RPT = (
@@ -100,16 +110,21 @@ OF_RMT = (
 OF_RLPT = (
     PaperClaim(RLPT, "next-segment reasoning beats the cold start", "+5.1 MMLU-Pro, +8.1 GPQA-D at 4 B",
                "RLPT, cold start", Printed(_RLPT, _TRUE, (46, 51, 45), (20, 21, 19)),
-               "segments of the sample world, judged by its own truth"),
+               "segments of the sample world, judged by its own truth", _SEGMENTS["S1"],
+               f"by more than five points; {_NEW_QUESTIONS}"),
     PaperClaim(RLPT, "it beats more supervised training at equal tokens", "not run",
                "RLPT, more supervised training", Printed(_RLPT, _TRUE, (46, 51, 45), (27, 33, 29)),
-               "left free; made to think, the supervised control is the better one"),
+               "left free; made to think, the supervised control is the better one", _SEGMENTS["S2"],
+               f"equal operations, the judge's too; {_NEW_QUESTIONS}"),
     PaperClaim(RLPT, "the prefix rule beats the strict rule", "a figure without numbers", "RLPT, strict rule",
-               Printed(_RLPT, _TRUE, (46, 51, 45), (45, 57, 46)), "segments of this world are equally long"),
+               Printed(_RLPT, _TRUE, (46, 51, 45), (45, 57, 46)), "segments of this world are equally long",
+               _SEGMENTS["S3"], f"segments of this world are equally long; {_NEW_QUESTIONS}"),
     PaperClaim(RLPT, "both tasks beat continuing alone", "", "RLPT, ASR alone",
-               Printed(_RLPT, _TRUE, (46, 51, 45), (39, 54, 44)), "no figures in the paper"),
+               Printed(_RLPT, _TRUE, (46, 51, 45), (39, 54, 44)), "no figures in the paper",
+               _SEGMENTS["S4"], f"no figures in the paper; {_NEW_QUESTIONS}"),
     PaperClaim(RLPT, "both tasks beat filling in alone", "", "RLPT, MSR alone",
-               Printed(_RLPT, _TRUE, (46, 51, 45), (38, 46, 40)), "no figures in the paper"),
+               Printed(_RLPT, _TRUE, (46, 51, 45), (38, 46, 40)), "no figures in the paper",
+               _SEGMENTS["S5"], f"no figures in the paper; {_NEW_QUESTIONS}"),
     PaperClaim(RLPT, "RLPT and then verifiable rewards beat those alone", "90.6 against 89.1 % on MATH",
                "RLPT, then RLVR; RLVR alone", OverDocuments(_RLPT, "+2.6 [0.0, 5.2]"),
                "300 problems; 24 steps each"),
@@ -119,13 +134,17 @@ OF_RLPT = (
     PaperClaim(RLPT, "scores follow a stretched exponential in training tokens", "y = a exp(b x^c)",
                "milestones of RLPT", Untested(), "its milestones are published, and no study evaluates them"),
     PaperClaim(RLPT, "a third of the tokens reaches the same accuracy", "in summaries of it alone",
-               "tokens to a target accuracy", Untested(), "no study reports tokens to a target yet"),
+               "tokens to a target accuracy", Untested(), "no study reports tokens to a target yet",
+               Sooner(RLPT_ARM, MORE_SFT, 1 / 3, NEXT_SEGMENTS),
+               "tokens of RLPT until it is as accurate as more SFT at its end, over all of more SFT's; where "
+               "RLPT never is, under any seed, the row is undecided"),
     PaperClaim(RLPT, "general and maths benchmarks rise", "its tables 1 and 2", "`rpt eval` of rlpt_4b",
                Untested(), NO_GPU),
 )  # fmt: skip
 OF_NEXT = (
     PaperClaim(NEXT, "documents in the order of their topics teach faster (data re-arrangement)", "",
-               "RLPT in order, RLPT at random", Untested(), "the sampler has it; no arm has run"),
+               "RLPT in order, RLPT at random", Untested(), "the sampler has it; no arm has run",
+               _SEGMENTS["S8"], _NEW_QUESTIONS),
     PaperClaim(NEXT, "difficulty that follows the model (dynamic difficulty)", "",
                "low floor with and without the learnability sampler", OverDocuments(_RPT, "+4.7 [3.7, 5.6]"),
                "three trainings, documents pooled"),
@@ -137,7 +156,10 @@ OF_NEXT = (
                Compared("noise 30 %: RPT", "noise 30 %: start", "accuracy", study=OTHER_TEXT), _OTHER_TEXTS),
     PaperClaim(NEXT, "a judge that errs is not exploited", "", "RLPT under a judge with false accepts",
                OverDocuments(_RLPT, "1.7, 2.9 and 1.8 %"),
-               "its false accepts do not grow in 400,000 tokens; one that errs on purpose was not tried"),
+               "its false accepts do not grow in 400,000 tokens; one that errs on purpose was not tried",
+               Compared(ERRS_20, RLPT_ARM, "fooled-20", 0.05, "below", NEXT_SEGMENTS),
+               "of wrong answers, those that a judge which accepts a fifth of them by their words would "
+               "take, less than five points above RLPT's under one that does not; the same study"),
     PaperClaim(NEXT, "long context", "", "documents of thousands of tokens", Untested(),
                "speed alone was measured, not what is learnt"),
     PaperClaim(NEXT, "other modes than text (cross-modal)", "", "none", Untested(), "only text is read here"),

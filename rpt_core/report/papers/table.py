@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import exp
 
 from rpt_core.evaluation.kept.arm import ArmOutcomes
 from rpt_core.pages.words import DASH, points
@@ -16,6 +17,7 @@ from rpt_core.report.papers.evidence import (
     OverDocuments,
     PaperClaim,
     Printed,
+    Sooner,
     decided,
 )
 from rpt_core.report.papers.rows import ROWS
@@ -167,6 +169,10 @@ def _figure(found: Found) -> str:
     one = found.interval
     if one is None:
         return DASH
+    if isinstance(found.row.evidence, Sooner):
+        low, high = (exp(end) if end is not None else None for end in (one.low, one.high))
+        known = "no interval" if low is None or high is None else f"{low:.2f}, {high:.2f}"
+        return f"{exp(one.value):.2f} times [{known}], {found.num_seeds} seeds"
     known = "no interval" if one.low is None or one.high is None else f"{points(one.low)}, {points(one.high)}"
     return f"{points(one.value)} [{known}], {found.num_seeds} seeds"
 

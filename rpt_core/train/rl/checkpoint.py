@@ -103,6 +103,8 @@ def _write_progress(folder: Path, trainer: Trainer, progress: Progress) -> None:
     save_reference(trainer, folder)
     save_ahead(folder, progress.ahead)
     counts = {one.name: getattr(progress, one.name) for one in fields(progress) if one.name != "ahead"}
+    if not progress.judge_gflops:
+        del counts["judge_gflops"]  # a file from before the field is the same file
     about = {"recipe": recipe_digest(trainer.recipe), "progress": counts}
     (folder / PROGRESS_FILE).write_text(json.dumps(about, indent=1))
 

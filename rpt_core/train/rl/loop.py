@@ -1,9 +1,12 @@
 """The training loop: it decides when to log, look, save, publish and stop, and nothing else."""
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 
 from rpt_core.artifacts.build import FLOPS, Build
 from rpt_core.errors import EngineError, JudgeError, Stopped
+from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
 from rpt_core.train.clock import Clock, slowest
 from rpt_core.train.rl.ahead import step_and_draw
 from rpt_core.train.rl.checkpoint import keep_best, publish, save
@@ -47,6 +50,7 @@ def loop(
             hand_over(trainer, progress.step, build.scratch)
         counted, seconds = reported(trainer)
         metrics |= counted
+        progress = _with_judge(trainer, progress, seconds)
         done = trainer.is_done(progress)
         if recipe.evaluate_every and (done or progress.step % recipe.evaluate_every == 0):
             with clock.phase("eval"):
@@ -73,6 +77,13 @@ def _collect(trainer: Trainer, build: Build, progress: Progress, record: Record,
         if progress.step:
             save(build, trainer, progress, record)
         raise
+
+
+def _with_judge(trainer: Trainer, progress: Progress, timings: Mapping[str, float]) -> Progress:
+    """The progress with what the judge of a step computed, where that counts towards the end."""
+    if not trainer.counts_judge:
+        return progress
+    return replace(progress, judge_gflops=progress.judge_gflops + timings.get(JUDGE_GFLOPS, 0.0))
 
 
 def _look(trainer: Trainer) -> dict[str, float]:

@@ -195,7 +195,7 @@ def _outcome(progress: Progress, build: Build, filtered: Mapping[str, int] | Non
         summary |= {"eval_accuracy_first": looks[0], "eval_accuracy_last": looks[-1]}
     if progress.best_step:
         summary |= {"best_step": progress.best_step, "eval_accuracy_best": progress.best_accuracy}
-    judge = _judge_gflops(build)
+    judge = progress.judge_gflops or _judge_gflops(build)
     if judge:
         summary["judge_gflops"] = judge
     unused = progress.asked - progress.used

@@ -7,7 +7,7 @@ from rpt_core.policy.engines.engine import RolloutEngine
 from rpt_core.policy.forward import Layout
 from rpt_core.policy.model import Policy
 from rpt_core.policy.trunk import Sampling
-from rpt_core.recipes.reinforce import RlRecipe, TextRlRecipe
+from rpt_core.recipes.reinforce import RlptRecipe, RlRecipe, TextRlRecipe
 from rpt_core.train.backends.backend import TrainerBackend
 from rpt_core.train.rl.losses.policy import PRESETS, Preset
 
@@ -42,6 +42,8 @@ class Progress:
     best_accuracy: float = 0.0
     deviation: float = 0.0
     """Moving average of the groups' deviations of reward, where the recipe's selection stands on it."""
+    judge_gflops: float = 0.0
+    """Of the judge, where the recipe counts them towards its end."""
     ahead: DrawnAnswers | None = None
     """The next step's first answers, where they were drawn during the last update
     (:mod:`rpt_core.train.rl.ahead`)."""
@@ -81,6 +83,11 @@ class Trainer:
         return self.recipe.ntp_text if isinstance(self.recipe, TextRlRecipe) else "instructed"
 
     @property
+    def counts_judge(self) -> bool:
+        """Whether what the judge computes counts towards the end."""
+        return isinstance(self.recipe, RlptRecipe) and self.recipe.count_judge
+
+    @property
     def watches_documents(self) -> bool:
         """Whether updates score the documents' own tokens: for their loss, or for the objective to see."""
         wanted = isinstance(self.objective, StatefulObjective) and self.objective.wants_entropies
@@ -91,7 +98,7 @@ class Trainer:
         tokens = self.recipe.max_tokens if isinstance(self.recipe, TextRlRecipe) else 0
         gflops = self.recipe.max_gflops
         used_up = bool(tokens and progress.tokens >= tokens) or bool(
-            gflops and progress.gflops + self.charged_gflops >= gflops
+            gflops and progress.gflops + progress.judge_gflops + self.charged_gflops >= gflops
         )
         return used_up or progress.step >= self.recipe.steps
 

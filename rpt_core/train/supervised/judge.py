@@ -99,7 +99,7 @@ def as_asked(pairs: Sequence[WorldPair]) -> list[Pair]:
 
 
 def _pair(recipe: JudgeRecipe, number: int) -> WorldPair:
-    return pair(recipe.seed, number, recipe.reference_sentences)
+    return pair(recipe.seed, number, recipe.reference_sentences, recipe.world)
 
 
 def _texts(one: WorldPair) -> tuple[str, ...]:
@@ -131,7 +131,8 @@ def _learn(backend: TrainerBackend, codec: Codec, recipe: JudgeRecipe, build: Bu
     trunks = [ask_about(one.reference, [one.predicted], "prefix", codec) for one in pairs]
     answers = [[[_answer(one, codec)]] for one in pairs]
     weights = [[[_weights(ids[0][0], noted=1.0)]] for ids in answers]
-    drills = [_answer(drill(recipe.seed, step, number), codec) for number in range(recipe.drills_per_step)]
+    bare = [drill(recipe.seed, step, number, recipe.world) for number in range(recipe.drills_per_step)]
+    drills = [_answer(one, codec) for one in bare]
     if drills:
         cut = Cut(0, codec.control("think"))
         trunks.append(Trunk("drills", codec.begin_ids + codec.control("rpt"), (), (cut,) * len(drills)))

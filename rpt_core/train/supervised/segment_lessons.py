@@ -22,7 +22,8 @@ from rpt_core.policy.codec import Codec
 from rpt_core.policy.trunk import Cut, Trunk
 from rpt_core.recipes.rlpt_objective import RlptObjective
 from rpt_core.recipes.supervised import ColdStartRecipe
-from rpt_core.sample.wordings import reworded
+from rpt_core.sample.second.wordings import WORDS
+from rpt_core.sample.wordings import Words
 from rpt_core.train.supervised.conclusions import Conclusions, read_conclusions
 from rpt_core.train.supervised.lessons import RESTATED_TOKENS, Answer, Ids, SupervisedExample, read_traces
 
@@ -55,7 +56,8 @@ class SegmentLessons:
     windows: tuple[_Window, ...]
     prompt: SegmentPrompt
     codec: Codec
-    reword: bool
+    words: Words | None
+    """In whose other words segments may be told."""
     is_traced: bool
     """Whether thoughts come from the corpus, or only teach the form."""
     balance: RowCounts
@@ -76,7 +78,8 @@ class SegmentLessons:
         targets = Targets(corpus, None, codec, settings, window_tokens, split)
         windows, balance = _windows(targets, traces, num, codec, recipe.thought_tokens_max)
         windows = _concluded(windows, read_conclusions(corpus))
-        return cls(windows, prompt, codec, recipe.reword == "sample-world", num > 0, balance)
+        words = WORDS[recipe.reword] if recipe.reword else None
+        return cls(windows, prompt, codec, words, num > 0, balance)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -98,10 +101,10 @@ class SegmentLessons:
         trunk = Trunk(page.key, self.prompt.instruction_ids, page.document_ids, tuple(cuts))
         return SupervisedExample(trunk, tuple(answers))
 
-    def _prediction(self, target: Target, task: Task, words: Random) -> Ids:
-        goes_on = task == "asr" and len(target.prefixes) > 1 and words.random() < TWO_SEGMENTS
+    def _prediction(self, target: Target, task: Task, rng: Random) -> Ids:
+        goes_on = task == "asr" and len(target.prefixes) > 1 and rng.random() < TWO_SEGMENTS
         text = target.prefixes[1] if goes_on else target.prefixes[0]
-        told = reworded(text, words) if self.reword else None
+        told = self.words.reworded(text, rng) if self.words else None
         return tuple(self.codec.encode(f" {' '.join((told or text).split())}"))
 
 

@@ -207,6 +207,15 @@ def test_a_pair_is_remembered_under_its_rule_and_both_its_texts():
     assert patient.tally().asked == 0
 
 
+def test_a_judge_that_forgets_asks_anew_after_every_tally():
+    judge = Asked()
+    forgetful = CachedJudge(judge, forgets=True)
+    for _ in range(2):
+        forgetful.ask([Pair("a", "b"), Pair("a", "b")])
+        assert forgetful.tally().calls == 1
+    assert judge.pairs == [Pair("a", "b")] * 2
+
+
 @pytest.mark.parametrize(("num_unread", "refused"), [(8, False), (9, True)])
 def test_a_share_of_unread_verdicts_up_to_the_limit_is_borne(num_unread, refused):
     class Late(Asked):

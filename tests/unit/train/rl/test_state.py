@@ -8,7 +8,9 @@ import pytest
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.errors import RecipeError
-from rpt_core.recipes.reinforce import RlvrRecipe
+from rpt_core.objectives.next_segment.judge import JUDGE_GFLOPS
+from rpt_core.recipes.reinforce import RlptRecipe, RlvrRecipe
+from rpt_core.train.rl.loop import _with_judge
 from rpt_core.train.rl.losses.policy import PRESETS
 from rpt_core.train.rl.reinforce import _of_proxy
 from rpt_core.train.rl.state import Progress, Trainer
@@ -62,6 +64,26 @@ def test_it_is_done_at_its_operations_on_text_and_on_problems(gflops, is_done):
 def test_what_was_spent_before_the_first_step_counts_towards_its_operations(gflops, is_done):
     charged = replace(trainer(steps=7, max_gflops=100.0), charged_gflops=40.0)
     assert charged.is_done(Progress(step=2, gflops=gflops)) is is_done
+
+
+@pytest.mark.parametrize(("judge_gflops", "is_done"), [(9.9, False), (10.0, True)])
+def test_what_the_judge_computes_counts_towards_the_operations_where_the_recipe_says_so(
+    judge_gflops, is_done
+):
+    recipe = RlptRecipe(corpus=INPUT, start=INPUT, judge=INPUT, steps=7, max_gflops=100.0, count_judge=True)
+    charged = replace(trainer(recipe), charged_gflops=40.0)
+    begun = Progress(step=2, gflops=50.0)
+    found = _with_judge(charged, begun, {JUDGE_GFLOPS: judge_gflops})
+    assert charged.is_done(found) is is_done
+    free = trainer(recipe.model_copy(update={"count_judge": False}))
+    assert _with_judge(free, begun, {JUDGE_GFLOPS: judge_gflops}) == begun
+
+
+@pytest.mark.parametrize("fields", [{"judge_model": "m", "judge_url": "http://127.0.0.1:1/v1"},
+                                    {"objective": {"reward": "gain"}}])  # fmt: skip
+def test_a_judge_whose_work_nobody_knows_cannot_be_counted(fields):
+    with pytest.raises(RecipeError, match="count_judge counts a judge of this process"):
+        RlptRecipe.parse({"corpus": INPUT, "start": INPUT, "count_judge": True, **fields})
 
 
 def test_the_proxys_pass_is_read_from_its_manifest_or_refused(tmp_path):
