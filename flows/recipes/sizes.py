@@ -30,8 +30,8 @@ SAMPLES = 8
 MARKS = (3, 6, 12, 24, 48, 96)
 """Steps of RPT after which its model is asked, each twice the compute of the one before: the rate is constant
 after five, so that every one is a finished training."""
-NEXT_TOKEN_MARKS = (2, 5, 10, 20, 40, 80)
-"""Of next-token training, whose steps take 1.2 times as many operations."""
+NEXT_TOKEN_MARKS = (2, 4, 8, 16, 32, 64)
+"""Of next-token training: a step takes half as many operations again, and more once all text was read."""
 
 
 def _shape(width: int) -> ModelShape:
