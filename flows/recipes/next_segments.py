@@ -29,6 +29,9 @@ MILESTONES = (4, 8, 16, 32, 48, 64)
 BEGINS_FROM = "tiny_rlpt"
 SAMPLES, TARGETS = 8, 200
 """Answers to each question, and held-out segments, each asked both ways: no claim here is about coverage."""
+JUDGE_STEPS = 1_600
+"""Twice the first edition's: after 400 steps a judge of seed 0 had a balanced accuracy of 0.91 on 400 held-out
+pairs (7.6 % of the wrong ones accepted, 10.5 % of the right ones refused)."""
 WORLD = "second-world"
 JUDGE_FREE = (
     *rates(1e-4, 2e-4, 4e-4, objective={"gain_form": "surprise"}),
@@ -47,7 +50,7 @@ def erring_teacher(journey: RlptReportRecipe, held: Held = "test") -> RlptReport
     journey = teacher(journey, held, NEXT_SEGMENTS, BEGINS_FROM)
     changes: dict[str, dict[str, Any]] = {
         "cold-start": {"reword": WORLD},
-        "judge": {"world": "second"},
+        "judge": {"world": "second", "steps": JUDGE_STEPS},
         "rlpt": {"objective": {"audit": WORLD}, "max_tokens": 0, "evaluate_every": 0},
         "judged-evaluation": {"objective": {"audit": WORLD}},
     }

@@ -10,6 +10,7 @@ from flows.recipes.next_segments import (
     ARMS,
     BUDGET_GFLOPS,
     JUDGE_FREE,
+    JUDGE_STEPS,
     MILESTONES,
     MOST_STEPS,
     SAMPLES,
@@ -62,8 +63,8 @@ def test_all_models_are_asked_the_same_by_a_judge_that_trained_none_of_them(page
     evaluation = first.evaluation
     assert (evaluation.modes, evaluation.samples, evaluation.num_targets) == (("judged",), SAMPLES, TARGETS)
     assert (evaluation.objective.rule, evaluation.objective.judge_errs_share) == ("prefix", 0.0)
-    judges = {(one.world, one.seed) for one in walk(page) if isinstance(one, JudgeRecipe)}
-    assert judges == {("second", 0), ("second", 1)}
+    judges = {(one.world, one.seed, one.steps) for one in walk(page) if isinstance(one, JudgeRecipe)}
+    assert judges == {("second", 0, JUDGE_STEPS), ("second", 1, JUDGE_STEPS)}
     assert evaluation.judge.seed == 1
     assert {arm.outcomes[0].measure for arm in page.arms} == {"second-world-segments"}
 
