@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-from rpt_core.errors import RecipeError
 from rpt_core.objectives.objective import Verdict
 from rpt_core.objectives.outcomes import VerdictName
 from rpt_core.policy.codec import Codec
@@ -61,25 +60,28 @@ def verdict(
 
 
 def thought_end(codec: Codec) -> frozenset[int]:
-    """The token that ends a thought, where drawing is to stop.
+    """Where drawing of a thought stops: at its end, or at the last token of an end that is spelled out."""
+    return frozenset(codec.control("end_think")[-1:])
 
-    Raises:
-        RecipeError: no single token does.
+
+def is_ended(sample: Sample, codec: Codec) -> bool:
+    """Whether drawing stopped at the end of the thought.
+
+    Where the end is spelled out (``</``, ``think``, ``>``), drawing stops at its last token wherever that
+    comes, and a thought that says it elsewhere counts as one that never ended.
     """
-    if (num := len(codec.control("end_think"))) != 1:
-        raise RecipeError(
-            f"</think> is {num} tokens of this model's tokenizer, and drawing can stop at a single one only, "
-            "so an objective whose answer is the thought alone (rlp, verifree, jepo, nrt, expected-prefix, "
-            "reward=gain) would never see it end. Take a model with that token, or objective rpt."
-        )
-    return frozenset(codec.control("end_think"))
+    if sample.finish != "stop":
+        return False
+    is_spelled = len(codec.control("end_think")) > 1
+    return not is_spelled or codec.to_bytes(sample.token_ids).endswith(END_OF_THOUGHT)
 
 
 def scored_thought(sample: Sample, codec: Codec) -> Verdict:
     """An answer that is a thought alone: what it earns is not known from it."""
+    never: VerdictName = "truncated" if sample.finish == "length" else "unparsed"
     return Verdict(
         score=0.0,
-        verdict="scored" if sample.finish == "stop" else "truncated",
+        verdict="scored" if is_ended(sample, codec) else never,
         thought_tokens=thought_tokens(sample, codec),
         answer_tokens=len(sample.token_ids),
         thought=answer_bytes(sample, codec).decode(errors="replace"),

@@ -35,7 +35,7 @@ from rpt_core.objectives.objective import (
     Verdicts,
     by_itself,
 )
-from rpt_core.objectives.verdicts import learnt, scored_thought, thought_end
+from rpt_core.objectives.verdicts import is_ended, learnt, scored_thought, thought_end
 from rpt_core.policy.codec import Codec
 from rpt_core.policy.tails import Tail
 from rpt_core.policy.trunk import Sample
@@ -120,7 +120,8 @@ class SegmentGain(SegmentObjective):
 
     def _tail(self, question: Question, sample: Sample) -> Tail:
         """Nothing to score where the thought never ended."""
-        return self._tail_after(question, sample.token_ids) if sample.finish == "stop" else Tail((), ())
+        ended = is_ended(sample, self._codec)
+        return self._tail_after(question, sample.token_ids) if ended else Tail((), ())
 
     def _rewarded(
         self, group: list[Verdict], tails: Sequence[Logprobs], without: Sequence[Logprobs]

@@ -6,16 +6,14 @@ policy's own (:class:`ThoughtAndAnswer`), which is told right or wrong beside wh
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Self
 
 from rpt_core.objectives.evidence import Evidence, Needs, Placed, Wanted
 from rpt_core.objectives.next_token.question import NextToken
 from rpt_core.objectives.objective import Asked, Drawn, ForcedTarget, Question, Verdict, Verdicts
-from rpt_core.objectives.verdicts import END_OF_THOUGHT, scored_thought, thought_end, thought_tokens
-from rpt_core.policy.codec import Codec
+from rpt_core.objectives.verdicts import END_OF_THOUGHT, is_ended, scored_thought, thought_end, thought_tokens
 from rpt_core.policy.tails import Tail
 from rpt_core.policy.trunk import Sample
-from rpt_core.recipes.objectives import LikelihoodSettings, NextTokenSettings
+from rpt_core.recipes.objectives import LikelihoodSettings
 
 Logprobs = tuple[float, ...]
 """Of a tail's scored tokens, nats; none of them where its thought never ended."""
@@ -88,16 +86,6 @@ class ThoughtAndAnswer(ForcedTruth):
 class ThoughtAlone(ForcedTruth):
     """Drawing stops where the thought ends. Nothing is compared with a truth: an answer is *scored*."""
 
-    @classmethod
-    def of(cls, settings: NextTokenSettings, codec: Codec) -> Self:
-        """With the prompt the settings name.
-
-        Raises:
-            RecipeError: no single token ends a thought, so that drawing could not stop there.
-        """
-        thought_end(codec)
-        return super().of(settings, codec)
-
     @property
     def stop_ids(self) -> frozenset[int]:
         """The end of the thought."""
@@ -109,7 +97,7 @@ class ThoughtAlone(ForcedTruth):
 
     def thought_ids(self, sample: Sample) -> tuple[int, ...] | None:
         """All of the answer; None where it never ended."""
-        return sample.token_ids if sample.finish == "stop" else None
+        return sample.token_ids if is_ended(sample, self.codec) else None
 
 
 @dataclass(frozen=True)
