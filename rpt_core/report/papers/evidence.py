@@ -88,6 +88,11 @@ class Untested:
     """Nothing was run."""
 
 
+def is_ratio(evidence: "Evidence") -> bool:
+    """Whether figures by seed are logarithms of a ratio, in place of a difference of shares."""
+    return isinstance(evidence, Sooner) or (isinstance(evidence, Compared) and evidence.score == "length")
+
+
 Evidence = Decided | Compared | Fitted | Sooner | Printed | OverDocuments | Untested
 
 
@@ -184,7 +189,8 @@ def _seed_claim(row: PaperClaim, studies: Studies) -> SeedClaim | None:
     if isinstance(by, Compared) and by.method in arms and by.reference in arms:
         found = differences(arms[by.method], arms[by.reference], by.score, by.reference_score)
         if found:
-            return SeedClaim(row.claim, tuple(found.values()), by.threshold, by.direction)
+            largest = inf if is_ratio(by) else 1.0
+            return SeedClaim(row.claim, tuple(found.values()), by.threshold, by.direction, largest=largest)
     return None
 
 

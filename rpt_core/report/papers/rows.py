@@ -3,8 +3,16 @@
 A row that a study here could not decide says why. The figures are the papers' own.
 """
 
-from rpt_core.recipes.reports.outcomes_report import NEXT_SEGMENTS, OTHER_TEXT, SIZES
-from rpt_core.report.outcomes.claims import ERRS_20, MORE_SFT, SEGMENT_CLAIMS
+from collections.abc import Iterable
+
+from rpt_core.recipes.reports.outcomes_report import (
+    NEXT_SEGMENTS,
+    OTHER_TEXT,
+    SHORTER_THOUGHTS,
+    SIZES,
+    OutcomesStudyName,
+)
+from rpt_core.report.outcomes.claims import ERRS_20, MORE_SFT, RMT_CLAIMS, SEGMENT_CLAIMS, Claim
 from rpt_core.report.outcomes.claims import RLPT as RLPT_ARM
 from rpt_core.report.papers.evidence import (
     Compared,
@@ -25,12 +33,19 @@ _RLVR = "results-rlvr"
 _STUDY = "the study of an imperfect teacher, equal operations"
 _OTHER_TEXTS = "the same teacher in other texts, seeds of its own, equal operations"
 _TRUE = "truly right, by seed"
-_SEGMENTS = {
-    claim.key: Compared(
-        claim.method, claim.reference, claim.score, claim.threshold, claim.direction, NEXT_SEGMENTS
-    )
-    for claim in SEGMENT_CLAIMS
-}
+
+
+def _as_claimed(claims: Iterable[Claim], study: OutcomesStudyName) -> dict[str, Compared]:
+    """What the claims of a study compare, by key."""
+    return {
+        one.key: Compared(one.method, one.reference, one.score, one.threshold, one.direction, study)
+        for one in claims
+    }
+
+
+_SEGMENTS = _as_claimed(SEGMENT_CLAIMS, NEXT_SEGMENTS)
+_SHORTER = _as_claimed(RMT_CLAIMS, SHORTER_THOUGHTS)
+_SHORTER_STUDY = "questions in no training text, equal operations; the study of shorter thoughts"
 _NEW_QUESTIONS = "questions in no training text, by the world's truth; the study of next segments"
 NO_GPU = "needs models of billions of parameters on GPUs, which are not at hand"
 
@@ -88,24 +103,31 @@ OF_RPT = (
 OF_RMT = (
     PaperClaim(RMT, "more accurate than RPT", "46.9 against 35.9 %, mean of tiers", "RMT, RPT",
                Printed(_RMT, "seeds 100 to 102, constant rate", (83.0, 70.7, 83.5), (89.2, 73.1, 92.0)),
-               "the length is paid when right, not always as printed"),
+               "the length is paid when right, not always as printed",
+               Compared("RMT", "RPT", "accuracy", study=SHORTER_THOUGHTS), _SHORTER_STUDY),
     PaperClaim(RMT, "as accurate as RPT within five points, with a rate that falls", "", "RMT, RPT",
                Printed(_RMT, "seeds 103 to 105, falling rate", (74.5, 81.2, 91.2), (80.3, 76.4, 91.6), -0.05),
                "the length is paid when right, not always as printed"),
     PaperClaim(RMT, "at 21 % of RPT's thinking length", "188 against 872 tokens", "RMT, RPT",
-               OverDocuments(_RMT, "48.3 % [46.2, 50.6]"), "by seed 68, 33 and 44 % of it"),
+               OverDocuments(_RMT, "48.3 % [46.2, 50.6]"), "by seed 68, 33 and 44 % of it",
+               _SHORTER["M2"], f"holds below one half; {_SHORTER_STUDY}"),
     PaperClaim(RMT, "the budget adds accuracy", "+6.6 points", "RMT, RMT without budget",
-               OverDocuments(_RMT, "+0.9 [−0.9, +2.7]"), "three trainings, documents pooled"),
+               OverDocuments(_RMT, "+0.9 [−0.9, +2.7]"), "three trainings, documents pooled",
+               _SHORTER["M3"], _SHORTER_STUDY),
     PaperClaim(RMT, "the curriculum adds accuracy", "+3.6 points", "RMT, RMT without curriculum",
-               OverDocuments(_RMT, "+2.2 [+0.4, +4.1]"), "three trainings, documents pooled"),
+               OverDocuments(_RMT, "+2.2 [+0.4, +4.1]"), "three trainings, documents pooled",
+               _SHORTER["M4"], _SHORTER_STUDY),
     PaperClaim(RMT, "the next-token loss adds accuracy", "+13.0 points", "RMT, RMT without NTP",
-               OverDocuments(_RMT, "+1.4 [−0.5, +3.2]"), "three trainings, documents pooled"),
+               OverDocuments(_RMT, "+1.4 [−0.5, +3.2]"), "three trainings, documents pooled",
+               _SHORTER["M5"], _SHORTER_STUDY),
     PaperClaim(RMT, "better than continual next-token training", "not run", "RMT, NTP alone",
                OverDocuments(_RMT, "+47.5 [+44.8, +50.2]"), "three trainings, documents pooled"),
     PaperClaim(RMT, "a better start for post-training", "54.7 against 48.5 %", "RLVR from RMT, RLVR from RPT",
                Untested(), "one seed of RLVR from RMT, and none of RLVR from RPT beside it"),
-    PaperClaim(RMT, "RMT as printed, the length paid always", "", "RMT paid always, RMT paid when right",
-               Untested(), "in tuning it farmed length; no reported seed has run"),
+    PaperClaim(RMT, "as printed, the length paid always, it is as accurate", "",
+               "RMT paid always, RMT paid when right",
+               Untested(), "in tuning it farmed length; no reported seed has run",
+               _SHORTER["M6"], f"within five points; {_SHORTER_STUDY}"),
 )  # fmt: skip
 OF_RLPT = (
     PaperClaim(RLPT, "next-segment reasoning beats the cold start", "+5.1 MMLU-Pro, +8.1 GPQA-D at 4 B",

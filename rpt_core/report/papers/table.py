@@ -17,8 +17,8 @@ from rpt_core.report.papers.evidence import (
     OverDocuments,
     PaperClaim,
     Printed,
-    Sooner,
     decided,
+    is_ratio,
 )
 from rpt_core.report.papers.rows import ROWS
 
@@ -169,7 +169,7 @@ def _figure(found: Found) -> str:
     one = found.interval
     if one is None:
         return DASH
-    if isinstance(found.row.evidence, Sooner):
+    if is_ratio(found.row.evidence):
         low, high = (exp(end) if end is not None else None for end in (one.low, one.high))
         known = "no interval" if low is None or high is None else f"{low:.2f}, {high:.2f}"
         return f"{exp(one.value):.2f} times [{known}], {found.num_seeds} seeds"

@@ -12,6 +12,7 @@ from flows.cli.commands.studies import PAPER_MACHINE, paper_prices
 from flows.kept import read_studies
 from flows.recipes import NAMED
 from rpt_core.evaluation.kept.file import file_name, to_bytes
+from rpt_core.recipes.reports.outcomes_report import SHORTER_THOUGHTS
 from rpt_core.report.outcomes.claims import CLAIMS
 from rpt_core.report.papers.evidence import ENDS, Decided, Fitted, OverDocuments, PaperClaim, Printed, decided
 from rpt_core.report.papers.rows import NEXT, RLPT, RMT, ROWS, RPT
@@ -147,3 +148,24 @@ def test_every_table_names_a_recipe_and_its_price(text):
     for table in TABLES:
         line = next(one for one in text.splitlines() if f"`{table.command}`" in one and table.what in one)
         assert re.search(r"\| [\d.]+e\+\d\d \| [\d,]+ \| ", line)
+
+
+def test_the_study_of_shorter_thoughts_decides_the_rows_of_rmt_and_lengths_as_ratios():
+    """RMT thinks in a third of RPT's tokens here, and its budget adds nothing."""
+
+    def of(arm: str, seed: int, tokens: int):
+        one = simulated(arm, seed, 0.6)
+        thought = np.full_like(one.answers.thought_tokens_I, tokens + 10 * (seed % 3))
+        return replace(one, study=SHORTER_THOUGHTS, answers=replace(one.answers, thought_tokens_I=thought))
+
+    lengths = {"RPT": 1920, "RMT": 640, "RMT without budget": 1920}
+    outcomes = [of(arm, seed, tokens) for seed in SEEDS for arm, tokens in lengths.items()]
+    early, _ = written([one for one in outcomes if one.seed < 107], paper_prices(), PAPER_MACHINE)
+    late, _ = written(outcomes, paper_prices(), PAPER_MACHINE)
+    found = {row[2].strip(): row for row in rows(late)}
+    length = found["at 21 % of RPT's thinking length"]
+    assert (length[5].strip(), length[6].strip()) == ("0.34 times [0.33, 0.34], 8 seeds", "*holds*")
+    assert found["the budget adds accuracy"][6].strip() != "*holds*"
+    assert "8 seeds" in found["the budget adds accuracy"][5]
+    before = {row[2].strip(): row for row in rows(early)}
+    assert before["at 21 % of RPT's thinking length"][5].strip() == "(48.3 % [46.2, 50.6])"
