@@ -13,7 +13,8 @@ from flows.recipes.by_seed import Arm, ArmPlan, Held, SeedStudy, rates, reinforc
 from flows.recipes.imperfect_teacher import REINFORCED, SUPERVISED, more_lessons, teacher
 from flows.recipes.rlpt import ARMS as PARTS
 from flows.recipes.rlpt import FURTHER as ERRING
-from flows.recipes.trees import changed, rewritten
+from flows.recipes.trees import changed, rewritten, stage
+from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
 from rpt_core.recipes.reinforce import RlptRecipe
 from rpt_core.recipes.reports.outcomes_report import NEXT_SEGMENTS
@@ -29,9 +30,9 @@ MILESTONES = (4, 8, 16, 32, 48, 64)
 BEGINS_FROM = "tiny_rlpt"
 SAMPLES, TARGETS = 8, 200
 """Answers to each question, and held-out segments, each asked both ways: no claim here is about coverage."""
-JUDGE_STEPS = 1_600
-"""Twice the first edition's: after 400 steps a judge of seed 0 had a balanced accuracy of 0.91 on 400 held-out
-pairs (7.6 % of the wrong ones accepted, 10.5 % of the right ones refused)."""
+JUDGE_LESSONS = 2
+"""Times the journey's steps of its judges: after 400 steps one of seed 0 had a balanced accuracy of 0.91 on
+400 held-out pairs (7.6 % of the wrong ones accepted, 10.5 % of the right ones refused)."""
 WORLD = "second-world"
 JUDGE_FREE = (
     *rates(1e-4, 2e-4, 4e-4, objective={"gain_form": "surprise"}),
@@ -48,9 +49,11 @@ def erring_teacher(journey: RlptReportRecipe, held: Held = "test") -> RlptReport
         RecipeError: it reads another text, or has no cold start of its own.
     """
     journey = teacher(journey, held, NEXT_SEGMENTS, BEGINS_FROM)
+    judge = stage(journey, "train-judge")
+    assert isinstance(judge, JudgeRecipe)
     changes: dict[str, dict[str, Any]] = {
         "cold-start": {"reword": WORLD},
-        "judge": {"world": "second", "steps": JUDGE_STEPS},
+        "judge": {"world": "second", "steps": JUDGE_LESSONS * judge.steps},
         "rlpt": {"objective": {"audit": WORLD}, "max_tokens": 0, "evaluate_every": 0},
         "judged-evaluation": {"objective": {"audit": WORLD}},
     }

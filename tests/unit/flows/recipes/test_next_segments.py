@@ -10,7 +10,6 @@ from flows.recipes.next_segments import (
     ARMS,
     BUDGET_GFLOPS,
     JUDGE_FREE,
-    JUDGE_STEPS,
     MILESTONES,
     MOST_STEPS,
     SAMPLES,
@@ -64,7 +63,7 @@ def test_all_models_are_asked_the_same_by_a_judge_that_trained_none_of_them(page
     assert (evaluation.modes, evaluation.samples, evaluation.num_targets) == (("judged",), SAMPLES, TARGETS)
     assert (evaluation.objective.rule, evaluation.objective.judge_errs_share) == ("prefix", 0.0)
     judges = {(one.world, one.seed, one.steps) for one in walk(page) if isinstance(one, JudgeRecipe)}
-    assert judges == {("second", 0, JUDGE_STEPS), ("second", 1, JUDGE_STEPS)}
+    assert judges == {("second", 0, 1_600), ("second", 1, 1_600)}
     assert evaluation.judge.seed == 1
     assert {arm.outcomes[0].measure for arm in page.arms} == {"second-world-segments"}
 
@@ -131,7 +130,9 @@ def test_claims_are_about_arms_that_exist():
 
 
 def test_a_trial_has_a_budget_of_its_own_and_another_recipe_is_refused():
-    trial = over_arms("tiny_rlpt", (9,), (), Overrides(fields={"rlpt.max_gflops": 7.0}), NEXT_SEGMENTS)
+    fields = {"rlpt.max_gflops": 7.0, "judge.steps": 5}
+    trial = over_arms("tiny_rlpt", (9,), (), Overrides(fields=fields), NEXT_SEGMENTS)
+    assert {one.steps for one in walk(trial) if isinstance(one, JudgeRecipe)} == {10}
     assert {training.max_gflops for training in trainings(trial).values()} == {7.0}
     with pytest.raises(
         RecipeError, match=r"ends in report, and the study next-segments.*Start from tiny_rlpt"
