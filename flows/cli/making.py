@@ -16,7 +16,7 @@ KEEP_OUTCOMES = (*TUNED, "dose-response", "other-text", "sizes", REAL_TEXT)
 """Studies whose outcomes are files."""
 USUAL = {
     "mid-training": "tiny_rmt", "shorter-thoughts": "tiny_rmt", "next-segment": "tiny_rlpt",
-    REAL_TEXT: "smollm2_gsm8k",
+    "next-segments": "tiny_rlpt", REAL_TEXT: "smollm2_gsm8k",
 }  # fmt: skip
 """Recipes of studies that are not about ``tiny_rpt``."""
 
@@ -99,11 +99,6 @@ def study(
         from flows.cli.commands.run import run_study
 
         name = recipe or USUAL.get(about, "tiny_rpt")
-        usual = {
-            "mid-training": "tiny_rmt", "shorter-thoughts": "tiny_rmt", "next-segment": "tiny_rlpt",
-            "next-segments": "tiny_rlpt",
-        }  # fmt: skip
-        name = recipe or usual.get(about, "tiny_rpt")
         some = tuple(part.strip() for part in arms.split(";") if part.strip())
         where = placement_of(placement)
         run_study(name, numbers, some, overrides(param), about, ready, keep_outcomes, where, tune=tune)

@@ -213,9 +213,10 @@ def test_a_judge_answers_with_notes_and_the_verdict():
     assert (asked.reference, asked.predicted, asked.rule) == ("r", "p", "prefix")
 
 
-def test_pairs_are_of_the_recipes_seed_and_length(monkeypatch):
+def test_pairs_are_of_the_recipes_seed_length_and_world(monkeypatch):
     monkeypatch.setattr(judge, "pair", lambda *given: given)
-    assert judge._pair(JudgeRecipe(seed=5, reference_sentences=3), 7) == (5, 7, 3)
+    assert judge._pair(JudgeRecipe(seed=5, reference_sentences=3), 7) == (5, 7, 3, "first")
+    assert judge._pair(JudgeRecipe(seed=5, reference_sentences=3, world="second"), 7) == (5, 7, 3, "second")
 
 
 def test_held_out_windows_are_measured_by_their_tokens():

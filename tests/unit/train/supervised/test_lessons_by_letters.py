@@ -205,7 +205,7 @@ def test_segments_are_told_below_their_places(monkeypatch):
         "doc", 100, tuple(range(50, 90)), (target(104), target(109, prefixes=("three  four",)))
     )
     places = (_Place(page.targets[0], ids("X")), _Place(page.targets[1], ()))
-    lessons = SegmentLessons((_Window(page, places),), Segments(), Letters(), False, True, None)
+    lessons = SegmentLessons((_Window(page, places),), Segments(), Letters(), None, True, None)
     assert len(lessons) == 1
     tasks, told, directs = [], [], set()
     for seed in range(300):
@@ -237,7 +237,7 @@ def test_what_follows_a_segment_is_shown_up_to_its_limit(monkeypatch):
     monkeypatch.setattr(segments, "wrapped", lambda codec, prediction: (END,))
     long = Target(104, 104, ("one",), "x" * 200, (0, 1))
     page = TargetWindow("doc", 100, tuple(range(50, 90)), (long,))
-    lessons = SegmentLessons((_Window(page, (_Place(long, ()),)),), Segments(), Letters(), False, True, None)
+    lessons = SegmentLessons((_Window(page, (_Place(long, ()),)),), Segments(), Letters(), None, True, None)
     (cut,) = lessons.lesson(0, np.random.default_rng(0)).trunk.cuts
     assert cut.suffix_ids[2:] == ids(" " + "x" * 127)
 
@@ -245,10 +245,10 @@ def test_what_follows_a_segment_is_shown_up_to_its_limit(monkeypatch):
 @pytest.mark.parametrize("told", ["other words", None])
 def test_segments_may_be_told_in_other_words(monkeypatch, told):
     monkeypatch.setattr(segments, "wrapped", lambda codec, prediction: prediction)
-    monkeypatch.setattr(segments, "reworded", lambda text, words: told)
+    words = SimpleNamespace(reworded=lambda text, rng: told)
     page = TargetWindow("doc", 100, tuple(range(50, 90)), (target(104, prefixes=("one",)),))
     places = (_Place(page.targets[0], ()),)
-    for reword in (True, False):
-        lessons = SegmentLessons((_Window(page, places),), Segments(), Letters(), reword, True, None)
+    for some in (words, None):
+        lessons = SegmentLessons((_Window(page, places),), Segments(), Letters(), some, True, None)
         ((answer, _),) = lessons.lesson(0, np.random.default_rng(0)).answers
-        assert answer.ids == ids(f" {told}" if reword and told else " one")
+        assert answer.ids == ids(f" {told}" if some and told else " one")

@@ -31,8 +31,9 @@ def test_a_step_of_the_judge_goes_on_where_the_last_one_ended(monkeypatch):
         drawn.append(number)
         return SimpleNamespace(reference="r", predicted="p")
 
-    def drill(seed, step, number):
+    def drill(seed, step, number, world):
         drilled.append((step, number))
+        assert world == recipe.world
 
     codec = SimpleNamespace(control=lambda name: (7,), begin_ids=(1,))
     monkeypatch.setattr(judge, "_pair", pair)
