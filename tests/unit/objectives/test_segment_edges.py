@@ -11,6 +11,7 @@ from rpt_core.objectives.next_segment.judge_local import LocalJudge
 from rpt_core.objectives.next_segment.question import NextSegment
 from rpt_core.objectives.next_segment.targets import Target
 from rpt_core.objectives.next_token.prefix import is_prefix, truth_of
+from rpt_core.sample.second.wordings import WORDS
 
 
 @pytest.mark.parametrize(("is_spaced", "shown"), [(True, " next."), (False, "next.")])
@@ -87,11 +88,13 @@ TRUTH = "It now shows 4. The hand moves 1 on."
 )
 def test_a_judge_is_held_against_what_the_world_knows(predicted, said, counted):
     asked = SimpleNamespace(counts=Counter())
-    NextSegment._audit(asked, Pair(TRUTH, predicted, "prefix"), said)  # type: ignore[arg-type]
+    NextSegment._audit(asked, WORDS["sample-world"].says_prefix(TRUTH, predicted), said)  # type: ignore[arg-type]
     assert asked.counts == counted
 
 
 def test_a_text_that_is_not_of_the_world_audits_nobody():
     asked = SimpleNamespace(counts=Counter())
-    NextSegment._audit(asked, Pair("Some other text.", "It now shows 4.", "prefix"), "yes")  # type: ignore[arg-type]
+    for words in WORDS.values():
+        truth = words.says_prefix("Some other text.", "It now shows 4.")
+        NextSegment._audit(asked, truth, "yes")  # type: ignore[arg-type]
     assert asked.counts == {}
