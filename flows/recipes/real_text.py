@@ -15,6 +15,7 @@ from typing import Any
 from flows.recipes import tiny
 from flows.recipes.by_seed import START, start_of
 from flows.recipes.controls import CONTROLS, LIKELIHOOD
+from flows.recipes.imperfect_teacher import more_lessons
 from flows.recipes.papers import report
 from flows.recipes.rmt import policy_of
 from flows.recipes.trees import changed, stage
@@ -128,9 +129,7 @@ def _trained(arm: Callable[[ReportRecipe], ReportRecipe]) -> Arm:
 def _more_lessons(journey: ReportRecipe) -> ColdStartRecipe:
     """More of the cold start's lessons, from the start model on."""
     start = start_of(journey, REAL_TEXT, BEGINS_FROM)
-    constant = {"warmup_steps": 5, "schedule": "constant", "final_share": 0.0}
-    update = {"base": start, "steps": MOST_STEPS, "max_gflops": budget_of(journey), "optimiser": constant}
-    return changed(start, update)
+    return more_lessons(start, budget_of(journey), steps=MOST_STEPS)
 
 
 ARMS: Mapping[str, Arm] = {

@@ -1,7 +1,9 @@
 """What the sample world's second edition knows of answers: its questions are read from the written text."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,9 +34,17 @@ def second_world(corpus: Path, items: pa.Table) -> Marked:
         _mark(questions, (document, offset), thought or "", verdict, salt)
         for document, offset, thought, verdict in columns
     ]
-    rows, steps, kinds, verified, hits, faults = (
-        [mark[part] for mark in marks] for part in range(len(UNKNOWN))
-    )
+    return in_columns([[mark[part] for mark in marks] for part in range(len(UNKNOWN))])
+
+
+def in_columns(columns: Sequence[Sequence[Any]], **more: Any) -> Marked:
+    """Marks as arrays.
+
+    Args:
+        columns: Rows, steps, kinds, verified, hits and names of faults, one entry an answer each.
+        more: Further fields of :class:`Marked`.
+    """
+    rows, steps, kinds, verified, hits, faults = columns
     return Marked(
         rows=np.array(rows, dtype=str),
         steps=np.array(steps, dtype=np.int64),
@@ -42,6 +52,7 @@ def second_world(corpus: Path, items: pa.Table) -> Marked:
         verified=np.array(verified, dtype=bool),
         hits=np.array(hits, dtype=np.int64),
         faults=np.array([FAULTS.index(str(name)) for name in faults], dtype=np.uint8),
+        **more,
     )
 
 

@@ -16,10 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rpt_core.evaluation.kept.arm import FAULTS
 from rpt_core.evaluation.kept.judged import ERRING
 from rpt_core.evaluation.kept.measures import Marked
-from rpt_core.evaluation.kept.second_world import salt_of
+from rpt_core.evaluation.kept.second_world import in_columns, salt_of
 from rpt_core.objectives.next_segment.judge import errs
 from rpt_core.sample.second.holdout import row_of
 from rpt_core.sample.second.kinds import KINDS
@@ -52,13 +51,8 @@ def second_world_segments(corpus: Path, items: pa.Table) -> Marked:
     rows, steps, kinds, right, verified, hits, faults, *fooling = (
         [mark[part] for mark in marks] for part in range(7 + len(ERRING))
     )
-    return Marked(
-        rows=np.array(rows, dtype=str),
-        steps=np.array(steps, dtype=np.int64),
-        kinds=np.array(kinds, dtype=str),
-        verified=np.array(verified, dtype=bool),
-        hits=np.array(hits, dtype=np.int64),
-        faults=np.array([FAULTS.index(str(name)) for name in faults], dtype=np.uint8),
+    return in_columns(
+        (rows, steps, kinds, verified, hits, faults),
         right=np.array(right, dtype=bool),
         fooling={share: np.array(of, dtype=bool) for share, of in zip(ERRING, fooling, strict=True)},
     )
