@@ -212,21 +212,21 @@ class SeedStudy:
             seed: Its name.
             name: Of the arm.
             training: What makes its model; None for the start.
-            setting: Of a tuning run, which asks for fewer answers.
+            setting: Of a tuning run, which asks for fewer answers, and for none by tokens.
         """
         start = start_of(journey, self.name, self.begins_from)
-        milestones = isinstance(training, PolicyRecipe | RlptRecipe) and bool(training.milestones)
-        by_tokens = milestones and isinstance(training, RlptRecipe)
+        by_updates = isinstance(training, PolicyRecipe) and bool(training.milestones)
+        by_tokens = isinstance(training, RlptRecipe) and bool(training.milestones) and setting is None
         evaluation = self.asked(journey).model_copy(
             update={
-                "model": training or start, "milestones": milestones,
+                "model": training or start, "milestones": by_updates or by_tokens,
                 "samples": self.samples if setting is None else TUNING_SAMPLES,
             }
         )  # fmt: skip
         return OutcomesRecipe(
             study=self.name, arm=name, seed=seed, evaluation=evaluation, corpus=evaluation.corpus,
             start=start, training=training, measure=self.measure,
-            at_updates=UPDATES if milestones and not by_tokens else 0, checkpoints=by_tokens,
+            at_updates=UPDATES if by_updates else 0, checkpoints=by_tokens,
             setting=dotted(setting or {}),
         )  # fmt: skip
 

@@ -21,14 +21,14 @@ from rpt_core.recipes.reports.outcomes_report import NEXT_SEGMENTS
 from rpt_core.recipes.reports.rlpt_report import RlptReportRecipe
 from rpt_core.recipes.supervised import ColdStartRecipe
 
-BUDGET_GFLOPS = 2_400.0
-"""1e9 operations of every arm: the proxy's pass (555), and what about 48 steps of RLPT take with their judge,
+BUDGET_GFLOPS = 1_600.0
+"""1e9 operations of every arm: the proxy's pass (555), and what about 32 steps of RLPT take with their judge,
 21 to 30 and up to 7 each (a short pilot under tuning seed 10)."""
 MOST_STEPS = 800
-MILESTONES = (4, 8, 16, 32, 48, 64)
+MILESTONES = (4, 8, 16)
 """Steps whose checkpoints are asked too: at how many tokens an accuracy is reached."""
 BEGINS_FROM = "tiny_rlpt"
-SAMPLES, TARGETS = 8, 200
+SAMPLES, TARGETS = 4, 200
 """Answers to each question, and held-out segments, each asked both ways: no claim here is about coverage."""
 JUDGE_LESSONS = 2
 """Times the journey's steps of its judges: after 400 steps one of seed 0 had a balanced accuracy of 0.91 on
