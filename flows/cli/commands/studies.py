@@ -1,7 +1,7 @@
 """What a study would take before it runs, and the table of the papers' claims from what it left."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -11,6 +11,8 @@ from flows.cli.commands.show import console, print_json, print_table
 from flows.kept import read_folder, read_studies
 from flows.make import prepared
 from flows.recipes import Overrides, any_journey
+from flows.recipes.by_seed import dotted
+from flows.recipes.named import BY_SEED
 from flows.recipes.trees import walk
 from flows.study import planned
 from infra.prices import read_prices
@@ -22,9 +24,9 @@ from rpt_core.pages.words import flops_of
 from rpt_core.planning.cards import parse_machine
 from rpt_core.planning.estimate import StageForecast
 from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
-from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, OutcomesReportRecipe
+from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
 from rpt_core.recipes.reports.report import StudyRecipe
-from rpt_core.report.outcomes.claims import CLAIMS, RULES
+from rpt_core.report.outcomes.claims import RULES
 from rpt_core.report.outcomes.tables import deviation_words
 from rpt_core.report.papers.table import TABLES, Price, written
 from rpt_core.report.papers.table import arms_of as kept_arms
@@ -94,7 +96,14 @@ def show_study_plan(
     print_table(
         ["arm", "seeds done", "left", "FLOPs left", "hours left", "hours a seed"], _rows(shares, done)
     )
-    for line in (*_words(shares, len(seeds)), *_scatter(outcomes)):
+    rules = RULES.get(about)
+    claims = len(rules.claims) if rules else 0
+    lines = (
+        *_frozen(plan.target, about),
+        *_words(shares, len(seeds), claims),
+        *_scatter(outcomes, rules.claimed if rules else ()),
+    )
+    for line in lines:
         console.print(line, soft_wrap=True, markup=False)
 
 
@@ -153,7 +162,7 @@ def _rows(shares: Mapping[str, Share], done: Mapping[str, list[int]]) -> Iterato
         yield [name, finished, str(num_left), flops_of(share.flops), f"{share.hours:.2f}", f"{mean:.2f}"]
 
 
-def _words(shares: Mapping[str, Share], num_seeds: int) -> Iterator[str]:
+def _words(shares: Mapping[str, Share], num_seeds: int, num_claims: int) -> Iterator[str]:
     hours, operations = (sum(getattr(one, name) for one in shares.values()) for name in ("hours", "flops"))
     pieces = ceil(60 * hours / PIECE_MINUTES)
     yield ""
@@ -162,7 +171,10 @@ def _words(shares: Mapping[str, Share], num_seeds: int) -> Iterator[str]:
         f"another, {pieces} sittings of {PIECE_MINUTES} minutes; stages that can do so run side by side."
     )
     if num_seeds > 1:
-        for words, alpha in (("one claim", ALPHA), (f"the smallest p of {len(CLAIMS)}", ALPHA / len(CLAIMS))):
+        asked = {"one claim": ALPHA}
+        if num_claims > 1:
+            asked[f"the smallest p of {num_claims}"] = ALPHA / num_claims
+        for words, alpha in asked.items():
             found = ", ".join(f"{smallest_detectable(sd, num_seeds, alpha):.1f} at {sd}" for sd in POINTS)
             yield (
                 f"Smallest difference that {num_seeds} seeds find with a chance of 80 %, {words}, in "
@@ -170,11 +182,24 @@ def _words(shares: Mapping[str, Share], num_seeds: int) -> Iterator[str]:
             )
 
 
-def _scatter(outcomes: str) -> Iterator[str]:
+def _frozen(page: Recipe, about: str) -> Iterator[str]:
+    """The setting that each arm trains under, where tuning runs choose it."""
+    trained = [name for name in arms_of(page) if about in BY_SEED and name in BY_SEED[about].arms]
+    if not trained:
+        return
+    yield ""
+    yield "Settings that the tuning runs chose:"
+    for name in trained:
+        setting = dotted(BY_SEED[about].setting_of(name))
+        chosen = ", ".join(f"{key}={value}" for key, value in setting.items())
+        yield f"  {name}: {chosen or 'none, as the recipe has it'}"
+
+
+def _scatter(outcomes: str, claimed: Collection[str]) -> Iterator[str]:
     """How trainings scatter within arms, once some are done: the one look that decides about more seeds."""
-    found = read_folder(Path(outcomes)) if outcomes and Path(outcomes).is_dir() else []
+    found = read_folder(Path(outcomes)) if claimed and outcomes and Path(outcomes).is_dir() else []
     if found:
-        yield deviation_words(list(kept_arms(found).values()), RULES[IMPERFECT_TEACHER].claimed)
+        yield deviation_words(list(kept_arms(found).values()), claimed)
 
 
 def _plain(shares: Mapping[str, Share], done: Mapping[str, list[int]], num_seeds: int) -> dict[str, Any]:

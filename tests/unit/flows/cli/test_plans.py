@@ -5,6 +5,7 @@ import json
 import pytest
 
 from flows.cli.commands.run import show_plan
+from flows.cli.commands.studies import show_study_plan
 from flows.recipes import NAMED, Overrides, any_journey
 from flows.recipes.trees import walk
 from infra import prices
@@ -158,3 +159,29 @@ def test_the_doctor_looks_at_gpus_when_asked(capsys, monkeypatch):
     assert [check["name"] for check in json.loads(said(capsys))] == ["gpu", "vllm"]
     monkeypatch.setattr("infra.local.gpus.examine_gpus", lambda: broken[:1])
     assert run.show_doctor(as_json=True, gpu=True) == 0
+
+
+def planned(capsys, recipe: str, about: str, seeds: tuple[int, ...], arms: tuple[str, ...]) -> str:
+    show_study_plan(recipe, seeds, arms, NOTHING, about, "", as_json=False)
+    return said(capsys)
+
+
+def test_the_plan_of_a_study_says_the_setting_that_each_arm_trains_under(capsys, monkeypatch):
+    from flows.recipes.shorter_thoughts import STUDY, TUNED
+
+    parts = ("RMT", "RMT without NTP")
+    setting = {"loss": "dr_grpo", "optimiser": {"learning_rate": 3e-5}}
+    monkeypatch.setitem(TUNED, "RMT", setting)
+    text = planned(capsys, "tiny_rmt", STUDY.name, (7, 8), parts)
+    for arm in parts:
+        assert f"  {arm}: loss=dr_grpo, optimiser.learning_rate=3e-05\n" in text
+    assert "the smallest p of 6" in text
+    monkeypatch.delitem(TUNED, "RMT")
+    assert "  RMT: none, as the recipe has it\n" in planned(capsys, "tiny_rmt", STUDY.name, (7, 8), parts)
+
+
+def test_the_plan_of_a_study_without_claims_counts_none(capsys):
+    text = planned(capsys, "tiny_rpt", "other-text", (7, 8), ("Chinese",))
+    assert "one claim" in text
+    assert "the smallest p of" not in text
+    assert "Settings that" not in text
