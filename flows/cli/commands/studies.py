@@ -1,7 +1,7 @@
 """What a study would take before it runs, and the table of the papers' claims from what it left."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -26,7 +26,7 @@ from rpt_core.planning.estimate import StageForecast
 from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
 from rpt_core.recipes.reports.report import StudyRecipe
-from rpt_core.report.outcomes.claims import RULES
+from rpt_core.report.outcomes.claims import RULES, Rules
 from rpt_core.report.outcomes.tables import deviation_words
 from rpt_core.report.papers.table import TABLES, Price, written
 from rpt_core.report.papers.table import arms_of as kept_arms
@@ -101,7 +101,7 @@ def show_study_plan(
     lines = (
         *_frozen(plan.target, about),
         *_words(shares, len(seeds), claims),
-        *_scatter(outcomes, rules.claimed if rules else ()),
+        *(_scatter(outcomes, rules) if rules else ()),
     )
     for line in lines:
         console.print(line, soft_wrap=True, markup=False)
@@ -195,11 +195,11 @@ def _frozen(page: Recipe, about: str) -> Iterator[str]:
         yield f"  {name}: {chosen or 'none, as the recipe has it'}"
 
 
-def _scatter(outcomes: str, claimed: Collection[str]) -> Iterator[str]:
+def _scatter(outcomes: str, rules: Rules) -> Iterator[str]:
     """How trainings scatter within arms, once some are done: the one look that decides about more seeds."""
-    found = read_folder(Path(outcomes)) if claimed and outcomes and Path(outcomes).is_dir() else []
+    found = read_folder(Path(outcomes)) if outcomes and Path(outcomes).is_dir() else []
     if found:
-        yield deviation_words(list(kept_arms(found).values()), claimed)
+        yield deviation_words(list(kept_arms(found).values()), rules)
 
 
 def _plain(shares: Mapping[str, Share], done: Mapping[str, list[int]], num_seeds: int) -> dict[str, Any]:

@@ -130,6 +130,8 @@ class Rules:
     """That the page is about."""
     claims: tuple[Claim, ...]
     described: tuple[tuple[str, str, ScoreName], ...]
+    further: str = ""
+    """Seeds that are run for the arms of the claims where trainings scatter too much; empty for none."""
 
     @property
     def claimed(self) -> frozenset[str]:
@@ -138,7 +140,7 @@ class Rules:
 
 
 RULES: Mapping[str, Rules] = {
-    IMPERFECT_TEACHER: Rules(RPT, CLAIMS, DESCRIBED),
+    IMPERFECT_TEACHER: Rules(RPT, CLAIMS, DESCRIBED, further="108 to 115"),
     SHORTER_THOUGHTS: Rules(RMT, RMT_CLAIMS, RMT_DESCRIBED),
     NEXT_SEGMENTS: Rules(RLPT, SEGMENT_CLAIMS, SEGMENT_DESCRIBED),
 }

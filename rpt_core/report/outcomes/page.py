@@ -49,7 +49,7 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
             *segments.tokens_table(arms),
             tables.cost_table(arms),
             tables.by_seed_table(arms),
-            tables.power_table(arms, rules.claimed, len(rules.claims)),
+            tables.power_table(arms, rules),
         ],
         short=list(_short(found, arms)),
         footer="Held out are questions, not documents: kind and steps of a held-out question stand in no "

@@ -1,6 +1,6 @@
 """Sections of the page about an imperfect teacher: arms, claims, pass@k, faults, cost and tuning."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import exp
@@ -39,7 +39,7 @@ from rpt_core.report.blocks import (
     nats,
     share,
 )
-from rpt_core.report.outcomes.claims import FIRST_SEEDS, MOST_DEVIATION, Claim, Judged
+from rpt_core.report.outcomes.claims import FIRST_SEEDS, MOST_DEVIATION, Claim, Judged, Rules
 from rpt_core.report.outcomes.values import (
     ENDS,
     Arm,
@@ -116,14 +116,14 @@ def rule(claim: Claim) -> str:
     return f"{end} {100 * claim.threshold:g}"
 
 
-def power_table(arms: Sequence[Arm], claimed: Collection[str], num_claims: int) -> Section:
+def power_table(arms: Sequence[Arm], rules: Rules) -> Section:
     """What so many seeds can find, and whether more are wanted: nothing of how arms differ.
 
     Args:
         arms: Of a study.
-        claimed: Names of those that its claims are about.
-        num_claims: That share one error rate.
+        rules: What it claims, under one error rate.
     """
+    num_claims = len(rules.claims)
     num = max((len(arm.by_seed) for arm in arms), default=0)
     counts = sorted({len(FIRST_SEEDS), 2 * len(FIRST_SEEDS), num} - {0, 1})
     rows: list[Row] = [
@@ -136,26 +136,28 @@ def power_table(arms: Sequence[Arm], claimed: Collection[str], num_claims: int) 
     ]
     head = ("", *(f"differences scatter by {100 * sd:g} points" for sd in DEVIATIONS))
     lead = "The smallest true mean difference, from its threshold on, that is found with a chance of 80 %."
-    return Section("What these seeds can find", [lead, Table(head, rows), deviation_words(arms, claimed)])
+    return Section("What these seeds can find", [lead, Table(head, rows), deviation_words(arms, rules)])
 
 
-def deviation_words(arms: Sequence[Arm], claimed: Collection[str]) -> str:
-    """The one look that decides about further seeds.
+def deviation_words(arms: Sequence[Arm], rules: Rules) -> str:
+    """How trainings scatter; in a study whose rule it is, the one look that decides about further seeds.
 
     Args:
         arms: Of a study.
-        claimed: Names of those that its claims are about.
+        rules: What it claims.
     """
-    scores = [list(arm.scores("accuracy").values()) for arm in arms if arm.name in claimed]
+    scores = [list(arm.scores("accuracy").values()) for arm in arms if arm.name in rules.claimed]
     if not any(len(one) > 1 for one in scores):
         return "No arm of the claims has two seeds yet, so nobody knows how trainings scatter."
     found = pooled_deviation(scores)
+    said = f"Pooled within the arms of the claims, accuracy scatters by {100 * found:.1f} points over seeds"
+    if not rules.further:
+        return f"{said}."
     end = "above" if found > MOST_DEVIATION else "not above"
-    more = "and seeds 108 to 115 are run for these arms" if found > MOST_DEVIATION else "so eight seeds do"
-    return (
-        f"Pooled within the arms of the claims, accuracy scatters by {100 * found:.1f} points over seeds: "
-        f"{end} {100 * MOST_DEVIATION:g}, {more}."
+    more = (
+        f"and seeds {rules.further} are run for these arms" if found > MOST_DEVIATION else "so eight seeds do"
     )
+    return f"{said}: {end} {100 * MOST_DEVIATION:g}, {more}."
 
 
 def arms_table(arms: Sequence[Arm]) -> Section:

@@ -181,3 +181,20 @@ def test_tuning_runs_are_shown_and_no_arm_has_more(tmp_path):
         with pytest.raises(RecipeError, match=r"same number|tuning run is of seed 100"):
             made(tmp_path / str(number), start, unfair)
     check_fair([])
+
+
+def test_further_seeds_are_asked_for_only_where_the_protocol_asks_for_them(tmp_path):
+    arms = (START, "RPT", "RMT")
+    near = [simulated(arm, seed, 0.5, scatter=0.001) for seed in SEEDS for arm in arms]
+    _, out = made(tmp_path / "near", near)
+    assert "over seeds: not above 3, so eight seeds do." in (out / "report.md").read_text()
+    wide = [simulated(arm, seed, 0.5, scatter=0.1) for seed in SEEDS for arm in arms]
+    _, out = made(tmp_path / "by the rule", wide)
+    assert (
+        "over seeds: above 3, and seeds 108 to 115 are run for these arms." in (out / "report.md").read_text()
+    )
+    others = [replace(one, study=SHORTER_THOUGHTS) for one in wide]
+    _, out = made(tmp_path / "without one", others, study=SHORTER_THOUGHTS)
+    text = (out / "report.md").read_text()
+    assert "accuracy scatters by" in text
+    assert "108" not in text.split("What fell short")[0]
