@@ -65,6 +65,16 @@ def count_of(value: float) -> str:
     return f"{int(value):,}".replace(",", "\u2009") if value else DASH
 
 
+def minus_signs(text: str) -> str:
+    """A text whose negative numbers have a minus sign for their hyphen.
+
+    Example:
+        >>> minus_signs("-2 to +4, next-token 1-2")
+        '−2 to +4, next-token 1-2'
+    """
+    return re.sub(r"(?<!\w)-(?=\d)", "−", text)
+
+
 def short_number(value: float) -> str:
     """A number with at most three digits and a letter for its size.
 

@@ -7,10 +7,13 @@ from typing import Any
 from rpt_core.artifacts.manifest import Manifest
 from rpt_core.pages.words import count_of, duration, flops_of, short_number
 from rpt_core.recipes.corpus import IngestRecipe
+from rpt_core.recipes.outcomes import KeptOutcomesRecipe
 from rpt_core.recipes.reports.report import SAMPLE_WORLD, short_name
 from rpt_core.recipes.supervised import BaseRecipe
 from rpt_core.report.sources import SourceArtifact
 
+TAKEN = KeptOutcomesRecipe.model_fields["stage"].default
+"""The stage that reads outcomes from a file."""
 MOST_NAMED = 4
 """Texts or models that are named one by one; more are counted."""
 
@@ -50,7 +53,9 @@ def what_it_took(sources: Sequence[SourceArtifact]) -> list[Line]:
     where = f", on {len(hosts)} machine{'s' if len(hosts) > 1 else ''}" if hosts else ""
     device = f" ({_listed(devices, 'kinds of device')})" if devices else ""
     tries = f"{len(attempts)} attempts" if len(attempts) > 1 else "one attempt"
-    return [Line("Time", f"{duration(seconds)} of all stages together, {tries}{where}{device}")]
+    taken = sum(one.manifest.recipe.get("stage") == TAKEN for one in sources if one.manifest)
+    less = f"; the trainings behind {count_of(taken)} taken outcomes are not among them" if taken else ""
+    return [Line("Time", f"{duration(seconds)} of all stages together, {tries}{where}{device}{less}")]
 
 
 def _text(manifest: Manifest) -> str:

@@ -22,7 +22,7 @@ from rpt_core.evaluation.runs import over_runs
 from rpt_core.evaluation.statistics.compare import ALPHA
 from rpt_core.evaluation.statistics.intervals import Estimate
 from rpt_core.evaluation.statistics.power import smallest_detectable
-from rpt_core.pages.words import number_word, p_value, percent, points
+from rpt_core.pages.words import minus_signs, number_word, p_value, percent, points
 from rpt_core.report.blocks import (
     NOTHING,
     Cell,
@@ -85,7 +85,7 @@ def claims_table(found: Sequence[Judged], arms: Mapping[str, Arm]) -> Section:
         "p, adjusted": lambda one: p_value(one.decision.adjusted_p_value) if one.decision else NOTHING,
         "seeds": lambda one: count(len(one.seeds)),
         "over documents, no verdict": documents,
-        "expected before": lambda one: one.claim.expected,
+        "expected before": lambda one: minus_signs(one.claim.expected),
     }
     rows = [(one.claim.key, *(column(one) for column in columns.values())) for one in found]
     lead = (

@@ -64,6 +64,14 @@ def test_hours_count_every_attempt():
     assert told["Time"].startswith("1 h 40 min of all stages together, 2 attempts, on 2 machines")
 
 
+def test_outcomes_that_were_taken_from_files_took_their_time_elsewhere():
+    taken = [source("outcomes", str(n), recipe={"stage": "take-outcomes"}) for n in range(3)]
+    made = source("outcomes", "made", recipe={"stage": "gather-outcomes"})
+    told = lines(*taken, made)["Time"]
+    assert told.endswith("; the trainings behind 3 taken outcomes are not among them")
+    assert "taken" not in lines(made)["Time"]
+
+
 @pytest.mark.parametrize(
     ("name", "chosen", "title"),
     [
