@@ -27,7 +27,7 @@ from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
 from rpt_core.recipes.reports.report import StudyRecipe
 from rpt_core.report.outcomes.claims import RULES, Rules
-from rpt_core.report.outcomes.tables import deviation_words
+from rpt_core.report.outcomes.power import deviation_words
 from rpt_core.report.papers.table import TABLES, Price, written
 from rpt_core.report.papers.table import arms_of as kept_arms
 from tasks.planning.estimate import PlanQuery, estimate

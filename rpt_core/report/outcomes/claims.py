@@ -122,6 +122,13 @@ SEGMENT_DESCRIBED: tuple[tuple[str, str, ScoreName], ...] = (
 )
 
 
+TOLD_ONCE = (
+    "A true chain is the true steps told once, word for word. A thought that goes over its chain again, as "
+    "these starts learnt to, is none and counts among other faults, so that shorter thoughts raise every "
+    "figure of true chains on this page by themselves."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the page of a study claims, and about which arms."""
@@ -132,6 +139,8 @@ class Rules:
     described: tuple[tuple[str, str, ScoreName], ...]
     further: str = ""
     """Seeds that are run for the arms of the claims where trainings scatter too much; empty for none."""
+    of_thoughts: str = ""
+    """What a reader of the measures of thoughts must know."""
 
     @property
     def claimed(self) -> frozenset[str]:
@@ -141,7 +150,7 @@ class Rules:
 
 RULES: Mapping[str, Rules] = {
     IMPERFECT_TEACHER: Rules(RPT, CLAIMS, DESCRIBED, further="108 to 115"),
-    SHORTER_THOUGHTS: Rules(RMT, RMT_CLAIMS, RMT_DESCRIBED),
+    SHORTER_THOUGHTS: Rules(RMT, RMT_CLAIMS, RMT_DESCRIBED, of_thoughts=TOLD_ONCE),
     NEXT_SEGMENTS: Rules(RLPT, SEGMENT_CLAIMS, SEGMENT_DESCRIBED),
 }
 """By study."""

@@ -7,7 +7,7 @@ from rpt_core.evaluation.kept.arm import SHARED
 from rpt_core.pages.words import count_of, flops_of, percent
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
 from rpt_core.report.blocks import Cell, Inline, KeyFigure, gain, say, share
-from rpt_core.report.outcomes import segments, tables
+from rpt_core.report.outcomes import power, segments, tables
 from rpt_core.report.outcomes.claims import FIRST_SEEDS, RULES, Judged, judged
 from rpt_core.report.outcomes.tuning import TuningRun, read_runs, tuning_section
 from rpt_core.report.outcomes.values import Arm, names_of
@@ -41,7 +41,7 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
         sections=[
             *([tables.thinking_table(start, method)] if method else []),
             tables.claims_table(found, by_name),
-            tables.arms_table(arms),
+            tables.arms_table(arms, rules.of_thoughts),
             *tables.sharpening(arms),
             *tables.faults_table(arms),
             *tables.described(by_name, rules.described),
@@ -49,7 +49,7 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
             *segments.tokens_table(arms),
             tables.cost_table(arms),
             tables.by_seed_table(arms),
-            tables.power_table(arms, rules),
+            power.power_table(arms, rules),
         ],
         short=list(_short(found, arms)),
         footer="Held out are questions, not documents: kind and steps of a held-out question stand in no "

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpt_core.artifacts.build import GIGA
-from rpt_core.evaluation.by_seed import pooled_deviation
 from rpt_core.evaluation.kept.arm import (
     FAULTS,
     SHARED,
@@ -19,9 +18,7 @@ from rpt_core.evaluation.kept.arm import (
     thought_tokens,
 )
 from rpt_core.evaluation.runs import over_runs
-from rpt_core.evaluation.statistics.compare import ALPHA
 from rpt_core.evaluation.statistics.intervals import Estimate
-from rpt_core.evaluation.statistics.power import smallest_detectable
 from rpt_core.pages.words import minus_signs, number_word, p_value, percent, points
 from rpt_core.report.blocks import (
     NOTHING,
@@ -39,7 +36,7 @@ from rpt_core.report.blocks import (
     nats,
     share,
 )
-from rpt_core.report.outcomes.claims import FIRST_SEEDS, MOST_DEVIATION, Claim, Judged, Rules
+from rpt_core.report.outcomes.claims import Claim, Judged
 from rpt_core.report.outcomes.values import (
     ENDS,
     Arm,
@@ -49,9 +46,6 @@ from rpt_core.report.outcomes.values import (
     never_solved,
     over_documents,
 )
-
-DEVIATIONS = (0.01, 0.03, 0.05)
-"""Of seeds' differences: what the published studies of this project scatter between."""
 
 
 def mean_over(values: Mapping[int, float] | Sequence[float]) -> Estimate | None:
@@ -116,52 +110,13 @@ def rule(claim: Claim) -> str:
     return f"{end} {100 * claim.threshold:g}"
 
 
-def power_table(arms: Sequence[Arm], rules: Rules) -> Section:
-    """What so many seeds can find, and whether more are wanted: nothing of how arms differ.
+def arms_table(arms: Sequence[Arm], of_thoughts: str = "") -> Section:
+    """Every arm by its scores, mean over its seeds.
 
     Args:
-        arms: Of a study.
-        rules: What it claims, under one error rate.
+        arms: The start first.
+        of_thoughts: What a reader of their measures must know.
     """
-    num_claims = len(rules.claims)
-    num = max((len(arm.by_seed) for arm in arms), default=0)
-    counts = sorted({len(FIRST_SEEDS), 2 * len(FIRST_SEEDS), num} - {0, 1})
-    rows: list[Row] = [
-        (f"{seeds} seeds, {words}", *(points(smallest_detectable(sd, seeds, alpha)) for sd in DEVIATIONS))
-        for seeds in counts
-        for words, alpha in (
-            ("one claim", ALPHA),
-            (f"the smallest p of {number_word(num_claims)}", ALPHA / num_claims),
-        )
-    ]
-    head = ("", *(f"differences scatter by {100 * sd:g} points" for sd in DEVIATIONS))
-    lead = "The smallest true mean difference, from its threshold on, that is found with a chance of 80 %."
-    return Section("What these seeds can find", [lead, Table(head, rows), deviation_words(arms, rules)])
-
-
-def deviation_words(arms: Sequence[Arm], rules: Rules) -> str:
-    """How trainings scatter; in a study whose rule it is, the one look that decides about further seeds.
-
-    Args:
-        arms: Of a study.
-        rules: What it claims.
-    """
-    scores = [list(arm.scores("accuracy").values()) for arm in arms if arm.name in rules.claimed]
-    if not any(len(one) > 1 for one in scores):
-        return "No arm of the claims has two seeds yet, so nobody knows how trainings scatter."
-    found = pooled_deviation(scores)
-    said = f"Pooled within the arms of the claims, accuracy scatters by {100 * found:.1f} points over seeds"
-    if not rules.further:
-        return f"{said}."
-    end = "above" if found > MOST_DEVIATION else "not above"
-    more = (
-        f"and seeds {rules.further} are run for these arms" if found > MOST_DEVIATION else "so eight seeds do"
-    )
-    return f"{said}: {end} {100 * MOST_DEVIATION:g}, {more}."
-
-
-def arms_table(arms: Sequence[Arm]) -> Section:
-    """Every arm by its scores, mean over its seeds."""
     start = arms[0]
     right: tuple[ScoreName, ...] = ("accuracy", "new-sentence", "new-pair", "updated", "long", "seen")
     thought: tuple[ScoreName, ...] = ("verified", "process", "thinks", "plain")
@@ -183,11 +138,12 @@ def arms_table(arms: Sequence[Arm]) -> Section:
         "entropy of thoughts, nats": lambda arm: nats(mean_over(of_held(arm, thought_entropy))),
         "held-out text, nats a token": lambda arm: nats(mean_over(text_nats(arm))),
     }
+    but = ", but for the column at equal updates" if ENDS["updated"] in accuracies else ""
     lead = (
-        "At equal FLOPs, each arm at the first update that reached the budget, but for the column at equal "
-        "updates; means over seeds with Student's interval of 95 %."
+        f"At equal FLOPs, each arm at the first update that reached the budget{but}; means over seeds with "
+        "Student's interval of 95 %."
     )
-    more = "The thoughts of the same answers, and what became of plain text."
+    more = f"The thoughts of the same answers, and what became of plain text. {of_thoughts}".strip()
     tables = Table.of("arm", arms, accuracies), Table.of("arm", arms, thoughts)
     return Section("Every arm", [lead, tables[0], more, tables[1]])
 

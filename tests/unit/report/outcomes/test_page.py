@@ -198,3 +198,15 @@ def test_further_seeds_are_asked_for_only_where_the_protocol_asks_for_them(tmp_p
     text = (out / "report.md").read_text()
     assert "accuracy scatters by" in text
     assert "108" not in text.split("What fell short")[0]
+
+
+def test_a_reader_of_true_chains_is_told_what_else_raises_them(tmp_path, known):
+    _, out = known
+    assert "told once, word for word" not in (out / "report.md").read_text()
+    outcomes = [shorter(seed, arm, 0.5, 3) for seed in SEEDS for arm in (START, "RPT", "RMT")]
+    _, out = made(
+        tmp_path, [replace(one, updated_IS=None, at_updates=0) for one in outcomes], study=SHORTER_THOUGHTS
+    )
+    text = (out / "report.md").read_text()
+    assert "A true chain is the true steps told once, word for word." in text
+    assert "equal updates" not in text

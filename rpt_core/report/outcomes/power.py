@@ -1,0 +1,57 @@
+"""What so many seeds can find, and how trainings scatter over them."""
+
+from collections.abc import Sequence
+
+from rpt_core.evaluation.by_seed import pooled_deviation
+from rpt_core.evaluation.statistics.compare import ALPHA
+from rpt_core.evaluation.statistics.power import smallest_detectable
+from rpt_core.pages.words import number_word, points
+from rpt_core.report.blocks import Row, Section, Table
+from rpt_core.report.outcomes.claims import FIRST_SEEDS, MOST_DEVIATION, Rules
+from rpt_core.report.outcomes.values import Arm
+
+DEVIATIONS = (0.01, 0.03, 0.05)
+"""Of seeds' differences: what the published studies of this project scatter between."""
+
+
+def power_table(arms: Sequence[Arm], rules: Rules) -> Section:
+    """What so many seeds can find, and whether more are wanted: nothing of how arms differ.
+
+    Args:
+        arms: Of a study.
+        rules: What it claims, under one error rate.
+    """
+    num_claims = len(rules.claims)
+    num = max((len(arm.by_seed) for arm in arms), default=0)
+    counts = sorted({len(FIRST_SEEDS), 2 * len(FIRST_SEEDS), num} - {0, 1})
+    rows: list[Row] = [
+        (f"{seeds} seeds, {words}", *(points(smallest_detectable(sd, seeds, alpha)) for sd in DEVIATIONS))
+        for seeds in counts
+        for words, alpha in (
+            ("one claim", ALPHA),
+            (f"the smallest p of {number_word(num_claims)}", ALPHA / num_claims),
+        )
+    ]
+    head = ("", *(f"differences scatter by {100 * sd:g} points" for sd in DEVIATIONS))
+    lead = "The smallest true mean difference, from its threshold on, that is found with a chance of 80 %."
+    return Section("What these seeds can find", [lead, Table(head, rows), deviation_words(arms, rules)])
+
+
+def deviation_words(arms: Sequence[Arm], rules: Rules) -> str:
+    """How trainings scatter; in a study whose rule it is, the one look that decides about further seeds.
+
+    Args:
+        arms: Of a study.
+        rules: What it claims.
+    """
+    scores = [list(arm.scores("accuracy").values()) for arm in arms if arm.name in rules.claimed]
+    if not any(len(one) > 1 for one in scores):
+        return "No arm of the claims has two seeds yet, so nobody knows how trainings scatter."
+    found = pooled_deviation(scores)
+    said = f"Pooled within the arms of the claims, accuracy scatters by {100 * found:.1f} points over seeds"
+    if not rules.further:
+        return f"{said}."
+    most = f"{100 * MOST_DEVIATION:g}"
+    if found <= MOST_DEVIATION:
+        return f"{said}: not above {most}, so eight seeds do."
+    return f"{said}: above {most}, and seeds {rules.further} are run for these arms."
