@@ -11,7 +11,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.evaluation.kept.arm import ArmOutcomes
 from rpt_core.evaluation.kept.calculator import EVALUATES, OPERANDS
 from rpt_core.evaluation.statistics.intervals import Estimate, clustered_mean
-from rpt_core.pages.words import percent, points
+from rpt_core.pages.words import minus_signs, percent, points
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
 from rpt_core.report.blocks import (
     NOTHING,
@@ -144,7 +144,7 @@ def _numbers(arms: Sequence[Arm], start: Arm | None, asked: str) -> Section:
         "plain, whole number": lambda arm: share(mean_of(_only(arm), _only(arm).plain_I)),
         "right after thinking": lambda arm: share(mean_of(_only(arm), _only(arm).answers.right_IS)),
         "over the start, points": over_start,
-        "expected": lambda arm: EXPECTED.get(arm.name, ""),
+        "expected": lambda arm: minus_signs(EXPECTED.get(arm.name, "")),
         "right and verified": lambda arm: share(mean_of(_only(arm), _only(arm).answers.verified_IS)),
         "comes to what is boxed": checked(EVALUATES),
         "operands stand in the text": checked(OPERANDS),
