@@ -82,7 +82,11 @@ def what_ran(arms: Sequence[Arm]) -> list[Line]:
     kept = [one for arm in arms for one in arm.by_seed.values()]
     if not kept:
         return []
-    shared = {one.seed: sum(one.gflops.get(name, 0.0) for name in SHARED) for one in kept}
+    shared: dict[tuple[int, str], float] = {}
+    for one in kept:
+        start = one.seed, repr(sorted(one.setting.items()))  # one start a seed and world
+        spent = sum(one.gflops.get(name, 0.0) for name in SHARED)
+        shared[start] = max(spent, shared.get(start, 0.0))  # a model that was given has cost nothing here
     own = flops_of(GIGA * sum(one.own_gflops for one in kept))
     beside = flops_of(GIGA * sum(shared.values()))
     tokens = count_of(sum(one.tokens for one in kept))

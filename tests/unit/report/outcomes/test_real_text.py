@@ -24,6 +24,7 @@ def answered(arm: str, share: float, *, plain: float = 0.45, digest: str = "0" *
     right = rng.random((NUM, SAMPLES)) < share
     comes, stands = rng.random(right.shape) < 0.6, rng.random(right.shape) < 0.9
     own = {} if arm in ("before lessons", "start") else {"training": 165_000.0}
+    lessons = 0.0 if arm == "before lessons" else 60_000.0
     tails = [Shown(at, f"he has {at}/2 = ", str(at), f"{at}/2=1", "1", "wrong") for at in range(20)]
     return ArmOutcomes(
         study=REAL_TEXT, arm=arm, seed=0, design=DESIGN,
@@ -35,7 +36,7 @@ def answered(arm: str, share: float, *, plain: float = 0.45, digest: str = "0" *
             right_IS=right, thinks_I=np.full(NUM, SAMPLES), thought_tokens_I=np.full(NUM, 7 * SAMPLES),
             verified_IS=right & comes & stands, checks_IS={EVALUATES: comes, OPERANDS: stands},
         ),
-        gflops={"base": 0.0, "cold start": 60_000.0} | own, steps=40, plain_I=rng.random(NUM) < plain,
+        gflops={"base": 0.0, "cold start": lessons} | own, steps=40, plain_I=rng.random(NUM) < plain,
         shown=tuple(tails),
     )  # fmt: skip
 
@@ -65,6 +66,8 @@ def test_every_number_is_there_with_what_was_expected_and_nothing_is_claimed(tmp
     assert "existence proof" in text
     assert not said.get("claims")
     assert "comes to what is boxed" in text
+    assert "cold start 60T." in text, "the model as it was given had none"
+    assert "60T of their start models" in text
     assert "165.0T" in text.replace(" ", "") or "165T" in text.replace(" ", "")
 
 

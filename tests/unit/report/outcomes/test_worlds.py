@@ -54,6 +54,12 @@ def test_every_world_shows_its_own_gain(known):
         assert abs(found - gain) < 0.06, (right, long, found)
 
 
+def test_start_models_are_counted_once_for_every_world_and_seed(known):
+    _, out = known
+    num_starts = len(GAINS) * len(SEEDS)
+    assert f"{800e9 * num_starts / 1e12:.3g}T of their start models" in (out / "report.md").read_text()
+
+
 def test_a_grid_is_drawn_as_one_heat_map_a_measure_with_a_cell_a_world(known):
     _, out = known
     text, page = (out / "report.md").read_text(), (out / "report.html").read_text()
