@@ -130,11 +130,10 @@ class SeedStudy:
             for name in names or tuple(self.arms):
                 frozen = dotted(self.setting_of(name))
                 if kind in TRAINED and any(_overlap(path, one) for one in frozen):
-                    setting = ", ".join(f"{key}={value}" for key, value in frozen.items())
                     raise RecipeError(
                         f"-p {given}: the arm {name!r} of {self.name} keeps the setting that its tuning runs "
-                        f"chose ({setting}), so this would change nothing. Leave it out, or choose arms "
-                        "without a setting of their own."
+                        f"chose ({setting_words(frozen)}), so this would change nothing. Leave it out, or "
+                        "choose arms without a setting of their own."
                     )
 
     def compared(
@@ -288,6 +287,11 @@ def dotted(setting: Mapping[str, Any], before: str = "") -> dict[str, Any]:
         else:
             found[f"{before}{name}"] = list(value) if isinstance(value, tuple) else value
     return found
+
+
+def setting_words(fields: Mapping[str, Any]) -> str:
+    """A setting by dotted names as a sentence says it."""
+    return ", ".join(f"{name}={value}" for name, value in fields.items())
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -11,7 +11,7 @@ from flows.cli.commands.show import console, print_json, print_table
 from flows.kept import read_folder, read_studies
 from flows.make import prepared
 from flows.recipes import Overrides, any_journey
-from flows.recipes.by_seed import dotted
+from flows.recipes.by_seed import dotted, setting_words
 from flows.recipes.named import BY_SEED
 from flows.recipes.trees import walk
 from flows.study import planned
@@ -190,8 +190,7 @@ def _frozen(page: Recipe, about: str) -> Iterator[str]:
     yield ""
     yield "Settings that the tuning runs chose:"
     for name in trained:
-        setting = dotted(BY_SEED[about].setting_of(name))
-        chosen = ", ".join(f"{key}={value}" for key, value in setting.items())
+        chosen = setting_words(dotted(BY_SEED[about].setting_of(name)))
         yield f"  {name}: {chosen or 'none, as the recipe has it'}"
 
 

@@ -137,6 +137,11 @@ class ArmOutcomes:
         """What the arm is charged with."""
         return sum(value for name, value in self.gflops.items() if name not in SHARED)
 
+    @property
+    def shared_gflops(self) -> float:
+        """What its start model took, charged to no arm; 0 for a model that was given."""
+        return sum(value for name, value in self.gflops.items() if name in SHARED)
+
     def named(self, design: str, setting: Mapping[str, Any] | None = None) -> "ArmOutcomes":
         """The same under another design, as a tuning run with a setting."""
         return replace(self, design=design, setting=setting or {})

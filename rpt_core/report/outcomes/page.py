@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from rpt_core.artifacts.build import GIGA, Build
-from rpt_core.evaluation.kept.arm import SHARED
 from rpt_core.pages.words import count_of, flops_of, percent
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
 from rpt_core.report.blocks import Cell, Inline, KeyFigure, gain, say, share
@@ -85,8 +84,7 @@ def what_ran(arms: Sequence[Arm]) -> list[Line]:
     shared: dict[tuple[int, str], float] = {}
     for one in kept:
         start = one.seed, repr(sorted(one.setting.items()))  # one start a seed and world
-        spent = sum(one.gflops.get(name, 0.0) for name in SHARED)
-        shared[start] = max(spent, shared.get(start, 0.0))  # a model that was given has cost nothing here
+        shared[start] = max(one.shared_gflops, shared.get(start, 0.0))  # none for a model that was given
     own = flops_of(GIGA * sum(one.own_gflops for one in kept))
     beside = flops_of(GIGA * sum(shared.values()))
     tokens = count_of(sum(one.tokens for one in kept))

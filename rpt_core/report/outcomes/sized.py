@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from rpt_core.errors import RecipeError
-from rpt_core.evaluation.kept.arm import SHARED, ArmOutcomes
+from rpt_core.evaluation.kept.arm import ArmOutcomes
 from rpt_core.evaluation.kept.course import Course, Point
 from rpt_core.evaluation.statistics.intervals import Estimate
 from rpt_core.report.outcomes.claims import RPT, START
@@ -83,7 +83,7 @@ def course_of(outcomes: ArmOutcomes) -> Course:
 
 
 def _path(outcomes: ArmOutcomes, way: Way) -> list[At]:
-    shared = sum(outcomes.gflops[name] for name in SHARED)
+    shared = outcomes.shared_gflops
     proxy = outcomes.gflops.get("proxy", 0.0)
     return [
         At(one.step, one.gflops, shared + proxy + one.gflops, accuracy_at(outcomes, one, way))

@@ -342,7 +342,7 @@ def cost_table(arms: Sequence[Arm]) -> Section:
         "updates": lambda arm: by_seed([one.steps for _, one in sorted(arm.by_seed.items())]),
     }
     outcomes = [one for arm in arms for one in arm.by_seed.values()]
-    taught = [one for one in outcomes if any(one.gflops.get(name) for name in SHARED)] or outcomes
+    taught = [one for one in outcomes if one.shared_gflops] or outcomes
     common = ", ".join(
         f"{name} {flops(GIGA * float(np.mean([one.gflops.get(name, 0.0) for one in taught]))).text}"
         for name in SHARED

@@ -7,6 +7,7 @@ import pytest
 from flows.cli.commands.run import show_plan
 from flows.cli.commands.studies import show_study_plan
 from flows.recipes import NAMED, Overrides, any_journey
+from flows.recipes.shorter_thoughts import STUDY, TUNED
 from flows.recipes.trees import walk
 from infra import prices
 from rpt_core.artifacts.placement import Placement
@@ -167,8 +168,6 @@ def planned(capsys, recipe: str, about: str, seeds: tuple[int, ...], arms: tuple
 
 
 def test_the_plan_of_a_study_says_the_setting_that_each_arm_trains_under(capsys, monkeypatch):
-    from flows.recipes.shorter_thoughts import STUDY, TUNED
-
     parts = ("RMT", "RMT without NTP")
     setting = {"loss": "dr_grpo", "optimiser": {"learning_rate": 3e-5}}
     monkeypatch.setitem(TUNED, "RMT", setting)
