@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.words import Json, Parameters, Placed, Spoken, overrides, placement_of, prefect, seeds_of
+from flows.cli.words import Json, Parameters, Placed, Spoken, overrides, placement_of, prefect
+from flows.named_seeds import seeds_of
 from infra.local.state import made_state_folder
 from rpt_core.errors import RecipeError
 
@@ -42,7 +43,7 @@ def study(
             "shorter-thoughts, next-segments, dose-response, other-text, sizes or real-text."
         ),
     ] = "mid-training",
-    arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons, the reference first.")] = "",
+    arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons, the reference first; RPT@100-115: with seeds of its own.")] = "",
     check_holdout: Annotated[
         str,
         typer.Option(

@@ -37,34 +37,6 @@ def prefect() -> AbstractContextManager[Callable[[], None]]:
     return prefect_at_hand(made_state_folder())
 
 
-def seeds_of(text: str) -> tuple[int, ...]:
-    """What ``--seeds`` names: numbers by commas, or from one to another.
-
-    Raises:
-        RecipeError: a part is neither, or a seed is named twice.
-
-    Example:
-        >>> seeds_of("0, 1,2"), seeds_of("100-103,9")
-        ((0, 1, 2), (100, 101, 102, 103, 9))
-    """
-    found = [number for part in text.split(",") for number in _numbers(part.strip())]
-    if len(set(found)) < len(found):
-        raise RecipeError(f"--seeds: {text!r} names a seed twice; each is one run.")
-    return tuple(found)
-
-
-def _numbers(part: str) -> range:
-    first, dash, last = (one.strip() for one in part.partition("-"))
-    ends = (first, last) if dash else (first, first)
-    if not all(end.isdecimal() for end in ends):
-        raise RecipeError(
-            f"--seeds: {part!r} is no whole number; write for example --seeds 0,1,2 or --seeds 100-107."
-        )
-    if int(ends[0]) > int(ends[1]):
-        raise RecipeError(f"--seeds: {part!r} goes backwards; write {ends[1]}-{ends[0]}.")
-    return range(int(ends[0]), int(ends[1]) + 1)
-
-
 def overrides(parameters: list[str] | None) -> Any:
     """The ``flows.recipes.Overrides`` that the words of ``-p`` ask for."""
     from flows.cli.parameters import parse

@@ -137,27 +137,28 @@ class SeedStudy:
                     )
 
     def compared(
-        self, journeys: Sequence[Recipe], seeds: tuple[int, ...], names: tuple[str, ...] = ()
+        self, journeys: Mapping[int, Recipe], arms: Mapping[str, tuple[int, ...]]
     ) -> OutcomesReportRecipe:
-        """The start and all arms under some seeds, for one page.
+        """The start under every seed and each arm under its own, for one page.
 
         Args:
             journeys: By seed.
-            seeds: Their names.
-            names: Some of the arms; empty for all.
+            arms: By name, the seeds that it is run under.
 
         Raises:
             RecipeError: there is no arm of a name.
         """
-        runs = [(self.lay(journey, "test"), seed) for journey, seed in zip(journeys, seeds, strict=True)]
-        arms = [self._arm(START, (self.outcomes_of(one, seed, START, None) for one, seed in runs))]
-        for name in names or tuple(self.arms):
+        runs = {seed: self.lay(journey, "test") for seed, journey in journeys.items()}
+        found = [self._arm(START, (self.outcomes_of(one, seed, START, None) for seed, one in runs.items()))]
+        for name, seeds in arms.items():
             setting = self.setting_of(name)
-            trained = ((one, seed, self.training_of(one, name, setting)) for one, seed in runs)
-            arms.append(
-                self._arm(name, (self.outcomes_of(one, seed, name, made) for one, seed, made in trained))
+            trained = ((seed, runs[seed], self.training_of(runs[seed], name, setting)) for seed in seeds)
+            found.append(
+                self._arm(name, (self.outcomes_of(one, seed, name, made) for seed, one, made in trained))
             )
-        return OutcomesReportRecipe(title=self.title, study=self.name, seeds=seeds, arms=tuple(arms))
+        return OutcomesReportRecipe(
+            title=self.title, study=self.name, seeds=tuple(runs), arms=tuple(found)
+        )  # fmt: skip
 
     def tuning(
         self, journeys: Mapping[int, Recipe], best: Mapping[str, int], names: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from flows.named_seeds import seeds_by_arm
 from flows.recipes import (
     imperfect_teacher,
     next_segments,
@@ -216,7 +217,8 @@ def over_arms(
         name: Of an RMT recipe for ``mid-training``, of an RLPT recipe for ``next-segment`` and
             ``next-segments``, of an RPT recipe for the other studies.
         seeds: Data, models and training all follow the seed.
-        arms: Some of the study's; empty for all.
+        arms: Some of the study's; empty for all. Of a study whose unit is the seed, ``NAME@100-115`` is an
+            arm with seeds of its own.
         overrides: The run's changes to the recipe.
         about: Which study.
 
@@ -227,8 +229,10 @@ def over_arms(
         found = [any_journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
         return rlpt.compared(found, seeds, arms)
     if by_seed := BY_SEED.get(about):
-        by_seed.check_frozen(overrides.fields, arms)
-        return by_seed.compared(list(_begun(by_seed, name, seeds, overrides).values()), seeds, arms)
+        wanted = seeds_by_arm(arms or tuple(by_seed.arms), seeds)
+        by_seed.check_frozen(overrides.fields, tuple(wanted))
+        every = tuple(dict.fromkeys(seed for own in wanted.values() for seed in own))
+        return by_seed.compared(_begun(by_seed, name, every, overrides), wanted)
     runs = [journey(name, overrides.model_copy(update={"seed": seed})) for seed in seeds]
     if own_page := OWN_PAGES.get(about):
         return own_page(runs, seeds, arms)

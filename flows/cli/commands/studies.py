@@ -10,6 +10,7 @@ from typing import Any
 from flows.cli.commands.show import console, print_json, print_table
 from flows.kept import read_folder, read_studies
 from flows.make import prepared
+from flows.named_seeds import seeds_by_arm
 from flows.recipes import Overrides, any_journey
 from flows.recipes.by_seed import dotted, setting_words
 from flows.recipes.named import BY_SEED
@@ -90,8 +91,9 @@ def show_study_plan(
     }
     shares = shares_of(plan.target, left)
     done = done_of(plan.target, left)
+    num_seeds = max((len(own) for own in seeds_by_arm(arms, seeds).values()), default=len(seeds))
     if as_json:
-        print_json(_plain(shares, done, len(seeds)))
+        print_json(_plain(shares, done, num_seeds))
         return
     print_table(
         ["arm", "seeds done", "left", "FLOPs left", "hours left", "hours a seed"], _rows(shares, done)
@@ -100,7 +102,7 @@ def show_study_plan(
     claims = len(rules.claims) if rules else 0
     lines = (
         *_frozen(plan.target, about),
-        *_words(shares, len(seeds), claims),
+        *_words(shares, num_seeds, claims),
         *(_scatter(outcomes, rules) if rules else ()),
     )
     for line in lines:

@@ -29,11 +29,10 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
     rules = RULES[recipe.study]
     found = judged(by_name, rules.claims)
     method = by_name.get(rules.method)
-    words = seed_words(recipe.seeds)
     return Study(
         title=recipe.title,
-        eyebrow=f"Report · {len(arms) - 1} arms from one start model · {words}",
-        lead=_lead(start, method, words, rules.method),
+        eyebrow=f"Report · {len(arms) - 1} arms from one start model · {arm_seed_words(arms[1:])}",
+        lead=_lead(start, method, rules.method),
         facts=list(_facts(start, method, found)),
         models=(),
         decisions=[one.decision for one in found if one.decision],
@@ -115,7 +114,17 @@ def seed_words(seeds: Sequence[int]) -> str:
     return head + ", ".join(map(str, ordered))
 
 
-def _lead(start: Arm, method: Arm | None, words: str, name: str) -> tuple[Inline, ...]:
+def arm_seed_words(arms: Sequence[Arm]) -> str:
+    """Seeds of the arms, and where they differ, how many arms were run under which."""
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for arm in arms:
+        groups.setdefault(tuple(sorted(arm.by_seed)), []).append(arm.name)
+    if len(groups) == 1:
+        return seed_words(next(iter(groups)))
+    return "; ".join(f"{len(names)} under {seed_words(seeds)}" for seeds, names in groups.items())
+
+
+def _lead(start: Arm, method: Arm | None, name: str) -> tuple[Inline, ...]:
     if method is None:
         return (f"No outcomes of {name} are known yet, so nothing is said of it.",)
     seeds = tables.thinking_of(start, method)
@@ -126,7 +135,7 @@ def _lead(start: Arm, method: Arm | None, words: str, name: str) -> tuple[Inline
     assert before is not None
     assert after is not None
     return say(
-        f"Over {words}, {method.name} changes accuracy at questions that stand in no training text by {{}} "
+        f"Over {seed_words([one.seed for one in seeds])}, {method.name} changes accuracy at questions that stand in no training text by {{}} "
         f"points. At least {{}} of them are better thinking and not the habit of thinking: the start "
         f"thinks in {percent(before.value)} of its answers, {method.name} in {percent(after.value)}.",
         gain(change),

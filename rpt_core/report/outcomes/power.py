@@ -7,7 +7,7 @@ from rpt_core.evaluation.statistics.compare import ALPHA
 from rpt_core.evaluation.statistics.power import smallest_detectable
 from rpt_core.pages.words import number_word, points
 from rpt_core.report.blocks import Row, Section, Table
-from rpt_core.report.outcomes.claims import FIRST_SEEDS, MOST_DEVIATION, Rules
+from rpt_core.report.outcomes.claims import FIRST_SEEDS, FURTHER_SEEDS, MOST_DEVIATION, Rules
 from rpt_core.report.outcomes.values import Arm
 
 DEVIATIONS = (0.01, 0.03, 0.05)
@@ -44,14 +44,22 @@ def deviation_words(arms: Sequence[Arm], rules: Rules) -> str:
         arms: Of a study.
         rules: What it claims.
     """
-    scores = [list(arm.scores("accuracy").values()) for arm in arms if arm.name in rules.claimed]
+    claimed = [arm for arm in arms if arm.name in rules.claimed]
+    scores = [_first_scores(arm) for arm in claimed]
     if not any(len(one) > 1 for one in scores):
         return "No arm of the claims has two seeds yet, so nobody knows how trainings scatter."
     found = pooled_deviation(scores)
-    said = f"Pooled within the arms of the claims, accuracy scatters by {100 * found:.1f} points over seeds"
+    said = f"Pooled within the arms of the claims, accuracy scatters by {100 * found:.1f} points over"
     if not rules.further:
-        return f"{said}."
+        return f"{said} seeds."
     most = f"{100 * MOST_DEVIATION:g}"
     if found <= MOST_DEVIATION:
-        return f"{said}: not above {most}, so eight seeds do."
-    return f"{said}: above {most}, and seeds {rules.further} are run for these arms."
+        return f"{said} the first seeds: not above {most}, so {len(FIRST_SEEDS)} do."
+    run = all(set(FURTHER_SEEDS) <= arm.by_seed.keys() for arm in claimed)
+    end = f"seeds {rules.further} {'were' if run else 'are to be'} run for these arms"
+    return f"{said} the first seeds: above {most}, so {end}."
+
+
+def _first_scores(arm: Arm) -> list[float]:
+    """Under the seeds after which the one look is taken; further ones would be a second look."""
+    return [value for seed, value in arm.scores("accuracy").items() if seed not in FURTHER_SEEDS]

@@ -143,6 +143,8 @@ def arms_table(arms: Sequence[Arm], of_thoughts: str = "") -> Section:
         f"At equal FLOPs, each arm at the first update that reached the budget{but}; means over seeds with "
         "Student's interval of 95 %."
     )
+    if len({frozenset(arm.by_seed) for arm in arms[1:]}) > 1:
+        lead += " Arms that differ in their seeds are compared under those they share."
     more = f"The thoughts of the same answers, and what became of plain text. {of_thoughts}".strip()
     tables = Table.of("arm", arms, accuracies), Table.of("arm", arms, thoughts)
     return Section("Every arm", [lead, tables[0], more, tables[1]])

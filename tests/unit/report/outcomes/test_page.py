@@ -11,7 +11,7 @@ from rpt_core.artifacts.build import LocalBuild
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.by_seed import SeedClaim, decide_by_seed
 from rpt_core.recipes.reports.outcomes_report import SHORTER_THOUGHTS
-from rpt_core.report.outcomes.claims import CLAIMS, RUNS_AN_ARM
+from rpt_core.report.outcomes.claims import CLAIMS, FURTHER_SEEDS, RUNS_AN_ARM
 from rpt_core.report.outcomes.tuning import check_fair
 from rpt_core.report.study import write_report
 from tests.unit.report.outcomes.simulated import ARMS, EFFECT, SEEDS, START, page_of, simulated
@@ -187,17 +187,36 @@ def test_further_seeds_are_asked_for_only_where_the_protocol_asks_for_them(tmp_p
     arms = (START, "RPT", "RMT")
     near = [simulated(arm, seed, 0.5, scatter=0.001) for seed in SEEDS for arm in arms]
     _, out = made(tmp_path / "near", near)
-    assert "over seeds: not above 3, so eight seeds do." in (out / "report.md").read_text()
+    assert "over the first seeds: not above 3, so 8 do." in (out / "report.md").read_text()
     wide = [simulated(arm, seed, 0.5, scatter=0.1) for seed in SEEDS for arm in arms]
     _, out = made(tmp_path / "by the rule", wide)
-    assert (
-        "over seeds: above 3, and seeds 108 to 115 are run for these arms." in (out / "report.md").read_text()
-    )
+    text = (out / "report.md").read_text()
+    assert "over the first seeds: above 3, so seeds 108 to 115 are to be run for these arms." in text
     others = [replace(one, study=SHORTER_THOUGHTS) for one in wide]
     _, out = made(tmp_path / "without one", others, study=SHORTER_THOUGHTS)
     text = (out / "report.md").read_text()
     assert "accuracy scatters by" in text
     assert "108" not in text.split("What fell short")[0]
+
+
+def test_further_seeds_of_the_claims_arms_decide_and_are_no_second_look(tmp_path):
+    claimed = (START, "RPT", "more SFT", "rejection SFT", "permuted reward")
+    wide = [simulated(arm, seed, 0.5, scatter=0.1) for seed in SEEDS for arm in (*claimed, "RLP")]
+    _, out = made(tmp_path / "first", wide)
+    first = (out / "report.md").read_text()
+    still = [simulated(arm, seed, 0.9, scatter=0.001) for seed in FURTHER_SEEDS for arm in claimed]
+    _, out = made(tmp_path / "all", [*wide, *still])
+    text = (out / "report.md").read_text()
+    looked = [line.partition("accuracy scatters by ")[2][:4] for line in (first + text).splitlines()]
+    assert len({one for one in looked if one}) == 1, "further seeds never move the one look"
+    assert "above 3, so seeds 108 to 115 were run for these arms." in text
+    head = "5 arms from one start model · 4 under 16 seeds, 100 to 115; 1 under 8 seeds, 100 to 107"
+    assert head in (out / "report.html").read_text()
+    assert "Arms that differ in their seeds are compared under those they share." in text
+    assert "Arms that differ" not in first
+    (row,) = (line for line in text.splitlines() if line.startswith("| C1 |"))
+    assert "| 16 |" in row
+    assert "Over 16 seeds, 100 to 115, RPT changes accuracy" in text
 
 
 def test_a_reader_of_true_chains_is_told_what_else_raises_them(tmp_path, known):
