@@ -43,7 +43,12 @@ def study(
             "shorter-thoughts, next-segments, dose-response, other-text, sizes or real-text."
         ),
     ] = "mid-training",
-    arms: Annotated[str, typer.Option(help="Some of its arms, by semicolons, the reference first; RPT@100-115: with seeds of its own.")] = "",
+    arms: Annotated[
+        str,
+        typer.Option(
+            help="Some of its arms, by semicolons, the reference first; RPT@100-115: with seeds of its own."
+        ),
+    ] = "",
     check_holdout: Annotated[
         str,
         typer.Option(

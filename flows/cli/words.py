@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from infra.local.state import made_state_folder
-from rpt_core.errors import RecipeError
 
 Parameters = Annotated[
     list[str] | None,

@@ -4,7 +4,7 @@ A study is a :class:`SeedStudy`: its world, its arms with the settings each is t
 that the tuning runs chose. What a page of it needs, and its tuning runs, follow from that alone.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from rpt_core.artifacts.recipe import Recipe
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
-from rpt_core.recipes.outcomes import MeasureName, OutcomesRecipe
+from rpt_core.recipes.outcomes import MeasureName, OutcomesRecipe, setting_words
 from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe, OutcomesStudyName, StudyArm
 from rpt_core.recipes.reports.report import ReportRecipe
@@ -288,11 +288,6 @@ def dotted(setting: Mapping[str, Any], before: str = "") -> dict[str, Any]:
         else:
             found[f"{before}{name}"] = list(value) if isinstance(value, tuple) else value
     return found
-
-
-def setting_words(fields: Mapping[str, Any]) -> str:
-    """A setting by dotted names as a sentence says it."""
-    return ", ".join(f"{name}={value}" for name, value in fields.items())
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -1,5 +1,6 @@
 """Recipes of a study's outcomes: gathered from what was trained and evaluated here, or taken from a file."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -68,3 +69,13 @@ class KeptOutcomesRecipe(Recipe):
     seed: int = 0
     design: str = Field(min_length=1)
     """That the file must have."""
+
+
+def setting_words(setting: Mapping[str, Any]) -> str:
+    """A setting by dotted names in one line.
+
+    Example:
+        >>> setting_words({"optimiser.learning_rate": 0.0004, "ntp_weight": 0.1})
+        'optimiser.learning_rate=0.0004, ntp_weight=0.1'
+    """
+    return ", ".join(f"{name}={value}" for name, value in setting.items())

@@ -12,23 +12,22 @@ from flows.kept import read_folder, read_studies
 from flows.make import prepared
 from flows.named_seeds import seeds_by_arm
 from flows.recipes import Overrides, any_journey
-from flows.recipes.by_seed import dotted, setting_words
+from flows.recipes.by_seed import dotted
 from flows.recipes.named import BY_SEED
 from flows.recipes.trees import walk
 from flows.study import planned
 from infra.prices import read_prices
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Recipe
-from rpt_core.evaluation.statistics.compare import ALPHA
 from rpt_core.evaluation.statistics.power import smallest_detectable
 from rpt_core.pages.words import flops_of
 from rpt_core.planning.cards import parse_machine
 from rpt_core.planning.estimate import StageForecast
-from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
+from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe, setting_words
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe
 from rpt_core.recipes.reports.report import StudyRecipe
 from rpt_core.report.outcomes.claims import RULES, Rules
-from rpt_core.report.outcomes.power import deviation_words
+from rpt_core.report.outcomes.power import deviation_words, error_rates
 from rpt_core.report.papers.table import TABLES, Price, written
 from rpt_core.report.papers.table import arms_of as kept_arms
 from tasks.planning.estimate import PlanQuery, estimate
@@ -91,9 +90,10 @@ def show_study_plan(
     }
     shares = shares_of(plan.target, left)
     done = done_of(plan.target, left)
+    settings = frozen_settings(plan.target, about)
     num_seeds = max((len(own) for own in seeds_by_arm(arms, seeds).values()), default=len(seeds))
     if as_json:
-        print_json(_plain(shares, done, num_seeds))
+        print_json(_plain(shares, done, num_seeds) | {"settings": settings})
         return
     print_table(
         ["arm", "seeds done", "left", "FLOPs left", "hours left", "hours a seed"], _rows(shares, done)
@@ -101,7 +101,7 @@ def show_study_plan(
     rules = RULES.get(about)
     claims = len(rules.claims) if rules else 0
     lines = (
-        *_frozen(plan.target, about),
+        *_frozen(settings),
         *_words(shares, num_seeds, claims),
         *(_scatter(outcomes, rules) if rules else ()),
     )
@@ -173,10 +173,7 @@ def _words(shares: Mapping[str, Share], num_seeds: int, num_claims: int) -> Iter
         f"another, {pieces} sittings of {PIECE_MINUTES} minutes; stages that can do so run side by side."
     )
     if num_seeds > 1:
-        asked = {"one claim": ALPHA}
-        if num_claims > 1:
-            asked[f"the smallest p of {num_claims}"] = ALPHA / num_claims
-        for words, alpha in asked.items():
+        for words, alpha in error_rates(num_claims).items():
             found = ", ".join(f"{smallest_detectable(sd, num_seeds, alpha):.1f} at {sd}" for sd in POINTS)
             yield (
                 f"Smallest difference that {num_seeds} seeds find with a chance of 80 %, {words}, in "
@@ -184,16 +181,19 @@ def _words(shares: Mapping[str, Share], num_seeds: int, num_claims: int) -> Iter
             )
 
 
-def _frozen(page: Recipe, about: str) -> Iterator[str]:
-    """The setting that each arm trains under, where tuning runs choose it."""
-    trained = [name for name in arms_of(page) if about in BY_SEED and name in BY_SEED[about].arms]
-    if not trained:
-        return
-    yield ""
-    yield "Settings that the tuning runs chose:"
-    for name in trained:
-        chosen = setting_words(dotted(BY_SEED[about].setting_of(name)))
-        yield f"  {name}: {chosen or 'none, as the recipe has it'}"
+def _frozen(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    if settings:
+        yield ""
+        yield "Settings that the tuning runs chose:"
+    for name, chosen in settings.items():
+        yield f"  {name}: {setting_words(chosen) or 'none, as the recipe has it'}"
+
+
+def frozen_settings(page: Recipe, about: str) -> dict[str, dict[str, Any]]:
+    """The setting that each arm trains under, by dotted names; of arms that tuning runs choose it for."""
+    study = BY_SEED.get(about)
+    trained = [name for name in arms_of(page) if name in study.arms] if study else []
+    return {name: dotted(study.setting_of(name)) for name in trained} if study else {}
 
 
 def _scatter(outcomes: str, rules: Rules) -> Iterator[str]:

@@ -134,8 +134,9 @@ def _lead(start: Arm, method: Arm | None, name: str) -> tuple[Inline, ...]:
     before, after = (tables.mean_over([getattr(one, name) for one in seeds]) for name in ("before", "after"))
     assert before is not None
     assert after is not None
+    words = seed_words([one.seed for one in seeds])
     return say(
-        f"Over {seed_words([one.seed for one in seeds])}, {method.name} changes accuracy at questions that stand in no training text by {{}} "
+        f"Over {words}, {method.name} changes accuracy at questions that stand in no training text by {{}} "
         f"points. At least {{}} of them are better thinking and not the habit of thinking: the start "
         f"thinks in {percent(before.value)} of its answers, {method.name} in {percent(after.value)}.",
         gain(change),

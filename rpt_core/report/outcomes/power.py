@@ -21,20 +21,31 @@ def power_table(arms: Sequence[Arm], rules: Rules) -> Section:
         arms: Of a study.
         rules: What it claims, under one error rate.
     """
-    num_claims = len(rules.claims)
     num = max((len(arm.by_seed) for arm in arms), default=0)
     counts = sorted({len(FIRST_SEEDS), 2 * len(FIRST_SEEDS), num} - {0, 1})
     rows: list[Row] = [
         (f"{seeds} seeds, {words}", *(points(smallest_detectable(sd, seeds, alpha)) for sd in DEVIATIONS))
         for seeds in counts
-        for words, alpha in (
-            ("one claim", ALPHA),
-            (f"the smallest p of {number_word(num_claims)}", ALPHA / num_claims),
-        )
+        for words, alpha in error_rates(len(rules.claims)).items()
     ]
     head = ("", *(f"differences scatter by {100 * sd:g} points" for sd in DEVIATIONS))
     lead = "The smallest true mean difference, from its threshold on, that is found with a chance of 80 %."
     return Section("What these seeds can find", [lead, Table(head, rows), deviation_words(arms, rules)])
+
+
+def error_rates(num_claims: int) -> dict[str, float]:
+    """Error rates under which a difference may be looked for, by name: its own, and the smallest of Holm's.
+
+    Example:
+        >>> error_rates(5)
+        {'one claim': 0.05, 'the smallest p of five': 0.01}
+        >>> error_rates(0)
+        {'one claim': 0.05}
+    """
+    found = {"one claim": ALPHA}
+    if num_claims > 1:
+        found[f"the smallest p of {number_word(num_claims)}"] = ALPHA / num_claims
+    return found
 
 
 def deviation_words(arms: Sequence[Arm], rules: Rules) -> str:

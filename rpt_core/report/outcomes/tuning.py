@@ -11,6 +11,7 @@ from rpt_core.errors import RecipeError
 from rpt_core.evaluation.kept.arm import ArmOutcomes
 from rpt_core.evaluation.kept.file import OUTCOMES_FILE, from_bytes
 from rpt_core.pages.words import percent
+from rpt_core.recipes.outcomes import setting_words
 from rpt_core.recipes.reports.outcomes_report import StudyArm
 from rpt_core.report.blocks import Cell, Row, Section, Table, flops
 from rpt_core.report.outcomes.claims import RUNS_AN_ARM, TUNING_SEEDS
@@ -34,7 +35,7 @@ class TuningRun:
     @property
     def words(self) -> str:
         """The setting in one line."""
-        return ", ".join(f"{name}={value}" for name, value in sorted(self.setting.items())) or "as written"
+        return setting_words(dict(sorted(self.setting.items()))) or "as written"
 
 
 def read_runs(arms: Sequence[StudyArm], inputs: Mapping[str, Path]) -> list[TuningRun]:

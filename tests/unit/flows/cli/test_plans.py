@@ -12,6 +12,7 @@ from flows.recipes.trees import walk
 from infra import prices
 from rpt_core.artifacts.placement import Placement
 from rpt_core.errors import CapacityError, RecipeError
+from rpt_core.evaluation.statistics.power import smallest_detectable
 from rpt_core.planning.cards import CARDS
 from rpt_core.recipes.given import GivenModel
 from tasks.planning.estimate import PlanQuery, estimate, shape_of, spread_of
@@ -174,9 +175,21 @@ def test_the_plan_of_a_study_says_the_setting_that_each_arm_trains_under(capsys,
     text = planned(capsys, "tiny_rmt", STUDY.name, (7, 8), parts)
     for arm in parts:
         assert f"  {arm}: loss=dr_grpo, optimiser.learning_rate=3e-05\n" in text
-    assert "the smallest p of 6" in text
+    assert "the smallest p of six" in text
     monkeypatch.delitem(TUNED, "RMT")
     assert "  RMT: none, as the recipe has it\n" in planned(capsys, "tiny_rmt", STUDY.name, (7, 8), parts)
+
+
+def test_the_plan_of_a_study_for_machines_has_the_settings_and_the_most_seeds_of_an_arm(capsys, monkeypatch):
+    monkeypatch.setitem(TUNED, "RMT", {"optimiser": {"learning_rate": 3e-5}})
+    show_study_plan("tiny_rmt", (7, 8), ("RMT@7-10", "RPT"), NOTHING, STUDY.name, "", as_json=True)
+    plan = json.loads(said(capsys))
+    assert plan["settings"]["RMT"] == {"optimiser.learning_rate": 3e-5}
+    assert plan["smallest_detectable_points"] == {
+        str(sd): pytest.approx(smallest_detectable(sd, 4)) for sd in (1, 3, 5)
+    }
+    show_study_plan("tiny_rpt", (7, 8), ("Chinese",), NOTHING, "other-text", "", as_json=True)
+    assert json.loads(said(capsys))["settings"] == {}
 
 
 def test_the_plan_of_a_study_without_claims_counts_none(capsys):
