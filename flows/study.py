@@ -46,7 +46,8 @@ def study(
         recipe: Name of an RMT recipe; of an RLPT recipe for ``next-segment`` and ``next-segments``,
             ``smollm2_gsm8k`` for ``real-text``, of an RPT recipe for the other studies.
         seeds: Data, models and training all follow the seed.
-        arms: What is compared: the reference first, then the method, then the rest; empty for all.
+        arms: What is compared: the reference first, then the method, then the rest; empty for all. Of
+            studies whose unit is the seed, ``NAME@100-115`` is run under seeds of its own.
         about: Which study.
         overrides: Your own data, model or single fields in place of the recipe's.
         placement: Where and how it runs; None takes all of it from the machine.
