@@ -19,7 +19,7 @@ from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe, OutcomesStudyName, StudyArm
 from rpt_core.recipes.reports.report import ReportRecipe
 from rpt_core.recipes.reports.rlpt_report import RlptReportRecipe
-from rpt_core.recipes.supervised import ColdStartRecipe
+from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe
 
 UPDATES = 32
 """At which arms of reinforcement are also compared by updates: all of them come so far."""
@@ -27,6 +27,8 @@ SAMPLES, TUNING_SAMPLES, POSITIONS = 64, 8, 400
 """Answers to each question, and questions: pass@64 needs as many; an accuracy to choose by, 8."""
 MEASURE: MeasureName = "second-world"
 START = "start"
+BASE = "base model"
+"""What a seed's start was taught from, asked as the arms are: no arm, and on a page that names it."""
 TUNING_SEEDS = (10, 11, 12)
 """Kept from every page."""
 FIRST_RUNS = 5
@@ -106,7 +108,7 @@ class SeedStudy:
         if name in self.asked_for:
             return self.asked_for[name](journey)
         if name not in self.arms:
-            known = "; ".join((*self.arms, *self.asked_for))
+            known = "; ".join((*self.arms, *self.asked_for, BASE))
             raise RecipeError(f"the study {self.name} has no arm {name!r}; there are {known}.")
         return changed(self.arms[name].make(journey), dict(setting))
 
@@ -152,7 +154,10 @@ class SeedStudy:
         found = [self._arm(START, (self.outcomes_of(one, seed, START, None) for seed, one in runs.items()))]
         for name, seeds in arms.items():
             setting = self.setting_of(name)
-            trained = ((seed, runs[seed], self.training_of(runs[seed], name, setting)) for seed in seeds)
+            trained = (
+                (seed, runs[seed], None if name == BASE else self.training_of(runs[seed], name, setting))
+                for seed in seeds
+            )
             found.append(
                 self._arm(name, (self.outcomes_of(one, seed, name, made) for seed, one, made in trained))
             )
@@ -211,16 +216,23 @@ class SeedStudy:
             journey: In the study's world.
             seed: Its name.
             name: Of the arm.
-            training: What makes its model; None for the start.
+            training: What makes its model; None for the start and for the base model.
             setting: Of a tuning run, which asks for fewer answers, and for none by tokens.
+
+        Raises:
+            RecipeError: there is no base model that was trained for the study.
         """
-        start = start_of(journey, self.name, self.begins_from)
+        start: ColdStartRecipe | BaseRecipe = start_of(journey, self.name, self.begins_from)
+        if name == BASE:
+            assert isinstance(start, ColdStartRecipe)
+            start = _base_of(start, self.name)
+        few = setting is not None or name == BASE
         by_updates = isinstance(training, PolicyRecipe) and bool(training.milestones)
         by_tokens = isinstance(training, RlptRecipe) and bool(training.milestones) and setting is None
         evaluation = self.asked(journey).model_copy(
             update={
                 "model": training or start, "milestones": by_updates or by_tokens,
-                "samples": self.samples if setting is None else TUNING_SAMPLES,
+                "samples": TUNING_SAMPLES if few else self.samples,
             }
         )  # fmt: skip
         return OutcomesRecipe(
@@ -267,6 +279,15 @@ def start_of(journey: Recipe, study: str, begins_from: str = "tiny_rpt") -> Cold
             f"{getattr(start, 'stage', 'a finished model')}. Start from {begins_from}."
         )
     return start
+
+
+def _base_of(start: ColdStartRecipe, study: str) -> BaseRecipe:
+    if not isinstance(start.base, BaseRecipe):
+        raise RecipeError(
+            f"the study {study} asks {BASE!r} where it was trained here, and this start was taught from a "
+            "finished model. Leave it out."
+        )
+    return start.base
 
 
 def titled(journey: Recipe) -> str:

@@ -234,10 +234,12 @@ class NeverSolved:
 
 
 def never_solved(before: Arm, after: Arm) -> NeverSolved | None:
-    """The table of two models; None where thoughts were not judged."""
+    """The table of two models; None where thoughts were not judged, or one answered more often."""
     counts = np.zeros((2, 2), np.int64)
     for seed in sorted(before.by_seed.keys() & after.by_seed.keys()):
         pair = before.by_seed[seed], after.by_seed[seed]
+        if pair[0].answers.num_samples != pair[1].answers.num_samples:
+            return None
         keep, found = pair[0].questions.held_I, [one.answers.verified_IS for one in pair]
         if found[0] is None or found[1] is None:
             return None

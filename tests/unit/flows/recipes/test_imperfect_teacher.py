@@ -17,7 +17,9 @@ from flows.recipes.imperfect_teacher import (
     THEN_RLVR,
     TUNED,
 )
-from flows.recipes.trees import walk
+from flows.recipes.named import journey
+from flows.recipes.trees import rewritten, walk
+from rpt_core.artifacts.recipe import Ref
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.reinforce import PolicyRecipe
 from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER
@@ -119,6 +121,20 @@ def test_an_arm_with_verifiable_rewards_on_top_is_run_by_name_and_another_is_ref
         over_arms("tiny_rpt", (100,), ("RTP",), Overrides(), IMPERFECT_TEACHER)
     with pytest.raises(RecipeError, match="Start from tiny_rpt"):
         over_arms("rpt_14b", (100,), (), Overrides(), IMPERFECT_TEACHER)
+
+
+def test_the_base_model_is_asked_what_the_arms_are_asked_and_is_nobodys_training(page):
+    found = over_arms("tiny_rpt", (100,), ("base model", "RPT"), Overrides(), IMPERFECT_TEACHER)
+    start, base, method = (arm.outcomes[0] for arm in found.arms)
+    assert (base.arm, base.training) == ("base model", None)
+    assert base.evaluation.model == start.start.base == base.start
+    assert base.corpus == method.corpus
+    same = {"model": None, "milestones": False, "samples": 0}
+    assert base.evaluation.model_copy(update=same) == method.evaluation.model_copy(update=same)
+    assert "base model" not in {arm.name for arm in page.arms}
+    finished = rewritten(journey("tiny_rpt"), "cold-start", {"base": Ref(ref="mine@1")})
+    with pytest.raises(RecipeError, match="this start was taught from a finished model"):
+        STUDY.outcomes_of(finished, 100, "base model", None)
 
 
 @pytest.mark.parametrize(

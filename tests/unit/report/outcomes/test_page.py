@@ -219,6 +219,20 @@ def test_further_seeds_of_the_claims_arms_decide_and_are_no_second_look(tmp_path
     assert "Over 16 seeds, 100 to 115, RPT changes accuracy" in text
 
 
+def test_an_arm_that_answered_less_often_is_in_no_table_of_what_was_never_solved(tmp_path):
+    arms = [simulated(arm, seed, 0.5) for seed in SEEDS for arm in (START, "RPT")]
+    fewer = [simulated("base model", seed, 0.5, samples=8) for seed in SEEDS]
+    _, out = made(tmp_path, [*arms, *fewer])
+    text = (out / "report.md").read_text()
+    never, sharper = (
+        text.partition(f"## {name}")[2].partition("\n## ")[0] for name in ("Never solved", "Sharper")
+    )
+    assert "| RPT |" in never
+    assert "base model" not in never
+    (row,) = (line for line in sharper.splitlines() if line.startswith("| base model |"))
+    assert row.rstrip(" |").endswith("undecided")
+
+
 def test_a_reader_of_true_chains_is_told_what_else_raises_them(tmp_path, known):
     _, out = known
     assert "told once, word for word" not in (out / "report.md").read_text()
