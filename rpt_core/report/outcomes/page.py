@@ -28,10 +28,11 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
         return _tuning_page(recipe, runs)
     rules = RULES[recipe.study]
     found = judged(by_name, rules.claims)
+    trained = [arm for arm in arms[1:] if any(one.own_gflops for one in arm.by_seed.values())]
     method = by_name.get(rules.method)
     return Study(
         title=recipe.title,
-        eyebrow=f"Report · {len(arms) - 1} arms from one start model · {arm_seed_words(arms[1:])}",
+        eyebrow=f"Report · {len(trained)} arms from one start model · {arm_seed_words(trained or arms)}",
         lead=_lead(start, method, rules.method),
         facts=list(_facts(start, method, found)),
         models=(),
