@@ -108,8 +108,12 @@ ARMS: dict[str, ArmPlan] = {
     **dict(map(_part, ("strict rule", "ASR alone", "MSR alone", *ERRING))),
 }
 """Parts and erring judges stand under RLPT's setting, so that each arm differs from it in one thing."""
-TUNED: dict[str, Mapping[str, Any]] = {}
-"""None yet: no tuning run has been made."""
+TUNED: dict[str, Mapping[str, Any]] = {
+    "RLPT": REINFORCED[3],
+    "more SFT": SUPERVISED[2],
+    "judge-free": JUDGE_FREE[3],
+}
+"""By arm, the setting that the tuning runs chose; frozen in a commit before the first reported seed."""
 
 STUDY = SeedStudy(
     name=NEXT_SEGMENTS,
