@@ -25,7 +25,7 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
     by_name, start = names_of(arms), arms[0]
     runs = read_runs(recipe.tuning, build.inputs)
     if runs:
-        return _tuning_page(recipe, runs)
+        return _tuning_page(recipe, runs, arms)
     rules = RULES[recipe.study]
     found = judged(by_name, rules.claims)
     trained = [arm for arm in arms[1:] if any(one.own_gflops for one in arm.by_seed.values())]
@@ -59,7 +59,7 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
     )
 
 
-def _tuning_page(recipe: OutcomesReportRecipe, runs: Sequence[TuningRun]) -> Study:
+def _tuning_page(recipe: OutcomesReportRecipe, runs: Sequence[TuningRun], starts: Sequence[Arm]) -> Study:
     """The page of tuning runs, which reports no seed."""
     words, num = seed_words(recipe.seeds), len({run.arm for run in runs})
     return Study(
@@ -73,6 +73,7 @@ def _tuning_page(recipe: OutcomesReportRecipe, runs: Sequence[TuningRun]) -> Stu
         short=[],
         footer=f"Accuracy at tuning questions, which no reported seed asks. {CUT}",
         summary={"runs": len(runs), "arms": num},
+        names=names_of_sources(starts) | names_of_runs(runs),
     )
 
 
@@ -99,6 +100,11 @@ def names_of_sources(arms: Sequence[Arm]) -> dict[str, str]:
     return {
         source.fingerprint: f"{arm.name}, seed {seed}" for arm in arms for seed, source in arm.sources.items()
     }
+
+
+def names_of_runs(runs: Sequence[TuningRun]) -> dict[str, str]:
+    """Arm, number and seed of every tuning run, by fingerprint of its outcomes."""
+    return {run.source.fingerprint: f"{run.arm}, run {run.number}, seed {run.seed}" for run in runs}
 
 
 def seed_words(seeds: Sequence[int]) -> str:

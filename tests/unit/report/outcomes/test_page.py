@@ -12,7 +12,9 @@ from rpt_core.errors import RecipeError
 from rpt_core.evaluation.by_seed import SeedClaim, decide_by_seed
 from rpt_core.recipes.reports.outcomes_report import SHORTER_THOUGHTS
 from rpt_core.report.outcomes.claims import CLAIMS, FURTHER_SEEDS, RUNS_AN_ARM
-from rpt_core.report.outcomes.tuning import check_fair
+from rpt_core.report.outcomes.page import names_of_runs
+from rpt_core.report.outcomes.tuning import TuningRun, check_fair
+from rpt_core.report.sources import SourceArtifact
 from rpt_core.report.study import write_report
 from tests.unit.report.outcomes.simulated import ARMS, EFFECT, SEEDS, START, page_of, simulated
 from tests.unit.report.test_report import Page
@@ -181,6 +183,16 @@ def test_tuning_runs_are_shown_and_no_arm_has_more(tmp_path):
         with pytest.raises(RecipeError, match=r"same number|tuning run is of seed 100"):
             made(tmp_path / str(number), start, unfair)
     check_fair([])
+
+
+def test_every_tuning_run_is_named_where_its_outcomes_are_listed():
+    found = [
+        TuningRun("RPT", number, seed, {}, 0.5, 1.0, SourceArtifact("outcomes", f"f{number}"))
+        for number, seed in ((1, 10), (2, 10), (6, 11))
+    ]
+    assert names_of_runs(found) == {
+        "f1": "RPT, run 1, seed 10", "f2": "RPT, run 2, seed 10", "f6": "RPT, run 6, seed 11",
+    }  # fmt: skip
 
 
 def test_further_seeds_are_asked_for_only_where_the_protocol_asks_for_them(tmp_path):
