@@ -11,13 +11,26 @@ from math import inf, log
 from rpt_core.evaluation.by_seed import Direction, SeedClaim, decide_by_seed
 from rpt_core.evaluation.kept.arm import ACCURACY_SAMPLES
 from rpt_core.evaluation.statistics.compare import Decision
-from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, NEXT_SEGMENTS, SHORTER_THOUGHTS
+from rpt_core.recipes.reports.outcomes_report import (
+    IMPERFECT_TEACHER,
+    NEXT_SEGMENTS,
+    OTHER_TEXT,
+    SHORTER_THOUGHTS,
+    OutcomesStudyName,
+)
 from rpt_core.report.outcomes.values import Arm, ScoreName, differences
 
 START, MORE_SFT, REJECTION, RPT, PERMUTED = (
     "start", "more SFT", "rejection SFT", "RPT", "permuted reward",
 )  # fmt: skip
 FIRST_SEEDS, FURTHER_SEEDS = tuple(range(100, 108)), tuple(range(108, 116))
+DECIDED_BY: Mapping[OutcomesStudyName, int] = {
+    IMPERFECT_TEACHER: len(FIRST_SEEDS),
+    SHORTER_THOUGHTS: len(FIRST_SEEDS),
+    NEXT_SEGMENTS: len(FIRST_SEEDS),
+    OTHER_TEXT: 5,
+}
+"""Seeds that a study's protocol has before a difference of its arms is judged; no other study judges any."""
 TUNING_SEEDS = (10, 11, 12)
 RUNS_AN_ARM = 7
 """Tuning runs, the same number for every arm."""

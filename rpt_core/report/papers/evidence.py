@@ -8,7 +8,7 @@ from typing import Literal
 from rpt_core.evaluation.by_seed import Direction, SeedClaim, decide_by_seed
 from rpt_core.evaluation.statistics.intervals import Estimate
 from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER, SIZES, OutcomesStudyName
-from rpt_core.report.outcomes.claims import FIRST_SEEDS, Judged, judged
+from rpt_core.report.outcomes.claims import DECIDED_BY, Judged, judged
 from rpt_core.report.outcomes.sized_laws import law_words
 from rpt_core.report.outcomes.values import Arm, ScoreName, differences, score, tokens_to
 
@@ -96,6 +96,13 @@ def is_ratio(evidence: "Evidence") -> bool:
 Evidence = Decided | Compared | Fitted | Sooner | Printed | OverDocuments | Untested
 
 
+def seeds_are_in(evidence: Evidence, num_seeds: int) -> bool:
+    """Whether a study's protocol lets so many seeds decide; figures that a page prints have all of theirs."""
+    if not isinstance(evidence, Compared | Sooner):
+        return True
+    return evidence.study in DECIDED_BY and num_seeds >= DECIDED_BY[evidence.study]
+
+
 @dataclass(frozen=True, slots=True)
 class PaperClaim:
     """One row: who claims what, and what it stands on."""
@@ -119,7 +126,7 @@ class PaperClaim:
             return self
         arms = studies.get(self.then.study, {})
         pair = [arms[name].by_seed.keys() for name in (self.then.method, self.then.reference) if name in arms]
-        if len(pair) < 2 or len(pair[0] & pair[1]) < len(FIRST_SEEDS):
+        if len(pair) < 2 or not seeds_are_in(self.then, len(pair[0] & pair[1])):
             return self
         return replace(self, evidence=self.then, why=self.then_why)
 
@@ -155,7 +162,8 @@ def decided(rows: Sequence[PaperClaim], studies: Studies) -> list[Found]:
             found.append(_of_study(row, own[row.evidence.key]))
         elif row.claim in ends:
             one = ends[row.claim]
-            found.append(Found(row, one.verdict, one.difference, seeds[row.claim]))
+            verdict = one.verdict if seeds_are_in(row.evidence, seeds[row.claim]) else "undecided"
+            found.append(Found(row, verdict, one.difference, seeds[row.claim]))
         elif isinstance(row.evidence, Fitted):
             found.append(_fitted(row, row.evidence, studies))
         else:

@@ -121,7 +121,19 @@ def test_a_study_over_worlds_decides_its_own_rows(tmp_path):
     assert "of other-text, 5 seeds, 200 to 204 and 2 models" in text
 
 
-def test_the_study_of_sizes_decides_one_row_and_describes_another():
+def test_a_study_decides_nothing_before_the_seeds_of_its_protocol_are_in():
+    some = [
+        replace(simulated(name, seed, level), study="other-text")
+        for name, level in (("noise 30 %: start", 0.3), ("noise 30 %: RPT", 0.7))
+        for seed in range(200, 204)
+    ]
+    text, _ = written(some, paper_prices(), PAPER_MACHINE)
+    (row,) = (one for one in rows(text) if "low-quality" in one[2])
+    assert "4 seeds" in row[5]
+    assert row[6].strip() == "*undecided*"
+
+
+def test_the_study_of_sizes_shows_a_figure_and_a_law_and_decides_neither():
     known, _ = written(all_sizes(), paper_prices(), PAPER_MACHINE)
     found = {row[2].strip(): row for row in rows(known)}
     matched = found["a model without reasoning of twice the size is matched"]
@@ -134,6 +146,7 @@ def test_the_study_of_sizes_decides_one_row_and_describes_another():
     ]
     assert f"{100 * np.mean(ends):+.1f}" in matched[5]
     assert "3 seeds" in matched[5]
+    assert matched[6].strip() == "*undecided*"
     law = found["accuracy follows a power law in training compute"]
     assert law[5].strip().startswith("(R² 0.9")
     assert law[6].strip() == "*undecided*"
