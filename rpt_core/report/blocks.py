@@ -47,6 +47,11 @@ def amount(estimate: Any, source: SourceArtifact | None = None) -> Cell:
     return _estimated(estimate, amount_text, amount_text, source)
 
 
+def mean_count(estimate: Any, source: SourceArtifact | None = None) -> Cell:
+    """A mean of large counts with its 95 % interval, in whole numbers."""
+    return _estimated(estimate, count_of, count_of, source)
+
+
 def nats(estimate: Any, source: SourceArtifact | None = None) -> Cell:
     """An entropy or a likelihood with its 95 % interval, to a thousandth."""
     return _estimated(estimate, "{:.3f}".format, "{:.3f}".format, source)

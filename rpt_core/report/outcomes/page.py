@@ -183,7 +183,7 @@ def _short(found: Sequence[Judged], arms: Sequence[Arm]) -> Iterator[str]:
             unit = "" if one.claim.score == "length" else " points"
             yield (
                 f"{one.claim.key}, “{one.claim.sentence}”, {end}: {shown.text} {shown.detail}{unit} over "
-                f"{len(one.seeds)} seeds, and it holds if the {tables.rule(one.claim)}."
+                f"{len(one.seeds)} seeds; to hold: {tables.rule(one.claim)}."
             )
     if few := [arm.name for arm in arms if len(arm.by_seed) < len(FIRST_SEEDS)]:
         yield f"Fewer than {len(FIRST_SEEDS)} seeds were run of {', '.join(few)}."

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 
 from rpt_core.evaluation.kept.arm import ArmOutcomes
 from rpt_core.evaluation.kept.judged import JudgedAnswers
-from rpt_core.pages.words import percent
-from rpt_core.report.blocks import NOTHING, Cell, Inline, Row, Section, Table, amount, share
+from rpt_core.report.blocks import NOTHING, Cell, Inline, Row, Section, Table, mean_count, share
 from rpt_core.report.outcomes.tables import mean_over, mean_share
 from rpt_core.report.outcomes.values import Arm, score, tokens_to, wrong_answers
 
@@ -69,19 +68,19 @@ def tokens_table(arms: Sequence[Arm], target: float = TARGET) -> Iterator[Sectio
             (
                 arm.name,
                 Cell(f"{len(reached)} of {len(found)}"),
-                amount(mean_over(reached)) if whole else NOTHING,
+                mean_count(mean_over(reached)) if whole else NOTHING,
                 _by_seed(arm, found),
-                amount(mean_over({seed: float(one.tokens) for seed, one in sorted(arm.by_seed.items())})),
+                mean_count(mean_over({seed: float(one.tokens) for seed, one in sorted(arm.by_seed.items())})),
             )
         )
     lead = (
         "Forwarded tokens, drawn and updated on, after which accuracy at held-out questions of 2 to 4 steps "
-        f"was at least {percent(target)}: the first published checkpoint that had it, or the end, the only "
+        f"was at least {100 * target:g} %: the first published checkpoint that had it, or the end, the only "
         "one of more SFT. An arm that never had it under a seed is censored there, written as more than all "
         "its tokens; a mean stands where all of its seeds had it, and none is taken over some of them."
     )
     head = ("arm", "seeds that reach it", "tokens, mean over seeds", "by seed", "tokens in all")
-    yield Section(f"Tokens to {percent(target)}", [lead, Table(head, rows, words=frozenset({0, 3}))])
+    yield Section(f"Tokens to {100 * target:g} %", [lead, Table(head, rows, words=frozenset({0, 3}))])
 
 
 def false_accepts(outcomes: ArmOutcomes) -> float:

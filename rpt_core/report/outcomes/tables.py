@@ -47,6 +47,9 @@ from rpt_core.report.outcomes.values import (
     over_documents,
 )
 
+MANY_TRIES = 16
+"""From here on pass@k says whether a model finds more than its start."""
+
 
 def mean_over(values: Mapping[int, float] | Sequence[float]) -> Estimate | None:
     """Mean over seeds with Student's interval; None of no seed."""
@@ -282,6 +285,8 @@ def sharpening(arms: Sequence[Arm]) -> Iterator[Section]:
         "Right with a true chain: in so small a world blind guesses are right at some try, so answers "
         "alone say nothing at many. Above at one and below at many is sharper; above everywhere is wider."
     )
+    if ks[-1] < MANY_TRIES:
+        lead += f" {number_word(ks[-1]).capitalize()} tries are not many: they tell neither."
     yield Section("Sharper or wider", [lead, Table(head, rows, words=frozenset({0, len(ks) + 2}))])
     tables = [(arm.name, table) for arm in others if (table := never_solved(start, arm))]
     never: list[Row] = [
@@ -300,6 +305,8 @@ def _widens(curves: Mapping[str, dict[int, dict[int, float]]], start: Arm, arm: 
     most = max(curves[start.name])
     one, other = curves[arm.name].get(most, {}), curves[start.name][most]
     found = mean_over({seed: one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())})
+    if most < MANY_TRIES:
+        return gain(found), "too few tries"
     if found is None or found.low is None or found.high is None:
         return gain(found), "undecided"
     return gain(found), "widens" if found.low > 0 else "narrows" if found.high < 0 else "undecided"

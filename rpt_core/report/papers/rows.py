@@ -157,12 +157,14 @@ OF_RLPT = (
                "RLPT, then RLVR; RLVR alone", OverDocuments(_RLPT, "−0.7 [−6.1, 4.7]"),
                "300 problems; 24 steps each"),
     PaperClaim(RLPT, "scores follow a stretched exponential in training tokens", "y = a exp(b x^c)",
-               "milestones of RLPT", Untested(), "its milestones are published, and no study evaluates them"),
+               "milestones of RLPT", Untested(),
+               "it has three parameters, and the study of next segments asks four checkpoints of a training"),
     PaperClaim(RLPT, "a third of the tokens reaches the same accuracy", "in summaries of it alone",
                "tokens to a target accuracy", Untested(), "no study reports tokens to a target yet",
                Sooner(RLPT_ARM, MORE_SFT, 1 / 3, NEXT_SEGMENTS),
                "tokens of RLPT until it is as accurate as more SFT at its end, over all of more SFT's; where "
-               "RLPT never is, under any seed, the row is undecided"),
+               "RLPT never is, under any seed, the row is undecided. More SFT ends no better than the start "
+               "there, so RLPT's first checkpoint has it: this says little of a third"),
     PaperClaim(RLPT, "general and maths benchmarks rise", "its tables 1 and 2", "`rpt eval` of rlpt_4b",
                Untested(), NO_GPU),
 )  # fmt: skip

@@ -163,9 +163,7 @@ def test_thoughts_that_are_no_shorter_fail_the_claim_in_words_of_ratios(tmp_path
     summary, out = made(tmp_path, outcomes, study=SHORTER_THOUGHTS)
     assert summary["claim M2: RMT thinks in half of RPT's tokens or fewer"] == "fails"
     text = (out / "report.md").read_text()
-    assert (
-        "fails: 1.00 times [1.00, 1.00] over 8 seeds, and it holds if the upper end below 0.5 times." in text
-    )
+    assert "fails: 1.00 times [1.00, 1.00] over 8 seeds; to hold: upper end below 0.5 times." in text
 
 
 def runs(arm: str, num: int, seed: int = 10):
@@ -243,6 +241,20 @@ def test_an_arm_that_answered_less_often_is_in_no_table_of_what_was_never_solved
     assert "base model" not in never
     (row,) = (line for line in sharper.splitlines() if line.startswith("| base model |"))
     assert row.rstrip(" |").endswith("undecided")
+
+
+@pytest.mark.parametrize(("samples", "said"), [(4, "too few tries"), (16, "widens"), (64, "widens")])
+def test_a_few_tries_do_not_say_that_a_model_finds_more(tmp_path, samples, said):
+    better = [
+        simulated(arm, seed, level, samples=samples)
+        for seed in SEEDS
+        for arm, level in ((START, 0.02), ("RPT", 0.2))
+    ]
+    _, out = made(tmp_path, better)
+    section = (out / "report.md").read_text().partition("## Sharper or wider")[2].partition("\n## ")[0]
+    (row,) = (line for line in section.splitlines() if line.startswith("| RPT |"))
+    assert row.rstrip(" |").endswith(said)
+    assert ("tries are not many" in section) == (samples == 4)
 
 
 def test_a_reader_of_true_chains_is_told_what_else_raises_them(tmp_path, known):
