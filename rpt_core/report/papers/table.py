@@ -169,12 +169,13 @@ def _figure(found: Found) -> str:
     one = found.interval
     if one is None:
         return DASH
+    seeds = f"{found.num_seeds} seed{'s' if found.num_seeds > 1 else ''}"
     if is_ratio(found.row.evidence):
         low, high = (exp(end) if end is not None else None for end in (one.low, one.high))
         known = "no interval" if low is None or high is None else f"{low:.2f}, {high:.2f}"
-        return f"{exp(one.value):.2f} times [{known}], {found.num_seeds} seeds"
+        return f"{exp(one.value):.2f} times [{known}], {seeds}"
     known = "no interval" if one.low is None or one.high is None else f"{points(one.low)}, {points(one.high)}"
-    return f"{points(one.value)} [{known}], {found.num_seeds} seeds"
+    return f"{points(one.value)} [{known}], {seeds}"
 
 
 def _why(row: PaperClaim) -> str:
