@@ -37,8 +37,8 @@ def error_rates(num_claims: int) -> dict[str, float]:
     """Error rates under which a difference may be looked for, by name: its own, and the smallest of Holm's.
 
     Example:
-        >>> error_rates(5)
-        {'one claim': 0.05, 'the smallest p of five': 0.01}
+        >>> error_rates(8)
+        {'one claim': 0.05, 'the smallest p of eight': 0.00625}
         >>> error_rates(0)
         {'one claim': 0.05}
     """
