@@ -56,8 +56,13 @@ def held(store: Store, *below: str) -> int:
     key = store.objects.key("checkpoints", *below)
     if not store.objects.is_local:
         return sum(each.num_bytes for each in store.objects.walk(key))
-    found = [Path(root) / name for root, _, names in os.walk(key) for name in names]
-    return sum({path.stat().st_ino: path.stat().st_size for path in found}.values())
+    while True:
+        found = [Path(root) / name for root, _, names in os.walk(key) for name in names]
+        try:
+            stats = [path.stat() for path in found]
+        except FileNotFoundError:  # another thread has just given it its name: look again
+            continue
+        return sum({one.st_ino: one.st_size for one in stats}.values())
 
 
 def shared(store: Store) -> int:
