@@ -38,6 +38,16 @@ def _numbers(part: str, said: str) -> range:
     return range(int(ends[0]), int(ends[1]) + 1)
 
 
+def arms_of(text: str) -> tuple[str, ...]:
+    """What ``--arms`` names, each as it is written.
+
+    Example:
+        >>> arms_of("RPT@100-115; more SFT, then RPT;")
+        ('RPT@100-115', 'more SFT, then RPT')
+    """
+    return tuple(part.strip() for part in text.split(";") if part.strip())
+
+
 def seeds_by_arm(arms: Sequence[str], seeds: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     """The seeds that every arm is run under.
 

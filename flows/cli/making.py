@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.words import Json, Parameters, Placed, Spoken, overrides, placement_of, prefect
-from flows.named_seeds import seeds_of
+from flows.named_seeds import arms_of, seeds_of
 from infra.local.state import made_state_folder
 from rpt_core.errors import RecipeError
 
@@ -105,7 +105,7 @@ def study(
         from flows.cli.commands.run import run_study
 
         name = recipe or USUAL.get(about, "tiny_rpt")
-        some = tuple(part.strip() for part in arms.split(";") if part.strip())
+        some = arms_of(arms)
         where = placement_of(placement)
         run_study(name, numbers, some, overrides(param), about, ready, keep_outcomes, where, tune=tune)
 
@@ -139,7 +139,7 @@ def plan(
         from flows.cli.commands.studies import show_study_plan
 
         numbers = seeds_of(seeds)
-        some = tuple(part.strip() for part in arms.split(";") if part.strip())
+        some = arms_of(arms)
         show_study_plan(recipe, numbers, some, overrides(param), about, keep_outcomes, as_json=as_json)
         return
     if peek:

@@ -161,9 +161,7 @@ class SeedStudy:
             found.append(
                 self._arm(name, (self.outcomes_of(one, seed, name, made) for seed, one, made in trained))
             )
-        return OutcomesReportRecipe(
-            title=self.title, study=self.name, seeds=tuple(runs), arms=tuple(found)
-        )  # fmt: skip
+        return OutcomesReportRecipe(title=self.title, study=self.name, seeds=tuple(runs), arms=tuple(found))
 
     def tuning(
         self, journeys: Mapping[int, Recipe], best: Mapping[str, int], names: tuple[str, ...] = ()
@@ -222,10 +220,8 @@ class SeedStudy:
         Raises:
             RecipeError: there is no base model that was trained for the study.
         """
-        start: ColdStartRecipe | BaseRecipe = start_of(journey, self.name, self.begins_from)
-        if name == BASE:
-            assert isinstance(start, ColdStartRecipe)
-            start = _base_of(start, self.name)
+        taught = start_of(journey, self.name, self.begins_from)
+        start = base_of(taught, self.name) if name == BASE else taught
         few = setting is not None or name == BASE
         by_updates = isinstance(training, PolicyRecipe) and bool(training.milestones)
         by_tokens = isinstance(training, RlptRecipe) and bool(training.milestones) and setting is None
@@ -281,11 +277,16 @@ def start_of(journey: Recipe, study: str, begins_from: str = "tiny_rpt") -> Cold
     return start
 
 
-def _base_of(start: ColdStartRecipe, study: str) -> BaseRecipe:
+def base_of(start: ColdStartRecipe, study: str) -> BaseRecipe:
+    """The base model that a start was taught from.
+
+    Raises:
+        RecipeError: it is a finished model that nothing here trains.
+    """
     if not isinstance(start.base, BaseRecipe):
         raise RecipeError(
-            f"the study {study} asks {BASE!r} where it was trained here, and this start was taught from a "
-            "finished model. Leave it out."
+            f"the study {study} needs a base model that is trained here, and this start was taught from a "
+            "finished model. Leave out `-p cold-start.base`, or the arm that needs it."
         )
     return start.base
 

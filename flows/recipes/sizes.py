@@ -9,7 +9,7 @@ fits laws and compares at equal operations.
 from collections.abc import Sequence
 from typing import Any
 
-from flows.recipes.by_seed import MEASURE, POSITIONS, START, Training, start_of
+from flows.recipes.by_seed import MEASURE, POSITIONS, START, Training, base_of, start_of
 from flows.recipes.imperfect_teacher import STUDY, limited, next_token, teacher
 from flows.recipes.rmt import policy_of
 from flows.recipes.trees import rewritten
@@ -19,7 +19,7 @@ from rpt_core.recipes.outcomes import OutcomesRecipe
 from rpt_core.recipes.reinforce import PolicyRecipe
 from rpt_core.recipes.reports.outcomes_report import SIZES, OutcomesReportRecipe, StudyArm
 from rpt_core.recipes.reports.report import ReportRecipe
-from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape
+from rpt_core.recipes.supervised import ModelShape
 
 TITLE = "Three sizes: accuracy over compute, and thinking against size"
 BEGINS_FROM = "tiny_rpt"
@@ -90,7 +90,7 @@ def of_size(journey: ReportRecipe, size: str) -> ReportRecipe:
     Raises:
         RecipeError: its model is a reader's own.
     """
-    base = _base_of(start_of(journey, SIZES, BEGINS_FROM))
+    base = base_of(start_of(journey, SIZES, BEGINS_FROM), SIZES)
     if not isinstance(base.model, ModelShape):
         raise RecipeError(
             f"the study {SIZES} trains models of three sizes itself, and {journey.title!r} has the model "
@@ -101,18 +101,13 @@ def of_size(journey: ReportRecipe, size: str) -> ReportRecipe:
     return rewritten(sized, "difficulty", {"proxy": base.model_copy(update={"model": smallest})})
 
 
-def _base_of(start: ColdStartRecipe) -> BaseRecipe:
-    assert isinstance(start.base, BaseRecipe)
-    return start.base
-
-
 def rate_of(journey: ReportRecipe) -> float:
     """RPT's learning rate at the journey's width: the tuned one, less in the proportion of wider models.
 
     The rate of AdamW for matrices in maximal update parametrisation (Yang et al. 2022, table 3). No size was
     tuned.
     """
-    shape = _base_of(start_of(journey, SIZES, BEGINS_FROM)).model
+    shape = base_of(start_of(journey, SIZES, BEGINS_FROM), SIZES).model
     assert isinstance(shape, ModelShape)
     tuned: float = STUDY.setting_of(METHOD)["optimiser"]["learning_rate"]
     return tuned * TUNED_WIDTH / shape.hidden_size
@@ -132,7 +127,7 @@ def training_of(journey: ReportRecipe, name: str) -> Training | None:
         optimiser = {**setting.pop("optimiser"), "learning_rate": rate_of(journey)}
         return limited(journey, **setting, **ends, optimiser=optimiser, steps=MARKS[-1], milestones=MARKS)
     more = {
-        "start": _base_of(start_of(journey, SIZES, BEGINS_FROM)),
+        "start": base_of(start_of(journey, SIZES, BEGINS_FROM), SIZES),
         "steps": NEXT_TOKEN_MARKS[-1],
         "milestones": NEXT_TOKEN_MARKS,
     }
@@ -143,7 +138,7 @@ def _outcomes(journey: ReportRecipe, seed: int, size: str, name: str) -> Outcome
     after = journey.after
     assert isinstance(after, EvaluationRecipe)
     taught = start_of(journey, SIZES, BEGINS_FROM)
-    start = _base_of(taught) if name in (BASE, WITHOUT) else taught
+    start = base_of(taught, SIZES) if name in (BASE, WITHOUT) else taught
     training = training_of(journey, name)
     asked: dict[str, Any] = {"milestones": False}
     if isinstance(training, PolicyRecipe):

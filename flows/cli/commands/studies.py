@@ -192,8 +192,9 @@ def _frozen(settings: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 def frozen_settings(page: Recipe, about: str) -> dict[str, dict[str, Any]]:
     """The setting that each arm trains under, by dotted names; of arms that tuning runs choose it for."""
     study = BY_SEED.get(about)
-    trained = [name for name in arms_of(page) if name in study.arms] if study else []
-    return {name: dotted(study.setting_of(name)) for name in trained} if study else {}
+    if study is None:
+        return {}
+    return {name: dotted(study.setting_of(name)) for name in arms_of(page) if name in study.arms}
 
 
 def _scatter(outcomes: str, rules: Rules) -> Iterator[str]:
