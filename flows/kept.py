@@ -1,7 +1,6 @@
 """Outcomes of a study in a folder: what is there is done, what is not is run and then kept there."""
 
 import hashlib
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +9,15 @@ from rpt_core.artifacts.design import design_of
 from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.errors import SourceError
 from rpt_core.evaluation.kept.arm import ArmOutcomes
-from rpt_core.evaluation.kept.file import ENDING, OUTCOMES_FILE, TUNING, file_name, read_outcomes
+from rpt_core.evaluation.kept.file import (
+    TUNING,
+    as_it_lies,
+    file_name,
+    read_artifact,
+    read_folder,
+    read_outcomes,
+    to_bytes,
+)
 from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
 from rpt_core.recipes.reports.outcomes_report import OutcomesReportRecipe, StudyArm
 from rpt_core.report.outcomes.take import check_is
@@ -45,7 +52,7 @@ def _each(arm: StudyArm, folder: str, *, tuning: bool) -> Iterator[Recipe]:
         assert isinstance(given, OutcomesRecipe), "a page is laid out as it was written"
         asked = mapped(given, resolve_sources)
         filled = given.model_copy(update={"design": design_of(asked)})
-        path = Path(folder) / file_name(given.arm, given.seed, number if tuning else None)
+        path = as_it_lies(Path(folder) / file_name(given.arm, given.seed, number if tuning else None))
         yield _kept(filled, path) if folder and path.is_file() else filled
 
 
@@ -83,14 +90,16 @@ def keeper(page: OutcomesReportRecipe, folder: str) -> Finished:
             path = Path(folder) / names[recipe.design]
             path.parent.mkdir(parents=True, exist_ok=True)
             begun = path.with_name(f".{path.name}.part")
-            shutil.copyfile(open_store().materialise(artifact) / OUTCOMES_FILE, begun)
+            begun.write_bytes(to_bytes(read_artifact(open_store().materialise(artifact), recipe.arm)))
             begun.replace(path)
 
     return keep
 
 
-def read_folder(folder: Path) -> list[ArmOutcomes]:
-    """All outcomes of reported seeds in a folder, by name of their files; none where no seed has run yet.
+def read_studies(folder: Path) -> list[ArmOutcomes]:
+    """All outcomes of reported seeds in a folder and, of further studies, in those below it, by name.
+
+    Tuning runs are left out; where no seed has run yet there are none.
 
     Raises:
         SourceError: there is no such folder.
@@ -100,16 +109,6 @@ def read_folder(folder: Path) -> list[ArmOutcomes]:
         raise SourceError(
             f"{folder} is no folder. Name the folder of a study's outcomes, such as docs/study/outcomes."
         )
-    return [read_outcomes(path) for path in sorted(folder.glob(f"*{ENDING}"))]
-
-
-def read_studies(folder: Path) -> list[ArmOutcomes]:
-    """The same with what further studies have kept in folders below it; tuning runs are left out.
-
-    Raises:
-        SourceError: there is no such folder.
-        IntegrityError: a file is damaged.
-    """
     found = read_folder(folder)
     for below in sorted(path for path in folder.iterdir() if path.is_dir() and path.name != TUNING):
         found += read_folder(below)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.cli.commands.show import console, print_json, print_table
-from flows.kept import read_folder, read_studies
+from flows.kept import read_studies
 from flows.make import prepared
 from flows.named_seeds import seeds_by_arm
 from flows.recipes import Overrides, any_journey
@@ -19,6 +19,7 @@ from flows.study import planned
 from infra.prices import read_prices
 from rpt_core.artifacts.placement import Placement
 from rpt_core.artifacts.recipe import Recipe
+from rpt_core.evaluation.kept.file import read_folder
 from rpt_core.evaluation.statistics.power import smallest_detectable
 from rpt_core.pages.words import flops_of
 from rpt_core.planning.cards import parse_machine

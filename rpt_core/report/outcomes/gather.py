@@ -32,7 +32,7 @@ TRAINING, PROXY, JUDGE, PASS_RATES = "training", "proxy", "judge", "pass rates"
 
 
 def gather_outcomes(recipe: OutcomesRecipe, build: Build) -> Outcome:
-    """Write ``outcomes.json.gz`` (:mod:`rpt_core.evaluation.kept.file`).
+    """Write ``outcomes.json.xz`` (:mod:`rpt_core.evaluation.kept.file`).
 
     Raises:
         RecipeError: the evaluation asked nothing in the mode that is kept, or not every question equally

@@ -12,7 +12,7 @@ from rpt_core.recipes.outcomes import KeptOutcomesRecipe
 
 
 def take_outcomes(recipe: KeptOutcomesRecipe, build: Build) -> Outcome:
-    """Write ``outcomes.json.gz``, the file as it is read.
+    """Write ``outcomes.json.xz``, the file as it is read.
 
     Raises:
         SourceError: the file is gone, or another than when the study was laid out.

@@ -9,7 +9,7 @@ from typing import Any
 from rpt_core.artifacts.build import GIGA
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.kept.arm import ArmOutcomes
-from rpt_core.evaluation.kept.file import OUTCOMES_FILE, from_bytes
+from rpt_core.evaluation.kept.file import read_artifact
 from rpt_core.pages.words import percent
 from rpt_core.recipes.outcomes import setting_words
 from rpt_core.recipes.reports.outcomes_report import StudyArm
@@ -48,7 +48,7 @@ def read_runs(arms: Sequence[StudyArm], inputs: Mapping[str, Path]) -> list[Tuni
     for arm in arms:
         for number in range(len(arm.outcomes)):
             folder = inputs[f"tuning.{arm.name}.outcomes.{number}"]
-            kept = from_bytes((folder / OUTCOMES_FILE).read_bytes(), f"{arm.name}, {folder.name}")
+            kept = read_artifact(folder, arm.name)
             found.append(_run(kept, number + 1, source_of(folder, "outcomes")))
     check_fair(found)
     return found

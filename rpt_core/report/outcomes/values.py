@@ -21,7 +21,7 @@ from rpt_core.evaluation.kept.arm import (
     think_share,
     thought_tokens,
 )
-from rpt_core.evaluation.kept.file import OUTCOMES_FILE, from_bytes
+from rpt_core.evaluation.kept.file import read_artifact
 from rpt_core.evaluation.statistics.intervals import Estimate, clustered_mean
 from rpt_core.evaluation.statistics.passk import reportable_k
 from rpt_core.recipes.reports.outcomes_report import StudyArm
@@ -151,10 +151,7 @@ class Arm:
             IntegrityError: a file cannot be read.
         """
         folders = [inputs[f"{place}.{arm.name}.outcomes.{number}"] for number in range(len(arm.outcomes))]
-        found = [
-            from_bytes((folder / OUTCOMES_FILE).read_bytes(), f"{arm.name}, {folder.name}")
-            for folder in folders
-        ]
+        found = [read_artifact(folder, arm.name) for folder in folders]
         sources = {
             one.seed: source_of(folder, "outcomes") for one, folder in zip(found, folders, strict=True)
         }

@@ -165,7 +165,7 @@ def test_what_judges_said_is_written_and_read_again_and_changes_no_file_without_
     assert (found.judged.accepted_IS == whole.judged.accepted_IS).all()
     assert [one.tokens for one in found.judged.checkpoints] == [1000, 2000]
     assert (found.judged.fooling_IS[0.2] == whole.judged.fooling_IS[0.2]).all()
-    kept = sorted(OUTCOMES.glob("100-*.json.gz"))[:3]
+    kept = sorted(OUTCOMES.glob("100-*.json.xz"))[:3]
     assert kept
     for path in kept:
         assert read_outcomes(path).judged is None

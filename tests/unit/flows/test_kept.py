@@ -1,6 +1,8 @@
 """A study that goes on from a folder of outcomes: what is there is done, what is another's is refused."""
 
+import gzip
 import hashlib
+import lzma
 import re
 from dataclasses import replace
 from types import SimpleNamespace
@@ -8,13 +10,13 @@ from types import SimpleNamespace
 import pytest
 
 from flows import kept
-from flows.kept import keeper, laid_out, read_folder
+from flows.kept import keeper, laid_out, read_studies
 from flows.recipes import Overrides, over_arms
 from flows.recipes.trees import walk
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.errors import IntegrityError, SourceError
-from rpt_core.evaluation.kept.file import OUTCOMES_FILE, file_name, read_outcomes, to_bytes
+from rpt_core.evaluation.kept.file import OUTCOMES_FILE, file_name, read_folder, read_outcomes, to_bytes
 from rpt_core.recipes.outcomes import KeptOutcomesRecipe, OutcomesRecipe
 from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER
 from rpt_core.report.outcomes.take import take_outcomes
@@ -67,22 +69,28 @@ def test_a_file_of_another_recipe_is_refused_in_one_sentence(tmp_path):
         laid_out(page(), str(tmp_path))
 
 
-def test_outcomes_are_kept_as_soon_as_they_are_made(tmp_path, monkeypatch):
+@pytest.mark.parametrize("earlier", [False, True], ids=["this version's", "an earlier version's"])
+def test_outcomes_are_kept_as_soon_as_they_are_made(tmp_path, monkeypatch, earlier):
     made, folder = tmp_path / "made", tmp_path / "outcomes"
     laid = laid_out(page())
     wanted = listed(laid)["RPT", 101]
     made.mkdir()
-    (made / OUTCOMES_FILE).write_bytes(to_bytes(simulated("RPT", 101, 0.4)))
+    content = to_bytes(simulated("RPT", 101, 0.4))
+    if earlier:
+        (made / "outcomes.json.gz").write_bytes(gzip.compress(lzma.decompress(content)))
+    else:
+        (made / OUTCOMES_FILE).write_bytes(content)
     monkeypatch.setattr(kept, "open_store", lambda: SimpleNamespace(materialise=lambda artifact: made))
     artifact = Artifact(kind="outcomes", fingerprint="0" * 64, digest="1" * 64)
     keep = keeper(laid, str(folder))
     keep(wanted, artifact)
     keep(next(one for one in walk(wanted) if one.kind == "policy"), artifact)  # no outcomes: not kept
-    assert [path.name for path in folder.iterdir()] == ["101-rpt.json.gz"]
-    assert [one.seed for one in read_folder(folder)] == [101]
+    assert [path.name for path in folder.iterdir()] == ["101-rpt.json.xz"]
+    assert (folder / "101-rpt.json.xz").read_bytes() == content
+    assert [one.seed for one in read_studies(folder)] == [101]
     assert read_folder(tmp_path) == []
     with pytest.raises(SourceError, match="is no folder"):
-        read_folder(tmp_path / "nowhere")
+        read_studies(tmp_path / "nowhere")
 
 
 def test_a_taken_file_is_held_against_what_was_asked_for(tmp_path):
