@@ -7,14 +7,16 @@ side of a split are counted apart; tables before any split (of `ingest-corpus`) 
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rpt_core.corpus.tables import read_rows
-from rpt_core.errors import SourceError
+from rpt_core.errors import IntegrityError, SourceError
 from rpt_core.recipes.splits import split_of
 from rpt_core.sample.second.audit import Tally, seen_share
 from rpt_core.sample.second.questions import Question
@@ -46,6 +48,8 @@ class HoldoutCheck:
     files: tuple[CountedFile, ...]
     seen: float | None
     """Share of held-out questions of two steps and more that training documents hold too; None for none."""
+    unread: Mapping[str, int]
+    """By file of JSON lines, those that hold no object, or are no UTF-8: none of them is judged."""
 
     @property
     def is_clean(self) -> bool:
@@ -62,8 +66,10 @@ def check_holdout(folders: Mapping[str, Path], salt: str) -> HoldoutCheck:
 
     Raises:
         SourceError: no file holds a sentence of the world.
+        IntegrityError: a table is damaged, so what it holds cannot be counted.
     """
-    files = [counted for name, folder in folders.items() for counted in _counted(name, folder, salt)]
+    unread = Counter[str]()
+    files = [one for name, folder in folders.items() for one in _counted(name, folder, salt, unread)]
     if not any(file.tally.num_sentences for file in files):
         raise SourceError(
             f"{', '.join(folders)}: {len(files)} tables with text were read, and none holds a sentence of "
@@ -71,7 +77,7 @@ def check_holdout(folders: Mapping[str, Path], salt: str) -> HoldoutCheck:
             "training or a study made with sample.second."
         )
     asked, trained = _questions(files, "held out"), _questions(files, "training")
-    return HoldoutCheck(tuple(files), seen_share(asked, trained) if asked and trained else None)
+    return HoldoutCheck(tuple(files), seen_share(asked, trained) if asked and trained else None, unread)
 
 
 def first_edition_share(seed: int, num_documents: int, held_share: float = 0.08) -> float:
@@ -94,9 +100,10 @@ def _questions(files: Sequence[CountedFile], side: Side) -> Counter[Question]:
     return sum((file.tally.questions for file in files if file.side == side), Counter[Question]())
 
 
-def _counted(name: str, folder: Path, salt: str) -> Iterator[CountedFile]:
+def _counted(name: str, folder: Path, salt: str, unread: Counter[str]) -> Iterator[CountedFile]:
     for path in sorted(folder.rglob("*")):
-        rows = _rows(path)
+        shown = f"{name}/{path.relative_to(folder).as_posix()}"
+        rows = _rows(path, shown, unread)
         if rows is None:
             continue
         tallies: dict[Side, Tally] = {}
@@ -110,29 +117,50 @@ def _counted(name: str, folder: Path, salt: str) -> Iterator[CountedFile]:
                 tally.add_text(text)
             if is_trace:
                 tally.add_thought(row["kind"], row["thought"])
-        shown = f"{name}/{path.relative_to(folder).as_posix()}"
         yield from (CountedFile(shown, side, tally) for side, tally in sorted(tallies.items()))
 
 
-def _rows(path: Path) -> Iterator[Mapping[str, Any]] | None:
+def _rows(path: Path, shown: str, unread: Counter[str]) -> Iterator[Mapping[str, Any]] | None:
     """The rows of a table that holds text of ours; None for any other file."""
     if path.suffix == ".parquet" and path.name != "dropped.parquet":
-        names = pq.read_schema(path).names
+        with _named(shown):
+            names = pq.read_schema(path).names
         wanted = [
             name for name in (*TEXTS, "messages", "thought", "kind", "char_offset", "split") if name in names
         ]
         tells = {*TEXTS, "messages", "thought"} & set(wanted)
         is_outcome = "verdict" in names and "prompt_tail" not in names
-        return read_rows(path, wanted) if tells and not is_outcome else None
-    return _json_rows(path) if path.suffix == ".jsonl" else None
+        return _table_rows(path, wanted, shown) if tells and not is_outcome else None
+    return _json_rows(path, shown, unread) if path.suffix == ".jsonl" else None
 
 
-def _json_rows(path: Path) -> Iterator[Mapping[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
+def _table_rows(path: Path, columns: Sequence[str], shown: str) -> Iterator[Mapping[str, Any]]:
+    with _named(shown):
+        yield from read_rows(path, columns)
+
+
+@contextmanager
+def _named(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise IntegrityError(
+            f"{shown} is a damaged table ({type(error).__name__}), so nothing can be said of what it holds. "
+            "Make or copy it anew, or move it away."
+        ) from None
+
+
+def _json_rows(path: Path, shown: str, unread: Counter[str]) -> Iterator[Mapping[str, Any]]:
+    with path.open("rb") as lines:
         for line in lines:
-            row = json.loads(line)
+            try:
+                row = json.loads(line)
+            except ValueError:  # no JSON, or no UTF-8
+                row = None
             if isinstance(row, dict):
                 yield row
+            elif line.strip():
+                unread[shown] += 1
 
 
 def _side(row: Mapping[str, Any]) -> Side:

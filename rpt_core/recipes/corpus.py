@@ -25,7 +25,7 @@ class SampleWorld(Frozen):
     num_problems: int = Field(1250, ge=10, le=1_000_000)
     """Items of the problem set."""
     second: SecondEdition | None = later(None)
-    """The second edition in place of the first: without planted faults, for studies."""
+    """The second edition in place of the first."""
 
 
 class CalculatorTeacher(Frozen):

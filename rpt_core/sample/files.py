@@ -18,7 +18,7 @@ from rpt_core.sample.world import WorldDocument, WorldProblem, documents, proble
 
 
 def write_sample(sample: SampleWorld, folder: Path) -> Path:
-    """Write the world's files; the second edition's without planted faults.
+    """Write the world's files; the second edition's without planted faults where it does not ask for them.
 
     Args:
         sample: Seed and size.

@@ -5,12 +5,42 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from typing import Protocol
 
 from rpt_core.artifacts.digest import stable_id
 from rpt_core.sample.dump import FOOTER, HEADER, Article, article_xml, page_xml
 from rpt_core.sample.eprints import packed, single, tarred
+from rpt_core.sample.formats import Text
 from rpt_core.sample.truth import ExpectedMask, Truth
-from rpt_core.sample.world import WorldDocument, WorldProblem
+
+
+class Planting(Text, Protocol):
+    """A document of either edition, whole."""
+
+    @property
+    def text(self) -> str:
+        """Paragraphs with an empty line between them."""
+
+
+class Posed(Protocol):
+    """A problem of either edition."""
+
+    @property
+    def problem(self) -> str:
+        """What is asked."""
+
+    @property
+    def solution(self) -> str:
+        """The steps, in the form of a thought."""
+
+    @property
+    def answer(self) -> str:
+        """The true one."""
+
+    @property
+    def difficulty(self) -> float:
+        """1 (one step) to 10."""
+
 
 NUM_COPIES = 20
 """Near-duplicates inside the wiki, and as many in the mirror."""
@@ -36,10 +66,10 @@ NUM_EXTRA_PROBLEMS = NUM_BENCHMARK
 
 def plant(
     data: Path,
-    texts: list[WorldDocument],
+    texts: list[Planting],
     articles: dict[str, Article],
-    extra: list[WorldDocument],
-    benchmark: list[WorldProblem],
+    extra: list[Planting],
+    benchmark: list[Posed],
     truth: Truth,
 ) -> None:
     """Write every planted file.
@@ -81,7 +111,7 @@ def _dump(path: Path, pages: list[str]) -> None:
     path.write_bytes(bz2.compress((HEADER + "".join(pages) + FOOTER).encode()))
 
 
-def _wiki_copies(data: Path, texts: list[WorldDocument], articles: dict[str, Article], truth: Truth) -> None:
+def _wiki_copies(data: Path, texts: list[Planting], articles: dict[str, Article], truth: Truth) -> None:
     """Articles copied with a few words added; the copy has the larger id, so it is the one to go."""
     name = "wikipedia/samplewiki-copies.xml.bz2"
     pages = []
@@ -99,7 +129,7 @@ def _wiki_copies(data: Path, texts: list[WorldDocument], articles: dict[str, Art
     _dump(data / name, pages)
 
 
-def _mirror(data: Path, near: list[WorldDocument], exact: list[WorldDocument], truth: Truth) -> None:
+def _mirror(data: Path, near: list[Planting], exact: list[Planting], truth: Truth) -> None:
     """The same articles scraped into JSON lines: near copies and exact ones; the wiki's own stay."""
     name = "mirror/pages.jsonl"
     lines = []
@@ -124,7 +154,7 @@ def _twice(data: Path, articles: list[Article], truth: Truth) -> None:
         truth.drop("prepare", "", "same-id", article.title)
 
 
-def _personal(data: Path, texts: list[WorldDocument], truth: Truth) -> None:
+def _personal(data: Path, texts: list[Planting], truth: Truth) -> None:
     """Personal data in articles that must stay without it; look-alikes that must stay as they are."""
     pages = []
     for number, (text, (mark, secret, sentence)) in enumerate(zip(texts, PII, strict=True)):
@@ -139,7 +169,7 @@ def _personal(data: Path, texts: list[WorldDocument], truth: Truth) -> None:
     _dump(data / "wikipedia/samplewiki-people.xml.bz2", pages)
 
 
-def _benchmark(data: Path, items: list[WorldProblem], texts: list[WorldDocument], truth: Truth) -> None:
+def _benchmark(data: Path, items: list[Posed], texts: list[Planting], truth: Truth) -> None:
     """A test set, articles that quote it, and training problems that are in it."""
     rows = [
         json.dumps({"problem": item.problem, "answer": item.answer, "solution": item.solution})
@@ -172,7 +202,7 @@ def _benchmark(data: Path, items: list[WorldProblem], texts: list[WorldDocument]
     truth.never_trained.extend(item.problem for item in items)
 
 
-def _broken_dumps(data: Path, texts: list[WorldDocument], truth: Truth) -> None:
+def _broken_dumps(data: Path, texts: list[Planting], truth: Truth) -> None:
     """A truncated stream, a page that is no XML, a dump with entities, a page too deep to parse."""
     pages = [article_xml(Article(text.title, text.paragraphs, 93_000 + i, 1)) for i, text in enumerate(texts)]
     folder = data / "wikipedia"
@@ -197,7 +227,7 @@ def _broken_dumps(data: Path, texts: list[WorldDocument], truth: Truth) -> None:
         truth.planted_kept += 1
 
 
-def _broken_eprints(data: Path, text: WorldDocument, truth: Truth) -> None:
+def _broken_eprints(data: Path, text: Planting, truth: Truth) -> None:
     """LaTeX that does not parse, or grows without end; archives that attack, or hold no source."""
     good = single(text.title, text.paragraphs, 1).encode()
     cases = {
@@ -233,7 +263,7 @@ def _link() -> bytes:
     return held.getvalue()
 
 
-def _broken_rows(data: Path, texts: list[WorldDocument], truth: Truth) -> None:
+def _broken_rows(data: Path, texts: list[Planting], truth: Truth) -> None:
     """Lines that are no JSON, rows without their column, traces without their place."""
     lines = [
         '{"problem": "A fence of nine posts has how many gaps between its posts?", "answer": "8"}',

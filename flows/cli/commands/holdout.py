@@ -71,6 +71,7 @@ def plain(check: HoldoutCheck, salt: str, first: float) -> dict[str, Any]:
         "is_clean": check.is_clean,
         "salt": salt,
         "files": [_row(file) for file in check.files],
+        "unread_lines": dict(check.unread),
         "seen_share": check.seen,
         "seen_share_first_edition": first,
         "held_by_kind_and_steps": {f"{kind}-{num}": n for (kind, num), n in sorted(_held(check).items())},
@@ -133,6 +134,8 @@ def _print(check: HoldoutCheck, salt: str, first: float) -> None:
                 for kind in kinds
             ),
         )
+    for path, lines in check.unread.items():
+        console.print(f"\n{path}: {lines} lines hold no JSON object; they were not judged.", markup=False)
     reserved = sum(file.tally.num_reserved for file in check.files if file.side == "training")
     read = sum(file.tally.num_sentences for file in check.files if file.side == "training")
     console.print(f"\nHeld out and found in training: {reserved} of {read} sentences (salt {salt!r}).")

@@ -63,6 +63,21 @@ class HeldProblem:
     question: Question
     is_held: bool
 
+    @property
+    def solution(self) -> str:
+        """The true chain as a thought."""
+        return self.question.thought
+
+    @property
+    def answer(self) -> str:
+        """The word that it comes to."""
+        return self.question.truth
+
+    @property
+    def difficulty(self) -> float:
+        """2 for each step, to 10."""
+        return min(10.0, 2.0 * self.question.num_steps)
+
 
 def documents(edition: SecondEdition, seed: int, num: int) -> Iterator[HeldDocument]:
     """Yield ``num`` documents; on either side the kinds take turns. Every title is unique.
@@ -121,7 +136,8 @@ def drawn_sentence(
 
 @cache
 def _kinds(edition: SecondEdition) -> tuple[Kind, ...]:
-    return tuple(kind for language in edition.languages for kind in kinds_of(language))
+    listed = tuple(kind for language in edition.languages for kind in kinds_of(language))
+    return tuple(kind for kind in listed if kind.name in edition.kinds) if edition.kinds else listed
 
 
 @cache

@@ -1,10 +1,12 @@
-"""The second edition on disk: a dump, e-prints, a problem set and the teacher's traces, nothing planted."""
+"""The second edition on disk: a dump, e-prints, a problem set, traces; faults where it asks for them."""
 
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from rpt_core.recipes.world import SecondEdition
-from rpt_core.sample.formats import write_documents, write_jsonl
+from rpt_core.sample.formats import TRUTH_FILE, write_documents, write_jsonl
+from rpt_core.sample.planted import NUM_EXTRA_DOCUMENTS, NUM_EXTRA_PROBLEMS, plant
 from rpt_core.sample.second.documents import HeldDocument, HeldProblem, documents, problems
 from rpt_core.sample.truth import Truth
 
@@ -19,24 +21,29 @@ def write_second(
         seed: Of the world.
         num_documents: On both sides of the split together.
         num_problems: The same.
-        data: The data folder.
+        data: The data folder; beside it, where faults are planted, ``truth.json`` says what becomes of each.
     """
-    texts = list(documents(edition, seed, num_documents))
-    write_documents(data, texts, Truth(num_documents, num_problems))
-    posed = problems(edition, seed, num_problems)
-    write_jsonl(data / "problems" / "sample_math.jsonl", map(problem_row, posed))
+    more = (NUM_EXTRA_DOCUMENTS, NUM_EXTRA_PROBLEMS) if edition.planted else (0, 0)
+    drawn = documents(edition, seed, num_documents + more[0])
+    texts = list(islice(drawn, num_documents))
+    posed = list(problems(edition, seed, num_problems + more[1]))
+    truth = Truth(num_documents, num_problems)
+    articles = write_documents(data, texts, truth)
+    write_jsonl(data / "problems" / "sample_math.jsonl", map(problem_row, posed[:num_problems]))
     write_jsonl(data / "traces" / "traces.jsonl", (row for text in texts for row in trace_rows(text)))
+    if edition.planted:
+        plant(data, texts, articles, list(drawn), posed[num_problems:], truth)
+        (data.parent / TRUTH_FILE).write_text(truth.to_json())
 
 
 def problem_row(problem: HeldProblem) -> dict[str, object]:
     """One line in the shape of Omni-MATH."""
-    question = problem.question
     return {
-        "domain": [f"Sample World -> {question.kind}"],
-        "difficulty": min(10.0, 2.0 * question.num_steps),
+        "domain": [f"Sample World -> {problem.question.kind}"],
+        "difficulty": problem.difficulty,
         "problem": problem.problem,
-        "solution": question.thought,
-        "answer": question.truth,
+        "solution": problem.solution,
+        "answer": problem.answer,
         "source": "sample_world",
     }
 

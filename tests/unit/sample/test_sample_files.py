@@ -9,11 +9,14 @@ from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
+from rpt_core.recipes.world import SecondEdition
 from rpt_core.sample.eprints import literal as latex_literal
 from rpt_core.sample.files import write_sample
+from rpt_core.sample.second.documents import documents as second_documents
 from rpt_core.sample.world import documents
 
 SMALL = SampleWorld(num_documents=250, num_problems=80)
+SECOND = SMALL.model_copy(update={"second": SecondEdition(planted=True, kinds=("week", "compass"))})
 
 
 def digests(folder):
@@ -24,13 +27,18 @@ def digests(folder):
     }
 
 
+@pytest.fixture(scope="module", params=[SMALL, SECOND], ids=["first edition", "second edition"])
+def sample(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def world(sample, tmp_path_factory):
     """The small world, read and prepared: folder, outcomes, tables by stage and name."""
     folder = tmp_path_factory.mktemp("world")
-    write_sample(SMALL, folder)
+    write_sample(sample, folder)
     first = LocalBuild({}, folder / "documents", folder / "scratch1")
-    read = ingest(IngestRecipe(sample=SMALL), first)
+    read = ingest(IngestRecipe(sample=sample), first)
     second = LocalBuild({"documents": folder / "documents"}, folder / "corpus", folder / "scratch2")
     made = prepare(PrepareRecipe(documents=Ref(ref="x")), second)
     tables = {
@@ -41,12 +49,25 @@ def world(tmp_path_factory):
     return folder, (read, made), tables, truth
 
 
-def test_same_seed_same_bytes(tmp_path, world):
-    write_sample(SMALL, tmp_path)
+def drawn_for(sample):
+    """The world's documents without what is planted."""
+    if sample.second is None:
+        return list(documents(sample.seed, sample.num_documents))
+    return list(second_documents(sample.second, sample.seed, sample.num_documents))
+
+
+def test_same_seed_same_bytes(tmp_path, sample, world):
+    write_sample(sample, tmp_path)
     assert digests(tmp_path) == {
         name: digest for name, digest in digests(world[0]).items() if name.startswith(("data/", "truth"))
     }
-    write_sample(SampleWorld(seed=1, num_documents=20, num_problems=10), tmp_path / "other")
+    fewer = {"seed": 1, "num_documents": 20, "num_problems": 10}
+    if sample.second is None:
+        write_sample(sample.model_copy(update=fewer), tmp_path / "other")
+    else:
+        unplanted = sample.second.model_copy(update={"planted": False})
+        write_sample(sample.model_copy(update={**fewer, "second": unplanted}), tmp_path / "other")
+        assert not (tmp_path / "other" / "truth.json").exists()
     other = digests(tmp_path / "other")
     assert other["data/problems/sample_math.jsonl"] != digests(tmp_path)["data/problems/sample_math.jsonl"]
 
@@ -75,21 +96,22 @@ def test_nothing_is_dropped_that_the_truth_does_not_name(world):
         assert len(found) == expected, stage
 
 
-def test_unplanted_documents_survive_word_for_word(world):
+def test_unplanted_documents_survive_word_for_word(sample, world):
     _, _, tables, truth = world
     texts = {row["title"]: row["text"] for row in tables["prepare"]["documents"]}
-    drawn = list(documents(SMALL.seed, SMALL.num_documents))
+    drawn = drawn_for(sample)
     kept = [document for document in drawn if texts.get(document.title) == document.text]
     assert len(kept) >= 0.99 * len(drawn)
     assert len(texts) == len(kept) + truth["planted_kept"]
     assert set(truth["kept"]) <= texts.keys()
 
 
-def test_traces_align_at_the_very_character(world):
+def test_traces_align_at_the_very_character(sample, world):
     _, _, tables, _ = world
     texts = {row["doc_id"]: row["text"] for row in tables["prepare"]["documents"]}
     traces = tables["prepare"]["traces"]
-    assert len(traces) >= 0.99 * 5 * SMALL.num_documents
+    shown = sum(len(one.traces) for one in drawn_for(sample))
+    assert len(traces) >= 0.99 * shown > 2 * sample.num_documents
     assert all(texts[row["doc_id"]][row["char_offset"] :].startswith(row["answer"]) for row in traces)
 
 

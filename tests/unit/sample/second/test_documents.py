@@ -1,13 +1,15 @@
 """Documents and problems show what their side may show; dials do what they say."""
 
 from collections import Counter
+from typing import get_args
 
 import pytest
+from pydantic import ValidationError
 
-from rpt_core.recipes.world import SecondEdition
+from rpt_core.recipes.world import KindName, SecondEdition
 from rpt_core.sample.second.documents import documents, problems
 from rpt_core.sample.second.holdout import is_reserved, row_of
-from rpt_core.sample.second.kinds import kinds_of
+from rpt_core.sample.second.kinds import KINDS, kinds_of
 from rpt_core.sample.second.reading import claims, read_thought
 
 USUAL = SecondEdition()
@@ -104,3 +106,14 @@ def test_noise_has_its_share_of_the_paragraphs(noise_share):
     noisy = [paragraph for paragraph in paragraphs if not claims(paragraph)]
     assert len(noisy) / len(paragraphs) == pytest.approx(noise_share, abs=0.03)
     assert all(claims(one.paragraphs[0]) for one in drawn)
+
+
+def test_the_kinds_of_a_world_are_those_it_names_and_must_be_of_its_languages():
+    few = SecondEdition(kinds=("compass", "week"))
+    assert [one.kind for one in documents(few, 1, 60) if not one.is_held][:4] == ["week", "compass"] * 2
+    assert {one.question.kind for one in problems(few, 1, 60)} == {"week", "compass"}
+    both = SecondEdition(languages=("en", "zh"), kinds=("week", "zh-week"))
+    assert {one.kind for one in documents(both, 1, 60)} == {"week", "zh-week"}
+    assert set(get_args(KindName)) == set(KINDS)
+    with pytest.raises(ValidationError, match=r"zh-week.*none of the languages en"):
+        SecondEdition(kinds=("week", "zh-week"))

@@ -1,5 +1,6 @@
 """The hold-out's proof obligations, held by the finished artifacts and not by the generator."""
 
+import json
 import re
 from collections import Counter
 from itertools import pairwise
@@ -15,7 +16,7 @@ from rpt_core.artifacts.recipe import Ref
 from rpt_core.corpus.holdout import check_holdout, first_edition_share
 from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
-from rpt_core.errors import SourceError
+from rpt_core.errors import IntegrityError, SourceError
 from rpt_core.recipes.corpus import IngestRecipe, PrepareRecipe, SampleWorld
 from rpt_core.recipes.world import SALT, SecondEdition
 from rpt_core.sample.files import write_sample
@@ -51,6 +52,11 @@ class Written:
     scope="module",
     params=[
         SampleWorld(num_documents=160, num_problems=60, second=SecondEdition(held_share=0.2)),
+        SampleWorld(
+            num_documents=200,
+            num_problems=60,
+            second=SecondEdition(held_share=0.2, kinds=("week", "compass"), planted=True),
+        ),
         pytest.param(
             SampleWorld(second=SecondEdition()), marks=[pytest.mark.long, pytest.mark.timeout(1800)]
         ),
@@ -59,7 +65,7 @@ class Written:
             marks=pytest.mark.long,
         ),
     ],
-    ids=["small", "full", "chinese"],
+    ids=["small", "two kinds, with faults", "full", "chinese"],
 )
 def written(request, tmp_path_factory) -> Written:
     return Written(tmp_path_factory.mktemp("written"), request.param)
@@ -168,6 +174,8 @@ def test_the_check_reads_the_same_files_and_says_so(written):
     assert by_path["corpus/traces.parquet", "training"].num_texts == len(written.rows("traces", "train"))
     assert by_path["policy/rollouts.parquet", "training"].num_sentences == 1
     assert check.is_clean
+    broken = written.folder.glob("scratch1/**/rows.jsonl")
+    assert set(check.unread) == {f"here/{path.relative_to(written.folder).as_posix()}" for path in broken}
     assert check.seen is not None
     assert check.seen < 0.25  # of the seen row alone: an eighth of the documents that are held out
 
@@ -187,6 +195,28 @@ def test_one_held_sentence_in_what_trains_is_found(name, rest, tmp_path):
     [found] = check_holdout({"mine": tmp_path}, SALT).files
     assert (found.path, found.side, found.is_clean) == (f"mine/{name}.parquet", "training", False)
     assert (found.tally.num_held, found.tally.num_pairs) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "line", [b"\xff\xfe", b'{"text": "One', b"[1, 2]", b"7"], ids=["no UTF-8", "cut off", "list", "number"]
+)
+def test_lines_that_are_no_rows_are_counted_and_those_beside_them_judged(line, tmp_path):
+    text = json.dumps({"text": "The hand moves 1 on, 1 on. It now shows", "split": "train"}).encode()
+    (tmp_path / "rows.jsonl").write_bytes(b"\n".join((line, text, b"", line)))
+    check = check_holdout({"mine": tmp_path}, SALT)
+    assert check.unread == {"mine/rows.jsonl": 2}
+    assert [file.tally.num_held for file in check.files] == [1]
+
+
+@pytest.mark.parametrize("kept", [0, 4, 40, None], ids=["empty", "cut at once", "cut", "a page lost"])
+def test_a_damaged_table_is_refused_by_its_name(kept, tmp_path):
+    text = {"text": "The hand moves 1 on. It now shows 3.", "split": "train"}
+    pq.write_table(pa.Table.from_pylist([text]), tmp_path / "documents.parquet")
+    whole = (tmp_path / "documents.parquet").read_bytes()
+    lost = whole[:4] + bytes(60) + whole[64:]  # columns and sizes stand at the end
+    (tmp_path / "traces.parquet").write_bytes(lost if kept is None else whole[:kept])
+    with pytest.raises(IntegrityError, match=r"mine/traces.parquet is a damaged table"):
+        check_holdout({"mine": tmp_path}, SALT)
 
 
 def test_a_held_thought_in_a_trace_is_found_and_a_held_out_document_is_none(tmp_path):
