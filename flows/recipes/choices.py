@@ -6,7 +6,7 @@ They are written out because every command imports the flows, and walking takes 
 
 from typing import TYPE_CHECKING, Literal
 
-_TINY_TOKENS = ("tiny_rpt", "tiny_real", "tiny_rmt")
+_TINY_TOKENS = ("tiny_rpt", "tiny_teacher", "tiny_real", "tiny_rmt")
 _TOKENS = (
     *_TINY_TOKENS, "rpt_small", "rpt_14b", "rmt_small", "rmt_14b", "rmt_qwen3_14b", "smollm2_gsm8k",
 )  # fmt: skip

@@ -116,6 +116,16 @@ def tiny_rpt(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
     )
 
 
+def tiny_teacher(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
+    """RPT from a start whose teacher errs, asked what no training text shows: what `rpt demo` makes."""
+    if data:
+        raise RecipeError(
+            f"tiny_teacher is about a teacher of the sample world, and data names {data!r}, which has none. "
+            f"Use tiny_rpt for a text of your own: `rpt run tiny_rpt -p data={data}`."
+        )
+    return imperfect_teacher.in_minutes(tiny_rpt(model=model, seed=seed))
+
+
 def tiny_real(*, data: str = "", model: str = "", seed: int = 0) -> ReportRecipe:
     """Every stage on real files with a tiny model: it proves the path, not that so small a model reasons."""
     if not data:
@@ -279,6 +289,7 @@ def _begun(study: SeedStudy, name: str, seeds: tuple[int, ...], overrides: Overr
 
 NAMED: dict[str, Callable[..., Recipe]] = {
     "tiny_rpt": tiny_rpt,
+    "tiny_teacher": tiny_teacher,
     "tiny_real": tiny_real,
     "rpt_small": rpt_small,
     "rpt_14b": rpt_14b,

@@ -27,6 +27,8 @@ from tasks.planning.estimate import PlanQuery, estimate
 from tasks.shown.spoken import role
 
 ANYWHERE = Placement()
+DEMO = "tiny_teacher"
+"""The recipe of `rpt demo`."""
 SIZES = ("steps", "prompts_per_step", "group_size", "num_positions", "num_targets", "samples")
 """Fields that say how large a stage is, as factors."""
 
@@ -207,16 +209,16 @@ def _flow(to: str) -> Callable[..., Artifact]:
 def run_demo(seeds: list[int], ready: Callable[[], None] = _no_op) -> None:
     """The whole journey for one seed; for several, each up to its evaluation, and all of them compared."""
     if len(seeds) == 1:
-        run_recipe("tiny_rpt", "report", Overrides(seed=seeds[0]), ready)
+        run_recipe(DEMO, "report", Overrides(seed=seeds[0]), ready)
         return
     numbers = tuple(seeds)
 
     def flow() -> Artifact:
         from flows.seeds import seeds as compare_seeds
 
-        return compare_seeds("tiny_rpt", numbers)
+        return compare_seeds(DEMO, numbers)
 
-    _carry_out(over_seeds("tiny_rpt", numbers, Overrides()), flow, ready)
+    _carry_out(over_seeds(DEMO, numbers, Overrides()), flow, ready)
 
 
 def run_study(

@@ -19,6 +19,7 @@ SECOND = {"documents.sample.second": {"right_share": 0.5}}
 
 def test_the_first_edition_is_what_it_was():
     assert "second" not in SampleWorld().model_dump()
+    assert {"kinds", "planted"}.isdisjoint(SecondEdition().model_dump())
     assert "held_questions" not in PrepareRecipe(documents=MADE).canonical()
     assert "direct_answers" not in ColdStartRecipe(corpus=MADE, base=MADE).canonical()
 
@@ -26,7 +27,7 @@ def test_the_first_edition_is_what_it_was():
 def test_every_dial_is_another_world():
     dials = {
         "salt": "study-2", "held": "tuning", "held_share": 0.1, "right_share": 0.6, "long_share": 0.0,
-        "languages": ("en", "zh"), "noise_share": 0.2,
+        "languages": ("en", "zh"), "noise_share": 0.2, "kinds": ("week",), "planted": True,
     }  # fmt: skip
     assert set(dials) == set(SecondEdition.model_fields)
     worlds = [SecondEdition(), *(SecondEdition(**{name: value}) for name, value in dials.items())]

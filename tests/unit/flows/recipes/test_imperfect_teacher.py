@@ -18,11 +18,13 @@ from flows.recipes.imperfect_teacher import (
     TUNED,
 )
 from flows.recipes.named import journey
-from flows.recipes.trees import rewritten, walk
+from flows.recipes.rmt import policy_of
+from flows.recipes.trees import rewritten, stage, walk
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.reinforce import PolicyRecipe
 from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER
+from rpt_core.recipes.world import SecondEdition
 from rpt_core.report.outcomes import claims
 from rpt_core.report.outcomes.claims import RUNS_AN_ARM
 from rpt_core.report.outcomes.tuning import check_fair
@@ -164,3 +166,21 @@ def test_every_arm_has_a_setting_that_its_tuning_runs_chose():
     assert all(STUDY.setting_of(name) for name in ARMS)
     for name, plan in ARMS.items():
         assert not plan.grid or TUNED[name] in plan.grid, name
+
+
+def test_the_demo_is_the_same_teacher_in_two_kinds_with_faults_beside_them():
+    demo = journey("tiny_teacher")
+    check_journey(demo)
+    sample = stage(demo, "ingest-corpus").sample
+    assert sample.second == SecondEdition(kinds=("week", "compass"), planted=True)
+    assert stage(demo, "prepare-corpus").held_questions == sample.second.salt
+    start = stage(demo, "cold-start")
+    assert (start.think_share, start.direct_answers) == (1.0, False)
+    assert "forced" in demo.before.modes  # how much of the gain would be habit
+    assert demo.scaling.evaluation == demo.after
+    for own in (Overrides(), Overrides(model="org/name")):
+        assert (
+            policy_of(journey("tiny_teacher", own)).optimiser == policy_of(journey("tiny_rpt", own)).optimiser
+        )
+    with pytest.raises(RecipeError, match=r"data names 'notes'.*rpt run tiny_rpt -p data=notes"):
+        journey("tiny_teacher", Overrides(data="notes"))
