@@ -124,6 +124,7 @@ def in_minutes(journey: ReportRecipe) -> ReportRecipe:
     journey = teacher(journey, lessons=1)
     for kind, update in DEMO.items():
         journey = rewritten(journey, kind, update)
+    assert isinstance(journey.before, EvaluationRecipe)
     forced = journey.before.model_copy(update={"modes": (*journey.before.modes, "forced")})
     return journey.model_copy(update={"before": forced})
 

@@ -134,7 +134,7 @@ def _rows(path: Path, shown: str, unread: Counter[str]) -> Iterator[Mapping[str,
     return _json_rows(path, shown, unread) if path.suffix == ".jsonl" else None
 
 
-def _table_rows(path: Path, columns: Sequence[str], shown: str) -> Iterator[Mapping[str, Any]]:
+def _table_rows(path: Path, columns: list[str], shown: str) -> Iterator[Mapping[str, Any]]:
     with _named(shown):
         yield from read_rows(path, columns)
 

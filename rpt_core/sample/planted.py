@@ -4,6 +4,7 @@ import bz2
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -66,10 +67,10 @@ NUM_EXTRA_PROBLEMS = NUM_BENCHMARK
 
 def plant(
     data: Path,
-    texts: list[Planting],
+    texts: Sequence[Planting],
     articles: dict[str, Article],
-    extra: list[Planting],
-    benchmark: list[Posed],
+    extra: Sequence[Planting],
+    benchmark: Sequence[Posed],
     truth: Truth,
 ) -> None:
     """Write every planted file.
@@ -111,7 +112,7 @@ def _dump(path: Path, pages: list[str]) -> None:
     path.write_bytes(bz2.compress((HEADER + "".join(pages) + FOOTER).encode()))
 
 
-def _wiki_copies(data: Path, texts: list[Planting], articles: dict[str, Article], truth: Truth) -> None:
+def _wiki_copies(data: Path, texts: Sequence[Planting], articles: dict[str, Article], truth: Truth) -> None:
     """Articles copied with a few words added; the copy has the larger id, so it is the one to go."""
     name = "wikipedia/samplewiki-copies.xml.bz2"
     pages = []
@@ -129,7 +130,7 @@ def _wiki_copies(data: Path, texts: list[Planting], articles: dict[str, Article]
     _dump(data / name, pages)
 
 
-def _mirror(data: Path, near: list[Planting], exact: list[Planting], truth: Truth) -> None:
+def _mirror(data: Path, near: Sequence[Planting], exact: Sequence[Planting], truth: Truth) -> None:
     """The same articles scraped into JSON lines: near copies and exact ones; the wiki's own stay."""
     name = "mirror/pages.jsonl"
     lines = []
@@ -154,7 +155,7 @@ def _twice(data: Path, articles: list[Article], truth: Truth) -> None:
         truth.drop("prepare", "", "same-id", article.title)
 
 
-def _personal(data: Path, texts: list[Planting], truth: Truth) -> None:
+def _personal(data: Path, texts: Sequence[Planting], truth: Truth) -> None:
     """Personal data in articles that must stay without it; look-alikes that must stay as they are."""
     pages = []
     for number, (text, (mark, secret, sentence)) in enumerate(zip(texts, PII, strict=True)):
@@ -169,7 +170,7 @@ def _personal(data: Path, texts: list[Planting], truth: Truth) -> None:
     _dump(data / "wikipedia/samplewiki-people.xml.bz2", pages)
 
 
-def _benchmark(data: Path, items: list[Posed], texts: list[Planting], truth: Truth) -> None:
+def _benchmark(data: Path, items: Sequence[Posed], texts: Sequence[Planting], truth: Truth) -> None:
     """A test set, articles that quote it, and training problems that are in it."""
     rows = [
         json.dumps({"problem": item.problem, "answer": item.answer, "solution": item.solution})
@@ -202,7 +203,7 @@ def _benchmark(data: Path, items: list[Posed], texts: list[Planting], truth: Tru
     truth.never_trained.extend(item.problem for item in items)
 
 
-def _broken_dumps(data: Path, texts: list[Planting], truth: Truth) -> None:
+def _broken_dumps(data: Path, texts: Sequence[Planting], truth: Truth) -> None:
     """A truncated stream, a page that is no XML, a dump with entities, a page too deep to parse."""
     pages = [article_xml(Article(text.title, text.paragraphs, 93_000 + i, 1)) for i, text in enumerate(texts)]
     folder = data / "wikipedia"
@@ -263,7 +264,7 @@ def _link() -> bytes:
     return held.getvalue()
 
 
-def _broken_rows(data: Path, texts: list[Planting], truth: Truth) -> None:
+def _broken_rows(data: Path, texts: Sequence[Planting], truth: Truth) -> None:
     """Lines that are no JSON, rows without their column, traces without their place."""
     lines = [
         '{"problem": "A fence of nine posts has how many gaps between its posts?", "answer": "8"}',
