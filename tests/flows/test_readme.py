@@ -37,14 +37,14 @@ REFUSED = (".venv/bin/rpt plan rpt_14b",)
 DEMO = ("make demo",)
 """The whole pipeline; what follows reads what it made."""
 AFTER_DEMO = (
-    ".venv/bin/rpt show tiny_rpt-policy --rollouts",
-    ".venv/bin/rpt show tiny_rpt-corpus --dropped near-duplicate",
-    ".venv/bin/rpt compare tiny_rpt-evaluation-of-policy tiny_rpt-evaluation-of-rlvr",
-    ".venv/bin/rpt replay tiny_rpt-policy --step 7",
-    ".venv/bin/rpt report tiny_rpt-report",
+    ".venv/bin/rpt show tiny_teacher-policy --rollouts",
+    ".venv/bin/rpt show tiny_teacher-corpus --dropped near-duplicate",
+    ".venv/bin/rpt compare tiny_teacher-evaluation-of-policy tiny_teacher-evaluation-of-rlvr",
+    ".venv/bin/rpt replay tiny_teacher-policy --step 7",
+    ".venv/bin/rpt report tiny_teacher-report",
 )
 SERVER = "make up"
-WITH_SERVER = (".venv/bin/prefect deployment run train-rpt/prod -p recipe=tiny_rpt --watch",)
+WITH_SERVER = (".venv/bin/prefect deployment run train-rpt/prod -p recipe=tiny_teacher --watch",)
 OWN_TEXT = (".venv/bin/rpt run tiny_rpt -p data=my-notes",)
 REAL_MODEL = "make real-model"
 WITH_MODEL = ".venv/bin/rpt run tiny_rpt -p model=$HOME/.cache/rpt-models/smollm2-135m -p data=gsm8k.jsonl"
