@@ -111,10 +111,11 @@ def test_all_models_under_eight_seeds_and_their_tuning_take_less_than_five_megab
 
 
 @pytest.mark.parametrize("name", ["100-rpt.json.xz", "100-start.json.xz", "tuning/10-rpt-1.json.xz"])
-def test_a_file_without_checkpoints_keeps_its_bytes(name):
+def test_a_file_without_checkpoints_keeps_its_text(name):
     content = (OUTCOMES / name).read_bytes()
     assert from_bytes(content, name).course is None
-    assert to_bytes(from_bytes(content, name)) == content
+    written = to_bytes(from_bytes(content, name))
+    assert lzma.decompress(written) == lzma.decompress(content)  # another liblzma may pack it otherwise
 
 
 def test_a_file_of_an_earlier_version_is_read_where_there_is_no_newer_one(tmp_path):
