@@ -31,9 +31,9 @@ ROUND_UPDATES = 15
 three rounds of 27 took 2,100 GFLOP, and the budget leaves 1,156 beside the proxy."""
 LESSONS = 4
 """Times the journey's steps of the base model and of the cold start: this world has six phrases a kind where
-the first edition has three or four. After tiny_rpt's own 100 and 400 steps 91 % of the thoughts were nothing that
-was taught; after four times as many the start was right in 36 % of held-out questions of 2 to 4 steps, with
-a true chain in 31 % (tuning questions, seed 10)."""
+the first edition has three or four. After tiny_rpt's own 100 and 400 steps 91 % of the thoughts were nothing
+that was taught; after four times as many the start was right in 36 % of held-out questions of 2 to 4 steps,
+with a true chain in 31 % (tuning questions, seed 10)."""
 FEW_KINDS: tuple[KindName, ...] = ("week", "compass")
 """Seven and eight values: 90 facts where all kinds have 570."""
 DEMO: dict[str, dict[str, Any]] = {
