@@ -77,14 +77,21 @@ def _tuning_page(recipe: OutcomesReportRecipe, runs: Sequence[TuningRun], starts
     )
 
 
-def what_ran(arms: Sequence[Arm]) -> list[Line]:
-    """Operations and files of a page of outcomes, of arms that were trained elsewhere, too."""
-    kept = [one for arm in arms for one in arm.by_seed.values()]
-    if not kept:
+def what_ran(*groups: Sequence[Arm]) -> list[Line]:
+    """Operations and files of a page of outcomes, of arms that were trained elsewhere, too.
+
+    Args:
+        groups: Arms that go on from one start a seed and world; more groups where starts differ in size.
+    """
+    grouped = [
+        (group, one) for group, arms in enumerate(groups) for arm in arms for one in arm.by_seed.values()
+    ]
+    if not grouped:
         return []
-    shared: dict[tuple[int, str], float] = {}
-    for one in kept:
-        start = one.seed, repr(sorted(one.setting.items()))  # one start a seed and world
+    kept = [one for _, one in grouped]
+    shared: dict[tuple[int, int, str], float] = {}
+    for group, one in grouped:
+        start = group, one.seed, repr(sorted(one.setting.items()))
         shared[start] = max(one.shared_gflops, shared.get(start, 0.0))  # none for a model that was given
     own = flops_of(GIGA * sum(one.own_gflops for one in kept))
     beside = flops_of(GIGA * sum(shared.values()))

@@ -25,7 +25,7 @@ from rpt_core.report.blocks import (
     share,
 )
 from rpt_core.report.figures import card, curve_figure
-from rpt_core.report.outcomes.page import seed_words
+from rpt_core.report.outcomes.page import names_of_sources, seed_words, what_ran
 from rpt_core.report.outcomes.sized import Mean, Size, means, read_sizes
 from rpt_core.report.outcomes.sized_laws import AllSizes, SizeLaw, curves_json
 from rpt_core.report.outcomes.sizes_figures import answer_figure, training_figure
@@ -68,6 +68,8 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
         footer="All sizes of a seed read one text with one tokenizer and are asked the same questions, found "
         f"by the base model of the smallest. {CUT}",
         summary=_summary(laws, jointly, trained),
+        ran=what_ran(*(size.arms for size in sizes)),
+        names=names_of_sources([arm for size in sizes for arm in size.arms]),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.errors import RecipeError
+from rpt_core.pages.words import flops_of
 from rpt_core.recipes.reports.outcomes_report import SIZES
 from rpt_core.report.outcomes.sized import accuracy_at, means, read_at, read_sizes
 from rpt_core.report.outcomes.sized_laws import AllSizes, SizeLaw, law_words
@@ -167,6 +168,15 @@ def test_the_page_shows_laws_pairs_and_checkpoints_and_decides_nothing(made):
     assert "All sizes at once" in text
     held = json.loads((out / "report.json").read_text())
     assert held["title"] == "Sizes"
+
+
+def test_what_ran_counts_the_start_of_every_size(made, outcomes):
+    text = (made[1] / "report.md").read_text()
+    starts = {}
+    for one in outcomes:
+        size = one.arm.partition(":")[0], one.seed
+        starts[size] = max(one.shared_gflops, starts.get(size, 0.0))
+    assert f"{flops_of(1e9 * sum(starts.values()))} of their start models" in text
 
 
 def test_one_size_makes_a_page_without_pairs(tmp_path):
