@@ -45,6 +45,10 @@ class Fitted:
 
     before: "OverDocuments"
     """What an earlier page says, while that study has not run."""
+    page: str
+    """Of ``docs``, without its ending: the study's own."""
+    why: str
+    """What to know beside its laws."""
     study: OutcomesStudyName = SIZES
 
 
@@ -122,6 +126,11 @@ class PaperClaim:
 
     def now(self, studies: Studies) -> "PaperClaim":
         """The row by the best evidence that there is."""
+        if isinstance(by := self.evidence, Fitted):
+            arms = studies.get(by.study, {})
+            if not arms:
+                return replace(self, evidence=by.before)
+            return replace(self, evidence=OverDocuments(by.page, law_words(arms)), why=by.why)
         if self.then is None:
             return self
         arms = studies.get(self.then.study, {})
@@ -140,8 +149,6 @@ class Found:
     interval: Estimate | None
     """Over seeds."""
     num_seeds: int
-    figure: str = ""
-    """Words in the place of an interval."""
 
 
 def decided(rows: Sequence[PaperClaim], studies: Studies) -> list[Found]:
@@ -164,17 +171,10 @@ def decided(rows: Sequence[PaperClaim], studies: Studies) -> list[Found]:
             one = ends[row.claim]
             verdict = one.verdict if seeds_are_in(row.evidence, seeds[row.claim]) else "undecided"
             found.append(Found(row, verdict, one.difference, seeds[row.claim]))
-        elif isinstance(row.evidence, Fitted):
-            found.append(_fitted(row, row.evidence, studies))
         else:
             end: End = "undecided" if isinstance(row.evidence, OverDocuments | Sooner) else "not tested"
             found.append(Found(row, end, None, 0))
     return found
-
-
-def _fitted(row: PaperClaim, by: Fitted, studies: Studies) -> Found:
-    arms = studies.get(by.study)
-    return Found(row, "undecided", None, 0, law_words(arms) if arms else by.before.figure)
 
 
 def _of_study(row: PaperClaim, one: Judged) -> Found:

@@ -78,7 +78,9 @@ OF_RPT = (
                "three times the size, at the ends of trainings of about equal operations, lessons counted; "
                "the smaller draws a thought, the larger names its likeliest token"),
     PaperClaim(RPT, "accuracy follows a power law in training compute", "R² 0.989 to 0.997",
-               "checkpoints of RPT", Fitted(OverDocuments(_RPT, "0.991, 0.991, 0.968")),
+               "checkpoints of RPT",
+               Fitted(OverDocuments(_RPT, "0.991, 0.991, 0.968"), "study/sizes",
+                      "six points a size, means over seeds; a law is named where it is ahead of its rivals"),
                "it fits as well, and so do curves that are none: no law is decided by six points a size"),
     PaperClaim(RPT, "the prefix reward and three others are comparable", "no figures",
                "four rewards, two templates", OverDocuments(_RPT, "+0.4 [−0.4, +1.2]"),

@@ -12,7 +12,6 @@ from rpt_core.report.outcomes.values import Arm
 from rpt_core.report.papers.evidence import (
     ENDS,
     Decided,
-    Fitted,
     Found,
     OverDocuments,
     PaperClaim,
@@ -162,8 +161,6 @@ def _named(row: PaperClaim) -> str:
 
 def _figure(found: Found) -> str:
     """The mean over seeds with its interval, or the one over documents, in parentheses."""
-    if found.figure:
-        return f"({found.figure})"
     if isinstance(found.row.evidence, OverDocuments):
         return f"({found.row.evidence.figure})"
     one = found.interval
@@ -179,8 +176,7 @@ def _figure(found: Found) -> str:
 
 
 def _why(row: PaperClaim) -> str:
-    by = row.evidence.before if isinstance(row.evidence, Fitted) else row.evidence
-    page = by.page if isinstance(by, Printed | OverDocuments) else ""
+    page = row.evidence.page if isinstance(row.evidence, Printed | OverDocuments) else ""
     return f"{row.why} ([{page}]({page}.md))" if page else row.why
 
 
