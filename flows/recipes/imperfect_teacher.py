@@ -108,6 +108,22 @@ def teacher(
     return rewritten(journey, "cold-start", {**school, "steps": lessons * start.steps})
 
 
+def with_edition(journey: Journey, changes: Mapping[str, Any]) -> Journey:
+    """The journey in the second edition, some fields changed; one that reads another text stays as it is.
+
+    Args:
+        journey: Of RPT, or of what a study is about.
+        changes: Fields of :class:`rpt_core.recipes.world.SecondEdition`.
+    """
+    documents = stage(journey, "ingest-corpus")
+    assert isinstance(documents, IngestRecipe)
+    if documents.sample is None:
+        return journey
+    edition = (documents.sample.second or SecondEdition()).model_copy(update=dict(changes))
+    sample = documents.sample.model_copy(update={"second": edition})
+    return rewritten(journey, "documents", {"sample": sample})
+
+
 def in_minutes(journey: ReportRecipe) -> ReportRecipe:
     """The journey at the demo's cost: two of the eight kinds, which fewer lessons teach, and planted faults.
 
@@ -116,12 +132,7 @@ def in_minutes(journey: ReportRecipe) -> ReportRecipe:
     Raises:
         RecipeError: it reads another text than the sample world's.
     """
-    documents = stage(journey, "ingest-corpus")
-    assert isinstance(documents, IngestRecipe)
-    if documents.sample is not None:
-        few = documents.sample.model_copy(update={"second": SecondEdition(kinds=FEW_KINDS, planted=True)})
-        journey = rewritten(journey, "documents", {"sample": few})
-    journey = teacher(journey, lessons=1)
+    journey = teacher(with_edition(journey, {"kinds": FEW_KINDS, "planted": True}), lessons=1)
     for kind, update in DEMO.items():
         journey = rewritten(journey, kind, update)
     assert isinstance(journey.before, EvaluationRecipe)

@@ -10,10 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from flows.recipes.by_seed import START
-from flows.recipes.imperfect_teacher import STUDY, teacher
-from flows.recipes.trees import rewritten, stage
+from flows.recipes.imperfect_teacher import STUDY, teacher, with_edition
 from rpt_core.errors import RecipeError
-from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.recipes.outcomes import OutcomesRecipe
 from rpt_core.recipes.reports.outcomes_report import (
     DOSE_RESPONSE,
@@ -23,7 +21,6 @@ from rpt_core.recipes.reports.outcomes_report import (
     WorldStudyName,
 )
 from rpt_core.recipes.reports.report import ReportRecipe
-from rpt_core.recipes.world import SecondEdition
 
 METHOD = "RPT"
 SAMPLES = 16
@@ -93,13 +90,7 @@ def arm_name(world: str, name: str) -> str:
 
 def in_world(journey: ReportRecipe, changes: Mapping[str, Any]) -> ReportRecipe:
     """The imperfect teacher's journey with some fields of its world changed."""
-    documents = stage(journey, "ingest-corpus")
-    assert isinstance(documents, IngestRecipe)
-    if documents.sample is None:
-        return teacher(journey)  # which says what is wrong with it
-    edition = (documents.sample.second or SecondEdition()).model_copy(update=dict(changes))
-    sample = documents.sample.model_copy(update={"second": edition})
-    return teacher(rewritten(journey, "documents", {"sample": sample}))
+    return teacher(with_edition(journey, changes))
 
 
 def _outcomes(
