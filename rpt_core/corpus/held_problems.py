@@ -12,9 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow.parquet as pq
-
-from rpt_core.corpus.tables import read_rows
+from rpt_core.corpus.tables import columns_found, rows_found
 from rpt_core.errors import SourceError
 
 RUN_WORDS = 13
@@ -96,6 +94,7 @@ def check_problems(folders: Mapping[str, Path]) -> ProblemCheck:
 
     Raises:
         SourceError: no table says which problems are held out.
+        IntegrityError: a table is damaged, so what it holds cannot be counted.
     """
     held = _held_out(folders)
     if not held.ids:
@@ -110,8 +109,8 @@ def check_problems(folders: Mapping[str, Path]) -> ProblemCheck:
 def _held_out(folders: Mapping[str, Path]) -> _Held:
     held = _Held()
     for path in _tables(folders, "problems.parquet"):
-        if "split" in pq.read_schema(path).names:
-            for row in read_rows(path, ["problem_id", "problem", "split"]):
+        if "split" in columns_found(path, str(path)):
+            for row in rows_found(path, ["problem_id", "problem", "split"], str(path)):
                 if row["split"] == "eval":
                     held.add(row)
     return held
@@ -121,8 +120,8 @@ def _taught(folders: Mapping[str, Path]) -> set[str]:
     return {
         row["doc_id"]
         for path in _tables(folders, "traces.parquet")
-        if {"split", "doc_id"} <= set(pq.read_schema(path).names)
-        for row in read_rows(path, ["doc_id", "split"])
+        if {"split", "doc_id"} <= set(columns_found(path, str(path)))
+        for row in rows_found(path, ["doc_id", "split"], str(path))
         if row["split"] == "train"
     }
 
@@ -133,13 +132,13 @@ def _tables(folders: Mapping[str, Path], name: str) -> Iterator[Path]:
 
 def _counted(name: str, folder: Path, held: _Held) -> Iterator[CountedTable]:
     for path in sorted(folder.rglob("*.parquet")):
-        columns = set(pq.read_schema(path).names)
+        shown = f"{name}/{path.relative_to(folder).as_posix()}"
+        columns = set(columns_found(path, shown))
         trained = "prompt_tail" in columns  # answers of a training
         if not columns & set(IDS) or not (trained or "split" in columns):
             continue
-        shown = f"{name}/{path.relative_to(folder).as_posix()}"
         sides: dict[Side, CountedTable] = {}
-        for row in read_rows(path, sorted(columns & {*TEXTS, *IDS, "split"})):
+        for row in rows_found(path, sorted(columns & {*TEXTS, *IDS, "split"}), shown):
             side: Side = "training" if trained or row["split"] != "eval" else "held out"
             table = sides.setdefault(side, CountedTable(shown, side))
             if side == "training":

@@ -7,16 +7,12 @@ side of a split are counted apart; tables before any split (of `ingest-corpus`) 
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from rpt_core.corpus.tables import read_rows
-from rpt_core.errors import IntegrityError, SourceError
+from rpt_core.corpus.tables import columns_found, rows_found
+from rpt_core.errors import SourceError
 from rpt_core.recipes.splits import split_of
 from rpt_core.sample.second.audit import Tally, seen_share
 from rpt_core.sample.second.questions import Question
@@ -123,31 +119,14 @@ def _counted(name: str, folder: Path, salt: str, unread: Counter[str]) -> Iterat
 def _rows(path: Path, shown: str, unread: Counter[str]) -> Iterator[Mapping[str, Any]] | None:
     """The rows of a table that holds text of ours; None for any other file."""
     if path.suffix == ".parquet" and path.name != "dropped.parquet":
-        with _named(shown):
-            names = pq.read_schema(path).names
+        names = columns_found(path, shown)
         wanted = [
             name for name in (*TEXTS, "messages", "thought", "kind", "char_offset", "split") if name in names
         ]
         tells = {*TEXTS, "messages", "thought"} & set(wanted)
         is_outcome = "verdict" in names and "prompt_tail" not in names
-        return _table_rows(path, wanted, shown) if tells and not is_outcome else None
+        return rows_found(path, wanted, shown) if tells and not is_outcome else None
     return _json_rows(path, shown, unread) if path.suffix == ".jsonl" else None
-
-
-def _table_rows(path: Path, columns: list[str], shown: str) -> Iterator[Mapping[str, Any]]:
-    with _named(shown):
-        yield from read_rows(path, columns)
-
-
-@contextmanager
-def _named(shown: str) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        raise IntegrityError(
-            f"{shown} is a damaged table ({type(error).__name__}), so nothing can be said of what it holds. "
-            "Make or copy it anew, or move it away."
-        ) from None
 
 
 def _json_rows(path: Path, shown: str, unread: Counter[str]) -> Iterator[Mapping[str, Any]]:

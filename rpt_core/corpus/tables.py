@@ -1,12 +1,15 @@
 """The corpus tables on disk: their columns, and writers that hold a bounded number of bytes."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from rpt_core.errors import IntegrityError
 
 ROW_GROUP_BYTES = 8 << 20
 """Text per row group: what a writer and a reader hold. A table of 20 GB has some 2,500."""
@@ -112,3 +115,38 @@ def read_rows(path: Path, columns: list[str] | None = None) -> Iterator[dict[str
     file = pq.ParquetFile(path, pre_buffer=False)
     for batch in file.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
         yield from batch.to_pylist()
+
+
+def columns_found(path: Path, shown: str) -> list[str]:
+    """Columns of a table that lies in a folder of whatever origin.
+
+    Args:
+        path: Of the file.
+        shown: What an error calls it.
+
+    Raises:
+        IntegrityError: it is damaged.
+    """
+    with _named(shown):
+        return list(pq.read_schema(path).names)
+
+
+def rows_found(path: Path, columns: list[str], shown: str) -> Iterator[dict[str, Any]]:
+    """Its rows (:func:`read_rows`).
+
+    Raises:
+        IntegrityError: it is damaged, maybe only in its middle.
+    """
+    with _named(shown):
+        yield from read_rows(path, columns)
+
+
+@contextmanager
+def _named(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise IntegrityError(
+            f"{shown} is a damaged table ({type(error).__name__}), so nothing can be said of what it holds. "
+            "Make or copy it anew, or move it away."
+        ) from None

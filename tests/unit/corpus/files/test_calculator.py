@@ -16,7 +16,7 @@ from rpt_core.corpus.ingest import ingest
 from rpt_core.corpus.prepare import prepare
 from rpt_core.corpus.rows import SourceProblem
 from rpt_core.corpus.text.arithmetic import claim_of, value_of, without_notes
-from rpt_core.errors import SourceError
+from rpt_core.errors import IntegrityError, SourceError
 from rpt_core.recipes.corpus import CalculatorTeacher, IngestRecipe, PrepareRecipe
 
 NATALIA = {  # the first rows of GSM8K's training file
@@ -177,4 +177,20 @@ def test_no_held_out_problem_stands_in_what_trains_and_a_planted_one_is_found(tm
 
 def test_a_folder_that_holds_out_no_problem_says_so(tmp_path):
     with pytest.raises(SourceError, match="no table of problems here holds any out"):
+        check_problems({"here": tmp_path})
+
+
+@pytest.mark.parametrize("name", ["problems", "traces", "documents"])
+@pytest.mark.parametrize("kept", [0, 40, None], ids=["empty", "cut", "a page lost"])
+def test_a_damaged_table_is_refused_by_its_name(name, kept, tmp_path):
+    rows = [
+        {"problem_id": f"{number}", "doc_id": f"{number}", "problem": "One and one?", "split": split}
+        for number, split in enumerate(("train", "eval"))
+    ]
+    for each in ("problems", "traces", "documents"):
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{each}.parquet")
+    path = tmp_path / f"{name}.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4] + bytes(60) + whole[64:] if kept is None else whole[:kept])
+    with pytest.raises(IntegrityError, match=rf"{name}.parquet is a damaged table"):
         check_problems({"here": tmp_path})
