@@ -32,15 +32,16 @@ def study(
 
     About ``mid-training``: RMT against RPT, and what is left of it part by part. About ``table-1``: RPT,
     plain and reasoning, beside continual next-token training. About ``rewards`` or ``positions``: RPT's
-    variants. About ``rlvr``: verifiable rewards from RPT, from the start model and from continual next-token
-    training, at equal operations. About ``next-segment``: RLPT beside its start, its controls and its
-    ablations. About ``imperfect-teacher``: better thinking or a habit, all arms at equal operations. About
-    ``shorter-thoughts``: RMT, its parts and RPT, by seeds in the same way. About ``next-segments``: RLPT, its
-    controls and its parts, by seeds and by the world's truth. About ``dose-response``: the start and RPT by
-    the teacher's quality and exposure to long traces. About ``other-text``: the same two in Chinese, in two
-    languages and in noise. About ``sizes``: RPT and next-token training of three sizes of model, at six
-    points of compute each. About ``real-text``: a pretrained model on the results of GSM8K's solutions, an
-    existence proof on one seed.
+    variants. About ``rlvr``: verifiable rewards from RPT, from the start model and from continual
+    next-token training, at equal operations. About ``next-segment``: RLPT beside its start, its controls
+    and its ablations. About ``imperfect-teacher``: better thinking or a habit, all arms at equal
+    operations. About ``shorter-thoughts``: RMT, its parts and RPT, by seeds in the same way. About
+    ``next-segments``: RLPT, its controls and its parts, by seeds and by the world's truth. About
+    ``verifiable-rewards``: what each way to train on text is worth as their start. About ``dose-response``:
+    the start and RPT by the teacher's quality and exposure to long traces. About ``other-text``: the same
+    two in Chinese, in two languages and in noise. About ``sizes``: RPT and next-token training of three
+    sizes of model, at six points of compute each. About ``real-text``: a pretrained model on the results of
+    GSM8K's solutions, an existence proof on one seed.
 
     Args:
         recipe: Name of an RMT recipe; of an RLPT recipe for ``next-segment`` and ``next-segments``,
@@ -51,7 +52,8 @@ def study(
         about: Which study.
         overrides: Your own data, model or single fields in place of the recipe's.
         placement: Where and how it runs; None takes all of it from the machine.
-        outcomes: Of the last five studies: a folder. What it holds is done; what is run is kept there.
+        outcomes: Of studies whose outcomes are files: a folder. What it holds is done; what is run is kept
+            there.
         tune: Of ``imperfect-teacher``, ``shorter-thoughts`` and ``next-segments``: their tuning runs instead.
     """
     where = placement or ANYWHERE

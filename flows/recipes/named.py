@@ -10,23 +10,19 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flows.named_seeds import seeds_by_arm
-from flows.recipes import (
+from flows.recipes import papers, rlpt, rlvr, rmt, rpt, tiny
+from flows.recipes.overrides import Overrides, overridden
+from flows.recipes.papers import OMNI_MATH, report
+from flows.recipes.studies import (
     imperfect_teacher,
     next_segments,
-    papers,
     real_text,
-    rlpt,
-    rlvr,
-    rmt,
-    rpt,
     shorter_thoughts,
     sizes,
     teacher_worlds,
-    tiny,
+    verifiable_rewards,
 )
-from flows.recipes.by_seed import TUNING_SEEDS, SeedStudy
-from flows.recipes.overrides import Overrides, overridden
-from flows.recipes.papers import OMNI_MATH, report
+from flows.recipes.studies.by_seed import TUNING_SEEDS, SeedStudy
 from flows.recipes.trees import rewritten
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.errors import RecipeError
@@ -47,7 +43,13 @@ from rpt_core.recipes.reports.rlvr_report import RlvrReportRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe, ModelShape
 
 BY_SEED: dict[str, SeedStudy] = {
-    one.name: one for one in (imperfect_teacher.STUDY, shorter_thoughts.STUDY, next_segments.STUDY)
+    one.name: one
+    for one in (
+        imperfect_teacher.STUDY,
+        shorter_thoughts.STUDY,
+        next_segments.STUDY,
+        verifiable_rewards.STUDY,
+    )
 }
 """Studies whose unit is the seed."""
 MID_TRAINING = "mid-training"
@@ -274,8 +276,9 @@ def over_tuning(
     Raises:
         RecipeError: its arms are not tuned, or it has no such arm.
     """
-    if about not in BY_SEED:
-        raise RecipeError(f"the study {about!r} has no tuning runs; those of {', '.join(BY_SEED)} have.")
+    if about not in BY_SEED or not BY_SEED[about].is_tuned:
+        tuned = ", ".join(name for name, one in BY_SEED.items() if one.is_tuned)
+        raise RecipeError(f"the study {about!r} has no tuning runs; those of {tuned} have.")
     return BY_SEED[about].tuning(_begun(BY_SEED[about], name, TUNING_SEEDS, overrides), best, arms)
 
 

@@ -84,7 +84,7 @@ def from_model(
 
 def filtered(journey: ReportRecipe) -> RlvrReportRecipe:
     """A journey's RLVR from its start model, on the problems that this model solves now and then."""
-    own, policy = _rlvr_of(journey), policy_of(journey)
+    own, policy = rlvr_of(journey), policy_of(journey)
     rates = {name: getattr(own, name) for name in ("corpus", *SHARED_WITH_FILTER)}
     update = {"start": policy.start, "pass_rates": PassRateRecipe(model=policy.start, **rates)}
     training = own.model_copy(update=update)
@@ -164,7 +164,7 @@ def _limited(journey: ReportRecipe) -> ReportRecipe:
     """Both trainings by operations instead of steps; a limit of the reader's own stays."""
     for kind, gflops, own in (
         ("policy", TEXT_GFLOPS, policy_of(journey).max_gflops),
-        ("rlvr", PROBLEM_GFLOPS, _rlvr_of(journey).max_gflops),
+        ("rlvr", PROBLEM_GFLOPS, rlvr_of(journey).max_gflops),
     ):
         update = {"max_gflops": own or gflops, "steps": MOST_STEPS, "evaluate_every": 0}
         more: dict[str, Any] = {"milestones": ()} if kind == "policy" else {}
@@ -175,15 +175,16 @@ def _limited(journey: ReportRecipe) -> ReportRecipe:
 def _arm(journey: ReportRecipe, name: str) -> RlvrRecipe:
     policy = policy_of(journey)
     if name == FROM_NTP:
-        return _rlvr_of(ntp_alone(journey))
-    own = _rlvr_of(journey)
+        return rlvr_of(ntp_alone(journey))
+    own = rlvr_of(journey)
     if name == FROM_RPT:
         return own
     whole = {"start": policy.start, "max_gflops": own.max_gflops + policy.max_gflops}
     return own.model_copy(update=whole)
 
 
-def _rlvr_of(journey: ReportRecipe) -> RlvrRecipe:
+def rlvr_of(journey: ReportRecipe) -> RlvrRecipe:
+    """A journey's own training with verifiable rewards."""
     assert isinstance(journey.finetuned, EvaluationRecipe)
     found = journey.finetuned.model
     assert isinstance(found, RlvrRecipe)

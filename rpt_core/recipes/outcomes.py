@@ -13,7 +13,9 @@ from rpt_core.recipes.reinforce import RlvrRecipe, Trained
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe
 
 KIND = "outcomes"
-MeasureName = Literal["first-world", "second-world", "second-world-segments", "calculator"]
+MeasureName = Literal[
+    "first-world", "second-world", "second-world-segments", "second-world-problems", "calculator"
+]
 """What judges thoughts: a name of :data:`rpt_core.evaluation.kept.measures.MEASURES`."""
 
 

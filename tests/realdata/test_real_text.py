@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from flows.recipes import Overrides, over_arms
-from flows.recipes.real_text import BEFORE, BEGINS_FROM, EVAL_SHARE, LESSON_SHARE, PROBLEM_SHARE
+from flows.recipes.studies.real_text import BEFORE, BEGINS_FROM, EVAL_SHARE, LESSON_SHARE, PROBLEM_SHARE
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact, Recipe
 from rpt_core.corpus.files.calculator import SLIP

@@ -12,7 +12,6 @@ from flows.kept import read_studies
 from flows.make import prepared
 from flows.named_seeds import seeds_by_arm
 from flows.recipes import Overrides, any_journey
-from flows.recipes.by_seed import dotted
 from flows.recipes.named import BY_SEED
 from flows.recipes.trees import walk
 from flows.study import planned
@@ -195,7 +194,7 @@ def frozen_settings(page: Recipe, about: str) -> dict[str, dict[str, Any]]:
     study = BY_SEED.get(about)
     if study is None:
         return {}
-    return {name: dotted(study.setting_of(name)) for name in arms_of(page) if name in study.arms}
+    return {name: study.frozen_of(name) for name in arms_of(page) if name in study.arms}
 
 
 def _scatter(outcomes: str, rules: Rules) -> Iterator[str]:

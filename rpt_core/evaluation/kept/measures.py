@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rpt_core.evaluation.items import JUDGED, REASONING
+from rpt_core.evaluation.items import JUDGED, PROBLEMS, REASONING
 from rpt_core.evaluation.kept.arm import FAULTS, SEEN
 from rpt_core.sample.bounds import WORDS_A_STEP, bound_of
 
@@ -47,9 +47,10 @@ MEASURES: Mapping[str, str] = {
     "second-world": "rpt_core.evaluation.kept.second_world:second_world",
     "calculator": "rpt_core.evaluation.kept.calculator:calculator",
     "second-world-segments": "rpt_core.evaluation.kept.second_world_segments:second_world_segments",
+    "second-world-problems": "rpt_core.evaluation.kept.second_world_problems:second_world_problems",
 }
 """By name, ``module:function``."""
-MODES: Mapping[str, str] = {"second-world-segments": JUDGED}
+MODES: Mapping[str, str] = {"second-world-segments": JUDGED, "second-world-problems": PROBLEMS}
 """In which mode of an evaluation answers are kept, where not in that of next tokens."""
 
 

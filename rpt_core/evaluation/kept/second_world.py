@@ -14,7 +14,7 @@ from rpt_core.evaluation.kept.arm import FAULTS
 from rpt_core.evaluation.kept.measures import Marked
 from rpt_core.recipes.world import SALT
 from rpt_core.sample.second.holdout import row_of
-from rpt_core.sample.second.measures import Place, is_true_chain, measure, questions_of
+from rpt_core.sample.second.measures import is_true_chain, measure, questions_of
 from rpt_core.sample.second.questions import Question
 
 Mark = tuple[str, int, str, bool, int, str]
@@ -31,7 +31,7 @@ def second_world(corpus: Path, items: pa.Table) -> Marked:
     names = ("doc_id", "char_offset", "thought", "verdict")
     columns = zip(*(items[name].to_pylist() for name in names), strict=True)
     marks = [
-        _mark(questions, (document, offset), thought or "", verdict, salt)
+        mark(questions.get((document, offset)), thought or "", verdict, salt)
         for document, offset, thought, verdict in columns
     ]
     return in_columns([[mark[part] for mark in marks] for part in range(len(UNKNOWN))])
@@ -63,8 +63,8 @@ def salt_of(corpus: Path) -> str:
     return str(recipe.get("held_questions") or SALT)
 
 
-def _mark(questions: dict[Place, Question], place: Place, thought: str, verdict: str, salt: str) -> Mark:
-    question = questions.get(place)
+def mark(question: Question | None, thought: str, verdict: str, salt: str) -> Mark:
+    """One answer to a question; :data:`UNKNOWN` to none."""
     if question is None:
         return UNKNOWN
     found = measure(question, thought, verdict)

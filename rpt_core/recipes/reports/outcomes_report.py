@@ -12,6 +12,7 @@ from rpt_core.recipes.reports.report import PageRecipe
 IMPERFECT_TEACHER: Literal["imperfect-teacher"] = "imperfect-teacher"
 SHORTER_THOUGHTS: Literal["shorter-thoughts"] = "shorter-thoughts"
 NEXT_SEGMENTS: Literal["next-segments"] = "next-segments"
+VERIFIABLE_REWARDS: Literal["verifiable-rewards"] = "verifiable-rewards"
 DOSE_RESPONSE: Literal["dose-response"] = "dose-response"
 OTHER_TEXT: Literal["other-text"] = "other-text"
 SIZES: Literal["sizes"] = "sizes"
@@ -22,6 +23,7 @@ OutcomesStudyName = Literal[
     "imperfect-teacher",
     "shorter-thoughts",
     "next-segments",
+    "verifiable-rewards",
     "dose-response",
     "other-text",
     "sizes",
@@ -31,6 +33,7 @@ OUTCOME_PAGES: dict[OutcomesStudyName, str] = {
     IMPERFECT_TEACHER: "rpt_core.report.outcomes.page:study",
     SHORTER_THOUGHTS: "rpt_core.report.outcomes.page:study",
     NEXT_SEGMENTS: "rpt_core.report.outcomes.page:study",
+    VERIFIABLE_REWARDS: "rpt_core.report.outcomes.page:study",
     DOSE_RESPONSE: "rpt_core.report.outcomes.worlds:study",
     OTHER_TEXT: "rpt_core.report.outcomes.worlds:study",
     REAL_TEXT: "rpt_core.report.outcomes.real_text:study",

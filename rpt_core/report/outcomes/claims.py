@@ -16,6 +16,7 @@ from rpt_core.recipes.reports.outcomes_report import (
     NEXT_SEGMENTS,
     OTHER_TEXT,
     SHORTER_THOUGHTS,
+    VERIFIABLE_REWARDS,
     OutcomesStudyName,
 )
 from rpt_core.report.outcomes.values import Arm, ScoreName, differences
@@ -28,6 +29,7 @@ DECIDED_BY: Mapping[OutcomesStudyName, int] = {
     IMPERFECT_TEACHER: len(FIRST_SEEDS),
     SHORTER_THOUGHTS: len(FIRST_SEEDS),
     NEXT_SEGMENTS: len(FIRST_SEEDS),
+    VERIFIABLE_REWARDS: len(FIRST_SEEDS),
     OTHER_TEXT: 5,
 }
 """Seeds that a study's protocol has before a difference of its arms is judged; no other study judges any."""
@@ -133,6 +135,32 @@ SEGMENT_DESCRIBED: tuple[tuple[str, str, ScoreName], ...] = (
     (ERRS_20, START, "accuracy"),
     (JUDGE_FREE, START, "accuracy"),
 )
+RPT_RLVR, NTP_RLVR, SFT_RLVR, REJECTION_RLVR, MIXED_RLVR, RLVR_ALONE, RLVR_SHORT = (
+    "RPT, then RLVR", "NTP tuned, then RLVR", "more SFT, then RLVR", "rejection SFT, then RLVR",
+    "Mixed SFT, then RLVR", "RLVR alone", "RLVR alone, short",
+)  # fmt: skip
+RLVR_CLAIMS: tuple[Claim, ...] = (
+    Claim("V1", "RPT is a better start of the same RLVR than the start model", RPT_RLVR, RLVR_SHORT,
+          "accuracy", 0.0, "above", "0 to +15"),
+    Claim("V2", "RPT is worth its operations: RLVR after it beats RLVR for all of them", RPT_RLVR, RLVR_ALONE,
+          "accuracy", 0.0, "above", "-30 to -10, fails"),
+    Claim("V3", "RPT is a better start of RLVR than next-token training", RPT_RLVR, NTP_RLVR, "accuracy",
+          0.0, "above", "0 to +15"),
+    Claim("V4", "RPT is a better start of RLVR than more SFT", RPT_RLVR, SFT_RLVR, "accuracy", 0.0, "above",
+          "0 to +15, open"),
+    Claim("V5", "RPT is a better start of RLVR than rejection SFT", RPT_RLVR, REJECTION_RLVR, "accuracy",
+          0.0, "above", "-3 to +5, open"),
+    Claim("V6", "RPT is a better start of RLVR than Mixed SFT", RPT_RLVR, MIXED_RLVR, "accuracy", 0.0,
+          "above", "0 to +15, open"),
+)  # fmt: skip
+"""Of the study of verifiable rewards, of held-out problems; fixed before its first reported seed."""
+RLVR_DESCRIBED: tuple[tuple[str, str, ScoreName], ...] = (
+    (RPT, START, "accuracy"),
+    (RPT_RLVR, RPT, "accuracy"),
+    (RPT_RLVR, RLVR_SHORT, "verified"),
+    (RLVR_SHORT, START, "accuracy"),
+    (RLVR_ALONE, START, "accuracy"),
+)
 
 
 TOLD_ONCE = (
@@ -165,6 +193,7 @@ RULES: Mapping[str, Rules] = {
     IMPERFECT_TEACHER: Rules(RPT, CLAIMS, DESCRIBED, further="108 to 115"),
     SHORTER_THOUGHTS: Rules(RMT, RMT_CLAIMS, RMT_DESCRIBED, of_thoughts=TOLD_ONCE),
     NEXT_SEGMENTS: Rules(RLPT, SEGMENT_CLAIMS, SEGMENT_DESCRIBED),
+    VERIFIABLE_REWARDS: Rules(RPT_RLVR, RLVR_CLAIMS, RLVR_DESCRIBED),
 }
 """By study."""
 

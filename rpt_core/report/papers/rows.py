@@ -10,9 +10,19 @@ from rpt_core.recipes.reports.outcomes_report import (
     OTHER_TEXT,
     SHORTER_THOUGHTS,
     SIZES,
+    VERIFIABLE_REWARDS,
     OutcomesStudyName,
 )
-from rpt_core.report.outcomes.claims import ERRS_20, MORE_SFT, RMT_CLAIMS, SEGMENT_CLAIMS, Claim
+from rpt_core.report.outcomes.claims import (
+    ERRS_20,
+    MIXED_RLVR,
+    MORE_SFT,
+    RLVR_CLAIMS,
+    RMT_CLAIMS,
+    RPT_RLVR,
+    SEGMENT_CLAIMS,
+    Claim,
+)
 from rpt_core.report.outcomes.claims import RLPT as RLPT_ARM
 from rpt_core.report.papers.evidence import (
     Compared,
@@ -45,8 +55,13 @@ def _as_claimed(claims: Iterable[Claim], study: OutcomesStudyName) -> dict[str, 
 
 _SEGMENTS = _as_claimed(SEGMENT_CLAIMS, NEXT_SEGMENTS)
 _SHORTER = _as_claimed(RMT_CLAIMS, SHORTER_THOUGHTS)
+_REWARDED = _as_claimed(RLVR_CLAIMS, VERIFIABLE_REWARDS)
 _SHORTER_STUDY = "questions in no training text, equal operations; the study of shorter thoughts"
 _NEW_QUESTIONS = "questions in no training text, by the world's truth; the study of next segments"
+_NEW_PROBLEMS = "problems in no training text, pass@1, equal operations; the study of verifiable rewards"
+_PROBLEMS_BESIDE = (
+    "problems in no training text, pass@1, RPT's operations not charged; the study of verifiable rewards"
+)
 NO_GPU = "needs models of billions of parameters on GPUs, which are not at hand"
 
 OF_RPT = (
@@ -85,14 +100,17 @@ OF_RPT = (
     PaperClaim(RPT, "the prefix reward and three others are comparable", "no figures",
                "four rewards, two templates", OverDocuments(_RPT, "+0.4 [−0.4, +1.2]"),
                "one seed and one template"),
+    PaperClaim(RPT, "the better start for the same verifiable rewards", "58.3 against 52.7 %",
+               "RLVR from RPT, RLVR from the start model", Untested(), "no reported seed has run",
+               _REWARDED["V1"], _PROBLEMS_BESIDE),
     PaperClaim(RPT, "the better start for verifiable rewards, equal operations", "58.3 against 52.7 %",
                "RLVR from RPT, RLVR from the start model",
                Printed(_RLVR, "pass@1, by seed", (71.6, 81.9, 59.9), (71.5, 86.1, 72.1)),
-               "problems of the sample world, pass@1"),
+               "problems of the sample world, pass@1", _REWARDED["V2"], _NEW_PROBLEMS),
     PaperClaim(RPT, "next-token training is a worse start for verifiable rewards", "13.0 against 58.3 %",
                "RLVR from RPT, RLVR from NTP",
                Printed(_RLVR, "pass@1, by seed", (71.6, 81.9, 59.9), (66.2, 79.4, 63.5)),
-               "problems of the sample world, pass@1"),
+               "problems of the sample world, pass@1", _REWARDED["V3"], _NEW_PROBLEMS),
     PaperClaim(RPT, "zero-shot accuracy rises on MMLU-Pro and SuperGPQA", "71.1 and 39.0 %",
                "`rpt eval` on a trained model", Untested(), NO_GPU),
     PaperClaim(RPT, "thoughts shift to hypothesis and deduction", "+161.8 % and +26.2 % of their share",
@@ -213,6 +231,11 @@ OF_NEXT = (
                "2506.10947, of another kind of model; the study of an imperfect teacher"),
     PaperClaim(NEXT, "one mixed supervised stage does as well", "with 1/60 of the compute", "Mixed SFT, RPT",
                Compared("Mixed SFT", "RPT", "accuracy"), "2608.23256; the study of an imperfect teacher"),
+    PaperClaim(NEXT, "after it, verifiable rewards end higher than after reinforcement",
+               "with 1/60 of the compute", "RLVR from Mixed SFT, RLVR from RPT", Untested(),
+               "2608.23256; no reported seed has run",
+               Compared(MIXED_RLVR, RPT_RLVR, "accuracy", study=VERIFIABLE_REWARDS),
+               f"2608.23256; {_NEW_PROBLEMS}"),
     PaperClaim(NEXT, "more supervision first, then RPT, is better than RPT alone", "",
                "more SFT, then RPT; RPT", Compared("more SFT, then RPT", "RPT", "accuracy"),
                "what a prototype suggested; equal operations"),

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from flows.recipes.next_segments import STUDY
+from flows.recipes.studies.next_segments import STUDY
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.artifacts.recipe import Artifact
 from rpt_core.evaluation.evaluate import evaluate

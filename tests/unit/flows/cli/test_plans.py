@@ -7,7 +7,7 @@ import pytest
 from flows.cli.commands.run import show_plan
 from flows.cli.commands.studies import show_study_plan
 from flows.recipes import NAMED, Overrides, any_journey
-from flows.recipes.shorter_thoughts import STUDY, TUNED
+from flows.recipes.studies.shorter_thoughts import STUDY, TUNED
 from flows.recipes.trees import walk
 from infra import prices
 from rpt_core.artifacts.placement import Placement

@@ -7,18 +7,17 @@ import pytest
 
 from flows.agreement import check_journey
 from flows.recipes import Overrides, over_arms, over_tuning
-from flows.recipes.by_seed import FIRST_RUNS, TUNING_SEEDS, UPDATES
 from flows.recipes.controls import ROUNDS
-from flows.recipes.imperfect_teacher import (
+from flows.recipes.named import journey
+from flows.recipes.rmt import policy_of
+from flows.recipes.studies.by_seed import FIRST_RUNS, TUNING_SEEDS, UPDATES
+from flows.recipes.studies.imperfect_teacher import (
     ARMS,
     BUDGET_GFLOPS,
     MOST_STEPS,
     STUDY,
-    THEN_RLVR,
     TUNED,
 )
-from flows.recipes.named import journey
-from flows.recipes.rmt import policy_of
 from flows.recipes.trees import rewritten, stage, walk
 from rpt_core.artifacts.recipe import Ref
 from rpt_core.errors import RecipeError
@@ -113,12 +112,7 @@ def test_tuning_runs_are_seven_for_each_arm_on_seeds_that_no_page_reports():
     check_fair([])
 
 
-def test_an_arm_with_verifiable_rewards_on_top_is_run_by_name_and_another_is_refused(page):
-    name = next(iter(THEN_RLVR))
-    found = over_arms("tiny_rpt", (100,), (name,), Overrides(), IMPERFECT_TEACHER)
-    training = trainings(found)[name]
-    assert training.kind == "rlvr"
-    assert training.start == trainings(page)[name.removesuffix(", then RLVR")]
+def test_an_arm_that_there_is_not_and_another_recipe_are_refused():
     with pytest.raises(RecipeError, match="has no arm 'RTP'; there are RPT; more SFT"):
         over_arms("tiny_rpt", (100,), ("RTP",), Overrides(), IMPERFECT_TEACHER)
     with pytest.raises(RecipeError, match="Start from tiny_rpt"):

@@ -5,8 +5,8 @@ import pytest
 from flows.agreement import check_journey
 from flows.kept import laid_out
 from flows.recipes import Overrides, any_journey, over_arms, over_tuning
-from flows.recipes.by_seed import FIRST_RUNS, TUNING_SEEDS
-from flows.recipes.next_segments import (
+from flows.recipes.studies.by_seed import FIRST_RUNS, TUNING_SEEDS
+from flows.recipes.studies.next_segments import (
     ARMS,
     BUDGET_GFLOPS,
     JUDGE_FREE,

@@ -5,8 +5,8 @@ import pytest
 from flows.agreement import check_journey
 from flows.cli.making import KEEP_OUTCOMES, USUAL
 from flows.recipes import Overrides, any_journey, over_arms, over_tuning
-from flows.recipes.real_text import ARMS, BEFORE, BEGINS_FROM, BUDGET_GFLOPS, FURTHER, SHOWN
 from flows.recipes.rmt import policy_of
+from flows.recipes.studies.real_text import ARMS, BEFORE, BEGINS_FROM, BUDGET_GFLOPS, FURTHER, SHOWN
 from flows.recipes.trees import stage, walk
 from rpt_core.artifacts.design import design_of
 from rpt_core.errors import RecipeError

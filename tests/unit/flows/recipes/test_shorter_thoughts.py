@@ -4,8 +4,8 @@ import pytest
 
 from flows.agreement import check_journey
 from flows.recipes import Overrides, over_arms, over_tuning
-from flows.recipes.by_seed import FIRST_RUNS, TUNING_SEEDS
-from flows.recipes.shorter_thoughts import (
+from flows.recipes.studies.by_seed import FIRST_RUNS, TUNING_SEEDS
+from flows.recipes.studies.shorter_thoughts import (
     ARMS,
     BUDGET_GFLOPS,
     FURTHER,

@@ -7,8 +7,8 @@ import pytest
 from flows.agreement import check_journey
 from flows.kept import laid_out
 from flows.recipes import Overrides, over_arms
-from flows.recipes.imperfect_teacher import STUDY, TUNED
-from flows.recipes.sizes import ARMS, MARKS, NEXT_TOKEN_MARKS, SAMPLES, SHAPES
+from flows.recipes.studies.imperfect_teacher import STUDY, TUNED
+from flows.recipes.studies.sizes import ARMS, MARKS, NEXT_TOKEN_MARKS, SAMPLES, SHAPES
 from flows.recipes.trees import walk
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.kept.file import file_name

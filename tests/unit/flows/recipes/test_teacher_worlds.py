@@ -5,8 +5,8 @@ import pytest
 from flows.agreement import check_journey
 from flows.kept import laid_out
 from flows.recipes import Overrides, over_arms
-from flows.recipes.imperfect_teacher import STUDY, TUNED
-from flows.recipes.teacher_worlds import DOSES, LONG_SHARES, RIGHT_SHARES, SAMPLES, TEXTS, WORLDS
+from flows.recipes.studies.imperfect_teacher import STUDY, TUNED
+from flows.recipes.studies.teacher_worlds import DOSES, LONG_SHARES, RIGHT_SHARES, SAMPLES, TEXTS, WORLDS
 from flows.recipes.trees import walk
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.kept.file import file_name

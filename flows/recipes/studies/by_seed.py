@@ -50,6 +50,8 @@ class ArmPlan:
     """As many settings for each arm; none for one that takes another arm's."""
     tuned_as: str = ""
     """The arm whose settings it takes, so that it differs from that in one thing."""
+    before: Mapping[str, Any] = field(default_factory=dict)
+    """Frozen setting of a training that another study tuned, and that this arm goes on from or is."""
 
 
 def next_tokens(journey: ReportRecipe) -> EvaluationRecipe:
@@ -87,6 +89,11 @@ class SeedStudy:
     ends_in: type[Recipe] = ReportRecipe
     """The kind of journey it is made for."""
 
+    @property
+    def is_tuned(self) -> bool:
+        """Whether any of its arms has settings to try."""
+        return any(plan.grid for plan in self.arms.values())
+
     def check_begins(self, name: str, journey: Recipe) -> None:
         """Refuse a recipe of another kind than the study is made for.
 
@@ -117,6 +124,11 @@ class SeedStudy:
         plan = self.arms.get(name)
         return self.tuned.get(plan.tuned_as or name, {}) if plan else {}
 
+    def frozen_of(self, name: str) -> dict[str, Any]:
+        """All that no field of a reader changes about an arm, by dotted names."""
+        before = self.arms[name].before if name in self.arms else {}
+        return dotted(before) | dotted(self.setting_of(name))
+
     def check_frozen(self, fields: Iterable[str], names: tuple[str, ...] = ()) -> None:
         """Refuse a reader's field that an arm's frozen setting would put back.
 
@@ -130,7 +142,7 @@ class SeedStudy:
         for given in fields:
             kind, _, path = given.partition(".") if "." in given else (PolicyRecipe.kind, "", given)
             for name in names or tuple(self.arms):
-                frozen = dotted(self.setting_of(name))
+                frozen = self.frozen_of(name)
                 if kind in TRAINED and any(_overlap(path, one) for one in frozen):
                     raise RecipeError(
                         f"-p {given}: the arm {name!r} of {self.name} keeps the setting that its tuning runs "

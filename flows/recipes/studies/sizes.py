@@ -9,9 +9,9 @@ fits laws and compares at equal operations.
 from collections.abc import Sequence
 from typing import Any
 
-from flows.recipes.by_seed import MEASURE, POSITIONS, START, Training, base_of, start_of
-from flows.recipes.imperfect_teacher import STUDY, limited, next_token, teacher
 from flows.recipes.rmt import policy_of
+from flows.recipes.studies.by_seed import MEASURE, POSITIONS, START, Training, base_of, start_of
+from flows.recipes.studies.imperfect_teacher import STUDY, limited, next_token, teacher
 from flows.recipes.trees import rewritten
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.evaluation import EvaluationRecipe

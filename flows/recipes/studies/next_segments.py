@@ -1,6 +1,6 @@
 """The study of next segments: RLPT beside its start, its controls and its parts, by seeds.
 
-The world, the hold-out and what counts as an operation are those of :mod:`flows.recipes.imperfect_teacher`.
+The world, the hold-out and what counts as an operation are those of :mod:`.imperfect_teacher`.
 The start model always thinks, as its teacher showed it, and then writes the next or the missing segment. An
 arm ends at the first update that reaches :data:`BUDGET_GFLOPS`: the proxy's pass and the judge's reading are
 counted where it makes use of them. What decides is the world's truth; a judge's word is kept beside it.
@@ -9,10 +9,10 @@ counted where it makes use of them. What decides is the world's truth; a judge's
 from collections.abc import Mapping
 from typing import Any
 
-from flows.recipes.by_seed import Arm, ArmPlan, Held, SeedStudy, rates, reinforced, start_of
-from flows.recipes.imperfect_teacher import REINFORCED, SUPERVISED, more_lessons, teacher
 from flows.recipes.rlpt import ARMS as PARTS
 from flows.recipes.rlpt import FURTHER as ERRING
+from flows.recipes.studies.by_seed import Arm, ArmPlan, Held, SeedStudy, rates, reinforced, start_of
+from flows.recipes.studies.imperfect_teacher import REINFORCED, SUPERVISED, more_lessons, teacher
 from flows.recipes.trees import changed, rewritten, stage
 from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flows.recipes import tiny
-from flows.recipes.by_seed import START, start_of
 from flows.recipes.controls import CONTROLS, LIKELIHOOD
-from flows.recipes.imperfect_teacher import more_lessons
 from flows.recipes.papers import report
 from flows.recipes.rmt import policy_of
+from flows.recipes.studies.by_seed import START, start_of
+from flows.recipes.studies.imperfect_teacher import more_lessons
 from flows.recipes.trees import changed, stage
 from rpt_core.errors import RecipeError
 from rpt_core.policy.loading.families import given

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from flows.recipes.by_seed import START
-from flows.recipes.imperfect_teacher import STUDY, teacher, with_edition
+from flows.recipes.studies.by_seed import START
+from flows.recipes.studies.imperfect_teacher import STUDY, teacher, with_edition
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.outcomes import OutcomesRecipe
 from rpt_core.recipes.reports.outcomes_report import (

@@ -8,15 +8,15 @@ its teacher. Every arm goes on from its seed's start model and ends at the first
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flows.recipes.by_seed import UPDATES, Arm, ArmPlan, Held, SeedStudy, rates, start_of, titled
 from flows.recipes.controls import CONTROLS, LIKELIHOOD, ROUNDS
 from flows.recipes.rmt import policy_of
+from flows.recipes.studies.by_seed import UPDATES, Arm, ArmPlan, Held, SeedStudy, rates, start_of, titled
 from flows.recipes.trees import Journey, changed, rewritten, stage
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.objectives import NextTokenSettings, NtpObjective
-from rpt_core.recipes.reinforce import PolicyRecipe, RlvrRecipe
+from rpt_core.recipes.reinforce import PolicyRecipe
 from rpt_core.recipes.reports.outcomes_report import IMPERFECT_TEACHER
 from rpt_core.recipes.reports.report import ReportRecipe
 from rpt_core.recipes.supervised import BaseRecipe, ColdStartRecipe
@@ -203,23 +203,8 @@ def _lessons_then_rpt(journey: ReportRecipe) -> PolicyRecipe:
     return limited(journey, start=taught, max_gflops=half)
 
 
-def _then_rlvr(name: str) -> Arm:
-    """The journey's verifiable rewards on top of an arm under its frozen setting."""
-
-    def make(journey: ReportRecipe) -> RlvrRecipe:
-        evaluation = journey.finetuned
-        assert isinstance(evaluation, EvaluationRecipe)
-        rlvr = evaluation.model
-        assert isinstance(rlvr, RlvrRecipe)
-        return rlvr.model_copy(
-            update={"start": STUDY.training_of(journey, name, STUDY.setting_of(name)), "evaluate_every": 0}
-        )
-
-    return make
-
-
-_NEVER_STARVED = {"max_empty_steps": MOST_STEPS, "when_starved": "pass-on"}
-"""Of the format reward: the start writes nearly every answer in the asked form, so few groups differ."""
+NEVER_STARVED = {"max_empty_steps": MOST_STEPS, "when_starved": "pass-on"}
+"""Of rewards by which few groups differ: as many steps as there are may draw nothing to learn from."""
 ARMS: dict[str, ArmPlan] = {
     "RPT": ArmPlan(limited, REINFORCED),
     "more SFT": ArmPlan(_lessons(), SUPERVISED),
@@ -233,15 +218,11 @@ ARMS: dict[str, ArmPlan] = {
         _controlled(CONTROLS["random positions"], count_proxy=False), REINFORCED
     ),
     "random reward": ArmPlan(_controlled(CONTROLS["random reward"]), tuned_as="RPT"),
-    "format reward": ArmPlan(
-        _controlled(CONTROLS["format reward"], selection=_NEVER_STARVED), tuned_as="RPT"
-    ),
+    "format reward": ArmPlan(_controlled(CONTROLS["format reward"], selection=NEVER_STARVED), tuned_as="RPT"),
     "oracle": ArmPlan(_controlled(CONTROLS["oracle"], objective={"chains": "world"}), tuned_as="RPT"),
     "learned masker": ArmPlan(_controlled(CONTROLS["learned masker"], count_proxy=False), REINFORCED),
 }
 """The arms beside the start model: those of the claims, rewards by likelihood, other controls."""
-THEN_RLVR = {f"{name}, then RLVR": _then_rlvr(name) for name in ("RPT", "more SFT", "rejection SFT")}
-"""What an arm is worth as a start of verifiable rewards; run when asked for by name."""
 TUNED: dict[str, Mapping[str, Any]] = {
     "RPT": REINFORCED[2], "more SFT": SUPERVISED[0], "rejection SFT": LEAVE_ONE_OUT[2],
     "RLP": LEAVE_ONE_OUT[2], "VeriFree": LEAVE_ONE_OUT[4], "expected prefix": LEAVE_ONE_OUT[4],
@@ -257,5 +238,4 @@ STUDY = SeedStudy(
     lay=teacher,
     arms=ARMS,
     tuned=TUNED,
-    asked_for=THEN_RLVR,
 )

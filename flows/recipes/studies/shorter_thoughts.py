@@ -1,6 +1,6 @@
 """The study of shorter thoughts: RMT and its parts beside RPT, by seeds.
 
-The world, the hold-out and what counts as an operation are those of :mod:`flows.recipes.imperfect_teacher`.
+The world, the hold-out and what counts as an operation are those of :mod:`.imperfect_teacher`.
 The start model goes over most of its thoughts again and again, so that a budget has something to cut, and
 knows the budget's words. Every arm ends at the first update that reaches :data:`BUDGET_GFLOPS`.
 """
@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows.recipes import rmt
-from flows.recipes.by_seed import Arm, ArmPlan, Held, SeedStudy, rates
-from flows.recipes.imperfect_teacher import REINFORCED, limited, teacher
 from flows.recipes.rmt import policy_of
+from flows.recipes.studies.by_seed import Arm, ArmPlan, Held, SeedStudy, rates
+from flows.recipes.studies.imperfect_teacher import REINFORCED, limited, teacher
 from flows.recipes.trees import rewritten
 from rpt_core.errors import RecipeError
 from rpt_core.recipes.objectives import RmtObjective
