@@ -1,11 +1,12 @@
 """Verifiable rewards from several start models: one try and eight, and what each cost from the start on.
 
 The claims are fixed here, before any number is seen. Their unit is the seed: a training is repeated, and
-what other seeds would show is the question. With fewer than :data:`SEEDS_MIN` no verdict is given.
+what other seeds would show is the question. With fewer than :func:`seeds_min` no verdict is given.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import floor, log2
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from rpt_core.artifacts.build import Build
 from rpt_core.evaluation.items import PROBLEMS
 from rpt_core.evaluation.scores import Outcomes
-from rpt_core.evaluation.statistics.compare import Claim, PairedItems, decide
+from rpt_core.evaluation.statistics.compare import ALPHA, Claim, PairedItems, decide
 from rpt_core.evaluation.statistics.intervals import Floats, clustered_mean
 from rpt_core.evaluation.statistics.passk import pass_at_k
 from rpt_core.pages.words import percent, points
@@ -25,8 +26,6 @@ from rpt_core.report.study import CUT, Study, Summary, claims_section, claims_su
 
 TRIES = (1, 8)
 """k of pass@k."""
-SEEDS_MIN = 6
-"""Seeds from which a two-sided exact test over seeds can come below 0.05: 2 / 2^6."""
 TOO_FEW = "too few seeds for a verdict"
 TRAINED_KINDS = frozenset({"policy", "rlpt", "rlvr"})
 """Stages between the start model and the end of an arm, whose operations the arm is charged with."""
@@ -52,16 +51,18 @@ class Spent:
 def study(recipe: RlvrReportRecipe, build: Build) -> Study:
     """The page about them."""
     models = Models.read(recipe, build.inputs, PROBLEMS)
-    seeds = len(recipe.seeds)
-    decisions = decide(list(_claims(models))) if seeds >= SEEDS_MIN and models.arms[1:] else []
+    seeds, claims = len(recipe.seeds), list(_claims(models))
+    needed = seeds_min(len(claims))
+    decisions = decide(claims) if seeds >= needed else []
     spent = {
         model.name: [
             spent_by(build.inputs[f"models.{model.name}.trainings.{i}"], build.inputs) for i in range(seeds)
         ]
         for model in models.arms
     }
-    few = f"{TOO_FEW.capitalize()}: {seeds}, and an exact test over seeds needs {SEEDS_MIN}."
-    settled = bool(decisions) or not models.arms[1:]
+    several = f" for {len(claims)} claims" if len(claims) > 1 else ""
+    few = f"{TOO_FEW.capitalize()}: {seeds}, and an exact test over seeds needs {needed}{several}."
+    settled = bool(decisions) or not claims
     fixed = "Fixed before any number was seen; one difference a seed, one error rate for all (Holm)."
     return Study(
         title=recipe.title,
@@ -73,7 +74,7 @@ def study(recipe: RlvrReportRecipe, build: Build) -> Study:
         decisions=decisions,
         sections=[
             _every_model(models, spent),
-            *_differences(recipe, models),
+            *_differences(recipe, models, seeds < needed),
             *([claims_section(decisions, fixed)] if decisions else []),
         ],
         short=shortfalls(
@@ -83,6 +84,18 @@ def study(recipe: RlvrReportRecipe, build: Build) -> Study:
         f"{CUT}",
         summary=_summary(models) | claims_summary(decisions) | ({} if settled else {"verdict": TOO_FEW}),
     )
+
+
+def seeds_min(num_claims: int) -> int:
+    """Seeds from which a two-sided exact test over them can come below 0.05 with Holm's correction.
+
+    The smallest p over n seeds is 2 / 2^n, and it counts as many times as there are claims.
+
+    Example:
+        >>> seeds_min(1), seeds_min(4)
+        (6, 8)
+    """
+    return floor(log2(2 * max(1, num_claims) / ALPHA)) + 1
 
 
 def spent_by(training: Path, known: Mapping[str, Path]) -> Spent:
@@ -174,14 +187,14 @@ def _every_model(models: Models, spent: Mapping[str, Sequence[Spent]]) -> Sectio
     return Section("Every model", [lead, Table.of("model", models.all, columns)])
 
 
-def _differences(recipe: RlvrReportRecipe, models: Models) -> Iterator[Section]:
+def _differences(recipe: RlvrReportRecipe, models: Models, are_few: bool) -> Iterator[Section]:
     """The first arm less each other, by seed."""
     first, *others = models.arms
     rows: list[Row] = []
     for other in others:
         for tries in _tries(models):
             gains = np.subtract(_of_seeds(first, tries), _of_seeds(other, tries))
-            verdict = chip(TOO_FEW) if len(recipe.seeds) < SEEDS_MIN else Cell("see the claims")
+            verdict = chip(TOO_FEW) if are_few else Cell("see the claims")
             mean = points(float(gains.mean()))
             rows.append(
                 (f"{other.name}, pass@{tries}", *(points(float(gain)) for gain in gains), mean, verdict)

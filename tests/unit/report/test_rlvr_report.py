@@ -3,12 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rpt_core.artifacts.build import LocalBuild
+from rpt_core.evaluation.statistics.compare import Claim, PairedItems, decide
 from rpt_core.recipes.reports.report import START, StudyModel
 from rpt_core.recipes.reports.rlvr_report import RlvrReportRecipe
-from rpt_core.report.rlvr import SEEDS_MIN, TOO_FEW, Spent, spent_by
+from rpt_core.report.rlvr import TOO_FEW, Spent, seeds_min, spent_by
 from rpt_core.report.study import write_report
 from tests.unit.evaluation.tables import AFTER, Planted, write_evaluation
 from tests.unit.report.test_report import NOWHERE, Page
@@ -46,7 +48,7 @@ def test_three_seeds_are_too_few_for_a_verdict_and_the_page_says_so(tmp_path):
     assert not [name for name in summary if name.startswith("claim")]
     assert json.loads((out / "report.json").read_text())["claims"] == []
     text = (out / "report.md").read_text()
-    assert f"Too few seeds for a verdict: 3, and an exact test over seeds needs {SEEDS_MIN}." in text
+    assert "Too few seeds for a verdict: 3, and an exact test over seeds needs 8 for 4 claims." in text
     rows = [line for line in text.splitlines() if line.startswith("| RLVR from") and TOO_FEW in line]
     assert len(rows) == 4  # two other arms, one try and eight
     assert 0.7 < summary["pass@1: RLVR from RPT"] < summary["pass@8: RLVR from RPT"]
@@ -54,6 +56,19 @@ def test_three_seeds_are_too_few_for_a_verdict_and_the_page_says_so(tmp_path):
     page = Page((out / "report.html").read_text())
     assert page.open == []
     assert {link[1:] for link in page.links} <= set(page.ids)
+
+
+@pytest.mark.parametrize("num_claims", range(1, 13))
+def test_as_many_seeds_as_are_asked_for_can_decide_every_claim_and_one_fewer_cannot(num_claims):
+    """All seeds on one side is the most that seeds can say."""
+
+    def ends(seeds: int) -> set[str]:
+        names = np.array([str(seed) for seed in range(seeds)])
+        items = PairedItems(np.zeros(seeds), np.full(seeds, 0.5), names)
+        return {one.verdict for one in decide([Claim(str(one), items) for one in range(num_claims)])}
+
+    assert ends(seeds_min(num_claims)) == {"holds"}
+    assert ends(seeds_min(num_claims) - 1) == {"undecided"}
 
 
 def test_enough_seeds_decide_with_the_seed_as_the_unit(tmp_path):
