@@ -1,17 +1,19 @@
 """The page of a study over worlds: what RPT adds to its start in each; a grid of doses as heat maps."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from rpt_core.artifacts.build import Build
 from rpt_core.errors import RecipeError
 from rpt_core.evaluation.kept.arm import ArmOutcomes, accuracy
 from rpt_core.evaluation.statistics.intervals import Estimate
-from rpt_core.pages.ink import LIGHT, bare, new_figure
+from rpt_core.pages.ink import LIGHT, as_png, bare, new_figure, style
 from rpt_core.pages.marks import Chart, Mark, mark
 from rpt_core.pages.words import ends, percent_bare, points
 from rpt_core.recipes.reports.outcomes_report import DOSE_RESPONSE, OutcomesReportRecipe
@@ -28,6 +30,8 @@ QUALITY, EXPOSURE = "right_share", "long_share"
 """Fields of the world that a grid is laid over."""
 STRONGEST = 0.6
 """Opacity of the darkest cell: its number must stay readable on it."""
+MAP_ROW, MAP_MARGIN = 44, 60
+"""Pixels of a map's row, and of what stands above and below."""
 
 Measured = Callable[[ArmOutcomes], float]
 
@@ -110,7 +114,7 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
     arms = [Arm.read(arm, build.inputs, "arms") for arm in recipe.arms]
     worlds = read_worlds(arms)
     words = seed_words(recipe.seeds)
-    few = MEASURES[0]
+    few, is_grid = MEASURES[0], recipe.study == DOSE_RESPONSE
     ranked = [(found.value, one) for one in worlds if (found := one.estimate(few))]
     most, least = max(ranked, key=lambda pair: pair[0])[1], min(ranked, key=lambda pair: pair[0])[1]
     return Study(
@@ -130,7 +134,7 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
         models=(),
         decisions=[],
         sections=[
-            *([_maps(worlds)] if recipe.study == DOSE_RESPONSE else []),
+            *([_maps(worlds)] if is_grid else []),
             _table(worlds),
             _starts(worlds),
         ],
@@ -143,7 +147,14 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
         summary=_summary(worlds),
         ran=what_ran(arms),
         names=names_of_sources(arms),
+        picture=_image(worlds) if is_grid else None,
+        picture_label="RPT's gains by the teacher's quality and exposure, as heat maps" if is_grid else "",
     )
+
+
+def _image(worlds: Sequence[World]) -> bytes:
+    with style():
+        return as_png(picture(worlds))
 
 
 def read_worlds(arms: Sequence[Arm]) -> list[World]:
@@ -201,13 +212,40 @@ def _map(worlds: Sequence[World], measure: Measure, file: str) -> Card:
 
 
 def heat_map(worlds: Sequence[World], measure: Measure, width: float = 440) -> Chart:
-    """One cell a world: the darker, the further from nothing; losses in the colour of failures."""
-    rows, columns = (sorted({one.setting[name] for one in worlds}) for name in (QUALITY, EXPOSURE))
-    figure = new_figure(width, 60 + 44 * len(rows))
-    axes = figure.add_axes((0.17, 0.2, 0.81, 0.78))
+    """One cell a world: the darker, the further from nothing, by one scale; losses in failures' colour."""
+    figure = new_figure(width, MAP_MARGIN + MAP_ROW * len(_levels(worlds, QUALITY)))
+    _draw(figure.add_axes((0.17, 0.2, 0.81, 0.78)), worlds, measure)
+    return figure
+
+
+def picture(worlds: Sequence[World], width: float = 900) -> Chart:
+    """All heat maps with their titles, two in a row: the page as one image."""
+    depth = math.ceil(len(MEASURES) / 2)
+    height = MAP_MARGIN + MAP_ROW * len(_levels(worlds, QUALITY))
+    figure = new_figure(width, depth * height)
+    for number, measure in enumerate(MEASURES):
+        left, bottom = (number % 2) / 2, 1 - (number // 2 + 1) / depth
+        axes = figure.add_axes((left + 0.07, bottom + 0.13 / depth, 0.41, 0.72 / depth))
+        _draw(axes, worlds, measure)
+        axes.set_title(measure.title, loc="left", color=LIGHT.ink)
+    return figure
+
+
+def _levels(worlds: Sequence[World], name: str) -> list[float]:
+    return sorted({one.setting[name] for one in worlds})
+
+
+def _most(worlds: Sequence[World]) -> float:
+    """The largest share of any map: as dark in one is as much as in another."""
+    found = (one.estimate(measure) for one in worlds for measure in MEASURES)
+    return max((abs(value.value) for value in found if value), default=0.0) or 1.0
+
+
+def _draw(axes: Axes, worlds: Sequence[World], measure: Measure) -> None:
+    rows, columns = (_levels(worlds, name) for name in (QUALITY, EXPOSURE))
     bare(axes)
     found = [(one, value) for one in worlds if (value := one.estimate(measure))]
-    most = max((abs(value.value) for _, value in found), default=0.0) or 1.0
+    most = _most(worlds)
     form = points if measure.difference else percent_bare
     for one, value in found:
         x, y = columns.index(one.setting[EXPOSURE]), rows.index(one.setting[QUALITY])
@@ -220,10 +258,9 @@ def heat_map(worlds: Sequence[World], measure: Measure, width: float = 440) -> C
         mark(axes, bar, [Mark(said, {"world": one.name} | dict(one.setting) | value.as_json())])
         axes.text(x, y, form(value.value), ha="center", va="center", color=LIGHT.ink)
     axes.set_yticks(range(len(rows)), [f"q {value:g}" for value in rows], color=LIGHT.ink)
-    axes.set_xticks(range(len(columns)), [f"e {percent_bare(value)} %" for value in columns], color=LIGHT.ink)
+    axes.set_xticks(range(len(columns)), [f"e {100 * value:g} %" for value in columns], color=LIGHT.ink)
     axes.set_xlim(-0.5, len(columns) - 0.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    return figure
 
 
 def _table(worlds: Sequence[World]) -> Section:

@@ -8,9 +8,18 @@ import pytest
 
 from rpt_core.artifacts.build import LocalBuild
 from rpt_core.errors import RecipeError
+from rpt_core.evaluation.kept.arm import ArmOutcomes
 from rpt_core.recipes.reports.outcomes_report import DOSE_RESPONSE, OTHER_TEXT
 from rpt_core.report.outcomes.values import Arm
-from rpt_core.report.outcomes.worlds import FOUR_STEPS, MEASURES, World, never_share, read_worlds
+from rpt_core.report.outcomes.worlds import (
+    FOUR_STEPS,
+    MEASURES,
+    STRONGEST,
+    World,
+    never_share,
+    picture,
+    read_worlds,
+)
 from rpt_core.report.study import write_report
 from tests.unit.report.outcomes.simulated import page_of, simulated
 
@@ -71,6 +80,26 @@ def test_a_grid_is_drawn_as_one_heat_map_a_measure_with_a_cell_a_world(known):
     assert "No claim is decided here" in text
 
 
+def test_the_maps_are_one_picture_by_one_scale_beside_the_text(known):
+    _, out = known
+    assert "](report.png)" in (out / "report.md").read_text()
+    assert (out / "report.png").read_bytes().startswith(b"\x89PNG")
+    by_name: dict[str, dict[int, ArmOutcomes]] = {}
+    for one in grid():
+        by_name.setdefault(one.arm, {})[one.seed] = one
+    worlds = read_worlds([Arm(name, by_seed, {}) for name, by_seed in by_name.items()])
+    drawn = picture(worlds)
+    assert [axes.get_title(loc="left") for axes in drawn.axes] == [one.title for one in MEASURES]
+    darkness = {}
+    for axes, measure in zip(drawn.axes, MEASURES, strict=True):
+        assert len(axes.texts) == len(axes.patches) == len(GAINS)
+        for world, cell in zip(worlds, axes.patches, strict=True):
+            darkness[cell.get_alpha()] = abs(world.estimate(measure).value)
+    shares = [alpha / share for alpha, share in darkness.items() if share]
+    assert max(darkness) == pytest.approx(STRONGEST)
+    assert np.ptp(shares) < 1e-9
+
+
 def test_other_texts_are_a_table_without_a_grid(tmp_path):
     outcomes = [
         replace(simulated(f"{world}: {role}", 200, level), study=OTHER_TEXT, setting={"languages": ["zh"]})
@@ -78,6 +107,7 @@ def test_other_texts_are_a_table_without_a_grid(tmp_path):
         for role, level in (("start", 0.3), ("RPT", 0.6))
     ]
     _, out = made(tmp_path, outcomes, OTHER_TEXT)
+    assert not (out / "report.png").exists()
     text = (out / "report.md").read_text()
     assert "by exposure" not in text
     assert "| Chinese |" in text
