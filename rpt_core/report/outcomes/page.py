@@ -28,7 +28,7 @@ def study(recipe: OutcomesReportRecipe, build: Build) -> Study:
         return _tuning_page(recipe, runs, arms)
     rules = RULES[recipe.study]
     found = judged(by_name, rules.claims)
-    trained = [arm for arm in arms[1:] if any(one.own_gflops for one in arm.by_seed.values())]
+    trained = tables.trained_of(arms[1:])
     method = by_name.get(rules.method)
     return Study(
         title=recipe.title,

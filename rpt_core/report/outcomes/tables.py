@@ -49,6 +49,8 @@ from rpt_core.report.outcomes.values import (
 
 MANY_TRIES = 16
 """From here on pass@k says whether a model finds more than its start."""
+LEAST_BUDGET = 0.95
+"""Of what arms are usually charged with, below which one is not at equal FLOPs with the others."""
 
 
 def mean_over(values: Mapping[int, float] | Sequence[float]) -> Estimate | None:
@@ -142,15 +144,35 @@ def arms_table(arms: Sequence[Arm], of_thoughts: str = "") -> Section:
         "held-out text, nats a token": lambda arm: nats(mean_over(text_nats(arm))),
     }
     but = ", but for the column at equal updates" if ENDS["updated"] in accuracies else ""
+    less = spent_less(arms)
+    named = " and ".join(f"“{name}”" for name in less)
+    cheaper = f" but for {named}, which had less to spend (what it took stands below)" if less else ""
     lead = (
-        f"At equal FLOPs, each arm at the first update that reached the budget{but}; means over seeds with "
-        "Student's interval of 95 %."
+        f"At equal FLOPs{cheaper}, each arm at the first update that reached the budget{but}; means over "
+        "seeds with Student's interval of 95 %."
     )
     if len({frozenset(arm.by_seed) for arm in arms[1:]}) > 1:
         lead += " Arms that differ in their seeds are compared under those they share."
     more = f"The thoughts of the same answers, and what became of plain text. {of_thoughts}".strip()
     tables = Table.of("arm", arms, accuracies), Table.of("arm", arms, thoughts)
     return Section("Every arm", [lead, tables[0], more, tables[1]])
+
+
+def spent_less(arms: Sequence[Arm]) -> list[str]:
+    """Names of the arms that were charged with clearly less than most: they are at no equal FLOPs."""
+    charged = {arm.name: own_gflops(arm) for arm in trained_of(arms)}
+    usual = float(np.median(list(charged.values()))) if charged else 0.0
+    return [name for name, value in charged.items() if value < LEAST_BUDGET * usual]
+
+
+def trained_of(arms: Sequence[Arm]) -> list[Arm]:
+    """Those that were charged with any operations."""
+    return [arm for arm in arms if any(one.own_gflops for one in arm.by_seed.values())]
+
+
+def own_gflops(arm: Arm) -> float:
+    """What an arm was charged with, mean over its seeds."""
+    return float(np.mean([one.own_gflops for one in arm.by_seed.values()]))
 
 
 def _mean_of(arm: Arm, name: ScoreName) -> Inline:
@@ -335,7 +357,7 @@ def _mean_share(values: Sequence[float]) -> Cell:
 
 def cost_table(arms: Sequence[Arm]) -> Section:
     """Operations by what they were spent on."""
-    trained = [arm for arm in arms if any(one.own_gflops for one in arm.by_seed.values())]
+    trained = trained_of(arms)
     parts = dict.fromkeys(
         name for arm in trained for one in arm.by_seed.values() for name in one.gflops if name not in SHARED
     )
@@ -345,9 +367,7 @@ def cost_table(arms: Sequence[Arm]) -> Section:
 
     columns: dict[str, Callable[[Arm], Inline]] = {
         **{part: partial(of, part=part) for part in parts},
-        "charged in all": lambda arm: flops(
-            GIGA * float(np.mean([one.own_gflops for one in arm.by_seed.values()]))
-        ),
+        "charged in all": lambda arm: flops(GIGA * own_gflops(arm)),
         "updates": lambda arm: by_seed([one.steps for _, one in sorted(arm.by_seed.items())]),
     }
     outcomes = [one for arm in arms for one in arm.by_seed.values()]

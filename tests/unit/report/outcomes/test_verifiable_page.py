@@ -30,9 +30,17 @@ LEVELS = {
 }  # fmt: skip
 
 
+SPENT = {RLVR_SHORT: -170.0, "RPT": 1280.0}
+"""Beside the 420 of the proxy; what all others spend is 1,530 and a step's size more or less."""
+
+
 def seeds_of(*seeds: int):
     return [
-        replace(simulated(arm, seed, level, samples=16), study=VERIFIABLE_REWARDS, plain_I=None)
+        replace(
+            simulated(arm, seed, level, samples=16, gflops=SPENT.get(arm, 1530.0 + seed % 7 + len(arm))),
+            study=VERIFIABLE_REWARDS,
+            plain_I=None,
+        )
         for seed in seeds
         for arm, level in LEVELS.items()
     ]
@@ -53,6 +61,8 @@ def test_known_effects_end_in_the_right_verdicts_and_a_missing_arm_is_said_to_be
     }  # fmt: skip
     text = (out / "report.md").read_text()
     assert "V2, “RPT is worth its operations: RLVR after it beats RLVR for all of them”, fails" in text
+    lead = text.split("## Every arm")[1].split("|")[0]
+    assert "At equal FLOPs but for “RLVR alone, short” and “RPT”, which had less to spend" in lead
     some = [one for one in seeds_of(*SEEDS) if one.arm != MIXED_RLVR]
     summary, _ = made(tmp_path / "some", some, study=VERIFIABLE_REWARDS)
     assert summary[f"claim V6: {RLVR_CLAIMS[5].sentence}"] == "not tested"
