@@ -96,11 +96,8 @@ def teacher(
             f"Start from {begins_from}, without data."
         )
     world = documents.sample.second or SecondEdition()
-    edition = world.model_copy(update={"held": held})
-    journey = rewritten(
-        journey, "documents", {"sample": documents.sample.model_copy(update={"second": edition})}
-    )
-    journey = rewritten(journey, "corpus", {"held_questions": edition.salt, "eval_share": SEEN_SHARE})
+    journey = with_edition(journey, {"held": held})
+    journey = rewritten(journey, "corpus", {"held_questions": world.salt, "eval_share": SEEN_SHARE})
     base, start = stage(journey, "train-base"), start_of(journey, study, begins_from)
     assert isinstance(base, BaseRecipe)
     journey = rewritten(journey, "base", {"steps": lessons * base.steps})

@@ -34,7 +34,12 @@ def second_world(corpus: Path, items: pa.Table) -> Marked:
         mark(questions.get((document, offset)), thought or "", verdict, salt)
         for document, offset, thought, verdict in columns
     ]
-    return in_columns([[mark[part] for mark in marks] for part in range(len(UNKNOWN))])
+    return marked(marks)
+
+
+def marked(marks: Sequence[Mark]) -> Marked:
+    """Marks of answers as arrays."""
+    return in_columns([[one[part] for one in marks] for part in range(len(UNKNOWN))])
 
 
 def in_columns(columns: Sequence[Sequence[Any]], **more: Any) -> Marked:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rpt_core.evaluation.kept.measures import Marked
-from rpt_core.evaluation.kept.second_world import UNKNOWN, in_columns, mark, salt_of
+from rpt_core.evaluation.kept.second_world import mark, marked, salt_of
 from rpt_core.sample.second.questions import Question
 from rpt_core.sample.second.reading import claims
 
@@ -31,7 +31,7 @@ def second_world_problems(corpus: Path, items: pa.Table) -> Marked:
     marks = [
         mark(questions.get(problem), thought or "", verdict, salt) for problem, thought, verdict in columns
     ]
-    return in_columns([[one[part] for one in marks] for part in range(len(UNKNOWN))])
+    return marked(marks)
 
 
 def asks(problem: str) -> Question | None:

@@ -198,35 +198,36 @@ def _maps(worlds: Sequence[World]) -> Section:
         "the share of traces with four steps. Points gained over the start, mean over seeds; the last map is "
         f"the share of questions never solved in {answers} answers."
     )
-    cards = [_map(worlds, measure, f"dose-{number}") for number, measure in enumerate(MEASURES, start=1)]
+    most = _most(worlds)
+    cards = [_map(worlds, one, most, f"dose-{number}") for number, one in enumerate(MEASURES, start=1)]
     return Section(
         "The teacher's quality by exposure", [lead, Columns(cards[:2]), Columns(cards[2:4]), cards[4]]
     )
 
 
-def _map(worlds: Sequence[World], measure: Measure, file: str) -> Card:
-    drawn = heat_map(worlds, measure)
+def _map(worlds: Sequence[World], measure: Measure, most: float, file: str) -> Card:
+    drawn = heat_map(worlds, measure, most)
     return card(
         drawn, file, f"{measure.title}, by the teacher's quality and exposure", measure.title, width=460
     )
 
 
-def heat_map(worlds: Sequence[World], measure: Measure, width: float = 440) -> Chart:
-    """One cell a world: the darker, the further from nothing, by one scale; losses in failures' colour."""
+def heat_map(worlds: Sequence[World], measure: Measure, most: float, width: float = 440) -> Chart:
+    """One cell a world: the darker, the closer to the most of any map; losses in failures' colour."""
     figure = new_figure(width, MAP_MARGIN + MAP_ROW * len(_levels(worlds, QUALITY)))
-    _draw(figure.add_axes((0.17, 0.2, 0.81, 0.78)), worlds, measure)
+    _draw(figure.add_axes((0.17, 0.2, 0.81, 0.78)), worlds, measure, most)
     return figure
 
 
 def picture(worlds: Sequence[World], width: float = 900) -> Chart:
     """All heat maps with their titles, two in a row: the page as one image."""
-    depth = math.ceil(len(MEASURES) / 2)
+    depth, most = math.ceil(len(MEASURES) / 2), _most(worlds)
     height = MAP_MARGIN + MAP_ROW * len(_levels(worlds, QUALITY))
     figure = new_figure(width, depth * height)
     for number, measure in enumerate(MEASURES):
         left, bottom = (number % 2) / 2, 1 - (number // 2 + 1) / depth
         axes = figure.add_axes((left + 0.07, bottom + 0.13 / depth, 0.41, 0.72 / depth))
-        _draw(axes, worlds, measure)
+        _draw(axes, worlds, measure, most)
         axes.set_title(measure.title, loc="left", color=LIGHT.ink)
     return figure
 
@@ -241,11 +242,10 @@ def _most(worlds: Sequence[World]) -> float:
     return max((abs(value.value) for value in found if value), default=0.0) or 1.0
 
 
-def _draw(axes: Axes, worlds: Sequence[World], measure: Measure) -> None:
+def _draw(axes: Axes, worlds: Sequence[World], measure: Measure, most: float) -> None:
     rows, columns = (_levels(worlds, name) for name in (QUALITY, EXPOSURE))
     bare(axes)
     found = [(one, value) for one in worlds if (value := one.estimate(measure))]
-    most = _most(worlds)
     form = points if measure.difference else percent_bare
     for one, value in found:
         x, y = columns.index(one.setting[EXPOSURE]), rows.index(one.setting[QUALITY])
