@@ -11,7 +11,7 @@ NOT_HERE := not long and not gpu and not s3 and not vllm and not browser and not
 BY_FILE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 test-infra test-slurm test-latest sbom audit vllm test-vllm test-browser bench-vllm harness test-harness bench-harness bench-trainer bench-stages bench-ranks bench-corpus gpu-bundle peers real-model models-table clean
+.PHONY: help setup setup-core demo demo-seeds up check lint test test-unit test-faults test-long test-mutants test-s3 test-infra test-slurm test-latest sbom audit vllm test-vllm test-browser bench-vllm harness test-harness bench-harness bench-trainer bench-stages bench-ranks bench-corpus gpu-bundle peers real-model models-table study-pages clean
 
 help:  ## what there is to do
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -126,6 +126,9 @@ real-model: setup  ## SmolLM2-135M as a folder outside the repository (proven by
 
 models-table: setup  ## docs/models.md again: what becomes of every causal language model type (about 10 minutes)
 	@$(BIN)/python -m tests.tools.models_table --fresh
+
+study-pages: setup  ## docs/study again: every study's page, from the outcomes kept there (about 6 minutes)
+	@$(BIN)/python -m tests.tools.study_pages
 
 clean:  ## remove .venv and caches; results in .rpt stay
 	@rm -rf .venv .venv-s3 .venv-infra .venv-latest .venv-vllm .venv-harness .venv-trl .venv-peers .venv-text-dedup build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -28,7 +28,8 @@ def over_runs(means_R: ArrayLike, *, least_error: float = 0.0, confidence: float
         confidence: Of the interval.
 
     Returns:
-        Runs count as items and as clusters. One run has no interval.
+        Runs count as items and as clusters. One run has no interval, and nor have runs that agree to the last
+        digit where no least error is known: Student's would have no width.
 
     Raises:
         ValueError: there is no run.
@@ -37,6 +38,8 @@ def over_runs(means_R: ArrayLike, *, least_error: float = 0.0, confidence: float
         >>> found = over_runs([0.4, 0.5, 0.6])
         >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
         (0.5, 0.252, 0.748)
+        >>> over_runs([1.0, 1.0, 1.0]).low is None, over_runs([1.0, 1.0, 1.0], least_error=0.01).low < 1
+        (True, True)
     """
     means = np.asarray(means_R, np.float64)
     if not len(means):
@@ -44,6 +47,8 @@ def over_runs(means_R: ArrayLike, *, least_error: float = 0.0, confidence: float
     num, value = len(means), float(means.mean())
     if num == 1:
         return Estimate(value, None, None, None, 1, 1)
+    if np.ptp(means) == 0 and not least_error:
+        return Estimate(float(means[0]), 0.0, None, None, num, num)
     error = max(float(means.std(ddof=1) / np.sqrt(num)), least_error)
     reach = float(stats.t.ppf((1 + confidence) / 2, num - 1))
     return Estimate(value, error, value - reach * error, value + reach * error, num, num)

@@ -1,7 +1,7 @@
 """Numbers and texts as a page writes them: the filters of its templates."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,17 @@ def p_value(value: float) -> str:
 
 NUMBERS = {6: "six", 8: "eight"}
 """Of claims: the numbers that pages write as words."""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence lists them.
+
+    Example:
+        >>> listed(["RPT"]), listed(["RPT", "RLP"]), listed(["RPT", "RLP", "JEPO"])
+        ('“RPT”', '“RPT” and “RLP”', '“RPT”, “RLP” and “JEPO”')
+    """
+    marked = [f"“{name}”" for name in names]
+    return " and ".join(part for part in (", ".join(marked[:-1]), *marked[-1:]) if part)
 
 
 def number_word(num: int) -> str:
@@ -165,15 +176,24 @@ def ends(estimate: Any, end: Callable[[float], str]) -> str:
 
 
 def no_interval(estimate: Any) -> str:
-    """What stands where an interval would: from how many clusters (documents or problems) there is none.
+    """What stands where an interval would: that all runs agree, or of how many clusters there is none.
+
+    Clusters are documents, problems or runs.
 
     Example:
         >>> no_interval({"num_clusters": 3}), no_interval({"num_clusters": 1}), no_interval({})
         ('no interval: too few clusters (3)', 'no interval: too few clusters (1)', 'no interval')
+        >>> no_interval({"num_clusters": 8, "standard_error": 0.0})
+        'all 8 agree'
     """
-    name = "num_clusters"
-    clusters = estimate.get(name) if isinstance(estimate, Mapping) else getattr(estimate, name, None)
-    return "no interval" if clusters is None else f"no interval: too few clusters ({clusters})"
+    names = "num_clusters", "standard_error"
+    is_mapping = isinstance(estimate, Mapping)
+    clusters, error = (estimate.get(n) if is_mapping else getattr(estimate, n, None) for n in names)
+    if clusters is None:
+        return "no interval"
+    if error == 0:
+        return f"all {clusters} agree"
+    return f"no interval: too few clusters ({clusters})"
 
 
 def slug(text: str) -> str:

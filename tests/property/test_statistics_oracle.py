@@ -147,6 +147,17 @@ def test_runs_of_other_seeds_cannot_be_paired_and_one_has_no_interval():
 
 
 @FEW
+@given(EIGHTHS, st.integers(2, 20), st.floats(1e-6, 0.1))
+def test_runs_that_agree_have_no_interval_without_a_least_error(value, num_runs, least_error):
+    """Student's interval of equal numbers has no width: as if the next run were known."""
+    agreeing = over_runs([value / 3] * num_runs)
+    assert (agreeing.value, agreeing.standard_error) == (value / 3, 0.0)
+    assert (agreeing.low, agreeing.high) == (None, None)
+    known = over_runs([value / 3] * num_runs, least_error=least_error)
+    assert known.low < value / 3 < known.high
+
+
+@FEW
 @given(st.lists(EIGHTHS, min_size=2, max_size=7), st.data())
 def test_the_error_of_a_limit_is_that_of_all_draws_of_items(scores, data):
     """Greedy answers: over all subsets the estimate is, on average, the variance of their means."""

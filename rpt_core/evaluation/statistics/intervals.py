@@ -29,7 +29,7 @@ class Estimate:
     """A number with its uncertainty.
 
     One cluster has no interval, and a bootstrap of fewer than :data:`FEWEST_CLUSTERS` has none: then three
-    fields are None.
+    fields are None. Runs that agree have a standard error of 0 and no interval.
     """
 
     value: float

@@ -19,7 +19,7 @@ from rpt_core.evaluation.kept.arm import (
 )
 from rpt_core.evaluation.runs import over_runs
 from rpt_core.evaluation.statistics.intervals import Estimate
-from rpt_core.pages.words import minus_signs, number_word, p_value, percent, points
+from rpt_core.pages.words import listed, minus_signs, number_word, p_value, percent, points
 from rpt_core.report.blocks import (
     NOTHING,
     Cell,
@@ -54,7 +54,7 @@ LEAST_BUDGET = 0.95
 
 
 def mean_over(values: Mapping[int, float] | Sequence[float]) -> Estimate | None:
-    """Mean over seeds with Student's interval; None of no seed."""
+    """Mean over seeds with Student's interval, none where all seeds agree; None of no seed."""
     numbers = list(values.values()) if isinstance(values, Mapping) else list(values)
     return over_runs(numbers) if numbers else None
 
@@ -145,8 +145,7 @@ def arms_table(arms: Sequence[Arm], of_thoughts: str = "") -> Section:
     }
     but = ", but for the column at equal updates" if ENDS["updated"] in accuracies else ""
     less = spent_less(arms)
-    named = " and ".join(f"“{name}”" for name in less)
-    cheaper = f" but for {named}, which had less to spend (what it took stands below)" if less else ""
+    cheaper = f" but for {listed(less)}, which had less to spend (what it took stands below)" if less else ""
     lead = (
         f"At equal FLOPs{cheaper}, each arm at the first update that reached the budget{but}; means over "
         "seeds with Student's interval of 95 %."

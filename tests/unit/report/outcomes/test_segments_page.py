@@ -95,7 +95,7 @@ def test_the_page_says_who_is_fooled(made):
     erring, plain = (row(text, "How judges are fooled", name) for name in ("judge errs 20 %", "RLPT"))
     assert plain[4].startswith(("19.", "20."))
     assert erring[4].startswith(("78.", "79.", "80."))
-    assert (plain[5], plain[6], plain[7]) == ("1.0 % [1.0, 1.0]", "9.0 % [9.0, 9.0]", "1.0, 9.0")
+    assert (plain[5], plain[6], plain[7]) == ("1.0 % [all 8 agree]", "9.0 % [all 8 agree]", "1.0, 9.0")
     assert row(text, "How judges are fooled", "judge-free")[5:] == ["–", "–", "–"]
 
 
