@@ -37,7 +37,8 @@ def study(
     and its ablations. About ``imperfect-teacher``: better thinking or a habit, all arms at equal
     operations. About ``shorter-thoughts``: RMT, its parts and RPT, by seeds in the same way. About
     ``next-segments``: RLPT, its controls and its parts, by seeds and by the world's truth. About
-    ``verifiable-rewards``: what each way to train on text is worth as their start. About ``dose-response``:
+    ``verifiable-rewards``: what each way to train on text is worth as their start; about ``rlvr-after-rmt``
+    and ``rlvr-after-rlpt``: the same from those methods' own starts. About ``dose-response``:
     the start and RPT by the teacher's quality and exposure to long traces. About ``other-text``: the same
     two in Chinese, in two languages and in noise. About ``sizes``: RPT and next-token training of three
     sizes of model, at six points of compute each. About ``real-text``: a pretrained model on the results of

@@ -13,7 +13,8 @@ TUNED = ("imperfect-teacher", "shorter-thoughts", "next-segments")
 """Studies whose arms are tuned."""
 REAL_TEXT = "real-text"
 """The study whose held-out rows are problems."""
-KEEP_OUTCOMES = (*TUNED, "verifiable-rewards", "dose-response", "other-text", "sizes", REAL_TEXT)
+AFTER_TEXT = ("verifiable-rewards", "rlvr-after-rmt", "rlvr-after-rlpt")
+KEEP_OUTCOMES = (*TUNED, *AFTER_TEXT, "dose-response", "other-text", "sizes", REAL_TEXT)
 """Studies whose outcomes are files."""
 USUAL = {
     "mid-training": "tiny_rmt", "shorter-thoughts": "tiny_rmt", "next-segment": "tiny_rlpt",
@@ -40,8 +41,8 @@ def study(
         str,
         typer.Option(
             help="mid-training, table-1, rewards, positions, rlvr, next-segment, imperfect-teacher, "
-            "shorter-thoughts, next-segments, verifiable-rewards, dose-response, other-text, sizes or "
-            "real-text."
+            "shorter-thoughts, next-segments, verifiable-rewards, rlvr-after-rmt, rlvr-after-rlpt, "
+            "dose-response, other-text, sizes or real-text."
         ),
     ] = "mid-training",
     arms: Annotated[

@@ -17,6 +17,7 @@ from flows.recipes.studies import (
     imperfect_teacher,
     next_segments,
     real_text,
+    rlvr_after,
     shorter_thoughts,
     sizes,
     teacher_worlds,
@@ -49,6 +50,8 @@ BY_SEED: dict[str, SeedStudy] = {
         shorter_thoughts.STUDY,
         next_segments.STUDY,
         verifiable_rewards.STUDY,
+        rlvr_after.AFTER_RMT,
+        rlvr_after.AFTER_RLPT,
     )
 }
 """Studies whose unit is the seed."""

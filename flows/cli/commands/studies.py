@@ -49,7 +49,7 @@ class Share:
     flops: float = 0.0
     hours: float = 0.0
     by_seed: dict[int, float] = field(default_factory=dict)
-    """Hours of what is left, by seed."""
+    """Hours of what is left, by seed; without what several seeds stand on, such as one judge for all."""
 
     def add(self, forecast: StageForecast | None, seed: int | None) -> None:
         """One more stage."""
@@ -128,18 +128,19 @@ def shares_of(page: Recipe, left: Mapping[str, StageForecast | None]) -> dict[st
         left: Stages that are to be made, by recipe as JSON, with their forecasts.
     """
     needed: dict[str, set[str]] = defaultdict(set)
-    seeds: dict[str, int | None] = {}
+    seeds: dict[str, set[int | None]] = defaultdict(set)
     for name, own in arms_of(page).items():
         for root in own:
             for one in walk(root):
                 key = one.model_dump_json()
                 needed[key].add(name)
-                seeds[key] = getattr(one, "seed", None)
+                seeds[key].add(getattr(root, "seed", None))
     shares = {name: Share() for name in (*arms_of(page), SHARED)}
     for key, names in needed.items():
         if key in left:
-            shares[SHARED if len(names) > 1 else next(iter(names))].add(left[key], seeds[key])
-    return {name: share for name, share in shares.items() if name != SHARED or share.by_seed}
+            (seed,) = seeds[key] if len(seeds[key]) == 1 else (None,)
+            shares[SHARED if len(names) > 1 else next(iter(names))].add(left[key], seed)
+    return {name: share for name, share in shares.items() if name != SHARED or share.hours or share.flops}
 
 
 def done_of(page: Recipe, left: Mapping[str, Any]) -> dict[str, list[int]]:
@@ -159,7 +160,7 @@ def done_of(page: Recipe, left: Mapping[str, Any]) -> dict[str, list[int]]:
 def _rows(shares: Mapping[str, Share], done: Mapping[str, list[int]]) -> Iterator[list[str]]:
     for name, share in shares.items():
         num_left = len(share.by_seed)
-        mean = share.hours / num_left if num_left else 0.0
+        mean = sum(share.by_seed.values()) / num_left if num_left else 0.0
         finished = str(len(done.get(name, ()))) if name != SHARED else ""
         yield [name, finished, str(num_left), flops_of(share.flops), f"{share.hours:.2f}", f"{mean:.2f}"]
 

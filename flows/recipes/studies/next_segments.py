@@ -12,7 +12,13 @@ from typing import Any
 from flows.recipes.rlpt import ARMS as PARTS
 from flows.recipes.rlpt import FURTHER as ERRING
 from flows.recipes.studies.by_seed import Arm, ArmPlan, Held, SeedStudy, rates, reinforced, start_of
-from flows.recipes.studies.imperfect_teacher import REINFORCED, SUPERVISED, more_lessons, teacher
+from flows.recipes.studies.imperfect_teacher import (
+    LESSONS,
+    REINFORCED,
+    SUPERVISED,
+    more_lessons,
+    teacher,
+)
 from flows.recipes.trees import changed, rewritten, stage
 from rpt_core.recipes.judge import JudgeRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
@@ -42,13 +48,21 @@ JUDGE_FREE = (
 """Rate, form of the gain, and NRT's weight of learning the true segment."""
 
 
-def erring_teacher(journey: RlptReportRecipe, held: Held = "test") -> RlptReportRecipe:
+def erring_teacher(
+    journey: RlptReportRecipe, held: Held = "test", study: str = NEXT_SEGMENTS, lessons: int = LESSONS
+) -> RlptReportRecipe:
     """The recipe's journey in the imperfect teacher's world, with a judge that reads its sentences.
+
+    Args:
+        journey: Of RLPT, on the sample world.
+        held: What held-out documents ask: the test's questions, or those kept for tuning.
+        study: Its name, for errors.
+        lessons: Times the journey's steps of the base model and of the cold start.
 
     Raises:
         RecipeError: it reads another text, or has no cold start of its own.
     """
-    journey = teacher(journey, held, NEXT_SEGMENTS, BEGINS_FROM)
+    journey = teacher(journey, held, study, BEGINS_FROM, lessons)
     judge = stage(journey, "train-judge")
     assert isinstance(judge, JudgeRecipe)
     changes: dict[str, dict[str, Any]] = {

@@ -10,6 +10,7 @@ from typing import Any
 
 from flows.recipes import rmt
 from flows.recipes.rmt import policy_of
+from flows.recipes.studies import imperfect_teacher
 from flows.recipes.studies.by_seed import Arm, ArmPlan, Held, SeedStudy, rates
 from flows.recipes.studies.imperfect_teacher import REINFORCED, limited, teacher
 from flows.recipes.trees import rewritten
@@ -39,19 +40,35 @@ MIDTRAINED = (
 """Rate and normalisation of RMT; the weight of its next-token loss is one of its parts."""
 
 
-def long_thinker(journey: ReportRecipe, held: Held = "test") -> ReportRecipe:
+def long_thinker(
+    journey: ReportRecipe,
+    held: Held = "test",
+    study: str = SHORTER_THOUGHTS,
+    base_lessons: int = imperfect_teacher.LESSONS,
+) -> ReportRecipe:
     """The recipe's journey in the imperfect teacher's world.
+
+    Args:
+        journey: Of RMT, on the sample world.
+        held: What held-out documents ask: the test's questions, or those kept for tuning.
+        study: Its name, for errors.
+        base_lessons: Times the journey's steps of the base model.
 
     Raises:
         RecipeError: it trains something else than RMT, reads another text, or has no cold start of its own.
     """
     if not isinstance(policy_of(journey).objective, RmtObjective):
         raise RecipeError(
-            f"the study {SHORTER_THOUGHTS} is about the parts of RMT, and {journey.title!r} trains "
+            f"the study {study} is about RMT, and {journey.title!r} trains "
             f"{policy_of(journey).objective.name!r}. Start from {BEGINS_FROM}."
         )
-    journey = rewritten(teacher(journey, held, SHORTER_THOUGHTS, BEGINS_FROM), "policy", TINY)
+    journey = rewritten(teacher(journey, held, study, BEGINS_FROM, base_lessons), "policy", TINY)
     return rewritten(journey, "cold-start", {"steps": LESSONS})
+
+
+def budget_of(journey: ReportRecipe) -> float:
+    """Operations of every arm (1e9): the study's, or for a trial a reader's own (`policy.max_gflops`)."""
+    return policy_of(journey).max_gflops or BUDGET_GFLOPS
 
 
 def _trained(arm: str, **more: Any) -> Arm:
@@ -60,8 +77,7 @@ def _trained(arm: str, **more: Any) -> Arm:
 
 
 def _limited(journey: ReportRecipe, **more: Any) -> PolicyRecipe:
-    budget = policy_of(journey).max_gflops or BUDGET_GFLOPS
-    return limited(journey, max_gflops=budget, milestones=(), **more)
+    return limited(journey, max_gflops=budget_of(journey), milestones=(), **more)
 
 
 def _paid_always(journey: ReportRecipe) -> PolicyRecipe:

@@ -6,7 +6,7 @@ text, under the setting that its tuning chose there, and then :data:`PROBLEM_GFL
 verifiable rewards alone spend both on problems, or the second. Asked are held-out problems.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flows.recipes.rlvr import rlvr_of
@@ -22,10 +22,13 @@ from flows.recipes.studies.imperfect_teacher import (
     with_edition,
 )
 from flows.recipes.trees import changed, rewritten
+from rpt_core.artifacts.recipe import Recipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
-from rpt_core.recipes.reinforce import PolicyRecipe, RlvrRecipe
+from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
+from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.recipes.reports.outcomes_report import VERIFIABLE_REWARDS
 from rpt_core.recipes.reports.report import ReportRecipe
+from rpt_core.recipes.reports.rlpt_report import THEN_RLVR, RlptReportRecipe
 
 PROBLEM_GFLOPS = 250.0
 """Operations on problems (1e9): 23 steps, or 172 with the budget on text (a pilot under seed 10)."""
@@ -57,55 +60,78 @@ def problems_of(journey: ReportRecipe) -> EvaluationRecipe:
     return after.model_copy(update=update)
 
 
-def _setting_of(name: str) -> Mapping[str, Any]:
-    return imperfect_teacher.STUDY.setting_of(name)
+def arms_on(text: SeedStudy, names: Sequence[str], budget: Callable[[Any], float]) -> dict[str, ArmPlan]:
+    """Verifiable rewards from what a study of text has trained, and from the start model.
+
+    Args:
+        text: The study on text; its arms keep the settings that their tuning chose, and no checkpoint of them
+            is asked.
+        names: Of its arms.
+        budget: Operations on text (1e9) of a journey.
+    """
+
+    def rewarded(name: str) -> ArmPlan:
+        before = trained_on(text, name)
+        return ArmPlan(
+            lambda journey: limited(journey, before(journey), on_problems(journey)),
+            before=text.setting_of(name),
+        )
+
+    def alone(journey: Recipe) -> RlvrRecipe:
+        start = start_of(journey, text.name, text.begins_from)
+        return limited(journey, start, budget(journey) + on_problems(journey))
+
+    def short(journey: Recipe) -> RlvrRecipe:
+        return limited(journey, start_of(journey, text.name, text.begins_from), on_problems(journey))
+
+    return {
+        SHORT: ArmPlan(short),
+        ALONE: ArmPlan(alone),
+        **{f"{name}{THEN}": rewarded(name) for name in names},
+    }
 
 
-def _trained(name: str) -> Arm:
-    """An arm of the study of an imperfect teacher; no checkpoint of it is asked."""
+def trained_on(text: SeedStudy, name: str) -> Arm:
+    """An arm of a study on text, without checkpoints."""
 
-    def make(journey: ReportRecipe) -> Training:
-        found = imperfect_teacher.STUDY.training_of(journey, name, _setting_of(name))
-        return found.model_copy(update={"milestones": ()}) if isinstance(found, PolicyRecipe) else found
+    def make(journey: Recipe) -> Training:
+        found = text.training_of(journey, name, text.setting_of(name))
+        is_reinforced = isinstance(found, PolicyRecipe | RlptRecipe)
+        return found.model_copy(update={"milestones": ()}) if is_reinforced else found
 
     return make
 
 
-def _rewarded(name: str) -> Arm:
-    """Verifiable rewards from what an arm on text has trained."""
-    return lambda journey: _limited(journey, _trained(name)(journey), _on_problems(journey))
+def own_rewards(journey: Recipe) -> RlvrRecipe:
+    """A journey's own training with verifiable rewards, on what it has trained on text."""
+    if isinstance(journey, RlptReportRecipe):
+        (evaluation,) = journey.model(THEN_RLVR).evaluations
+        assert isinstance(evaluation, JudgedEvaluationRecipe)
+        found = evaluation.model
+        assert isinstance(found, RlvrRecipe)
+        return found
+    assert isinstance(journey, ReportRecipe)
+    return rlvr_of(journey)
 
 
-def _alone(journey: ReportRecipe) -> RlvrRecipe:
-    """Verifiable rewards from the start model, for the operations of both."""
-    start = start_of(journey, VERIFIABLE_REWARDS)
-    return _limited(journey, start, budget_of(journey) + _on_problems(journey))
-
-
-def _short(journey: ReportRecipe) -> RlvrRecipe:
-    """The verifiable rewards that the arms on text end with, from the start model."""
-    return _limited(journey, start_of(journey, VERIFIABLE_REWARDS), _on_problems(journey))
-
-
-def _on_problems(journey: ReportRecipe) -> float:
+def on_problems(journey: Recipe) -> float:
     """Operations on problems (1e9): the study's, or for a trial a reader's own (`rlvr.max_gflops`)."""
-    return rlvr_of(journey).max_gflops or PROBLEM_GFLOPS
+    return own_rewards(journey).max_gflops or PROBLEM_GFLOPS
 
 
-def _limited(journey: ReportRecipe, start: Training, gflops: float) -> RlvrRecipe:
+def limited(journey: Recipe, start: Training, gflops: float) -> RlvrRecipe:
     """By operations instead of steps; where every group is right or none, it draws on to its end."""
     update = {
         "start": start, "steps": MOST_STEPS, "max_gflops": gflops, "evaluate_every": 0,
         "selection": NEVER_STARVED,
     }  # fmt: skip
-    return changed(rlvr_of(journey), update)
+    return changed(own_rewards(journey), update)
 
 
+TEXT = imperfect_teacher.STUDY
 ARMS: dict[str, ArmPlan] = {
-    SHORT: ArmPlan(_short),
-    ALONE: ArmPlan(_alone),
-    **{f"{name}{THEN}": ArmPlan(_rewarded(name), before=_setting_of(name)) for name in ON_TEXT},
-    "RPT": ArmPlan(_trained("RPT"), before=_setting_of("RPT")),
+    **arms_on(TEXT, ON_TEXT, budget_of),
+    "RPT": ArmPlan(trained_on(TEXT, "RPT"), before=TEXT.setting_of("RPT")),
 }
 """None is tuned here: on problems all have the journey's setting."""
 

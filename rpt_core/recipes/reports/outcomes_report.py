@@ -13,6 +13,8 @@ IMPERFECT_TEACHER: Literal["imperfect-teacher"] = "imperfect-teacher"
 SHORTER_THOUGHTS: Literal["shorter-thoughts"] = "shorter-thoughts"
 NEXT_SEGMENTS: Literal["next-segments"] = "next-segments"
 VERIFIABLE_REWARDS: Literal["verifiable-rewards"] = "verifiable-rewards"
+RLVR_AFTER_RMT: Literal["rlvr-after-rmt"] = "rlvr-after-rmt"
+RLVR_AFTER_RLPT: Literal["rlvr-after-rlpt"] = "rlvr-after-rlpt"
 DOSE_RESPONSE: Literal["dose-response"] = "dose-response"
 OTHER_TEXT: Literal["other-text"] = "other-text"
 SIZES: Literal["sizes"] = "sizes"
@@ -24,6 +26,8 @@ OutcomesStudyName = Literal[
     "shorter-thoughts",
     "next-segments",
     "verifiable-rewards",
+    "rlvr-after-rmt",
+    "rlvr-after-rlpt",
     "dose-response",
     "other-text",
     "sizes",
@@ -34,6 +38,8 @@ OUTCOME_PAGES: dict[OutcomesStudyName, str] = {
     SHORTER_THOUGHTS: "rpt_core.report.outcomes.page:study",
     NEXT_SEGMENTS: "rpt_core.report.outcomes.page:study",
     VERIFIABLE_REWARDS: "rpt_core.report.outcomes.page:study",
+    RLVR_AFTER_RMT: "rpt_core.report.outcomes.page:study",
+    RLVR_AFTER_RLPT: "rpt_core.report.outcomes.page:study",
     DOSE_RESPONSE: "rpt_core.report.outcomes.worlds:study",
     OTHER_TEXT: "rpt_core.report.outcomes.worlds:study",
     REAL_TEXT: "rpt_core.report.outcomes.real_text:study",

@@ -15,6 +15,8 @@ from rpt_core.recipes.reports.outcomes_report import (
     IMPERFECT_TEACHER,
     NEXT_SEGMENTS,
     OTHER_TEXT,
+    RLVR_AFTER_RLPT,
+    RLVR_AFTER_RMT,
     SHORTER_THOUGHTS,
     VERIFIABLE_REWARDS,
     OutcomesStudyName,
@@ -30,6 +32,8 @@ DECIDED_BY: Mapping[OutcomesStudyName, int] = {
     SHORTER_THOUGHTS: len(FIRST_SEEDS),
     NEXT_SEGMENTS: len(FIRST_SEEDS),
     VERIFIABLE_REWARDS: len(FIRST_SEEDS),
+    RLVR_AFTER_RMT: len(FIRST_SEEDS),
+    RLVR_AFTER_RLPT: len(FIRST_SEEDS),
     OTHER_TEXT: 5,
 }
 """Seeds that a study's protocol has before a difference of its arms is judged; no other study judges any."""
@@ -161,6 +165,36 @@ RLVR_DESCRIBED: tuple[tuple[str, str, ScoreName], ...] = (
     (RLVR_SHORT, START, "accuracy"),
     (RLVR_ALONE, START, "accuracy"),
 )
+RMT_RLVR, RLPT_RLVR = "RMT, then RLVR", "RLPT, then RLVR"
+AFTER_RMT_CLAIMS: tuple[Claim, ...] = (
+    Claim("R1", "RMT is a better start of the same RLVR than RPT", RMT_RLVR, RPT_RLVR, "accuracy", 0.0,
+          "above", "-5 to +5, open"),
+    Claim("R2", "RMT is a better start of the same RLVR than the start model", RMT_RLVR, RLVR_SHORT,
+          "accuracy", 0.0, "above", "0 to +10, open"),
+    Claim("R3", "RMT is worth its operations: RLVR after it beats RLVR for all of them", RMT_RLVR, RLVR_ALONE,
+          "accuracy", 0.0, "above", "-35 to -10, fails"),
+)  # fmt: skip
+"""Of the study of verifiable rewards after RMT, fixed before its first reported seed."""
+AFTER_RMT_DESCRIBED: tuple[tuple[str, str, ScoreName], ...] = (
+    (RMT_RLVR, RPT_RLVR, "length"),
+    (RPT_RLVR, RLVR_SHORT, "accuracy"),
+    (RLVR_SHORT, START, "accuracy"),
+    (RLVR_ALONE, START, "accuracy"),
+)
+AFTER_RLPT_CLAIMS: tuple[Claim, ...] = (
+    Claim("L1", "RLPT is a better start of the same RLVR than its start model", RLPT_RLVR, RLVR_SHORT,
+          "accuracy", 0.0, "above", "-5 to +10, open"),
+    Claim("L2", "RLPT is worth its operations: RLVR after it beats RLVR for all of them", RLPT_RLVR,
+          RLVR_ALONE, "accuracy", 0.0, "above", "-35 to -10, fails"),
+    Claim("L3", "RLPT is a better start of RLVR than more SFT", RLPT_RLVR, SFT_RLVR, "accuracy", 0.0,
+          "above", "-15 to +5, open"),
+)  # fmt: skip
+"""Of the study of verifiable rewards after RLPT, fixed before its first reported seed."""
+AFTER_RLPT_DESCRIBED: tuple[tuple[str, str, ScoreName], ...] = (
+    (RLPT_RLVR, RLVR_SHORT, "verified"),
+    (RLVR_SHORT, START, "accuracy"),
+    (RLVR_ALONE, START, "accuracy"),
+)
 
 
 TOLD_ONCE = (
@@ -194,6 +228,8 @@ RULES: Mapping[str, Rules] = {
     SHORTER_THOUGHTS: Rules(RMT, RMT_CLAIMS, RMT_DESCRIBED, of_thoughts=TOLD_ONCE),
     NEXT_SEGMENTS: Rules(RLPT, SEGMENT_CLAIMS, SEGMENT_DESCRIBED),
     VERIFIABLE_REWARDS: Rules(RPT_RLVR, RLVR_CLAIMS, RLVR_DESCRIBED),
+    RLVR_AFTER_RMT: Rules(RMT_RLVR, AFTER_RMT_CLAIMS, AFTER_RMT_DESCRIBED, of_thoughts=TOLD_ONCE),
+    RLVR_AFTER_RLPT: Rules(RLPT_RLVR, AFTER_RLPT_CLAIMS, AFTER_RLPT_DESCRIBED),
 }
 """By study."""
 

@@ -8,12 +8,16 @@ from collections.abc import Iterable
 from rpt_core.recipes.reports.outcomes_report import (
     NEXT_SEGMENTS,
     OTHER_TEXT,
+    RLVR_AFTER_RLPT,
+    RLVR_AFTER_RMT,
     SHORTER_THOUGHTS,
     SIZES,
     VERIFIABLE_REWARDS,
     OutcomesStudyName,
 )
 from rpt_core.report.outcomes.claims import (
+    AFTER_RLPT_CLAIMS,
+    AFTER_RMT_CLAIMS,
     ERRS_20,
     MIXED_RLVR,
     MORE_SFT,
@@ -56,6 +60,8 @@ def _as_claimed(claims: Iterable[Claim], study: OutcomesStudyName) -> dict[str, 
 _SEGMENTS = _as_claimed(SEGMENT_CLAIMS, NEXT_SEGMENTS)
 _SHORTER = _as_claimed(RMT_CLAIMS, SHORTER_THOUGHTS)
 _REWARDED = _as_claimed(RLVR_CLAIMS, VERIFIABLE_REWARDS)
+_AFTER_RMT = _as_claimed(AFTER_RMT_CLAIMS, RLVR_AFTER_RMT)
+_AFTER_RLPT = _as_claimed(AFTER_RLPT_CLAIMS, RLVR_AFTER_RLPT)
 _SHORTER_STUDY = "questions in no training text, equal operations; the study of shorter thoughts"
 _NEW_QUESTIONS = "questions in no training text, by the world's truth; the study of next segments"
 _NEW_PROBLEMS = "problems in no training text, pass@1, equal operations; the study of verifiable rewards"
@@ -146,7 +152,9 @@ OF_RMT = (
     PaperClaim(RMT, "better than continual next-token training", "not run", "RMT, NTP alone",
                OverDocuments(_RMT, "+47.5 [+44.8, +50.2]"), "three trainings, documents pooled"),
     PaperClaim(RMT, "a better start for post-training", "54.7 against 48.5 %", "RLVR from RMT, RLVR from RPT",
-               Untested(), "one seed of RLVR from RMT, and none of RLVR from RPT beside it"),
+               Untested(), "one seed of RLVR from RMT, and none of RLVR from RPT beside it",
+               _AFTER_RMT["R1"], "problems in no training text, pass@1, equal operations; the study of "
+               "verifiable rewards after RMT"),
     PaperClaim(RMT, "as printed, the length paid always, it is as accurate", "",
                "RMT paid always, RMT paid when right",
                Untested(), "in tuning it farmed length; no reported seed has run",
@@ -172,7 +180,9 @@ OF_RLPT = (
                _SEGMENTS["S5"], f"no figures in the paper; {_NEW_QUESTIONS}"),
     PaperClaim(RLPT, "RLPT and then verifiable rewards beat those alone", "90.6 against 89.1 % on MATH",
                "RLPT, then RLVR; RLVR alone", OverDocuments(_RLPT, "+2.6 [0.0, 5.2]"),
-               "300 problems; 24 steps each"),
+               "300 problems; 24 steps each", _AFTER_RLPT["L1"],
+               "problems in no training text, pass@1, RLPT's operations not charged; the study of verifiable "
+               "rewards after RLPT"),
     PaperClaim(RLPT, "it keeps what more tries find", "95.3 against 95.0 %, pass@8 on MATH",
                "RLPT, then RLVR; RLVR alone", OverDocuments(_RLPT, "−0.7 [−6.1, 4.7]"),
                "300 problems; 24 steps each"),
