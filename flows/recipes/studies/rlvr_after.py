@@ -5,8 +5,6 @@ solved: RMT and RPT from one that goes over its thoughts again (:mod:`.shorter_t
 writes segments (:mod:`.next_segments`). Nothing is tuned here.
 """
 
-from typing import Any
-
 from flows.recipes.studies import next_segments, shorter_thoughts
 from flows.recipes.studies.by_seed import Held, SeedStudy
 from flows.recipes.studies.imperfect_teacher import DEMO, FEW_KINDS, with_edition
@@ -24,8 +22,6 @@ from rpt_core.recipes.reports.outcomes_report import RLVR_AFTER_RLPT, RLVR_AFTER
 from rpt_core.recipes.reports.report import ReportRecipe
 from rpt_core.recipes.reports.rlpt_report import RlptReportRecipe
 
-LONG_LESSONS: dict[str, Any] = {**DEMO["cold-start"], "steps": 1_000}
-"""Of a start that goes over its thoughts again: tiny_rmt gives it half as many lessons more than tiny_rpt."""
 MEASURE: MeasureName = "second-world-problems"
 
 
@@ -33,7 +29,7 @@ def long_solver(journey: ReportRecipe, held: Held = "test") -> ReportRecipe:
     """RMT's journey in two kinds of the imperfect teacher's world, one problem among each step's lessons."""
     journey = with_edition(journey, {"kinds": FEW_KINDS})
     journey = shorter_thoughts.long_thinker(journey, held, RLVR_AFTER_RMT, base_lessons=1)
-    return rewritten(journey, "cold-start", LONG_LESSONS)
+    return rewritten(journey, "cold-start", DEMO["cold-start"])
 
 
 def segment_solver(journey: RlptReportRecipe, held: Held = "test") -> RlptReportRecipe:
