@@ -5,15 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from rpt_core.recipes.reports.outcomes_report import VERIFIABLE_REWARDS
+from rpt_core.recipes.reports.outcomes_report import RLVR_AFTER_RLPT, RLVR_AFTER_RMT, VERIFIABLE_REWARDS
 from rpt_core.report.outcomes.claims import (
     MIXED_RLVR,
     NTP_RLVR,
     REJECTION_RLVR,
+    RLPT_RLVR,
     RLVR_ALONE,
     RLVR_CLAIMS,
     RLVR_SHORT,
+    RMT_RLVR,
     RPT_RLVR,
+    RULES,
     SFT_RLVR,
 )
 from rpt_core.report.papers.evidence import Compared, Untested, decided
@@ -80,3 +83,36 @@ def test_rows_of_the_papers_wait_for_eight_seeds(num, stands):
     else:
         unknown = [one.end for one in found if isinstance(one.row.evidence, Untested)]
         assert unknown == ["not tested", "not tested"]
+
+
+AFTER = {
+    RLVR_AFTER_RMT: (
+        {START: 0.6, RMT_RLVR: 0.7, RPT_RLVR: 0.76, RLVR_SHORT: 0.6, RLVR_ALONE: 0.9},
+        {"R1": "fails", "R2": "holds", "R3": "fails"},
+    ),
+    RLVR_AFTER_RLPT: (
+        {START: 0.3, RLPT_RLVR: 0.5, SFT_RLVR: 0.6, RLVR_SHORT: 0.35, RLVR_ALONE: 0.75},
+        {"L1": "holds", "L2": "fails", "L3": "fails"},
+    ),
+}
+
+
+@pytest.mark.parametrize("study", AFTER)
+def test_after_other_methods_known_effects_end_in_the_right_verdicts(study, tmp_path):
+    levels, expected = AFTER[study]
+    kept = [
+        replace(simulated(arm, seed, level, samples=16), study=study, plain_I=None)
+        for seed in SEEDS
+        for arm, level in levels.items()
+    ]
+    summary, out = made(tmp_path, kept, study=study)
+    ends = {name[6:8]: end for name, end in summary.items() if name.startswith("claim ")}
+    assert ends == expected
+    text = (out / "report.md").read_text()
+    assert RULES[study].method in text.split("\n")[2]
+    row = next(one for one in decided(ROWS, {study: arms_of(kept)}) if _is_about(one.row, study))
+    assert row.end == ends[RULES[study].claims[0].key]
+
+
+def _is_about(row, study):
+    return isinstance(row.evidence, Compared) and row.evidence.study == study
