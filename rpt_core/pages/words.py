@@ -46,8 +46,8 @@ def p_value(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-NUMBERS = {6: "six", 8: "eight"}
-"""Of claims: the numbers that pages write as words."""
+NUMBERS = dict(enumerate(("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), start=2))
+"""Those that pages write as words."""
 
 
 def listed(names: Sequence[str]) -> str:

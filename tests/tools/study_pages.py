@@ -62,6 +62,8 @@ PAGES = (
     Page("tiny_rlpt", "next-segments", "100-107", "next-segments"),
     Page("tiny_rlpt", "next-segments", "100-107", "next-segments", is_tuning=True),
     Page("tiny_rpt", "verifiable-rewards", "100-107", "verifiable-rewards"),
+    Page("tiny_rmt", "rlvr-after-rmt", "100-107", "rlvr-after-rmt"),
+    Page("tiny_rlpt", "rlvr-after-rlpt", "100-107", "rlvr-after-rlpt"),
     Page("tiny_rpt", "dose-response", "200-202", "worlds"),
     Page("tiny_rpt", "other-text", "200-204", "worlds"),
     Page("tiny_rpt", "sizes", "300-302", "sizes"),
