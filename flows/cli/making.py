@@ -14,11 +14,13 @@ TUNED = ("imperfect-teacher", "shorter-thoughts", "next-segments")
 REAL_TEXT = "real-text"
 """The study whose held-out rows are problems."""
 AFTER_TEXT = ("verifiable-rewards", "rlvr-after-rmt", "rlvr-after-rlpt")
+"""Studies of verifiable rewards on top of a training on text."""
 KEEP_OUTCOMES = (*TUNED, *AFTER_TEXT, "dose-response", "other-text", "sizes", REAL_TEXT)
 """Studies whose outcomes are files."""
 USUAL = {
     "mid-training": "tiny_rmt", "shorter-thoughts": "tiny_rmt", "next-segment": "tiny_rlpt",
-    "next-segments": "tiny_rlpt", REAL_TEXT: "smollm2_gsm8k",
+    "next-segments": "tiny_rlpt", "rlvr-after-rmt": "tiny_rmt", "rlvr-after-rlpt": "tiny_rlpt",
+    REAL_TEXT: "smollm2_gsm8k",
 }  # fmt: skip
 """Recipes of studies that are not about ``tiny_rpt``."""
 

@@ -159,6 +159,10 @@ def _field(estimate: Any, name: str) -> Any:
     return estimate[name] if isinstance(estimate, Mapping) else getattr(estimate, name)
 
 
+def _known(estimate: Any, name: str) -> Any:
+    return estimate.get(name) if isinstance(estimate, Mapping) else getattr(estimate, name, None)
+
+
 def amount_text(value: float) -> str:
     """A number with one digit after the point."""
     return f"{value:.1f}"
@@ -186,12 +190,10 @@ def no_interval(estimate: Any) -> str:
         >>> no_interval({"num_clusters": 8, "standard_error": 0.0})
         'all 8 agree'
     """
-    names = "num_clusters", "standard_error"
-    is_mapping = isinstance(estimate, Mapping)
-    clusters, error = (estimate.get(n) if is_mapping else getattr(estimate, n, None) for n in names)
+    clusters = _known(estimate, "num_clusters")
     if clusters is None:
         return "no interval"
-    if error == 0:
+    if _known(estimate, "standard_error") == 0:
         return f"all {clusters} agree"
     return f"no interval: too few clusters ({clusters})"
 

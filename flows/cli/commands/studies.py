@@ -138,7 +138,7 @@ def shares_of(page: Recipe, left: Mapping[str, StageForecast | None]) -> dict[st
     shares = {name: Share() for name in (*arms_of(page), SHARED)}
     for key, names in needed.items():
         if key in left:
-            (seed,) = seeds[key] if len(seeds[key]) == 1 else (None,)
+            seed = next(iter(seeds[key])) if len(seeds[key]) == 1 else None
             shares[SHARED if len(names) > 1 else next(iter(names))].add(left[key], seed)
     return {name: share for name, share in shares.items() if name != SHARED or share.hours or share.flops}
 

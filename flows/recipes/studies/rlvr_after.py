@@ -7,36 +7,31 @@ writes segments (:mod:`.next_segments`). Nothing is tuned here.
 
 from flows.recipes.studies import next_segments, shorter_thoughts
 from flows.recipes.studies.by_seed import Held, SeedStudy
-from flows.recipes.studies.imperfect_teacher import DEMO, FEW_KINDS, with_edition
 from flows.recipes.studies.verifiable_rewards import (
+    MEASURE,
     NUM_PROBLEMS,
     SAMPLES,
     arms_on,
     own_rewards,
     problems_of,
+    with_problems,
 )
-from flows.recipes.trees import rewritten
 from rpt_core.recipes.evaluation import EvaluationRecipe
-from rpt_core.recipes.outcomes import MeasureName
 from rpt_core.recipes.reports.outcomes_report import RLVR_AFTER_RLPT, RLVR_AFTER_RMT
 from rpt_core.recipes.reports.report import ReportRecipe
 from rpt_core.recipes.reports.rlpt_report import RlptReportRecipe
 
-MEASURE: MeasureName = "second-world-problems"
-
 
 def long_solver(journey: ReportRecipe, held: Held = "test") -> ReportRecipe:
     """RMT's journey in two kinds of the imperfect teacher's world, one problem among each step's lessons."""
-    journey = with_edition(journey, {"kinds": FEW_KINDS})
-    journey = shorter_thoughts.long_thinker(journey, held, RLVR_AFTER_RMT, base_lessons=1)
-    return rewritten(journey, "cold-start", DEMO["cold-start"])
+    long_thinker = shorter_thoughts.long_thinker
+    return with_problems(journey, lambda few: long_thinker(few, held, RLVR_AFTER_RMT, base_lessons=1))
 
 
 def segment_solver(journey: RlptReportRecipe, held: Held = "test") -> RlptReportRecipe:
     """RLPT's journey in the same two kinds, one problem among each step's lessons."""
-    journey = with_edition(journey, {"kinds": FEW_KINDS})
-    journey = next_segments.erring_teacher(journey, held, RLVR_AFTER_RLPT, lessons=1)
-    return rewritten(journey, "cold-start", DEMO["cold-start"])
+    erring_teacher = next_segments.erring_teacher
+    return with_problems(journey, lambda few: erring_teacher(few, held, RLVR_AFTER_RLPT, lessons=1))
 
 
 def solved(journey: RlptReportRecipe) -> EvaluationRecipe:

@@ -21,10 +21,11 @@ from flows.recipes.studies.imperfect_teacher import (
     teacher,
     with_edition,
 )
-from flows.recipes.trees import changed, rewritten
+from flows.recipes.trees import Journey, changed, rewritten
 from rpt_core.artifacts.recipe import Recipe
 from rpt_core.recipes.evaluation import EvaluationRecipe
 from rpt_core.recipes.judged_evaluation import JudgedEvaluationRecipe
+from rpt_core.recipes.outcomes import MeasureName
 from rpt_core.recipes.reinforce import PolicyRecipe, RlptRecipe, RlvrRecipe
 from rpt_core.recipes.reports.outcomes_report import VERIFIABLE_REWARDS
 from rpt_core.recipes.reports.report import ReportRecipe
@@ -34,6 +35,7 @@ PROBLEM_GFLOPS = 250.0
 """Operations on problems (1e9): 23 steps, or 172 with the budget on text (a pilot under seed 10)."""
 SAMPLES, NUM_PROBLEMS = 16, 200
 """Answers to each problem, and held-out problems."""
+MEASURE: MeasureName = "second-world-problems"
 ALONE, SHORT, THEN = "RLVR alone", "RLVR alone, short", ", then RLVR"
 ON_TEXT = ("RPT", "NTP tuned", "more SFT", "rejection SFT", "Mixed SFT")
 """Arms of the study of an imperfect teacher that verifiable rewards begin from."""
@@ -45,7 +47,17 @@ def problem_solver(journey: ReportRecipe, held: Held = "test") -> ReportRecipe:
     Raises:
         RecipeError: it reads another text, or has no cold start of its own.
     """
-    journey = teacher(with_edition(journey, {"kinds": FEW_KINDS}), held, VERIFIABLE_REWARDS, lessons=1)
+    return with_problems(journey, lambda few: teacher(few, held, VERIFIABLE_REWARDS, lessons=1))
+
+
+def with_problems(journey: Journey, lay: Callable[[Journey], Journey]) -> Journey:
+    """A journey in the demo's two kinds, one problem among each step's lessons.
+
+    Args:
+        journey: Of RPT, RMT or RLPT.
+        lay: Puts it into the imperfect teacher's world, with as many steps of the base model as it has.
+    """
+    journey = lay(with_edition(journey, {"kinds": FEW_KINDS}))
     return rewritten(journey, "cold-start", DEMO["cold-start"])
 
 
@@ -143,5 +155,5 @@ STUDY = SeedStudy(
     tuned={},
     samples=SAMPLES,
     asked=problems_of,
-    measure="second-world-problems",
+    measure=MEASURE,
 )

@@ -5,18 +5,18 @@ import hashlib
 import pytest
 
 from flows.agreement import check_journey
+from flows.cli.making import KEEP_OUTCOMES, TUNED, USUAL
 from flows.recipes import Overrides, over_arms
+from flows.recipes.named import BY_SEED
 from flows.recipes.studies import next_segments, shorter_thoughts
-from flows.recipes.studies.imperfect_teacher import FEW_KINDS
 from flows.recipes.studies.rlvr_after import AFTER_RLPT, AFTER_RMT
-from flows.recipes.studies.verifiable_rewards import ALONE, PROBLEM_GFLOPS, SAMPLES, SHORT, THEN
-from flows.recipes.trees import stage, walk
+from flows.recipes.studies.verifiable_rewards import ALONE, PROBLEM_GFLOPS, SHORT, THEN
 from rpt_core.errors import RecipeError
-from rpt_core.recipes.corpus import IngestRecipe
 from rpt_core.recipes.reports.outcomes_report import RLVR_AFTER_RLPT, RLVR_AFTER_RMT
 from rpt_core.report.outcomes.claims import AFTER_RLPT_CLAIMS, AFTER_RMT_CLAIMS, RULES, START
 from rpt_core.report.papers.evidence import Compared
 from rpt_core.report.papers.rows import ROWS
+from tests.unit.flows.recipes.test_verifiable_rewards import check_asked, distinct
 
 NOTHING = Overrides()
 CASES = [
@@ -29,10 +29,6 @@ FIXED = "8a3c103cfefddee2"
 
 def page_of(study):
     return over_arms(study.begins_from, (100,), (), NOTHING, study.name)
-
-
-def distinct(recipes):
-    return list({one.model_dump_json(): one for one in recipes}.values())
 
 
 @pytest.mark.parametrize(("study", "text", "names"), CASES)
@@ -62,15 +58,7 @@ def test_arms_spend_as_much_from_one_start_under_the_settings_of_the_methods_own
 
 @pytest.mark.parametrize(("study", "text", "names"), CASES)
 def test_all_are_asked_the_same_held_out_problems(study, text, names):
-    page = page_of(study)
-    first = page.arms[0].outcomes[0].evaluation
-    evaluations = (arm.outcomes[0].evaluation for arm in page.arms)
-    (one,) = distinct(found.model_copy(update={"model": first.model}) for found in evaluations)
-    assert (one.modes, one.samples, one.temperature, one.milestones) == (("problems",), SAMPLES, 1.0, False)
-    assert {arm.outcomes[0].measure for arm in page.arms} == {"second-world-problems"}
-    worlds = [each.sample.second for each in walk(page) if isinstance(each, IngestRecipe)]
-    assert {(world.kinds, world.held) for world in worlds} == {(FEW_KINDS, "test")}
-    assert stage(page, "prepare-corpus").held_questions == worlds[0].salt
+    check_asked(page_of(study))
 
 
 def test_the_claims_are_those_that_were_fixed():
@@ -96,3 +84,10 @@ def test_another_methods_journey_is_refused_with_the_recipe_to_start_from():
         over_arms("tiny_rpt", (100,), (), NOTHING, RLVR_AFTER_RMT)
     with pytest.raises(RecipeError, match="Start from tiny_rlpt"):
         over_arms("tiny_rpt", (100,), (), NOTHING, RLVR_AFTER_RLPT)
+
+
+def test_every_study_by_seeds_is_known_to_the_command_line_and_begins_from_its_own_recipe():
+    for name, study in BY_SEED.items():
+        assert name in KEEP_OUTCOMES
+        assert USUAL.get(name, "tiny_rpt") == study.begins_from, name
+    assert set(TUNED) == {name for name, study in BY_SEED.items() if study.is_tuned}
